@@ -1,0 +1,38 @@
+# Two commands matter: `make run` and `make test`. Everything is set up by `make setup`.
+HOST ?= 127.0.0.1
+PORT ?= 8000
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: setup run test test-slow check bench story clean
+
+setup: .venv/.ready
+
+# torch's CPU build is pinned by constraints.txt; the stamp is remade when either file changes.
+.venv/.ready: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+run: setup
+	$(BIN)/creuset serve --host $(HOST) --port $(PORT)
+
+test: setup
+	$(BIN)/python -m pytest
+
+test-slow: setup
+	$(BIN)/python -m pytest -m slow
+
+check: setup
+	$(BIN)/ruff check creuset tests bench
+	$(BIN)/mypy
+
+story: setup
+	$(BIN)/python -m pytest tests/story -m 'slow or not slow'
+
+bench: setup
+	$(BIN)/python bench/all.py
+
+clean:
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,67 @@
+"""The command line: verbs are stages of the system, loaded late so that `--help` never imports torch.
+
+stdout is data, stderr is talk. Exit codes: 0 done, 1 a check did not pass, 2 what was asked cannot be,
+3 an input or an artifact is damaged, 4 a run cannot go on, 5 the engine is gone, 130 interrupted.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+from pathlib import Path
+
+from creuset import __version__
+from creuset.core.errors import CreusetError
+
+VERBS = {
+    "corpus": ("creuset.data.cli", "read, clean, deduplicate and tokenize a corpus"),
+    "tokenizer": ("creuset.text.cli", "train a byte-level BPE, encode, decode"),
+    "train": ("creuset.train.cli", "pre-train a model from a recipe"),
+    "tune": ("creuset.tune.cli", "write instruction data by rule, fine-tune on dialogues"),
+    "chat": ("creuset.engine.cli", "talk with a model in the terminal"),
+    "serve": ("creuset.serve.cli", "serve a model: OpenAI-compatible API and chat page"),
+    "eval": ("creuset.evals.cli", "score a model"),
+    "export": ("creuset.model.cli", "write a model as a Hugging Face folder"),
+    "verify": ("creuset.core.cli", "re-hash an artifact and everything it was made from"),
+    "plan": ("creuset.plan.cli", "parameters, FLOPs, memory, time of a shape, by arithmetic"),
+}
+
+
+def _parser(verb: str | None) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="creuset", description="From corpus to chat, one verb at a time.")
+    parser.add_argument("--version", action="version", version=f"creuset {__version__}")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="verb")
+    for name, (module, summary) in VERBS.items():
+        sub = verbs.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        if name == verb:
+            importlib.import_module(module).add_arguments(sub)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    argv = sys.argv[1:] if argv is None else argv
+    verb = next((word for word in argv if word in VERBS), None)
+    try:
+        args = _parser(verb).parse_args(argv)
+        code: int = importlib.import_module(VERBS[args.verb][0]).main(args)
+        return code
+    except CreusetError as error:
+        print(f"error: {error}", file=sys.stderr)
+        if error.hint:
+            print(f"\nhint: {error.hint}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `creuset ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def default_model() -> Path:
+    """The model that ships with the package."""
+    return Path(__file__).parent / "models" / "mini"
+
+
+def entry() -> None:
+    sys.exit(main())

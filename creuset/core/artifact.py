@@ -1,0 +1,194 @@
+"""Artifacts: a folder that is complete or absent, and knows where it came from.
+
+Everything the system makes (corpus, tokenizer, shards, model, evaluation) is an
+artifact. `manifest.json` is written last, into a temporary folder that is then
+renamed: a folder with a manifest is whole. Each parent's manifest is copied into
+`lineage/<sha256>.json`, with all of its own ancestors, so that a model walks back
+to its run, corpus and licences even where the parents' files are not at hand.
+
+Reading order: `new_artifact`, `read_manifest`, `ancestors`, `verify`.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from creuset.core.config import resolved
+from creuset.core.errors import ArtifactError
+
+MANIFEST = "manifest.json"
+LINEAGE = "lineage"
+
+
+def sha256_file(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def sha256_json(value: Any) -> str:
+    """Hash of the canonical JSON form of `value`: sorted keys, no spaces."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@contextmanager
+def new_artifact(
+    path: Path,
+    *,
+    kind: str,
+    settings: Any = None,
+    parents: Sequence[Path] = (),
+    facts: dict[str, Any] | None = None,
+    keep_scratch: bool = False,
+) -> Iterator[Path]:
+    """Yield a scratch folder to fill; publish it at `path` when the block succeeds.
+
+    `facts` may be filled until the block ends: it is read when the manifest is written.
+    With `keep_scratch` a scratch folder left by a killed run is handed back as it was,
+    so that the work can go on where it stopped.
+    """
+    if path.exists():
+        raise ArtifactError(f"`{path}` already exists", hint="artifacts are never overwritten; choose another name")
+    scratch = path.with_name(path.name + ".partial")
+    if not keep_scratch:
+        shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True, exist_ok=True)
+    yield scratch
+    publish(scratch, path, kind=kind, settings=settings, parents=parents, facts=facts)
+
+
+def publish(
+    scratch: Path,
+    path: Path,
+    *,
+    kind: str,
+    settings: Any = None,
+    parents: Sequence[Path] = (),
+    facts: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Write the manifest of the finished folder `scratch` and rename it to `path`."""
+    inherit(scratch, parents)
+    own = [f for f in sorted(scratch.rglob("*")) if f.is_file() and f.relative_to(scratch).parts[0] != LINEAGE]
+    manifest: dict[str, Any] = {
+        "kind": kind,
+        "settings": resolved(settings),
+        "facts": resolved(facts or {}),
+        "parents": [{"kind": m["kind"], "name": p.name, "sha256": m["sha256"]} for p in parents for m in [read_manifest(p)]],
+        "files": {f.relative_to(scratch).as_posix(): sha256_file(f) for f in own if f.name != MANIFEST},
+    }
+    manifest["sha256"] = sha256_json(manifest)
+    (scratch / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+    os.rename(scratch, path)
+    return manifest
+
+
+def inherit(scratch: Path, parents: Sequence[Path]) -> None:
+    """Copy the manifests of `parents`, and of all their ancestors, into `scratch/lineage`."""
+    if not parents:
+        return
+    folder = scratch / LINEAGE
+    folder.mkdir(exist_ok=True)
+    for parent in parents:
+        manifest = read_manifest(parent)
+        shutil.copyfile(parent / MANIFEST, folder / f"{manifest['sha256']}.json")
+        for ancestor in sorted((parent / LINEAGE).glob("*.json")):
+            shutil.copyfile(ancestor, folder / ancestor.name)
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    file = path / MANIFEST
+    if not file.is_file():
+        reason = "it has no manifest.json" if path.is_dir() else "there is no such folder"
+        raise ArtifactError(f"`{path}` is not a complete artifact: {reason}")
+    return _load(file)
+
+
+def _load(file: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads(file.read_text())
+    except ValueError as error:
+        raise ArtifactError(f"`{file}` is not JSON: {error}") from error
+    if not isinstance(manifest, dict) or not {"kind", "files", "parents", "sha256"} <= set(manifest):
+        raise ArtifactError(f"`{file}` is not a manifest of ours")
+    return manifest
+
+
+def ancestors(path: Path) -> list[dict[str, Any]]:
+    """Manifests of `path` and of everything it was made from, nearest first, each once."""
+    known = {f.stem: f for f in (path / LINEAGE).glob("*.json")}
+    found: list[dict[str, Any]] = []
+    queue, seen = [read_manifest(path)], set()
+    while queue:
+        manifest = queue.pop(0)
+        if manifest["sha256"] in seen:
+            continue
+        seen.add(manifest["sha256"])
+        found.append(manifest)
+        for parent in manifest["parents"]:
+            if parent["sha256"] in known:
+                queue.append(_load(known[parent["sha256"]]))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is not as the manifest says: what, and how."""
+
+    where: str
+    what: str
+
+
+def verify(path: Path) -> list[Problem]:
+    """Re-hash every file of `path` and walk its lineage; an empty list means that nothing was altered."""
+    manifest = read_manifest(path)
+    problems = _self_hash(manifest, f"{path.name}/{MANIFEST}")
+    for name, digest in manifest["files"].items():
+        file = path / name
+        if not file.is_file():
+            problems.append(Problem(f"{path.name}/{name}", "is missing"))
+        elif (found := sha256_file(file)) != digest:
+            problems.append(Problem(f"{path.name}/{name}", f"has sha256 {found[:12]}, the manifest says {digest[:12]}"))
+    listed = set(manifest["files"])
+    for file in sorted(path.rglob("*")):
+        name = file.relative_to(path).as_posix()
+        if file.is_file() and name != MANIFEST and not name.startswith(LINEAGE + "/") and name not in listed:
+            problems.append(Problem(f"{path.name}/{name}", "is not in the manifest"))
+    return problems + _verify_lineage(path, manifest)
+
+
+def _verify_lineage(path: Path, manifest: dict[str, Any]) -> list[Problem]:
+    problems: list[Problem] = []
+    wanted, seen = [(p, path.name) for p in manifest["parents"]], set()
+    while wanted:
+        parent, child = wanted.pop(0)
+        digest = parent["sha256"]
+        if digest in seen:
+            continue
+        seen.add(digest)
+        file = path / LINEAGE / f"{digest}.json"
+        where = f"{path.name}/{LINEAGE}/{digest[:12]}.json"
+        if not file.is_file():
+            problems.append(Problem(where, f"is missing: the {parent['kind']} that {child} was made from"))
+            continue
+        found = _load(file)
+        problems += _self_hash(found, where)
+        if found["sha256"] != digest:
+            problems.append(Problem(where, f"says it is {found['sha256'][:12]}"))
+        wanted += [(p, parent["name"]) for p in found["parents"]]
+    return problems
+
+
+def _self_hash(manifest: dict[str, Any], where: str) -> list[Problem]:
+    body = {k: v for k, v in manifest.items() if k != "sha256"}
+    if (found := sha256_json(body)) != manifest["sha256"]:
+        return [Problem(where, f"was edited: its content has sha256 {found[:12]}, it says {manifest['sha256'][:12]}")]
+    return []

@@ -1,0 +1,34 @@
+"""`creuset verify`: walk an artifact's chain, re-hash what is at hand, say what is broken."""
+
+import argparse
+import json
+from pathlib import Path
+
+from creuset.core.artifact import ancestors, verify
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("path", type=Path, help="folder of an artifact")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+
+
+def main(args: argparse.Namespace) -> int:
+    problems = verify(args.path)
+    chain = ancestors(args.path)
+    if args.json:
+        print(json.dumps({
+            "path": str(args.path),
+            "ok": not problems,
+            "problems": [{"where": p.where, "what": p.what} for p in problems],
+            "chain": [{"kind": m["kind"], "sha256": m["sha256"], "parents": m["parents"]} for m in chain],
+        }, indent=2))
+        return 1 if problems else 0
+    names = {p["sha256"]: p["name"] for m in chain for p in m["parents"]}
+    for depth, manifest in enumerate(chain):
+        name = args.path.name if depth == 0 else names.get(manifest["sha256"], "?")
+        state = f"{len(manifest['files'])} files re-hashed" if depth == 0 else "manifest re-hashed, its files are not here"
+        print(f"{manifest['kind']:<12} {name:<24} {manifest['sha256'][:12]}  {state}")
+    for problem in problems:
+        print(f"BROKEN  {problem.where} {problem.what}")
+    print("broken" if problems else "whole: nothing was altered")
+    return 1 if problems else 0

@@ -1,0 +1,1 @@
+"""Inference: requests, paged cache, scheduler, sampler; no HTTP."""

@@ -1,0 +1,1 @@
+"""One model for training and serving; `config` and `count` are arithmetic only."""

@@ -1,0 +1,1 @@
+"""Arithmetic about scale and cost; no torch."""

@@ -1,0 +1,1 @@
+"""The HTTP face; no torch: the worker process is the one that loads it."""

@@ -1,0 +1,1 @@
+"""Pre-training: settings, state, loop, optimizers, checkpoints, metrics."""

@@ -1,0 +1,1 @@
+"""Fine-tuning: dialogues and the instruction data written by rule."""
