@@ -77,26 +77,33 @@ def publish(
 ) -> dict[str, Any]:
     """Write the manifest of the finished folder `scratch` and rename it to `path`."""
     inherit(scratch, parents)
-    own = [f for f in sorted(scratch.rglob("*")) if f.is_file() and f.relative_to(scratch).parts[0] != LINEAGE]
+    made_from = [(parent.resolve().name, read_manifest(parent)) for parent in parents]
+    own = sorted(name for name in _files(scratch) if name != MANIFEST and not name.startswith(LINEAGE + "/"))
     manifest: dict[str, Any] = {
         "kind": kind,
         "settings": resolved(settings),
         "facts": resolved(facts or {}),
-        "parents": [{"kind": m["kind"], "name": p.name, "sha256": m["sha256"]} for p in parents for m in [read_manifest(p)]],
-        "files": {f.relative_to(scratch).as_posix(): sha256_file(f) for f in own if f.name != MANIFEST},
+        "parents": [{"kind": m["kind"], "name": name, "sha256": m["sha256"]} for name, m in made_from],
+        "files": {name: sha256_file(scratch / name) for name in own},
     }
     manifest["sha256"] = sha256_json(manifest)
-    (scratch / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+    (scratch / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     os.rename(scratch, path)
     return manifest
 
 
+def _files(folder: Path) -> Iterator[str]:
+    """Names of all files under `folder`, as the manifest writes them."""
+    return (f.relative_to(folder).as_posix() for f in folder.rglob("*") if f.is_file())
+
+
 def inherit(scratch: Path, parents: Sequence[Path]) -> None:
     """Copy the manifests of `parents`, and of all their ancestors, into `scratch/lineage`."""
+    folder = scratch / LINEAGE
+    shutil.rmtree(folder, ignore_errors=True)  # a killed run may have left those of other parents
     if not parents:
         return
-    folder = scratch / LINEAGE
-    folder.mkdir(exist_ok=True)
+    folder.mkdir()
     for parent in parents:
         manifest = read_manifest(parent)
         shutil.copyfile(parent / MANIFEST, folder / f"{manifest['sha256']}.json")
@@ -114,11 +121,14 @@ def read_manifest(path: Path) -> dict[str, Any]:
 
 def _load(file: Path) -> dict[str, Any]:
     try:
-        manifest = json.loads(file.read_text())
+        manifest = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ArtifactError(f"`{file}` is not JSON: {error}") from error
-    if not isinstance(manifest, dict) or not {"kind", "files", "parents", "sha256"} <= set(manifest):
+    shape = {"kind": str, "files": dict, "parents": list, "sha256": str}
+    if not isinstance(manifest, dict) or any(not isinstance(manifest.get(k), t) for k, t in shape.items()):
         raise ArtifactError(f"`{file}` is not a manifest of ours")
+    if any(not isinstance(p, dict) or not {"kind", "name", "sha256"} <= set(p) for p in manifest["parents"]):
+        raise ArtifactError(f"`{file}` is not a manifest of ours: its parents have no kind, name or sha256")
     return manifest
 
 
@@ -149,6 +159,7 @@ class Problem:
 
 def verify(path: Path) -> list[Problem]:
     """Re-hash every file of `path` and walk its lineage; an empty list means that nothing was altered."""
+    path = path.resolve()
     manifest = read_manifest(path)
     problems = _self_hash(manifest, f"{path.name}/{MANIFEST}")
     for name, digest in manifest["files"].items():
@@ -157,17 +168,16 @@ def verify(path: Path) -> list[Problem]:
             problems.append(Problem(f"{path.name}/{name}", "is missing"))
         elif (found := sha256_file(file)) != digest:
             problems.append(Problem(f"{path.name}/{name}", f"has sha256 {found[:12]}, the manifest says {digest[:12]}"))
-    listed = set(manifest["files"])
-    for file in sorted(path.rglob("*")):
-        name = file.relative_to(path).as_posix()
-        if file.is_file() and name != MANIFEST and not name.startswith(LINEAGE + "/") and name not in listed:
+    for name in sorted(_files(path)):
+        if name != MANIFEST and not name.startswith(LINEAGE + "/") and name not in manifest["files"]:
             problems.append(Problem(f"{path.name}/{name}", "is not in the manifest"))
     return problems + _verify_lineage(path, manifest)
 
 
 def _verify_lineage(path: Path, manifest: dict[str, Any]) -> list[Problem]:
     problems: list[Problem] = []
-    wanted, seen = [(p, path.name) for p in manifest["parents"]], set()
+    seen: set[str] = set()
+    wanted = [(p, path.name) for p in manifest["parents"]]
     while wanted:
         parent, child = wanted.pop(0)
         digest = parent["sha256"]
@@ -179,11 +189,18 @@ def _verify_lineage(path: Path, manifest: dict[str, Any]) -> list[Problem]:
         if not file.is_file():
             problems.append(Problem(where, f"is missing: the {parent['kind']} that {child} was made from"))
             continue
-        found = _load(file)
+        try:
+            found = _load(file)
+        except ArtifactError:
+            problems.append(Problem(where, f"is not a manifest any more: {child} was made from this {parent['kind']}"))
+            continue
         problems += _self_hash(found, where)
         if found["sha256"] != digest:
             problems.append(Problem(where, f"says it is {found['sha256'][:12]}"))
         wanted += [(p, parent["name"]) for p in found["parents"]]
+    for extra in sorted((path / LINEAGE).glob("*")):
+        if extra.stem not in seen:
+            problems.append(Problem(f"{path.name}/{LINEAGE}/{extra.name}", "is nobody's parent"))
     return problems
 
 

@@ -4,7 +4,8 @@ import argparse
 import json
 from pathlib import Path
 
-from creuset.core.artifact import ancestors, verify
+from creuset.core.artifact import ancestors, read_manifest, verify
+from creuset.core.errors import ArtifactError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,7 +15,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     problems = verify(args.path)
-    chain = ancestors(args.path)
+    try:
+        chain = ancestors(args.path)
+    except ArtifactError:  # a manifest of the lineage is damaged: `problems` says which
+        chain = [read_manifest(args.path)]
     if args.json:
         print(json.dumps({
             "path": str(args.path),
@@ -25,8 +29,9 @@ def main(args: argparse.Namespace) -> int:
         return 1 if problems else 0
     names = {p["sha256"]: p["name"] for m in chain for p in m["parents"]}
     for depth, manifest in enumerate(chain):
-        name = args.path.name if depth == 0 else names.get(manifest["sha256"], "?")
-        state = f"{len(manifest['files'])} files re-hashed" if depth == 0 else "manifest re-hashed, its files are not here"
+        name = args.path.resolve().name if depth == 0 else names.get(manifest["sha256"], "?")
+        here = f"{len(manifest['files'])} files re-hashed"
+        state = here if depth == 0 else "manifest re-hashed, its files are not here"
         print(f"{manifest['kind']:<12} {name:<24} {manifest['sha256'][:12]}  {state}")
     for problem in problems:
         print(f"BROKEN  {problem.where} {problem.what}")

@@ -4,10 +4,13 @@ Reading order: `recipe` (name -> settings), `with_overrides` (the one door for c
 `resolved` (what is kept with the artifact).
 """
 
+import contextlib
 import dataclasses
 import difflib
 import importlib
 import json
+import math
+import re
 import types
 import typing
 from collections.abc import Callable, Iterable
@@ -27,6 +30,8 @@ def recipe(name: str) -> Any:
     """
     module_name, _, function_name = name.partition(":")
     function_name = function_name or "pretrain"
+    if not re.fullmatch(r"\w+(\.\w+)*", module_name):
+        raise ConfigError(f"`{name}` is not a recipe", hint="a recipe is `name`, `name:function` or `module:function`")
     candidates = [module_name] if "." in module_name else [f"creuset.recipes.{module_name}", module_name]
     module = None
     for candidate in candidates:
@@ -62,36 +67,62 @@ def shipped_recipes() -> list[str]:
 
 
 def with_overrides(settings: S, assignments: Iterable[str]) -> S:
-    """Return a copy of `settings` with each `path.to.leaf=value` applied in order."""
+    """Return a copy of `settings` with every `path.to.leaf=value` applied; of two for one path the last counts.
+
+    They are applied together, so that two settings which only fit each other can be changed in any order.
+    """
+    changes: dict[str, Any] = {}
     for text in assignments:
-        path, equals, raw = text.partition("=")
+        path, equals, _ = text.partition("=")
         if not equals:
             raise ConfigError(f"`{text}` is not of the form `path=value`")
-        settings = _replace(settings, path.split("."), raw, path)
-    return settings
+        _check(settings, path.split("."), path)
+        *branch, leaf = path.split(".")
+        node = changes
+        for key in branch:
+            if not isinstance(node.get(key), dict):
+                node[key] = {}
+            node = node[key]
+        node[leaf] = text
+    changed: S = _replaced(settings, changes)
+    return changed
 
 
-def _replace(node: Any, keys: list[str], raw: str, path: str) -> Any:
-    key, *rest = keys
-    known = [field.name for field in dataclasses.fields(node)] if dataclasses.is_dataclass(node) else []
-    if key not in known:
-        near = difflib.get_close_matches(key, known, n=1)
-        raise ConfigError(
-            f"`{path}` is not a setting: {type(node).__name__} has no `{key}`",
-            hint=f"did you mean `{near[0]}`?" if near else f"it has {', '.join(known) or 'no settings'}",
-        )
-    if rest:
-        new = _replace(getattr(node, key), rest, raw, path)
-    else:
-        new = _parse(raw, typing.get_type_hints(type(node))[key], path)
+def _check(node: Any, keys: list[str], path: str) -> None:
+    """Raise unless `keys` lead from `node` to a setting that exists."""
+    for depth, key in enumerate(keys):
+        known = [field.name for field in dataclasses.fields(node)] if dataclasses.is_dataclass(node) else []
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            owner = type(node).__name__ if known else f"`{'.'.join(keys[:depth])}`, which is {node!r},"
+            raise ConfigError(
+                f"`{path}` is not a setting: {owner} has no `{key}`",
+                hint=f"did you mean `{near[0]}`?" if near else f"it has {', '.join(known) or 'no settings'}",
+            )
+        node = getattr(node, key)
+
+
+def _replaced(node: Any, changes: dict[str, Any]) -> Any:
+    hints = typing.get_type_hints(type(node))
+    new: dict[str, Any] = {}
+    for key, change in changes.items():
+        if isinstance(change, dict):
+            new[key] = _replaced(getattr(node, key), change)
+        else:
+            path, _, raw = change.partition("=")
+            new[key] = _parse(raw, hints[key], path)
     try:
-        return dataclasses.replace(node, **{key: new})
+        return dataclasses.replace(node, **new)
     except ValueError as refused:  # raised by __post_init__: keep its words, add the path
-        raise ConfigError(f"`{path}={raw}` is refused: {refused}") from refused
+        raise ConfigError(f"`{' '.join(_texts(changes))}` is refused: {refused}") from refused
+
+
+def _texts(changes: dict[str, Any]) -> list[str]:
+    return [t for c in changes.values() for t in (_texts(c) if isinstance(c, dict) else [c])]
 
 
 def _parse(raw: str, hint: Any, path: str) -> Any:
-    """Read `raw` as a value of type `hint` (str, bool, int, float, Path, Literal, optional, tuples and dicts of these)."""
+    """Read `raw` as a `hint`: str, bool, int, float, Path, Literal, optional, tuples and dicts of these."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin is Literal:
         if raw in map(str, args):
@@ -111,21 +142,38 @@ def _parse(raw: str, hint: Any, path: str) -> Any:
         if raw.lower() in ("false", "0", "no"):
             return False
         raise ConfigError(f"`{path}={raw}` is refused: expected true or false")
-    if hint is int or hint is float:
+    if hint is int:
         try:
-            return hint(raw.replace("_", "")) if hint is int else float(raw)
+            return int(raw)
         except ValueError:
-            raise ConfigError(f"`{path}={raw}` is refused: expected {'an integer' if hint is int else 'a number'}") from None
+            with contextlib.suppress(ValueError):
+                if float(raw).is_integer():  # 1e9, which people write for tokens
+                    return int(float(raw))
+            raise ConfigError(f"`{path}={raw}` is refused: expected an integer") from None
+    if hint is float:
+        with contextlib.suppress(ValueError):
+            if math.isfinite(value := float(raw)):
+                return value
+        raise ConfigError(f"`{path}={raw}` is refused: expected a number")
     if hint is str:
         return raw
     if hint is Path:
         return Path(raw)
     if origin is tuple:
-        parts = [p for p in raw.split(",") if p]
-        return tuple(_parse(p, args[0], path) for p in parts)
+        parts = raw.split(",") if raw else []
+        if args[-1] is Ellipsis:
+            return tuple(_parse(p, args[0], path) for p in parts)
+        if len(parts) != len(args):
+            raise ConfigError(f"`{path}={raw}` is refused: expected {len(args)} values separated by commas")
+        return tuple(_parse(p, a, path) for p, a in zip(parts, args, strict=True))
     if origin is dict:
+        if bad := next((p for p in raw.split(",") if p and "=" not in p and ":" not in p), None):
+            raise ConfigError(f"`{path}={raw}` is refused: `{bad}` is not of the form `name:value`")
         pairs = dict(p.partition("=")[::2] if "=" in p else p.partition(":")[::2] for p in raw.split(",") if p)
         return {_parse(k, args[0], path): _parse(v, args[1], path) for k, v in pairs.items()}
+    if dataclasses.is_dataclass(hint):
+        fields = ", ".join(f"{path}.{field.name}" for field in dataclasses.fields(hint))
+        raise ConfigError(f"`{path}` is a group of settings", hint=f"set one of {fields}")
     raise ConfigError(f"`{path}` cannot be set from the command line: its type is {hint}")
 
 

@@ -1,0 +1,189 @@
+"""The architecture as a test: who imports whom, what never loads torch, how long a file may be."""
+
+import ast
+import functools
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from creuset.cli import VERBS
+
+TREE = Path(__file__).parent.parent
+ROOT = TREE / "creuset"
+FILES = sorted(f for f in ROOT.rglob("*.py") if "__pycache__" not in f.parts)
+
+# A layer may import itself and these. A dotted name allows one module only.
+MAY_IMPORT: dict[str, set[str]] = {
+    "core": set(),
+    "text": {"core"},
+    "model": {"core"},
+    "data": {"core", "text"},
+    "parallel": {"core", "model"},
+    "plan": {"core", "model.config", "model.count", "model.convert"},
+    "train": {"core", "text", "data", "model", "parallel"},
+    "engine": {"core", "text", "model", "parallel"},
+    "tune": {"core", "text", "data", "model", "parallel", "train", "engine"},
+    # Held-out shards are read, and scored by the model itself: bits per byte needs no engine.
+    "evals": {"core", "text", "data", "model", "engine"},
+    "serve": {"core", "text", "engine"},
+    "audit": {"core", "data", "evals"},
+}
+EVERYTHING = {"cli", "recipes", "testing", "__init__"}
+
+# At import only: a function body may load torch, since by then somebody asked for a computation.
+NO_TORCH = {"core", "text", "data", "plan", "serve", "cli", "recipes", "model.config", "model.count", "model.convert"}
+BUT = {"core.ranks", "core.device", "data.batches"}
+
+
+def module_of(file: Path) -> str:
+    """`creuset/core/errors.py` -> `core.errors`; `creuset/core/__init__.py` -> `core`."""
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_of(f): f for f in FILES}
+
+
+def within(module: str, names: set[str]) -> bool:
+    return any(module == name or module.startswith(name + ".") for name in names)
+
+
+def names_of(node: ast.AST, file: Path) -> set[str]:
+    if isinstance(node, ast.Import):
+        return {alias.name for alias in node.names}
+    if isinstance(node, ast.ImportFrom):
+        assert node.level == 0, f"{file}: write imports in full"
+        # `from creuset.core import log` may name a module or something in one.
+        return {node.module or ""} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return set()
+
+
+def ours(names: set[str]) -> set[str]:
+    """The modules of the package among `names`, without the prefix."""
+    return {n.removeprefix("creuset.") for n in names if n.startswith("creuset.")} & set(MODULES)
+
+
+@functools.cache
+def imports_anywhere(module: str) -> frozenset[str]:
+    file = MODULES[module]
+    return frozenset(n for node in ast.walk(ast.parse(file.read_text())) for n in names_of(node, file))
+
+
+@functools.cache
+def imports_when_loaded(module: str) -> frozenset[str]:
+    """What the module imports by being imported: function bodies and `if TYPE_CHECKING` left out."""
+    file = MODULES[module]
+    names: set[str] = set()
+    queue: list[ast.AST] = list(ast.parse(file.read_text()).body)
+    while queue:
+        node = queue.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            queue += node.orelse
+            continue
+        names |= names_of(node, file)
+        queue += ast.iter_child_nodes(node)
+    return frozenset(names)
+
+
+def way_to_torch(module: str, seen: frozenset[str] = frozenset()) -> list[str] | None:
+    """Modules through which importing `module` loads torch, or None."""
+    names = imports_when_loaded(module)
+    if any(n.split(".")[0] in ("torch", "transformers") for n in names):
+        return [module, "torch"]
+    for name in sorted(ours(set(names)) - seen - {module}):
+        if way := way_to_torch(name, seen | {module}):
+            return [module, *way]
+    return None
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_imports_point_downwards(module):
+    layer = module.split(".")[0]
+    if layer in EVERYTHING:
+        return
+    assert layer in MAY_IMPORT, f"{layer} is a new layer: say here what it may import"
+    allowed = MAY_IMPORT[layer] | {layer}
+    for name in imports_anywhere(module):
+        if not name.startswith("creuset."):
+            continue
+        target = name.removeprefix("creuset.")
+        # `from creuset import core` style: the package itself may be named when one of its modules may.
+        assert within(target, allowed) or target in {a.split(".")[0] for a in allowed}, f"{layer} may not import {name}"
+
+
+def test_nothing_but_tests_imports_the_test_helpers():
+    guilty = [m for m in MODULES if "creuset.testing" in imports_anywhere(m) and m != "testing"]
+    assert not guilty, guilty
+
+
+@pytest.mark.parametrize("module", sorted(m for m in MODULES if within(m, NO_TORCH) or m.endswith(".cli")))
+def test_importing_it_does_not_load_torch(module):
+    if not within(module, BUT):
+        assert way_to_torch(module) is None, " -> ".join(way_to_torch(module) or [])
+
+
+def test_no_file_is_longer_than_one_sitting():
+    folders = [f for f in (ROOT, TREE / "tests", TREE / "bench", TREE / "runs") if f.is_dir()]
+    files = [f for folder in folders for f in folder.rglob("*.py")]
+    long = {f.relative_to(TREE).as_posix(): n for f in files if (n := len(f.read_text().splitlines())) > 400}
+    assert not long, f"split these: {long}"
+
+
+def loaded_by(argv: list[str]) -> tuple[int, set[str], str]:
+    """Exit code, top-level modules loaded and stdout of `creuset ARGV` in a process of its own."""
+    probe = (
+        "import json, sys\nfrom creuset.cli import main\n"
+        "try:\n    code = main(json.loads(sys.argv[1]))\nexcept SystemExit as left:\n    code = left.code or 0\n"
+        "print(json.dumps([code, sorted({m.split('.')[0] for m in sys.modules})]), file=sys.stderr)"
+    )
+    ran = subprocess.run([sys.executable, "-c", probe, json.dumps(argv)], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    code, modules = json.loads(ran.stderr.splitlines()[-1])
+    return code, set(modules), ran.stdout
+
+
+HEAVY = {"torch", "transformers", "datatrove", "fastapi", "pyarrow", "tokenizers", "numpy", "pandas", "sympy"}
+
+
+def test_help_loads_nothing_heavy():
+    code, modules, out = loaded_by(["--help"])
+    assert code == 0 and not modules & HEAVY, modules & HEAVY
+    assert all(verb in out for verb in VERBS)
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS))
+def test_every_verb_explains_itself_without_torch(verb):
+    code, modules, out = loaded_by([verb, "--help"])
+    assert code == 0 and f"usage: creuset {verb}" in out
+    assert not modules & {"torch", "transformers"}, f"`creuset {verb} --help` loads torch"
+
+
+def committed_files() -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=TREE, capture_output=True, text=True, check=False
+    )
+    if listed.returncode:  # an archive without its history: everything but what setting up and running leaves
+        skip = {".venv", ".git", "node_modules", "__pycache__", "out", "build", "dist"}
+        return [f for f in TREE.rglob("*") if f.is_file() and not skip & set(f.relative_to(TREE).parts)]
+    return [TREE / name for name in listed.stdout.split("\0") if name and (TREE / name).is_file()]
+
+
+TEXT = {".py", ".md", ".toml", ".txt", ".sh", ".json", ".jsonl", ".html", ".ts", ".tsx", ".yml", ".yaml", ".jinja", ""}
+
+
+def test_no_committed_file_names_a_folder_of_one_machine():
+    # A home, or the root folder of a build machine, followed by something.
+    machine = re.compile(r"(?<![\w.$}~-])/(?:home|Users|root|work|workspace)/[\w.-]+")
+    found = {}
+    for file in committed_files():
+        if file.suffix in TEXT and file.stat().st_size < 2_000_000:
+            text = file.read_text(encoding="utf-8", errors="ignore")
+            if hit := machine.search(text):
+                found[file.relative_to(TREE).as_posix()] = hit.group()
+    assert not found, found
