@@ -8,8 +8,12 @@ Four families, each a shape that Hugging Face, vLLM and llama.cpp can load:
     qwen3_moe  QK-norm, no bias, routed experts only             (Qwen3's MoE models)
 """
 
-from dataclasses import dataclass, field
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
+
+from creuset.core.errors import ConfigError
 
 Family = Literal["qwen2", "qwen3", "qwen2_moe", "qwen3_moe"]
 
@@ -94,14 +98,6 @@ class ModelConfig:
         return self.is_moe and index not in self.dense_layers and (index + 1) % self.sparse_step == 0
 
 
-@dataclass(frozen=True, slots=True)
-class NamedSize:
-    """A shape with a name, and what is to be known about it."""
-
-    config: ModelConfig
-    note: str = field(default="")
-
-
 def nano() -> ModelConfig:
     """Two CPU cores, minutes: proves the path, not the model."""
     return ModelConfig(
@@ -124,3 +120,54 @@ def small() -> ModelConfig:
         family="qwen3_moe", vocab_size=32_768, hidden=768, layers=12, heads=12, kv_heads=4, head_dim=64,
         experts=32, experts_per_token=4, expert_ffn=384, context=4096, rope_theta=10_000.0,
     )
+
+
+def plus() -> ModelConfig:
+    """271B parameters, 37B active: the public sibling of Qwen2.5-Max, in a shape that is our assumption."""
+    return ModelConfig(
+        family="qwen2_moe", vocab_size=152_064, hidden=6144, layers=46, heads=48, kv_heads=4, head_dim=128,
+        experts=128, experts_per_token=8, expert_ffn=2304, shared_ffn=8 * 2304, tie_embeddings=False,
+        context=32_768, rope_theta=1_000_000.0,
+    )
+
+
+def max() -> ModelConfig:
+    """The shape of `plus`: nothing better is public."""
+    return plus()
+
+
+@dataclass(frozen=True, slots=True)
+class NamedSize:
+    """A shape with a name, and what is to be known about it."""
+
+    build: Callable[[], ModelConfig]
+    note: str
+
+
+SIZES = {
+    "nano": NamedSize(nano, "two CPU cores, minutes: proves the path"),
+    "mini": NamedSize(mini, "the model we ship"),
+    "small": NamedSize(small, "one GPU, one hour"),
+    "plus": NamedSize(
+        plus,
+        "published for Qwen2.5-Plus: 271B parameters, 37B active (Qwen3 report, arXiv:2505.09388, table 3), QKV bias, "
+        "fine-grained routed and shared experts (arXiv:2412.15115). Layers, widths and numbers of experts were never "
+        "published: these are our assumption, chosen so that both counts come within 1 %",
+    ),
+    "max": NamedSize(
+        max,
+        "our assumption: Alibaba never published the parameters, experts, layers or compute of Qwen2.5-Max, only that "
+        "it is a large MoE trained on over 20 trillion tokens; this is the shape of `plus`, its public sibling",
+    ),
+}
+
+
+def named(name: str) -> ModelConfig:
+    """The shape called `name`."""
+    if name not in SIZES:
+        near = difflib.get_close_matches(name, SIZES, n=1)
+        raise ConfigError(
+            f"`{name}` is not a named size",
+            hint=f"did you mean `{near[0]}`?" if near else f"there are {', '.join(SIZES)}",
+        )
+    return SIZES[name].build()
