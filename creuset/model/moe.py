@@ -1,0 +1,174 @@
+"""Mixture of experts: a router sends each token to K of E small networks; none is ever dropped.
+
+Reading order: `route` (who goes where), `MoE.forward`, `_Experts` (gather, compute, scatter on
+contiguous slices, with its backward pass), `_grouped` (the same by torch's grouped matmul on CUDA).
+The obvious slow version is in tests/model/test_moe.py: it is the definition.
+
+Shapes:
+    T tokens    C model width     E experts           K experts a token
+    N = T*K routed copies, sorted by expert           F expert width
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from creuset.model.config import ModelConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """Where the tokens of one layer go; fp32. The losses on the router are computed from it."""
+
+    weights_TK: Tensor
+    experts_TK: Tensor
+    probs_TE: Tensor
+    logits_TE: Tensor
+
+
+def route(logits_TE: Tensor, k: int, *, norm_topk: bool) -> Routing:
+    """Choose `k` experts a token, in fp32 whatever the model's dtype.
+
+    bf16 keeps 8 significant bits: near-ties in the softmax would be decided by
+    rounding, and training and serving would pick different experts.
+    """
+    logits_TE = logits_TE.float()
+    probs_TE = logits_TE.softmax(dim=-1)
+    weights_TK, experts_TK = probs_TE.topk(k, dim=-1)
+    if norm_topk:
+        weights_TK = weights_TK / weights_TK.sum(-1, keepdim=True)
+    return Routing(weights_TK, experts_TK, probs_TE, logits_TE)
+
+
+class MLP(nn.Module):
+    """SwiGLU (arXiv:2002.05202)."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.gate_proj = nn.Linear(width, hidden, bias=False)
+        self.up_proj = nn.Linear(width, hidden, bias=False)
+        self.down_proj = nn.Linear(hidden, width, bias=False)
+
+    def forward(self, x_TC: Tensor) -> Tensor:
+        y_TC: Tensor = self.down_proj(F.silu(self.gate_proj(x_TC)) * self.up_proj(x_TC))
+        return y_TC
+
+
+class Experts(nn.Module):
+    """All routed experts of a layer: rows [0, F) of `gate_up` are the gate, rows [F, 2F) the up projection."""
+
+    def __init__(self, experts: int, width: int, hidden: int) -> None:
+        super().__init__()
+        self.gate_up = nn.Parameter(torch.empty(experts, 2 * hidden, width))
+        self.down = nn.Parameter(torch.empty(experts, width, hidden))
+
+    def forward(self, x_TC: Tensor, weights_TK: Tensor, experts_TK: Tensor) -> Tensor:
+        if x_TC.is_cuda and x_TC.dtype == torch.bfloat16:
+            return _grouped(x_TC, weights_TK, experts_TK, self.gate_up, self.down)
+        y_TC: Tensor = _Experts.apply(x_TC, weights_TK, experts_TK, self.gate_up, self.down)
+        return y_TC
+
+
+class MoE(nn.Module):
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.k, self.norm_topk = config.experts_per_token, config.norm_topk
+        self.gate = nn.Linear(config.hidden, config.experts, bias=False)
+        self.experts = Experts(config.experts, config.hidden, config.expert_ffn)
+        self.shared_expert = MLP(config.hidden, config.shared_ffn) if config.shared_ffn else None
+        self.shared_expert_gate = nn.Linear(config.hidden, 1, bias=False) if config.shared_ffn else None
+
+    def forward(self, x_TC: Tensor) -> tuple[Tensor, Routing]:
+        logits_TE = F.linear(x_TC.float(), self.gate.weight.float())
+        routing = route(logits_TE, self.k, norm_topk=self.norm_topk)
+        y_TC = self.experts(x_TC, routing.weights_TK, routing.experts_TK)
+        if self.shared_expert is not None and self.shared_expert_gate is not None:
+            y_TC = y_TC + self.shared_expert_gate(x_TC).sigmoid() * self.shared_expert(x_TC)
+        return y_TC, routing
+
+
+def _sorted(experts_TK: Tensor, experts: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Order of the N copies by expert, its inverse (as T, K), and how many each expert got."""
+    flat_N = experts_TK.flatten()
+    order_N = flat_N.argsort(stable=True)
+    place_N = torch.empty_like(order_N)
+    place_N[order_N] = torch.arange(len(order_N), device=order_N.device)
+    return order_N, place_N.view_as(experts_TK), torch.bincount(flat_N, minlength=experts)
+
+
+def _slices(count_E: Tensor) -> list[tuple[int, int, int]]:
+    """(expert, first, last + 1) of the experts that got something."""
+    slices, first = [], 0
+    for expert, count in enumerate(count_E.tolist()):
+        if count:
+            slices.append((expert, first, first + count))
+        first += count
+    return slices
+
+
+class _Experts(torch.autograd.Function):
+    """One node for the whole layer, so that no expert makes autograd write a gradient of all experts.
+
+    y_t = sum_k w_tk * down_e (silu(gate_e x_t) * up_e x_t), e = experts_tk
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x_TC: Tensor, weights_TK: Tensor, experts_TK: Tensor, gate_up: Tensor, down: Tensor
+    ) -> Tensor:
+        k, hidden = experts_TK.shape[1], down.shape[2]
+        order_N, place_TK, count_E = _sorted(experts_TK, len(down))
+        x_NC = x_TC[order_N // k]
+        h_NF = x_NC.new_empty(len(x_NC), 2 * hidden)
+        y_NC = torch.empty_like(x_NC)
+        slices = _slices(count_E)
+        for expert, a, b in slices:
+            torch.mm(x_NC[a:b], gate_up[expert].t(), out=h_NF[a:b])
+            gate, up = h_NF[a:b].chunk(2, dim=1)
+            torch.mm(F.silu(gate).mul_(up), down[expert].t(), out=y_NC[a:b])
+        ctx.slices = slices
+        ctx.save_for_backward(x_NC, h_NF, weights_TK, order_N, place_TK, gate_up, down)
+        return (y_NC[place_TK] * weights_TK[..., None].to(y_NC.dtype)).sum(1)
+
+    @staticmethod
+    def backward(ctx: Any, dy_TC: Tensor) -> tuple[Tensor, Tensor, None, Tensor, Tensor]:
+        x_NC, h_NF, weights_TK, order_N, place_TK, gate_up, down = ctx.saved_tensors
+        k = weights_TK.shape[1]
+        weight_N1 = weights_TK.flatten()[order_N, None]
+        scale_N1 = weight_N1.to(x_NC.dtype)
+        dy_NC = dy_TC[order_N // k]
+        dgate_up, ddown = torch.zeros_like(gate_up), torch.zeros_like(down)
+        dweight_N = torch.empty_like(weights_TK).flatten()
+        dx_NC = torch.empty_like(x_NC)
+        for expert, a, b in ctx.slices:
+            gate, up = h_NF[a:b].chunk(2, dim=1)
+            sig = gate.sigmoid()
+            silu = gate * sig
+            act = silu * up
+            # The weight is applied to the narrow side; <dy, down act> = <down^T dy, act> gives its own gradient.
+            da = dy_NC[a:b] @ down[expert]
+            dweight_N[a:b] = (da * act).sum(1)
+            torch.mm(dy_NC[a:b].t(), act.mul_(scale_N1[a:b]), out=ddown[expert])
+            da.mul_(scale_N1[a:b])
+            dh = torch.empty_like(h_NF[a:b])
+            dgate, dup = dh.chunk(2, dim=1)
+            torch.mul(da, silu, out=dup)
+            # d silu(g) = s + g s (1 - s) = s + silu - silu s
+            torch.mul(da.mul_(up), sig + silu - silu * sig, out=dgate)
+            torch.mm(dh.t(), x_NC[a:b], out=dgate_up[expert])
+            torch.mm(dh, gate_up[expert], out=dx_NC[a:b])
+        return dx_NC[place_TK].sum(1), dweight_N[place_TK], None, dgate_up, ddown
+
+
+def _grouped(x_TC: Tensor, weights_TK: Tensor, experts_TK: Tensor, gate_up: Tensor, down: Tensor) -> Tensor:
+    """CUDA, bf16: one kernel for all experts, and no wait for the counts."""
+    order_N, place_TK, count_E = _sorted(experts_TK, len(down))
+    end_E = count_E.cumsum(0).to(torch.int32)
+    x_NC = x_TC[order_N // experts_TK.shape[1]]
+    h_NF = torch._grouped_mm(x_NC, gate_up.transpose(1, 2), offs=end_E)
+    gate, up = h_NF.chunk(2, dim=1)
+    y_NC = torch._grouped_mm(F.silu(gate) * up, down.transpose(1, 2), offs=end_E)
+    return (y_NC[place_TK] * weights_TK[..., None].to(y_NC.dtype)).sum(1)
