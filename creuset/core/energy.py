@@ -1,0 +1,137 @@
+"""How much energy a run uses: measured by counters where the machine has them, else estimated, and said so.
+
+The boundary is the processor and the GPU: memory, disks, fans and cooling are not in it (no PUE is applied).
+"""
+
+import ctypes
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from creuset.core.host import nvml
+
+WATTS_PER_CORE = 10.0   # assumption where no counter is readable; servers' rated power is 4-8 W a core
+WATTS_PER_GPU = 700.0   # assumption: rated power of an H100 or H200 (SXM)
+
+
+class Counter(Protocol):
+    """Something that counts joules since an arbitrary start."""
+
+    method: str
+
+    def joules(self) -> float: ...
+
+
+class Rapl:
+    """The package counters of /sys/class/powercap; they wrap, so read at least every half hour."""
+
+    method = "RAPL package counters (/sys/class/powercap)"
+
+    def __init__(self, zones: list[Path]) -> None:
+        self._zones = zones
+        self._span = [int((z / "max_energy_range_uj").read_text()) for z in zones]
+        self._last = [self._read(z) for z in zones]
+        self._total = 0
+
+    @classmethod
+    def find(cls, root: Path = Path("/sys/class/powercap")) -> "Rapl | None":
+        with suppress(OSError, ValueError):
+            zones = [z for z in sorted(root.glob("*rapl:*")) if (z / "name").read_text().startswith("package")]
+            if zones:
+                return cls(zones)
+        return None
+
+    @staticmethod
+    def _read(zone: Path) -> int:
+        return int((zone / "energy_uj").read_text())
+
+    def joules(self) -> float:
+        now = [self._read(z) for z in self._zones]
+        for new, old, span in zip(now, self._last, self._span, strict=True):
+            self._total += new - old if new >= old else new - old + span
+        self._last = now
+        return self._total / 1e6
+
+
+class Nvml:
+    """The total-energy counters of the first `gpus` GPUs."""
+
+    method = "NVML total energy counters"
+
+    def __init__(self, library: ctypes.CDLL, gpus: int) -> None:
+        self._library, self._gpus = library, gpus
+        self._start = self._read()
+
+    @classmethod
+    def find(cls, gpus: int) -> "Nvml | None":
+        library = nvml() if gpus else None
+        with suppress(OSError):
+            return cls(library, gpus) if library else None
+        return None
+
+    def _read(self) -> float:
+        total = 0.0
+        for index in range(self._gpus):
+            device, millijoules = ctypes.c_void_p(), ctypes.c_ulonglong()
+            failed = self._library.nvmlDeviceGetHandleByIndex_v2(index, ctypes.byref(device))
+            if failed or self._library.nvmlDeviceGetTotalEnergyConsumption(device, ctypes.byref(millijoules)):
+                raise OSError(f"GPU {index} has no energy counter")
+            total += millijoules.value / 1e3
+        return total
+
+    def joules(self) -> float:
+        return self._read() - self._start
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """Energy of `cores` cores and `gpus` GPUs: by `cpu` and `gpu` where they are counters, else by rated power."""
+
+    cores: int
+    gpus: int
+    cpu: Counter | None
+    gpu: Counter | None
+    watts_per_core: float = WATTS_PER_CORE
+    watts_per_gpu: float = WATTS_PER_GPU
+
+    @classmethod
+    def here(cls, *, cores: int, gpus: int) -> "Meter":
+        return cls(cores, gpus, Rapl.find(), Nvml.find(gpus))
+
+    @property
+    def measured(self) -> bool:
+        return self.cpu is not None and (self.gpu is not None or not self.gpus)
+
+    @property
+    def method(self) -> str:
+        cpu = self.cpu.method if self.cpu else (
+            f"processor estimated: {self.cores} cores x {self.watts_per_core:g} W x wall time "
+            "(assumption; no counter here)"
+        )
+        if not self.gpus:
+            return cpu
+        gpu = self.gpu.method if self.gpu else (
+            f"GPU estimated: {self.gpus} x {self.watts_per_gpu:g} W x wall time (assumption; no counter here)"
+        )
+        return f"{gpu}; {cpu}"
+
+    def joules(self, wall_s: float) -> float:
+        """Since the meter was made, `wall_s` seconds ago."""
+        cpu = self.cpu.joules() if self.cpu else self.cores * self.watts_per_core * wall_s
+        gpu = self.gpu.joules() if self.gpu else self.gpus * self.watts_per_gpu * wall_s
+        return cpu + gpu
+
+
+def kwh(joules: float) -> float:
+    return joules / 3.6e6
+
+
+def describe(attempts: list[dict[str, Any]]) -> dict[str, Any]:
+    """The energy of a run from that of its attempts; measured only when each was."""
+    return {
+        "kwh": kwh(sum(a["joules"] for a in attempts)),
+        "measured": all(a["energy_measured"] for a in attempts),
+        "method": " / ".join(dict.fromkeys(a["energy_method"] for a in attempts)),
+        "boundary": "processor and GPU; no cooling, no PUE applied",
+    }
