@@ -67,10 +67,10 @@ class Recorder:
     def start(
         cls,
         *,
-        stage: str,
+        stage: str = "pretrain",
         device: str = "cpu",
         cores: int | None = None,
-        gpus: int = 0,
+        gpus: int | None = None,
         inputs: dict[str, str] | None = None,
         seeds: dict[str, int] | None = None,
         before: Sequence[dict[str, Any]] = (),
@@ -81,11 +81,12 @@ class Recorder:
     ) -> "Recorder":
         """Begin an attempt, after those that `journal` tells of.
 
-        `cores`: threads that compute (all cores when not said).
+        `cores`: threads that compute (OMP_NUM_THREADS, or all cores, when not said); `gpus`: one on a cuda device.
         `inputs`: name -> sha256 of data, tokenizer, base model.
         `before`: records of the stages that made the base model, kept inside this one.
         """
-        cores = cores or os.cpu_count() or 1
+        cores = cores or int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
+        gpus = int(device.startswith("cuda")) if gpus is None else gpus
         self = cls(
             stage=stage, device=device, cores=cores, gpus=gpus, inputs=dict(inputs or {}), seeds=dict(seeds or {}),
             before=list(before), journal=journal, meter=meter or Meter.here(cores=cores, gpus=gpus),
@@ -115,13 +116,20 @@ class Recorder:
         return {"work": self.work.as_json(), "attempts": [*self._earlier.values(), self._attempt("running")]}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint: its useful work counts, what came after it was lost."""
+        """Go on from a checkpoint: its useful work counts, what came after it was lost.
+
+        The attempt that wrote it was paused when its journal tells of nothing after the checkpoint, interrupted
+        when steps were lost.
+        """
         done = state["work"]
         self.work = Work(int(done["tokens"]), done["formula"], done["counted"], int(done["steps"]))
         for attempt in state["attempts"]:
-            told = self._earlier.get(attempt["id"])
-            if told is None or told["wall_s"] < attempt["wall_s"]:
-                self._earlier[attempt["id"]] = attempt
+            told = self._earlier.get(attempt["id"], attempt)
+            if attempt["outcome"] == "running":
+                lost = told["work"]["tokens"] > attempt["work"]["tokens"]
+                longer = max(told, attempt, key=lambda a: float(a["wall_s"]))
+                attempt = {**longer, "outcome": "interrupted" if lost else "paused"}
+            self._earlier[attempt["id"]] = attempt
 
     def finish(self, outcome: str = "finished") -> dict[str, Any]:
         """The whole record, as JSON values; also the journal's last word on this attempt."""
@@ -157,7 +165,7 @@ class Recorder:
             "inputs": self.inputs,
             "seeds": self.seeds,
             "attempts": attempts,
-            "failed_attempts": sum(a["outcome"] != "finished" for a in attempts),
+            "failed_attempts": sum(a["outcome"] == "interrupted" for a in attempts),
             "before": self.before,
         }
 

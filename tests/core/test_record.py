@@ -88,6 +88,7 @@ def test_without_a_journal_the_checkpoint_still_tells_of_earlier_attempts():
     second.add(tokens=5)
     record = second.finish()
     assert record["tokens"] == 10 and record["time"]["wall_hours"] == pytest.approx(30 / 3600)
+    assert [a["outcome"] for a in record["attempts"]] == ["paused", "finished"] and record["failed_attempts"] == 0
 
 
 def test_a_stage_keeps_the_records_of_those_before_it():
