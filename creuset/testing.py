@@ -1,9 +1,14 @@
 """Tiny real things for tests: no mocks of our own code. Imported by tests only."""
 
+import json
+from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from creuset.model.config import Family, ModelConfig
+    from creuset.model.transformer import Transformer
     from creuset.text.tokenizer import Tokenizer
 
 TINY_TEXTS = (
@@ -21,3 +26,79 @@ def tiny_tokenizer(vocab_size: int = 512) -> "Tokenizer":
     from creuset.text.tokenizer import train
 
     return train(TINY_TEXTS * 4, vocab_size=vocab_size)
+
+
+def tiny_corpus(
+    path: Path, sources: Mapping[str, Sequence[str]], *, heldout: Mapping[str, Sequence[str]] | None = None
+) -> Path:
+    """A corpus artifact of the given texts, as `creuset corpus build` would leave it."""
+    import zstandard
+
+    from creuset.core.artifact import new_artifact
+
+    with new_artifact(path, kind="corpus") as folder:
+        for split, parts in (("docs", sources), ("heldout", heldout or {})):
+            (folder / split).mkdir()
+            for name, texts in parts.items():
+                rows = [{"id": f"{name}/{i}", "text": t, "source": name, "lang": "en"} for i, t in enumerate(texts)]
+                lines = "".join(json.dumps(row) + "\n" for row in rows)
+                (folder / split / f"{name}.jsonl.zst").write_bytes(zstandard.compress(lines.encode()))
+        (folder / "ledger.json").write_text(json.dumps([{"name": name, "licence": "CC0-1.0"} for name in sources]))
+    return path
+
+
+def tiny_shards(path: Path, sources: Mapping[str, Sequence[str]] | None = None, *, vocab_size: int = 512) -> Path:
+    """A shards artifact (its corpus and tokenizer beside it) of `sources`, or of two small ones."""
+    from creuset.core.artifact import new_artifact
+    from creuset.data.tokenize import tokenize
+
+    sources = sources or {"en": TINY_TEXTS[:3] * 20, "fr": TINY_TEXTS[3:4] * 20}
+    heldout = {name: texts[:2] for name, texts in sources.items()}
+    corpus = tiny_corpus(path.with_name(path.name + "-corpus"), sources, heldout=heldout)
+    words = path.with_name(path.name + "-tokenizer")
+    with new_artifact(words, kind="tokenizer", parents=[corpus]) as folder:
+        tiny_tokenizer(vocab_size).save(folder)
+    tokenize(corpus, words, path)
+    return path
+
+
+def tiny_config(family: "Family" = "qwen3_moe", *, vocab_size: int = 512, **changes: Any) -> "ModelConfig":
+    """Two layers of the family's shape; MoE families have 4 experts, 2 a token."""
+    from creuset.model.config import ModelConfig
+
+    shape: dict[str, Any] = {
+        "family": family, "vocab_size": vocab_size, "hidden": 32, "layers": 2, "heads": 4, "kv_heads": 2,
+        "head_dim": 8, "context": 256,
+    }  # fmt: skip
+    if family in ("qwen2", "qwen3"):
+        shape |= {"ffn": 64}
+    else:
+        shape |= {"experts": 4, "experts_per_token": 2, "expert_ffn": 32}
+    if family == "qwen2_moe":
+        shape |= {"shared_ffn": 32}
+    return ModelConfig(**(shape | changes))
+
+
+def tiny_model(config: "ModelConfig | None" = None, *, seed: int = 0) -> "Transformer":
+    """A random model with weights large enough that its logits differ."""
+    from dataclasses import replace
+
+    import torch
+
+    from creuset.model.transformer import Transformer
+
+    config = config or tiny_config()
+    model = Transformer(replace(config, init_std=0.2))
+    model.init_weights(torch.Generator().manual_seed(seed))
+    model.config = config
+    return model.eval()
+
+
+def tiny_model_folder(path: "Path", family: "Family" = "qwen3_moe", *, seed: int = 0, **changes: Any) -> "Path":
+    """`path`, filled with a tiny random model and `tiny_tokenizer`, as a Hugging Face folder."""
+    from creuset.model.weights import save_model
+
+    tokenizer = tiny_tokenizer()
+    save_model(tiny_model(tiny_config(family, vocab_size=tokenizer.vocab_size, **changes), seed=seed), path, dtype="fp32")
+    tokenizer.save(path)
+    return path
