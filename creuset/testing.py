@@ -99,6 +99,7 @@ def tiny_model_folder(path: "Path", family: "Family" = "qwen3_moe", *, seed: int
     from creuset.model.weights import save_model
 
     tokenizer = tiny_tokenizer()
-    save_model(tiny_model(tiny_config(family, vocab_size=tokenizer.vocab_size, **changes), seed=seed), path, dtype="fp32")
+    config = tiny_config(family, vocab_size=tokenizer.vocab_size, **changes)
+    save_model(tiny_model(config, seed=seed), path, dtype="fp32")
     tokenizer.save(path)
     return path

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Protocol
 
+import torch
 import torch.nn.functional as F
-from torch import Tensor, cat, nn
+from torch import Tensor, nn
 
 from creuset.model.config import ModelConfig
 from creuset.model.norm import RMSNorm
@@ -60,12 +61,12 @@ class Packed:
         self.sizes = [length * count for length, count in self.runs]
 
     def __call__(self, layer: int, q_THD: Tensor, k_TGD: Tensor, v_TGD: Tensor) -> Tensor:
-        parts = zip(self.runs, *(x.split(self.sizes) for x in (q_THD, k_TGD, v_TGD)), strict=True)
-        return cat([_causal(q, k, v, count) for (_, count), q, k, v in parts])
+        parts = zip(self.runs, *(torch.split(x, self.sizes) for x in (q_THD, k_TGD, v_TGD)), strict=True)
+        return torch.cat([_causal(q, k, v, count) for (_, count), q, k, v in parts])
 
 
 def _causal(q_THD: Tensor, k_TGD: Tensor, v_TGD: Tensor, count: int) -> Tensor:
     """`count` sequences of equal length, one after the other."""
-    q, k, v = (x.unflatten(0, (count, -1)).transpose(1, 2) for x in (q_THD, k_TGD, v_TGD))
+    q, k, v = (x.view(count, -1, *x.shape[1:]).transpose(1, 2) for x in (q_THD, k_TGD, v_TGD))
     y = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=q.shape[1] != k.shape[1])
     return y.transpose(1, 2).flatten(0, 1)

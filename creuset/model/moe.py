@@ -68,7 +68,9 @@ class Experts(nn.Module):
     def forward(self, x_TC: Tensor, weights_TK: Tensor, experts_TK: Tensor) -> Tensor:
         if x_TC.is_cuda and x_TC.dtype == torch.bfloat16:
             return _grouped(x_TC, weights_TK, experts_TK, self.gate_up, self.down)
-        y_TC: Tensor = _Experts.apply(x_TC, weights_TK, experts_TK, self.gate_up, self.down)
+        y_TC: Tensor = _Experts.apply(  # type: ignore[no-untyped-call]
+            x_TC, weights_TK, experts_TK, self.gate_up, self.down
+        )
         return y_TC
 
 

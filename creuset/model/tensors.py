@@ -1,0 +1,60 @@
+"""Reading safetensors files with refusals that name the tensor."""
+
+import json
+import struct
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from creuset.core.errors import ArtifactError
+
+
+def header(file: Path) -> dict[str, Any]:
+    """Names, dtypes, shapes and places of the tensors in `file`; refused when the file is shorter than they need."""
+    size = file.stat().st_size
+    try:
+        with file.open("rb") as stream:
+            (length,) = struct.unpack("<Q", stream.read(8))
+            if length > size - 8:
+                raise ValueError("its header is cut")
+            table: dict[str, Any] = json.loads(stream.read(length))
+    except (struct.error, ValueError) as error:
+        raise ArtifactError(f"`{file}` is not a safetensors file: {error}") from error
+    table.pop("__metadata__", None)
+    for name, entry in table.items():
+        if (end := 8 + length + entry["data_offsets"][1]) > size:
+            raise ArtifactError(f"`{file}` is cut: tensor `{name}` ends at byte {end}, the file at {size}")
+    return table
+
+
+def read(file: Path, names: Iterable[str]) -> Iterator[tuple[str, Tensor]]:
+    try:
+        with safe_open(file, framework="pt") as tensors:
+            for name in names:
+                yield name, tensors.get_tensor(name)
+    except SafetensorError as error:
+        raise ArtifactError(f"`{file}` is damaged: {error}") from error
+
+
+def refuse_difference(wanted: set[str], found: set[str], where: Path) -> None:
+    if missing := sorted(wanted - found):
+        more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+        raise ArtifactError(f"`{where}`: tensor `{missing[0]}`{more} is missing")
+    if unexpected := sorted(found - wanted):
+        more = f" (and {len(unexpected) - 1} more)" if len(unexpected) > 1 else ""
+        raise ArtifactError(f"`{where}`: tensor `{unexpected[0]}`{more} is not part of the model that config.json says")
+
+
+def put(target: Tensor, value: Tensor, name: str, file: Path) -> None:
+    if value.shape != target.shape:
+        raise ArtifactError(
+            f"`{file}`: tensor `{name}` has shape {list(value.shape)}, config.json says {list(target.shape)}"
+        )
+    if not value.is_floating_point() or value.element_size() < 2:
+        raise ArtifactError(f"`{file}`: tensor `{name}` is {value.dtype}, not a plain floating-point tensor")
+    if not bool(value.isfinite().all()):
+        raise ArtifactError(f"`{file}`: tensor `{name}` has values that are not finite")
+    target.copy_(value)
