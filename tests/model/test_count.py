@@ -134,3 +134,15 @@ def test_more_experts_cost_memory_and_not_work():
     wider = replace(shape, experts=12)
     assert parameters(wider).experts == 2 * parameters(shape).experts
     assert forward_flops(wider, context=8) - forward_flops(shape, context=8) == 2 * 4 * 6 * 32  # the router's rows
+
+
+@pytest.mark.parametrize("shape", TINY.values(), ids=TINY)
+def test_parameters_equal_those_of_transformers(shape):
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    from creuset.model.convert import to_hf
+
+    described = to_hf(shape)
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(AutoConfig.for_model(described.pop("model_type"), **described))
+    assert parameters(shape).total == sum(p.numel() for p in model.parameters())
