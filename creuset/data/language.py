@@ -1,0 +1,76 @@
+"""Which language a text is in: function words decide at once, a model shipped in a wheel where they do not."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from creuset.data.words import Words
+
+# Frequent function words that few of the other languages share; a word in two lists counts for both.
+FUNCTION_WORDS: dict[str, frozenset[str]] = {
+    "en": frozenset("the of and to in is was for that with as on by are from at be this have which or not it were an his but they he she you had".split()),
+    "fr": frozenset("le la les de des du et est une un dans pour que qui sur pas par avec au aux ce cette il elle ne se son sont en plus vous nous mais ou l d qu".split()),
+    "de": frozenset("der die und das den von zu mit sich des auf für ist im dem nicht ein eine als auch es an werden aus er hat dass sie nach wird bei".split()),
+    "es": frozenset("el la los las de del y en que un una por con para es se al lo como más su sus pero fue son este esta no ha también o".split()),
+    "it": frozenset("il lo la gli le di del della e è che un una per con non sono da al dei nel come più si anche ma alla ha questo".split()),
+    "pt": frozenset("o a os as de do da dos das e em que um uma por com para não é se ao no na mais como foi mas sua seu também são".split()),
+    "nl": frozenset("de het een en van in is dat op te zijn met voor niet aan er om ook als maar bij was door naar werd uit over hij".split()),
+}
+_TOLD_APART_BY = 1.5                  # the best language must have this many times the hits of the second
+_ENOUGH = 0.12                        # share of words that are function words of the best language
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    language: str                     # ISO 639-1, or 639-3 where there is no shorter code; "und" without letters
+    probability: float
+
+
+@dataclass(slots=True)
+class Identifier:
+    """Owns the model, loaded when the first text needs it."""
+
+    sample: int = 1000
+    _model: Any = field(default=None, repr=False)
+
+    def identify(self, text: str, words: Words) -> Guess:
+        head = words.words[:250]
+        if not head:
+            return Guess("und", 1.0)
+        if not words.cjk and (quick := by_function_words(head)):
+            return quick
+        if self._model is None:
+            from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+            self._model = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+        language, probability = self._model.classify(text[: self.sample])
+        return Guess(str(language), float(probability))
+
+
+def by_function_words(words: Sequence[str]) -> Guess | None:
+    """A language whose function words are frequent and clearly more frequent than any other's, or None."""
+    if len(words) < 20:
+        return None
+    hits = sorted(((sum(map(known.__contains__, words)), code) for code, known in FUNCTION_WORDS.items()), reverse=True)
+    (best, code), (second, _) = hits[0], hits[1]
+    if best < _ENOUGH * len(words) or best < _TOLD_APART_BY * second:
+        return None
+    return Guess(code, min(1.0, best / (best + second)))
+
+
+# Varieties that one label stands for here: nothing is gained by dropping Wu or Cantonese pages of a Chinese source.
+FAMILY = {"wuu": "zh", "yue": "zh", "gan": "zh", "lzh": "zh", "hak": "zh", "nan": "zh", "pcm": "en", "sco": "en", "simple": "en"}
+
+
+def settle(guess: Guess, *, declared: Sequence[str], allowed: Sequence[str], min_probability: float) -> tuple[str, bool]:
+    """(language of the document, whether it may stay).
+
+    A guess the model is not sure of does not overrule what the ledger declares.
+    """
+    language = FAMILY.get(guess.language, guess.language)
+    wanted = tuple(allowed) or tuple(declared)
+    if not wanted or language in wanted:
+        return language, True
+    if declared and guess.probability < min_probability:
+        return declared[0], not allowed or declared[0] in allowed
+    return language, False

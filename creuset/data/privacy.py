@@ -1,0 +1,137 @@
+"""Personal data, masked where a check says it is one: `[EMAIL]`, `[PHONE]`, `[CARD]`, `[IBAN]`, `[IP]`, `[NIR]`, `[SIREN]`, `[SIRET]`.
+
+A number is masked only when its form and its check digits agree (Luhn for cards, SIREN and
+SIRET, mod 97 for IBAN and NIR). One in ten 9-digit numbers passes Luhn by chance, so SIREN
+and SIRET are masked only next to a word that announces them.
+"""
+
+import ipaddress
+import re
+from collections import Counter
+from collections.abc import Callable, Collection
+
+_EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})\.)+[A-Za-z]{2,24}(?![\w-])")
+# Domains that RFC 2606 sets apart for examples are nobody's.
+_EXAMPLE = re.compile(r"@(?:[\w-]+\.)*(?:example\.(?:com|org|net|edu)|[\w-]+\.(?:example|invalid|test|localhost))$", re.I)
+
+_CARD = re.compile(r"(?<![\w.\-+/])(?:\d[ -]?){12,18}\d(?![\w-]|\.\d)")
+_IBAN = re.compile(r"(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?!\w)")
+_NIR = re.compile(r"(?<!\w)[12378][ .]?\d{2}[ .]?(?:0[1-9]|1[0-2]|[2-9]\d)[ .]?(?:\d{2}|2[AB])[ .]?\d{3}[ .]?\d{3}[ .]?\d{2}(?!\w)")
+_SIRET = re.compile(r"(?<!\w)\d{3}[ .\u00a0]?\d{3}[ .\u00a0]?\d{3}[ .\u00a0]?\d{5}(?!\w)")
+_SIREN = re.compile(r"(?<!\w)\d{3}[ .\u00a0]?\d{3}[ .\u00a0]?\d{3}(?![\w]|[ .]?\d)")
+_ANNOUNCED = re.compile(r"\b(?:siren|siret|rcs|r\.c\.s\.|immatricul\w+|tva)\b", re.I)
+_IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w]|\.\d)")
+_IPV6 = re.compile(r"(?<![\w:.])(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{1,4}(?![\w:])")
+_VERSION = re.compile(r"(?:version|\bv|\bver\.?|release|php|apache|openssl|section|§)\s*$", re.I)
+_PHONE = re.compile(
+    r"(?<![\w.,/+-])(?:"
+    r"\+\d{1,3}[ .\-]?(?:\(0?\d{1,4}\)[ .\-]?)?\d{1,4}(?:[ .\-]\d{2,4}){1,5}"      # +33 6 12 34 56 78, +1 415-555-0132
+    r"|\+\d{9,14}"
+    r"|0[1-9](?:[ .\-]\d{2}){4}"                                                    # 06 12 34 56 78
+    r"|0[1-9]\d{8}"
+    r"|(?:1[ .\-])?\([2-9]\d{2}\) ?\d{3}[ .\-]\d{4}"                                # (415) 555-0132
+    r"|(?:1[.\-])?[2-9]\d{2}([.\-])[2-9]\d{2}\1\d{4}"                               # 415-555-0132
+    r")(?![\w]|[-/]\d|[.,]\d)"
+)
+_LONG_NUMBER = re.compile(r"\d(?:[ .()\-\u00a0]{0,2}\d){6}")
+
+_CARD_PREFIXES = re.compile(r"^(?:4\d{12}(?:\d{3}){0,2}|5[1-5]\d{14}|2[2-7]\d{14}|3[47]\d{13}|3(?:0[0-5]|[689]\d)\d{11}|6(?:011|5\d\d)\d{12}|35\d{14}|62\d{14,17})$")
+IBAN_LENGTHS = {
+    "AD": 24, "AE": 23, "AL": 28, "AT": 20, "AZ": 28, "BA": 20, "BE": 16, "BG": 22, "BH": 22, "BR": 29, "BY": 28, "CH": 21,
+    "CR": 22, "CY": 28, "CZ": 24, "DE": 22, "DK": 18, "DO": 28, "EE": 20, "EG": 29, "ES": 24, "FI": 18, "FO": 18, "FR": 27,
+    "GB": 22, "GE": 22, "GI": 23, "GL": 18, "GR": 27, "GT": 28, "HR": 21, "HU": 28, "IE": 22, "IL": 23, "IQ": 23, "IS": 26,
+    "IT": 27, "JO": 30, "KW": 30, "KZ": 20, "LB": 28, "LC": 32, "LI": 21, "LT": 20, "LU": 20, "LV": 21, "MC": 27, "MD": 24,
+    "ME": 22, "MK": 19, "MR": 27, "MT": 31, "MU": 30, "NL": 18, "NO": 15, "PK": 24, "PL": 28, "PS": 29, "PT": 25, "QA": 29,
+    "RO": 24, "RS": 22, "SA": 24, "SC": 31, "SE": 24, "SI": 19, "SK": 24, "SM": 27, "ST": 25, "SV": 28, "TL": 23, "TN": 24,
+    "TR": 26, "UA": 29, "VA": 22, "VG": 24, "XK": 20,
+}
+
+
+def luhn(digits: str) -> bool:
+    """Check digit of cards, SIREN and SIRET (ISO/IEC 7812-1)."""
+    total = 0
+    for i, digit in enumerate(map(int, reversed(digits))):
+        total += digit if i % 2 == 0 else digit * 2 - 9 * (digit > 4)
+    return total % 10 == 0
+
+
+def iban(text: str) -> bool:
+    """Length of the country and remainder 1 of the rearranged number mod 97 (ISO 13616)."""
+    bare = text.replace(" ", "")
+    if IBAN_LENGTHS.get(bare[:2]) != len(bare):
+        return False
+    return int("".join(str(int(c, 36)) for c in bare[4:] + bare[:4])) % 97 == 1
+
+
+def nir(text: str) -> bool:
+    """French social security number: 13 digits (2A and 2B for Corsica) and 97 - number mod 97."""
+    bare = re.sub(r"[ .]", "", text)
+    number, key = bare[:-2], int(bare[-2:])
+    number = number.replace("2A", "19").replace("2B", "18")
+    return len(bare) == 15 and number.isdigit() and 97 - int(number) % 97 == key
+
+
+def card(text: str) -> bool:
+    digits = re.sub(r"[ -]", "", text)
+    return len(set(digits)) > 1 and _CARD_PREFIXES.match(digits) is not None and luhn(digits)
+
+
+def siren(text: str) -> bool:
+    digits = re.sub(r"\D", "", text)
+    return len(digits) == 9 and luhn(digits) and len(set(digits)) > 1
+
+
+def siret(text: str) -> bool:
+    """14 digits under Luhn; those of La Poste (356 000 000) are a multiple of 5 by digit sum instead."""
+    digits = re.sub(r"\D", "", text)
+    poste = digits.startswith("356000000") and sum(map(int, digits)) % 5 == 0
+    return len(digits) == 14 and (luhn(digits) or poste) and len(set(digits)) > 1
+
+
+def public_ip(text: str) -> bool:
+    try:
+        return ipaddress.ip_address(text).is_global
+    except ValueError:
+        return False
+
+
+def mask(text: str, kinds: Collection[str]) -> tuple[str, Counter[str]]:
+    """(text with personal data masked, how many of each kind)."""
+    found: Counter[str] = Counter()
+
+    def swap(pattern: re.Pattern[str], kind: str, holds: Callable[[re.Match[str]], bool]) -> None:
+        nonlocal text
+
+        def one(match: re.Match[str]) -> str:
+            if not holds(match):
+                return match[0]
+            found[kind] += 1
+            return f"[{kind.upper()}]"
+
+        text = pattern.sub(one, text)
+
+    if "email" in kinds and "@" in text:
+        swap(_EMAIL, "email", lambda m: not _EXAMPLE.search(m[0]))
+    if "ip" in kinds and text.count(".") >= 3:
+        swap(_IPV4, "ip", lambda m: public_ip(m[0]) and not _VERSION.search(m.string, max(0, m.start() - 12), m.start()))
+    if "ip" in kinds and "::" in text or text.count(":") >= 6:
+        swap(_IPV6, "ip", lambda m: public_ip(m[0]))
+    if not _LONG_NUMBER.search(text):
+        return text, found
+    if "iban" in kinds:
+        swap(_IBAN, "iban", lambda m: iban(m[0]))
+    if "nir" in kinds:
+        swap(_NIR, "nir", lambda m: nir(m[0]))
+    if "card" in kinds:
+        swap(_CARD, "card", lambda m: card(m[0]))
+    if "siret" in kinds:
+        swap(_SIRET, "siret", lambda m: siret(m[0]) and _announced(m))
+    if "siren" in kinds:
+        swap(_SIREN, "siren", lambda m: siren(m[0]) and _announced(m))
+    if "phone" in kinds:
+        swap(_PHONE, "phone", lambda m: 8 <= sum(c.isdigit() for c in m[0]) <= 15)
+    return text, found
+
+
+def _announced(match: re.Match[str]) -> bool:
+    return _ANNOUNCED.search(match.string, max(0, match.start() - 40), match.start()) is not None

@@ -1,0 +1,120 @@
+"""Records out of files: one for each line, row or page, broken ones named instead of raised."""
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from creuset.data.archives import BrokenArchive, lines, whole
+from creuset.data.html import text_of
+from creuset.data.sources import Piece
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What stands at one place of an input; `broken` is the reason why it is not a document."""
+
+    where: str                        # file:line
+    text: str = ""
+    fields: dict[str, Any] = field(default_factory=dict)
+    size: int = 0                     # raw bytes
+    broken: str = ""
+    detail: str = ""
+
+
+def records(piece: Piece) -> Iterator[Record]:
+    """Yield every record of `piece`; never raises for what is in the file."""
+    readers = {"jsonl": _jsonl, "json": _json, "parquet": _parquet, "text": _text, "html": _html}
+    try:
+        yield from readers[piece.format](piece)
+    except BrokenArchive as error:
+        yield Record(f"{piece.name}:end", broken="broken_archive", detail=str(error))
+
+
+def _jsonl(piece: Piece) -> Iterator[Record]:
+    decode = msgspec.json.Decoder().decode
+    number = 0
+    try:
+        for number, line in lines(Path(piece.file), piece.start, piece.end):
+            if not line.strip():
+                continue
+            where = f"{piece.name}:{number}"
+            try:
+                value = decode(line)
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                yield _undecodable(line, where, str(error))
+                continue
+            yield _record(value, where, len(line) + 1)
+    except BrokenArchive as error:
+        yield Record(f"{piece.name}:{number + 1}", broken="broken_archive", detail=str(error))
+
+
+def _undecodable(line: bytes, where: str, why: str) -> Record:
+    try:
+        line.decode("utf-8")
+        reason = "broken_json"
+    except UnicodeDecodeError as error:
+        reason, why = "broken_utf8", str(error)
+    return Record(where, line[:200].decode("utf-8", "replace"), size=len(line) + 1, broken=reason, detail=why)
+
+
+def _record(value: Any, where: str, size: int) -> Record:
+    if not isinstance(value, dict):
+        return Record(where, size=size, broken="no_text", detail=f"a JSON {type(value).__name__}, not an object")
+    text = value.pop("text", None)
+    if not isinstance(text, str):
+        has = ", ".join(map(str, list(value)[:8])) or "nothing"
+        detail = f"`text` is a {type(text).__name__}" if text is not None else f"no `text`; it has {has}"
+        return Record(where, size=size, broken="no_text", detail=detail)
+    return Record(where, text, value, size)
+
+
+def _json(piece: Piece) -> Iterator[Record]:
+    """One object, a list of objects, or lines of them under the wrong ending."""
+    raw = whole(Path(piece.file))
+    try:
+        value = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        yield from _jsonl(piece)
+        return
+    rows = value if isinstance(value, list) else [value]
+    for number, row in enumerate(rows, 1):
+        yield _record(row, f"{piece.name}:{number}", len(raw) // max(1, len(rows)))
+
+
+def _parquet(piece: Piece) -> Iterator[Record]:
+    import pyarrow as arrow
+    import pyarrow.parquet as parquet
+
+    path = Path(piece.file)
+    number = 0
+    try:
+        table = parquet.ParquetFile(path if path.suffix.lower() == ".parquet" else io.BytesIO(whole(path)))
+        for batch in table.iter_batches(batch_size=256):
+            for row in batch.to_pylist():
+                number += 1
+                size = len(row["text"].encode("utf-8", "replace")) if isinstance(row.get("text"), str) else 0
+                yield _record(row, f"{piece.name}:{number}", size)
+    except (arrow.ArrowInvalid, OSError, UnicodeDecodeError) as error:
+        yield Record(f"{piece.name}:{number + 1}", broken="broken_archive", detail=str(error).splitlines()[0])
+
+
+def _text(piece: Piece) -> Iterator[Record]:
+    raw = whole(Path(piece.file))
+    try:
+        yield Record(f"{piece.name}:1", raw.decode("utf-8-sig"), size=len(raw))
+    except UnicodeDecodeError as error:
+        yield Record(f"{piece.name}:1", raw[:200].decode("utf-8", "replace"), size=len(raw), broken="broken_utf8", detail=str(error))
+
+
+def _html(piece: Piece) -> Iterator[Record]:
+    raw = whole(Path(piece.file))
+    try:
+        page = text_of(raw)
+    except UnicodeDecodeError as error:
+        yield Record(f"{piece.name}:1", raw[:200].decode("utf-8", "replace"), size=len(raw), broken="broken_utf8", detail=str(error))
+        return
+    yield Record(f"{piece.name}:1", page.text, {"title": page.title} if page.title else {}, len(raw))

@@ -1,0 +1,70 @@
+"""Repairs of text before it is judged: what every source needs, and what wikis and books leave behind."""
+
+import re
+import unicodedata
+
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufeff\ufffe\uffff\u200b\u2060\u00ad]")
+_TRAILING = re.compile(r"[ \t\u00a0]+\n")
+_BLANK = re.compile(r"\n{3,}")
+
+_TAG = re.compile(r"</?(?:ref|br|sup|sub|small|nowiki|span|div|table|tr|td|center|blockquote|gallery|noinclude|onlyinclude|includeonly|section|poem|math|font|templatestyles|hiero|score|timeline|imagemap)\b[^<>]*/?>", re.I)
+_ENTITY_TAG = re.compile(r"&lt;/?[a-z][^&]{0,80}&gt;", re.I)
+_TEMPLATE = re.compile(r"\{\{[^{}]{0,500}\}\}")
+_FILE_LINK = re.compile(r"\[\[(?:File|Image|Fichier|Category|Catégorie|文件|分类)\s*:[^\[\]]{0,500}\]\]", re.I)
+_LINK = re.compile(r"\[\[(?:[^\[\]|]{1,200}\|)?([^\[\]|]{1,200})\]\]")
+# What stood in brackets was a template: "Albedo () (, meaning ..." -> "Albedo (meaning ...".
+_EMPTY_BRACKETS = re.compile(r" ?[(（\[]\s*(?:[;,，；:·、\-–—/\"']\s*)*[)）\]]")
+_OPEN_COMMA = re.compile(r"([(（])\s*(?:[;,，；:、]\s*)+")
+_COMMA_CLOSE = re.compile(r"(?:\s*[;,，；、])+\s*([)）])")
+_SPACE_POINT = re.compile(r"(?<=\w) +([,.;])(?=\s|$)")
+_TITLE_STOP = re.compile(r"(?m)^(?!.*\b(?:is|are|was|were|has|had)\b)([A-ZÀ-Þ][^.!?\n,;:\"]{0,60}|[\u4e00-\u9fff][^。.!?\n，；：]{0,20})\.$")
+_SPACES = re.compile(r"(?<=\S)  +(?=\S)")
+
+_RULER = re.compile(r"(?m)^[ \t]*(?:[*\-_=~#+.·•][ \t]*){3,}$\n?")
+_ITALICS = re.compile(r"(?<![\w_])_([^_\n](?:[^_]{0,300}?[^_\s])?)_(?![\w_])")
+_PAGE_MARK = re.compile(r"\[(?:Illustration|Footnote|Pg|Page|Transcriber)[^\[\]]{0,200}\]", re.I)
+
+
+def tidy(text: str) -> str:
+    """Unix line ends, NFC, no control characters, no trailing spaces, at most one blank line."""
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = _CONTROL.sub("", text)
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text)
+    text = _TRAILING.sub("\n", text)
+    return _BLANK.sub("\n\n", text).strip()
+
+
+def wiki(text: str) -> str:
+    """Take out the markup and the holes that a wiki extractor leaves, and the full stop after section titles."""
+    if "<" in text:
+        text = _TAG.sub("", text)
+    if "&lt;" in text:
+        text = _ENTITY_TAG.sub("", text)
+    if "{{" in text:
+        text = _TEMPLATE.sub("", text)
+    if "[[" in text:
+        text = _LINK.sub(r"\1", _FILE_LINK.sub("", text))
+    if "(" in text or "（" in text or "[" in text:
+        text = _EMPTY_BRACKETS.sub("", text)
+        text = _COMMA_CLOSE.sub(r"\1", _OPEN_COMMA.sub(r"\1", text))
+    text = _SPACE_POINT.sub(r"\1", _SPACES.sub(" ", text))
+    return _TITLE_STOP.sub(r"\1", text)
+
+
+def book(text: str) -> str:
+    """Take out rulers, `_italics_` marks and the notes of the transcriber."""
+    if "_" in text:
+        text = _ITALICS.sub(r"\1", text)
+    if "[" in text:
+        text = _PAGE_MARK.sub("", text)
+    return _RULER.sub("", text)
+
+
+REPAIRS = {"none": None, "wiki": wiki, "book": book}
+
+
+def repair(text: str, how: str) -> str:
+    special = REPAIRS[how]
+    return tidy(special(tidy(text))) if special else tidy(text)
