@@ -1,0 +1,151 @@
+/** The API as this page uses it. Everything that goes wrong becomes an `ApiError` holding a `Failure`. */
+
+import type { Failure, FailureKind, Message, Sampling } from '../chat/types';
+import { events } from './sse';
+
+export class ApiError extends Error {
+  constructor(readonly failure: Failure) {
+    super(failure.message);
+  }
+}
+
+export interface ModelInfo {
+  id: string;
+  name: string;
+  parameters?: number;
+  active_parameters?: number;
+  sha256?: string;
+  context?: number;
+  languages?: string[];
+  card_markdown?: string;
+  license?: string;
+}
+
+export interface Answer {
+  finish: string;
+  model?: string;
+  promptTokens?: number;
+  tokens?: number;
+}
+
+const KEY = 'creuset.key';
+export const readKey = (): string => sessionStorage.getItem(KEY) ?? '';
+export const writeKey = (key: string): void =>
+  key ? sessionStorage.setItem(KEY, key) : sessionStorage.removeItem(KEY);
+
+function headers(): Record<string, string> {
+  const key = readKey();
+  return key ? { Authorization: `Bearer ${key}` } : {};
+}
+
+async function call(url: string, init: RequestInit): Promise<Response> {
+  let response: Response;
+  try {
+    response = await fetch(url, { ...init, headers: { ...headers(), ...init.headers }, cache: 'no-store', credentials: 'omit', redirect: 'error' });
+  } catch (error) {
+    if (init.signal?.aborted) throw error;
+    throw new ApiError({ kind: 'network', message: '' });
+  }
+  if (response.ok) return response;
+  throw new ApiError(await failureOf(response));
+}
+
+async function failureOf(response: Response): Promise<Failure> {
+  const body = await response.json().catch(() => null);
+  const failure = failureFrom(body?.error, response.status);
+  const wait = Number(response.headers.get('retry-after'));
+  return wait > 0 ? { ...failure, wait } : failure;
+}
+
+interface ErrorObject {
+  message?: unknown;
+  code?: unknown;
+  type?: unknown;
+}
+
+function failureFrom(error: ErrorObject | undefined, status: number): Failure {
+  const message = typeof error?.message === 'string' ? error.message : '';
+  let kind: FailureKind = 'refused';
+  if (error?.code === 'context_length_exceeded') kind = 'too_long';
+  else if (status === 401 || status === 403) kind = 'key';
+  else if (status === 429) kind = 'busy';
+  else if (status >= 500) kind = 'engine';
+  return { kind, message };
+}
+
+export async function fetchModel(): Promise<ModelInfo> {
+  try {
+    return (await (await call('/v1/creuset/model', {})).json()) as ModelInfo;
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.failure.kind !== 'refused') throw error;
+    const list = (await (await call('/v1/models', {})).json()) as { data?: { id: string }[] };
+    const id = list.data?.[0]?.id ?? '';
+    return { id, name: id };
+  }
+}
+
+export type Health = 'ready' | 'starting' | 'away';
+
+export async function fetchHealth(signal: AbortSignal): Promise<Health> {
+  try {
+    const response = await fetch('/health', { signal, cache: 'no-store', credentials: 'omit' });
+    return response.ok ? 'ready' : 'starting';
+  } catch {
+    return 'away';
+  }
+}
+
+/** One answer, piece by piece through `onText`. Resolves when the stream ended as it should. */
+export async function streamAnswer(
+  model: string,
+  messages: Message[],
+  sampling: Sampling,
+  signal: AbortSignal,
+  onText: (piece: string) => void,
+): Promise<Answer> {
+  const body: Record<string, unknown> = { model, messages, stream: true, stream_options: { include_usage: true } };
+  if (sampling.temperature !== null) body.temperature = sampling.temperature;
+  if (sampling.topP !== null) body.top_p = sampling.topP;
+  if (sampling.maxTokens !== null) body.max_tokens = sampling.maxTokens;
+  if (sampling.seed !== null) body.seed = sampling.seed;
+  const response = await call('/v1/chat/completions', {
+    method: 'POST',
+    signal,
+    headers: { 'Content-Type': 'application/json', Accept: 'text/event-stream' },
+    body: JSON.stringify(body),
+  });
+  const answer: Answer = { finish: '' };
+  try {
+    if (response.body) for await (const data of events(response.body)) {
+      if (data === '[DONE]') break;
+      readChunk(JSON.parse(data) as Chunk, answer, onText);
+    }
+  } catch (error) {
+    if (signal.aborted || error instanceof ApiError) throw error;
+    throw new ApiError({ kind: 'broken', message: '' });
+  }
+  if (!answer.finish) throw new ApiError({ kind: 'broken', message: '' });
+  return answer;
+}
+
+interface Chunk {
+  model?: string;
+  choices?: { delta?: { content?: string | null }; finish_reason?: string | null }[];
+  usage?: { prompt_tokens: number; completion_tokens: number } | null;
+  error?: ErrorObject;
+}
+
+function readChunk(chunk: Chunk, answer: Answer, onText: (piece: string) => void): void {
+  if (chunk.error) {
+    const failure = failureFrom(chunk.error, 500);
+    throw new ApiError(failure);
+  }
+  if (chunk.model) answer.model = chunk.model;
+  if (chunk.usage) {
+    answer.promptTokens = chunk.usage.prompt_tokens;
+    answer.tokens = chunk.usage.completion_tokens;
+  }
+  const choice = chunk.choices?.[0];
+  if (choice?.delta?.content) onText(choice.delta.content);
+  if (choice?.finish_reason) answer.finish = choice.finish_reason;
+}

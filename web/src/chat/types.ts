@@ -1,0 +1,64 @@
+/** What the browser keeps. A conversation is a tree of turns: editing a message or asking again adds a sibling,
+ *  and `chosen` says which child is shown under each turn ('' stands for the root). */
+
+export type Role = 'user' | 'assistant';
+
+export type FailureKind =
+  | 'network' // no answer at all
+  | 'engine' // 5xx: loading, restarting, overloaded
+  | 'broken' // the stream ended before the answer did
+  | 'too_long' // the conversation does not fit the model's context
+  | 'busy' // 429
+  | 'key' // 401 or 403
+  | 'refused'; // the server said no, in its own words
+
+export interface Failure {
+  kind: FailureKind;
+  message: string;
+  /** Seconds the server asks us to wait. */
+  wait?: number;
+}
+
+export interface Turn {
+  id: string;
+  parent: string;
+  role: Role;
+  text: string;
+  at: number;
+  state: 'writing' | 'done' | 'stopped' | 'failed';
+  finish?: string;
+  failure?: Failure;
+  model?: string;
+  promptTokens?: number;
+  tokens?: number;
+  /** From sending to the first piece of text, and from there to the last, in seconds. */
+  waited?: number;
+  wrote?: number;
+  /** How many older messages were not sent because they no longer fit. */
+  leftOut?: number;
+}
+
+export interface Conversation {
+  id: string;
+  title: string;
+  created: number;
+  updated: number;
+  turns: Record<string, Turn>;
+  chosen: Record<string, string>;
+  /** The person agreed that older messages are left out when they no longer fit. */
+  forgets?: boolean;
+}
+
+/** null means: whatever the model's own default is. */
+export interface Sampling {
+  system: string;
+  temperature: number | null;
+  topP: number | null;
+  maxTokens: number | null;
+  seed: number | null;
+}
+
+export interface Message {
+  role: 'system' | Role;
+  content: string;
+}

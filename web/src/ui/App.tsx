@@ -1,0 +1,143 @@
+import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from 'react';
+import type { Asking, Store } from '../chat/store';
+import { path } from '../chat/tree';
+import type { Turn } from '../chat/types';
+import { OpenLink } from '../markdown/Link';
+import { languages, short, WordsContext } from '../words/context';
+import { Composer } from './Composer';
+import { Conversation } from './Conversation';
+import { LinkDialog } from './Dialog';
+import { Close, Info, Menu, Plus, Sliders } from './icons';
+import type { Actions } from './Message';
+import { ModelDialog } from './ModelDialog';
+import { usePreferences } from './preferences';
+import { Settings } from './Settings';
+import { Sidebar } from './Sidebar';
+import { Spoken } from './Spoken';
+import { useAddress } from './useAddress';
+import { useServer } from './useServer';
+
+export function App({ store }: { store: Store }) {
+  const { conversations, current, lasting } = useSyncExternalStore(store.subscribe, store.read);
+  const [preferences, setPreferences] = usePreferences();
+  const { health, model, look } = useServer();
+  const [dialog, setDialog] = useState<'' | 'settings' | 'model'>('');
+  const [leaving, setLeaving] = useState<URL | null>(null);
+  const [drawer, setDrawer] = useState(false);
+  const [editing, setEditing] = useState('');
+  const box = useRef<HTMLTextAreaElement>(null);
+  const searchBox = useRef<HTMLInputElement>(null);
+
+  const words = languages[preferences.language];
+  const busy = current !== null && store.isRunning(current.id);
+  const name = model?.name || words.theModel;
+  const asking: Asking = { model: model?.id ?? '', sampling: preferences.sampling };
+  const latest = useRef(asking);
+  latest.current = asking;
+
+  useEffect(() => {
+    document.documentElement.lang = preferences.language;
+    document.documentElement.dataset.theme = preferences.theme;
+  }, [preferences.language, preferences.theme]);
+  useEffect(() => {
+    document.title = current?.title ? `${current.title} · creuset` : 'creuset';
+  }, [current?.title]);
+  useAddress(store, current?.id ?? '');
+
+  const pick = useCallback(
+    (id: string) => {
+      store.show(id);
+      setDrawer(false);
+      setEditing('');
+      box.current?.focus();
+    },
+    [store],
+  );
+  const send = useCallback((text: string) => store.say(text, latest.current), [store]);
+  const actions = useMemo<Actions>(() => {
+    const back = (): void => (setEditing(''), box.current?.focus());
+    return {
+      again: (turn) => store.again(turn, latest.current),
+      forget: (turn) => store.forget(turn, latest.current),
+      edit: (turn, text) => (store.say(text, latest.current, turn.parent), back()),
+      choose: (turn) => store.choose(turn),
+      startEdit: (turn) => (turn ? setEditing(turn.id) : back()),
+    };
+  }, [store]);
+  const shown = current ? path(current) : [];
+  const editLast = (): void => {
+    const last = shown.findLast((turn: Turn) => turn.role === 'user');
+    if (last && !busy) setEditing(last.id);
+  };
+
+  useEffect(() => {
+    const onKeyDown = (event: KeyboardEvent): void => {
+      const command = event.ctrlKey || event.metaKey;
+      if (event.key === 'Escape' && !document.querySelector('dialog[open]')) {
+        if (drawer) setDrawer(false);
+        else store.stop();
+      } else if (command && !event.shiftKey && event.key.toLowerCase() === 'k') {
+        event.preventDefault();
+        setDrawer(true);
+        requestAnimationFrame(() => searchBox.current?.focus());
+      } else if (command && event.shiftKey && event.key.toLowerCase() === 'o') {
+        event.preventDefault();
+        pick('');
+      }
+    };
+    addEventListener('keydown', onKeyDown);
+    return () => removeEventListener('keydown', onKeyDown);
+  }, [store, drawer, pick]);
+
+  return (
+    <WordsContext value={words}>
+      <OpenLink value={setLeaving}>
+        <a className="skip" href="#message" onClick={(event) => (event.preventDefault(), box.current?.focus())}>
+          {words.skip}
+        </a>
+        <div className={drawer ? 'app drawer' : 'app'}>
+          <div className="sidebar">
+            <Sidebar store={store} conversations={conversations} currentId={current?.id ?? ''} searchBox={searchBox} onPick={pick} onSettings={() => setDialog('settings')} />
+          </div>
+          <button type="button" className="veil" tabIndex={-1} aria-label={words.closeMenu} onClick={() => setDrawer(false)}>
+            <Close />
+          </button>
+          <main aria-label={words.conversation}>
+            <header className="top">
+              <button type="button" className="tool narrow" aria-label={words.openMenu} aria-expanded={drawer} onClick={() => setDrawer(!drawer)}>
+                <Menu />
+              </button>
+              <h1 className="hidden">{current?.title || 'creuset'}</h1>
+              <button type="button" className="model" aria-haspopup="dialog" title={words.aboutModel} disabled={!model} onClick={() => setDialog('model')}>
+                <span className="badge">{preferences.language === 'fr' ? 'IA' : 'AI'}</span>
+                <strong>{name}</strong>
+                {model?.parameters && <span className="size">{short(model.parameters, words)}</span>}
+                {model?.sha256 && <code>{model.sha256.slice(0, 8)}</code>}
+                <Info />
+              </button>
+              <span className="space" />
+              <button type="button" className="tool narrow" aria-label={words.newChat} onClick={() => pick('')}>
+                <Plus />
+              </button>
+              <button type="button" className="tool" aria-label={words.settings} title={words.settings} onClick={() => setDialog('settings')}>
+                <Sliders />
+              </button>
+            </header>
+            <div role="status" className="banners">
+              {health !== 'ready' && <p className="banner">{words[health]}</p>}
+              {!lasting && <p className="banner">{words.notLasting}</p>}
+            </div>
+            <Conversation conversation={current} busy={busy} name={name} editing={editing} actions={actions} onExample={send} />
+            <Composer box={box} busy={busy} notice={words.notice(model?.name ?? '')} onSend={send} onStop={() => store.stop()} onEditLast={editLast} />
+            <Spoken turn={shown.at(-1)} />
+          </main>
+        </div>
+        {dialog === 'settings' && (
+          <Settings store={store} conversations={conversations} preferences={preferences} onChange={setPreferences} onKey={look} onClose={() => setDialog('')} />
+        )}
+        {dialog === 'model' && model && <ModelDialog model={model} onClose={() => setDialog('')} />}
+        {leaving && <LinkDialog url={leaving} onClose={() => setLeaving(null)} />}
+      </OpenLink>
+    </WordsContext>
+  );
+}

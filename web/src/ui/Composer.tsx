@@ -1,0 +1,57 @@
+import { useLayoutEffect, useState, type KeyboardEvent, type RefObject } from 'react';
+import { useWords } from '../words/context';
+import { ArrowUp, Square } from './icons';
+
+interface Props {
+  box: RefObject<HTMLTextAreaElement | null>;
+  busy: boolean;
+  notice: string;
+  onSend: (text: string) => void;
+  onStop: () => void;
+  onEditLast: () => void;
+}
+
+export function Composer({ box, busy, notice, onSend, onStop, onEditLast }: Props) {
+  const words = useWords();
+  const [text, setText] = useState('');
+
+  useLayoutEffect(() => {
+    const area = box.current;
+    if (!area) return;
+    area.style.height = 'auto';
+    area.style.height = `${Math.min(area.scrollHeight, window.innerHeight * 0.4)}px`;
+  }, [box, text]);
+
+  const send = (): void => {
+    if (!text.trim() || busy) return;
+    onSend(text.trim());
+    setText('');
+  };
+  const onKeyDown = (event: KeyboardEvent): void => {
+    if (event.nativeEvent.isComposing) return; // Enter ends a composed character, it does not send
+    if (event.key === 'Enter' && !event.shiftKey) {
+      event.preventDefault();
+      send();
+    } else if (event.key === 'ArrowUp' && text === '') {
+      event.preventDefault();
+      onEditLast();
+    }
+  };
+  return (
+    <form className="composer" onSubmit={(event) => (event.preventDefault(), send())}>
+      <div className="composer-box">
+        <textarea id="message" ref={box} rows={1} autoFocus value={text} placeholder={words.placeholder} aria-label={words.message} onChange={(event) => setText(event.target.value)} onKeyDown={onKeyDown} />
+        {busy ? (
+          <button type="button" className="round" aria-label={words.stop} title={`${words.stop} (Esc)`} onClick={onStop}>
+            <Square />
+          </button>
+        ) : (
+          <button type="submit" className="round" aria-label={words.send} title={words.send} disabled={!text.trim()}>
+            <ArrowUp />
+          </button>
+        )}
+      </div>
+      <p className="notice">{notice}</p>
+    </form>
+  );
+}

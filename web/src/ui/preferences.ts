@@ -1,0 +1,48 @@
+/** What the person chose, kept in localStorage; the API key is elsewhere (sessionStorage, api/client.ts). */
+
+import { useCallback, useState } from 'react';
+import type { Sampling } from '../chat/types';
+import { browserLanguage, type Language } from '../words/context';
+
+export type Theme = 'auto' | 'light' | 'dark';
+
+export interface Preferences {
+  theme: Theme;
+  language: Language;
+  sampling: Sampling;
+}
+
+export const plainSampling: Sampling = { system: '', temperature: null, topP: null, maxTokens: null, seed: null };
+
+const KEY = 'creuset.preferences';
+
+function read(): Preferences {
+  const chosen: Preferences = { theme: 'auto', language: browserLanguage(), sampling: plainSampling };
+  try {
+    const kept = JSON.parse(localStorage.getItem(KEY) ?? '{}');
+    if (kept.theme === 'light' || kept.theme === 'dark') chosen.theme = kept.theme;
+    if (kept.language === 'en' || kept.language === 'fr') chosen.language = kept.language;
+    if (typeof kept.sampling === 'object') chosen.sampling = { ...plainSampling, ...kept.sampling };
+  } catch {
+    // unreadable or forbidden: begin with the defaults
+  }
+  return chosen;
+}
+
+function write(preferences: Partial<Preferences>): void {
+  try {
+    const kept = JSON.parse(localStorage.getItem(KEY) ?? '{}');
+    localStorage.setItem(KEY, JSON.stringify({ ...kept, ...preferences }));
+  } catch {
+    // nothing is kept where the browser forbids it
+  }
+}
+
+export function usePreferences(): [Preferences, (difference: Partial<Preferences>) => void] {
+  const [preferences, set] = useState(read);
+  const update = useCallback((difference: Partial<Preferences>) => {
+    write(difference); // only what was chosen: the language goes on following the browser until someone picks one
+    set((now) => ({ ...now, ...difference }));
+  }, []);
+  return [preferences, update];
+}
