@@ -34,7 +34,7 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
     origin = parser.add_mutually_exclusive_group(required=True)
     origin.add_argument("--corpus", type=Path, help="a corpus artifact")
     origin.add_argument("--text", type=Path, nargs="+", metavar="FILE", help="plain UTF-8 text files")
-    add("--sources", metavar="A,B", help="only these sources of the corpus")
+    add("--sources", metavar="A,B=MB", help="only these sources of the corpus; with `=MB`, that much of it")
     add("--vocab-size", type=int, default=8192, metavar="N", help="ids, the 26 control tokens included (default 8192)")
     add("--limit-mb", type=float, default=12.0, metavar="N", help="text of each source, spread; 0 is all (default 12)")
     add("--max-token-chars", type=int, default=24, metavar="N", help="longest token (default 24)")
@@ -51,25 +51,27 @@ def _train(args: argparse.Namespace) -> int:
     from creuset.text.documents import chosen_sources, documents_file, sample
     from creuset.text.tokenizer import train
 
-    names: list[str] = []
+    limits: dict[str, float] = {}   # MB of each source
     if args.corpus:
-        names = chosen_sources(args.corpus, args.sources.split(",") if args.sources else None)
+        flags = [flag.partition("=") for flag in args.sources.split(",")] if args.sources else []
+        names = chosen_sources(args.corpus, [name for name, _, _ in flags] or None)
+        limits = dict.fromkeys(names, args.limit_mb) | {name: _megabytes(name, mb) for name, _, mb in flags if mb}
     elif args.sources:
         raise ConfigError("--sources goes with --corpus")
     settings = {
         "vocab_size": args.vocab_size,
-        "limit_mb": args.limit_mb,
         "max_token_chars": args.max_token_chars,
-        "sources": names,
+        "limits_mb": limits,
         "texts": [file.name for file in args.text or []],
     }
     if args.dry_run:
         print(as_json(settings))
         return 0
-    limit, started, facts = int(args.limit_mb * 1e6), time.monotonic(), dict[str, Any]()
+    started, facts = time.monotonic(), dict[str, Any]()
     parts: Iterable[Iterable[str]]
     if args.corpus:
-        parts = (sample(documents_file(args.corpus, name), limit_bytes=limit) for name in names)
+        files = {name: documents_file(args.corpus, name) for name in limits}
+        parts = (sample(files[name], limit_bytes=int(mb * 1e6)) for name, mb in limits.items())
     else:
         parts = map(_paragraphs, args.text)
     texts, parents = chain.from_iterable(parts), [args.corpus] if args.corpus else []
@@ -79,7 +81,7 @@ def _train(args: argparse.Namespace) -> int:
         tokenizer.save(folder)
         facts |= {"vocab_size": args.vocab_size, "trained_on_bytes": tally.bytes, "trained_on_texts": tally.texts}
         say(f"learned {args.vocab_size} ids from {tally.bytes / 1e6:.1f} MB in {duration(time.monotonic() - started)}")
-        facts["bytes_per_token"] = _bytes_per_token(tokenizer, args, names)
+        facts["bytes_per_token"] = _bytes_per_token(tokenizer, args, list(limits))
         facts["seconds"] = round(time.monotonic() - started, 1)
     if args.json:
         print(json.dumps({"path": str(args.out), **facts}, ensure_ascii=False))
@@ -88,6 +90,13 @@ def _train(args: argparse.Namespace) -> int:
             print(f"{name:<32} {ratio:5.2f} bytes a token")
         print(f"tokenizer {args.out}")
     return 0
+
+
+def _megabytes(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ConfigError(f"--sources {name}={text}: expected a number of megabytes") from None
 
 
 class _Tally:

@@ -25,7 +25,7 @@ def trained(tmp_path_factory):
 def test_a_trained_tokenizer_is_an_artifact_that_knows_its_corpus_and_its_bytes_a_token(trained):
     manifest = read_manifest(trained)
     assert verify(trained) == [] and manifest["parents"][0]["kind"] == "corpus"
-    assert manifest["settings"]["sources"] == ["en_wiki", "fr_wiki"]
+    assert manifest["settings"]["limits_mb"] == {"en_wiki": 12.0, "fr_wiki": 12.0}
     assert manifest["facts"]["trained_on_texts"] == 20
     ratios = manifest["facts"]["bytes_per_token"]
     assert set(ratios) == {"en_wiki", "fr_wiki"} and all(ratio > 2 for ratio in ratios.values())
@@ -40,6 +40,15 @@ def test_plain_text_files_are_enough(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["trained_on_bytes"] == 30 * 23
     assert verify(tmp_path / "t") == []
     assert main(command) == 3 and "already exists" in capsys.readouterr().err
+
+
+def test_sources_can_be_chosen_and_limited_one_by_one(tmp_path, capsys):
+    corpus = tiny_corpus(tmp_path / "c", {name: ["the cat sat\n" * 100] * 100 for name in ("a", "b", "c")})
+    command = ["tokenizer", "train", "--corpus", str(corpus), "--out", str(tmp_path / "t"), "--vocab-size=300"]
+    assert main([*command, "--sources", "a=0.03,b", "--json"]) == 0
+    assert 130_000 < json.loads(capsys.readouterr().out)["trained_on_bytes"] < 170_000
+    assert read_manifest(tmp_path / "t")["settings"]["limits_mb"] == {"a": 0.03, "b": 12.0}
+    assert main([*command, "--sources", "a=many"]) == 2 and "a=many: expected a number" in capsys.readouterr().err
 
 
 def test_what_cannot_be_is_refused_with_its_name(tmp_path, trained, capsys):
