@@ -103,3 +103,115 @@ def tiny_model_folder(path: "Path", family: "Family" = "qwen3_moe", *, seed: int
     save_model(tiny_model(config, seed=seed), path, dtype="fp32")
     tokenizer.save(path)
     return path
+
+
+class ScriptedEngine:
+    """An engine that says what the prompt tells it to, with real tokens, stop strings and the real events.
+
+    The last user message (or the whole raw prompt) is the script: `say TEXT`; `slowly N` (N times " la", 20 ms
+    each); `wait S` (S seconds before the first token); `fail` (ends in an error); anything else is greeted.
+    """
+
+    def __init__(self, tokenizer: "Tokenizer") -> None:
+        self._tokenizer = tokenizer
+        self._open: dict[str, Any] = {}
+        self._cancelled: list[str] = []
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._open)
+
+    def add(self, request: Any) -> None:
+        from creuset.core.errors import RequestError
+        from creuset.engine.stop import StopMatcher
+        from creuset.text.stream import Detokenizer
+
+        text = self._tokenizer.decode(request.prompt)
+        script = text.rpartition("<|im_start|>user\n")[2].partition("<|im_end|>")[0]
+        verb, _, rest = script.partition(" ")
+        if verb == "refuse":
+            raise RequestError("the script refuses", param="script")
+        said = {"say": rest, "slowly": " la" * int(rest or 0) if verb == "slowly" else "", "wait": "waited"}.get(
+            verb, "Hello from the script."
+        )
+        end = [] if request.sampling.ignore_eos else [self._tokenizer.im_end]
+        self._open[request.id] = {
+            "request": request,
+            "left": self._tokenizer.encode(said) + end,
+            "text": Detokenizer(self._tokenizer),
+            "stop": StopMatcher(request.sampling.stop),
+            "wait_s": float(rest) if verb == "wait" else 0.0,
+            "pace_s": 0.02 if verb == "slowly" else 0.0,
+            "fails": verb == "fail",
+            "done": 0,
+        }
+
+    def cancel(self, id: str) -> None:
+        if id in self._open:
+            self._cancelled.append(id)
+
+    def stats(self) -> dict[str, float]:
+        return {"running": float(len(self._open))}
+
+    def step(self) -> list[Any]:
+        import time
+
+        events = [self._end(id, "cancelled") for id in self._cancelled if id in self._open]
+        self._cancelled.clear()
+        pauses = [job.pop("wait_s", 0.0) or job["pace_s"] for job in self._open.values()]
+        time.sleep(max(pauses, default=0.0))
+        return events + [self._advance(id) for id in list(self._open)]
+
+    def _end(self, id: str, finish: str, **facts: Any) -> Any:
+        from creuset.engine.request import Event
+
+        job = self._open.pop(id)
+        read = len(job["request"].prompt)
+        return Event(id=id, finish=finish, prompt_tokens=read, completion_tokens=job["done"], **facts)  # type: ignore[arg-type]
+
+    def _advance(self, id: str) -> Any:
+        from creuset.engine.request import Event
+
+        job = self._open[id]
+        request, sampling = job["request"], job["request"].sampling
+        facts: dict[str, Any] = {}
+        if sampling.prompt_logprobs is not None and not job["done"]:
+            later = request.prompt[1:]
+            facts["prompt_logprobs"] = (None, *(self._logprob(t, sampling.prompt_logprobs) for t in later))
+        if job["fails"]:
+            return self._end(id, "error", error="the script fails")
+        if sampling.max_tokens == 0:
+            return self._end(id, "length", **facts)
+        token = job["left"].pop(0) if job["left"] else self._tokenizer.encode(" la")[0]
+        job["done"] += 1
+        if token == self._tokenizer.im_end:
+            return self._end(id, "stop", text=job["stop"].finish() + job["text"].finish(), stop_token=token, **facts)
+        verdict = job["stop"].push(job["text"].push(token))
+        facts |= {"text": verdict.text, "tokens": (token,)}
+        if sampling.logprobs is not None:
+            facts["logprobs"] = (self._logprob(token, sampling.logprobs),)
+        if verdict.match is not None:
+            return self._end(id, "stop", stop_match=verdict.match, **facts)
+        if job["done"] >= sampling.max_tokens:
+            facts["text"] += job["stop"].finish() + job["text"].finish()
+            return self._end(id, "length", **facts)
+        return Event(id=id, prompt_tokens=len(request.prompt), completion_tokens=job["done"], **facts)
+
+    def _logprob(self, token: int, top: int) -> Any:
+        from creuset.engine.request import TokenLogprob
+
+        others = [((token + i) % self._tokenizer.vocab_size, -0.5 - i) for i in range(top)]
+        return TokenLogprob(token, -0.5, tuple(others))
+
+
+def scripted_worker(fd: int) -> None:
+    """The engine process, with a script in the place of a model: `python -m creuset.testing FD`."""
+    from creuset.serve.worker import child, request_of, run
+
+    run(ScriptedEngine(tiny_tokenizer()), child(fd), request_of, {"parameters": 1234, "context": 256})
+
+
+if __name__ == "__main__":
+    import sys
+
+    scripted_worker(int(sys.argv[1]))

@@ -1,0 +1,67 @@
+"""Every error as OpenAI's error object: message, type, param, code, all four always there."""
+
+from typing import Any
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from creuset.core.errors import CreusetError, EngineError, RequestError
+
+RETRY_S = 1  # what Retry-After says while the engine restarts
+
+
+class TooLarge(RequestError):
+    status = 413
+    code = "request_too_large"
+
+
+class WrongMediaType(RequestError):
+    status = 415
+    code = "unsupported_media_type"
+
+
+def error_object(error: Exception) -> dict[str, Any]:
+    if isinstance(error, RequestError):
+        message = f"{error} ({error.hint})" if error.hint else str(error)
+        return _object(message, error.kind, error.param, error.code)
+    if isinstance(error, EngineError):
+        return _object(str(error), "server_error", None, error.code)
+    if isinstance(error, HTTPException):
+        kind = "server_error" if error.status_code >= 500 else "invalid_request_error"
+        return _object(_WORDS.get(error.status_code, error.detail), kind, None, _CODES.get(error.status_code))
+    # Its words may repeat what a client sent: they go nowhere.
+    return _object("the server had an error of its own; it is in the log", "server_error", None, "internal_error")
+
+
+_WORDS = {404: "there is nothing at this address", 405: "this address does not take this method"}
+_CODES = {404: "unknown_url", 405: "method_not_allowed", 413: "request_too_large"}
+
+
+def _object(message: str, kind: str, param: str | None, code: str | None) -> dict[str, Any]:
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def error_response(error: Exception) -> Response:
+    headers: dict[str, str] = {}
+    status = 500
+    if isinstance(error, RequestError):
+        status = error.status
+        if error.retry_after is not None:
+            headers["retry-after"] = str(max(1, round(error.retry_after)))
+        if status == 401:
+            headers["www-authenticate"] = "Bearer"
+    elif isinstance(error, EngineError):
+        status, headers["retry-after"] = error.status, str(RETRY_S)
+    elif isinstance(error, HTTPException):
+        status = error.status_code
+        headers |= dict(error.headers or {})
+    return Response(msgspec.json.encode(error_object(error)), status, headers, "application/json")
+
+
+async def handle(_request: Request, error: Exception) -> Response:
+    return error_response(error)
+
+
+HANDLERS: dict[Any, Any] = {CreusetError: handle, HTTPException: handle, Exception: handle}

@@ -1,0 +1,46 @@
+"""How a server is set up. The engine has settings of its own, passed through as plain values."""
+
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServeSettings:
+    host: str = "127.0.0.1"
+    port: int = 8000  # 0: any free one
+    max_concurrency: int = 16  # completions generated together
+    max_queue: int = 64  # completions that may wait behind them; more is refused with 429
+    heartbeat_s: float = 10.0  # a stream with nothing to say sends a comment this often
+    send_timeout_s: float = 60.0  # a client that reads nothing for so long is dropped
+    body_limit_bytes: int = 8 << 20
+    allow_hosts: tuple[str, ...] = ()  # names under which this server is reached, beside its own
+    allow_origins: tuple[str, ...] = ()  # web pages elsewhere that may call it, such as https://app.example
+    log_level: str = "info"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise ValueError(f"port must be between 0 and 65535, got {self.port}")
+        for name in ("max_concurrency", "body_limit_bytes"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.max_queue < 0:
+            raise ValueError(f"max_queue must not be negative, got {self.max_queue}")
+        for name in ("heartbeat_s", "send_timeout_s"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+
+    @property
+    def loopback(self) -> bool:
+        return is_loopback(self.host)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach `host`. A name other than localhost is not trusted to be."""
+    if host.lower().rstrip(".") == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

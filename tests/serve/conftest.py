@@ -1,0 +1,117 @@
+"""A real server for the tests: uvicorn on a free port, a scripted engine in a process of its own."""
+
+import asyncio
+import io
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from creuset.serve.keys import KeyRing
+from creuset.serve.log import new_log
+from creuset.serve.model import describe
+from creuset.serve.run import serve
+from creuset.serve.settings import ServeSettings
+from creuset.testing import tiny_tokenizer
+
+SCRIPTED = [sys.executable, "-m", "creuset.testing", "{fd}"]
+NAME = "qwen-max-2025-01-25"
+
+
+def scripted_folder(path: Path) -> Path:
+    """A model folder without weights: all that the HTTP process reads."""
+    tiny_tokenizer().save(path)
+    (path / "config.json").write_text(json.dumps({"model_type": "qwen3_moe", "max_position_embeddings": 4096}))
+    (path / "card.md").write_text("# A card\n")
+    return path
+
+
+@dataclass
+class Running:
+    url: str
+    log: io.StringIO
+    stop: Callable[[], object]
+    thread: threading.Thread
+    clients: list[httpx.Client] = field(default_factory=list)
+
+    def client(self, **options: Any) -> httpx.Client:
+        client = httpx.Client(base_url=self.url, timeout=20, trust_env=False, **options)
+        self.clients.append(client)
+        return client
+
+    def close(self) -> None:
+        for client in self.clients:
+            client.close()
+        self.stop()
+        self.thread.join(10)
+        assert not self.thread.is_alive(), "the server did not stop"
+
+    def wait_until(self, status: int, within_s: float = 10.0) -> None:
+        """Until /health answers `status`."""
+        client, end = self.client(), time.monotonic() + within_s
+        while client.get("/health").status_code != status:
+            assert time.monotonic() < end, f"/health did not become {status} within {within_s} s"
+            time.sleep(0.02)
+
+    def engine(self) -> psutil.Process:
+        """The engine process of this server: its pid is in the log."""
+        lines = [json.loads(line) for line in self.log.getvalue().splitlines()]
+        return psutil.Process([line["pid"] for line in lines if line.get("state") == "ready"][-1])
+
+    def metric(self, name: str) -> float:
+        lines = self.client().get("/metrics").text.splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith((f"{name} ", f"{name}{{")))
+
+
+def start(folder: Path, *, keys: Path | None = None, link: dict[str, Any] | None = None, **settings: Any) -> Running:
+    log, found, listening = io.StringIO(), {}, threading.Event()
+
+    def on_listening(url: str) -> None:
+        found["url"] = url
+        listening.set()
+
+    def run() -> None:
+        asyncio.run(
+            serve(
+                describe(folder, [NAME, "tiny"]),
+                ServeSettings(port=0, **settings),
+                SCRIPTED,
+                log=new_log("info", log),
+                keys=KeyRing(keys) if keys else None,
+                on_listening=on_listening,
+                on_server=lambda stop: found.update(stop=stop),
+                link_options={"backoff_s": 0.05, **(link or {})},
+            )
+        )
+
+    thread = threading.Thread(target=run, name="server")
+    thread.start()
+    assert listening.wait(10)
+    server = Running(found["url"], log, found["stop"], thread)
+    server.wait_until(200)
+    return server
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return scripted_folder(tmp_path_factory.mktemp("scripted"))
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[Running]:
+    running = start(folder)
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="module")
+def http(server: Running) -> httpx.Client:
+    return server.client()
