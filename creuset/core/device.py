@@ -1,0 +1,54 @@
+"""Where to compute, and how fast it can multiply."""
+
+import time
+
+import torch
+
+from creuset.core.errors import ConfigError
+
+
+def pick(name: str = "auto") -> torch.device:
+    """The device called `name`; `auto` is the GPU when there is one."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name.partition(":")[0] not in ("cpu", "cuda"):
+        raise ConfigError(f"`{name}` is not a device; choose cpu, cuda or auto")
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError(f"`{name}` was asked for and this machine has no usable GPU", hint="choose cpu")
+    return torch.device(name)
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether bf16 products are native there. Without, a CPU emulates them at a hundredth of fp32's speed."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def precision(name: str, device: torch.device) -> torch.dtype:
+    """The dtype to compute in: `auto` is bf16 where it is native and fp32 elsewhere."""
+    if name == "auto":
+        return torch.bfloat16 if has_bf16(device) else torch.float32
+    if name not in ("bf16", "fp32"):
+        raise ConfigError(f"`{name}` is not a precision; choose auto, bf16 or fp32")
+    return torch.bfloat16 if name == "bf16" else torch.float32
+
+
+def matmul_peak(device: torch.device, dtype: torch.dtype, *, size: int = 2048, repeat: int = 5) -> float:
+    """FLOP/s of the best of `repeat` square matrix products: the denominator of MFU, measured where it is used."""
+    size = size if device.type == "cpu" else 8192
+    a = torch.randn(size, size, device=device).to(dtype)
+    b = torch.randn(size, size, device=device).to(dtype)
+    best = 0.0
+    for _ in range(repeat + 1):
+        synchronize(device)
+        start = time.perf_counter()
+        a @ b
+        synchronize(device)
+        best = max(best, 2 * size**3 / (time.perf_counter() - start))
+    return best
+
+
+def synchronize(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -1,0 +1,1 @@
+"""Recipes: functions that return settings, named for what they produce."""

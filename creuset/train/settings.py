@@ -1,0 +1,88 @@
+"""Settings of a training run. Derived values are properties; a settings object reads the same before and after."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from creuset.model.config import ModelConfig
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Optim:
+    """Muon on the matrices of the blocks, AdamW on the rest; one learning rate drives both."""
+
+    lr: float = 3e-3  # AdamW's peak (embeddings, norms, routers, biases)
+    matrix_lr: float = 3e-3  # Muon's peak, in units of AdamW's update size (arXiv:2502.16982, eq. 4)
+    matrices: Literal["muon", "adamw"] = "muon"
+    weight_decay: float = 0.1  # on matrices only; norms, biases, routers and embeddings are exempt
+    beta1: float = 0.9
+    beta2: float = 0.95
+    eps: float = 1e-10
+    momentum: float = 0.95  # Muon's, with Nesterov
+    clip_norm: float = 1.0  # global gradient norm; 0 turns clipping off
+    warmup_steps: int = 100
+    decay_share: float = 0.3  # last part of the run in which the rate falls (WSD)
+    floor: float = 0.0  # share of the peak left at the end
+
+    def __post_init__(self) -> None:
+        for name in ("lr", "matrix_lr"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        if not 0 <= self.decay_share <= 1:
+            raise ValueError(f"decay_share must be between 0 and 1, got {self.decay_share}")
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"momentum must be in [0, 1), got {self.momentum}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Training:
+    """What pre-training and fine-tuning share: everything the loop reads."""
+
+    name: str
+    steps: int
+    tokens_per_step: int  # over all ranks and micro-batches
+    tokens_per_microbatch: int  # on one rank: what has to fit in memory
+    context: int  # tokens of a row
+    precision: Literal["auto", "bf16", "fp32"] = "auto"  # auto: bf16 where the device has it
+    seed: int = 17
+    balance_coef: float = 0.01  # load-balancing loss over the global batch (arXiv:2501.11873)
+    z_coef: float = 0.001  # router z-loss (arXiv:2202.08906)
+    checkpoint_activations: bool = False
+    quantize: Literal["none", "q8", "q4"] = "none"  # weights as they will ship, straight-through gradients
+    quantize_from: float = 0.0  # share of the run after which `quantize` begins
+    evaluate_every: int = 200  # steps; 0: only at the end
+    evaluate_tokens: int = 32_768  # of each held-out source, at each evaluation but the last
+    save_every: int = 100  # steps
+    keep: int = 2  # checkpoints left on disk
+    max_bad_steps: int = 5  # non-finite steps in a row before the run stops
+    optim: Optim = field(default_factory=Optim)
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "tokens_per_step", "tokens_per_microbatch", "context", "save_every", "keep"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        if self.tokens_per_microbatch % self.context:
+            raise ValueError(
+                f"tokens_per_microbatch ({self.tokens_per_microbatch}) must be a multiple of context ({self.context})"
+            )
+        if self.tokens_per_step % self.context:
+            raise ValueError(f"tokens_per_step ({self.tokens_per_step}) must be a multiple of context ({self.context})")
+
+    @property
+    def total_tokens(self) -> int:
+        return self.steps * self.tokens_per_step
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pretrain(Training):
+    model: ModelConfig
+    mix: dict[str, float] = field(default_factory=dict)  # source -> weight; empty: every source by its size
+
+    def __post_init__(self) -> None:
+        Training.__post_init__(self)
+        if self.context > self.model.context:
+            raise ValueError(f"context ({self.context}) is longer than the model's ({self.model.context})")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finetune(Training):
+    """Supervised fine-tuning of a model artifact on dialogues; one row holds whole dialogues."""
