@@ -1,0 +1,287 @@
+"""The engine: accepts requests, computes them together, and tells what happened, step by step.
+
+    add -> (waiting -> running -> ...) -> the event with `finish`
+    step = cancel what was cancelled; plan (scheduler.py); one forward pass (runner.py); choose tokens
+           (sampler.py); end what ended (answer.py)
+
+What is promised: each accepted request ends in exactly one of stop, length, cancelled, error; what is wrong with
+one does not end another; a request with the same prompt, settings and seed gets the same answer and the same
+log-probabilities whoever is beside it, however its prompt is cut, cached, or computed again (rows.py); when nothing
+runs, every block is free or in the prefix cache.
+
+Not thread-safe: one thread owns it.
+"""
+
+import json
+import math
+import random
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from creuset.core.errors import ArtifactError, PromptTooLong, RequestError
+from creuset.engine.answer import Answer
+from creuset.engine.attend import Span
+from creuset.engine.blocks import BlockPool
+from creuset.engine.prefix import PrefixCache
+from creuset.engine.request import Event, Request, TokenLogprob
+from creuset.engine.rows import HEAD_ROWS
+from creuset.engine.runner import Batch, Runner
+from creuset.engine.sampler import Logits, NotFinite, Sampler, token_logprob
+from creuset.engine.scheduler import Scheduler, Sequence
+from creuset.engine.settings import EngineSettings
+from creuset.model.config import ModelConfig
+from creuset.model.transformer import Transformer
+from creuset.model.weights import load_model
+from creuset.text.tokenizer import Tokenizer
+
+
+class Engine:
+    def __init__(
+        self,
+        model: Transformer,
+        tokenizer: Tokenizer,
+        *,
+        settings: EngineSettings,
+        end_ids: Iterable[int],
+        device: str = "cpu",
+    ) -> None:
+        """Takes `model` over (runner.py)."""
+        if settings.threads:
+            torch.set_num_threads(settings.threads)
+        self.tokenizer, self.settings = tokenizer, settings
+        self.config: ModelConfig = model.config
+        self.context = model.config.context
+        self.end_ids = frozenset(end_ids)
+        self._vocab = min(model.config.vocab_size, tokenizer.vocab_size)  # models round their vocabulary up
+        self._pool = BlockPool(_blocks(model, settings))
+        self._cache = PrefixCache(self._pool) if settings.prefix_cache else None
+        self._runner = Runner(model, blocks=self._pool.num_blocks, block_size=settings.block_size, device=device)
+        self._scheduler = Scheduler(
+            self._pool,
+            self._cache,
+            block_size=settings.block_size,
+            max_running=settings.max_running,
+            max_batch_tokens=settings.max_batch_tokens,
+        )
+        self._seeds = random.SystemRandom() if settings.seed is None else random.Random(settings.seed)
+        self._live: dict[str, _Live] = {}
+        self._cancelled: dict[str, None] = {}
+        self._totals = dict.fromkeys(("steps", "prompt_tokens", "cached_tokens", "computed_tokens", "completion_tokens"), 0)
+        self._finished = dict.fromkeys(("stop", "length", "cancelled", "error"), 0)
+
+    @classmethod
+    def load(cls, path: Path, *, settings: EngineSettings | None = None, device: str = "cpu") -> Self:
+        """The model in `path`: an artifact of ours or a Hugging Face folder. Raises ArtifactError."""
+        settings = settings or EngineSettings()
+        tokenizer = Tokenizer.load(path)
+        model = load_model(path, device=device, dtype=_dtype(settings, device))
+        if tokenizer.vocab_size > model.config.vocab_size:
+            raise ArtifactError(
+                f"`{path}`: the tokenizer has {tokenizer.vocab_size} ids, the model only {model.config.vocab_size}"
+            )
+        return cls(model, tokenizer, settings=settings, end_ids=_end_ids(path, tokenizer), device=device)
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._live)
+
+    @property
+    def capacity(self) -> int:
+        """Tokens that the key-value cache holds."""
+        return self._pool.num_blocks * self.settings.block_size
+
+    def add(self, request: Request) -> None:
+        """Accept `request`. Raises RequestError, and then nothing has changed."""
+        self._refuse(request)
+        sampling = request.sampling
+        seed = sampling.seed if sampling.seed is not None else self._seeds.getrandbits(63)
+        self._live[request.id] = _Live(
+            self._scheduler.add(request),
+            Answer(request, self.tokenizer, end_ids=self.end_ids),
+            Sampler(sampling, prompt=request.prompt, vocab_size=self.config.vocab_size, end_ids=self.end_ids, seed=seed),
+        )
+        self._totals["prompt_tokens"] += len(request.prompt)
+
+    def cancel(self, id: str) -> None:
+        """End a request at the next step. One that is not known, or no longer, is no error: it may just have ended."""
+        if id in self._live:
+            self._cancelled[id] = None
+
+    def step(self) -> list[Event]:
+        """Do one step of work; returns what there is to tell, in order of arrival."""
+        events = [self._end(self._live[id], "cancelled") for id in self._cancelled if id in self._live]
+        self._cancelled.clear()
+        plan = self._scheduler.schedule()
+        if not plan.tokens:
+            return events
+        self._totals["steps"] += 1
+        self._totals["computed_tokens"] += plan.tokens
+        parts = [(self._live[id], 1) for id in plan.decode] + [(self._live[id], count) for id, count in plan.prefill]
+        spans = [Span(live.sequence.computed, count, live.sequence.blocks) for live, count in parts]
+        tokens = [token for (live, _), span in zip(parts, spans, strict=True)
+                  for token in live.sequence.tokens[span.first : span.first + span.count]]  # fmt: skip
+        try:
+            hidden_TC = self._runner.forward(Batch(tokens, spans))
+            chosen = self._choose_logits(hidden_TC, parts, spans)
+        except Exception as error:  # nobody in this batch can go on; whoever waits can
+            return events + [self._end(live, "error", error=f"the forward pass failed: {error}") for live, _ in parts]
+        row = 0
+        for (live, count), span in zip(parts, spans, strict=True):
+            try:
+                event = self._settle(live, span, hidden_TC[row : row + count], chosen.get(live.sequence.id))
+            except Exception as error:
+                event = self._end(live, "error", error=str(error))
+            if event is not None:
+                events.append(event)
+            row += count
+        return events
+
+    def check(self) -> None:
+        """Every block is free or held, and all holders are known. AssertionError otherwise: a bug of ours."""
+        self._scheduler.check()
+        assert self.busy or not (self._scheduler.running or self._scheduler.waiting)
+
+    def stats(self) -> dict[str, float]:
+        """Gauges and counters, by name."""
+        cached = self._cache.evictable if self._cache is not None else 0
+        return {
+            "running": len(self._scheduler.running),
+            "waiting": len(self._scheduler.waiting),
+            "blocks": self._pool.num_blocks,
+            "blocks_free": self._pool.free,
+            "blocks_cached": cached,
+            "kv_usage": 1.0 - (self._pool.free + cached) / self._pool.num_blocks,
+            "preemptions": self._scheduler.preemptions,
+            **{f"{name}_total": value for name, value in self._totals.items()},
+            **{f"finished_{name}_total": value for name, value in self._finished.items()},
+        }
+
+    def reset_prefix_cache(self) -> None:
+        if self._cache is not None:
+            self._cache.clear()
+
+    def _refuse(self, request: Request) -> None:
+        prompt, sampling = request.prompt, request.sampling
+        total = len(prompt) + sampling.max_tokens
+        if request.id in self._live:
+            raise RequestError(f"request `{request.id}` is already running")
+        if not prompt:
+            raise RequestError("the prompt is empty", param="prompt")
+        if total > self.context:
+            raise PromptTooLong(
+                f"this model's context is {self.context} tokens, but {total} were asked for "
+                f"({len(prompt)} in the prompt, {sampling.max_tokens} to answer)",
+                hint="shorten the prompt or ask for fewer tokens",
+            )
+        if total > self.capacity:
+            raise PromptTooLong(
+                f"this server's cache holds {self.capacity} tokens, but {total} were asked for "
+                f"({len(prompt)} in the prompt, {sampling.max_tokens} to answer)",
+                hint="shorten the prompt or ask for fewer tokens",
+            )
+        for name, ids in (("prompt", prompt), ("logit_bias", sampling.logit_bias), ("stop_token_ids", sampling.stop_ids)):
+            for token in ids:
+                if not 0 <= token < self.config.vocab_size:
+                    raise RequestError(
+                        f"`{name}` has token {token}, but the vocabulary is 0 to {self.config.vocab_size - 1}", param=name
+                    )
+
+    def _choose_logits(
+        self, hidden_TC: Tensor, parts: list[tuple["_Live", int]], spans: list[Span]
+    ) -> dict[str, Logits]:
+        """fp32 logits of the last token of each request that has now been read to its end."""
+        wanted, row = {}, 0
+        for (live, count), span in zip(parts, spans, strict=True):
+            row += count
+            if span.first + count == len(live.sequence.tokens) and live.sequence.request.sampling.max_tokens:
+                wanted[live.sequence.id] = row - 1
+        if not wanted:
+            return {}
+        logits_RV = self._runner.logits(hidden_TC, list(wanted.values()))
+        return dict(zip(wanted, logits_RV, strict=True))
+
+    def _settle(self, live: "_Live", span: Span, hidden_TC: Tensor, logits_V: Logits | None) -> Event | None:
+        """Account for what was computed of one request, and emit its next token if it is due."""
+        sequence, sampling = live.sequence, live.sequence.request.sampling
+        if not live.answer.prompt_done:
+            self._read_prompt(live.answer, span, hidden_TC)
+        token, logprob = None, None
+        if logits_V is not None:
+            token = live.sampler.choose(logits_V[: self._vocab])
+            if sampling.logprobs is not None:
+                logprob = token_logprob(logits_V, token, sampling.logprobs)
+        # Only now: blocks that the prefix cache is told of have given finite logits as far as these were looked at.
+        self._scheduler.advance(sequence, span.count)
+        if token is None:
+            done = sequence.pending == 0    # max_tokens is 0: the prompt was all there was to read
+            return self._end(live, "length") if done else None
+        sequence.tokens.append(token)
+        self._totals["completion_tokens"] += 1
+        event = live.answer.push(token, logprob, cached=sequence.cached or 0)
+        if event.finish is not None:
+            self._forget(live, event)
+        return event if event.finish or event.text or event.tokens or event.prompt_logprobs else None
+
+    def _read_prompt(self, answer: Answer, span: Span, hidden_TC: Tensor) -> None:
+        prompt, alternatives = answer.request.prompt, answer.request.sampling.prompt_logprobs or 0
+        # Row i of this span tells of the prompt's token first + i + 1.
+        first = len(answer.prompt_logprobs) - 1 - span.first
+        last = min(span.count, len(prompt) - 1 - span.first)
+        for start in range(first, last, HEAD_ROWS):
+            rows = list(range(start, min(start + HEAD_ROWS, last)))
+            for row, logits_V in zip(rows, self._runner.logits(hidden_TC, rows), strict=True):
+                answer.prompt_logprobs.append(token_logprob(logits_V, prompt[span.first + row + 1], alternatives))
+
+    def _end(self, live: "_Live", finish: str, *, error: str | None = None) -> Event:
+        assert finish in ("length", "cancelled", "error")
+        event = live.answer.end(finish, cached=live.sequence.cached or 0, error=error)  # type: ignore[arg-type]
+        self._forget(live, event)
+        return event
+
+    def _forget(self, live: "_Live", event: Event) -> None:
+        tainted = event.finish == "error"
+        self._runner.wipe(self._scheduler.remove(live.sequence, tainted=tainted))
+        del self._live[live.sequence.id]
+        self._finished[str(event.finish)] += 1
+        self._totals["cached_tokens"] += event.cached_tokens
+
+
+class _Live:
+    """A request that was accepted and has not ended: its place, its text, its generator."""
+
+    __slots__ = ("answer", "sampler", "sequence")
+
+    def __init__(self, sequence: Sequence, answer: Answer, sampler: Sampler) -> None:
+        self.sequence, self.answer, self.sampler = sequence, answer, sampler
+
+
+def _blocks(model: Transformer, settings: EngineSettings) -> int:
+    config = model.config
+    tokens = settings.kv_tokens
+    if not tokens:
+        item = model.model.embed_tokens.weight.element_size()
+        bytes_a_token = 2 * config.layers * config.kv_heads * config.head_dim * item
+        tokens = min(8 * config.context, settings.kv_mib * 2**20 // bytes_a_token)
+    return max(1, math.ceil(tokens / settings.block_size))
+
+
+def _dtype(settings: EngineSettings, device: str) -> torch.dtype:
+    """bf16 only where the processor multiplies in it: elsewhere torch imitates it, ten times slower than fp32."""
+    if settings.dtype != "auto":
+        return torch.bfloat16 if settings.dtype == "bf16" else torch.float32
+    fast = device != "cpu" or torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return torch.bfloat16 if fast else torch.float32
+
+
+def _end_ids(path: Path, tokenizer: Tokenizer) -> set[int]:
+    """What ends an answer: ChatML's end of turn, the end of a document, and what the folder itself names."""
+    ends = {tokenizer.special[name] for name in ("<|im_end|>", "<|endoftext|>") if name in tokenizer.special}
+    for name in ("generation_config.json", "config.json"):
+        file = path / name
+        found = json.loads(file.read_text()).get("eos_token_id") if file.is_file() else None
+        ends |= {found} if isinstance(found, int) else set(found or [])
+    return ends

@@ -1,0 +1,114 @@
+"""What a client asks of the engine and what it gets back. Plain data, no torch.
+
+One Request is one choice: `n` choices are `n` requests, which share their prompt's blocks.
+A request is answered by a row of Events; exactly one of them, the last, has `finish` set.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from creuset.core.errors import RequestError
+
+Finish = Literal["stop", "length", "cancelled", "error"]
+
+MAX_ALTERNATIVES = 20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sampling:
+    """How to choose tokens. The order is: penalties, bias, temperature, min_p, top_k, top_p."""
+
+    max_tokens: int                         # 0: only read the prompt (for `prompt_logprobs`)
+    min_tokens: int = 0                     # before that many, neither stop ids nor stop strings end the answer
+    temperature: float = 1.0                # 0: always the likeliest token
+    top_p: float = 1.0
+    top_k: int = 0                          # 0: off
+    min_p: float = 0.0                      # tokens less likely than min_p times the likeliest are left out
+    frequency_penalty: float = 0.0          # per occurrence in the answer so far
+    presence_penalty: float = 0.0           # once, for tokens already in the answer
+    repetition_penalty: float = 1.0         # divides positive logits of tokens in prompt and answer (arXiv:1909.05858)
+    logit_bias: dict[int, float] = field(default_factory=dict)
+    seed: int | None = None                 # None: drawn by the engine
+    stop: tuple[str, ...] = ()              # the answer ends before the first of them
+    stop_ids: tuple[int, ...] = ()          # besides the model's own end tokens
+    ignore_eos: bool = False                # the model's own end tokens do not end the answer; `stop_ids` still do
+    logprobs: int | None = None             # alternatives a token; 0: the chosen one only; None: none at all
+    prompt_logprobs: int | None = None      # the same for the prompt; the prefix cache is then not read
+
+    def __post_init__(self) -> None:
+        for name, low, high in _RANGES:
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:  # NaN fails too
+                bounds = f"at least {low:g}" if high == float("inf") else f"between {low:g} and {high:g}"
+                raise RequestError(f"`{name}` must be {bounds}, got {value}", param=name)
+        for name in ("top_p", "repetition_penalty"):
+            if getattr(self, name) == 0:
+                raise RequestError(f"`{name}` must be above 0", param=name)
+        if self.min_tokens > self.max_tokens:
+            raise RequestError(
+                f"`min_tokens` ({self.min_tokens}) must not exceed `max_tokens` ({self.max_tokens})", param="min_tokens"
+            )
+        if any(not text for text in self.stop):
+            raise RequestError("`stop` must not contain an empty string", param="stop")
+        for token, bias in self.logit_bias.items():
+            if not -100 <= bias <= 100:
+                raise RequestError(
+                    f"`logit_bias` must be between -100 and 100, got {bias} for token {token}", param="logit_bias"
+                )
+
+
+_INF = float("inf")
+_RANGES = (
+    ("max_tokens", 0, _INF),
+    ("min_tokens", 0, _INF),
+    ("temperature", 0, 100),
+    ("top_p", 0, 1),
+    ("top_k", 0, _INF),
+    ("min_p", 0, 1),
+    ("frequency_penalty", -2, 2),
+    ("presence_penalty", -2, 2),
+    ("repetition_penalty", 0, 100),
+    ("logprobs", 0, MAX_ALTERNATIVES),
+    ("prompt_logprobs", 0, MAX_ALTERNATIVES),
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    id: str
+    prompt: list[int]
+    sampling: Sampling
+    arrived: float = 0.0                    # seconds, by the caller's clock; only told back in statistics
+    salt: str = ""                          # requests share cached prefixes only with requests of the same salt
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """Of the unmodified distribution: before penalties, bias, temperature and truncation, as OpenAI does."""
+
+    token: int
+    logprob: float
+    top: tuple[tuple[int, float], ...] = () # (token, logprob), likeliest first; the chosen one is in it only if it ranks
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Event:
+    """What happened to a request in one step. Joining all `text` gives the whole answer.
+
+    `tokens` are those whose text is now out; while text that may become a stop string is held back, so
+    are its tokens. The end token and tokens of a stop string that matched are in `completion_tokens`
+    (the model did emit them) but never in `tokens`. `logprobs` goes with `tokens`, one by one.
+    """
+
+    id: str
+    text: str = ""
+    tokens: tuple[int, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] | None = None
+    prompt_logprobs: tuple[TokenLogprob | None, ...] | None = None  # once; None for the first token, which follows nothing
+    finish: Finish | None = None
+    stop_match: str | None = None           # the stop string that ended it
+    stop_token: int | None = None           # the end token that ended it
+    prompt_tokens: int = 0
+    completion_tokens: int = 0              # so far
+    cached_tokens: int = 0                  # of the prompt, found in the prefix cache
+    error: str | None = None                # with finish "error": what went wrong

@@ -1,0 +1,160 @@
+"""Matrix products in which a row's result does not depend on how many other rows there are.
+
+A BLAS chooses its kernel by the shape of the whole product, and kernels add in different orders: a token decoded
+alone (one row) and the same token in a batch of nine get logits that differ in the last bits, which is enough to
+change a greedy answer. Measured with torch 2.13 on AVX2, fp32: MKL has one result for 1 row, another for 2 and 3,
+another for 4 and more, and the rows left over of a multiple of 4 may differ too; oneDNN's product with packed
+weights has one result for any number of rows.
+
+So the engine asks the machine it runs on: `measure` does every shape of product that the model has with many
+numbers of rows, forwards and backwards, and compares bit for bit. `Rules` is what may then be used:
+
+    packed     oneDNN with weights laid out beforehand, any number of rows (large weights)
+    quantum    plain products whose rows are padded to a multiple of it (1: as they are)
+    quantum 0  none was found: exactly TILE rows a product, whatever the batch; right by construction, slow
+
+and no product gets more rows than were measured. Attention's kernel is asked in the same way.
+docs/adr/ tells what this costs.
+
+Shapes: M rows    K in    N out
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+TILE = 32
+HEAD_ROWS = 64  # rows of logits made at once where many are wanted: bounds their memory
+_QUANTA = (1, 2, 4, 8, 16, 32)
+_ROWS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 16, 17, 20, 24, 31, 32, 33, 48, 63, 64, 96, 127, 128, 256, 511, 512)
+# A weight smaller than this is multiplied faster than oneDNN prepares a call (20 to 30 us).
+_PACK_FROM = 96 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How products are to be done on this machine, in this type of number."""
+
+    packed: bool
+    quantum: int
+    attention: int          # the same for the query rows of attention; 0: none was found, and nothing is promised
+
+
+def row_limit(n: int, k: int) -> int:
+    """Rows a product with an (n, k) weight gets at once. Bounds the time `measure` takes."""
+    return 512 if n * k <= 2**20 else 128 if n * k <= 2**24 else 32
+
+
+@torch.inference_mode()
+def measure(shapes: Iterable[tuple[int, int]], *, dtype: torch.dtype, head_dim: int, device: str = "cpu") -> Rules:
+    """Ask this machine. `shapes` are (N, K) of the weights."""
+    if device != "cpu":
+        return Rules(packed=False, quantum=1, attention=1)  # not measured: equality is promised on CPU only
+    known = sorted(set(shapes))
+    large = [(n, k) for n, k in known if n * k >= _PACK_FROM]
+    packed = bool(torch.backends.mkldnn.is_available()) and all(_packed_alike(n, k, dtype) for n, k in large)
+    plain = [(n, k) for n, k in known if not packed or n * k < _PACK_FROM]
+    quanta = (q for q in _QUANTA if all(_plain_alike(n, k, dtype, q) for n, k in plain))
+    attention = (q for q in _QUANTA if _attention_alike(head_dim, dtype, q))
+    return Rules(packed, next(quanta, 0), next(attention, 0))
+
+
+def _noise(*shape: int, dtype: torch.dtype) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape))).to(dtype)
+
+
+def _alike(call: Callable[[Tensor], Tensor], x_MK: Tensor, rows: Sequence[int]) -> bool:
+    """Whether every number of `rows` gives each row what the largest product gives it, wherever the row stands."""
+    whole = call(x_MK)
+    for count in rows:
+        part = call(x_MK[:count].contiguous())
+        turned = call(x_MK[:count].flip(0)).flip(0)
+        if not (torch.equal(part, whole[:count]) and torch.equal(turned, part)):
+            return False
+    return True
+
+
+def _packed_alike(n: int, k: int, dtype: torch.dtype) -> bool:
+    limit = row_limit(n, k)
+    try:
+        product = Packed(_noise(n, k, dtype=dtype), None)
+        return _alike(product, _noise(limit, k, dtype=dtype), [m for m in _ROWS if m <= limit])
+    except (RuntimeError, AttributeError):  # this build of torch has no such operator for this type
+        return False
+
+
+def _plain_alike(n: int, k: int, dtype: torch.dtype, quantum: int) -> bool:
+    limit, weight_NK = row_limit(n, k), _noise(n, k, dtype=dtype)
+    rows = [m for m in _ROWS if m <= limit and m % quantum == 0]
+    return _alike(lambda x_MK: F.linear(x_MK, weight_NK), _noise(limit, k, dtype=dtype), rows)
+
+
+def _attention_alike(width: int, dtype: torch.dtype, quantum: int) -> bool:
+    rows = [m for m in _ROWS if m <= 128 and m % quantum == 0]
+    for length in (64, 192, 768):
+        keys, values = _noise(1, 1, length, width, dtype=dtype), _noise(1, 1, length, width, dtype=dtype)
+        mask_1L = _noise(1, 1, 1, length, dtype=dtype)
+
+        def attend(q_MD: Tensor, keys: Tensor = keys, values: Tensor = values, mask_1L: Tensor = mask_1L) -> Tensor:
+            mask = mask_1L.expand(1, 1, len(q_MD), -1)
+            y: Tensor = F.scaled_dot_product_attention(q_MD[None, None], keys, values, attn_mask=mask)
+            return y[0, 0]
+
+        if not _alike(attend, _noise(128, width, dtype=dtype), rows):
+            return False
+    return True
+
+
+class Packed(nn.Module):
+    """oneDNN, weights laid out beforehand. The weight given is not kept."""
+
+    def __init__(self, weight_NK: Tensor, bias_N: Tensor | None) -> None:
+        super().__init__()
+        self.limit = row_limit(*weight_NK.shape)
+        self.weight: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight_NK.contiguous(), 64)
+        self.bias = bias_N
+        self._product = torch.ops.mkldnn._linear_pointwise.default
+
+    def forward(self, x_MK: Tensor) -> Tensor:
+        if len(x_MK) > self.limit:
+            return torch.cat([self.forward(part) for part in x_MK.split(self.limit)])
+        y_MN: Tensor = self._product(x_MK, self.weight, self.bias, "none", [], "")
+        return y_MN
+
+
+class Padded(nn.Module):
+    """Plain product, rows padded to a multiple of `quantum`."""
+
+    def __init__(self, weight_NK: Tensor, bias_N: Tensor | None, quantum: int) -> None:
+        super().__init__()
+        self.limit, self.quantum = row_limit(*weight_NK.shape), quantum
+        self.weight, self.bias = weight_NK.contiguous(), bias_N
+
+    def forward(self, x_MK: Tensor) -> Tensor:
+        if len(x_MK) > self.limit:
+            return torch.cat([self.forward(part) for part in x_MK.split(self.limit)])
+        if padding := -len(x_MK) % self.quantum:
+            return F.linear(F.pad(x_MK, (0, 0, 0, padding)), self.weight, self.bias)[: len(x_MK)]
+        return F.linear(x_MK, self.weight, self.bias)
+
+
+class Tiled(Padded):
+    """Plain products of exactly TILE rows."""
+
+    def __init__(self, weight_NK: Tensor, bias_N: Tensor | None) -> None:
+        super().__init__(weight_NK, bias_N, TILE)
+        self.limit = TILE
+
+
+def product(weight_NK: Tensor, bias_N: Tensor | None, rules: Rules) -> nn.Module:
+    """The module that multiplies rows by `weight_NK` as `rules` allow."""
+    weight_NK = weight_NK.detach()
+    bias_N = None if bias_N is None else bias_N.detach()
+    if rules.packed and weight_NK.numel() >= _PACK_FROM:
+        return Packed(weight_NK, bias_N)
+    if rules.quantum == 0:
+        return Tiled(weight_NK, bias_N)
+    return Padded(weight_NK, bias_N, rules.quantum)

@@ -1,0 +1,140 @@
+"""From logits to a token, one request at a time. NumPy only.
+
+Every row is treated by itself, with its own generator: what a request draws depends on its seed and its
+logits, never on its neighbours in the batch. One uniform number is drawn a token, and none when the
+temperature is 0.
+
+Shapes: V vocabulary
+"""
+
+import math
+import random
+
+import numpy as np
+from numpy.typing import NDArray
+
+from creuset.engine.request import Sampling, TokenLogprob
+
+Logits = NDArray[np.float32]
+
+# Where top_p alone is asked for, the likeliest tokens are tried first: sorting a whole vocabulary costs more
+# than everything else here, and is nearly never needed.
+_HEAD = 256
+
+
+class NotFinite(ArithmeticError):
+    """The model gave a NaN or an infinity where a logit should be."""
+
+
+class Sampler:
+    """Chooses the tokens of one request, and remembers what its penalties need."""
+
+    def __init__(self, sampling: Sampling, *, prompt: list[int], vocab_size: int, end_ids: frozenset[int], seed: int):
+        self._sampling = sampling
+        self._random = random.Random(seed)
+        self._emitted = 0
+        held = sorted(end_ids | set(sampling.stop_ids)) if sampling.min_tokens else []
+        self._held = np.array([token for token in held if token < vocab_size], dtype=np.int64)
+        bias = {token: value for token, value in sampling.logit_bias.items() if token < vocab_size}
+        self._bias_ids = np.array(list(bias), dtype=np.int64)
+        self._bias = np.array(list(bias.values()), dtype=np.float32)
+        counts = bool(sampling.frequency_penalty or sampling.presence_penalty)
+        self._counts_V = np.zeros(vocab_size, dtype=np.float32) if counts else None
+        self._seen_V = np.zeros(vocab_size, dtype=bool) if sampling.repetition_penalty != 1.0 else None
+        if self._seen_V is not None:
+            self._seen_V[prompt] = True
+
+    def choose(self, logits_V: Logits) -> int:
+        """The next token; `logits_V` is not changed. Raises NotFinite."""
+        sampling = self._sampling
+        if not math.isfinite(logits_V.max()):   # the maximum of a row with a NaN is a NaN
+            raise NotFinite("the model's logits are not finite")
+        logits_V = self._adjusted(logits_V)
+        token = int(logits_V.argmax()) if sampling.temperature == 0 else self._draw(logits_V)
+        self._emitted += 1
+        if self._counts_V is not None:
+            self._counts_V[token] += 1
+        if self._seen_V is not None:
+            self._seen_V[token] = True
+        return token
+
+    def _adjusted(self, logits_V: Logits) -> Logits:
+        sampling = self._sampling
+        hold = len(self._held) and self._emitted < sampling.min_tokens
+        if not hold and self._counts_V is None and self._seen_V is None and not len(self._bias_ids):
+            return logits_V
+        logits_V = logits_V.copy()
+        if self._seen_V is not None:
+            penalty = sampling.repetition_penalty
+            seen = logits_V[self._seen_V]
+            logits_V[self._seen_V] = np.where(seen > 0, seen / penalty, seen * penalty)
+        if self._counts_V is not None:
+            logits_V -= sampling.frequency_penalty * self._counts_V
+            logits_V -= sampling.presence_penalty * (self._counts_V > 0)
+        logits_V[self._bias_ids] += self._bias
+        if hold:
+            logits_V[self._held] = -np.inf
+        return logits_V
+
+    def _draw(self, logits_V: Logits) -> int:
+        sampling = self._sampling
+        # In fp64: at a low temperature the exponents are large, and the tail of a sum over 150,000 tokens counts.
+        scaled_V = (logits_V.astype(np.float64) - float(logits_V.max())) / sampling.temperature
+        floor = math.log(sampling.min_p) if sampling.min_p else -math.inf
+        uniform = self._random.random()
+        if 0 < sampling.top_k < len(scaled_V):
+            ids = _likeliest(scaled_V, sampling.top_k)
+            weights = np.exp(scaled_V[ids])
+            weights[scaled_V[ids] < floor] = 0.0
+            ids, weights = _nucleus(ids, weights, float(weights.sum()), sampling.top_p)
+        elif sampling.top_p < 1:
+            weights_V = np.exp(scaled_V)
+            weights_V[scaled_V < floor] = 0.0
+            total = float(weights_V.sum())
+            ids = _likeliest(scaled_V, min(_HEAD, len(scaled_V)))
+            if weights_V[ids].sum() < sampling.top_p * total:
+                ids = _likeliest(scaled_V, len(scaled_V))
+            ids, weights = _nucleus(ids, weights_V[ids], total, sampling.top_p)
+        else:
+            weights = np.exp(scaled_V)
+            weights[scaled_V < floor] = 0.0
+            ids = None
+        mass = np.cumsum(weights)
+        place = int(np.searchsorted(mass, uniform * mass[-1], side="right"))
+        # A token of weight 0 covers no interval, but rounding at the very end could point behind the last one.
+        place = min(place, int(np.flatnonzero(weights)[-1]))
+        return place if ids is None else int(ids[place])
+
+
+def _likeliest(scores_V: NDArray[np.float64], count: int) -> NDArray[np.int64]:
+    """Ids of the `count` highest scores, highest first; of equals, the lower id first."""
+    if count < len(scores_V):
+        edge = np.partition(scores_V, len(scores_V) - count)[len(scores_V) - count]
+        ids = np.flatnonzero(scores_V >= edge)
+    else:
+        ids = np.arange(len(scores_V))
+    order: NDArray[np.int64] = ids[np.argsort(-scores_V[ids], kind="stable")][:count]
+    return order
+
+
+def _nucleus(
+    ids: NDArray[np.int64], weights: NDArray[np.float64], total: float, top_p: float
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The smallest beginning of `ids` whose share of `total` is at least `top_p` (arXiv:1904.09751)."""
+    if top_p >= 1:
+        return ids, weights
+    kept = int(np.searchsorted(np.cumsum(weights), top_p * total)) + 1
+    return ids[:kept], weights[:kept]
+
+
+def token_logprob(logits_V: Logits, token: int, alternatives: int) -> TokenLogprob:
+    """Log-probability of `token` and of the `alternatives` likeliest tokens."""
+    high = float(logits_V.max())
+    if not math.isfinite(high):
+        raise NotFinite("the model's logits are not finite")
+    scaled_V = logits_V.astype(np.float64) - high
+    norm = math.log(float(np.exp(scaled_V).sum()))
+    top = _likeliest(scaled_V, min(alternatives, len(scaled_V))) if alternatives else np.empty(0, dtype=np.int64)
+    return TokenLogprob(
+        token, float(scaled_V[token]) - norm, tuple((int(one), float(scaled_V[one]) - norm) for one in top)
+    )

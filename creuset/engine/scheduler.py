@@ -1,0 +1,204 @@
+"""Who computes what in the next step, and who holds which blocks meanwhile.
+
+`plan_step` decides purely; `Scheduler` owns the life of every request that was accepted: waiting ->
+running -> gone. A request is admitted when the blocks of all its tokens so far are there; while it
+decodes it asks for one block at a time, and when there is none the youngest running request gives
+its blocks back and waits again at the front (preemption). Nothing is lost by that: its tokens stay,
+only their keys and values are computed again, and what the prefix cache kept of them is not.
+
+The oldest request is never preempted, and none is accepted that would not fit alone: so there is progress.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from creuset.engine.blocks import BlockPool
+from creuset.engine.prefix import PrefixCache, chain
+from creuset.engine.request import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a request still needs, as the planner sees it."""
+
+    id: str
+    pending: int    # tokens whose keys and values are not in the cache; 1 means it is decoding
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    decode: tuple[str, ...]                 # request ids, one token each
+    prefill: tuple[tuple[str, int], ...]    # (request id, number of tokens)
+
+    @property
+    def tokens(self) -> int:
+        return len(self.decode) + sum(count for _, count in self.prefill)
+
+
+def plan_step(asks: list[Ask], *, budget: int) -> Plan:
+    """Fill one step of at most `budget` tokens.
+
+    Decoding comes first, so that nobody's stream stalls behind a long prompt; what is left of the
+    budget goes to prompts in order of arrival, and only the last one may be cut (chunked prefill).
+    The caller admits no more requests than `budget`, or some would never decode.
+    """
+    assert len(asks) <= budget, f"{len(asks)} requests share a budget of {budget} tokens"
+    decode = tuple(ask.id for ask in asks if ask.pending == 1)
+    left = budget - len(decode)
+    prefill = []
+    for ask in asks:
+        if ask.pending > 1 and left:
+            count = min(ask.pending, left)
+            prefill.append((ask.id, count))
+            left -= count
+    return Plan(decode, tuple(prefill))
+
+
+@dataclass(slots=True)
+class Sequence:
+    """A request on its way. Only the scheduler writes here, but for `tokens`, which the engine appends to."""
+
+    request: Request
+    serial: int                                             # order of arrival
+    tokens: list[int]                                       # prompt, then answer
+    computed: int = 0                                       # of `tokens`, whose keys and values are in `blocks`
+    blocks: list[int] = field(default_factory=list)
+    hashes: list[bytes] = field(default_factory=list)       # of the full blocks of `tokens`
+    known: int = 0                                          # blocks the prefix cache was told of
+    cached: int | None = None                               # prompt tokens found in the prefix cache at first admission
+
+    @property
+    def id(self) -> str:
+        return self.request.id
+
+    @property
+    def prompt_tokens(self) -> int:
+        return len(self.request.prompt)
+
+    @property
+    def pending(self) -> int:
+        return len(self.tokens) - self.computed
+
+
+class Scheduler:
+    def __init__(
+        self, pool: BlockPool, cache: PrefixCache | None, *, block_size: int, max_running: int, max_batch_tokens: int
+    ) -> None:
+        self.pool, self.cache = pool, cache
+        self.block_size, self.max_running, self.max_batch_tokens = block_size, max_running, max_batch_tokens
+        self.waiting: deque[Sequence] = deque()
+        self.running: list[Sequence] = []                   # in order of arrival
+        self.preemptions = 0
+        self._serial = 0
+
+    def blocks_for(self, tokens: int) -> int:
+        return -(-tokens // self.block_size)
+
+    def add(self, request: Request) -> Sequence:
+        self._serial += 1
+        sequence = Sequence(request, self._serial, list(request.prompt))
+        self.waiting.append(sequence)
+        return sequence
+
+    def remove(self, sequence: Sequence, *, tainted: bool = False) -> list[int]:
+        """Forget a request that ended and give its blocks back.
+
+        With `tainted` the content of its blocks is not to be reused; those that it wrote are returned, to be wiped.
+        """
+        if sequence in self.waiting:
+            self.waiting.remove(sequence)
+            return []
+        self.running.remove(sequence)
+        written: list[int] = []
+        if tainted:
+            if self.cache is not None:
+                self.cache.forget(sequence.blocks)
+            written = [block for block in sequence.blocks if self.pool.readers(block) == 1]
+        self._give_back(sequence)
+        return written
+
+    def schedule(self) -> Plan:
+        """Admit, make room for the next tokens, and plan one step."""
+        self._grow()
+        self._admit()
+        asks = [Ask(sequence.id, sequence.pending) for sequence in self.running]
+        return plan_step(asks, budget=self.max_batch_tokens)
+
+    def advance(self, sequence: Sequence, count: int) -> None:
+        """`count` more tokens of `sequence` are in the cache. Its full blocks may now be shared."""
+        sequence.computed += count
+        full = sequence.computed // self.block_size
+        if self.cache is not None and full > sequence.known:
+            self._hash(sequence)
+            # The whole chain, not the new end only: that keeps a block younger than those that continue it.
+            self.cache.insert(sequence.hashes[:full], sequence.blocks[:full])
+            sequence.known = full
+
+    def check(self) -> None:
+        """Free + held = all, and every holder is known."""
+        holders = [sequence.blocks for sequence in self.running]
+        if self.cache is not None:
+            holders.append(self.cache.blocks)
+        self.pool.check(holders)
+        assert not any(sequence.blocks for sequence in self.waiting), "a waiting request holds blocks"
+
+    def _hash(self, sequence: Sequence) -> None:
+        if (len(sequence.hashes) + 1) * self.block_size <= len(sequence.tokens):
+            sequence.hashes = chain(
+                sequence.tokens, self.block_size, salt=sequence.request.salt, parents=sequence.hashes
+            )
+
+    def _grow(self) -> None:
+        """Each decoding request gets a slot for its newest token, or is preempted for an older one."""
+        for sequence in list(self.running):
+            while sequence.blocks and self.blocks_for(len(sequence.tokens)) > len(sequence.blocks):
+                if (blocks := self._take(1, after=sequence.blocks[-1])) is not None:
+                    sequence.blocks += blocks
+                else:
+                    self._preempt(self.running[-1])         # may be `sequence` itself: then it has no blocks left
+
+    def _preempt(self, victim: Sequence) -> None:
+        self.running.remove(victim)
+        self._give_back(victim)
+        self.waiting.appendleft(victim)
+        self.preemptions += 1
+
+    def _give_back(self, sequence: Sequence) -> None:
+        self.pool.release(sequence.blocks)
+        sequence.blocks, sequence.computed, sequence.known = [], 0, 0
+
+    def _admit(self) -> None:
+        while self.waiting and len(self.running) < self.max_running:
+            sequence = self.waiting[0]
+            found: list[int] = []
+            if self.cache is not None and sequence.request.sampling.prompt_logprobs is None:
+                self._hash(sequence)
+                # The last token is always computed: its logits are wanted.
+                usable = sequence.hashes[: (len(sequence.tokens) - 1) // self.block_size]
+                found = self.cache.match(usable)
+                if len(found) < len(usable) and usable[len(found)] in self._in_flight():
+                    # Someone is computing this very block now: reading it soon is cheaper than computing it too.
+                    self.pool.release(found)
+                    return
+            need = self.blocks_for(len(sequence.tokens)) - len(found)
+            if (fresh := self._take(need, after=found[-1] if found else None)) is None:
+                self.pool.release(found)
+                assert self.running, f"request {sequence.id} fits alone, yet {need} blocks cannot be had"
+                return
+            self.waiting.popleft()
+            sequence.blocks = found + fresh
+            sequence.computed = len(found) * self.block_size
+            sequence.known = len(found)
+            if sequence.cached is None:
+                sequence.cached = min(sequence.computed, sequence.prompt_tokens)
+            self.running.append(sequence)
+            self.running.sort(key=lambda one: one.serial)
+
+    def _in_flight(self) -> set[bytes]:
+        """Hashes of blocks that running requests are about to compute."""
+        return {digest for one in self.running for digest in one.hashes[one.known :]}
+
+    def _take(self, count: int, *, after: int | None) -> list[int] | None:
+        if self.cache is not None and count > self.pool.free:
+            self.cache.evict(count - self.pool.free)
+        return self.pool.take(count, after=after)

@@ -1,0 +1,33 @@
+"""Settings of the engine: how much memory, how many at once. No torch here."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EngineSettings:
+    block_size: int = 16                            # tokens a block of the key-value cache
+    kv_tokens: int = 0                              # tokens the cache holds; 0: eight full contexts, within `kv_mib`
+    kv_mib: int = 512                               # at most, when `kv_tokens` is 0
+    max_batch_tokens: int = 512                     # tokens a forward pass; longer prompts are read in chunks
+    max_running: int = 32                           # requests in a batch; others wait
+    prefix_cache: bool = True
+    dtype: Literal["auto", "fp32", "bf16"] = "auto" # auto: bf16 where the processor computes in it, else fp32
+    threads: int = 0                                # 0: torch's own choice
+    seed: int | None = None                         # of the seeds drawn for requests that bring none; None: from the system
+
+    def __post_init__(self) -> None:
+        if self.block_size not in (1, 2, 4, 8, 16, 32, 64):
+            # Attention reads context in multiples of 64 tokens, which must be whole blocks.
+            raise ValueError(f"block_size must be a power of two up to 64, got {self.block_size}")
+        for name in ("kv_mib", "max_batch_tokens", "max_running"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        for name in ("kv_tokens", "threads"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        if self.max_running > self.max_batch_tokens:
+            raise ValueError(
+                f"max_running ({self.max_running}) must not exceed max_batch_tokens ({self.max_batch_tokens}): "
+                "each running request decodes one token a step"
+            )
