@@ -29,7 +29,7 @@ def find() -> str | None:
 
 
 class Browser:
-    def __init__(self, path: str, *, language: str = "en") -> None:
+    def __init__(self, path: str, *, language: str = "en", netlog: Path | None = None) -> None:
         self.folder = tempfile.TemporaryDirectory(prefix="creuset-chromium-", ignore_cleanup_errors=True)
         ours_in, theirs_out = os.pipe()
         theirs_in, ours_out = os.pipe()
@@ -39,6 +39,8 @@ class Browser:
             "--hide-scrollbars", "--disable-dev-shm-usage", f"--lang={language}", f"--accept-lang={language}", f"--user-data-dir={self.folder.name}",
             "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
         ]
+        if netlog:  # every name looked up and every socket opened, by whatever part of the browser
+            flags.append(f"--log-net-log={netlog}")
         # Chromium reads its commands from descriptor 3 and answers on 4; the shell puts our pipes there.
         script = f'exec "$0" "$@" 3<&{theirs_in} 4>&{theirs_out}'
         self.process = subprocess.Popen(

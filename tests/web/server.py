@@ -1,6 +1,6 @@
 """A scripted server with the face of `creuset serve`: the built page, and answers chosen by the first words of the question.
 
-    python tests/web/server.py 8100      # to work on the page without a model
+    python -m tests.web.server 8100      # to work on the page without a model
 """
 
 import json
@@ -13,8 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
-from corpus import CARD, HOSTILE, SHOWCASE, SPECIAL
+from .corpus import CARD, HOSTILE, SHOWCASE, SPECIAL
 
 STATIC = Path(__file__).parents[2] / "creuset" / "serve" / "static"
 CSP = (
@@ -131,7 +130,7 @@ class Handler(BaseHTTPRequestHandler):
 def pieces(asked: str, number: int) -> Iterator[str]:
     word, _, rest = asked.partition(" ")
     if word == "slow":
-        for index in range(400):
+        for index in range(int(rest or 400)):
             time.sleep(0.02)
             yield f"word{index} "
         return

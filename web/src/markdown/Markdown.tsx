@@ -6,6 +6,7 @@
 
 import type { AlignType, Definition, PhrasingContent, RootContent } from 'mdast';
 import { Fragment, memo, useMemo, type ReactNode } from 'react';
+import { Check } from '../ui/icons';
 import { useWords } from '../words/context';
 import { Code } from './Code';
 import { isMath } from './delimiters';
@@ -16,7 +17,10 @@ import { parse, type Parsed } from './parse';
 export const Markdown = memo(function Markdown({ text }: { text: string }) {
   const parsed = useMemo(() => parse(text), [text]);
   // What a block shows depends on its own source and on the definitions, so that a growing text redraws only its last block.
-  const shared = useMemo(() => [...parsed.definitions.values()].map((one) => `${one.identifier} ${one.url}`).join('\n'), [parsed]);
+  const shared = useMemo(() => {
+    const addresses = [...parsed.definitions.values()].map((one) => `${one.identifier} ${one.url}`);
+    return [...addresses, ...parsed.footnotes.map((note) => note.identifier)].join('\n');
+  }, [parsed]);
   return (
     <div className="md">
       {parsed.blocks.map((node, index) => (
@@ -88,7 +92,7 @@ function one(node: RootContent, parsed: Parsed): ReactNode {
     case 'list': {
       const items = node.children.map((item, index) => (
         <li key={index} className={typeof item.checked === 'boolean' ? 'md-task' : undefined}>
-          {typeof item.checked === 'boolean' && <input type="checkbox" checked={item.checked} disabled readOnly />}
+          {typeof item.checked === 'boolean' && <Box checked={item.checked} />}
           {item.children.map((child, at) => (
             <Fragment key={at}>{child.type === 'paragraph' && !node.spread && !item.spread ? many(child.children, parsed) : one(child, parsed)}</Fragment>
           ))}
@@ -127,6 +131,16 @@ function mathematics(node: Extract<RootContent, { type: 'math' | 'inlineMath' }>
   if (node.type === 'inlineMath' && !isMath(source, after)) return source;
   const display = node.type === 'math' || source.startsWith('$$');
   return <Formula tex={node.value} display={display} />;
+}
+
+/** A box of a task list; it is not a control, so it does not look like one that is switched off. */
+function Box({ checked }: { checked: boolean }) {
+  const words = useWords();
+  return (
+    <span className={checked ? 'md-box md-checked' : 'md-box'} role="img" aria-label={checked ? words.ticked : words.unticked}>
+      {checked && <Check />}
+    </span>
+  );
 }
 
 function Picture({ url, label }: { url: string; label: string }) {

@@ -4,7 +4,7 @@ import { path } from '../chat/tree';
 import type { Turn } from '../chat/types';
 import { OpenLink } from '../markdown/Link';
 import { languages, short, WordsContext } from '../words/context';
-import { Composer } from './Composer';
+import { canHover, Composer } from './Composer';
 import { Conversation } from './Conversation';
 import { LinkDialog } from './Dialog';
 import { Close, Info, Menu, Plus, Sliders } from './icons';
@@ -49,7 +49,7 @@ export function App({ store }: { store: Store }) {
       store.show(id);
       setDrawer(false);
       setEditing('');
-      box.current?.focus();
+      if (canHover) box.current?.focus();
     },
     [store],
   );
@@ -64,6 +64,8 @@ export function App({ store }: { store: Store }) {
       startEdit: (turn) => (turn ? setEditing(turn.id) : back()),
     };
   }, [store]);
+  const openSettings = useCallback(() => setDialog('settings'), []);
+  const otherLanguage = useCallback(() => setPreferences({ language: preferences.language === 'fr' ? 'en' : 'fr' }), [preferences.language, setPreferences]);
   const shown = current ? path(current) : [];
   const editLast = (): void => {
     const last = shown.findLast((turn: Turn) => turn.role === 'user');
@@ -97,7 +99,7 @@ export function App({ store }: { store: Store }) {
         </a>
         <div className={drawer ? 'app drawer' : 'app'}>
           <div className="sidebar">
-            <Sidebar store={store} conversations={conversations} currentId={current?.id ?? ''} searchBox={searchBox} onPick={pick} onSettings={() => setDialog('settings')} />
+            <Sidebar store={store} conversations={conversations} currentId={current?.id ?? ''} searchBox={searchBox} onPick={pick} onSettings={openSettings} onLanguage={otherLanguage} />
           </div>
           <button type="button" className="veil" tabIndex={-1} aria-label={words.closeMenu} onClick={() => setDrawer(false)}>
             <Close />
@@ -111,7 +113,12 @@ export function App({ store }: { store: Store }) {
               <button type="button" className="model" aria-haspopup="dialog" title={words.aboutModel} disabled={!model} onClick={() => setDialog('model')}>
                 <span className="badge">{preferences.language === 'fr' ? 'IA' : 'AI'}</span>
                 <strong>{name}</strong>
-                {model?.parameters && <span className="size">{short(model.parameters, words)}</span>}
+                {model?.parameters && (
+                  <span className="size">
+                    {short(model.parameters, words)}
+                    <span className="wide">{words.parametersWord}</span>
+                  </span>
+                )}
                 {model?.sha256 && <code>{model.sha256.slice(0, 8)}</code>}
                 <Info />
               </button>

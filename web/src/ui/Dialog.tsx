@@ -8,7 +8,9 @@ export function Dialog({ title, wide = false, onClose, children }: { title: stri
   const place = useRef<HTMLDialogElement>(null);
   useEffect(() => {
     const dialog = place.current;
-    if (dialog && !dialog.open) dialog.showModal();
+    if (!dialog || dialog.open) return;
+    dialog.showModal();
+    dialog.querySelector<HTMLElement>('[data-first]')?.focus(); // else the browser takes the first button
   }, []);
   return (
     <dialog

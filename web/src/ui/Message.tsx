@@ -159,7 +159,7 @@ function Figures({ turn }: { turn: Turn }) {
   const one = new Intl.NumberFormat(words.locale, { maximumFractionDigits: 1 });
   const parts: string[] = [];
   if (turn.tokens !== undefined) parts.push(words.tokens(turn.tokens));
-  if (turn.tokens && turn.tokens > 1 && turn.wrote) parts.push(words.speed(one.format((turn.tokens - 1) / turn.wrote)));
+  if (turn.tokens && turn.tokens > 1 && turn.wrote && turn.wrote > 0.02) parts.push(words.speed(one.format((turn.tokens - 1) / turn.wrote)));
   if (turn.waited !== undefined) parts.push(words.waited(new Intl.NumberFormat(words.locale, { maximumFractionDigits: 2 }).format(turn.waited)));
   return parts.length > 0 ? <span className="figures">{parts.join(' · ')}</span> : null;
 }

@@ -13,9 +13,10 @@ interface Props {
   searchBox: RefObject<HTMLInputElement | null>;
   onPick: (id: string) => void;
   onSettings: () => void;
+  onLanguage: () => void;
 }
 
-export const Sidebar = memo(function Sidebar({ store, conversations, currentId, searchBox, onPick, onSettings }: Props) {
+export const Sidebar = memo(function Sidebar({ store, conversations, currentId, searchBox, onPick, onSettings, onLanguage }: Props) {
   const words = useWords();
   const [query, setQuery] = useState('');
   const [renaming, setRenaming] = useState<Conversation | null>(null);
@@ -64,9 +65,14 @@ export const Sidebar = memo(function Sidebar({ store, conversations, currentId, 
         ))}
         {found.length === 0 && <p className="quiet">{query ? words.noMatch : words.noChats}</p>}
       </div>
-      <button type="button" className="bottom" onClick={onSettings}>
-        <Sliders /> {words.settings}
-      </button>
+      <div className="foot">
+        <button type="button" className="bottom" onClick={onSettings}>
+          <Sliders /> {words.settings}
+        </button>
+        <button type="button" className="bottom" lang={words.locale === 'fr' ? 'en' : 'fr'} onClick={onLanguage}>
+          {words.other}
+        </button>
+      </div>
       {renaming && <Rename conversation={renaming} onRename={(title) => store.rename(renaming.id, title)} onClose={() => setRenaming(null)} />}
       {removing && (
         <Confirm title={words.remove} action={words.remove} onYes={() => remove(removing)} onClose={() => setRemoving(null)}>
@@ -87,7 +93,7 @@ function Rename({ conversation, onRename, onClose }: { conversation: Conversatio
   return (
     <Dialog title={words.rename} onClose={onClose}>
       <form onSubmit={(event) => (event.preventDefault(), save())}>
-        <input autoFocus value={title} aria-label={words.newTitle} onChange={(event) => setTitle(event.target.value)} />
+        <input data-first value={title} aria-label={words.newTitle} onChange={(event) => setTitle(event.target.value)} />
         <footer>
           <button type="button" className="button" onClick={onClose}>
             {words.cancel}
