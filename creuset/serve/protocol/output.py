@@ -42,6 +42,7 @@ class OutputParser:
         self._inside = ""  # the mark we are inside of
         self._calls = 0
         self._spoke = False  # something other than white space was said, or a thought ended
+        self._blank = True  # ... or nothing was, since the beginning or the last call
         self._trim = False  # line ends right after a thought are layout
 
     @property
@@ -70,7 +71,7 @@ class OutputParser:
         rest, self._held = self._held, ""
         if self._inside == OPEN_CALL:
             rest = OPEN_CALL + rest
-        if rest and not (self._calls and not rest.strip()):
+        if rest and not (self._calls and self._blank and not rest.strip()):
             yield Thought(rest) if self._inside == OPEN_THINK else Said(rest)
 
     def _outside(self) -> Iterator[Piece]:
@@ -78,23 +79,29 @@ class OutputParser:
             self._held = self._held.lstrip("\n")
             self._trim = not self._held
         marks = [OPEN_CALL] * self._tools + [OPEN_THINK] * (self._thinking and not self._spoke)
-        at, mark = min(((i, m) for m in marks if (i := self._held.find(m)) >= 0), default=(-1, ""))
+        at, mark = min(((i, m) for m in marks if (i := self._find(m)) >= 0), default=(-1, ""))
         if at < 0:
             sure = self._held[: len(self._held) - max((_overlap(self._held, m) for m in marks), default=0)]
             if self._tools:  # line ends before a call are layout
                 sure = sure.rstrip("\n")
-            if not sure.strip() and (self._calls or not self._spoke):
+            if not sure.strip() and self._blank:
                 return  # so is white space before it; before words it is text
             self._held = self._held[len(sure) :]
             yield from self._say(sure)
             return
         said, self._held, self._inside = self._held[:at], self._held[at + len(mark) :], mark
-        if said.strip():
+        if said.strip() or not self._blank:
             yield from self._say(said.rstrip("\n") if mark == OPEN_CALL else said)
 
+    def _find(self, mark: str) -> int:
+        """Where `mark` is; a thought comes before any words or not at all."""
+        at = self._held.find(mark)
+        return at if mark == OPEN_CALL or not self._held[: max(at, 0)].strip() else -1
+
     def _say(self, text: str) -> Iterator[Piece]:
+        if text.strip():
+            self._spoke, self._blank = True, False
         if text:
-            self._spoke = self._spoke or bool(text.strip())
             yield Said(text)
 
     def _in_thought(self) -> Iterator[Piece]:
@@ -118,6 +125,7 @@ class OutputParser:
             yield from self._say(OPEN_CALL + body + CLOSE_CALL)
         elif not (self._one_call and self._calls):
             self._calls += 1
+            self._blank = True
             yield call
 
 
