@@ -32,7 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "serve": {"core", "text", "engine"},
     "audit": {"core", "data", "evals"},
 }
-EVERYTHING = {"cli", "recipes", "testing", "__init__"}
+EVERYTHING = {"cli", "recipes", "testing", "__init__", "__main__"}
 
 # At import only: a function body may load torch, since by then somebody asked for a computation.
 NO_TORCH = {"core", "text", "data", "plan", "serve", "cli", "recipes", "model.config", "model.count", "model.convert"}
@@ -133,6 +133,12 @@ def test_no_file_is_longer_than_one_sitting():
     files = [f for folder in folders for f in folder.rglob("*.py")]
     long = {f.relative_to(TREE).as_posix(): n for f in files if (n := len(f.read_text().splitlines())) > 400}
     assert not long, f"split these: {long}"
+
+
+def test_no_two_test_files_have_one_name():
+    # They are no packages: of two files with one name, pytest would refuse the second.
+    names = [f.name for f in (TREE / "tests").rglob("test_*.py")]
+    assert len(names) == len(set(names)), sorted(n for n in set(names) if names.count(n) > 1)
 
 
 def loaded_by(argv: list[str]) -> tuple[int, set[str], str]:

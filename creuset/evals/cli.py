@@ -1,0 +1,77 @@
+"""`creuset eval`: score a model; `creuset eval card`: write its model card from the artifacts."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from creuset.core.errors import ConfigError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "creuset eval MODEL [options]\n       creuset eval card MODEL --evaluation PATH ... [--out card.md]"
+    parser.add_argument("words", nargs="+", metavar="MODEL", help="a model's folder; `card MODEL` writes its card")
+    parser.add_argument("--task", default="bpb", help="names separated by commas: bpb, arc_easy, arc_challenge, "
+                        "hellaswag, piqa, boolq (default: bpb)")
+    parser.add_argument("--data", type=Path, nargs="+", default=[], help="for bpb: shards, or files of text or jsonl")
+    parser.add_argument("--bench", type=Path, help="for the other tasks: a folder of benchmark files, or the one file")
+    parser.add_argument("--limit", type=int, help="first documents of each source, first items of each task")
+    parser.add_argument("--context", type=int, default=0, help="tokens (default: the model's own)")
+    parser.add_argument("--overlap", type=int, default=0, help="tokens that a window of a long document sees twice")
+    parser.add_argument("--dtype", choices=["fp32", "bf16"], default="fp32")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or auto")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--out", type=Path, help="keep the results as an artifact; of `card`: the file to write")
+    card = parser.add_argument_group("card")
+    card.add_argument("--evaluation", type=Path, nargs="+", default=[], help="evaluation artifacts of this model")
+    card.add_argument("--dialogues", type=int, default=20, help="conversations to hold, the first of the fixed list")
+
+
+def main(args: argparse.Namespace) -> int:
+    if args.words[0] == "card" and len(args.words) == 2:
+        return _card(args)
+    if len(args.words) != 1:
+        raise ConfigError(f"one model at a time, got {' '.join(args.words)}")
+    from creuset.evals.run import Evaluation, evaluate, keep, locate
+
+    path = locate(args.words[0])
+    try:
+        ask = Evaluation(
+            tasks=tuple(t for t in args.task.split(",") if t), data=tuple(args.data), bench=args.bench,
+            limit=args.limit, context=args.context, overlap=args.overlap, dtype=args.dtype, device=args.device,
+        )
+    except ValueError as refused:
+        raise ConfigError(str(refused)) from refused
+    if args.out is not None and args.out.exists():
+        raise ConfigError(f"`{args.out}` already exists", hint="artifacts are never overwritten; choose another name")
+    results, samples = evaluate(path, ask)
+    if args.out is not None:
+        keep(args.out, path, ask, results, samples)
+    print(json.dumps(results, indent=2, ensure_ascii=False) if args.json else table(results["results"]))
+    return 0
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Scores for people, one a line."""
+    lines = []
+    for row in rows:
+        what = f"bits per byte  {row['source']}" if row["task"] == "bpb" else f"{row['task']}  {row['metric']}"
+        low, high = row["interval"]
+        unit = "documents" if row["task"] == "bpb" else "items"
+        said = f"  {row['verdict']} ({row['chance']:.3f})" if "verdict" in row else ""
+        lines.append(f"{what:<44} {row['score']:.4f}  [{low:.4f}, {high:.4f}]  n = {row['n']:,} {unit}{said}")
+    return "\n".join(lines)
+
+
+def _card(args: argparse.Namespace) -> int:
+    from creuset.evals.card import write
+    from creuset.evals.run import locate
+
+    text = write(locate(args.words[1]), args.evaluation, dialogues=args.dialogues)
+    if args.out is None:
+        sys.stdout.write(text)
+    else:
+        args.out.write_text(text, encoding="utf-8")
+        print(json.dumps({"card": str(args.out)}) if args.json else str(args.out))
+    return 0

@@ -1,0 +1,68 @@
+import json
+import shutil
+
+import pytest
+
+from creuset.cli import main
+from creuset.core.artifact import ancestors, new_artifact, read_manifest, verify
+
+
+@pytest.fixture
+def text(tmp_path):
+    file = tmp_path / "held.jsonl"
+    texts = ("The cat sat on the mat.", "A river is water.", "It is.")
+    file.write_text("".join(json.dumps({"text": t}) + "\n" for t in texts))
+    return file
+
+
+def test_a_model_is_scored_on_a_file(folder, text, capsys):
+    assert main(["eval", str(folder), "--data", str(text), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    (row,) = said["results"]
+    assert row["source"] == "held" and row["n"] == 3 and row["bytes"] == 46 and row["interval"][0] < row["score"]
+    assert said["model"]["name"] == "tiny" and not said["model"]["artifact"] and said["definitions"]["bpb"]
+
+
+def test_results_are_kept_with_the_model_as_their_parent(folder, text, bench, tmp_path, capsys):
+    with new_artifact(tmp_path / "model", kind="model") as scratch:
+        shutil.copytree(folder, scratch, dirs_exist_ok=True)
+    asked = ["eval", str(tmp_path / "model"), "--data", str(text), "--task", "bpb,arc_easy,piqa,hellaswag,boolq",
+             "--bench", str(bench), "--out", str(tmp_path / "kept")]
+    assert main(asked) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert len(out) == 9 and out[0].startswith("bits per byte  held") and "at chance level" in out[1]
+    assert verify(tmp_path / "kept") == []
+    assert [m["kind"] for m in ancestors(tmp_path / "kept")] == ["evaluation", "model"]
+    files = read_manifest(tmp_path / "kept")["files"]
+    assert set(files) == {f"{n}.jsonl" for n in ("bpb", "arc_easy", "piqa", "hellaswag", "boolq")} | {"results.json"}
+    assert main(asked) == 2 and "already exists" in capsys.readouterr().err
+
+
+def test_the_same_question_has_the_same_answer(folder, text, capsys):
+    said = []
+    for _ in range(2):
+        assert main(["eval", str(folder), "--data", str(text), "--json"]) == 0
+        said.append(json.loads(capsys.readouterr().out)["results"])
+    assert said[0] == said[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--task", "bpb"], 2, "bits per byte needs text"),
+        (["--task", "arc_easy"], 2, "these tasks need their files"),
+        (["--task", "mmlu", "--bench", "x"], 2, "`mmlu` is not a task"),
+        (["--data", "nothing.txt"], 2, "does not exist"),
+        (["--data", "{text}", "--overlap", "99"], 2, "overlap (99) must be below the context (48)"),
+        (["--data", "{text}", "--limit", "0"], 2, "limit must be positive"),
+        (["--data", "{text}", "--device", "tpu"], 2, "`tpu` is not a device"),
+    ],
+)
+def test_a_question_that_cannot_be_is_refused(folder, text, words, code, said, capsys):
+    assert main(["eval", str(folder), *(w.format(text=text) for w in words)]) == code
+    assert said in capsys.readouterr().err
+
+
+def test_a_folder_that_is_no_model_is_refused(tmp_path, text, capsys):
+    assert main(["eval", str(tmp_path / "none"), "--data", str(text)]) == 3
+    assert "there is no such folder" in capsys.readouterr().err
