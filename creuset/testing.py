@@ -208,7 +208,7 @@ def scripted_worker(fd: int) -> None:
     """The engine process, with a script in the place of a model: `python -m creuset.testing FD`."""
     from creuset.serve.worker import child, request_of, run
 
-    run(ScriptedEngine(tiny_tokenizer()), child(fd), request_of, {"parameters": 1234, "context": 256})
+    run(ScriptedEngine(tiny_tokenizer()), child(fd), request_of, {"window": 4096})
 
 
 if __name__ == "__main__":

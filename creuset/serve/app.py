@@ -62,7 +62,7 @@ def create_app(desk: Desk) -> ASGIApp:
         ask = parse_chat(parse_object(await request.body()), model)
         size = sum(len(m["content"]) for m in ask.messages)
         ids = await _aside(size, _chat_ids, model, ask.messages, ask.tools, True, ask.thinking)
-        tokens = fit(model, len(ids), ask.max_tokens, param="messages")
+        tokens = fit(ask.model, desk.link.window(model.context), len(ids), ask.max_tokens, param="messages")
         sampling = msgspec.structs.replace(ask.sampling, max_tokens=tokens)
         name = "chatcmpl-" + token_hex(12)
         jobs = [Job(f"{name}:{i}", ids, for_choice(sampling, i), i == 0, _salt(request)) for i in range(ask.choices)]
@@ -75,7 +75,7 @@ def create_app(desk: Desk) -> ASGIApp:
         body = await request.body()
         ask = await _aside(len(body), parse_completion, parse_object(body), model)
         name = "cmpl-" + token_hex(12)
-        jobs = _completion_jobs(ask, model, name, _salt(request))
+        jobs = _completion_jobs(ask, desk.link.window(model.context), name, _salt(request))
         reply = CompletionReply(ask, model, id=name, created=int(desk.clock()), obfuscate=not desk.settings.loopback)
         return await _carry(request, jobs, reply, ask.stream)
 
@@ -109,7 +109,7 @@ def create_app(desk: Desk) -> ASGIApp:
         return _json(one_model(request.path_params["name"], model))
 
     async def card(_request: Request) -> Response:
-        return _json(model_card(model, desk.link.facts) | {"engine": desk.link.state})
+        return _json(model_card(model) | {"engine": desk.link.state})
 
     async def health(_request: Request) -> Response:
         state = desk.link.state
@@ -181,11 +181,11 @@ def _chat_ids(
     return list(found.ids)
 
 
-def _completion_jobs(ask: CompletionAsk, model: Model, name: str, salt: str) -> list[Job]:
+def _completion_jobs(ask: CompletionAsk, window: int, name: str, salt: str) -> list[Job]:
     jobs: list[Job] = []
     for at, prompt in enumerate(ask.prompts):
         param = "prompt" if len(ask.prompts) == 1 else f"prompt[{at}]"
-        tokens = fit(model, len(prompt.ids), ask.max_tokens, param=param, default=DEFAULT_MAX_TOKENS)
+        tokens = fit(ask.model, window, len(prompt.ids), ask.max_tokens, param=param, default=DEFAULT_MAX_TOKENS)
         sampling = msgspec.structs.replace(ask.sampling, max_tokens=tokens)
         for i in range(ask.choices):
             jobs.append(Job(f"{name}:{len(jobs)}", prompt.ids, for_choice(sampling, i), i == 0, salt))

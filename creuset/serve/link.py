@@ -163,6 +163,10 @@ class EngineLink:
             self._writer.write(frames.pack(frames.Add(job.id, job.prompt, job.sampling, job.salt)))
         return call
 
+    def window(self, context: int) -> int:
+        """Tokens that one prompt and its reply may have: the model's `context`, or less when the cache is small."""
+        return min(context, int(self.facts.get("window", context)))
+
     def why_not(self) -> str:
         """Why nothing can be generated now."""
         return _WHY_NOT[self.state]

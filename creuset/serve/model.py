@@ -8,6 +8,8 @@ from typing import Any
 
 from creuset.core.artifact import MANIFEST, read_manifest, sha256_json
 from creuset.core.errors import ArtifactError
+from creuset.model.convert import config_of
+from creuset.model.count import parameters
 from creuset.text.tokenizer import Tokenizer
 
 SAMPLING_DEFAULTS = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
@@ -23,7 +25,8 @@ class Model:
     created: int = 0  # seconds since 1970
     size_bytes: int = 0  # weights on disk
     card: str = ""  # Markdown
-    record: Mapping[str, Any] = field(default_factory=dict)
+    parameters: int = 0
+    active_parameters: int = 0  # that one token uses
     shape: Mapping[str, Any] = field(default_factory=dict)  # config.json
     defaults: Mapping[str, float] = field(default_factory=dict)  # sampling the model was made for
     stop_ids: tuple[int, ...] = ()
@@ -41,27 +44,23 @@ def describe(folder: Path, served_names: Sequence[str] = ()) -> Model:
         raise ArtifactError(
             f"`{folder}` is not a model: {reason}", hint="give a model artifact or a Hugging Face folder"
         )
-    shape = _json(folder / "config.json")
-    context = shape.get("max_position_embeddings")
-    if type(context) is not int or context < 1:
-        raise ArtifactError(
-            f"`{folder}/config.json`: max_position_embeddings must be a positive integer, got {context!r}"
-        )
+    shape, config = _json(folder / "config.json"), config_of(folder)
+    counts = parameters(config)
     generation = _json(folder / "generation_config.json")
     tokenizer = Tokenizer.load(folder)
     manifest = read_manifest(folder) if (folder / MANIFEST).is_file() else None
-    record = _json(folder / "record.json")
-    names = tuple(served_names) or (str(record.get("name") or folder.resolve().name),)
+    names = tuple(served_names) or (folder.resolve().name,)
     return Model(
         name=names[0],
         names=names,
         tokenizer=tokenizer,
-        context=context,
+        context=config.context,
+        parameters=counts.total,
+        active_parameters=counts.active,
         sha256=manifest["sha256"] if manifest else sha256_json(shape),
         created=int((folder / "config.json").stat().st_mtime),
         size_bytes=sum(f.stat().st_size for f in folder.glob("*.safetensors")),
         card=_text(folder / "card.md") or _text(folder / "README.md"),
-        record=record,
         shape=shape,
         defaults={k: float(generation[k]) for k in SAMPLING_DEFAULTS if type(generation.get(k)) in (int, float)},
         stop_ids=_stop_ids(generation, shape, tokenizer),

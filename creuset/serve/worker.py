@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from creuset.core.errors import CreusetError, RequestError
+from creuset.core.errors import ConfigError, CreusetError, RequestError
 from creuset.serve import frames
 
 IDLE_BEAT_S = 1.0  # an idle engine says that it lives this often
@@ -123,8 +123,12 @@ def _load(folder: Path, settings: dict[str, Any]) -> tuple[Engine, dict[str, Any
     from creuset.engine.engine import Engine as Real
     from creuset.engine.settings import EngineSettings
 
-    engine = Real.load(folder, settings=EngineSettings(**settings))
-    return engine, {"context": engine.context}
+    try:
+        engine = Real.load(folder, settings=EngineSettings(**settings))
+    except ValueError as refused:  # raised by __post_init__ of the settings
+        raise ConfigError(str(refused)) from refused
+    # A cache smaller than one context bounds what can be asked for.
+    return engine, {"window": min(engine.context, engine.capacity), "capacity": engine.capacity}
 
 
 def _read(link: socket.socket, inbox: "queue.SimpleQueue[frames.Down]") -> None:

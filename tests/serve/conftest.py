@@ -15,12 +15,13 @@ import httpx
 import psutil
 import pytest
 
+from creuset.model.convert import to_hf
 from creuset.serve.keys import KeyRing
 from creuset.serve.log import new_log
 from creuset.serve.model import describe
 from creuset.serve.run import serve
 from creuset.serve.settings import ServeSettings
-from creuset.testing import tiny_tokenizer
+from creuset.testing import tiny_config, tiny_tokenizer
 
 SCRIPTED = [sys.executable, "-m", "creuset.testing", "{fd}"]
 NAME = "qwen-max-2025-01-25"
@@ -29,7 +30,7 @@ NAME = "qwen-max-2025-01-25"
 def scripted_folder(path: Path) -> Path:
     """A model folder without weights: all that the HTTP process reads."""
     tiny_tokenizer().save(path)
-    (path / "config.json").write_text(json.dumps({"model_type": "qwen3_moe", "max_position_embeddings": 4096}))
+    (path / "config.json").write_text(json.dumps(to_hf(tiny_config(context=4096))))
     (path / "card.md").write_text("# A card\n")
     return path
 

@@ -71,7 +71,7 @@ def test_streamed_and_whole_replies_say_the_same(client: OpenAI, text: str) -> N
         client.chat.completions.create(
             model=NAME, messages=ask(text), logprobs=True, top_logprobs=2, stream=True,
             stream_options={"include_usage": True},
-        )  # fmt: skip
+        )
     )
     assert chunks[0].choices[0].delta.role == "assistant"
     deltas = [c.choices[0] for c in chunks if c.choices]

@@ -47,6 +47,7 @@ class CompletionAsk:
     echo: bool
     stream: bool
     options: StreamOptions
+    scores: bool  # echo, log-probabilities and one token more: a harness reads the prompt's probabilities
 
 
 def parse_completion(body: dict[str, Any], model: Model) -> CompletionAsk:
@@ -65,6 +66,9 @@ def parse_completion(body: dict[str, Any], model: Model) -> CompletionAsk:
     if best_of is not None and best_of not in (1, choices):
         raise fields.refuse("best_of", f"is served as 1 or as `n` ({choices}) only, got {best_of}")
     fields.flag("add_special_tokens")  # there is no token that it would add
+    max_tokens = fields.integer("max_tokens", 0, 2**31)
+    # A harness drops the last entry of the lists, which must therefore be there: even an end token is told.
+    scores = echo and logprobs is not None and max_tokens == 1
     ask = CompletionAsk(
         model=name,
         prompts=prompts,
@@ -73,12 +77,14 @@ def parse_completion(body: dict[str, Any], model: Model) -> CompletionAsk:
             stop=take_stop(fields, MAX_STOPS),
             logprobs=logprobs,
             prompt_logprobs=logprobs if echo else None,
+            ignore_eos=sampling.ignore_eos or scores,
         ),
-        max_tokens=fields.integer("max_tokens", 0, 2**31),
+        max_tokens=max_tokens,
         choices=choices,
         echo=echo,
         stream=stream,
         options=options,
+        scores=scores,
     )
     if ask.max_tokens == 0 and not echo:
         raise fields.refuse("max_tokens", "must be at least 1 without `echo`, got 0")
@@ -120,7 +126,6 @@ class Choice:
     model: Model
     prompt: Prompt
     cursor: Cursor = field(default_factory=Cursor)
-    finish: str | None = None
     begun: bool = False
 
     def chunk(self, event: Event) -> dict[str, Any] | None:
@@ -129,14 +134,15 @@ class Choice:
         if self.ask.echo and not self.begun:
             text, entries = self.prompt.text + text, [*self._prompt_entries(event), *entries]
         self.begun = True
-        if event.finish is not None:
-            self.finish = event.finish
-        if not text and not entries and event.finish is None:
+        finish = event.finish
+        if self.ask.scores and finish == "length" and event.tokens and event.tokens[-1] in self.model.stop_ids:
+            finish = "stop"
+        if not text and not entries and finish is None:
             return None
         logprobs = None
         if self.ask.sampling.logprobs is not None:
             logprobs = completion_logprobs(entries, self.model.tokenizer, self.cursor)
-        return {"text": text, "logprobs": logprobs, "finish_reason": event.finish}
+        return {"text": text, "logprobs": logprobs, "finish_reason": finish}
 
     def _prompt_entries(self, event: Event) -> list[TokenLogprob]:
         """The first token of a prompt follows nothing: the engine says so without saying which it is."""

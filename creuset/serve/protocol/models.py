@@ -1,6 +1,5 @@
 """/v1/models and the card of the served model."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from creuset.core.errors import NotFound
@@ -33,17 +32,16 @@ def one_model(name: str, model: Model) -> dict[str, Any]:
     return model_object(name, model)
 
 
-def model_card(model: Model, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """What one talks with: for the page, and for whoever wants to know. `facts` come from the engine."""
+def model_card(model: Model) -> dict[str, Any]:
+    """What one talks with: for the page, and for whoever wants to know."""
     return {
         "name": model.name,
         "names": list(model.names),
         "sha256": model.sha256,
         "context": model.context,
         "size_bytes": model.size_bytes,
-        "parameters": facts.get("parameters") or model.record.get("parameters"),
-        "active_parameters": facts.get("active_parameters") or model.record.get("active_parameters"),
-        "dtype": facts.get("dtype"),
+        "parameters": model.parameters,
+        "active_parameters": model.active_parameters,
         "family": model.shape.get("model_type"),
         "vocab_size": model.tokenizer.vocab_size,
         "created": model.created,

@@ -135,19 +135,21 @@ def check_ids(ids: list[Any], vocab_size: int, path: str) -> list[int]:
     return ids
 
 
-def fit(model: Model, prompt_tokens: int, asked: int | None, *, param: str, default: int | None = None) -> int:
-    """How many tokens may be generated. A request that does not fit is refused, never cut."""
-    room = model.context - prompt_tokens
+def fit(
+    name: str, window: int, prompt_tokens: int, asked: int | None, *, param: str, default: int | None = None
+) -> int:
+    """How many tokens may be generated in a context of `window`. What does not fit is refused, never cut."""
+    room = window - prompt_tokens
     if room < 1 and not (room == 0 and asked == 0):
         raise PromptTooLong(
-            f"the prompt has {prompt_tokens} tokens; the context of {model.name} is {model.context} tokens, "
+            f"the prompt has {prompt_tokens} tokens; the context of {name} is {window} tokens, "
             "prompt and reply together",
             param=param,
         )
     if asked is not None and asked > room:
         raise PromptTooLong(
             f"{prompt_tokens} prompt tokens and {asked} to generate make {prompt_tokens + asked}; "
-            f"the context of {model.name} is {model.context} tokens",
+            f"the context of {name} is {window} tokens",
             param=param,
         )
     if asked is not None:
