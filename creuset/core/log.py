@@ -11,18 +11,25 @@ from typing import Any
 class Events:
     """Appends one JSON object a line; each line is flushed, so a killed run keeps what it said."""
 
-    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._stream = path.open("a", encoding="utf-8")
+    def __init__(self, path: Path | None, *, clock: Callable[[], float] = time.time) -> None:
+        """With no path nothing is kept: the ranks that do not lead write there."""
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        self._stream = None if path is None else path.open("a", encoding="utf-8")
         self._clock = clock
 
-    def write(self, event: str, **fields: Any) -> None:
-        line = {"t": round(self._clock(), 3), "event": event, **fields}
-        self._stream.write(json.dumps(line, ensure_ascii=False) + "\n")
-        self._stream.flush()
+    def __enter__(self) -> "Events":
+        return self
 
-    def close(self) -> None:
-        self._stream.close()
+    def __exit__(self, *_: object) -> None:
+        if self._stream:
+            self._stream.close()
+
+    def write(self, event: str, **fields: Any) -> None:
+        if self._stream:
+            line = {"t": round(self._clock(), 3), "event": event, **fields}
+            self._stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+            self._stream.flush()
 
 
 def say(text: str) -> None:

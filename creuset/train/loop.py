@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from creuset.train.evaluate import Score, bits_per_byte
 from creuset.train.report import read_events, write_page
 from creuset.train.settings import Training
 from creuset.train.state import TrainState
-from creuset.train.step import train_step
+from creuset.train.step import StepReport, train_step
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +101,11 @@ def train(
     """
     s = state.settings
     lead = ranks.rank() == 0
-    events, progress = Events(folder / "events.jsonl") if lead else None, Progress()
-    device = state.load_LE.device
+    device, progress = state.load_LE.device, Progress()
     flops = training_flops(state.model.config, context=s.context)
     begun, first = clock(), state.step
     scores: dict[str, Score] = {}
-    with asked_to_stop() as stop:
+    with asked_to_stop() as stop, Events(folder / "events.jsonl" if lead else None) as events:
         while state.step < s.steps:
             tick = clock()
             batches = source.step(
@@ -115,28 +114,15 @@ def train(
             report = train_step(state, batches)
             state.cursor = source.cursor()
             devices.synchronize(device)
-            took = clock() - tick
             recorder.add(flops=flops * report.tokens, tokens=report.tokens)
-            rate, left = report.tokens / took, (clock() - begun) / (state.step - first) * (s.steps - state.step)
+            seen, rate = state.step * s.tokens_per_step, report.tokens / (clock() - tick)
+            left = (clock() - begun) / (state.step - first) * (s.steps - state.step)
             mfu = flops * rate / (peak_flops * ranks.world())
-            if events:
-                events.write(
-                    "step",
-                    step=state.step,
-                    steps=s.steps,
-                    seen=state.step * s.tokens_per_step,
-                    loss=report.loss,
-                    balance=report.balance,
-                    z=report.z,
-                    norm=report.norm,
-                    scale=report.scale,
-                    busiest=report.busiest,
-                    trained=report.trained,
-                    updated=report.updated,
-                    tokens_per_s=rate,
-                    mfu=mfu,
-                    seconds_left=left,
-                )
+            events.write(
+                "step", step=state.step, steps=s.steps, seen=seen, **asdict(report),
+                tokens_per_s=rate, mfu=mfu, seconds_left=left,
+            )  # fmt: skip
+            if lead:
                 bpb = f" | bpb {mean_bpb(scores):.3f}" if scores else ""
                 progress.show(
                     f"step {state.step}/{s.steps} | loss {report.loss:.3f}{bpb} | {plot.short(rate)} tok/s | "
@@ -144,43 +130,45 @@ def train(
                     final=state.step == s.steps,
                 )
             if not report.updated:
-                if events:
-                    events.write("refused", step=state.step, loss=report.loss, norm=report.norm)
-                say(
-                    f"step {state.step} was refused: loss {report.loss}, gradient norm {report.norm}; weights are unchanged"
-                )
-                if state.bad_steps >= s.max_bad_steps:
-                    raise TrainingError(
-                        f"{state.bad_steps} steps in a row were not finite, the last is step {state.step}",
-                        hint="resume from the last checkpoint with a lower learning rate",
-                    )
+                refuse(state, report)
             last = state.step == s.steps
             if shards and (last or (s.evaluate_every and state.step % s.evaluate_every == 0)):
                 scores = evaluate(state, shards, full=last)
-                if events:
-                    events.write(
-                        "evaluate",
-                        step=state.step,
-                        seen=state.step * s.tokens_per_step,
-                        bits_per_byte={n: score.bits_per_byte for n, score in scores.items()},
-                        documents={n: score.documents for n, score in scores.items()},
-                    )
-            pausing = stop.is_set() or (stop_after_s is not None and clock() - begun >= stop_after_s)
+                events.write("evaluate", step=state.step, seen=seen, **summary(scores))
+            pausing = agreed(stop.is_set() or (stop_after_s is not None and clock() - begun >= stop_after_s), device)
             if lead and (pausing or last or state.step % s.save_every == 0):
                 checkpoint.save(state, folder / "checkpoints", record=recorder.state(), keep=s.keep)
                 write_page(folder, s.name)
             if pausing and not last:
                 say(f"paused at step {state.step}: the same command goes on from here")
                 break
-    if events:
-        events.close()
+    finished = state.step >= s.steps
+    if finished and shards and not scores:  # the run was killed after its last step, before it was published
+        scores = evaluate(state, shards, full=True)
     ranks.barrier()
-    return Outcome(
-        finished=state.step >= s.steps,
-        step=state.step,
-        record=recorder.state(),
-        bits_per_byte={n: score.bits_per_byte for n, score in scores.items()},
-    )
+    return Outcome(finished, state.step, recorder.state(), summary(scores)["bits_per_byte"])
+
+
+def refuse(state: TrainState, report: StepReport) -> None:
+    """Say that the step changed nothing; stop the run when too many in a row did."""
+    say(f"step {state.step} was refused: loss {report.loss}, gradient norm {report.norm}; weights are unchanged")
+    if state.bad_steps >= state.settings.max_bad_steps:
+        raise TrainingError(
+            f"{state.bad_steps} steps in a row were not finite, the last is step {state.step}",
+            hint="resume from the last checkpoint with a lower learning rate",
+        )
+
+
+def agreed(wish: bool, device: torch.device) -> bool:
+    """Whether any rank wishes it: ranks that disagree about stopping would wait for each other for ever."""
+    return bool(ranks.sum_over_ranks(torch.tensor(float(wish), device=device)) > 0)
+
+
+def summary(scores: dict[str, Score]) -> dict[str, dict[str, float]]:
+    return {
+        "bits_per_byte": {name: score.bits_per_byte for name, score in scores.items()},
+        "documents": {name: score.documents for name, score in scores.items()},
+    }
 
 
 def evaluate(state: TrainState, shards: Shards, *, full: bool) -> dict[str, Score]:

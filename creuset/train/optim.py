@@ -103,4 +103,5 @@ class Optimizer:
 def global_norm(gradients: Mapping[str, Tensor]) -> Tensor:
     """Euclidean norm of all gradients together, fp32."""
     norms: list[Tensor] = [torch.linalg.vector_norm(g) for g in gradients.values()]
-    return torch.linalg.vector_norm(torch.stack(norms))
+    total: Tensor = torch.linalg.vector_norm(torch.stack(norms))
+    return total

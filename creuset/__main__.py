@@ -1,0 +1,6 @@
+"""`python -m creuset`."""
+
+from creuset.cli import entry
+
+if __name__ == "__main__":
+    entry()

@@ -1,0 +1,88 @@
+"""`creuset tune sft RECIPE`: a model artifact and dialogues in, a model artifact out, by the loop of pre-training."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from creuset.core.config import as_json, recipe, with_overrides
+from creuset.core.errors import ConfigError
+from creuset.train.cli import add_run_arguments
+
+
+def add_sft_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("recipe", help="`mini:sft`, `nano:sft`, or `module:function`")
+    parser.add_argument("--model", type=Path, help="model artifact to start from")
+    parser.add_argument(
+        "--dialogues", type=Path, nargs="+", default=[],
+        help="dialogues artifacts, or jsonl files of `messages` (plain, .gz, .xz, .zst)",
+    )  # fmt: skip
+    parser.add_argument("--shards", type=Path, help="shards whose held-out split is scored at the end")
+    parser.add_argument("--out", type=Path, help="run folder; the finished model is OUT/model")
+    add_run_arguments(parser)
+
+
+def run_sft(args: argparse.Namespace) -> int:
+    from creuset.train.settings import Finetune
+
+    settings = with_overrides(recipe(args.recipe), args.set)
+    if not isinstance(settings, Finetune):
+        raise ConfigError(f"`{args.recipe}` is a {type(settings).__name__} recipe, `creuset tune sft` wants a Finetune one")
+    if args.dry_run:
+        print(as_json(settings))
+        return 0
+    for name in ("model", "dialogues", "out"):
+        if not getattr(args, name):
+            raise ConfigError(f"--{name} is needed to fine-tune", hint="--dry-run prints the settings without it")
+    return _run(args, settings)
+
+
+def _run(args: argparse.Namespace, settings: Any) -> int:
+    import json
+
+    import torch
+
+    from creuset.core import ranks
+    from creuset.core.artifact import MANIFEST, read_manifest, sha256_file
+    from creuset.core.log import say
+    from creuset.data.shards import Shards
+    from creuset.model.weights import load_model
+    from creuset.text.tokenizer import Tokenizer
+    from creuset.train.cli import already_there, finish, prepare
+    from creuset.train.loop import open_run
+    from creuset.train.state import TrainState
+    from creuset.tune.dialogue import encode_dialogues
+    from creuset.tune.sft import DialogueSource
+
+    device = prepare(args)
+    if already_there(args):
+        return 0
+    tokenizer = Tokenizer.load(args.model)
+    inputs = {args.model.name: read_manifest(args.model)["sha256"]}
+    for path in args.dialogues:
+        inputs[path.name] = read_manifest(path)["sha256"] if (path / MANIFEST).is_file() else sha256_file(path)
+    if ranks.rank() == 0:
+        open_run(args.out, settings, inputs)
+    ranks.barrier()
+    model = load_model(args.model, dtype=torch.float32)
+    if settings.context > model.config.context:
+        raise ConfigError(f"context ({settings.context}) is longer than the model's ({model.config.context})")
+    files = [file for path in args.dialogues for file in dialogue_files(path)]
+    dialogues = encode_dialogues(files, tokenizer, settings.context)
+    source = DialogueSource(dialogues, context=settings.context, seed=settings.seed, pad=tokenizer.endoftext)
+    say(f"{len(source.dialogues)} dialogues in {len(source.rows)} rows of {settings.context} tokens")
+    state = TrainState.begin(model, settings, device)
+    record = args.model / "record.json"
+    before = [json.loads(record.read_text())] if record.is_file() else []
+    parents = [args.model, *(p for p in args.dialogues if (p / MANIFEST).is_file())]
+    shards = Shards.open(args.shards) if args.shards else None
+    return finish(
+        args, settings, state, source, shards, parents=parents, tokenizer=args.model, stage="sft", before=before
+    )  # fmt: skip
+
+
+def dialogue_files(path: Path) -> Sequence[Path]:
+    """The training files of a dialogues artifact, or the file itself."""
+    if path.is_dir():
+        return [path / "dialogues.jsonl.zst"]
+    return [path]
