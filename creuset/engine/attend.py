@@ -173,7 +173,7 @@ class _Group:
         if self.start is not None:
             return slots_SGD[None, self.start : self.start + self.size].transpose(1, 2)
         assert self.blocks_N is not None
-        found = slots_SGD.unflatten(0, (-1, self.block_size)).index_select(0, self.blocks_N)
+        found = slots_SGD.view(-1, self.block_size, *slots_SGD.shape[1:]).index_select(0, self.blocks_N)
         return found.view(self.requests, self.size, *slots_SGD.shape[1:]).transpose(1, 2)
 
 

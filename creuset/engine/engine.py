@@ -27,10 +27,10 @@ from creuset.engine.answer import Answer
 from creuset.engine.attend import Span
 from creuset.engine.blocks import BlockPool
 from creuset.engine.prefix import PrefixCache
-from creuset.engine.request import Event, Request, TokenLogprob
+from creuset.engine.request import Event, Request
 from creuset.engine.rows import HEAD_ROWS
 from creuset.engine.runner import Batch, Runner
-from creuset.engine.sampler import Logits, NotFinite, Sampler, token_logprob
+from creuset.engine.sampler import Logits, Sampler, token_logprob
 from creuset.engine.scheduler import Scheduler, Sequence
 from creuset.engine.settings import EngineSettings
 from creuset.model.config import ModelConfig
@@ -70,7 +70,8 @@ class Engine:
         self._seeds = random.SystemRandom() if settings.seed is None else random.Random(settings.seed)
         self._live: dict[str, _Live] = {}
         self._cancelled: dict[str, None] = {}
-        self._totals = dict.fromkeys(("steps", "prompt_tokens", "cached_tokens", "computed_tokens", "completion_tokens"), 0)
+        counted = ("steps", "prompt_tokens", "cached_tokens", "computed_tokens", "completion_tokens")
+        self._totals = dict.fromkeys(counted, 0)
         self._finished = dict.fromkeys(("stop", "length", "cancelled", "error"), 0)
 
     @classmethod
@@ -99,11 +100,11 @@ class Engine:
         self._refuse(request)
         sampling = request.sampling
         seed = sampling.seed if sampling.seed is not None else self._seeds.getrandbits(63)
-        self._live[request.id] = _Live(
-            self._scheduler.add(request),
-            Answer(request, self.tokenizer, end_ids=self.end_ids),
-            Sampler(sampling, prompt=request.prompt, vocab_size=self.config.vocab_size, end_ids=self.end_ids, seed=seed),
+        sampler = Sampler(
+            sampling, prompt=request.prompt, vocab_size=self._vocab, end_ids=self.end_ids, seed=seed
         )
+        answer = Answer(request, self.tokenizer, end_ids=self.end_ids)
+        self._live[request.id] = _Live(self._scheduler.add(request), answer, sampler)
         self._totals["prompt_tokens"] += len(request.prompt)
 
     def cancel(self, id: str) -> None:
@@ -183,12 +184,12 @@ class Engine:
                 f"({len(prompt)} in the prompt, {sampling.max_tokens} to answer)",
                 hint="shorten the prompt or ask for fewer tokens",
             )
-        for name, ids in (("prompt", prompt), ("logit_bias", sampling.logit_bias), ("stop_token_ids", sampling.stop_ids)):
+        size = self.config.vocab_size
+        named = (("prompt", prompt), ("logit_bias", sampling.logit_bias), ("stop_token_ids", sampling.stop_ids))
+        for name, ids in named:
             for token in ids:
-                if not 0 <= token < self.config.vocab_size:
-                    raise RequestError(
-                        f"`{name}` has token {token}, but the vocabulary is 0 to {self.config.vocab_size - 1}", param=name
-                    )
+                if not 0 <= token < size:
+                    raise RequestError(f"`{name}` has token {token}, but the ids are 0 to {size - 1}", param=name)
 
     def _choose_logits(
         self, hidden_TC: Tensor, parts: list[tuple["_Live", int]], spans: list[Span]

@@ -14,7 +14,7 @@ from creuset.engine.rows import Rules, measure, product
 from creuset.model.attention import Attend, Attention
 from creuset.model.moe import MLP, MoE, Routing, route
 from creuset.model.rope import Rotation, rotate
-from creuset.model.transformer import Transformer
+from creuset.model.transformer import Block, Transformer
 
 
 def shapes(model: Transformer) -> set[tuple[int, int]]:
@@ -40,6 +40,7 @@ def freeze(model: Transformer, *, device: str = "cpu") -> tuple[nn.Module, Rules
             {(config.experts, config.hidden)}, dtype=torch.float32, head_dim=config.head_dim, device=device
         )
     for block in model.model.layers:
+        assert isinstance(block, Block) and isinstance(block.mlp, MoE | MLP)
         block.self_attn = FrozenAttention(block.self_attn, rules)
         if isinstance(block.mlp, MoE):
             block.mlp = FrozenMoE(block.mlp, rules, router)
@@ -57,7 +58,7 @@ class FrozenAttention(Attention):
         self.layer, self.head_dim = source.layer, source.head_dim
         parts = (source.q_proj, source.k_proj, source.v_proj)
         self.sizes = [part.out_features // self.head_dim for part in parts]
-        biases = [part.bias for part in parts if part.bias is not None]
+        biases: list[Tensor] = [part.bias for part in parts if part.bias is not None]
         self.qkv = product(torch.cat([part.weight for part in parts]), torch.cat(biases) if biases else None, rules)
         self.out = product(source.o_proj.weight, None, rules)
         self.q_norm, self.k_norm = source.q_norm, source.k_norm
@@ -113,9 +114,8 @@ class FrozenMoE(MoE):
         order_N = flat_N.argsort(stable=True)
         x_NC = x_TC[order_N // self.k]
         counts = torch.bincount(flat_N, minlength=len(self.down)).tolist()
-        parts = [
-            self._expert(expert, rows) for expert, rows in enumerate(x_NC.split(counts)) if len(rows)
-        ]
+        slices = torch.split(x_NC, counts)
+        parts = [self._expert(expert, rows_MC) for expert, rows_MC in enumerate(slices) if len(rows_MC)]
         y_NC = torch.empty_like(x_NC)
         y_NC[order_N] = torch.cat(parts)
         return y_NC.view(*experts_TK.shape, -1)

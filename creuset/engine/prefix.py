@@ -67,7 +67,7 @@ class PrefixCache:
 
     def evict(self, count: int) -> int:
         """Free up to `count` blocks that only the cache reads; returns how many."""
-        gone = []
+        gone: list[bytes] = []
         for digest, block in self._blocks.items():
             if len(gone) == count:
                 break

@@ -88,7 +88,7 @@ class TokenLogprob:
 
     token: int
     logprob: float
-    top: tuple[tuple[int, float], ...] = () # (token, logprob), likeliest first; the chosen one is in it only if it ranks
+    top: tuple[tuple[int, float], ...] = () # (token, logprob), likeliest first
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,7 +104,7 @@ class Event:
     text: str = ""
     tokens: tuple[int, ...] = ()
     logprobs: tuple[TokenLogprob, ...] | None = None
-    prompt_logprobs: tuple[TokenLogprob | None, ...] | None = None  # once; None for the first token, which follows nothing
+    prompt_logprobs: tuple[TokenLogprob | None, ...] | None = None  # once; None for the first token
     finish: Finish | None = None
     stop_match: str | None = None           # the stop string that ended it
     stop_token: int | None = None           # the end token that ended it

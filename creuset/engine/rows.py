@@ -55,7 +55,7 @@ def measure(shapes: Iterable[tuple[int, int]], *, dtype: torch.dtype, head_dim: 
         return Rules(packed=False, quantum=1, attention=1)  # not measured: equality is promised on CPU only
     known = sorted(set(shapes))
     large = [(n, k) for n, k in known if n * k >= _PACK_FROM]
-    packed = bool(torch.backends.mkldnn.is_available()) and all(_packed_alike(n, k, dtype) for n, k in large)
+    packed = all(_packed_alike(n, k, dtype) for n, k in large)
     plain = [(n, k) for n, k in known if not packed or n * k < _PACK_FROM]
     quanta = (q for q in _QUANTA if all(_plain_alike(n, k, dtype, q) for n, k in plain))
     attention = (q for q in _QUANTA if _attention_alike(head_dim, dtype, q))
@@ -120,7 +120,7 @@ class Packed(nn.Module):
 
     def forward(self, x_MK: Tensor) -> Tensor:
         if len(x_MK) > self.limit:
-            return torch.cat([self.forward(part) for part in x_MK.split(self.limit)])
+            return torch.cat([self.forward(part) for part in torch.split(x_MK, self.limit)])
         y_MN: Tensor = self._product(x_MK, self.weight, self.bias, "none", [], "")
         return y_MN
 
@@ -135,7 +135,7 @@ class Padded(nn.Module):
 
     def forward(self, x_MK: Tensor) -> Tensor:
         if len(x_MK) > self.limit:
-            return torch.cat([self.forward(part) for part in x_MK.split(self.limit)])
+            return torch.cat([self.forward(part) for part in torch.split(x_MK, self.limit)])
         if padding := -len(x_MK) % self.quantum:
             return F.linear(F.pad(x_MK, (0, 0, 0, padding)), self.weight, self.bias)[: len(x_MK)]
         return F.linear(x_MK, self.weight, self.bias)

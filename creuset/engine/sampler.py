@@ -42,7 +42,7 @@ class Sampler:
         self._counts_V = np.zeros(vocab_size, dtype=np.float32) if counts else None
         self._seen_V = np.zeros(vocab_size, dtype=bool) if sampling.repetition_penalty != 1.0 else None
         if self._seen_V is not None:
-            self._seen_V[prompt] = True
+            self._seen_V[[token for token in prompt if token < vocab_size]] = True
 
     def choose(self, logits_V: Logits) -> int:
         """The next token; `logits_V` is not changed. Raises NotFinite."""

@@ -14,7 +14,7 @@ class EngineSettings:
     prefix_cache: bool = True
     dtype: Literal["auto", "fp32", "bf16"] = "auto" # auto: bf16 where the processor computes in it, else fp32
     threads: int = 0                                # 0: torch's own choice
-    seed: int | None = None                         # of the seeds drawn for requests that bring none; None: from the system
+    seed: int | None = None                         # for requests that bring none; None: the system's
 
     def __post_init__(self) -> None:
         if self.block_size not in (1, 2, 4, 8, 16, 32, 64):

@@ -1,0 +1,48 @@
+"""Where a model is: a path, or the name of one that ships with the package. No torch here."""
+
+import difflib
+from pathlib import Path
+
+from creuset.core.errors import ArtifactError
+
+SHIPPED = Path(__file__).parent.parent / "models"
+DEFAULT = "mini"
+
+
+def shipped_models() -> list[str]:
+    """Names of the models inside the package."""
+    return sorted(folder.name for folder in SHIPPED.glob("*") if (folder / "config.json").is_file())
+
+
+def find_model(name: str | None = None) -> Path:
+    """The folder that `name` stands for: a path to a model of ours or a Hugging Face folder, or a shipped name.
+
+    A path wins over a name. None is the default model. Raises ArtifactError that says what was found instead.
+    """
+    name = DEFAULT if name is None else name
+    path = Path(name).expanduser()
+    if path.is_dir() and (path / "config.json").is_file():
+        return path
+    known = shipped_models()
+    if name in known:
+        return SHIPPED / name
+    if path.is_file():
+        raise ArtifactError(f"`{name}` is a file, not a model's folder", hint="give the folder that has config.json")
+    if path.is_dir():
+        inside = sorted(one.parent.name for one in path.glob("*/config.json"))
+        raise ArtifactError(
+            f"`{name}` is not a model: it has no config.json", hint=_near(name, inside, path) if inside else ""
+        )
+    looks_like_path = len(path.parts) > 1 or name.startswith((".", "~"))
+    beside = sorted(one.name for one in path.parent.glob("*") if (one / "config.json").is_file())
+    if looks_like_path:
+        raise ArtifactError(f"`{name}` does not exist", hint=_near(path.name, beside, path.parent))
+    raise ArtifactError(f"`{name}` is neither a folder nor a shipped model", hint=_near(name, [*known, *beside], None))
+
+
+def _near(name: str, known: list[str], folder: Path | None) -> str:
+    if not known:
+        return "" if folder else "no model is shipped in this build; give the path of a model's folder"
+    if near := difflib.get_close_matches(name, known, n=1, cutoff=0.5):
+        return f"did you mean `{near[0] if folder is None else folder / near[0]}`?"
+    return f"there is {', '.join(known[:8])}"
