@@ -27,7 +27,7 @@ def run_sft(args: argparse.Namespace) -> int:
 
     settings = with_overrides(recipe(args.recipe), args.set)
     if not isinstance(settings, Finetune):
-        raise ConfigError(f"`{args.recipe}` is a {type(settings).__name__} recipe, `creuset tune sft` wants a Finetune one")
+        raise ConfigError(f"`{args.recipe}` is a {type(settings).__name__} recipe, `tune sft` wants a Finetune one")
     if args.dry_run:
         print(as_json(settings))
         return 0

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# From nothing to the shipped chat, one command, resumable: run it again and it goes on where it stopped.
+#
+#   runs/speedrun.sh cpu DATA BENCHMARKS WORK      two CPU cores, in the background, as long as it takes
+#   runs/speedrun.sh gpu DATA BENCHMARKS WORK      one H100 or H200; MINUTES=9 pauses each training stage
+#
+# DATA holds pretrain/, instruct/, reasoning/ and MANIFEST.json; BENCHMARKS the texts to keep out of the corpus.
+# On a machine without the corpus, carry WORK/shards and WORK/dialogues: stages whose artifact exists are skipped.
+set -euo pipefail
+setting=${1:?cpu or gpu} data=${2:?folder of pretrain/, instruct/, reasoning/} benchmarks=${3:?folder} work=${4:?folder}
+creuset=${CREUSET:-$(dirname "$0")/../.venv/bin/creuset}
+case $setting in
+    cpu) pretrain=mini sft=mini:sft ;;
+    gpu) pretrain=mini:pretrain_gpu sft=mini:sft_gpu ;;
+    *) echo "the first argument is cpu or gpu, got $setting" >&2; exit 2 ;;
+esac
+pause=${MINUTES:+--minutes $MINUTES}
+mkdir -p "$work"
+has() { test -f "$work/$1/manifest.json"; }
+
+# Sources of plain prose, the ones the recipe mixes (creuset/recipes/mini.py).
+sources=(en_simplewiki en_wikipedia_core en_classic_books en_tinystories_sample en_african_storybook
+    en_onestop_news_3levels en_world_factbook fr_novels_eltec fr_african_storybook)
+
+has corpus || has shards || "$creuset" corpus build "${sources[@]/#/$data/pretrain/}" --ledger "$data/MANIFEST.json" \
+    --benchmarks "$benchmarks" --out "$work/corpus"
+has tokenizer || has shards || "$creuset" tokenizer train --corpus "$work/corpus" --vocab-size 4096 --out "$work/tokenizer"
+has shards || "$creuset" corpus tokenize "$work/corpus" --tokenizer "$work/tokenizer" --out "$work/shards"
+has dialogues || "$creuset" tune data --pretrain "$data/pretrain" --instruct "$data/instruct" \
+    --reasoning "$data/reasoning" --out "$work/dialogues"
+# shellcheck disable=SC2086
+has pretrain/model || "$creuset" train $pretrain --shards "$work/shards" --out "$work/pretrain" $pause
+has pretrain/model || exit 0
+# shellcheck disable=SC2086
+has sft/model || "$creuset" tune sft $sft --model "$work/pretrain/model" --dialogues "$work/dialogues" \
+    --shards "$work/shards" --out "$work/sft" $pause
+has sft/model || exit 0
+has rounded || "$creuset" tune ship "$work/sft/model" --out "$work/rounded"
+has evaluation || "$creuset" eval "$work/rounded" --data "$work/shards" --task bpb,arc_easy,hellaswag,piqa \
+    --bench "$benchmarks" --limit "${LIMIT:-300}" --context 1024 --out "$work/evaluation"
+has mini || {
+    "$creuset" eval card "$work/rounded" --evaluation "$work/evaluation" --out "$work/card.md"
+    "$creuset" tune ship "$work/sft/model" --add "$work/card.md" --out "$work/mini"
+}
+echo "$work/mini"
