@@ -25,6 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, help="keep the results as an artifact; of `card`: the file to write")
     card = parser.add_argument_group("card")
     card.add_argument("--evaluation", type=Path, nargs="+", default=[], help="evaluation artifacts of this model")
+    card.add_argument("--licence", default="apache-2.0", help="of the weights, as Hugging Face names it")
+    card.add_argument("--package", type=Path, metavar="PATH", help="publish the model with its card as an artifact")
     card.add_argument("--dialogues", type=int, default=20, help="conversations to hold, the first of the fixed list")
 
 
@@ -33,9 +35,10 @@ def main(args: argparse.Namespace) -> int:
         return _card(args)
     if len(args.words) != 1:
         raise ConfigError(f"one model at a time, got {' '.join(args.words)}")
-    from creuset.evals.run import Evaluation, evaluate, keep, locate
+    from creuset.engine.locate import find_model
+    from creuset.evals.run import Evaluation, evaluate, keep
 
-    path = locate(args.words[0])
+    path = find_model(args.words[0])
     try:
         ask = Evaluation(
             tasks=tuple(t for t in args.task.split(",") if t), data=tuple(args.data), bench=args.bench,
@@ -65,13 +68,19 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def _card(args: argparse.Namespace) -> int:
-    from creuset.evals.card import write
-    from creuset.evals.run import locate
+    from creuset.engine.locate import find_model
+    from creuset.evals.card import package, write
 
-    text = write(locate(args.words[1]), args.evaluation, dialogues=args.dialogues)
-    if args.out is None:
-        sys.stdout.write(text)
-    else:
+    model = find_model(args.words[1])
+    if args.package is not None and args.package.exists():
+        raise ConfigError(f"`{args.package}` already exists", hint="artifacts are never overwritten")
+    text = write(model, args.evaluation, dialogues=args.dialogues, licence=args.licence)
+    if args.package is not None:
+        package(model, args.evaluation, text, args.package)
+    if args.out is not None:
         args.out.write_text(text, encoding="utf-8")
-        print(json.dumps({"card": str(args.out)}) if args.json else str(args.out))
+    if args.json:
+        print(json.dumps({"out": args.out and str(args.out), "package": args.package and str(args.package)}))
+    elif args.out is None and args.package is None:
+        sys.stdout.write(text)
     return 0

@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import torch
 
-import creuset
 from creuset.core import device as devices
 from creuset.core.artifact import MANIFEST, new_artifact, read_manifest, sha256_file
 from creuset.core.errors import ConfigError, DataError
@@ -151,9 +150,3 @@ def keep(
         for name, rows in samples.items():
             text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
             (scratch / f"{name}.jsonl").write_text(text, encoding="utf-8")
-
-
-def locate(name: str) -> Path:
-    """A model's folder: a path, or the name of a model that ships with the package."""
-    shipped = Path(creuset.__file__).parent / "models" / name
-    return shipped if not Path(name).exists() and shipped.is_dir() else Path(name)

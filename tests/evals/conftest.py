@@ -9,6 +9,8 @@ from creuset.model.transformer import Transformer
 from creuset.model.weights import save_model
 from creuset.testing import tiny_tokenizer
 
+torch.set_num_threads(1)  # tiny tensors: more threads only wait for each other
+
 
 @pytest.fixture(scope="session")
 def tokenizer():

@@ -65,4 +65,4 @@ def test_a_question_that_cannot_be_is_refused(folder, text, words, code, said, c
 
 def test_a_folder_that_is_no_model_is_refused(tmp_path, text, capsys):
     assert main(["eval", str(tmp_path / "none"), "--data", str(text)]) == 3
-    assert "there is no such folder" in capsys.readouterr().err
+    assert "does not exist" in capsys.readouterr().err
