@@ -164,6 +164,8 @@ def _rope(found: dict[str, Any]) -> tuple[float, Yarn | None]:
             raise ArtifactError(f"config.json: rope_scaling has `{name}`, which is not supported")
     if rope.get("truncate", True) is not True:
         raise ArtifactError("config.json: rope_scaling with `truncate` false is not supported")
+    if not isinstance(rope.get("factor"), int | float):
+        raise ArtifactError("config.json: rope_scaling `yarn` has no `factor`")
     factor = rope.get("attention_factor")
     return theta, Yarn(
         factor=float(rope["factor"]),

@@ -25,7 +25,9 @@ def header(file: Path) -> dict[str, Any]:
         raise ArtifactError(f"`{file}` is not a safetensors file: {error}") from error
     table.pop("__metadata__", None)
     for name, entry in table.items():
-        if (end := 8 + length + entry["data_offsets"][1]) > size:
+        if not isinstance(entry, dict) or not isinstance(places := entry.get("data_offsets"), list):
+            raise ArtifactError(f"`{file}` is damaged: tensor `{name}` has no place in it")
+        if (end := 8 + length + places[1]) > size:
             raise ArtifactError(f"`{file}` is cut: tensor `{name}` ends at byte {end}, the file at {size}")
     return table
 
