@@ -1,0 +1,46 @@
+"""`creuset tune data`: instruction data by rule. `creuset tune sft`: train on dialogues with the loop of pre-training."""
+
+import argparse
+import json
+from pathlib import Path
+
+from creuset.tune.finetune import add_sft_arguments, run_sft
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    data = commands.add_parser("data", help="write instruction data by rule, with provenance", description="Write instruction data by rule.")
+    data.add_argument("--out", type=Path, required=True, help="artifact to write")
+    data.add_argument("--pretrain", type=Path, help="folder of texts: simple-wiki, factbook, stories, OneStop")
+    data.add_argument("--instruct", type=Path, help="folder of ready-made dialogues (`messages`)")
+    data.add_argument("--reasoning", type=Path, help="folder of word problems (`prompt`, `solution`, `answer`)")
+    data.add_argument("--seed", type=int, default=1)
+    data.add_argument("--limit", type=int, help="at most this many dialogues for each rule")
+    data.add_argument("--json", action="store_true", help="print the report as JSON")
+    sft = commands.add_parser("sft", help="train a model on dialogues", description="Train a model on dialogues.")
+    add_sft_arguments(sft)
+
+
+def main(args: argparse.Namespace) -> int:
+    return _data(args) if args.command == "data" else run_sft(args)
+
+
+def _data(args: argparse.Namespace) -> int:
+    from creuset.core.errors import ConfigError
+    from creuset.tune.data import build, to_stderr
+    from creuset.tune.rules.shelf import Shelf
+
+    for name in ("pretrain", "instruct", "reasoning"):
+        folder: Path | None = getattr(args, name)
+        if folder is not None and not folder.is_dir():
+            raise ConfigError(f"--{name} `{folder}` is not a folder")
+    report = build(args.out, Shelf(args.pretrain, args.instruct, args.reasoning), seed=args.seed, limit=args.limit, say=to_stderr)
+    if args.json:
+        print(json.dumps(report, ensure_ascii=False))
+        return 0
+    totals = report["totals"]
+    print(f"{'rule':24} {'read':>8} {'written':>8} {'held out':>8} {'words':>9}")
+    for name, row in report["rules"].items():
+        print(f"{name:24} {row['read']:8} {row['written']:8} {row['heldout']:8} {row['words']:9}")
+    print(f"{'all':24} {'':8} {totals['dialogues'] + totals['heldout']:8} {totals['heldout']:8} {totals['words']:9}")
+    return 0
