@@ -172,11 +172,12 @@ def summary(scores: dict[str, Score]) -> dict[str, dict[str, float]]:
 
 
 def evaluate(state: TrainState, shards: Shards, *, full: bool) -> dict[str, Score]:
-    """Held-out scores per source: all documents at the end, the first `evaluate_tokens` before."""
-    most = None if full else state.settings.evaluate_tokens
+    """Held-out scores per source: the first `evaluate_tokens`, or what the last evaluation is to read."""
+    s = state.settings
+    most = (s.final_tokens or None) if full else s.evaluate_tokens
     with torch.inference_mode():
         return {
-            name: bits_per_byte(state.model, shards, name, context=state.settings.context, max_tokens=most)
+            name: bits_per_byte(state.model, shards, name, context=s.context, max_tokens=most)
             for name, stats in shards.sources.items()
             if stats.heldout.documents
         }

@@ -51,6 +51,7 @@ class Training:
     quantize_from: float = 0.0  # share of the run after which `quantize` begins
     evaluate_every: int = 200  # steps; 0: only at the end
     evaluate_tokens: int = 32_768  # of each held-out source, at each evaluation but the last
+    final_tokens: int = 0  # of each held-out source, at the last evaluation; 0: all of it
     save_every: int = 100  # steps
     keep: int = 2  # checkpoints left on disk
     max_bad_steps: int = 5  # non-finite steps in a row before the run stops
