@@ -1,10 +1,11 @@
-"""`creuset tune data`: instruction data by rule. `creuset tune sft`: train on dialogues with the loop of pre-training."""
+"""`creuset tune data | sft | ship`: instruction data by rule, training on dialogues, rounding to what ships."""
 
 import argparse
 import json
 from pathlib import Path
 
 from creuset.tune.finetune import add_sft_arguments, run_sft
+from creuset.tune.ship import add_ship_arguments, run_ship
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,9 +20,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--json", action="store_true", help="print the report as JSON")
     sft = commands.add_parser("sft", help="train a model on dialogues", description="Train a model on dialogues.")
     add_sft_arguments(sft)
+    ship = commands.add_parser("ship", help="round the weights", description="Round a model's weights to what ships.")
+    add_ship_arguments(ship)
 
 
 def main(args: argparse.Namespace) -> int:
+    if args.command == "ship":
+        return run_ship(args)
     return _data(args) if args.command == "data" else run_sft(args)
 
 
