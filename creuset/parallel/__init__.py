@@ -1,1 +1,0 @@
-"""How one model lives on many devices."""
