@@ -6,6 +6,7 @@ was rebound to 127.0.0.1 still sends its name), and a request that a browser sen
 Decisions are taken on `scope["path"]` and raw headers, never on a URL put together from them.
 """
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -127,7 +128,7 @@ class Front:
         found = [value for name, value in scope["headers"] if name == b"host"]
         if len(found) != 1:
             raise RequestError("a request needs exactly one Host header", code="bad_host")
-        name = _host_name(found[0].decode("latin-1")).lower().rstrip(".")
+        name = _host_name(found[0].decode("latin-1"))
         if name in self._hosts or (self._settings.loopback and is_loopback(name)):
             return
         if not self._settings.loopback and _is_address(name):
@@ -196,6 +197,9 @@ _PREFLIGHT = {
 }
 
 
+_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::[0-9]{1,5})?")
+
+
 def _is_open(path: str) -> bool:
     """Whether `path` needs no key: the page, its files, and whether the server lives."""
     return path in OPEN_PATHS or path.startswith("/assets/")
@@ -206,10 +210,9 @@ def _header(scope: Scope, name: bytes) -> str:
 
 
 def _host_name(value: str) -> str:
-    """The name in `name:port`, `[address]:port` or `name`."""
-    if value.startswith("["):
-        return value[1:].partition("]")[0]
-    return value.rpartition(":")[0] if value.count(":") == 1 else value
+    """The name in `name:port`, `[address]:port` or `name`; empty when it is none of these."""
+    found = _HOST.fullmatch(value)
+    return (found[1] or found[2]).lower().rstrip(".") if found else ""
 
 
 def _is_address(name: str) -> bool:

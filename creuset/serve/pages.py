@@ -1,7 +1,4 @@
-"""The chat page: the files of `creuset/serve/static`, listed once when the server starts.
-
-Only listed files can be asked for, so no path can lead outside the folder.
-"""
+"""The chat page: the files of `creuset/serve/static`, and nothing outside that folder."""
 
 import mimetypes
 from pathlib import Path
@@ -20,17 +17,20 @@ FOR_EVER = "public, max-age=31536000, immutable"  # the build puts a hash of the
 
 class Pages:
     def __init__(self, folder: Path = STATIC) -> None:
-        self._files = {f.relative_to(folder).as_posix(): f for f in folder.rglob("*") if f.is_file()}
+        self._folder = folder.resolve()
 
     def index(self) -> Response:
-        if "index.html" not in self._files:
+        found = self._folder / "index.html"
+        if not found.is_file():
             return PlainTextResponse(NOT_BUILT)
-        return FileResponse(self._files["index.html"], media_type="text/html", headers={"cache-control": "no-cache"})
+        return FileResponse(found, media_type="text/html", headers={"cache-control": "no-cache"})
 
     def file(self, request: Request) -> Response:
         name = request.scope["path"].lstrip("/")
-        found = self._files.get(name)
-        if found is None or name == "index.html":
+        if "\0" in name:
+            raise HTTPException(404)
+        found = (self._folder / name).resolve()
+        if not found.is_relative_to(self._folder) or not found.is_file() or name == "index.html":
             raise HTTPException(404)
         kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
         cache = FOR_EVER if name.startswith("assets/") else "no-cache"
