@@ -62,7 +62,8 @@ class Packed:
 
     def __call__(self, layer: int, q_THD: Tensor, k_TGD: Tensor, v_TGD: Tensor) -> Tensor:
         parts = zip(self.runs, *(torch.split(x, self.sizes) for x in (q_THD, k_TGD, v_TGD)), strict=True)
-        return torch.cat([_causal(q, k, v, count) for (_, count), q, k, v in parts])
+        done = [_causal(q, k, v, count) for (_, count), q, k, v in parts]
+        return done[0] if len(done) == 1 else torch.cat(done)
 
 
 def _causal(q_THD: Tensor, k_TGD: Tensor, v_TGD: Tensor, count: int) -> Tensor:

@@ -123,7 +123,7 @@ class _Experts(torch.autograd.Function):
     ) -> Tensor:
         k, hidden = experts_TK.shape[1], down.shape[2]
         order_N, place_TK, count_E = _sorted(experts_TK, len(down))
-        x_NC = x_TC[order_N // k]
+        x_NC = x_TC.index_select(0, order_N // k)
         h_NF = x_NC.new_empty(len(x_NC), 2 * hidden)
         y_NC = torch.empty_like(x_NC)
         slices = _slices(count_E)
@@ -133,7 +133,8 @@ class _Experts(torch.autograd.Function):
             torch.mm(F.silu(gate).mul_(up), down[expert].t(), out=y_NC[a:b])
         ctx.slices = slices
         ctx.save_for_backward(x_NC, h_NF, weights_TK, order_N, place_TK, gate_up, down)
-        return (y_NC[place_TK] * weights_TK[..., None].to(y_NC.dtype)).sum(1)
+        # A bag of K rows a token: gather, weigh and sum in one pass.
+        return F.embedding_bag(place_TK, y_NC, mode="sum", per_sample_weights=weights_TK.to(y_NC.dtype))
 
     @staticmethod
     def backward(ctx: Any, dy_TC: Tensor) -> tuple[Tensor, Tensor, None, Tensor, Tensor]:
@@ -141,14 +142,13 @@ class _Experts(torch.autograd.Function):
         k = weights_TK.shape[1]
         weight_N1 = weights_TK.flatten()[order_N, None]
         scale_N1 = weight_N1.to(x_NC.dtype)
-        dy_NC = dy_TC[order_N // k]
+        dy_NC = dy_TC.index_select(0, order_N // k)
         dgate_up, ddown = torch.zeros_like(gate_up), torch.zeros_like(down)
         dweight_N = torch.empty_like(weights_TK).flatten()
         dx_NC = torch.empty_like(x_NC)
         for expert, a, b in ctx.slices:
             gate, up = h_NF[a:b].chunk(2, dim=1)
-            sig = gate.sigmoid()
-            silu = gate * sig
+            silu = F.silu(gate)
             act = silu * up
             # The weight is applied to the narrow side; <dy, down act> = <down^T dy, act> gives its own gradient.
             da = dy_NC[a:b] @ down[expert]
@@ -158,11 +158,10 @@ class _Experts(torch.autograd.Function):
             dh = torch.empty_like(h_NF[a:b])
             dgate, dup = dh.chunk(2, dim=1)
             torch.mul(da, silu, out=dup)
-            # d silu(g) = s + g s (1 - s) = s + silu - silu s
-            torch.mul(da.mul_(up), sig + silu - silu * sig, out=dgate)
+            torch.ops.aten.silu_backward.grad_input(da.mul_(up), gate, grad_input=dgate)
             torch.mm(dh.t(), x_NC[a:b], out=dgate_up[expert])
             torch.mm(dh, gate_up[expert], out=dx_NC[a:b])
-        return dx_NC[place_TK].sum(1), dweight_N[place_TK], None, dgate_up, ddown
+        return F.embedding_bag(place_TK, dx_NC, mode="sum"), dweight_N[place_TK], None, dgate_up, ddown
 
 
 def _grouped(x_TC: Tensor, weights_TK: Tensor, experts_TK: Tensor, gate_up: Tensor, down: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ Shapes: T tokens    D head width    H heads    P = D/2 pairs
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,10 +15,10 @@ from creuset.model.config import ModelConfig, Yarn
 
 
 class Rotation(NamedTuple):
-    """What to turn each pair by, made once a forward and read by every layer."""
+    """What to turn each pair by, made once a forward, read by every layer. The first half of the sines is negated."""
 
-    cos_T1P: Tensor
-    sin_T1P: Tensor
+    cos_T1D: Tensor
+    sin_T1D: Tensor
 
 
 def frequencies(config: ModelConfig) -> tuple[Tensor, float]:
@@ -53,10 +53,25 @@ def _ramp(yarn: Yarn, head_dim: int, theta: float) -> Tensor:
 def rotation(positions_T: Tensor, freq_P: Tensor, factor: float, dtype: torch.dtype) -> Rotation:
     """Angles are taken in fp32: bf16 cannot tell position 257 from 256."""
     angle_T1P = (positions_T.float()[:, None] * freq_P)[:, None, :]
-    return Rotation((angle_T1P.cos() * factor).to(dtype), (angle_T1P.sin() * factor).to(dtype))
+    cos_T1P, sin_T1P = (angle_T1P.cos() * factor).to(dtype), (angle_T1P.sin() * factor).to(dtype)
+    return Rotation(torch.cat((cos_T1P, cos_T1P), -1), torch.cat((-sin_T1P, sin_T1P), -1))
 
 
 def rotate(x_THD: Tensor, by: Rotation) -> Tensor:
-    a_THP, b_THP = x_THD.chunk(2, dim=-1)
-    cos_T1P, sin_T1P = by
-    return torch.cat((a_THP * cos_T1P - b_THP * sin_T1P, b_THP * cos_T1P + a_THP * sin_T1P), dim=-1)
+    y_THD: Tensor = _Rotate.apply(x_THD, by.cos_T1D, by.sin_T1D)  # type: ignore[no-untyped-call]
+    return y_THD
+
+
+class _Rotate(torch.autograd.Function):
+    """x cos + swapped(x) sin, and back by the opposite angle: nothing of x is kept."""
+
+    @staticmethod
+    def forward(ctx: Any, x_THD: Tensor, cos_T1D: Tensor, sin_T1D: Tensor) -> Tensor:
+        ctx.save_for_backward(cos_T1D, sin_T1D)
+        return torch.addcmul(x_THD * cos_T1D, x_THD.roll(x_THD.shape[-1] // 2, -1), sin_T1D)
+
+    @staticmethod
+    def backward(ctx: Any, dy_THD: Tensor) -> tuple[Tensor, None, None]:
+        cos_T1D, sin_T1D = ctx.saved_tensors
+        swapped_THD = dy_THD.roll(dy_THD.shape[-1] // 2, -1)
+        return torch.addcmul(dy_THD * cos_T1D, swapped_THD, sin_T1D, value=-1), None, None
