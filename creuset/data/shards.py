@@ -80,10 +80,10 @@ class ShardWriter:
         os.truncate(sizes, count * 16)
         return count
 
-    def add(self, ids: Sequence[int], *, text_bytes: int) -> None:
+    def add(self, ids: "Sequence[int] | np.ndarray[Any, np.dtype[Any]]", *, text_bytes: int) -> None:
         """Append one document; its <|endoftext|> is added here."""
         assert not self.finished, f"{self._base} is finished"
-        row = np.fromiter(ids, dtype=np.int64, count=len(ids))
+        row = np.asarray(ids, dtype=np.int64)
         assert not len(row) or (row.min() >= 0 and row.max() < self._vocab_size), "an id is outside the vocabulary"
         self._ids.write(np.append(row, self._eot).astype(self._dtype).tobytes())
         self._sizes.write(np.array([len(row) + 1, text_bytes], dtype="<i8").tobytes())

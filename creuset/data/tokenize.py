@@ -1,8 +1,8 @@
 """`creuset corpus tokenize`: a corpus artifact into token shards, in parallel, resumable.
 
-One process reads, the tokenizer's own threads encode: each batch of documents is cut, merged and looked up on
-all cores. A killed run keeps every document that reached the disk and goes on behind it, as long as corpus and
-tokenizer are the same. Documents in = documents out, for every source and split.
+One process reads and writes, in the order of the corpus; `workers` others encode batches of documents. A killed
+run keeps every document that reached the disk and goes on behind it, as long as corpus and tokenizer are the same.
+Documents in = documents out, for every source and split.
 """
 
 import argparse
@@ -22,11 +22,13 @@ from creuset.core.config import resolved
 from creuset.core.errors import ArtifactError, ConfigError
 from creuset.core.log import Progress, duration
 from creuset.data import ledger
+from creuset.data.encoders import Encoders
 from creuset.data.shards import SPLITS, Counts, ShardWriter, SourceStats, Split, write_index
 from creuset.text.documents import chosen_sources, documents_file, read
 from creuset.text.tokenizer import Tokenizer
 
-BATCH_BYTES = 4 << 20
+BATCH_BYTES = 1 << 20
+SMALL_CORPUS = 8 << 20      # packed bytes under which starting processes costs more than it saves
 RESUME = "resume.json"
 
 
@@ -35,7 +37,7 @@ def add_tokenize_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tokenizer", type=Path, required=True, metavar="PATH", help="a tokenizer artifact")
     parser.add_argument("--out", type=Path, required=True, help="folder of the new shards artifact")
     parser.add_argument("--sources", metavar="A,B", help="only these sources")
-    parser.add_argument("--threads", type=int, default=0, metavar="N", help="cores used (default: all)")
+    parser.add_argument("--workers", type=int, default=0, metavar="N", help="encoding processes (default: the cores)")
     parser.add_argument("--dry-run", action="store_true", help="print the settings and stop")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 
@@ -45,10 +47,10 @@ def run_tokenize(args: argparse.Namespace) -> int:
     if args.dry_run:
         print(json.dumps({"corpus": str(args.corpus), "tokenizer": str(args.tokenizer), "sources": names}, indent=2))
         return 0
-    if args.threads:  # read by the library when its pool starts, at the first batch
-        os.environ["RAYON_NUM_THREADS"] = str(args.threads)
+    if args.workers < 0:
+        raise ConfigError(f"--workers must be at least 1, got {args.workers}")
     started = time.monotonic()
-    stats = tokenize(args.corpus, args.tokenizer, args.out, sources=names)
+    stats = tokenize(args.corpus, args.tokenizer, args.out, sources=names, workers=args.workers)
     seconds = time.monotonic() - started
     if args.json:
         print(json.dumps({"path": str(args.out), "seconds": round(seconds, 1), "sources": resolved(stats)}))
@@ -62,9 +64,12 @@ def run_tokenize(args: argparse.Namespace) -> int:
 
 
 def tokenize(
-    corpus: Path, tokenizer: Path, out: Path, *, sources: Sequence[str] | None = None
+    corpus: Path, tokenizer: Path, out: Path, *, sources: Sequence[str] | None = None, workers: int = 0
 ) -> dict[str, SourceStats]:
-    """Write the shards artifact `out`; what a killed run of the same inputs left in `<out>.partial` is kept."""
+    """Write the shards artifact `out`; what a killed run of the same inputs left in `<out>.partial` is kept.
+
+    `workers` 0 is one for each core, and none beside this process for a small corpus.
+    """
     if read_manifest(tokenizer)["kind"] != "tokenizer":
         raise ArtifactError(f"`{tokenizer}` is not a tokenizer artifact")
     names = chosen_sources(corpus, list(sources) if sources else None)
@@ -74,15 +79,18 @@ def tokenize(
     words = Tokenizer.load(tokenizer)
     key = {"corpus": read_manifest(corpus)["sha256"], "tokenizer": read_manifest(tokenizer)["sha256"], "sources": names}
     _forget_other_runs(out.with_name(out.name + ".partial"), key)
-    progress = _Progress(sum(_size(corpus, name, split) for name in names for split in SPLITS))
+    packed_bytes = sum(_size(corpus, name, split) for name in names for split in SPLITS)
+    workers = workers or (len(os.sched_getaffinity(0)) if packed_bytes > SMALL_CORPUS else 1)
+    progress = _Progress(packed_bytes)
     facts: dict[str, Any] = {}
-    with new_artifact(
+    artifact = new_artifact(
         out, kind="shards", settings={"sources": names}, parents=[corpus, tokenizer], facts=facts, keep_scratch=True
-    ) as folder:
+    )
+    with artifact as folder, Encoders(tokenizer, workers) as encoders:
         (folder / RESUME).write_text(json.dumps(key))
         stats = {}
         for name in names:
-            counts = {split: _write(corpus, words, folder, name, split, progress) for split in SPLITS}
+            counts = {split: _write(corpus, words, folder, name, split, encoders, progress) for split in SPLITS}
             stats[name] = SourceStats(licences[name], counts["train"], counts["heldout"])
         progress.show("", final=True)
         write_index(folder, stats, vocab_size=words.vocab_size, eot=words.endoftext)
@@ -99,15 +107,16 @@ def tokenize(
     return stats
 
 
-def _write(corpus: Path, words: Tokenizer, folder: Path, source: str, split: Split, progress: "_Progress") -> Counts:
+def _write(
+    corpus: Path, words: Tokenizer, folder: Path, source: str, split: Split, encoders: Encoders, progress: "_Progress"
+) -> Counts:
     file = documents_file(corpus, source, split)
     with closing(ShardWriter(folder, split, source, vocab_size=words.vocab_size, eot=words.endoftext)) as writer:
-        for batch, packed in _batches(file, skip=writer.documents):
-            sizes = [len(text.encode()) for text in batch]
-            for ids, size in zip(words.encode_batch(batch), sizes, strict=True):
-                writer.add(ids, text_bytes=size)
+        for encoded, packed in encoders.run(_batches(file, skip=writer.documents)):
+            for ids, text_bytes in encoded:
+                writer.add(ids, text_bytes=text_bytes)
             writer.flush()
-            progress.advance(packed, sum(sizes))
+            progress.advance(packed, sum(size for _, size in encoded))
             progress.show(f"{source} {split}")
         counts = writer.finish()
     progress.close(_size(corpus, source, split))

@@ -63,6 +63,14 @@ PATTERN = (
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 
+_PRE_TOKENIZER = {
+    "type": "Sequence",
+    "pretokenizers": [
+        {"type": "Split", "pattern": {"Regex": PATTERN}, "behavior": "Isolated", "invert": False},
+        {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False},
+    ],
+}
+
 TOKENIZER_FILE = "tokenizer.json"
 CONFIG_FILE = "tokenizer_config.json"
 
@@ -129,6 +137,8 @@ class Tokenizer:
         self.vocab_size = 1 + max([*vocab.values(), *self.special.values()])
         self._bytes = _token_bytes(vocab, self.special, self.vocab_size, where)
         self._id_of_byte = _byte_ids(self._bytes, where)
+        # Cut into words by PATTERN and nothing else, each word encoded on its own: what `bulk.py` relies on.
+        self.cuts_like_qwen = spec.get("normalizer") is None and spec.get("pre_tokenizer") == _PRE_TOKENIZER
         for name in (ENDOFTEXT, IM_START, IM_END):
             if name not in self.special:
                 raise ArtifactError(f"`{where}` has no token `{name}`", hint="tokenizers of the Qwen family have it")

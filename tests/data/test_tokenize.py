@@ -10,6 +10,7 @@ from creuset.data import tokenize as module
 from creuset.data.shards import Shards
 from creuset.data.tokenize import tokenize
 from creuset.testing import tiny_corpus, tiny_shards, tiny_tokenizer
+from creuset.text.bulk import BulkEncoder
 from creuset.text.tokenizer import Tokenizer
 
 TEXTS = {
@@ -68,27 +69,34 @@ def test_killed_it_goes_on_and_the_shards_are_the_same(tmp_path, inputs, monkeyp
     tokenize(*inputs, tmp_path / "whole")
     written = []
 
-    def kill_after(words, texts, encode=Tokenizer.encode_batch):
+    def kill_after(words, texts, encode=BulkEncoder.encode_batch):
         if len(written) == stop_after:
             raise KeyboardInterrupt
         written.append(texts)
         return encode(words, texts)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Tokenizer, "encode_batch", kill_after)
+        patch.setattr(BulkEncoder, "encode_batch", kill_after)
         tokenize(*inputs, tmp_path / "cut")
     again = []
 
-    def count(words, texts, encode=Tokenizer.encode_batch):
+    def count(words, texts, encode=BulkEncoder.encode_batch):
         again.extend(texts)
         return encode(words, texts)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Tokenizer, "encode_batch", count)
+        patch.setattr(BulkEncoder, "encode_batch", count)
         tokenize(*inputs, tmp_path / "cut")
     whole, cut = read_manifest(tmp_path / "whole"), read_manifest(tmp_path / "cut")
     assert whole["files"] == cut["files"]
     assert len(again) == 40 - sum(map(len, written))  # nothing was encoded twice
+
+
+def test_several_processes_write_what_one_writes(tmp_path, inputs, monkeypatch):
+    monkeypatch.setattr(module, "BATCH_BYTES", 1000)
+    tokenize(*inputs, tmp_path / "one", workers=1)
+    tokenize(*inputs, tmp_path / "two", workers=2)
+    assert read_manifest(tmp_path / "one")["files"] == read_manifest(tmp_path / "two")["files"]
 
 
 def test_the_scratch_of_another_corpus_is_not_continued(tmp_path, inputs):
