@@ -24,7 +24,7 @@ sources=(en_simplewiki en_wikipedia_core en_classic_books en_tinystories_sample 
 
 has corpus || has shards || "$creuset" corpus build "${sources[@]/#/$data/pretrain/}" --ledger "$data/MANIFEST.json" \
     --benchmarks "$benchmarks" --out "$work/corpus"
-has tokenizer || has shards || "$creuset" tokenizer train --corpus "$work/corpus" --vocab-size 4096 --out "$work/tokenizer"
+has tokenizer || has shards || "$creuset" tokenizer train --corpus "$work/corpus" --vocab-size 4096 --limit-mb 8 --out "$work/tokenizer"
 has shards || "$creuset" corpus tokenize "$work/corpus" --tokenizer "$work/tokenizer" --out "$work/shards"
 has dialogues || "$creuset" tune data --pretrain "$data/pretrain" --instruct "$data/instruct" \
     --reasoning "$data/reasoning" --out "$work/dialogues"

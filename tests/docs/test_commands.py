@@ -1,0 +1,136 @@
+"""Every command in README and the guides is run, in order, in a folder that holds what they name.
+
+A page's ```sh blocks are run with bash, its ```python blocks with Python; ```text blocks are output. A
+`creuset serve` that stays is started beside, and the lines after it talk to it: port 8000 of the page is a free
+one here. What a page may name: texts/ (jsonl), corpus, tokenizer, shards, pretrained/model, talks.jsonl, model.
+"""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from creuset.cli import main
+from tests.story.test_story import ANIMALS, documents
+
+TREE = Path(__file__).parents[2]
+PAGES = [TREE / "README.md", *sorted((TREE / "docs" / "guides").glob("*.md"))]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+BY_MAKE = {"make run", "make test"}     # what runs these tests, and what opens a page for ever
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one tiny artifact of each kind, made by the commands themselves."""
+    import json
+
+    folder = tmp_path_factory.mktemp("shelf")
+    (folder / "texts").mkdir()
+    (folder / "texts/tales.jsonl").write_text("".join(json.dumps({"text": t}) + "\n" for t in documents(40)))
+    talks = [{"messages": [{"role": "user", "content": f"Where does the {a} live?"},
+                           {"role": "assistant", "content": f"The {a} lives in the garden."}]} for a in ANIMALS]  # fmt: skip
+    (folder / "talks.jsonl").write_text("".join(json.dumps(t) + "\n" for t in talks * 4))
+    at = {n: str(folder / n) for n in ("texts", "corpus", "tokenizer", "shards", "pretrained", "tuned", "model")}
+    for stage in (
+        ["corpus", "build", at["texts"], "--licence", "CC0-1.0", "--out", at["corpus"], "--set", "heldout.share=0.1"],
+        ["tokenizer", "train", "--corpus", at["corpus"], "--vocab-size", "600", "--out", at["tokenizer"]],
+        ["corpus", "tokenize", at["corpus"], "--tokenizer", at["tokenizer"], "--out", at["shards"]],
+        ["train", "tests.story.test_story:pretrain", "--shards", at["shards"], "--out", at["pretrained"]],
+        ["tune", "sft", "tests.story.test_story:sft", "--model", f"{at['pretrained']}/model",
+         "--dialogues", f"{folder}/talks.jsonl", "--out", at["tuned"]],
+        ["tune", "ship", f"{at['tuned']}/model", "--out", at["model"]],
+    ):  # fmt: skip
+        assert main(stage) == 0, stage
+    return folder
+
+
+@pytest.fixture
+def room(shelf: Path, tmp_path: Path) -> Path:
+    """A copy of the shelf for one page: what the page writes is gone with it."""
+    shutil.copytree(shelf, tmp_path / "room")
+    return tmp_path / "room"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def blocks(page: Path) -> Iterator[tuple[str, str]]:
+    for kind, text in BLOCK.findall(page.read_text()):
+        assert kind in ("sh", "python", "text", "json"), f"{page.name}: a block of `{kind}` is neither run nor output"
+        if kind in ("sh", "python"):
+            yield kind, text
+
+
+def commands(text: str) -> list[str]:
+    """Lines of a shell block, those continued by a backslash joined, comments left out."""
+    joined = re.sub(r"\\\n\s*", "", text)
+    return [line for line in (raw.split("  #")[0].strip() for raw in joined.splitlines()) if line and line[0] != "#"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
+def test_every_command_of_the_page_works(page: Path, room: Path) -> None:
+    port = free_port()
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(TREE), "CREUSET_KEY": "none",
+    }  # fmt: skip
+    server: subprocess.Popen[bytes] | None = None
+    try:
+        for kind, text in blocks(page):
+            text = text.replace("8000", str(port)).replace(".venv/bin/", "")
+            for command in commands(text) if kind == "sh" else [text]:
+                if command in BY_MAKE:
+                    assert re.search(rf"^{command.split()[1]}:", (TREE / "Makefile").read_text(), re.MULTILINE)
+                    continue
+                if kind == "sh" and command.startswith("creuset serve") and not re.search(r"--new-key|--help", command):
+                    if server is not None:
+                        stop(server)
+                    server = start(command, port, room, environment)
+                    continue
+                words = ["bash", "-ec", command] if kind == "sh" else [sys.executable, "-c", command]
+                done = subprocess.run(
+                    words, cwd=room, env=environment, capture_output=True, text=True, timeout=170, check=False,
+                    stdin=subprocess.DEVNULL,
+                )  # fmt: skip
+                assert done.returncode == 0, f"{page.name}: `{command}` ended with {done.returncode}:\n{done.stderr}"
+    finally:
+        if server is not None:
+            stop(server)
+
+
+def start(command: str, port: int, room: Path, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
+    if "--port" not in command:
+        command += f" --port {port}"
+    if "--model" not in command:
+        command += " --model model"
+    server = subprocess.Popen(
+        ["bash", "-c", f"exec {command}"], cwd=room, env=environment,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        assert server.poll() is None, f"`{command}` ended with {server.returncode}"
+        try:
+            if httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200:
+                return server
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    stop(server)
+    raise AssertionError(f"`{command}` was not ready in 90 s")
+
+
+def stop(server: "subprocess.Popen[bytes]") -> None:
+    server.send_signal(signal.SIGINT)
+    server.wait(20)
