@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-PATIENCE = 15.0  # seconds before a wait is a failure
+PATIENCE = 30.0  # seconds before a wait is a failure
 KEYS = {"Enter": 13, "Escape": 27, "Tab": 9, "ArrowUp": 38, "ArrowDown": 40, "Backspace": 8, " ": 32}
 CTRL, SHIFT = 2, 8
 
@@ -82,7 +82,7 @@ class Browser:
         result: dict[str, Any] = answer["result"]
         return result
 
-    def page(self, url: str, *, width: int = 1200, height: int = 800) -> "Page":
+    def page(self, url: str, *, width: int = 1200, height: int = 800, language: str = "") -> "Page":
         """A page of its own: no storage is shared with any other."""
         context = self.call("Target.createBrowserContext", disposeOnDetach=True)["browserContextId"]
         target = self.call("Target.createTarget", url="about:blank", browserContextId=context, width=width, height=height)["targetId"]
@@ -92,6 +92,8 @@ class Browser:
         for domain in ("Page", "Network", "Runtime", "Log", "Audits"):
             page.call(f"{domain}.enable")
         page.size(width, height)
+        if language:
+            page.call("Emulation.setUserAgentOverride", userAgent=str(page.js("navigator.userAgent")), acceptLanguage=language)
         page.open(url)
         return page
 
@@ -149,11 +151,12 @@ class Page:
         return answer["result"].get("value")
 
     def wait(self, expression: str, why: str = "") -> Any:
-        """The first true value of `expression`."""
+        """The first true value of `expression`; an element counts as true."""
+        held = f"(value => value instanceof Node ? true : value)({expression})"
         end = time.monotonic() + PATIENCE
         while True:
             try:
-                if value := self.js(expression):
+                if value := self.js(held):
                     return value
             except AssertionError as error:  # between two documents there may be nothing to ask
                 if time.monotonic() > end:
@@ -192,6 +195,11 @@ class Page:
     def focused(self) -> str:
         """What a screen reader would call the element that has the focus."""
         return str(self.js("(e => e.getAttribute('aria-label') || e.textContent || e.tagName)(document.activeElement)"))
+
+    def prefer(self, **features: str) -> None:
+        """`prefer(color_scheme="dark")`: what the person's system says."""
+        named = [{"name": f"prefers-{name.replace('_', '-')}", "value": value} for name, value in features.items()]
+        self.call("Emulation.setEmulatedMedia", features=named)
 
     def photograph(self, path: Path) -> None:
         shot = self.call("Page.captureScreenshot", format="png")

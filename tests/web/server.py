@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from .corpus import CARD, HOSTILE, SHOWCASE, SPECIAL
+from .corpus import CARD, GROUPS, HOSTILE, SHOWCASE, SPECIAL
 
 STATIC = Path(__file__).parents[2] / "creuset" / "serve" / "static"
 CSP = (
@@ -134,7 +134,7 @@ def pieces(asked: str, number: int) -> Iterator[str]:
             time.sleep(0.02)
             yield f"word{index} "
         return
-    texts = {"markdown": SHOWCASE, "hostile": HOSTILE[int(rest)] if word == "hostile" else "", "special": SPECIAL, "say": rest, "empty": ""}
+    texts = {"markdown": SHOWCASE, "hostile": "\n\n***\n\n".join(HOSTILE[int(rest) :: GROUPS]) if word == "hostile" else "", "special": SPECIAL, "say": rest, "empty": ""}
     text = texts.get(word, f"Answer {number} to: {asked}")
     for start in range(0, len(text), 7):
         time.sleep(0.002)

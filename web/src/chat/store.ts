@@ -3,7 +3,7 @@
  *  An answer under way: `ask` adds an empty turn -> pieces arrive -> the turn grows once a frame -> done, stopped or failed.
  */
 
-import { ApiError, streamAnswer } from '../api/client';
+import { ApiError, fetchModel, streamAnswer } from '../api/client';
 import type { Storage } from './storage';
 import { add, change, choose, matches, newConversation, path, titleFrom } from './tree';
 import type { Conversation, Message, Sampling, Turn } from './types';
@@ -16,6 +16,7 @@ export interface Snapshot {
 }
 
 export interface Asking {
+  /** '' while the page does not know it yet. */
   model: string;
   sampling: Sampling;
 }
@@ -152,14 +153,16 @@ export class Store {
     };
 
     let ending: Partial<Turn>;
+    let { model } = asking;
     try {
+      model ||= (await fetchModel()).id;
       const line = upTo(grown, question);
-      const done = await this.fitting(grown, line, asking, controller.signal, onText, (leftOut) => update({ leftOut }));
-      ending = { state: 'done', finish: done.finish, model: done.model ?? asking.model };
+      const done = await this.fitting(grown, line, { ...asking, model }, controller.signal, onText, (leftOut) => update({ leftOut }));
+      ending = { state: 'done', finish: done.finish, model: done.model ?? model };
       if (done.promptTokens !== undefined) ending.promptTokens = done.promptTokens;
       if (done.tokens !== undefined) ending.tokens = done.tokens;
     } catch (error) {
-      if (controller.signal.aborted) ending = { state: 'stopped', model: asking.model };
+      if (controller.signal.aborted) ending = { state: 'stopped', model };
       else if (error instanceof ApiError) ending = { state: 'failed', failure: error.failure };
       else ending = { state: 'failed', failure: { kind: 'broken', message: String(error) } };
     }
@@ -185,7 +188,8 @@ export class Store {
         const tooLong = error instanceof ApiError && error.failure.kind === 'too_long';
         const next = from + Math.max(1, Math.floor((line.length - from) / 4));
         const user = line.findIndex((turn, index) => index >= next && turn.role === 'user');
-        if (!tooLong || !conversation.forgets || user < 0) throw error;
+        if (tooLong && user < 0) throw new ApiError({ ...error.failure, alone: true });
+        if (!tooLong || !conversation.forgets) throw error;
         from = user;
         onLeftOut(from);
       }

@@ -15,6 +15,8 @@ export type FailureKind =
 export interface Failure {
   kind: FailureKind;
   message: string;
+  /** The last message is too long by itself: there is nothing older to leave out. */
+  alone?: boolean;
   /** Seconds the server asks us to wait. */
   wait?: number;
 }

@@ -4,7 +4,7 @@ import { path } from '../chat/tree';
 import type { Turn } from '../chat/types';
 import { OpenLink } from '../markdown/Link';
 import { languages, short, WordsContext } from '../words/context';
-import { canHover, Composer } from './Composer';
+import { Composer, hasKeyboard } from './Composer';
 import { Conversation } from './Conversation';
 import { LinkDialog } from './Dialog';
 import { Close, Info, Menu, Plus, Sliders } from './icons';
@@ -42,6 +42,9 @@ export function App({ store }: { store: Store }) {
   useEffect(() => {
     document.title = current?.title ? `${current.title} · creuset` : 'creuset';
   }, [current?.title]);
+  useEffect(() => {
+    if (!busy && !model) look(); // an answer came, or a key was given: the model can be known now
+  }, [busy, model, look]);
   useAddress(store, current?.id ?? '');
 
   const pick = useCallback(
@@ -49,7 +52,7 @@ export function App({ store }: { store: Store }) {
       store.show(id);
       setDrawer(false);
       setEditing('');
-      if (canHover) box.current?.focus();
+      if (hasKeyboard) box.current?.focus();
     },
     [store],
   );

@@ -3,7 +3,7 @@ import { useWords } from '../words/context';
 import { ArrowUp, Square } from './icons';
 
 /** On a touch screen the focus brings up a keyboard that nobody asked for. */
-export const canHover = matchMedia('(hover: hover)').matches;
+export const hasKeyboard = !matchMedia('(pointer: coarse)').matches;
 
 interface Props {
   box: RefObject<HTMLTextAreaElement | null>;
@@ -43,7 +43,7 @@ export function Composer({ box, busy, notice, onSend, onStop, onEditLast }: Prop
   return (
     <form className="composer" onSubmit={(event) => (event.preventDefault(), send())}>
       <div className="composer-box">
-        <textarea id="message" ref={box} rows={1} autoFocus={canHover} value={text} placeholder={words.placeholder} aria-label={words.message} onChange={(event) => setText(event.target.value)} onKeyDown={onKeyDown} />
+        <textarea id="message" ref={box} rows={1} autoFocus={hasKeyboard} value={text} placeholder={words.placeholder} aria-label={words.message} onChange={(event) => setText(event.target.value)} onKeyDown={onKeyDown} />
         {busy ? (
           <button type="button" className="round" aria-label={words.stop} title={`${words.stop} (Esc)`} onClick={onStop}>
             <Square />

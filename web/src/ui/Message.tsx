@@ -173,8 +173,7 @@ function Trouble({ turn, busy, last, actions }: { turn: Turn; busy: boolean; las
     return () => clearTimeout(timer);
   }, [left]);
   if (!turn.failure) return null;
-  const { kind, message } = turn.failure;
-  const alone = kind === 'too_long' && turn.leftOut !== undefined;
+  const { kind, message, alone } = turn.failure;
   return (
     <div className="trouble" role="alert">
       <p>

@@ -166,7 +166,7 @@ function Data({ store, conversations }: { store: Store; conversations: Conversat
         <button type="button" className="button button-danger" disabled={conversations.length === 0} onClick={() => setAsking(true)}>
           {words.removeAll}
         </button>
-        <input ref={chooser} className="hidden" type="file" accept=".json,application/json" tabIndex={-1} aria-label={words.importFile}
+        <input ref={chooser} hidden type="file" accept=".json,application/json"
           onChange={(event) => void take(event.target.files?.[0]).then(() => chooser.current && (chooser.current.value = ''))} />
       </div>
       <p role="status">{told}</p>
