@@ -48,4 +48,6 @@ def sft() -> Finetune:
 
 def sft_gpu() -> Finetune:
     """One GPU: the same dialogues, for longer and in larger steps."""
-    return replace(sft(), steps=1500, tokens_per_step=65_536, tokens_per_microbatch=65_536, context=1024, final_tokens=0)
+    return replace(
+        sft(), steps=1500, tokens_per_step=65_536, tokens_per_microbatch=65_536, context=1024, final_tokens=0
+    )
