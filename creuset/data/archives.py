@@ -59,7 +59,7 @@ def lines(path: Path, start: int = 0, end: int | None = None) -> Iterator[tuple[
     only the reader in whose range the incomplete line begins raises BrokenArchive.
     """
     seen, number, searching = 0, 0, start > 0
-    offset = start if not searching else 0        # where the line that is being put together begins
+    offset = start if not searching else 0  # where the line that is being put together begins
     pending: list[bytes] = []
     try:
         for block in blocks(path):

@@ -25,7 +25,7 @@ I64 = npt.NDArray[np.int64]
 U64 = npt.NDArray[np.uint64]
 
 
-class Decide(PipelineStep):
+class Decide(PipelineStep):  # type: ignore[misc]
     """Looks at the signatures of all tasks at once, in task order, and leaves a verdict for each document."""
 
     type = "corpus"
@@ -36,7 +36,7 @@ class Decide(PipelineStep):
         self.settings, self.tasks, self.rows, self.work = settings, tasks, rows, work
 
     def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Any]:
-        began = time.perf_counter()
+        began = time.thread_time()
         folder, dedup = self.work / "signatures", self.settings.dedup
         facts = [np.load(folder / f"{i:05d}.facts.npy") for i in range(len(self.tasks))]
         sizes = [len(f) for f in facts]
@@ -65,10 +65,16 @@ class Decide(PipelineStep):
         for i in range(len(self.tasks)):
             part = slice(starts[i], starts[i + 1])
             _save(self.work / "verdicts" / f"{i:05d}.npy", np.stack([verdict[part].astype(np.int64), keeper[part]]))
-        write_json(self.work / "decide.json", {
-            "starts": starts.tolist(), "documents": total, "candidates": candidates,
-            "seconds": time.perf_counter() - began, "memory_bound_bytes": memory_bound(total, dedup),
-        })
+        write_json(
+            self.work / "decide.json",
+            {
+                "starts": starts.tolist(),
+                "documents": total,
+                "candidates": candidates,
+                "seconds": time.thread_time() - began,
+                "memory_bound_bytes": memory_bound(total, dedup),
+            },
+        )
         yield from ()
 
     def _signatures(self, starts: I64) -> npt.NDArray[np.uint32]:
@@ -115,50 +121,61 @@ class _Head(msgspec.Struct):
     lang: str
 
 
-class Route(PipelineStep):
+class Route(PipelineStep):  # type: ignore[misc]
     """One rank a source: kept, held-out and dropped documents into their files, and the source's tally."""
 
     type = "corpus"
     name = "route"
 
-    def __init__(self, settings: Corpus, tasks: tuple[Task, ...], rows: dict[str, Source], work: Path, out: Path) -> None:
+    def __init__(
+        self, settings: Corpus, tasks: tuple[Task, ...], rows: dict[str, Source], work: Path, out: Path
+    ) -> None:
         super().__init__()
         self.settings, self.tasks, self.rows, self.work, self.out = settings, tasks, rows, work, out
 
     def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Any]:
         source = list(self.rows)[rank]
-        began = time.perf_counter()
+        began = time.thread_time()
         own = [i for i, task in enumerate(self.tasks) if task.source == source]
         parts = [read_json(self.work / "tally" / f"{i:05d}.json") for i in own]
         tally = merge(source, parts)
         keeper_of = _Keepers(self.work)
         decode = msgspec.json.Decoder(_Head).decode
         name = f"{source}.jsonl.zst"
-        with PartWriter(self.out / "docs" / name) as docs, PartWriter(self.out / "heldout" / name) as heldout, \
-                PartWriter(self.out / "dropped" / name) as dropped:
+        with (
+            PartWriter(self.out / "docs" / name) as docs,
+            PartWriter(self.out / "heldout" / name) as heldout,
+            PartWriter(self.out / "dropped" / name) as dropped,
+        ):
             for i in own:
                 for line in read_lines(self.work / "dropped" / f"{i:05d}.jsonl.zst"):
                     dropped.write_bytes(line)
                 verdicts = np.load(self.work / "verdicts" / f"{i:05d}.npy")
-                for line, verdict, keeper in zip(read_lines(self.work / "judged" / f"{i:05d}.jsonl.zst"), *verdicts.tolist(), strict=True):
+                for line, verdict, keeper in zip(
+                    read_lines(self.work / "judged" / f"{i:05d}.jsonl.zst"), *verdicts.tolist(), strict=True
+                ):
                     head = decode(line)
                     if reason := REASONS.get(verdict):
                         detail = f"of {keeper_of.name(keeper)}"
                         tally.drop(reason, head.id, head.text, detail)
-                        dropped.write({"id": head.id, "reason": reason, "detail": detail, "source": source, "text": head.text})
+                        dropped.write(
+                            {"id": head.id, "reason": reason, "detail": detail, "source": source, "text": head.text}
+                        )
                     else:
                         tally.keep(len(head.text), head.lang, heldout=verdict == HELD_OUT)
                         (heldout if verdict == HELD_OUT else docs).write_bytes(line)
         tally.check()
         self._check(tally)
         seconds: dict[str, float] = {}
-        characters: dict[str, int] = {}
+        volume: dict[str, int] = {}
         for part in parts:
             for stage, value in part["seconds"].items():
                 seconds[stage] = seconds.get(stage, 0.0) + value
-                characters[stage] = characters.get(stage, 0) + part["characters"][stage]
-        seconds["route"], characters["route"] = time.perf_counter() - began, tally.surviving_documents and tally.read_characters
-        write_json(self.work / "sources" / f"{rank:05d}.json", tally.plain() | {"seconds": seconds, "characters": characters})
+                volume[stage] = volume.get(stage, 0) + part["stage_bytes"][stage]
+        seconds["route"], volume["route"] = time.thread_time() - began, tally.raw_bytes
+        write_json(
+            self.work / "sources" / f"{rank:05d}.json", tally.plain() | {"seconds": seconds, "stage_bytes": volume}
+        )
         write_json(self.work / "progress" / f"route-{rank:05d}.json", {"bytes": tally.raw_bytes})
         yield from ()
 
@@ -166,7 +183,9 @@ class Route(PipelineStep):
         """The files hold what the tally says."""
         name = f"{tally.source}.jsonl.zst"
         for folder, expected in (
-            ("docs", tally.kept_documents), ("heldout", tally.heldout_documents), ("dropped", sum(tally.dropped.values())),
+            ("docs", tally.kept_documents),
+            ("heldout", tally.heldout_documents),
+            ("dropped", sum(tally.dropped.values())),
         ):
             found = sum(1 for _ in read_lines(self.out / folder / name))
             assert found == expected, f"{folder}/{name} has {found} documents, {expected} were counted"

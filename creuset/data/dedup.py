@@ -24,7 +24,7 @@ from creuset.data.words import U64, Words, ngrams
 U32 = npt.NDArray[np.uint32]
 I64 = npt.NDArray[np.int64]
 
-_CHUNK = 2048                         # shingles at a time: the work buffer stays in the cache
+_CHUNK = 2048  # shingles at a time: the work buffer stays in the cache
 
 
 class Signer:
@@ -72,7 +72,7 @@ class Near:
     """`keeper[i]` is the kept document that i is near to, or i itself."""
 
     keeper: I64
-    candidates: int                   # documents that shared a band with another
+    candidates: int  # documents that shared a band with another
 
 
 def near_duplicates(signatures: U32, taking_part: npt.NDArray[np.bool_], settings: Dedup) -> Near:

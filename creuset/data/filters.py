@@ -17,9 +17,20 @@ END_POINTS = (".", "!", "?", '"', "'", "”", "’", "»", "…", ":", ";", "。
 _BULLETS = ("-", "•", "*", "·", "–", "▪", "●")
 _LETTER = re.compile(r"[^\W\d_]")
 _SENTENCE_END = re.compile(r"[.!?…][\"'”’»)\]]*(?=\s|$)|[。！？]")
-_POLICY = re.compile(r"terms of use|privacy policy|cookie policy|uses cookies|use of cookies|use cookies|politique de confidentialité|utilise des cookies", re.I)
-_LOREM = re.compile(r"lorem ipsum", re.I)
-_JAVASCRIPT = re.compile(r"(?:enable|disabled?|requires?|activ\w+) (?:\w+ ){0,3}javascript|javascript (?:is|est|must)", re.I)
+_POLICY = re.compile(
+    r"terms of use|privacy policy|cookie policy|uses cookies|use of cookies|use cookies|politique de confidentialité"
+    r"|utilise des cookies",
+    re.I,
+)
+_JAVASCRIPT = re.compile(
+    r"(?:enable|disabled?|requires?|activ\w+) (?:\w+ ){0,3}javascript|javascript (?:is|est|must)", re.I
+)
+_SERVICE = re.compile(
+    r"(?:Wikipedia|Help|MediaWiki|Category|Template|Portal|User|Talk|File|Module|Special|Draft|Wikipédia|Aide|Catégorie"
+    r"|Modèle|Portail|维基百科|分类|帮助)(?: talk)?:\S",
+    re.I,
+)
+_NOTICES = ("cookie", "privacy policy", "terms of use", "javascript", "confidentialité")
 
 
 def judge(text: str, words: Words, language: str, rules: Rules) -> str | None:
@@ -27,6 +38,8 @@ def judge(text: str, words: Words, language: str, rules: Rules) -> str | None:
     if not words.words:
         return "empty"
     lines = [line for line in text.split("\n") if line.strip()]
+    if not rules.service_pages and _SERVICE.match(text):
+        return "wiki_service_page"
     return (
         gopher(text, lines, words, language, rules)
         or c4(text, rules)
@@ -69,9 +82,13 @@ def gopher(text: str, lines: list[str], words: Words, language: str, rules: Rule
 def c4(text: str, rules: Rules) -> str | None:
     if rules.no_curly and "{" in text:
         return "c4_curly_bracket"
-    if _LOREM.search(text):
+    if rules.no_lorem and "orem ipsum" in text:
         return "c4_lorem_ipsum"
-    if rules.min_sentences and sum(1 for _ in zip(_SENTENCE_END.finditer(text), range(rules.min_sentences), strict=False)) < rules.min_sentences:
+    if (
+        rules.min_sentences
+        and sum(1 for _ in zip(_SENTENCE_END.finditer(text), range(rules.min_sentences), strict=False))
+        < rules.min_sentences
+    ):
         return "c4_few_sentences"
     return None
 
@@ -79,10 +96,14 @@ def c4(text: str, rules: Rules) -> str | None:
 def drop_lines(text: str) -> tuple[str, int]:
     """C4's rules by line: cookie and javascript notices, and scraps of one or two words without an end, go."""
     kept, dropped = [], 0
+    low = text.lower()
+    notices = any(mark in low for mark in _NOTICES)
     for line in text.split("\n"):
         bare = line.strip()
-        scrap = bare and not bare.endswith(END_POINTS) and bare.count(" ") < 2 and len(bare) < 30 and _LETTER.search(bare)
-        if bare and (scrap or _POLICY.search(bare) or _JAVASCRIPT.search(bare)):
+        scrap = (
+            bare and not bare.endswith(END_POINTS) and bare.count(" ") < 2 and len(bare) < 30 and _LETTER.search(bare)
+        )
+        if bare and (scrap or (notices and (_POLICY.search(bare) or _JAVASCRIPT.search(bare)))):
             dropped += 1
         else:
             kept.append(line)

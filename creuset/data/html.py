@@ -4,10 +4,45 @@ import re
 from dataclasses import dataclass
 from html.parser import HTMLParser
 
-_SKIPPED = {"script", "style", "noscript", "template", "svg", "math", "nav", "header", "footer", "aside", "form", "iframe", "button", "select"}
+_SKIPPED = {
+    "script",
+    "style",
+    "noscript",
+    "template",
+    "svg",
+    "math",
+    "nav",
+    "header",
+    "footer",
+    "aside",
+    "form",
+    "iframe",
+    "button",
+    "select",
+}
 _BLOCKS = {
-    "p", "div", "section", "article", "main", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "table", "blockquote", "pre",
-    "figure", "figcaption", "dl", "hr", "body", "title",
+    "p",
+    "div",
+    "section",
+    "article",
+    "main",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "ul",
+    "ol",
+    "table",
+    "blockquote",
+    "pre",
+    "figure",
+    "figcaption",
+    "dl",
+    "hr",
+    "body",
+    "title",
 }
 _LINES = {"br", "li", "tr", "dt", "dd", "option", "caption"}
 _CHARSET = re.compile(rb"""<meta[^>]+charset\s*=\s*["']?\s*([\w-]+)""", re.I)
@@ -25,7 +60,7 @@ class _Reader(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.parts: list[str] = []
         self.title: list[str] = []
-        self._skip: list[str] = []        # open elements whose text is not read
+        self._skip: list[str] = []  # open elements whose text is not read
         self._in_title = False
         self._preformatted = 0
 

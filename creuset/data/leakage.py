@@ -25,42 +25,57 @@ import numpy.typing as npt
 from creuset.core.errors import ConfigError, DataError
 from creuset.data.archives import COMPRESSED, BrokenArchive, whole
 from creuset.data.settings import Leakage
-from creuset.data.words import U64, Splitter, Words, ngrams
+from creuset.data.words import U64, Splitter, Words, ngrams, split_words
 
-_BITS = 24
+_MIN_WORDS = 6  # different words, not numbers or letters, that a benchmark text has
+_BITS = 27  # of the bitmap, 16 MiB: few grams that are in no benchmark pass it
 
 
 @dataclass(frozen=True, slots=True)
 class Leak:
     benchmark: str
-    common: int                       # words of the longest common subsequence
-    text: str                         # the benchmark text, shortened
+    common: int  # words of the longest common subsequence
+    text: str  # the benchmark text, shortened
 
 
 class Index:
-    """The 13-grams of every benchmark text."""
+    """The 13-grams of every benchmark text; built once, then mapped from its folder by each process."""
 
-    def __init__(self, texts: Iterable[tuple[str, str]], settings: Leakage, splitter: Splitter) -> None:
+    def __init__(self, folder: Path, settings: Leakage) -> None:
         self.settings = settings
-        self.items: list[tuple[str, list[str]]] = []
+        self.items: list[tuple[str, str]] = [tuple(item) for item in json.loads((folder / "items.json").read_bytes())]
+        self._grams: U64 = np.load(folder / "grams.npy", mmap_mode="r")
+        self._owners = np.load(folder / "owners.npy", mmap_mode="r")
+        self._bitmap = np.load(folder / "bitmap.npy")
+        self._words: dict[int, list[str]] = {}
+
+    @classmethod
+    def build(cls, texts: Iterable[tuple[str, str]], folder: Path, settings: Leakage) -> "Index":
+        splitter = Splitter()
+        items: list[tuple[str, str]] = []
         grams: list[U64] = []
         owners: list[npt.NDArray[np.int32]] = []
         seen: set[bytes] = set()
         for name, text in texts:
             words = splitter.split(text)
             own = ngrams(words.hashes, settings.ngram)
-            if len(own) == 0 or (key := words.hashes.tobytes()) in seen:
+            if len(own) == 0 or not _says_something(words.words) or (key := words.hashes.tobytes()) in seen:
                 continue
             seen.add(key)
-            owners.append(np.full(len(own), len(self.items), dtype=np.int32))
+            owners.append(np.full(len(own), len(items), dtype=np.int32))
             grams.append(own)
-            self.items.append((name, words.words))
+            items.append((name, text))
         every = np.concatenate(grams) if grams else np.zeros(0, dtype=np.uint64)
         order = np.argsort(every, kind="stable")
-        self._grams = every[order]
-        self._owners = np.concatenate(owners)[order] if owners else np.zeros(0, dtype=np.int32)
-        self._bitmap = np.zeros(1 << _BITS, dtype=bool)
-        self._bitmap[self._grams >> np.uint64(64 - _BITS)] = True
+        bitmap = np.zeros(1 << (_BITS - 3), dtype=np.uint8)
+        byte, bit = _place(every)
+        np.bitwise_or.at(bitmap, byte, bit)
+        folder.mkdir(parents=True, exist_ok=True)
+        np.save(folder / "grams.npy", every[order])
+        np.save(folder / "owners.npy", np.concatenate(owners)[order] if owners else np.zeros(0, dtype=np.int32))
+        np.save(folder / "bitmap.npy", bitmap)
+        (folder / "items.json").write_text(json.dumps(items))
+        return cls(folder, settings)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -68,19 +83,36 @@ class Index:
     def find(self, words: Words) -> Leak | None:
         """The first benchmark text (in the order of the document) that the rule finds, or None."""
         own = ngrams(words.hashes, self.settings.ngram)
-        maybe = np.flatnonzero(self._bitmap[own >> np.uint64(64 - _BITS)])
+        byte, bit = _place(own)
+        maybe = np.flatnonzero(self._bitmap[byte] & bit)
         if len(maybe) == 0:
             return None
         left = np.searchsorted(self._grams, own[maybe], side="left")
         right = np.searchsorted(self._grams, own[maybe], side="right")
         for at, lo, hi in zip(maybe.tolist(), left, right, strict=True):
             for owner in sorted(set(self._owners[lo:hi].tolist())):
-                name, item = self.items[owner]
+                name, item = self.items[owner][0], self._item(owner)
                 stretch = words.words[max(0, at - len(item)) : at + self.settings.ngram + len(item)]
                 common = longest_common_subsequence(item, stretch)
                 if common >= self.settings.ngram and common >= self.settings.share * min(len(item), len(stretch)):
                     return Leak(name, common, " ".join(item[:60]))
         return None
+
+    def _item(self, number: int) -> list[str]:
+        if number not in self._words:
+            self._words[number] = split_words(self.items[number][1])[0]
+        return self._words[number]
+
+
+def _says_something(words: Sequence[str]) -> bool:
+    """Has some words: the numbers from 1 to 20 and the alphabet stand in benchmarks and in every manual."""
+    return len({w for w in words if (len(w) > 1 or ord(w) > 0x3000) and not w.isdigit()}) >= _MIN_WORDS
+
+
+def _place(grams: U64) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
+    """(byte, bit in it) of each gram in the bitmap."""
+    high = (grams >> np.uint64(64 - _BITS)).astype(np.int64)
+    return high >> 3, np.left_shift(np.uint8(1), (high & 7).astype(np.uint8))
 
 
 def longest_common_subsequence(a: Sequence[str], b: Sequence[str]) -> int:
@@ -97,7 +129,22 @@ def longest_common_subsequence(a: Sequence[str], b: Sequence[str]) -> int:
 
 
 # Fields that say where an item is from, not what it says.
-_SKIPPED = {"id", "source", "license", "licence", "url", "category", "subject", "task", "canary", "label", "split", "src", "ind", "activity_label"}
+_SKIPPED = {
+    "id",
+    "source",
+    "license",
+    "licence",
+    "url",
+    "category",
+    "subject",
+    "task",
+    "canary",
+    "label",
+    "split",
+    "src",
+    "ind",
+    "activity_label",
+}
 _READ = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".txt")
 
 

@@ -23,12 +23,12 @@ class Source:
     name: str
     licence: str = ""
     origin: str = ""
-    terms: str = ""                   # evidence of the licence, duties such as attribution
+    terms: str = ""  # evidence of the licence, duties such as attribution
     languages: tuple[str, ...] = ()
-    kind: str = ""                    # which quality rules apply; empty: the pipeline's default
-    near_dedup: bool = True           # False where near-duplicates are the point of the source
-    group: str = ""                   # field whose value keeps documents on one side of the held-out split
-    files: tuple[str, ...] = ()       # shell patterns of its files; empty: files named like the source
+    kind: str = ""  # which quality rules apply; empty: the pipeline's default
+    near_dedup: bool = True  # False where near-duplicates are the point of the source
+    group: str = ""  # field whose value keeps documents on one side of the held-out split
+    files: tuple[str, ...] = ()  # shell patterns of its files; empty: files named like the source
     notes: str = ""
 
 
@@ -75,10 +75,16 @@ def _manifest_row(row: dict[str, Any], path: Path) -> dict[str, Any]:
 def _source(row: dict[str, Any]) -> Source:
     known = {f.name for f in fields(Source)}
     if unknown := sorted(set(row) - known):
-        raise DataError(f"ledger row `{row['name']}` has the unknown field `{unknown[0]}`", hint=f"fields: {', '.join(sorted(known))}")
-    source = Source(**{k: tuple(v) if k in ("languages", "files") else v for k, v in row.items()})
+        raise DataError(
+            f"ledger row `{row['name']}` has the unknown field `{unknown[0]}`",
+            hint=f"fields: {', '.join(sorted(known))}",
+        )
+    values: dict[str, Any] = {k: tuple(v) if k in ("languages", "files") else v for k, v in row.items()}
+    source = Source(**values)
     if source.kind and source.kind not in KINDS:
-        raise DataError(f"ledger row `{source.name}` has the unknown kind `{source.kind}`", hint=f"kinds: {', '.join(KINDS)}")
+        raise DataError(
+            f"ledger row `{source.name}` has the unknown kind `{source.kind}`", hint=f"kinds: {', '.join(KINDS)}"
+        )
     return source
 
 
@@ -90,7 +96,19 @@ def stem(name: str) -> str:
 
 
 ENDINGS = {
-    ".gz", ".xz", ".zst", ".jsonl", ".ndjson", ".json", ".parquet", ".txt", ".text", ".md", ".html", ".htm", ".xhtml",
+    ".gz",
+    ".xz",
+    ".zst",
+    ".jsonl",
+    ".ndjson",
+    ".json",
+    ".parquet",
+    ".txt",
+    ".text",
+    ".md",
+    ".html",
+    ".htm",
+    ".xhtml",
 }
 
 

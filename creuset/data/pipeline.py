@@ -1,6 +1,7 @@
 """The way of a document, from file to corpus: three passes, each a datatrove pipeline run by an executor.
 
-    judge    a task a rank:    read -> repair -> words -> language -> quality -> leakage -> signatures -> privacy -> write
+    judge    a task a rank:    read -> repair -> words -> language -> quality -> leakage -> signatures
+                               -> privacy -> write
     decide   one rank:         exact and near duplicates, held-out split
     route    a source a rank:  kept, held out, dropped, each into its file
 
@@ -15,14 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from datatrove.executor.local import LocalPipelineExecutor
 from datatrove.pipeline.base import PipelineStep
-from loguru import logger
 
 from creuset.core.artifact import new_artifact, sha256_file, sha256_json
 from creuset.core.config import resolved
 from creuset.data import decide, ledger, steps
-from creuset.data.leakage import benchmark_texts
+from creuset.data.executor import Executor
+from creuset.data.leakage import Index, benchmark_texts
 from creuset.data.parts import read_json, write_json
 from creuset.data.progress import Watch
 from creuset.data.report import write_report
@@ -30,14 +30,6 @@ from creuset.data.settings import Corpus
 from creuset.data.sources import Plan
 
 WORK = "work"
-
-
-class Executor(LocalPipelineExecutor):  # type: ignore[misc]
-    """datatrove's local executor, without its talk on stderr: progress is said once, by us."""
-
-    def _launch_run_for_rank(self, *args: Any, **kwargs: Any) -> Any:
-        logger.disable("datatrove")
-        return super()._launch_run_for_rank(*args, **kwargs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +46,13 @@ def passes(plan: Plan, settings: Corpus, *, scratch: Path) -> Passes:
     work = scratch / WORK
     rows = {row.name: row for row in plan.sources}
     meter = steps.Meter()
-    texts = work / "benchmarks.json"
     judge = [
         steps.Read(settings, meter, plan.tasks, rows, work),
         steps.Repair(settings, meter),
         steps.Split(settings, meter),
         steps.Identify(settings, meter),
         steps.Judge(settings, meter),
-        steps.Check(settings, meter, texts),
+        steps.Check(settings, meter, work / "benchmarks"),
         steps.Sign(settings, meter),
         steps.Mask(settings, meter),
         steps.Write(settings, meter, plan.tasks, work),
@@ -84,25 +75,48 @@ def build(
     quiet: bool = False,
 ) -> dict[str, Any]:
     """Make the corpus artifact `out` and return its report; goes on where a killed build of the same stopped."""
-    logger.disable("datatrove")
     began = time.time()
     scratch = out.with_name(out.name + ".partial")
     texts = list(benchmark_texts(benchmarks, min_words=settings.leakage.ngram))
-    resumed = _claim(scratch, {"plan": plan.as_json(), "settings": resolved(settings), "benchmarks": sha256_json(texts), "inputs": _stamps(plan)})
+    resumed = _claim(
+        scratch,
+        {
+            "plan": plan.as_json(),
+            "settings": resolved(settings),
+            "benchmarks": sha256_json(texts),
+            "inputs": _stamps(plan),
+        },
+    )
     facts: dict[str, Any] = {}
     with new_artifact(out, kind="corpus", settings=settings, facts=facts, keep_scratch=True):
         work = scratch / WORK
-        write_json(work / "benchmarks.json", texts)
+        if not (work / "benchmarks" / "items.json").is_file():  # written last
+            Index.build(texts, work / "benchmarks", settings.leakage)
         run = passes(plan, settings, scratch=scratch)
-        with Watch(plan, work, workers=workers, quiet=quiet, resumed=resumed):
-            for name, pipeline, ranks in zip(("judge", "decide", "route"), (run.judge, run.decide, run.route), run.ranks, strict=True):
-                Executor(pipeline=pipeline, tasks=ranks, workers=min(workers, ranks), logging_dir=str(work / "executor" / name)).run()
+        with Watch(plan, work, quiet=quiet, resumed=resumed):
+            for name, pipeline, ranks in zip(
+                ("judge", "decide", "route"), (run.judge, run.decide, run.route), run.ranks, strict=True
+            ):
+                Executor(
+                    pipeline=pipeline,
+                    tasks=ranks,
+                    workers=min(workers, ranks),
+                    logging_dir=str(work / "executor" / name),
+                ).run()
         sources = [read_json(work / "sources" / f"{i:05d}.json") for i in range(len(plan.sources))]
         write_json(scratch / "ledger.json", {"source": ledger.as_json(plan.sources)})
         content = content_hash(scratch, [row.name for row in plan.sources])
         report = write_report(
-            scratch, plan, settings, sources, decided=read_json(work / "decide.json"), content=content, workers=workers,
-            seconds=time.time() - began, resumed=resumed, benchmarks=len(texts),
+            scratch,
+            plan,
+            settings,
+            sources,
+            decided=read_json(work / "decide.json"),
+            content=content,
+            workers=workers,
+            seconds=time.time() - began,
+            resumed=resumed,
+            benchmarks=len(texts),
         )
         facts |= {"content_sha256": content, "total": report["total"]}
         decide.forget(work)
@@ -127,5 +141,7 @@ def _stamps(plan: Plan) -> list[list[Any]]:
 
 def content_hash(folder: Path, sources: Iterable[str]) -> str:
     """Hash of all documents, kept and dropped, and of the ledger: equal for equal corpora, whatever the speed was."""
-    names = [f"{part}/{source}.jsonl.zst" for source in sources for part in ("docs", "heldout", "dropped")] + ["ledger.json"]
+    names = [f"{part}/{source}.jsonl.zst" for source in sources for part in ("docs", "heldout", "dropped")] + [
+        "ledger.json"
+    ]
     return sha256_json({name: sha256_file(folder / name) for name in sorted(names)})

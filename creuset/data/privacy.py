@@ -1,4 +1,4 @@
-"""Personal data, masked where a check says it is one: `[EMAIL]`, `[PHONE]`, `[CARD]`, `[IBAN]`, `[IP]`, `[NIR]`, `[SIREN]`, `[SIRET]`.
+"""Personal data, masked by name (`[EMAIL]`, `[PHONE]`, `[CARD]` ...) where a check says it is one.
 
 A number is masked only when its form and its check digits agree (Luhn for cards, SIREN and
 SIRET, mod 97 for IBAN and NIR). One in ten 9-digit numbers passes Luhn by chance, so SIREN
@@ -12,38 +12,115 @@ from collections.abc import Callable, Collection
 
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})\.)+[A-Za-z]{2,24}(?![\w-])")
 # Domains that RFC 2606 sets apart for examples are nobody's.
-_EXAMPLE = re.compile(r"@(?:[\w-]+\.)*(?:example\.(?:com|org|net|edu)|[\w-]+\.(?:example|invalid|test|localhost))$", re.I)
+_EXAMPLE = re.compile(
+    r"@(?:[\w-]+\.)*(?:example\.(?:com|org|net|edu)|[\w-]+\.(?:example|invalid|test|localhost))$", re.I
+)
 
 _CARD = re.compile(r"(?<![\w.\-+/])(?:\d[ -]?){12,18}\d(?![\w-]|\.\d)")
 _IBAN = re.compile(r"(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?!\w)")
-_NIR = re.compile(r"(?<!\w)[12378][ .]?\d{2}[ .]?(?:0[1-9]|1[0-2]|[2-9]\d)[ .]?(?:\d{2}|2[AB])[ .]?\d{3}[ .]?\d{3}[ .]?\d{2}(?!\w)")
+_NIR = re.compile(
+    r"(?<!\w)[12378][ .]?\d{2}[ .]?(?:0[1-9]|1[0-2]|[2-9]\d)[ .]?(?:\d{2}|2[AB])[ .]?\d{3}[ .]?\d{3}[ .]?\d{2}(?!\w)"
+)
 _SIRET = re.compile(r"(?<!\w)\d{3}[ .\u00a0]?\d{3}[ .\u00a0]?\d{3}[ .\u00a0]?\d{5}(?!\w)")
 _SIREN = re.compile(r"(?<!\w)\d{3}[ .\u00a0]?\d{3}[ .\u00a0]?\d{3}(?![\w]|[ .]?\d)")
 _ANNOUNCED = re.compile(r"\b(?:siren|siret|rcs|r\.c\.s\.|immatricul\w+|tva)\b", re.I)
 _IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w]|\.\d)")
 _IPV6 = re.compile(r"(?<![\w:.])(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{1,4}(?![\w:])")
-_VERSION = re.compile(r"(?:version|\bv|\bver\.?|release|php|apache|openssl|section|§)\s*$", re.I)
+_VERSION = re.compile(r"(?:version|\bv|\bver\.?|release|php|apache|openssl|section|policy|\bec|§)\s*$", re.I)
 _PHONE = re.compile(
     r"(?<![\w.,/+-])(?:"
-    r"\+\d{1,3}[ .\-]?(?:\(0?\d{1,4}\)[ .\-]?)?\d{1,4}(?:[ .\-]\d{2,4}){1,5}"      # +33 6 12 34 56 78, +1 415-555-0132
+    r"\+\d{1,3}[ .\-]?(?:\(0?\d{1,4}\)[ .\-]?)?\d{1,4}(?:[ .\-]\d{2,4}){1,5}"  # +33 6 12 34 56 78, +1 415-555-0132
     r"|\+\d{9,14}"
-    r"|0[1-9](?:[ .\-]\d{2}){4}"                                                    # 06 12 34 56 78
+    r"|\[\d{1,3}\] ?(?:\(\d{1,4}\) ?)?\d{1,4}(?:[ \-]\d{2,4}){1,4}"  # [45] 35-43-02-23
+    r"|0[1-9](?:[ .\-]\d{2}){4}"  # 06 12 34 56 78
     r"|0[1-9]\d{8}"
-    r"|(?:1[ .\-])?\([2-9]\d{2}\) ?\d{3}[ .\-]\d{4}"                                # (415) 555-0132
-    r"|(?:1[.\-])?[2-9]\d{2}([.\-])[2-9]\d{2}\1\d{4}"                               # 415-555-0132
+    r"|(?:1[ .\-])?\([2-9]\d{2}\) ?\d{3}[ .\-]\d{4}"  # (415) 555-0132
+    r"|(?:1[.\-])?[2-9]\d{2}([.\-])[2-9]\d{2}\1\d{4}"  # 415-555-0132
     r")(?![\w]|[-/]\d|[.,]\d)"
 )
 _LONG_NUMBER = re.compile(r"\d(?:[ .()\-\u00a0]{0,2}\d){6}")
 
-_CARD_PREFIXES = re.compile(r"^(?:4\d{12}(?:\d{3}){0,2}|5[1-5]\d{14}|2[2-7]\d{14}|3[47]\d{13}|3(?:0[0-5]|[689]\d)\d{11}|6(?:011|5\d\d)\d{12}|35\d{14}|62\d{14,17})$")
+_CARD_PREFIXES = re.compile(
+    r"^(?:4\d{12}(?:\d{3}){0,2}|5[1-5]\d{14}|2[2-7]\d{14}|3[47]\d{13}|3(?:0[0-5]|[689]\d)\d{11}|6(?:011|5\d\d)\d{12}|35\d{14}|62\d{14,17})$"
+)
 IBAN_LENGTHS = {
-    "AD": 24, "AE": 23, "AL": 28, "AT": 20, "AZ": 28, "BA": 20, "BE": 16, "BG": 22, "BH": 22, "BR": 29, "BY": 28, "CH": 21,
-    "CR": 22, "CY": 28, "CZ": 24, "DE": 22, "DK": 18, "DO": 28, "EE": 20, "EG": 29, "ES": 24, "FI": 18, "FO": 18, "FR": 27,
-    "GB": 22, "GE": 22, "GI": 23, "GL": 18, "GR": 27, "GT": 28, "HR": 21, "HU": 28, "IE": 22, "IL": 23, "IQ": 23, "IS": 26,
-    "IT": 27, "JO": 30, "KW": 30, "KZ": 20, "LB": 28, "LC": 32, "LI": 21, "LT": 20, "LU": 20, "LV": 21, "MC": 27, "MD": 24,
-    "ME": 22, "MK": 19, "MR": 27, "MT": 31, "MU": 30, "NL": 18, "NO": 15, "PK": 24, "PL": 28, "PS": 29, "PT": 25, "QA": 29,
-    "RO": 24, "RS": 22, "SA": 24, "SC": 31, "SE": 24, "SI": 19, "SK": 24, "SM": 27, "ST": 25, "SV": 28, "TL": 23, "TN": 24,
-    "TR": 26, "UA": 29, "VA": 22, "VG": 24, "XK": 20,
+    "AD": 24,
+    "AE": 23,
+    "AL": 28,
+    "AT": 20,
+    "AZ": 28,
+    "BA": 20,
+    "BE": 16,
+    "BG": 22,
+    "BH": 22,
+    "BR": 29,
+    "BY": 28,
+    "CH": 21,
+    "CR": 22,
+    "CY": 28,
+    "CZ": 24,
+    "DE": 22,
+    "DK": 18,
+    "DO": 28,
+    "EE": 20,
+    "EG": 29,
+    "ES": 24,
+    "FI": 18,
+    "FO": 18,
+    "FR": 27,
+    "GB": 22,
+    "GE": 22,
+    "GI": 23,
+    "GL": 18,
+    "GR": 27,
+    "GT": 28,
+    "HR": 21,
+    "HU": 28,
+    "IE": 22,
+    "IL": 23,
+    "IQ": 23,
+    "IS": 26,
+    "IT": 27,
+    "JO": 30,
+    "KW": 30,
+    "KZ": 20,
+    "LB": 28,
+    "LC": 32,
+    "LI": 21,
+    "LT": 20,
+    "LU": 20,
+    "LV": 21,
+    "MC": 27,
+    "MD": 24,
+    "ME": 22,
+    "MK": 19,
+    "MR": 27,
+    "MT": 31,
+    "MU": 30,
+    "NL": 18,
+    "NO": 15,
+    "PK": 24,
+    "PL": 28,
+    "PS": 29,
+    "PT": 25,
+    "QA": 29,
+    "RO": 24,
+    "RS": 22,
+    "SA": 24,
+    "SC": 31,
+    "SE": 24,
+    "SI": 19,
+    "SK": 24,
+    "SM": 27,
+    "ST": 25,
+    "SV": 28,
+    "TL": 23,
+    "TN": 24,
+    "TR": 26,
+    "UA": 29,
+    "VA": 22,
+    "VG": 24,
+    "XK": 20,
 }
 
 
@@ -89,10 +166,14 @@ def siret(text: str) -> bool:
 
 
 def public_ip(text: str) -> bool:
+    """A global address; of IPv4 one with two parts of two digits, for sections are numbered like 1.2.3.4."""
     try:
-        return ipaddress.ip_address(text).is_global
+        address = ipaddress.ip_address(text)
     except ValueError:
         return False
+    if address.version == 4:
+        return address.is_global and sum(len(part) > 1 for part in text.split(".")) >= 2
+    return address.is_global and text[:1] in "23" and len(text.split(":")[0]) == 4  # 2000::/3, all that is given out
 
 
 def mask(text: str, kinds: Collection[str]) -> tuple[str, Counter[str]]:
@@ -113,11 +194,21 @@ def mask(text: str, kinds: Collection[str]) -> tuple[str, Counter[str]]:
     if "email" in kinds and "@" in text:
         swap(_EMAIL, "email", lambda m: not _EXAMPLE.search(m[0]))
     if "ip" in kinds and text.count(".") >= 3:
-        swap(_IPV4, "ip", lambda m: public_ip(m[0]) and not _VERSION.search(m.string, max(0, m.start() - 12), m.start()))
-    if "ip" in kinds and "::" in text or text.count(":") >= 6:
+        swap(
+            _IPV4, "ip", lambda m: public_ip(m[0]) and not _VERSION.search(m.string, max(0, m.start() - 12), m.start())
+        )
+    if "ip" in kinds and ("::" in text or text.count(":") >= 7):
         swap(_IPV6, "ip", lambda m: public_ip(m[0]))
     if not _LONG_NUMBER.search(text):
         return text, found
+    if "\n" in text:
+        # Numbers are looked for in the lines that have one long enough: most text has none.
+        lines = text.split("\n")
+        for i, line in enumerate(lines):
+            if _LONG_NUMBER.search(line):
+                lines[i], more = mask(line, [k for k in kinds if k not in ("email", "ip")])
+                found += more
+        return "\n".join(lines), found
     if "iban" in kinds:
         swap(_IBAN, "iban", lambda m: iban(m[0]))
     if "nir" in kinds:

@@ -17,10 +17,10 @@ from creuset.data.sources import Piece
 class Record:
     """What stands at one place of an input; `broken` is the reason why it is not a document."""
 
-    where: str                        # file:line
+    where: str  # file:line
     text: str = ""
     fields: dict[str, Any] = field(default_factory=dict)
-    size: int = 0                     # raw bytes
+    size: int = 0  # raw bytes
     broken: str = ""
     detail: str = ""
 
@@ -107,7 +107,13 @@ def _text(piece: Piece) -> Iterator[Record]:
     try:
         yield Record(f"{piece.name}:1", raw.decode("utf-8-sig"), size=len(raw))
     except UnicodeDecodeError as error:
-        yield Record(f"{piece.name}:1", raw[:200].decode("utf-8", "replace"), size=len(raw), broken="broken_utf8", detail=str(error))
+        yield Record(
+            f"{piece.name}:1",
+            raw[:200].decode("utf-8", "replace"),
+            size=len(raw),
+            broken="broken_utf8",
+            detail=str(error),
+        )
 
 
 def _html(piece: Piece) -> Iterator[Record]:
@@ -115,6 +121,12 @@ def _html(piece: Piece) -> Iterator[Record]:
     try:
         page = text_of(raw)
     except UnicodeDecodeError as error:
-        yield Record(f"{piece.name}:1", raw[:200].decode("utf-8", "replace"), size=len(raw), broken="broken_utf8", detail=str(error))
+        yield Record(
+            f"{piece.name}:1",
+            raw[:200].decode("utf-8", "replace"),
+            size=len(raw),
+            broken="broken_utf8",
+            detail=str(error),
+        )
         return
     yield Record(f"{piece.name}:1", page.text, {"title": page.title} if page.title else {}, len(raw))

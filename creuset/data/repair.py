@@ -7,17 +7,26 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufeff\ufffe\uffff\u2
 _TRAILING = re.compile(r"[ \t\u00a0]+\n")
 _BLANK = re.compile(r"\n{3,}")
 
-_TAG = re.compile(r"</?(?:ref|br|sup|sub|small|nowiki|span|div|table|tr|td|center|blockquote|gallery|noinclude|onlyinclude|includeonly|section|poem|math|font|templatestyles|hiero|score|timeline|imagemap)\b[^<>]*/?>", re.I)
+_TAG = re.compile(
+    r"</?(?:ref|br|sup|sub|small|nowiki|span|div|table|tr|td|center|blockquote|gallery|noinclude|onlyinclude|includeonly|section|poem|math|font|templatestyles|hiero|score|timeline|imagemap)\b[^<>]*/?>",
+    re.I,
+)
 _ENTITY_TAG = re.compile(r"&lt;/?[a-z][^&]{0,80}&gt;", re.I)
 _TEMPLATE = re.compile(r"\{\{[^{}]{0,500}\}\}")
 _FILE_LINK = re.compile(r"\[\[(?:File|Image|Fichier|Category|Catégorie|文件|分类)\s*:[^\[\]]{0,500}\]\]", re.I)
 _LINK = re.compile(r"\[\[(?:[^\[\]|]{1,200}\|)?([^\[\]|]{1,200})\]\]")
+_TABLE = re.compile(r"(?m)^(?:[!|].*|.*\|\|.*|.*\b(?:colspan|rowspan|style|align|bgcolor)\s*=\s*\".*)$\n?")
+# A formula that was left out takes its sentence along: without it the sentence says nothing.
+_FORMULA = re.compile(r"[^.!?\n]*\bformula_\d+\b[^.!?\n]*(?:[.!?]+ ?|$)", re.M)
+_EMPTY_QUOTES = re.compile(r"(?<!\")\"\"(?!\")[,;]? ?")
 # What stood in brackets was a template: "Albedo () (, meaning ..." -> "Albedo (meaning ...".
-_EMPTY_BRACKETS = re.compile(r" ?[(（\[]\s*(?:[;,，；:·、\-–—/\"']\s*)*[)）\]]")
+_EMPTY_BRACKETS = re.compile(r"[(（\[]\s*(?:[;,，；:·、\-–—/\"']\s*)*[)）\]]")
 _OPEN_COMMA = re.compile(r"([(（])\s*(?:[;,，；:、]\s*)+")
-_COMMA_CLOSE = re.compile(r"(?:\s*[;,，；、])+\s*([)）])")
-_SPACE_POINT = re.compile(r"(?<=\w) +([,.;])(?=\s|$)")
-_TITLE_STOP = re.compile(r"(?m)^(?!.*\b(?:is|are|was|were|has|had)\b)([A-ZÀ-Þ][^.!?\n,;:\"]{0,60}|[\u4e00-\u9fff][^。.!?\n，；：]{0,20})\.$")
+_COMMA_CLOSE = re.compile(r"(?:[;,，；、]\s*)+(?=[)）])")
+_SPACE_POINT = re.compile(r" +([,.])(?=\s|$)")
+_TITLE_STOP = re.compile(
+    r"(?m)^(?!.*\b(?:is|are|was|were|has|had)\b)([A-ZÀ-Þ][^.!?\n,;:\"]{0,60}|[\u4e00-\u9fff][^。.!?\n，；：]{0,20})\.$"
+)
 _SPACES = re.compile(r"(?<=\S)  +(?=\S)")
 
 _RULER = re.compile(r"(?m)^[ \t]*(?:[*\-_=~#+.·•][ \t]*){3,}$\n?")
@@ -32,8 +41,11 @@ def tidy(text: str) -> str:
     text = _CONTROL.sub("", text)
     if not text.isascii():
         text = unicodedata.normalize("NFC", text)
-    text = _TRAILING.sub("\n", text)
-    return _BLANK.sub("\n\n", text).strip()
+    if " \n" in text or "\t\n" in text or "\u00a0\n" in text:
+        text = _TRAILING.sub("\n", text)
+    if "\n\n\n" in text:
+        text = _BLANK.sub("\n\n", text)
+    return text.strip()
 
 
 def wiki(text: str) -> str:
@@ -42,14 +54,23 @@ def wiki(text: str) -> str:
         text = _TAG.sub("", text)
     if "&lt;" in text:
         text = _ENTITY_TAG.sub("", text)
+    if "||" in text or "\n|" in text or "\n!" in text or '="' in text:
+        text = _TABLE.sub("", text)
+    if "formula_" in text:
+        text = _FORMULA.sub("", text)
+    if '""' in text:
+        text = _EMPTY_QUOTES.sub("", text)
     if "{{" in text:
         text = _TEMPLATE.sub("", text)
     if "[[" in text:
         text = _LINK.sub(r"\1", _FILE_LINK.sub("", text))
     if "(" in text or "（" in text or "[" in text:
         text = _EMPTY_BRACKETS.sub("", text)
-        text = _COMMA_CLOSE.sub(r"\1", _OPEN_COMMA.sub(r"\1", text))
-    text = _SPACE_POINT.sub(r"\1", _SPACES.sub(" ", text))
+        text = _COMMA_CLOSE.sub("", _OPEN_COMMA.sub(r"\1", text))
+    if "  " in text:
+        text = _SPACES.sub(" ", text)
+    if " ," in text or " ." in text:
+        text = _SPACE_POINT.sub(r"\1", text)
     return _TITLE_STOP.sub(r"\1", text)
 
 

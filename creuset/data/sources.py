@@ -17,11 +17,19 @@ from creuset.data.settings import Corpus
 
 Format = Literal["jsonl", "json", "parquet", "text", "html"]
 FORMATS: dict[str, Format] = {
-    ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".parquet": "parquet",
-    ".txt": "text", ".text": "text", ".md": "text", ".html": "html", ".htm": "html", ".xhtml": "html",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".parquet": "parquet",
+    ".txt": "text",
+    ".text": "text",
+    ".md": "text",
+    ".html": "html",
+    ".htm": "html",
+    ".xhtml": "html",
 }
 _NOT_DATA = {"manifest.json", "ledger.json"}
-_GUESSED_RATIO = 4.0                  # raw bytes for each packed one, where nobody says
+_GUESSED_RATIO = 4.0  # raw bytes for each packed one, where nobody says
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +37,11 @@ class Piece:
     """Part of a file: raw bytes [start, end) of a jsonl file, else the whole."""
 
     file: str
-    name: str                         # how people and document ids call it
+    name: str  # how people and document ids call it
     format: Format
     start: int = 0
     end: int | None = None
-    packed_bytes: int = 0             # this piece's share of the file's size on disk
+    raw_bytes: int = 0  # about how many it has, for progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +54,7 @@ class Task:
 class Plan:
     tasks: tuple[Task, ...]
     sources: tuple[ledger.Source, ...]
-    skipped: tuple[str, ...]          # files in input folders whose ending is none of ours
+    skipped: tuple[str, ...]  # files in input folders whose ending is none of ours
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -63,7 +71,9 @@ def plan(inputs: Sequence[Path], rows: Sequence[ledger.Source], settings: Corpus
     """Decide the tasks of a build; refuses inputs that do not exist and, by setting, sources without a licence."""
     files, skipped = _files(inputs)
     if not files:
-        raise ConfigError(f"there is nothing to read in {', '.join(map(str, inputs))}", hint=f"endings read: {', '.join(FORMATS)}")
+        raise ConfigError(
+            f"there is nothing to read in {', '.join(map(str, inputs))}", hint=f"endings read: {', '.join(FORMATS)}"
+        )
     default = next((r for r in rows if r.name == "*"), None)
     by_source: dict[str, tuple[ledger.Source, list[tuple[Path, str]]]] = {}
     for file, shown, name in files:
@@ -74,8 +84,9 @@ def plan(inputs: Sequence[Path], rows: Sequence[ledger.Source], settings: Corpus
     unknown = [row.name for row, _ in by_source.values() if not row.licence]
     if unknown and settings.licence.unknown == "refuse":
         raise ConfigError(
-            f"no ledger row gives the licence of `{unknown[0]}`" + (f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""),
-            hint="name it in --ledger, with --licence NAME=LICENCE, or drop such documents with --set licence.unknown=drop",
+            f"no ledger row gives the licence of `{unknown[0]}`"
+            + (f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""),
+            hint="say it in --ledger or --licence NAME=LICENCE, or drop its documents: --set licence.unknown=drop",
         )
     tasks: list[Task] = []
     for row, members in by_source.values():
@@ -90,7 +101,10 @@ def _files(inputs: Sequence[Path]) -> tuple[list[tuple[Path, str, str]], list[st
     for path in inputs:
         if path.is_file():
             if format_of(path) is None:
-                raise ConfigError(f"`{path}` is not a file we read", hint=f"endings read: {', '.join(FORMATS)}, each also .gz, .xz, .zst")
+                raise ConfigError(
+                    f"`{path}` is not a file we read",
+                    hint=f"endings read: {', '.join(FORMATS)}, each also .gz, .xz, .zst",
+                )
             found.append((path, path.name, ledger.stem(path.name)))
         elif path.is_dir():
             for file in sorted(p for p in path.rglob("*") if p.is_file()):
@@ -110,7 +124,7 @@ def _files(inputs: Sequence[Path]) -> tuple[list[tuple[Path, str, str]], list[st
 
 def _tasks(source: str, members: list[tuple[Path, str]], settings: Corpus) -> list[Task]:
     split = settings.split_mb * 1_000_000
-    budget = settings.limit_mb * 1e6 or float("inf")
+    budget = settings.limit_of(source)
     tasks: list[Task] = []
     handful: list[Piece] = []
     held = 0.0
@@ -123,16 +137,16 @@ def _tasks(source: str, members: list[tuple[Path, str]], settings: Corpus) -> li
         raw = packed * (_GUESSED_RATIO if file.suffix.lower() in COMPRESSED else 1.0)
         if kind == "jsonl" and min(raw, budget) > split:
             # The last range is open: the guessed size need not be right.
-            starts = list(range(0, int(min(raw, budget)), split))
-            share = packed // len(starts)
-            for i, start in enumerate(starts):
-                last = i == len(starts) - 1
+            expected = int(min(raw, budget))
+            starts = list(range(0, expected, split))
+            for start in starts:
+                last = start == starts[-1]
                 end = start + split if not last else (int(budget) if budget < float("inf") else None)
-                tasks.append(Task(source, (Piece(str(file), shown, kind, start, end, share),)))
-            # A limit beyond the guessed size still has to bind: the open range ends there.
+                size = min(split, expected - start)
+                tasks.append(Task(source, (Piece(str(file), shown, kind, start, end, size),)))
         else:
             end = int(budget) if kind == "jsonl" and budget < float("inf") else None
-            handful.append(Piece(str(file), shown, kind, 0, end, packed))
+            handful.append(Piece(str(file), shown, kind, 0, end, int(raw)))
             held += raw
             if held >= split:
                 tasks.append(Task(source, tuple(handful)))

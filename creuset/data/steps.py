@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 from datatrove.data import Document
 from datatrove.pipeline.base import PipelineStep
@@ -35,17 +34,17 @@ Stream = Iterator[Document]
 
 @dataclass(slots=True)
 class Meter:
-    """Seconds and megabytes of text each stage took, within one task."""
+    """CPU seconds each stage took for how many raw bytes, within one task."""
 
-    seconds: Counter[str] = field(default_factory=Counter)
-    characters: Counter[str] = field(default_factory=Counter)
+    seconds: dict[str, float] = field(default_factory=dict)
+    raw_bytes: Counter[str] = field(default_factory=Counter)
 
-    def add(self, stage: str, since: float, characters: int) -> None:
-        self.seconds[stage] += time.perf_counter() - since
-        self.characters[stage] += characters
+    def add(self, stage: str, since: float, raw_bytes: int) -> None:
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.thread_time() - since
+        self.raw_bytes[stage] += raw_bytes
 
 
-class Step(PipelineStep):
+class Step(PipelineStep):  # type: ignore[misc]
     """A step of ours: shares the task's meter with the others and looks only at documents without a mark."""
 
     type = "corpus"
@@ -59,9 +58,9 @@ class Step(PipelineStep):
         self.begin()
         for doc in data:
             if "dropped" not in doc.metadata:
-                began = time.perf_counter()
+                began = time.thread_time()
                 self.look(doc)
-                self.meter.add(self.name, began, len(doc.text))
+                self.meter.add(self.name, began, doc.metadata["size"])
             yield doc
 
     def begin(self) -> None:
@@ -82,7 +81,9 @@ class Read(Step):
 
     name = "read"
 
-    def __init__(self, settings: Corpus, meter: Meter, tasks: tuple[Task, ...], rows: dict[str, Source], work: Path) -> None:
+    def __init__(
+        self, settings: Corpus, meter: Meter, tasks: tuple[Task, ...], rows: dict[str, Source], work: Path
+    ) -> None:
         super().__init__(settings, meter)
         self.tasks, self.rows, self.work = tasks, rows, work
 
@@ -90,16 +91,23 @@ class Read(Step):
         assert world_size == len(self.tasks), f"{len(self.tasks)} tasks need as many ranks, not {world_size}"
         task = self.tasks[rank]
         row = self.rows[task.source]
-        several = sum(t.source == task.source and t.pieces != task.pieces and t.pieces[0].name != task.pieces[0].name for t in self.tasks)
+        several = sum(
+            t.source == task.source and t.pieces != task.pieces and t.pieces[0].name != task.pieces[0].name
+            for t in self.tasks
+        )
         several += len(task.pieces) - 1
         shown, size = time.monotonic(), 0
         for piece in task.pieces:
-            began = time.perf_counter()
+            began = time.thread_time()
             for record in records(piece):
-                self.meter.add(self.name, began, len(record.text))
+                self.meter.add(self.name, began, record.size)
                 size += record.size
                 place = record.where if several else record.where.rpartition(":")[2]
-                doc = Document(record.text, f"{task.source}:{place}", metadata={"fields": record.fields, "size": record.size, "row": row})
+                doc = Document(
+                    record.text,
+                    f"{task.source}:{place}",
+                    metadata={"fields": record.fields, "size": record.size, "row": row},
+                )
                 if record.broken:
                     drop(doc, record.broken, f"{record.where}: {record.detail}")
                 elif (licence := self._objection(row, record.fields)) is not None:
@@ -108,7 +116,7 @@ class Read(Step):
                 if time.monotonic() - shown > 1.0:
                     shown = time.monotonic()
                     write_json(self.work / "progress" / f"judge-{rank:05d}.json", {"bytes": size})
-                began = time.perf_counter()
+                began = time.thread_time()
         write_json(self.work / "progress" / f"judge-{rank:05d}.json", {"bytes": size})
 
     def _objection(self, row: Source, fields: dict[str, Any]) -> tuple[str, str] | None:
@@ -153,10 +161,14 @@ class Identify(Step):
         self.identifier = Identifier(self.settings.language.sample)
 
     def look(self, doc: Document) -> None:
-        guess = self.identifier.identify(doc.text, doc.metadata["words"])
+        guess = self.identifier.identify(doc.text, doc.metadata["words"], doc.metadata["row"].languages)
         wanted = self.settings.language
         language, stays = settle(
-            guess, declared=doc.metadata["row"].languages, allowed=wanted.allow, min_probability=wanted.min_probability
+            guess,
+            doc.metadata["words"].words[:250],
+            declared=doc.metadata["row"].languages,
+            allowed=wanted.allow,
+            min_probability=wanted.min_probability,
         )
         doc.metadata["lang"] = language
         if not stays and guess.language != "und":
@@ -177,13 +189,12 @@ class Check(Step):
 
     name = "leakage"
 
-    def __init__(self, settings: Corpus, meter: Meter, texts: Path | None) -> None:
+    def __init__(self, settings: Corpus, meter: Meter, index: Path) -> None:
         super().__init__(settings, meter)
-        self.texts = texts
+        self.folder = index
 
     def begin(self) -> None:
-        pairs = msgspec.json.decode(self.texts.read_bytes()) if self.texts else []
-        self.index = Index(((name, text) for name, text in pairs), self.settings.leakage, Splitter())
+        self.index = Index(self.folder, self.settings.leakage)
 
     def look(self, doc: Document) -> None:
         if leak := self.index.find(doc.metadata["words"]):
@@ -229,14 +240,25 @@ class Write(Step):
         facts: list[tuple[int, int, int, int]] = []
         ids: list[str] = []
         unsigned = np.zeros(width, dtype=np.uint32)
-        with PartWriter(self.work / "judged" / f"{rank:05d}.jsonl.zst") as kept, PartWriter(self.work / "dropped" / f"{rank:05d}.jsonl.zst") as dropped:
+        with (
+            PartWriter(self.work / "judged" / f"{rank:05d}.jsonl.zst") as kept,
+            PartWriter(self.work / "dropped" / f"{rank:05d}.jsonl.zst") as dropped,
+        ):
             for doc in data:
-                began = time.perf_counter()
+                began = time.thread_time()
                 meta = doc.metadata
                 tally.read(meta["size"], len(doc.text))
                 if reason := meta.get("dropped"):
                     tally.drop(reason, doc.id, doc.text, meta.get("detail", ""))
-                    dropped.write({"id": doc.id, "reason": reason, "detail": meta.get("detail", ""), "source": source, "text": doc.text})
+                    dropped.write(
+                        {
+                            "id": doc.id,
+                            "reason": reason,
+                            "detail": meta.get("detail", ""),
+                            "source": source,
+                            "text": doc.text,
+                        }
+                    )
                 else:
                     line = _line(doc, source)
                     tally.survive(meta["masked"], meta.get("lines", 0))
@@ -244,14 +266,17 @@ class Write(Step):
                     facts.append((*meta["key"], len(doc.text), _group(meta, doc.id)))
                     ids.append(doc.id)
                     kept.write(line)
-                self.meter.add(self.name, began, len(doc.text))
+                self.meter.add(self.name, began, doc.metadata["size"])
                 yield doc
         folder = self.work / "signatures"
         folder.mkdir(parents=True, exist_ok=True)
         _save(folder / f"{rank:05d}.signatures.npy", np.array(signatures, dtype=np.uint32).reshape(len(ids), width))
         _save(folder / f"{rank:05d}.facts.npy", np.array(facts, dtype=np.uint64).reshape(len(ids), 4))
         write_json(folder / f"{rank:05d}.ids.json", ids)
-        write_json(self.work / "tally" / f"{rank:05d}.json", tally.plain() | {"seconds": self.meter.seconds, "characters": self.meter.characters})
+        write_json(
+            self.work / "tally" / f"{rank:05d}.json",
+            tally.plain() | {"seconds": self.meter.seconds, "stage_bytes": self.meter.raw_bytes},
+        )
 
 
 def _line(doc: Document, source: str) -> dict[str, Any]:

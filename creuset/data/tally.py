@@ -7,7 +7,7 @@ from typing import Any
 
 import xxhash
 
-SHOWN = 600                           # characters of a sample
+SHOWN = 600  # characters of a sample
 
 
 @dataclass(slots=True)
@@ -22,16 +22,16 @@ class Tally:
     kept_characters: int = 0
     heldout_documents: int = 0
     heldout_characters: int = 0
-    surviving_documents: int = 0      # after the first pass, before duplicates are known
+    surviving_documents: int = 0  # after the first pass, before duplicates are known
     removed_lines: int = 0
-    dropped: Counter[str] = field(default_factory=Counter)              # documents by reason
+    dropped: Counter[str] = field(default_factory=Counter)  # documents by reason
     dropped_characters: Counter[str] = field(default_factory=Counter)
     masked: Counter[str] = field(default_factory=Counter)
-    languages: Counter[str] = field(default_factory=Counter)            # kept documents
-    lengths: Counter[str] = field(default_factory=Counter)              # kept: power of two of the characters
+    languages: Counter[str] = field(default_factory=Counter)  # kept documents
+    lengths: Counter[str] = field(default_factory=Counter)  # kept: power of two of the characters
     lengths_dropped: Counter[str] = field(default_factory=Counter)
-    shown: dict[str, list[list[Any]]] = field(default_factory=dict)     # reason -> [rank, id, detail, text]
-    broken: list[str] = field(default_factory=list)                     # file:line: what was wrong, the first 100
+    shown: dict[str, list[list[Any]]] = field(default_factory=dict)  # reason -> [rank, id, detail, text]
+    broken: list[str] = field(default_factory=list)  # file:line: what was wrong, the first 100
 
     def read(self, size: int, characters: int) -> None:
         self.raw_bytes += size

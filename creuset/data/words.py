@@ -19,8 +19,8 @@ _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134
 _WORD = re.compile(r"\w+")
 _HAS_CJK = re.compile(f"[{_CJK}]")
 _CJK_WORD = re.compile(rf"[{_CJK}]|[^\W{_CJK}]+")
-_BASE = 0x9E3779B97F4A7C15            # odd, so that it has an inverse mod 2**64
-_MAX_CACHED = 2_000_000               # words; about 250 MB when full, then forgotten
+_BASE = 0x9E3779B97F4A7C15  # odd, so that it has an inverse mod 2**64
+_MAX_CACHED = 2_000_000  # words; about 250 MB when full, then forgotten
 
 
 class _Hashes(dict[str, int]):
@@ -39,7 +39,7 @@ class Words:
 
     words: list[str]
     hashes: U64
-    cjk: bool                         # the text has CJK characters
+    cjk: bool  # the text has CJK characters
 
     def __len__(self) -> int:
         return len(self.words)
