@@ -66,7 +66,7 @@ class Nvml:
     @classmethod
     def find(cls, gpus: int) -> "Nvml | None":
         library = nvml() if gpus else None
-        with suppress(OSError):
+        with suppress(OSError, AttributeError):  # an old driver has no such counter
             return cls(library, gpus) if library else None
         return None
 

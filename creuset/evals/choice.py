@@ -40,27 +40,41 @@ class Answer:
 
 
 def answer(
-    model: Transformer, tokenizer: "Tokenizer", items: Sequence[Item], *, context: int, tokens_per_batch: int = 4096,
+    model: Transformer,
+    tokenizer: "Tokenizer",
+    items: Sequence[Item],
+    *,
+    context: int,
+    prefix: bool = True,
+    tokens_per_batch: int = 4096,
     progress: Callable[[int], None] = lambda items: None,
 ) -> list[Answer]:
-    """Score every choice of every item; `progress` is told of items done, a few hundred at a time."""
+    """Score every choice of every item; `progress` is told of items done, a few hundred at a time.
+
+    `prefix`: put <|endoftext|> before the context, as before every document our models were trained on.
+    """
     found: list[Answer] = []
     for start in range(0, len(items), 200):
         part = items[start : start + 200]
-        found += _answer(model, tokenizer, part, context, tokens_per_batch)
+        found += _answer(model, tokenizer, part, context, prefix, tokens_per_batch)
         progress(len(part))
     return found
 
 
 def _answer(
-    model: Transformer, tokenizer: "Tokenizer", items: Sequence[Item], context: int, tokens_per_batch: int
+    model: Transformer,
+    tokenizer: "Tokenizer",
+    items: Sequence[Item],
+    context: int,
+    prefix: bool,
+    tokens_per_batch: int,
 ) -> list[Answer]:
     readings: list[Reading] = []
     cut: set[int] = set()
     owners: list[tuple[int, int]] = []
     for number, item in enumerate(items):
         for position, choice in enumerate(item.choices):
-            ids, scored = continuation(tokenizer, item.context, choice)
+            ids, scored = continuation(tokenizer, item.context, choice, prefix=prefix)
             if (over := len(ids) - 1 - context) > 0:    # keep the choice and the end of the context
                 scored = max(0, scored - over)
                 ids = ids[over:]
@@ -77,16 +91,17 @@ def _answer(
     ]
 
 
-def continuation(tokenizer: "Tokenizer", context: str, choice: str) -> tuple[list[int], int]:
+def continuation(tokenizer: "Tokenizer", context: str, choice: str, *, prefix: bool = True) -> tuple[list[int], int]:
     """Ids of `<eot> context choice`, and the first input whose next token belongs to the choice.
 
     The whole is cut into tokens at once, and the context's own tokens are taken off its front, so that a choice is
-    tokenized as it would be in running text.
+    tokenized as it would be in running text. Without `prefix` the <eot> is left out, unless there is no context.
     """
+    first = [tokenizer.endoftext] if prefix or not context else []
     before = len(tokenizer.encode(context))
-    whole = [tokenizer.endoftext, *tokenizer.encode(context + choice)]
+    whole = [*first, *tokenizer.encode(context + choice)]
     # A cut that joins the last of the context to the choice must leave the choice at least one token.
-    return whole, min(before, len(whole) - 2)
+    return whole, max(0, min(len(first) + before - 1, len(whole) - 2))
 
 
 def summarise(name: str, answers: Sequence[Answer]) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=int, help="first documents of each source, first items of each task")
     parser.add_argument("--context", type=int, default=0, help="tokens (default: the model's own)")
     parser.add_argument("--overlap", type=int, default=0, help="tokens that a window of a long document sees twice")
+    parser.add_argument("--no-prefix", action="store_true", help="no <|endoftext|> before a question's context")
     parser.add_argument("--dtype", choices=["fp32", "bf16"], default="fp32")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or auto")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
@@ -42,7 +43,8 @@ def main(args: argparse.Namespace) -> int:
     try:
         ask = Evaluation(
             tasks=tuple(t for t in args.task.split(",") if t), data=tuple(args.data), bench=args.bench,
-            limit=args.limit, context=args.context, overlap=args.overlap, dtype=args.dtype, device=args.device,
+            prefix=not args.no_prefix, limit=args.limit, context=args.context, overlap=args.overlap,
+            dtype=args.dtype, device=args.device,
         )
     except ValueError as refused:
         raise ConfigError(str(refused)) from refused

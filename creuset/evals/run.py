@@ -32,6 +32,7 @@ class Evaluation:
     overlap: int = 0                    # tokens that a window of a long document sees twice
     dtype: Literal["fp32", "bf16"] = "fp32"
     device: str = "cpu"
+    prefix: bool = True                 # <|endoftext|> before the context of a question; bpb always has it
     tokens_per_batch: int = 4096
 
     def __post_init__(self) -> None:
@@ -70,7 +71,7 @@ def evaluate(
     results = {
         "model": identity(path),
         "settings": {**asdict(ask), "data": [p.name for p in ask.data], "bench": ask.bench and ask.bench.name,
-                     "context": context, "prefix": "<|endoftext|>"},
+                     "context": context},
         "definitions": {"bpb": bpb.DEFINITION, "intervals": "95 %: Wilson for shares, bootstrap for bpb"},
         "results": rows,
         "wall_s": clock() - begun,
@@ -109,7 +110,7 @@ def _choices(
     if not items:
         raise DataError(f"`{file}` has no item")
     answers = choice.answer(
-        model, tokenizer, items[: ask.limit], context=context, tokens_per_batch=ask.tokens_per_batch,
+        model, tokenizer, items[: ask.limit], context=context, prefix=ask.prefix, tokens_per_batch=ask.tokens_per_batch,
         progress=_progress(task.name, "items", clock, total=len(items[: ask.limit])),
     )
     rows = choice.summarise(task.name, answers)

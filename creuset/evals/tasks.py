@@ -1,7 +1,8 @@
 """Multiple-choice tasks answered by likelihood: how each file is read and what the model is shown. No torch.
 
-Prompts follow lm-evaluation-harness, so that scores can be compared: the context, then a blank and the choice. The
-files are the published ones, brought by the reader; nothing is downloaded.
+Prompts are those of lm-evaluation-harness, so that scores can be compared: the context, then a blank and the choice
+(BoolQ has `Passage: ` before its passage, as its file does). The files are the published ones, brought by the reader;
+nothing is downloaded.
 """
 
 import json

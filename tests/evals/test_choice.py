@@ -1,8 +1,10 @@
 import pytest
+import torch
 
 from creuset.core.errors import ConfigError, DataError
 from creuset.evals.choice import answer, continuation
 from creuset.evals.tasks import TASKS, Item, find, read
+from creuset.model.attention import Packed
 
 CONTEXTS = {
     "arc_easy": ("Question: What is ice?\nAnswer:", (" water", " stone", " air"), 0),
@@ -72,3 +74,15 @@ def test_a_context_that_does_not_fit_loses_its_beginning(model, tokenizer):
     assert tail.endswith("A river is water")
     huge = Item("x", (" " + "water " * 40, " dog"), 1)
     assert answer(model, tokenizer, [huge], context=16)[0].cut
+
+
+def test_without_the_prefix_the_context_begins_the_sequence(model, tokenizer):
+    ids, scored = continuation(tokenizer, "A river is", " water", prefix=False)
+    assert tokenizer.decode(ids) == "A river is water" and tokenizer.decode(ids[scored + 1 :]) == " water"
+    assert continuation(tokenizer, "", "water", prefix=False)[0][0] == tokenizer.endoftext
+    item = Item("A river is", (" water", " the dog"), 0)
+    (plain,) = answer(model, tokenizer, [item], context=48, prefix=False)
+    with torch.inference_mode():
+        logits = model.logits(model(torch.tensor(ids[:-1]), torch.arange(len(ids) - 1), Packed([len(ids) - 1])))
+    chosen = logits.log_softmax(-1).gather(1, torch.tensor(ids[1:])[:, None])[scored:]
+    assert plain.log_likelihoods[0] == pytest.approx(float(chosen.sum()), abs=1e-4)
