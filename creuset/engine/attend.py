@@ -94,9 +94,8 @@ class Paged:
         pieces = sorted(_cut(spans), key=_kind)
         rows = [row for piece in pieces for row in range(piece.row, piece.row + piece.count)]
         # Requests of equal bucket are neighbours after this permutation; often they already are.
-        inverse = sorted(range(len(rows)), key=rows.__getitem__)
-        self._order_T = None if rows == inverse else torch.tensor(rows, device=device)
-        self._inverse_T = None if rows == inverse else torch.tensor(inverse, device=device)
+        self._order_T = None if rows == sorted(rows) else torch.tensor(rows, device=device)
+        self._inverse_T = None if self._order_T is None else self._order_T.argsort()
         self._groups = [
             _group(cache, list(same), fold=fold, quantum=quantum) for _, same in groupby(pieces, key=_kind)
         ]
@@ -151,7 +150,7 @@ class _Group:
         heads, width = q_XHD.shape[1:]
         groups = heads // self.fold
         q_BGRD = (
-            q_XHD.view(self.requests, self.count, groups, self.fold, width)
+            q_XHD.reshape(self.requests, self.count, groups, self.fold, width)
             .transpose(1, 2)
             .reshape(self.requests, groups, self.count * self.fold, width)
         )

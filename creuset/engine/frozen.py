@@ -1,73 +1,130 @@
-"""The model as the engine runs it: the same modules, their products replaced by those of engine/rows.py.
+"""The model as the engine runs it: the same blocks, what is inside them replaced by that of engine/rows.py.
 
-`freeze` changes the model in place and lets go of each original weight as it is replaced. What stays the same is
-the model's own forward pass (model/transformer.py); what changes is below it: query, key and value projections
-become one product, gate and up projections too, and each expert multiplies exactly the rows that were sent to it.
-The result can no longer be trained or saved.
+`Frozen` takes a model over and lets go of each original weight as it is replaced. A block's own forward pass stays
+(model/transformer.py); what changes is below it: query, key and value projections become one product, gate and up
+projections too, and each expert multiplies exactly the rows that were sent to it. The result can no longer be
+trained or saved.
+
+Elementwise functions are not innocent either: torch computes the last few elements of a tensor, which do not
+fill a vector register, by another routine, whose exp, cos or sin may differ in the last bit. So rotations come from a
+table made once, gates are computed by a softmax (which works row by row), and activations as `activate` of
+rows.py found to be safe.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from creuset.engine.rows import Rules, measure, product
+from creuset.engine.rows import Rules, activate, measure, product
 from creuset.model.attention import Attend, Attention
 from creuset.model.moe import MLP, MoE, Routing, route
-from creuset.model.rope import Rotation, rotate
+from creuset.model.norm import RMSNorm
+from creuset.model.rope import Rotation, rotation
 from creuset.model.transformer import Block, Transformer
 
 
+def widths(model: Transformer) -> set[int]:
+    """Inner widths of its feed-forward layers."""
+    config = model.config
+    return {width for width in (config.ffn, config.expert_ffn, config.shared_ffn) if width}
+
+
 def shapes(model: Transformer) -> set[tuple[int, int]]:
-    """(N, K) of every product the frozen model does in its own type of number."""
+    """(N, K) of every product the frozen model does."""
     config = model.config
     qkv = (config.heads + 2 * config.kv_heads) * config.head_dim
     found = {(qkv, config.hidden), (config.hidden, config.heads * config.head_dim), (config.vocab_size, config.hidden)}
-    for width in (config.ffn, config.expert_ffn, config.shared_ffn):
-        if width:
-            found |= {(2 * width, config.hidden), (config.hidden, width)}
+    for width in widths(model):
+        found |= {(2 * width, config.hidden), (config.hidden, width)}
     if config.shared_ffn:
         found.add((1, config.hidden))
+    if config.experts:
+        found.add((config.experts, config.hidden))
     return found
 
 
-def freeze(model: Transformer, *, device: str = "cpu") -> tuple[nn.Module, Rules]:
-    """Replace what is inside `model`; returns its output head and the rules that were found."""
-    config, dtype = model.config, model.model.embed_tokens.weight.dtype
-    rules = measure(shapes(model), dtype=dtype, head_dim=config.head_dim, device=device)
-    router = rules
-    if dtype != torch.float32 and config.is_moe:
-        router = measure(
-            {(config.experts, config.hidden)}, dtype=torch.float32, head_dim=config.head_dim, device=device
+class Frozen(nn.Module):
+    """A model that only answers. It takes `model` over: nobody else may use that afterwards."""
+
+    def __init__(self, model: Transformer, *, device: str = "cpu") -> None:
+        super().__init__()
+        config, dtype = model.config, model.model.embed_tokens.weight.dtype
+        self.rules = measure(
+            shapes(model), dtype=dtype, head_dim=config.head_dim, widths=widths(model), device=device
         )
-    for block in model.model.layers:
-        assert isinstance(block, Block) and isinstance(block.mlp, MoE | MLP)
-        block.self_attn = FrozenAttention(block.self_attn, rules)
-        if isinstance(block.mlp, MoE):
-            block.mlp = FrozenMoE(block.mlp, rules, router)
-        else:
-            block.mlp = FrozenMLP(block.mlp, rules)
-    head = model.model.embed_tokens if model.lm_head is None else model.lm_head
-    return product(head.weight, None, rules), rules
+        router = self.rules
+        if dtype != torch.float32 and config.experts:
+            shape = (config.experts, config.hidden)
+            router = measure({shape}, dtype=torch.float32, head_dim=config.head_dim, device=device)
+        self.embedding, self.norm = model.model.embed_tokens.weight.detach(), _norm(model.model.norm)
+        every = torch.arange(config.context, device=device)
+        self.turns = rotation(every, model.freq.to(device), model.rope_factor, dtype)
+        self.blocks: list[Block] = []
+        for block in model.model.layers:
+            assert isinstance(block, Block) and isinstance(block.mlp, MoE | MLP)
+            block.input_layernorm = _norm(block.input_layernorm)
+            block.post_attention_layernorm = _norm(block.post_attention_layernorm)
+            block.self_attn = FrozenAttention(block.self_attn, self.rules)
+            if isinstance(block.mlp, MoE):
+                block.mlp = FrozenMoE(block.mlp, self.rules, router)
+            else:
+                block.mlp = FrozenMLP(block.mlp, self.rules)
+            self.blocks.append(block)
+        head = model.model.embed_tokens if model.lm_head is None else model.lm_head
+        self.head = product(head.weight, None, self.rules)
+
+    def forward(self, tokens_T: Tensor, positions_T: Tensor, attend: Attend) -> Tensor:
+        """Hidden states (T, C) after the final norm."""
+        x_TC = self.embedding[tokens_T]
+        turn = Rotation(*(part_T1D[positions_T] for part_T1D in self.turns))
+        for block in self.blocks:
+            x_TC, _ = block(x_TC, turn, attend)
+        y_TC: Tensor = self.norm(x_TC)
+        return y_TC
+
+
+class FrozenNorm(RMSNorm):
+    """RMSNorm over the last dimension, without the bookkeeping of a backward pass."""
+
+    def __init__(self, weight: Tensor, eps: float) -> None:
+        nn.Module.__init__(self)
+        self.scale, self.eps, self.size = weight.detach(), eps, weight.shape[-1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.dtype != torch.float32:
+            y: Tensor = F.rms_norm(x, (self.size,), eps=self.eps) * self.scale
+            return y
+        inverse: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+        inverse = inverse.square_().div_(self.size).add_(self.eps).rsqrt_()
+        return (x * inverse).mul_(self.scale)
 
 
 class FrozenAttention(Attention):
-    """Query, key and value projections as one product."""
+    """Query, key and value projections as one product; queries and keys are normed and turned together."""
 
     def __init__(self, source: Attention, rules: Rules) -> None:
         nn.Module.__init__(self)
         self.layer, self.head_dim = source.layer, source.head_dim
         parts = (source.q_proj, source.k_proj, source.v_proj)
-        self.sizes = [part.out_features // self.head_dim for part in parts]
+        self.heads, self.groups = (part.out_features // self.head_dim for part in parts[:2])
         biases: list[Tensor] = [part.bias for part in parts if part.bias is not None]
         self.qkv = product(torch.cat([part.weight for part in parts]), torch.cat(biases) if biases else None, rules)
         self.out = product(source.o_proj.weight, None, rules)
-        self.q_norm, self.k_norm = source.q_norm, source.k_norm
+        self.norm = None
+        if source.q_norm is not None and source.k_norm is not None:
+            weights: list[Tensor] = [source.q_norm.weight] * self.heads + [source.k_norm.weight] * self.groups
+            self.norm = FrozenNorm(torch.stack(weights), source.q_norm.eps)
 
     def forward(self, x_TC: Tensor, turn: Rotation, attend: Attend) -> Tensor:
-        q_THD, k_TGD, v_TGD = self.qkv(x_TC).unflatten(-1, (-1, self.head_dim)).split(self.sizes, dim=1)
-        if self.q_norm is not None and self.k_norm is not None:
-            q_THD, k_TGD = self.q_norm(q_THD), self.k_norm(k_TGD)
-        y_THD = attend(self.layer, rotate(q_THD, turn), rotate(k_TGD, turn), v_TGD)
+        both = self.heads + self.groups
+        qkv_TXD = self.qkv(x_TC).view(len(x_TC), both + self.groups, self.head_dim)
+        qk_TXD = qkv_TXD[:, :both]
+        if self.norm is not None:
+            qk_TXD = self.norm(qk_TXD)
+        # As model/rope.py's `rotate`, which also prepares for a backward pass.
+        cos_T1D, sin_T1D = turn
+        qk_TXD = torch.addcmul(qk_TXD * cos_T1D, qk_TXD.roll(self.head_dim // 2, -1), sin_T1D)
+        y_THD = attend(self.layer, qk_TXD[:, : self.heads], qk_TXD[:, self.heads :], qkv_TXD[:, both:])
         y_TC: Tensor = self.out(y_THD.flatten(1))
         return y_TC
 
@@ -77,9 +134,11 @@ class FrozenMLP(MLP):
         nn.Module.__init__(self)
         self.gate_up = product(torch.cat([source.gate_proj.weight, source.up_proj.weight]), None, rules)
         self.down = product(source.down_proj.weight, None, rules)
+        self.whole = rules.activation
 
     def forward(self, x_TC: Tensor) -> Tensor:
-        return _swiglu(x_TC, self.gate_up, self.down)
+        y_TC: Tensor = self.down(activate(self.gate_up(x_TC), whole=self.whole))
+        return y_TC
 
 
 class FrozenMoE(MoE):
@@ -87,7 +146,7 @@ class FrozenMoE(MoE):
 
     def __init__(self, source: MoE, rules: Rules, router: Rules) -> None:
         nn.Module.__init__(self)
-        self.k, self.norm_topk = source.k, source.norm_topk
+        self.k, self.norm_topk, self.whole = source.k, source.norm_topk, rules.activation
         self.router = product(source.gate.weight.float(), None, router)
         # Plain lists: a ModuleList costs a look-up by name at every use.
         self.gate_up = [product(weight, None, rules) for weight in source.experts.gate_up]
@@ -105,7 +164,7 @@ class FrozenMoE(MoE):
             y_1KC = self._scattered(x_TC, routing.experts_TK)
         y_TC = (y_1KC * routing.weights_TK[..., None].to(x_TC.dtype)).sum(1)
         if self.shared_expert is not None and self.shared_gate is not None:
-            y_TC = y_TC + self.shared_gate(x_TC).sigmoid() * self.shared_expert(x_TC)
+            y_TC = y_TC + _sigmoid(self.shared_gate(x_TC)) * self.shared_expert(x_TC)
         return y_TC, routing
 
     def _scattered(self, x_TC: Tensor, experts_TK: Tensor) -> Tensor:
@@ -121,10 +180,13 @@ class FrozenMoE(MoE):
         return y_NC.view(*experts_TK.shape, -1)
 
     def _expert(self, expert: int, x_MC: Tensor) -> Tensor:
-        return _swiglu(x_MC, self.gate_up[expert], self.down[expert])
+        y_MC: Tensor = self.down[expert](activate(self.gate_up[expert](x_MC), whole=self.whole))
+        return y_MC
 
 
-def _swiglu(x_MC: Tensor, gate_up: nn.Module, down: nn.Module) -> Tensor:
-    gate_MF, up_MF = gate_up(x_MC).chunk(2, dim=-1)
-    y_MC: Tensor = down(F.silu(gate_MF) * up_MF)
-    return y_MC
+def _norm(source: RMSNorm) -> FrozenNorm:
+    return FrozenNorm(source.weight, source.eps)
+
+
+def _sigmoid(x_T1: Tensor) -> Tensor:
+    return torch.cat((x_T1, torch.zeros_like(x_T1)), dim=1).softmax(-1)[:, :1]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from creuset.engine.attend import KVCache, Paged, Span
-from creuset.engine.frozen import freeze
+from creuset.engine.frozen import Frozen
 from creuset.engine.rows import TILE
 from creuset.engine.sampler import Logits
 from creuset.model.transformer import Transformer
@@ -28,8 +28,8 @@ class Runner:
     def __init__(self, model: Transformer, *, blocks: int, block_size: int, device: str = "cpu") -> None:
         """Takes `model` over: its weights are laid out anew and the original is of no more use."""
         config = model.config
-        self.config, self.device, self._model = config, device, model.eval()
-        self._head, self.rules = freeze(model, device=device)
+        self.device, self._model = device, Frozen(model, device=device)
+        self.rules = self._model.rules
         self._fold = config.heads // config.kv_heads
         self.cache = KVCache(
             layers=config.layers,
@@ -37,7 +37,7 @@ class Runner:
             block_size=block_size,
             heads=config.kv_heads,
             width=config.head_dim,
-            dtype=model.model.embed_tokens.weight.dtype,
+            dtype=self._model.embedding.dtype,
             device=device,
         )
 
@@ -55,7 +55,7 @@ class Runner:
     def logits(self, hidden_TC: Tensor, rows: Sequence[int]) -> Logits:
         """fp32 logits of some rows of a batch, (len(rows), V), as NumPy sees them."""
         chosen = hidden_TC if len(rows) == len(hidden_TC) else hidden_TC[torch.tensor(rows, device=self.device)]
-        logits: Logits = self._head(chosen).float().cpu().numpy()
+        logits: Logits = self._model.head(chosen).float().cpu().numpy()
         return logits
 
     def wipe(self, blocks: Sequence[int]) -> None:

@@ -1,0 +1,72 @@
+import pytest
+import torch
+import torch.nn.functional as F
+
+from creuset.engine import rows
+from creuset.engine.rows import Packed, Padded, Rules, Tiled, activate, measure, product
+
+SHAPES = [(1, 64), (16, 256), (96, 32), (512, 256), (1000, 128)]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(("n", "k"), SHAPES)
+@torch.inference_mode()
+def test_a_row_gets_the_same_whatever_is_beside_it(n, k, dtype):
+    rules = measure([(n, k)], dtype=dtype, head_dim=32)
+    torch.manual_seed(1)
+    weight, bias, x = torch.randn(n, k).to(dtype), torch.randn(n).to(dtype), torch.randn(70, k).to(dtype)
+    call = product(weight, bias, rules)
+    whole = call(x)
+    near = 1e-4 if dtype == torch.float32 else 0.3
+    torch.testing.assert_close(whole, F.linear(x, weight, bias), rtol=2e-2, atol=near)
+    for count in (*range(1, 20), 33, 64, 69):
+        assert torch.equal(call(x[:count]), whole[:count])
+        assert torch.equal(call(x[70 - count :]), whole[70 - count :])
+
+
+@torch.inference_mode()
+def test_where_nothing_is_alike_exact_tiles_are(monkeypatch):
+    """A machine on which every number of rows gives another result, but equal calls give equal results."""
+
+    def moody(x, weight, bias=None):
+        return x @ weight.t() * (1 + len(x) * 1e-3)
+
+    monkeypatch.setattr(rows.F, "linear", moody)
+    monkeypatch.setattr(rows, "_PACK_FROM", 10**9)
+    rules = measure([(24, 16)], dtype=torch.float32, head_dim=16)
+    assert rules.quantum == 0
+    call = product(torch.randn(24, 16), None, rules)
+    assert isinstance(call, Tiled)
+    x = torch.randn(100, 16)
+    for count in (1, 5, 32, 33, 99):
+        assert torch.equal(call(x[:count]), call(x)[:count])
+
+
+def test_the_smallest_quantum_that_is_alike_is_taken(monkeypatch):
+    def by_fours(x, weight, bias=None):
+        return x @ weight.t() * (1.0 if len(x) % 8 == 0 else 1.001)
+
+    monkeypatch.setattr(rows.F, "linear", by_fours)
+    monkeypatch.setattr(rows, "_PACK_FROM", 10**9)
+    # Plain matmul here is itself not alike below 4 rows, so only multiples of 8 pass.
+    assert measure([(24, 16)], dtype=torch.float32, head_dim=16).quantum == 8
+
+
+def test_no_product_gets_more_rows_than_were_measured():
+    weight = torch.randn(8, 4)
+    one = Padded(weight, None, 4)
+    one.limit = 16
+    x = torch.randn(50, 4)
+    torch.testing.assert_close(one(x), F.linear(x, weight))
+    rules = Rules(packed=True, quantum=4, attention=4, activation=True)
+    large = product(torch.randn(512, 256), None, rules)
+    assert isinstance(large, Packed) and isinstance(product(weight, None, rules), Padded)
+    large.limit = 16
+    assert large(torch.randn(50, 256)).shape == (50, 512)
+
+
+@pytest.mark.parametrize("count", [1, 3, 700])
+def test_an_activation_in_parts_is_the_activation(count):
+    h = torch.randn(count, 2 * 96)
+    gate, up = h.chunk(2, dim=1)
+    torch.testing.assert_close(activate(h, whole=False), F.silu(gate) * up)

@@ -1,0 +1,143 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from creuset.core.errors import RequestError
+from creuset.engine.request import Sampling
+from creuset.engine.sampler import NotFinite, Sampler, token_logprob
+
+V = 40
+
+
+def sampler(*, prompt=(), end_ids=frozenset(), seed=0, **kind):
+    return Sampler(Sampling(max_tokens=100, **kind), prompt=list(prompt), vocab_size=V, end_ids=end_ids, seed=seed)
+
+
+def logits(seed=0, size=V):
+    return np.random.default_rng(seed).normal(0, 3, size).astype(np.float32)
+
+
+def allowed(row, *, temperature, top_p, top_k, min_p):
+    """The definition: probabilities after min_p, top_k, top_p, by sorting the whole vocabulary."""
+    probs = np.exp((row.astype(np.float64) - row.max()) / temperature)
+    order = sorted(range(len(row)), key=lambda i: (-probs[i], i))
+    kept = [i for i in order if probs[i] >= min_p * probs.max()]
+    kept = kept[:top_k] if top_k else kept
+    total, mass, nucleus = sum(probs[i] for i in kept), 0.0, []
+    for i in kept:
+        if mass >= top_p * total:
+            break
+        nucleus.append(i)
+        mass += probs[i]
+    return {i: probs[i] / mass for i in nucleus}
+
+
+@settings(max_examples=40)
+@given(
+    st.integers(0, 1000),
+    st.floats(0.2, 3),
+    st.floats(0.05, 1),
+    st.integers(0, 50),
+    st.one_of(st.just(0.0), st.floats(0.01, 0.9)),
+)
+def test_only_tokens_of_the_definition_are_drawn_and_all_of_them(seed, temperature, top_p, top_k, min_p):
+    row = logits(seed)
+    kind = {"temperature": temperature, "top_p": top_p, "top_k": top_k, "min_p": min_p}
+    one = sampler(**kind, seed=seed)
+    drawn = [one.choose(row) for _ in range(300)]
+    share = allowed(row, **kind)
+    assert set(drawn) <= set(share)
+    assert {token for token, p in share.items() if p > 0.1} <= set(drawn)
+    for token, p in share.items():     # five standard deviations
+        assert abs(drawn.count(token) - 300 * p) <= 5 * math.sqrt(300 * p * (1 - p)) + 1
+
+
+def test_a_vocabulary_larger_than_the_head_is_sorted_when_the_nucleus_needs_it():
+    row = np.zeros(2000, dtype=np.float32)
+    one = Sampler(Sampling(max_tokens=1, top_p=0.9), prompt=[], vocab_size=2000, end_ids=frozenset(), seed=1)
+    drawn = {one.choose(row) for _ in range(3000)}
+    assert max(drawn) < 1800 and len(drawn) > 1300
+
+
+def test_temperature_zero_is_the_likeliest_token_and_draws_no_number():
+    row = logits(3)
+    one = sampler(temperature=0.0)
+    state = one._random.getstate()
+    assert one.choose(row) == row.argmax() and one._random.getstate() == state
+
+
+def test_the_same_seed_draws_the_same_tokens():
+    rows = [logits(i) for i in range(20)]
+    assert [*map(sampler(seed=5).choose, rows)] == [*map(sampler(seed=5).choose, rows)]
+    assert [*map(sampler(seed=5).choose, rows)] != [*map(sampler(seed=6).choose, rows)]
+
+
+def test_penalties_are_those_of_openai_and_of_transformers():
+    row = logits(4)
+    one = sampler(temperature=0.0, frequency_penalty=0.5, presence_penalty=0.25, repetition_penalty=1.5, prompt=[7, 9])
+    emitted = [one.choose(row) for _ in range(6)]
+    expected = row.astype(np.float64).copy()
+    for token in {7, 9, *emitted}:
+        expected[token] = expected[token] / 1.5 if expected[token] > 0 else expected[token] * 1.5
+    for token in set(emitted):
+        expected[token] -= 0.5 * emitted.count(token) + 0.25
+    np.testing.assert_allclose(one._adjusted(row), expected, rtol=1e-5)
+    assert len(set(emitted)) > 1
+
+
+def test_bias_moves_a_token_up_and_down():
+    row = logits(5)
+    best, second = np.argsort(-row)[:2]
+    assert sampler(temperature=0.0, logit_bias={int(best): -100}).choose(row) == second
+    assert sampler(temperature=0.0, logit_bias={3: 100}).choose(row) == 3
+
+
+def test_end_tokens_wait_for_min_tokens():
+    row = logits(6)
+    best = int(row.argmax())
+    one = sampler(temperature=0.0, min_tokens=2, end_ids=frozenset([best]))
+    assert [one.choose(row) == best for _ in range(4)] == [False, False, True, True]
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_logits_that_are_not_finite_are_refused(bad):
+    row = logits()
+    row[5] = bad
+    with pytest.raises(NotFinite):
+        sampler().choose(row)
+
+
+def test_logprobs_are_the_unmodified_distribution():
+    row = logits(8)
+    exact = torch.tensor(row, dtype=torch.double).log_softmax(-1)
+    found = token_logprob(row, 11, 5)
+    assert found.token == 11 and found.logprob == pytest.approx(exact[11].item(), abs=1e-9)
+    values, ids = exact.topk(5)
+    assert [token for token, _ in found.top] == ids.tolist()
+    assert [p for _, p in found.top] == pytest.approx(values.tolist(), abs=1e-9)
+    assert token_logprob(row, 11, 0).top == ()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("temperature", -0.1, "`temperature` must be between 0 and 100, got -0.1"),
+        ("temperature", math.nan, "got nan"),
+        ("top_p", 0.0, "`top_p` must be above 0"),
+        ("top_p", 1.5, "between 0 and 1"),
+        ("top_k", -1, "at least 0"),
+        ("presence_penalty", 2.5, "between -2 and 2"),
+        ("logprobs", 21, "between 0 and 20"),
+        ("logit_bias", {3: 101.0}, "got 101.0 for token 3"),
+        ("stop", ("",), "empty string"),
+        ("min_tokens", 101, "`min_tokens` (101) must not exceed `max_tokens` (100)"),
+    ],
+)
+def test_a_setting_out_of_range_is_refused_by_name(field, value, words):
+    with pytest.raises(RequestError) as refused:
+        Sampling(max_tokens=100, **{field: value})
+    assert words in str(refused.value) and refused.value.param == field

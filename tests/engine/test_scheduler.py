@@ -1,0 +1,115 @@
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from creuset.engine.blocks import BlockPool
+from creuset.engine.prefix import PrefixCache
+from creuset.engine.request import Request, Sampling
+from creuset.engine.scheduler import Ask, Scheduler, plan_step
+
+
+def test_decoding_goes_first_and_only_the_last_prompt_is_cut():
+    asks = [Ask("a", pending=5), Ask("b", pending=1), Ask("c", pending=9), Ask("d", pending=4)]
+    plan = plan_step(asks, budget=10)
+    assert plan.decode == ("b",) and plan.prefill == (("a", 5), ("c", 4)) and plan.tokens == 10
+
+
+def scheduler(blocks, *, block_size=4, cached=True, max_running=4, budget=16):
+    pool = BlockPool(blocks)
+    cache = PrefixCache(pool) if cached else None
+    return Scheduler(pool, cache, block_size=block_size, max_running=max_running, max_batch_tokens=budget)
+
+
+def request(id, prompt, max_tokens=4, **kind):
+    return Request(id=str(id), prompt=list(prompt), sampling=Sampling(max_tokens=max_tokens, **kind))
+
+
+def run(one, live, *, steps=None):
+    """A model that always answers its position; yields the plans. `live` maps ids to sequences still running."""
+    plans = []
+    while live and (steps is None or len(plans) < steps):
+        plan = one.schedule()
+        assert plan.tokens, "requests are live but nothing is planned"
+        assert plan.tokens <= one.max_batch_tokens
+        plans.append(plan)
+        for id, count in [(id, 1) for id in plan.decode] + list(plan.prefill):
+            sequence = live[id]
+            assert one.blocks_for(sequence.computed + count) <= len(sequence.blocks)
+            one.advance(sequence, count)
+            if sequence.pending == 0:
+                sequence.tokens.append(len(sequence.tokens))
+                if len(sequence.tokens) == sequence.prompt_tokens + sequence.request.sampling.max_tokens:
+                    one.remove(sequence)
+                    del live[id]
+        one.check()
+    return plans
+
+
+@settings(max_examples=60)
+@given(
+    st.integers(6, 14),
+    st.lists(st.tuples(st.integers(1, 14), st.integers(1, 10), st.integers(0, 2)), min_size=1, max_size=8),
+    st.booleans(),
+    st.sampled_from([4, 5, 16]),
+    st.randoms(use_true_random=False),
+)
+def test_every_history_of_requests_ends_and_gives_all_blocks_back(blocks, asks, cached, budget, random):
+    one = scheduler(blocks, cached=cached, budget=budget)
+    live = {}
+    for i, (prompt, answer, kind) in enumerate(asks):
+        if prompt + answer <= blocks * 4:
+            live[str(i)] = one.add(request(i, [kind] * prompt, answer))
+        if random.random() < 0.5:
+            run(one, live, steps=random.randint(1, 3))
+        if live and random.random() < 0.3:
+            one.remove(live.pop(random.choice(sorted(live))))
+            one.check()
+    run(one, live)
+    assert not one.running and not one.waiting
+    if one.cache is not None:
+        one.cache.clear()
+    assert one.pool.free == blocks
+
+
+def test_the_youngest_gives_way_and_nothing_it_said_is_lost():
+    one = scheduler(6, cached=False)
+    live = {"a": one.add(request("a", range(8), 12)), "b": one.add(request("b", range(50, 58), 12))}
+    both = dict(live)
+    run(one, live)
+    assert one.preemptions > 0
+    assert both["a"].tokens == [*range(8), *range(8, 20)]
+    assert both["b"].tokens == [*range(50, 58), *range(8, 20)]
+
+
+def test_a_request_that_finds_its_prompt_in_the_cache_computes_only_the_rest():
+    one = scheduler(20)
+    first = one.add(request("a", range(10), 2))
+    run(one, {"a": first})
+    second = one.add(request("b", range(10), 2))
+    plan = one.schedule()
+    assert second.cached == 8 and plan.prefill == (("b", 2),)
+    whole = one.add(request("c", range(8), 2))      # both blocks are known, but its last token must be computed
+    one.schedule()
+    assert whole.cached == 4
+
+
+def test_equal_prompts_that_arrive_together_are_computed_once():
+    one = scheduler(40, budget=64)
+    live = {str(i): one.add(request(i, range(20), 2)) for i in range(4)}
+    plans = run(one, live)
+    computed = sum(count for plan in plans for _, count in plan.prefill)
+    assert computed == 20 + 3 * 4
+
+
+def test_a_request_that_wants_prompt_logprobs_does_not_read_the_cache():
+    one = scheduler(20)
+    run(one, {"a": one.add(request("a", range(10), 2))})
+    second = one.add(request("b", range(10), 2, prompt_logprobs=0))
+    assert one.schedule().prefill == (("b", 10),) and second.cached == 0
+
+
+def test_requests_are_admitted_in_order_of_arrival():
+    one = scheduler(6, cached=False, max_running=2)
+    live = {str(i): one.add(request(i, range(4), 3)) for i in range(4)}
+    one.schedule()
+    assert [s.id for s in one.running] == ["0", "1"] and [s.id for s in one.waiting] == ["2", "3"]
+    run(one, live)
