@@ -22,8 +22,9 @@ CSP = (
 )
 TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".json": "application/json", ".woff2": "font/woff2"}
 MODEL = {
-    "id": "creuset-test", "name": "creuset-test", "parameters": 62_300_000, "active_parameters": 21_400_000,
-    "sha256": "3f9a1c07" * 8, "context": 2048, "languages": ["en", "fr"], "card_markdown": CARD, "license": "Apache-2.0",
+    "name": "creuset-test", "names": ["creuset-test"], "parameters": 62_300_000, "active_parameters": 21_400_000, "sha256": "3f9a1c07" * 8,
+    "context": 2048, "size_bytes": 23_100_000, "family": "qwen3_moe", "vocab_size": 16384, "created": 1, "engine": "ready",
+    "sampling_defaults": {"temperature": 0.7, "top_p": 0.9}, "card": CARD, "languages": ["en", "fr"], "license": "Apache-2.0",
 }
 
 
@@ -100,7 +101,7 @@ class Handler(BaseHTTPRequestHandler):
             self.script.cut.set()
 
     def event(self, **content: object) -> None:
-        chunk = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": MODEL["id"], "usage": None, **content}
+        chunk = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": MODEL["name"], "usage": None, **content}
         self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
         self.wfile.flush()
 

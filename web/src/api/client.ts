@@ -9,16 +9,19 @@ export class ApiError extends Error {
   }
 }
 
+/** GET /v1/creuset/model; another server's /v1/models gives the name only. */
 export interface ModelInfo {
-  id: string;
   name: string;
-  parameters?: number;
-  active_parameters?: number;
+  parameters?: number | null;
+  active_parameters?: number | null;
   sha256?: string;
   context?: number;
+  size_bytes?: number;
   languages?: string[];
-  card_markdown?: string;
   license?: string;
+  sampling_defaults?: { temperature?: number; top_p?: number };
+  /** Markdown. */
+  card?: string;
 }
 
 export interface Answer {
@@ -79,8 +82,7 @@ export async function fetchModel(): Promise<ModelInfo> {
   } catch (error) {
     if (!(error instanceof ApiError) || error.failure.kind !== 'refused') throw error;
     const list = (await (await call('/v1/models', {})).json()) as { data?: { id: string }[] };
-    const id = list.data?.[0]?.id ?? '';
-    return { id, name: id };
+    return { name: list.data?.[0]?.id ?? '' };
   }
 }
 

@@ -155,7 +155,7 @@ export class Store {
     let ending: Partial<Turn>;
     let { model } = asking;
     try {
-      model ||= (await fetchModel()).id;
+      model ||= (await fetchModel()).name;
       const line = upTo(grown, question);
       const done = await this.fitting(grown, line, { ...asking, model }, controller.signal, onText, (leftOut) => update({ leftOut }));
       ending = { state: 'done', finish: done.finish, model: done.model ?? model };

@@ -31,7 +31,7 @@ export function App({ store }: { store: Store }) {
   const words = languages[preferences.language];
   const busy = current !== null && store.isRunning(current.id);
   const name = model?.name || words.theModel;
-  const asking: Asking = { model: model?.id ?? '', sampling: preferences.sampling };
+  const asking: Asking = { model: model?.name ?? '', sampling: preferences.sampling };
   const latest = useRef(asking);
   latest.current = asking;
 
@@ -143,7 +143,7 @@ export function App({ store }: { store: Store }) {
           </main>
         </div>
         {dialog === 'settings' && (
-          <Settings store={store} conversations={conversations} preferences={preferences} onChange={setPreferences} onKey={look} onClose={() => setDialog('')} />
+          <Settings store={store} defaults={model?.sampling_defaults ?? {}} conversations={conversations} preferences={preferences} onChange={setPreferences} onKey={look} onClose={() => setDialog('')} />
         )}
         {dialog === 'model' && model && <ModelDialog model={model} onClose={() => setDialog('')} />}
         {leaving && <LinkDialog url={leaving} onClose={() => setLeaving(null)} />}

@@ -17,9 +17,11 @@ export function ModelDialog({ model, onClose }: { model: ModelInfo; onClose: () 
   const words = useWords();
   const names = new Intl.DisplayNames([words.locale], { type: 'language', fallback: 'code' });
   const spoken = model.languages?.map((code) => names.of(code) ?? code).join(', ');
+  const bytes = new Intl.NumberFormat(words.locale, { style: 'unit', unit: 'megabyte', maximumSignificantDigits: 3 });
   const rows: [string, string | undefined][] = [
     [words.parameters, sizeOf(model, words)],
     [words.context, model.context ? words.tokens(model.context) : undefined],
+    [words.onDisk, model.size_bytes ? bytes.format(model.size_bytes / 1e6) : undefined],
     [words.languages, spoken],
     [words.license, model.license],
   ];
@@ -37,7 +39,7 @@ export function ModelDialog({ model, onClose }: { model: ModelInfo; onClose: () 
         )}
       </dl>
       <section className="card" tabIndex={0} aria-label={words.seeCard}>
-        {model.card_markdown ? <Markdown text={model.card_markdown} /> : <p className="quiet">{words.noCard}</p>}
+        {model.card ? <Markdown text={model.card} /> : <p className="quiet">{words.noCard}</p>}
       </section>
     </Dialog>
   );

@@ -1,5 +1,5 @@
 import { useId, useRef, useState, type ReactNode } from 'react';
-import { readKey, writeKey } from '../api/client';
+import { readKey, writeKey, type ModelInfo } from '../api/client';
 import { fromFile, toFile } from '../chat/exchange';
 import type { Store } from '../chat/store';
 import type { Conversation, Sampling } from '../chat/types';
@@ -9,6 +9,7 @@ import { plainSampling, type Preferences, type Theme } from './preferences';
 
 interface Props {
   store: Store;
+  defaults: NonNullable<ModelInfo['sampling_defaults']>;
   conversations: Conversation[];
   preferences: Preferences;
   onChange: (difference: Partial<Preferences>) => void;
@@ -16,9 +17,10 @@ interface Props {
   onClose: () => void;
 }
 
-export function Settings({ store, conversations, preferences, onChange, onKey, onClose }: Props) {
+export function Settings({ store, defaults, conversations, preferences, onChange, onKey, onClose }: Props) {
   const words = useWords();
   const { sampling } = preferences;
+  const own = (value: number | undefined): string => (value === undefined ? words.modelDefault : words.modelDefaultIs(value.toLocaleString(words.locale)));
   const set = (difference: Partial<Sampling>): void => onChange({ sampling: { ...sampling, ...difference } });
   return (
     <Dialog title={words.settings} onClose={onClose}>
@@ -27,8 +29,8 @@ export function Settings({ store, conversations, preferences, onChange, onKey, o
           {(id) => <textarea id={id} rows={3} value={sampling.system} onChange={(event) => set({ system: event.target.value })} />}
         </Field>
         <div className="pair">
-          <NumberField label={words.temperature} hint={words.temperatureHint} value={sampling.temperature} min={0} max={2} step={0.1} onChange={(temperature) => set({ temperature })} />
-          <NumberField label={words.topP} hint={words.topPHint} value={sampling.topP} min={0.05} max={1} step={0.05} onChange={(topP) => set({ topP })} />
+          <NumberField label={words.temperature} hint={words.temperatureHint} value={sampling.temperature} empty={own(defaults.temperature)} min={0} max={2} step={0.1} onChange={(temperature) => set({ temperature })} />
+          <NumberField label={words.topP} hint={words.topPHint} value={sampling.topP} empty={own(defaults.top_p)} min={0.05} max={1} step={0.05} onChange={(topP) => set({ topP })} />
           <NumberField label={words.maxTokens} value={sampling.maxTokens} min={1} max={1_000_000} step={1} onChange={(maxTokens) => set({ maxTokens })} />
           <NumberField label={words.seed} hint={words.seedHint} value={sampling.seed} min={0} max={2 ** 31} step={1} empty={words.random} onChange={(seed) => set({ seed })} />
         </div>
