@@ -202,7 +202,8 @@ class EngineLink:
         reader, writer = await asyncio.open_connection(sock=ours, limit=1 << 22)
         try:
             while True:
-                async with asyncio.timeout(self._stall_s):
+                # Loading takes as long as it takes; from then on the process speaks every second or step.
+                async with asyncio.timeout(self._stall_s if self.state == "ready" else None):
                     size = frames.length(await reader.readexactly(4))
                     body = await reader.readexactly(size)
                 self._on_message(frames.unpack_up(body), writer)

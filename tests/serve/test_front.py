@@ -7,7 +7,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from openai import OpenAI
 
 from creuset.core.errors import ConfigError
 from creuset.serve.front import POLICY
@@ -23,7 +22,8 @@ CHAT = {"model": NAME, "messages": [{"role": "user", "content": "say hi"}]}
     [
         ("127.0.0.1:8000", 200), ("localhost", 200), ("LOCALHOST:9", 200), ("localhost.:9", 200),
         ("[::1]:8000", 200), ("127.0.0.53:1", 200),
-        ("evil.example", 403), ("evil.example:8000", 403), ("127.0.0.1.evil.example", 403), ("localhost.evil.example", 403),
+        ("evil.example", 403), ("evil.example:8000", 403), ("127.0.0.1.evil.example", 403),
+        ("localhost.evil.example", 403),
         ("10.0.0.1", 403), ("0.0.0.0:8000", 403), ("", 403), ("evil.example#@127.0.0.1", 403), ("127.0.0.1/..", 403),
         ("127.0.0.1:8000@evil.example", 403), ("evil.example:80:127.0.0.1", 403), ("[::1].evil.example", 403),
     ],
@@ -58,7 +58,7 @@ def test_two_host_headers_are_refused(server: Running) -> None:
 )
 def test_pages_of_another_origin_are_refused(server: Running, headers: dict[str, str], status: int) -> None:
     headers = {k: v.replace("SAME", server.url) for k, v in headers.items()}
-    client = server.client()
+    client = server.own
     assert client.post("/v1/chat/completions", json=CHAT, headers=headers).status_code == status
     assert client.get("/v1/models", headers=headers).status_code == status
 
@@ -137,7 +137,7 @@ def test_keys_are_asked_for_everywhere_but_on_the_page(folder: Path, tmp_path: P
                 assert found.status_code == 401 and found.json()["error"]["code"] == "invalid_api_key", path
             assert client.post("/v1/chat/completions", json=CHAT, headers=wrong).status_code == 401
         for right in (key, other):
-            reply = OpenAI(base_url=f"{server.url}/v1", api_key=right).chat.completions.create(**CHAT)
+            reply = server.openai(right).chat.completions.create(**CHAT)
             assert reply.choices[0].message.content == "hi"
         kept = [e for e in json.loads(file.read_text())["keys"] if e["name"] != "ann"]
         file.write_text(json.dumps({"keys": kept}))

@@ -33,9 +33,8 @@ print(completion.choices[0].message)
 
 
 @pytest.fixture(scope="module")
-def client(server: Running):
-    with OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as client:
-        yield client
+def client(server: Running) -> OpenAI:
+    return server.openai()
 
 
 def ask(text: str) -> list[dict[str, str]]:

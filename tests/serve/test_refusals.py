@@ -207,7 +207,7 @@ def test_a_fault_of_ours_is_a_500_without_its_words(server: Running, monkeypatch
         raise KeyError("canary-7f3a")
 
     monkeypatch.setattr(app, "parse_detokenize", broken)
-    reply = server.client().post("/detokenize", json={"tokens": [1]})
+    reply = server.own.post("/detokenize", json={"tokens": [1]})
     refused(reply, 500, None, "an error of its own")
     assert "canary-7f3a" not in reply.text and "canary-7f3a" not in server.log.getvalue()
     assert '"fault": "KeyError at test_refusals.py' in server.log.getvalue()
