@@ -21,7 +21,22 @@ import zstandard
 
 from creuset.core.artifact import new_artifact
 from creuset.core.errors import DataError
-from creuset.tune.rules import countries, definitions, factbook, french, letters, levels, numbers, ready, stories, sums, systems, talk, texts, turns
+from creuset.tune.rules import (
+    countries,
+    definitions,
+    factbook,
+    french,
+    letters,
+    levels,
+    numbers,
+    ready,
+    stories,
+    sums,
+    systems,
+    talk,
+    texts,
+    turns,
+)
 from creuset.tune.rules.base import OWN_SOURCE, Dialogue, Made, Refused, Rule
 from creuset.tune.rules.shelf import Shelf
 

@@ -5,20 +5,15 @@ Teaches: short factual answers, yes and no, comparing, and saying that one does 
 Every sentence is written from one parsed value, so that a test can compute it again.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from random import Random
 
 from creuset.tune.rules.base import Dialogue, Made, Provenance, Refused, Rule, casual, fill, listed
 from creuset.tune.rules.factbook import LICENCE, SOURCE, Country, countries
 from creuset.tune.rules.shelf import Shelf
+from creuset.tune.rules.words import TABLES
 
-WELL_KNOWN = frozenset(
-    "France,Germany,Italy,Spain,Portugal,Belgium,Switzerland,Austria,Poland,Greece,Turkey,Russia,Ukraine,Sweden,Norway,Finland,Denmark,"
-    "Ireland,Iceland,the Netherlands,the United Kingdom,the United States,Canada,Mexico,Brazil,Argentina,Chile,Peru,Colombia,Cuba,China,"
-    "Japan,India,Pakistan,Indonesia,Thailand,Vietnam,South Korea,North Korea,Australia,New Zealand,Egypt,Morocco,Algeria,Tunisia,Nigeria,"
-    "Kenya,Ethiopia,Senegal,Ghana,Madagascar,South Africa,Cameroon,Iran,Iraq,Saudi Arabia,Israel,Lebanon,Luxembourg,Hungary,Romania,"
-    "the Czech Republic,Croatia,Serbia,Bulgaria,Nepal,the Philippines,Malaysia,Singapore,Jamaica,Ivory Coast,Mali".split(",")
-)
+WELL_KNOWN = frozenset(TABLES["well_known"])
 
 Pair = tuple[str, str]
 ASKS: dict[str, tuple[str, ...]] = {
@@ -57,7 +52,7 @@ def answer(country: Country, about: str) -> str | None:
     value = getattr(country, about)
     c, start = country.name, country.start
     plural = c.startswith("the ") and c.endswith("s") and c not in ("the United States", "the Netherlands", "the Philippines")
-    if value is None or value == () and about not in ("neighbours",):
+    if value is None or (value == () and about != "neighbours"):
         return None
     if about == "capital":
         return f"The capital of {c} is {value}" + ("" if value.endswith(".") else ".")
@@ -214,12 +209,16 @@ def make(shelf: Shelf, rng: Random, count: int) -> Iterator[Made]:
     known = [c for c in found if c.name in WELL_KNOWN] or found
     for country in found:
         often = 4 if country.name in WELL_KNOWN else 1
-        makers: list[Callable[[], Pair | None]] = [lambda about=a: single(rng, country, about) for a in ASKS for _ in range(often)]  # type: ignore[misc]
+        made = [single(rng, country, about) for about in ASKS for _ in range(often)]
         for _ in range(2 * often):
-            makers += [lambda: is_capital(rng, country, known), lambda: whose_capital(rng, country), lambda: compare(rng, country, known),
-                       lambda: neighbour_check(rng, country, known), lambda: overview(rng, country)]  # fmt: skip
-        for maker in makers:
-            pair = maker()
+            made += [
+                is_capital(rng, country, known),
+                whose_capital(rng, country),
+                compare(rng, country, known),
+                neighbour_check(rng, country, known),
+                overview(rng, country),
+            ]
+        for pair in made:
             yield ask_dialogue("countries", country, pair) if pair else Refused("the profile is silent")
 
 

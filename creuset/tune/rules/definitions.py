@@ -26,6 +26,8 @@ PER_KIND = 120
 OFTEN, KNOWN = 1500, 5000  # how many of the most mentioned titles are asked three times, twice
 
 IS = re.compile(r"^(?P<subject>.{1,80}?),? (?P<verb>is|are|was|were) (?P<kind>(?:a|an|the|one|any|another|some|two|when|what|how)\b.*)")
+# "Otters are animals that ...": a noun in the plural without article, not a participle.
+PLURAL_IS = re.compile(r"^(?P<subject>[A-Z][a-z]+(?: [a-z]+)?) (?P<verb>are|were) (?P<kind>(?!\w+(?:ed|ing|wn|de|en)\b|found |born )(?:[a-z-]+ ){0,2}[a-z]+s\b.*)")
 SEVERAL = re.compile(r"\b(?:may|might|can|could) (?:also )?(?:mean|refer|be)\b|\bdisambiguation\b|\bhas (?:several|many) meanings\b")
 LIVED = re.compile(r"\((?:born|[^()]*\d{4} ?[–-] ?[^()]*\d{4}\))")
 UNSTEADY = re.compile(r"\b(?:current|currently|now|recently|as of|so far|this year|nowadays|today|will|upcoming|next year)\b", re.IGNORECASE)
@@ -76,13 +78,14 @@ def define(text: str, url: str) -> Entry | Refused:
     paragraph = next((line.strip() for line in body.split("\n") if line.strip()), "")
     if SEVERAL.search(paragraph[:160]):
         return Refused("several meanings")
-    lead, wrong = good_lead(paragraph, most=3, words=60)
+    lead, wrong = good_lead(paragraph[:1200], most=3, words=60)
     if wrong:
         return Refused(wrong)
     lead = _steady(lead)
     if UNFIT.search(title) or UNFIT.search(" ".join(lead)):
         return Refused("unfit subject")
-    match = IS.match(lead[0].replace('"', ""))
+    opening = lead[0].replace('"', "")
+    match = IS.match(opening) or PLURAL_IS.match(opening)
     if match is None:
         return Refused("first sentence is no definition")
     subject, verb, kind = match["subject"], match["verb"], match["kind"]
@@ -116,9 +119,7 @@ def _name_in(title: str, subject: str, verb: str) -> str | None:
             return None
         return title
     spoken = title
-    if (has_article and article.lower() != "the" and rest[:1].islower()) or (not has_article and _is_common(core, title)):
-        spoken = title[0].lower() + title[1:]
-    elif has_article and rest[:1].islower():
+    if (has_article and rest[:1].islower()) or (not has_article and _is_common(core, title)):
         spoken = title[0].lower() + title[1:]
     return f"{article.lower()} {spoken}" if has_article else spoken
 
@@ -137,22 +138,26 @@ def mentions(texts: list[str], titles: set[str]) -> tuple[Counter[str], Counter[
     """How often each title (lower case, one to three words) stands in the texts: in any case, and all in lower case."""
     found: Counter[str] = Counter()
     low: Counter[str] = Counter()
+    sizes: dict[str, set[int]] = {}  # first word of a title -> how many words such titles have
+    for title in titles:
+        if (size := len(title.split())) <= 3:
+            sizes.setdefault(title.split()[0], set()).add(size)
     for text in texts:
         raw = re.findall(r"[A-Za-z0-9'-]+", text)
         words = [word.lower() for word in raw]
-        for size in (1, 2, 3):
-            for at in range(len(words) - size + 1):
+        for at, word in enumerate(words):
+            for size in sizes.get(word, ()):
                 phrase = " ".join(words[at : at + size])
                 if phrase in titles:
                     found[phrase] += 1
-                    if raw[at] == words[at]:
+                    if raw[at] == word:
                         low[phrase] += 1
     return found, low
 
 
 def ask_about(rng: Random, entry: Entry) -> tuple[str, str]:
     """One phrasing and its answer: one to three sentences as the phrasing wants."""
-    asks = WHO_ASKS if entry.person else THING_ASKS if entry.verb == "is" else WERE_ASKS
+    asks: tuple[str, ...] = WHO_ASKS if entry.person else THING_ASKS if entry.verb == "is" else WERE_ASKS
     if entry.common and rng.random() < 0.15:
         asks = WORD_ASKS
     name = entry.name
@@ -190,7 +195,8 @@ def entries(shelf: Shelf) -> tuple[list[Entry], list[Refused], list[str]]:
 
 def _in_its_case(entry: Entry, known: Counter[str], low: Counter[str]) -> Entry:
     """Common nouns lose the capital that only the title gives them: texts write most of them small."""
-    if not entry.person and low[entry.bare.lower()] * 2 > known[entry.bare.lower()] and not entry.bare.isupper():
+    key = entry.bare.lower()  # an article's own title and first word are two capitals that say nothing
+    if not entry.person and low[key] * 2 > known[key] - 2 and low[key] and not entry.bare.isupper():
         return replace(entry, name=entry.name.replace(entry.bare, _small(entry.bare)), bare=_small(entry.bare), common=True)
     return entry
 

@@ -11,100 +11,16 @@ from random import Random
 from creuset.tune.rules import factbook
 from creuset.tune.rules.base import Dialogue, Made, Provenance, Refused, Rule, casual, repeated
 from creuset.tune.rules.shelf import Shelf
+from creuset.tune.rules.words import FOLDER, TABLES, pairs
 
-# English name: French name with article, "in" phrase, capital, continent.
-COUNTRIES_FR = {
-    row[0]: row[1:]
-    for row in (
-        tuple(line.split("|"))
-        for line in """\
-France|la France|en France|Paris|Europe
-Germany|l'Allemagne|en Allemagne|Berlin|Europe
-Italy|l'Italie|en Italie|Rome|Europe
-Spain|l'Espagne|en Espagne|Madrid|Europe
-Portugal|le Portugal|au Portugal|Lisbonne|Europe
-Belgium|la Belgique|en Belgique|Bruxelles|Europe
-Switzerland|la Suisse|en Suisse|Berne|Europe
-Austria|l'Autriche|en Autriche|Vienne|Europe
-Poland|la Pologne|en Pologne|Varsovie|Europe
-Greece|la Grèce|en Grèce|Athènes|Europe
-Sweden|la Suède|en Suède|Stockholm|Europe
-Norway|la Norvège|en Norvège|Oslo|Europe
-Finland|la Finlande|en Finlande|Helsinki|Europe
-Denmark|le Danemark|au Danemark|Copenhague|Europe
-Ireland|l'Irlande|en Irlande|Dublin|Europe
-Iceland|l'Islande|en Islande|Reykjavik|Europe
-the Netherlands|les Pays-Bas|aux Pays-Bas|Amsterdam|Europe
-the United Kingdom|le Royaume-Uni|au Royaume-Uni|Londres|Europe
-Luxembourg|le Luxembourg|au Luxembourg|Luxembourg|Europe
-Hungary|la Hongrie|en Hongrie|Budapest|Europe
-Romania|la Roumanie|en Roumanie|Bucarest|Europe
-Bulgaria|la Bulgarie|en Bulgarie|Sofia|Europe
-the Czech Republic|la République tchèque|en République tchèque|Prague|Europe
-Croatia|la Croatie|en Croatie|Zagreb|Europe
-Ukraine|l'Ukraine|en Ukraine|Kiev|Europe
-the United States|les États-Unis|aux États-Unis|Washington|Amérique du Nord
-Canada|le Canada|au Canada|Ottawa|Amérique du Nord
-Mexico|le Mexique|au Mexique|Mexico|Amérique du Nord
-Cuba|Cuba|à Cuba|La Havane|Amérique du Nord
-Haiti|Haïti|en Haïti|Port-au-Prince|Amérique du Nord
-Brazil|le Brésil|au Brésil|Brasilia|Amérique du Sud
-Argentina|l'Argentine|en Argentine|Buenos Aires|Amérique du Sud
-Chile|le Chili|au Chili|Santiago|Amérique du Sud
-Peru|le Pérou|au Pérou|Lima|Amérique du Sud
-Colombia|la Colombie|en Colombie|Bogota|Amérique du Sud
-Venezuela|le Venezuela|au Venezuela|Caracas|Amérique du Sud
-China|la Chine|en Chine|Pékin|Asie
-Japan|le Japon|au Japon|Tokyo|Asie
-India|l'Inde|en Inde|New Delhi|Asie
-Pakistan|le Pakistan|au Pakistan|Islamabad|Asie
-Indonesia|l'Indonésie|en Indonésie|Jakarta|Asie
-Thailand|la Thaïlande|en Thaïlande|Bangkok|Asie
-Vietnam|le Viêt Nam|au Viêt Nam|Hanoï|Asie
-South Korea|la Corée du Sud|en Corée du Sud|Séoul|Asie
-Nepal|le Népal|au Népal|Katmandou|Asie
-Iran|l'Iran|en Iran|Téhéran|Asie
-Iraq|l'Irak|en Irak|Bagdad|Asie
-Lebanon|le Liban|au Liban|Beyrouth|Asie
-Saudi Arabia|l'Arabie saoudite|en Arabie saoudite|Riyad|Asie
-Australia|l'Australie|en Australie|Canberra|Océanie
-New Zealand|la Nouvelle-Zélande|en Nouvelle-Zélande|Wellington|Océanie
-Egypt|l'Égypte|en Égypte|Le Caire|Afrique
-Morocco|le Maroc|au Maroc|Rabat|Afrique
-Algeria|l'Algérie|en Algérie|Alger|Afrique
-Tunisia|la Tunisie|en Tunisie|Tunis|Afrique
-Senegal|le Sénégal|au Sénégal|Dakar|Afrique
-Mali|le Mali|au Mali|Bamako|Afrique
-Niger|le Niger|au Niger|Niamey|Afrique
-Chad|le Tchad|au Tchad|N'Djamena|Afrique
-Cameroon|le Cameroun|au Cameroun|Yaoundé|Afrique
-Gabon|le Gabon|au Gabon|Libreville|Afrique
-Madagascar|Madagascar|à Madagascar|Antananarivo|Afrique
-Kenya|le Kenya|au Kenya|Nairobi|Afrique
-Ethiopia|l'Éthiopie|en Éthiopie|Addis-Abeba|Afrique
-Nigeria|le Nigeria|au Nigeria|Abuja|Afrique
-Ghana|le Ghana|au Ghana|Accra|Afrique
-Togo|le Togo|au Togo|Lomé|Afrique
-Burkina Faso|le Burkina Faso|au Burkina Faso|Ouagadougou|Afrique
-Ivory Coast|la Côte d'Ivoire|en Côte d'Ivoire|Yamoussoukro|Afrique
-the Democratic Republic of the Congo|la République démocratique du Congo|en République démocratique du Congo|Kinshasa|Afrique
-""".strip().split("\n")
-    )
-}
-SMALL = ("zéro un deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze seize").split()
+# English name: French name with its article, "in" it, capital, continent.
+ROWS = [row.split("|") for row in (FOLDER / "countries.fr.txt").read_text(encoding="utf-8").split("\n") if row and row[0] != "#"]
+COUNTRIES_FR: dict[str, tuple[str, str, str, str]] = {row[0]: (row[1], row[2], row[3], row[4]) for row in ROWS}
+SMALL = tuple("zéro un deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze seize".split())
 TENS = {20: "vingt", 30: "trente", 40: "quarante", 50: "cinquante", 60: "soixante", 80: "quatre-vingt"}
-DAYS_FR = ("lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche")
-MONTHS_FR = ("janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre", "décembre")
-WORDS_FR = ("chat chien maison arbre pomme table soleil lune fleur livre école jardin voiture bateau oiseau cheval montagne rivière pain fromage "
-            "ami mère père enfant porte fenêtre chaise lampe stylo papier").split()  # fmt: skip
-ENGLISH = dict(zip(WORDS_FR, "cat dog house tree apple table sun moon flower book school garden car boat bird horse mountain river bread cheese friend "
-                   "mother father child door window chair lamp pen paper".split(), strict=True))  # fmt: skip
-OPPOSITES_FR = dict(p.split("-") for p in ("grand-petit chaud-froid jour-nuit rapide-lent heureux-triste jeune-vieux ouvert-fermé plein-vide facile-difficile "
-                    "riche-pauvre propre-sale fort-faible haut-bas bon-mauvais vrai-faux avant-après noir-blanc long-court léger-lourd premier-dernier").split())  # fmt: skip
-PLURALS_FR = dict(p.split("-") for p in ("cheval-chevaux animal-animaux journal-journaux œil-yeux bateau-bateaux gâteau-gâteaux jeu-jeux feu-feux chat-chats chien-chiens "
-                  "maison-maisons fleur-fleurs livre-livres nez-nez souris-souris prix-prix bijou-bijoux genou-genoux").split())  # fmt: skip
-NAMES_FR = ("Marie", "Paul", "Léa", "Hugo", "Emma", "Louis", "Chloé", "Karim", "Awa", "Jules", "Inès", "Nina")
-THINGS_FR = ("pommes", "billes", "livres", "bonbons", "crayons", "œufs", "fleurs", "cartes")
+DAYS_FR, MONTHS_FR, NAMES_FR, THINGS_FR = (TABLES[name] for name in ("days_fr", "months_fr", "names_fr", "things_fr"))
+OPPOSITES_FR, PLURALS_FR, ENGLISH = (pairs(TABLES[name]) for name in ("opposites_fr", "plurals_fr", "words_fr"))
+WORDS_FR = tuple(ENGLISH)
 
 
 def en_lettres(number: int) -> str:

@@ -9,7 +9,7 @@ from random import Random
 
 from creuset.tune.rules.base import Dialogue, Made, Provenance, Rule, casual, draw, listed, repeated
 from creuset.tune.rules.shelf import Shelf
-from creuset.tune.rules.words import CATEGORIES, COMMON, NAMES, OPPOSITES, PAST, PLURALS, SYNONYMS
+from creuset.tune.rules.words import CATEGORIES, COMMON, NAMES, NOT_THINGS, OPPOSITES, PAST, PLURALS, SYNONYMS
 
 NUMBER = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen")
 
@@ -97,7 +97,6 @@ def backwards(rng: Random) -> Dialogue:
     return _ask(ask.replace("{w}", word), f"{'-'.join(word)} backwards is {'-'.join(word[::-1])}: {word[::-1]}")
 
 
-NOT_THINGS = frozenset("happy green yellow quiet north ten weather music money water peace magic travel toast rain glass grass snow sugar juice jam ice bread butter cheese cotton silver world earth moon night morning summer winter spring thunder lunch dinner voice love".split())  # no article before these
 NOUNS = tuple(word for word in COMMON if word not in NOT_THINGS)
 SENTENCES = (
     "{n} likes {a} and {b}.", "The {a} is on the {b}.", "I see a {a} near the {b}.", "{n} has a {a}.", "My {a} is very old.",

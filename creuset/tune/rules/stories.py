@@ -15,16 +15,10 @@ from creuset.tune.rules.base import Dialogue, Made, Provenance, Refused, Rule, c
 from creuset.tune.rules.prose import FOREIGN, UNFIT
 from creuset.tune.rules.shelf import Shelf
 from creuset.tune.rules.talk import FOLDER
-from creuset.tune.rules.words import BOYS, NAMES
+from creuset.tune.rules.words import BOYS, NAMES, TABLES
 
 MOST_WORDS, FEWEST_WORDS = 220, 50
-SUBJECTS = tuple(
-    "dog cat bird bear rabbit bunny mouse lion tiger elephant monkey fox wolf frog fish duck horse cow pig sheep goat hen chicken turtle snake bee "
-    "butterfly spider ant owl squirrel dragon monster fairy robot princess prince king queen wizard pirate doctor farmer teacher hunter fisherman "
-    "ball toy doll car train boat bike kite balloon hat tree flower garden park forest river lake sea beach mountain cave castle house school farm "
-    "rain snow storm sun moon star cake cookie apple soup bread present party birthday book song game swing slide box key treasure stone hyena hare "
-    "crocodile leopard zebra giraffe hippo donkey camel baobab village market water grandmother grandfather brother sister".split()
-)
+SUBJECTS = TABLES["story_subjects"]
 ASKS = ("Tell me a story about {x}.", "Tell me a short story about {x}.", "Write a short story about {x}.", "Can you tell me a story about {x}?",
         "I want a story about {x}.", "a story about {x} please", "Please write a little story about {x}.", "Make up a story about {x}.",
         "My child wants a story about {x}.", "Write a story for children about {x}.", "story about {x}", "Could you tell a bedtime story about {x}?")  # fmt: skip
@@ -136,20 +130,11 @@ def _african(rng: Random, lang: str, document: dict[str, object], title: str, st
     yield origin.ask(rng.choice((f'Tell me the story "{title}".', f'Tell me a story with the title "{title}".', f'Write a story called "{title}".')), story)
 
 
-HEROES = {
-    "en": tuple("dog cat rabbit mouse bear fox frog duck horse owl turtle lion monkey bird elephant squirrel hedgehog penguin robot dragon".split()),
-    "fr": tuple("un chien,un chat,un lapin,un ours,un renard,un canard,un cheval,un hibou,un lion,un singe,un oiseau,un hérisson,un robot,un dragon".split(",")),
-}
+HEROES = {lang: TABLES[f"heroes_{lang}"] for lang in ("en", "fr")}
 SLOTS = {
-    "en": {
-        "color": "red,blue,green,yellow,white,golden,purple", "thing": "ball,hat,kite,key,cup,drum,lamp,book,boat,bell", "place": "forest,garden,hill,river,farm,lake,village,meadow",
-        "food": "apple,cookie,carrot,cake,pear,pie", "weather": "sunny,rainy,windy,cold,warm", "adj": "little,small,young,brave,shy,curious,kind",
-    },
-    "fr": {
-        "color": "rouge,bleu,vert,jaune,doré", "thing": "ballon,chapeau,livre,tambour,bateau", "place": "la forêt,le jardin,la ferme,le village,la colline",
-        "food": "gâteau,fruit,biscuit,pain", "weather": "beau,froid,chaud", "adj": "petit,gentil,jeune",
-    },
-}  # fmt: skip
+    lang: {name.partition(" ")[2]: words for name, words in TABLES.items() if name.startswith(f"slot_{lang} ")}
+    for lang in ("en", "fr")
+}
 
 
 def plots(lang: str) -> list[str]:
@@ -163,7 +148,7 @@ def tell(rng: Random, lang: str, plot: str, kind: str, name: str) -> str:
     """One story from a plot: `{hero}` is `a brown dog`'s kind, `{name}` its name, `{he}` `{his}` `{him}` its pronouns."""
     she = name not in BOYS
     values = {"hero": kind, "name": name, "he": "she" if she else "he", "his": "her" if she else "his", "him": "her" if she else "him"}
-    values |= {slot: rng.choice(choices.split(",")) for slot, choices in SLOTS[lang].items()}
+    values |= {slot: rng.choice(choices) for slot, choices in SLOTS[lang].items()}
     other = [h for h in HEROES[lang] if h != kind]
     values |= {"friend": rng.choice(other), "friendname": rng.choice([n for n in NAMES if n != name])}
     text = fill(rng, plot, **values)

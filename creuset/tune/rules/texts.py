@@ -162,7 +162,7 @@ def make_wiki(shelf: Shelf, rng: Random, count: int) -> Iterator[Made]:
     """What is this text about? Give it a title. Say it in one sentence. Which year does it name?"""
     about: list[definitions.Entry] = []
     for document in shelf.read("pretrain", definitions.FILE):
-        if rng.random() > 0.25:  # a part of the articles is enough
+        if rng.random() > 0.06:  # a small part of the articles is enough
             continue
         entry = definitions.define(str(document.get("text", "")), str(document.get("url", "")))
         if isinstance(entry, Refused):

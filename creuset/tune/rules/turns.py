@@ -66,7 +66,8 @@ def chain(rng: Random, pool: Pool) -> Dialogue:
         text = first.content
         if i and lang == "en" and len(text.split()) < 25 and part.rule != "talk_smalltalk_en":
             start = rng.choice(TURNS)
-            text = start + (text[0].lower() + text[1:] if start == "And " and text.split()[0] in ("What", "How", "Who", "Where", "Which", "Is", "Can") else text if start != "And " else text)
+            small = start == "And " and text.split()[0] in ("What", "How", "Who", "Where", "Which", "Is", "Can")
+            text = start + text[0].lower() + text[1:] if small else text if start == "And " else start + text
         turns += [Turn("user", text), *rest]
     if rng.random() < 0.35 and lang == "en":
         turns += _pair(rng.choice(THANKS if rng.random() < 0.65 else BYE))
@@ -164,8 +165,6 @@ def lists(rng: Random, pool: Pool) -> Dialogue:
             texts += [rng.choice(("How many are there?", "How many did you give me?", "Count them.")), f"There are {len(items)}: {listed(items)}."]
         elif step == "first":
             texts += [rng.choice(("Which one did you say first?", "What was the first one?")), f'The first one was "{items[0]}".']
-            if items == sorted(items) and step == "sort":
-                continue
         else:
             texts += [rng.choice(("Write them one on each line.", "Make it a list with dashes.")), "\n".join(f"- {item}" for item in items)]
     return Provenance("turns_lists", group=f"lists:{kind}:{items[0]}").talk(texts)
