@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from creuset.model.config import ModelConfig
+from creuset.model.layers import Linear
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +49,9 @@ class MLP(nn.Module):
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
-        self.gate_proj = nn.Linear(width, hidden, bias=False)
-        self.up_proj = nn.Linear(width, hidden, bias=False)
-        self.down_proj = nn.Linear(hidden, width, bias=False)
+        self.gate_proj = Linear(width, hidden, bias=False)
+        self.up_proj = Linear(width, hidden, bias=False)
+        self.down_proj = Linear(hidden, width, bias=False)
 
     def forward(self, x_TC: Tensor) -> Tensor:
         y_TC: Tensor = self.down_proj(F.silu(self.gate_proj(x_TC)) * self.up_proj(x_TC))
@@ -66,7 +67,8 @@ class Experts(nn.Module):
         self.down = nn.Parameter(torch.empty(experts, width, hidden))
 
     def forward(self, x_TC: Tensor, weights_TK: Tensor, experts_TK: Tensor) -> Tensor:
-        if x_TC.is_cuda and x_TC.dtype == torch.bfloat16:
+        # Rows of grouped_mm start at multiples of 16 bytes.
+        if x_TC.is_cuda and x_TC.dtype == torch.bfloat16 and not (x_TC.shape[1] % 8 or self.down.shape[2] % 8):
             return _grouped(x_TC, weights_TK, experts_TK, self.gate_up, self.down)
         y_TC: Tensor = _Experts.apply(  # type: ignore[no-untyped-call]
             x_TC, weights_TK, experts_TK, self.gate_up, self.down
@@ -78,10 +80,10 @@ class MoE(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.k, self.norm_topk = config.experts_per_token, config.norm_topk
-        self.gate = nn.Linear(config.hidden, config.experts, bias=False)
+        self.gate = Linear(config.hidden, config.experts, bias=False)
         self.experts = Experts(config.experts, config.hidden, config.expert_ffn)
         self.shared_expert = MLP(config.hidden, config.shared_ffn) if config.shared_ffn else None
-        self.shared_expert_gate = nn.Linear(config.hidden, 1, bias=False) if config.shared_ffn else None
+        self.shared_expert_gate = Linear(config.hidden, 1, bias=False) if config.shared_ffn else None
 
     def forward(self, x_TC: Tensor) -> tuple[Tensor, Routing]:
         logits_TE = F.linear(x_TC.float(), self.gate.weight.float())
@@ -98,7 +100,9 @@ def _sorted(experts_TK: Tensor, experts: int) -> tuple[Tensor, Tensor, Tensor]:
     order_N = flat_N.argsort(stable=True)
     place_N = torch.empty_like(order_N)
     place_N[order_N] = torch.arange(len(order_N), device=order_N.device)
-    return order_N, place_N.view_as(experts_TK), torch.bincount(flat_N, minlength=experts)
+    # Not bincount: on CUDA it waits for the largest value.
+    count_E = flat_N.new_zeros(experts).scatter_add_(0, flat_N, torch.ones_like(flat_N))
+    return order_N, place_N.view_as(experts_TK), count_E
 
 
 def _slices(count_E: Tensor) -> list[tuple[int, int, int]]:
@@ -165,11 +169,28 @@ class _Experts(torch.autograd.Function):
 
 
 def _grouped(x_TC: Tensor, weights_TK: Tensor, experts_TK: Tensor, gate_up: Tensor, down: Tensor) -> Tensor:
-    """CUDA, bf16: one kernel for all experts, and no wait for the counts."""
+    """CUDA, bf16: one kernel for all experts, no wait for the counts, and no sum whose order is left to chance."""
     order_N, place_TK, count_E = _sorted(experts_TK, len(down))
     end_E = count_E.cumsum(0).to(torch.int32)
-    x_NC = x_TC[order_N // experts_TK.shape[1]]
+    x_NC = _Rows.apply(x_TC, order_N // experts_TK.shape[1], place_TK)  # type: ignore[no-untyped-call]
     h_NF = torch._grouped_mm(x_NC, gate_up.transpose(1, 2), offs=end_E)
     gate, up = h_NF.chunk(2, dim=1)
     y_NC = torch._grouped_mm(F.silu(gate) * up, down.transpose(1, 2), offs=end_E)
-    return (y_NC[place_TK] * weights_TK[..., None].to(y_NC.dtype)).sum(1)
+    y_SC = _Rows.apply(y_NC, place_TK.flatten(), order_N[:, None])  # type: ignore[no-untyped-call]
+    y_TKC: Tensor = y_SC.view(*experts_TK.shape, -1)
+    return (y_TKC * weights_TK[..., None].to(y_NC.dtype)).sum(1)
+
+
+class _Rows(torch.autograd.Function):
+    """x[at]; `back` (rows of x, how often each was taken) says where its copies went, so that the gradient is a
+    gather too: index_add on CUDA adds in another order each time."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, at: Tensor, back: Tensor) -> Tensor:
+        ctx.save_for_backward(back)
+        return x.index_select(0, at)
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None]:
+        (back,) = ctx.saved_tensors
+        return dy.index_select(0, back.flatten()).view(*back.shape, -1).sum(1), None, None

@@ -23,7 +23,8 @@ class Rotation(NamedTuple):
 
 def frequencies(config: ModelConfig) -> tuple[Tensor, float]:
     """Angle of each pair per position, fp32 (P,), and the factor YaRN multiplies cos and sin by."""
-    pairs = torch.arange(0, config.head_dim, 2, dtype=torch.float32)
+    # On the CPU whatever the default device is: a model built on `meta` has to keep these numbers.
+    pairs = torch.arange(0, config.head_dim, 2, dtype=torch.float32, device="cpu")
     base_P = 1.0 / config.rope_theta ** (pairs / config.head_dim)
     if config.yarn is None:
         return base_P, 1.0
@@ -47,7 +48,7 @@ def _ramp(yarn: Yarn, head_dim: int, theta: float) -> Tensor:
     low = max(math.floor(pair_that_turns(yarn.beta_fast)), 0)
     high = min(math.ceil(pair_that_turns(yarn.beta_slow)), head_dim - 1)
     width = (high - low) or 0.001
-    return ((torch.arange(head_dim // 2, dtype=torch.float32) - low) / width).clamp(0, 1)
+    return ((torch.arange(head_dim // 2, dtype=torch.float32, device="cpu") - low) / width).clamp(0, 1)
 
 
 def rotation(positions_T: Tensor, freq_P: Tensor, factor: float, dtype: torch.dtype) -> Rotation:

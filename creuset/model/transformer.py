@@ -14,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from creuset.model.attention import Attend, Attention
 from creuset.model.config import ModelConfig
+from creuset.model.layers import Embedding, Linear
 from creuset.model.moe import MLP, MoE, Routing
 from creuset.model.norm import RMSNorm
 from creuset.model.rope import Rotation, frequencies, rotation
@@ -41,7 +42,7 @@ class Body(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden)
+        self.embed_tokens = Embedding(config.vocab_size, config.hidden)
         self.layers = nn.ModuleList(Block(layer, config) for layer in range(config.layers))
         self.norm = RMSNorm(config.hidden, config.norm_eps)
 
@@ -54,11 +55,8 @@ class Transformer(nn.Module):
         self.checkpoint = False  # recompute each block in the backward pass instead of keeping its activations
         # No buffer: `model.to(torch.bfloat16)` would round it.
         self.freq, self.rope_factor = frequencies(config)
-        device = torch.get_default_device()
-        with torch.device("meta"):
-            self.model = Body(config)
-            self.lm_head = None if config.tie_embeddings else nn.Linear(config.hidden, config.vocab_size, bias=False)
-        self.to_empty(device=device)
+        self.model = Body(config)
+        self.lm_head = None if config.tie_embeddings else Linear(config.hidden, config.vocab_size, bias=False)
 
     def forward(
         self, tokens_T: Tensor, positions_T: Tensor, attend: Attend, *, routers: list[Routing] | None = None

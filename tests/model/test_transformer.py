@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from creuset.model.attention import Packed
 from creuset.model.config import Yarn
@@ -80,6 +81,25 @@ def test_recomputing_activations_changes_no_gradient_and_notes_each_routing_once
     assert plain.keys() == again.keys() == dict(model.named_parameters()).keys()
     for name in plain:
         assert torch.equal(plain[name], again[name]), name
+
+
+def test_on_a_gpu_torchs_variable_length_kernel_takes_what_we_give_it() -> None:
+    """Shapes and dtypes only, with tensors that hold no numbers: the numbers are the next test's, where there is a GPU."""
+    with torch.no_grad(), FakeTensorMode(), torch.device("cuda"):
+        q, k, v = (torch.empty(24, heads, 32, dtype=torch.bfloat16) for heads in (4, 2, 2))
+        y_THD = Packed([12, 5, 7])(0, q, k, v)
+    assert y_THD.shape == q.shape and y_THD.is_cuda and y_THD.dtype == torch.bfloat16
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU: compares its numbers with the CPU's")
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_gpu_gives_the_numbers_of_the_cpu(family: str) -> None:
+    model = tiny_model(tiny_config(family, head_dim=32))  # type: ignore[arg-type]
+    tokens, positions = torch.arange(sum(LENGTHS)) % 50, torch.cat([torch.arange(n) for n in LENGTHS])
+    wanted = model(tokens, positions, Packed(LENGTHS))
+    for dtype, tolerance in ((torch.float32, 1e-4), (torch.bfloat16, 0.05)):
+        found = model.to("cuda", dtype)(tokens.cuda(), positions.cuda(), Packed(LENGTHS)).cpu().float()
+        assert (found - wanted).norm() <= tolerance * wanted.norm()
 
 
 def test_the_same_seed_gives_the_same_weights_and_depth_shrinks_what_is_added() -> None:
