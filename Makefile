@@ -22,6 +22,7 @@ test: setup
 	$(BIN)/python -m pytest
 
 test-slow: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,harness]'
 	$(BIN)/python -m pytest -m slow
 
 check: setup

@@ -154,7 +154,7 @@ def loaded_by(argv: list[str]) -> tuple[int, set[str], str]:
     return code, set(modules), ran.stdout
 
 
-HEAVY = {"torch", "transformers", "datatrove", "fastapi", "pyarrow", "tokenizers", "numpy", "pandas", "sympy"}
+HEAVY = {"torch", "transformers", "datatrove", "starlette", "pyarrow", "tokenizers", "numpy", "pandas", "sympy"}
 
 
 def test_help_loads_nothing_heavy():
