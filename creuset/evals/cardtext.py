@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from creuset.evals.card import Known
 
 LANGUAGES = {"en": "English", "fr": "French", "zh": "Chinese"}
+DIALOGUE_COUNTS = {"dialogues": "to train on", "heldout": "held out", "turns": "turns", "words": "words"}
 
 
 def page(known: "Known", talks: Sequence[Conversation], *, licence: str) -> str:
@@ -33,7 +34,8 @@ def page(known: "Known", talks: Sequence[Conversation], *, licence: str) -> str:
 
 def front_matter(known: "Known", licence: str) -> str:
     """Hugging Face's metadata block. JSON strings are YAML strings, so nothing in a name can break out."""
-    languages = sorted({source.split("_")[0] for source in _sources(known)} & set(LANGUAGES)) or ["en"]
+    spoken = {code for d in known.of_kind("dialogues") for code in d.get("facts", {}).get("languages") or {}}
+    languages = sorted(({source.split("_")[0] for source in _sources(known)} | spoken) & set(LANGUAGES)) or ["en"]
     lines = [
         "language:", *(f"- {code}" for code in languages),
         f"license: {json.dumps(licence)}",
@@ -84,31 +86,25 @@ def _feed_forward(known: "Known") -> str:
 
 
 def _sources(known: "Known") -> dict[str, dict[str, Any]]:
-    """Facts of every source of every ancestor that lists sources, shards and dialogues alike."""
+    """Facts of every source of the shards that the model or one of its ancestors read."""
     return {
         name: facts
-        for manifest in known.chain
+        for manifest in known.of_kind("shards")
         for name, facts in (manifest.get("facts", {}).get("sources") or {}).items()
-        if isinstance(facts, dict)
     }
 
 
 def _data(known: "Known") -> str:
-    parts = []
-    for manifest in known.chain:
-        sources = manifest.get("facts", {}).get("sources")
-        if not isinstance(sources, dict) or manifest["kind"] not in ("shards", "dialogues", "instruct"):
-            continue
+    parts = [_dialogues(known, manifest) for manifest in known.of_kind("dialogues")]
+    for manifest in known.of_kind("shards"):
+        sources = manifest.get("facts", {}).get("sources") or {}
         rows = [
-            (name, str(f.get("licence", "not stated")), _of(f, "documents", "dialogues"), _of(f, "tokens"),
-             _held_out(f))
+            (name, str(f.get("licence", "not stated")), _of(f, "train", "documents"), _of(f, "train", "tokens"),
+             _of(f, "heldout", "tokens"))
             for name, f in sources.items()
-            if isinstance(f, dict)
         ]
-        what = "Pre-training" if manifest["kind"] == "shards" else "Dialogues"
         head = ("source", "licence", "documents", "tokens", "held out, tokens")
-        whose = f"`{_name(known, manifest)}`, sha256 `{manifest['sha256'][:12]}`"
-        parts.append(f"{what} ({whose}):\n\n{_table(head, rows)}")
+        parts.append(f"Pre-training ({_which(known, manifest)}):\n\n{_table(head, rows)}")
     for corpus in known.of_kind("corpus"):
         if total := corpus.get("facts", {}).get("total"):
             flat = {k: v for k, v in total.items() if isinstance(v, int | float) and not isinstance(v, bool)}
@@ -118,18 +114,28 @@ def _data(known: "Known") -> str:
     return "\n\n".join(parts) or "The lineage of this model lists no sources: nothing is known here of its data."
 
 
-def _of(facts: dict[str, Any], *names: str) -> str:
-    """The first of `names` in the source's facts, or in those of its training split."""
-    for place in (facts.get("train"), facts):
-        for name in names:
-            if isinstance(place, dict) and isinstance(place.get(name), int):
-                return f"{place[name]:,}"
-    return "-"
+def _of(facts: dict[str, Any], split: str, what: str) -> str:
+    part = facts.get(split)
+    return f"{part[what]:,}" if isinstance(part, dict) and isinstance(part.get(what), int) else "-"
 
 
-def _held_out(facts: dict[str, Any]) -> str:
-    part = facts.get("heldout")
-    return f"{part['tokens']:,}" if isinstance(part, dict) and isinstance(part.get("tokens"), int) else "-"
+def _dialogues(known: "Known", manifest: dict[str, Any]) -> str:
+    facts = manifest.get("facts", {})
+    rows = [(licence, f"{count:,}") for licence, count in (facts.get("licences") or {}).items()]
+    counts = ", ".join(
+        f"{facts[name]:,} {said}"
+        for name, said in DIALOGUE_COUNTS.items()
+        if isinstance(facts.get(name), int)
+    )
+    languages = (facts.get("languages") or {}).items()
+    spoken = ", ".join(f"{LANGUAGES.get(code, code)} {count:,}" for code, count in languages)
+    said = "; ".join(part for part in (counts, spoken) if part)
+    table = "\n\n" + _table(("licence", "dialogues under it"), rows) if rows else ""
+    return f"Dialogues ({_which(known, manifest)}): {said or 'not counted in the manifest'}.{table}"
+
+
+def _which(known: "Known", manifest: dict[str, Any]) -> str:
+    return f"`{_name(known, manifest)}`, sha256 `{manifest['sha256'][:12]}`"
 
 
 def _training(known: "Known") -> str:

@@ -11,7 +11,7 @@ import torch
 
 from creuset.core import device as devices
 from creuset.core.artifact import MANIFEST, new_artifact, read_manifest, sha256_file
-from creuset.core.errors import ConfigError, DataError
+from creuset.core.errors import ArtifactError, ConfigError, DataError
 from creuset.core.host import commit, hardware, versions
 from creuset.core.log import Progress, duration
 from creuset.evals import bpb, choice, documents, tasks
@@ -57,6 +57,10 @@ def evaluate(
     tokenizer = Tokenizer.load(path)
     dtype = torch.bfloat16 if ask.dtype == "bf16" else torch.float32
     model = load_model(path, device=devices.pick(ask.device), dtype=dtype)
+    if tokenizer.vocab_size > model.config.vocab_size:
+        raise ArtifactError(
+            f"`{path}`: the tokenizer has {tokenizer.vocab_size} ids, the model only {model.config.vocab_size}"
+        )
     context = ask.context or model.config.context
     if ask.overlap >= context:
         raise ConfigError(f"overlap ({ask.overlap}) must be below the context ({context})")

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from creuset.core.errors import ArtifactError
 from creuset.model.attention import Packed
 from creuset.model.transformer import Transformer
 
@@ -74,7 +75,7 @@ def _batch(
     ends = np.cumsum([n - s.scored for s, n in zip(mine, lengths, strict=True)])
     for index, value, hit in zip(chosen, np.split(values_S, ends[:-1]), np.split(best_S, ends[:-1]), strict=True):
         if not np.isfinite(value).all():
-            raise FloatingPointError(f"the model gives ln p = {value[~np.isfinite(value)][0]} in sequence {index}")
+            raise ArtifactError(f"the model gives ln p = {value[~np.isfinite(value)][0]}: its weights do not compute")
         yield index, value, hit
 
 

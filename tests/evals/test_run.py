@@ -46,6 +46,14 @@ def test_the_same_question_has_the_same_answer(folder, text, capsys):
     assert said[0] == said[1]
 
 
+def test_bf16_gives_nearly_the_same_figure(folder, text, capsys):
+    scores = []
+    for dtype in ("fp32", "bf16"):
+        assert main(["eval", str(folder), "--data", str(text), "--json", "--dtype", dtype]) == 0
+        scores.append(json.loads(capsys.readouterr().out)["results"][0]["score"])
+    assert scores[1] == pytest.approx(scores[0], rel=0.03) and scores[0] != scores[1]
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
