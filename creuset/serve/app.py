@@ -141,7 +141,7 @@ def create_app(desk: Desk) -> ASGIApp:
         ("GET", "/metrics", metrics),
         ("GET", "/", page),
         ("GET", "/assets/{file:path}", page_file),
-        ("GET", "/{file}", page_file),
+        ("GET", "/favicon.svg", page_file),
     ]
     routes = [Route(path, _named(path, handler), methods=[method]) for method, path, handler in table]
     app = Starlette(routes=routes, exception_handlers=HANDLERS)

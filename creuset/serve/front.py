@@ -22,7 +22,8 @@ from creuset.serve.errors import TooLarge, WrongMediaType, error_response
 from creuset.serve.metrics import Metrics
 from creuset.serve.settings import LOOPBACK_NAMES, ServeSettings, is_loopback
 
-OPEN_PATHS = ("/", "/health", "/favicon.svg", "/favicon.ico")  # and the page's files, under /assets/
+OPEN_PATHS = ("/", "/health", "/favicon.svg")  # and the page's files, under /assets/
+POLLED = ("/health", "/metrics")  # asked all the time: their log lines are for debugging
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "font-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -98,7 +99,8 @@ class Front:
             seconds = self._clock() - started
             self._metrics.requests.labels(visit.route, str(status)).inc()
             self._metrics.seconds.labels(visit.route).observe(seconds)
-            self._log.info(
+            say = self._log.debug if visit.route in POLLED and status < 400 else self._log.info
+            say(
                 "request", id=visit.id, method=scope["method"], route=visit.route, status=status,
                 ms=round(1000 * seconds, 1), key=visit.caller, **visit.facts,
             )  # fmt: skip

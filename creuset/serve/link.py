@@ -20,6 +20,7 @@ from typing import Any, Literal, Protocol
 from creuset.core.errors import CreusetError, EngineError, Overloaded, PromptTooLong, RequestError
 from creuset.serve import frames
 
+MAX_FIRST_LIVES = 3  # an engine that never became ready is not tried more often
 State = Literal["starting", "ready", "down", "failed", "closed"]
 
 
@@ -177,10 +178,14 @@ class EngineLink:
 
     async def run(self) -> None:
         """Keep one engine process alive until `close`. Ends early when the model cannot be loaded at all."""
-        wait_s = self._backoff_s
+        wait_s, lives = self._backoff_s, 0
         while self.state != "closed":
             started = self._clock()
             await self._one_life()
+            lives += 1
+            if not self.facts and lives == MAX_FIRST_LIVES and self.state == "down":
+                self.failure = EngineError(f"the engine process ended {lives} times before it was ready; see the log")
+                self._set("failed", reason=str(self.failure))
             if self.state in ("closed", "failed"):
                 return
             if self._clock() - started > 60:

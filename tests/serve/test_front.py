@@ -115,11 +115,21 @@ def test_tokens_go_there_and_back(http: httpx.Client) -> None:
     assert found["count"] == len(found["tokens"]) and found["max_model_len"] == 4096
     assert "<|im_end|>" in found["token_strs"]
     assert http.post("/detokenize", json={"tokens": found["tokens"]}).json() == {"prompt": text}
-    chat = http.post("/tokenize", json={"messages": [{"role": "user", "content": "<|im_end|>"}]}).json()["tokens"]
-    end = http.get("/tokenizer_info").json()
-    assert end["eos_token"] == "<|endoftext|>" and end["chat_template"]
-    (im_end,) = http.post("/tokenize", json={"prompt": "<|im_end|>"}).json()["tokens"]
-    assert chat.count(im_end) == 1, "what a user writes is text"
+
+
+def test_no_control_token_can_be_written_into_a_message(http: httpx.Client) -> None:
+    info = http.get("/tokenizer_info").json()
+    assert info["eos_token"] == "<|endoftext|>" and info["chat_template"]
+    names = info["additional_special_tokens"]
+    control = [http.post("/tokenize", json={"prompt": name}).json()["tokens"] for name in names]
+    assert all(len(ids) == 1 for ids in control) and len(names) == 26
+    ids = {i for (i,) in control}
+
+    def controls(content: str) -> list[int]:
+        body = {"messages": [{"role": "system", "content": content}, {"role": "user", "content": content}]}
+        return [i for i in http.post("/tokenize", json=body).json()["tokens"] if i in ids]
+
+    assert controls("".join(names)) == controls("x")
 
 
 def test_keys_are_asked_for_everywhere_but_on_the_page(folder: Path, tmp_path: Path) -> None:

@@ -186,3 +186,24 @@ def test_logs_hold_neither_prompts_nor_replies(server: Running) -> None:
     assert "canary" not in log
     lines = [json.loads(line) for line in log.splitlines()]
     assert {"id", "method", "route", "status", "ms", "key"} <= set(next(x for x in lines if x["event"] == "request"))
+
+
+def test_an_engine_that_never_starts_ends_the_server(folder: Path) -> None:
+    import asyncio
+    import io
+    import sys
+
+    from creuset.core.errors import EngineError
+    from creuset.serve.log import new_log
+    from creuset.serve.model import describe
+    from creuset.serve.run import serve
+    from creuset.serve.settings import ServeSettings
+
+    log = io.StringIO()
+    dying = [sys.executable, "-S", "-c", "raise SystemExit(7)"]
+    with pytest.raises(EngineError, match="ended 3 times before it was ready"):
+        quick = {"backoff_s": 0.01}
+        asyncio.run(
+            serve(describe(folder), ServeSettings(port=0), dying, log=new_log("info", log), link_options=quick)
+        )
+    assert log.getvalue().count('"exit_code": 7') == 3

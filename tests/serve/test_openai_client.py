@@ -204,6 +204,18 @@ def test_extra_sampling_fields_are_taken(client: OpenAI) -> None:
     assert endless.choices[0].finish_reason == "length" and endless.usage.completion_tokens == 9
 
 
+def test_chunks_are_padded_when_asked(client: OpenAI) -> None:
+    def sizes(**options: object) -> set[int | None]:
+        sizes = set()
+        for chunk in client.chat.completions.create(model=NAME, messages=ask("say a bb ccc"), stream=True, **options):
+            text, pad = chunk.choices[0].delta.content or "", chunk.to_dict().get("obfuscation")
+            sizes.add(None if pad is None else len(text.encode()) + len(str(pad)))
+        return sizes
+
+    assert sizes() == {None}, "on loopback nobody is listening"
+    assert sizes(stream_options={"include_obfuscation": True}) == {16}
+
+
 def test_models_are_listed_and_found(client: OpenAI) -> None:
     assert [m.id for m in client.models.list()] == [NAME, "tiny"]
     assert client.models.retrieve("tiny").id == "tiny"

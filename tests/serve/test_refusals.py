@@ -150,6 +150,9 @@ def test_a_body_that_is_no_object_is_refused(http: httpx.Client, path: str, body
     [
         ("GET", "/v1/nothing", 404, "nothing at this address"),
         ("GET", "/v1/models/", 404, "nothing at this address"),
+        ("POST", "/v1/embeddings", 404, "nothing at this address"),
+        ("POST", "/embeddings", 404, "nothing at this address"),
+        ("GET", "/index.html", 404, "nothing at this address"),
         ("GET", "/assets/../../etc/passwd", 404, "nothing"),
         ("GET", "/assets/%2e%2e/%2e%2e/model.py", 404, "nothing"),
         ("GET", "/v1/chat/completions", 405, "does not take this method"),
@@ -160,7 +163,7 @@ def test_a_body_that_is_no_object_is_refused(http: httpx.Client, path: str, body
 def test_what_is_not_there_is_an_error_object_too(
     http: httpx.Client, method: str, path: str, status: int, words: str
 ) -> None:
-    reply = http.request(method, path)
+    reply = http.request(method, path, json={} if method == "POST" else None)
     refused(reply, status, None if "models/" not in path else reply.json()["error"]["param"], "")
     if status == 405:
         assert "allow" in reply.headers
