@@ -2,11 +2,11 @@
 
 from .browser import Page
 
-BUSY = "document.querySelector('[aria-busy=true]')"
+BUSY = "$('[aria-busy=true]')"
 
 
 def write(page: Page, text: str) -> None:
-    page.js("document.querySelector('#message').focus()")
+    page.js("$('#message').focus()")
     page.type(text)
     page.press("Enter")
 
@@ -15,24 +15,24 @@ def ask(page: Page, text: str) -> str:
     """Send, wait for the end of the answer, and return it."""
     before = page.count(".answered")
     write(page, text)
-    page.wait(f"document.querySelectorAll('.answered').length > {before} && !{BUSY}", "the end of the answer")
+    page.wait(f"$$('.answered').length > {before} && !{BUSY}", "the end of the answer")
     return answers(page)[-1]
 
 
 def answers(page: Page) -> list[str]:
-    found = page.js("[...document.querySelectorAll('.answered')].map(e => (e.querySelector('.md')?.innerText ?? '').trim())")
+    found = page.js("$$('.answered').map(e => (e.querySelector('.md')?.innerText ?? '').trim())")
     assert isinstance(found, list)
     return [str(text) for text in found]
 
 
 def said(page: Page) -> list[str]:
-    found = page.js("[...document.querySelectorAll('.bubble')].map(e => e.innerText)")
+    found = page.js("$$('.bubble').map(e => e.innerText)")
     assert isinstance(found, list)
     return [str(text) for text in found]
 
 
 def titles(page: Page) -> list[str]:
-    found = page.js("[...document.querySelectorAll('.list .pick')].map(e => e.innerText)")
+    found = page.js("$$('.list .pick').map(e => e.innerText)")
     assert isinstance(found, list)
     return [str(text) for text in found]
 

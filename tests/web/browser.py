@@ -21,6 +21,7 @@ from typing import Any
 PATIENCE = 30.0  # seconds before a wait is a failure
 KEYS = {"Enter": 13, "Escape": 27, "Tab": 9, "ArrowUp": 38, "ArrowDown": 40, "Backspace": 8, " ": 32}
 CTRL, SHIFT = 2, 8
+SHORT = "window.$ = s => document.querySelector(s); window.$$ = s => [...document.querySelectorAll(s)]"  # for the tests
 
 
 def find() -> str | None:
@@ -34,9 +35,22 @@ class Browser:
         ours_in, theirs_out = os.pipe()
         theirs_in, ours_out = os.pipe()
         flags = [
-            "--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", "--no-first-run", "--disable-extensions",
-            "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-default-apps", "--mute-audio",
-            "--hide-scrollbars", "--disable-dev-shm-usage", f"--lang={language}", f"--accept-lang={language}", f"--user-data-dir={self.folder.name}",
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--remote-debugging-pipe",
+            "--no-first-run",
+            "--disable-extensions",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--disable-default-apps",
+            "--mute-audio",
+            "--hide-scrollbars",
+            "--disable-dev-shm-usage",
+            f"--lang={language}",
+            f"--accept-lang={language}",
+            f"--user-data-dir={self.folder.name}",
             "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
         ]
         if netlog:  # every name looked up and every socket opened, by whatever part of the browser
@@ -45,7 +59,9 @@ class Browser:
         script = f'exec "$0" "$@" 3<&{theirs_in} 4>&{theirs_out}'
         self.process = subprocess.Popen(
             ["bash", "-c", script, path, *flags, "about:blank"],
-            pass_fds=(theirs_in, theirs_out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            pass_fds=(theirs_in, theirs_out),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
             env={**os.environ, "LANGUAGE": language},
         )
         os.close(theirs_in)
@@ -82,18 +98,21 @@ class Browser:
         result: dict[str, Any] = answer["result"]
         return result
 
-    def page(self, url: str, *, width: int = 1200, height: int = 800, language: str = "") -> "Page":
-        """A page of its own: no storage is shared with any other."""
-        context = self.call("Target.createBrowserContext", disposeOnDetach=True)["browserContextId"]
-        target = self.call("Target.createTarget", url="about:blank", browserContextId=context, width=width, height=height)["targetId"]
+    def page(self, url: str, *, width: int = 1200, height: int = 800, language: str = "", context: str = "") -> "Page":
+        """A page of its own: storage is shared with no other, unless it is given another's `context`."""
+        context = context or self.call("Target.createBrowserContext", disposeOnDetach=True)["browserContextId"]
+        target = self.call("Target.createTarget", url="about:blank", browserContextId=context, newWindow=True)["targetId"]
         session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         page = Page(self, session, target, context)
         self.pages[session] = page
         for domain in ("Page", "Network", "Runtime", "Log", "Audits"):
             page.call(f"{domain}.enable")
+        page.call("Page.addScriptToEvaluateOnNewDocument", source=SHORT)
         page.size(width, height)
         if language:
-            page.call("Emulation.setUserAgentOverride", userAgent=str(page.js("navigator.userAgent")), acceptLanguage=language)
+            page.call(
+                "Emulation.setUserAgentOverride", userAgent=str(page.js("navigator.userAgent")), acceptLanguage=language
+            )
         page.open(url)
         return page
 
@@ -124,8 +143,12 @@ class Page:
         if method == "Network.requestWillBeSent":
             self.requests.append(event["request"]["url"])
         elif method == "Runtime.exceptionThrown":
-            self.complaints.append(f"exception: {event['exceptionDetails'].get('exception', {}).get('description', event)}")
-        elif method == "Log.entryAdded" and event["entry"]["level"] == "error" and event["entry"]["source"] != "network":
+            self.complaints.append(
+                f"exception: {event['exceptionDetails'].get('exception', {}).get('description', event)}"
+            )
+        elif (
+            method == "Log.entryAdded" and event["entry"]["level"] == "error" and event["entry"]["source"] != "network"
+        ):
             self.complaints.append(f"log: {event['entry']['text']}")
         elif method == "Audits.issueAdded" and event["issue"]["code"] == "ContentSecurityPolicyIssue":
             self.complaints.append(f"csp: {json.dumps(event['issue']['details'])}")
@@ -134,18 +157,22 @@ class Page:
 
     def open(self, url: str) -> None:
         self.call("Page.navigate", url=url)
-        self.wait("document.querySelector('#message') !== null && document.readyState === 'complete'")
+        self.wait("$('#message') !== null && document.readyState === 'complete'")
 
     def reload(self) -> None:
         self.js("window.old = true")
         self.call("Page.reload")
-        self.wait("!window.old && document.querySelector('#message') !== null")
+        self.wait("!window.old && $('#message') !== null")
 
     def size(self, width: int, height: int) -> None:
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600)
+        self.call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
+        )
 
     def js(self, expression: str) -> Any:
-        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True, userGesture=True)
+        answer = self.call(
+            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True, userGesture=True
+        )
         if "exceptionDetails" in answer:
             raise AssertionError(f"{expression}: {answer['exceptionDetails'].get('exception', {}).get('description')}")
         return answer["result"].get("value")
@@ -166,17 +193,18 @@ class Page:
             time.sleep(0.03)
 
     def text(self, selector: str = "body") -> str:
-        return str(self.js(f"document.querySelector({json.dumps(selector)})?.innerText ?? ''"))
+        return str(self.js(f"$({json.dumps(selector)})?.innerText ?? ''"))
 
     def count(self, selector: str) -> int:
-        return int(self.js(f"document.querySelectorAll({json.dumps(selector)}).length"))
+        return int(self.js(f"$$({json.dumps(selector)}).length"))
 
     def click(self, selector: str, text: str = "") -> None:
         """A real press of the mouse in the middle of the element; `text` chooses among several."""
-        find = f"[...document.querySelectorAll({json.dumps(selector)})].findLast(e => e.textContent.includes({json.dumps(text)}))"
+        find = f"$$({json.dumps(selector)}).findLast(e => e.textContent.includes({json.dumps(text)}))"
         place = self.wait(
-            f"(() => {{ const e = {find}; if (!e || e.disabled) return null; e.scrollIntoView({{block: 'nearest', behavior: 'instant'}});"
-            " const r = e.getBoundingClientRect(); return r.width ? [r.x + r.width / 2, r.y + r.height / 2] : null })()",
+            f"(() => {{ const e = {find}; if (!e || e.disabled) return null; e.scrollIntoView({{block: 'nearest'}});"
+            " const {x, y, width, height} = e.getBoundingClientRect();"
+            " return width ? [x + width / 2, y + height / 2] : null })()",
             f"`{selector}` {text} to press",
         )
         for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
@@ -184,7 +212,12 @@ class Page:
 
     def press(self, key: str, modifiers: int = 0) -> None:
         code = KEYS.get(key) or ord(key.upper())
-        common = {"key": key, "windowsVirtualKeyCode": code, "modifiers": modifiers, "code": key if len(key) > 1 else f"Key{key.upper()}"}
+        common = {
+            "key": key,
+            "windowsVirtualKeyCode": code,
+            "modifiers": modifiers,
+            "code": key if len(key) > 1 else f"Key{key.upper()}",
+        }
         text = {"text": "\r"} if key == "Enter" else {"text": " "} if key == " " else {}
         self.call("Input.dispatchKeyEvent", type="keyDown" if text else "rawKeyDown", **common, **text)
         self.call("Input.dispatchKeyEvent", type="keyUp", **common)

@@ -8,7 +8,10 @@ import pytest
 from .browser import Browser, Page, find
 from .server import Script, start
 
-MISSING = "Chromium is not installed, and the page is tested in it: `apt-get install chromium`, or give its path in CHROMIUM. Set CREUSET_NO_BROWSER=1 to leave these tests out."
+MISSING = (
+    "Chromium is not installed, and the page is tested in it: `apt-get install chromium`, or give its path in "
+    "CHROMIUM. Set CREUSET_NO_BROWSER=1 to leave these tests out."
+)
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +54,6 @@ def page(browser: Browser, served: Served) -> Iterator[Page]:
     outside = [url for url in page.requests if not url.startswith((served.url, "data:", "blob:"))]
     assert outside == []
     assert page.complaints == []
-
 
     """Where to leave pictures of the page, when somebody wants to look at it (CREUSET_PICTURES=folder)."""
     folder = os.environ.get("CREUSET_PICTURES")

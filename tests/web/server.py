@@ -1,6 +1,7 @@
-"""A scripted server with the face of `creuset serve`: the built page, and answers chosen by the first words of the question.
+"""A scripted server with the face of `creuset serve`: the built page, and answers
+chosen by the first word of the question.
 
-    python -m tests.web.server 8100      # to work on the page without a model
+python -m tests.web.server 8100      # to work on the page without a model
 """
 
 import json
@@ -20,11 +21,30 @@ CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".json": "application/json", ".woff2": "font/woff2"}
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+    ".json": "application/json",
+    ".woff2": "font/woff2",
+}
 MODEL = {
-    "name": "creuset-test", "names": ["creuset-test"], "parameters": 62_300_000, "active_parameters": 21_400_000, "sha256": "3f9a1c07" * 8,
-    "context": 2048, "size_bytes": 23_100_000, "family": "qwen3_moe", "vocab_size": 16384, "created": 1, "engine": "ready",
-    "sampling_defaults": {"temperature": 0.7, "top_p": 0.9}, "card": CARD, "languages": ["en", "fr"], "license": "Apache-2.0",
+    "name": "creuset-test",
+    "names": ["creuset-test"],
+    "parameters": 62_300_000,
+    "active_parameters": 21_400_000,
+    "sha256": "3f9a1c07" * 8,
+    "context": 2048,
+    "size_bytes": 23_100_000,
+    "family": "qwen3_moe",
+    "vocab_size": 16384,
+    "created": 1,
+    "engine": "ready",
+    "sampling_defaults": {"temperature": 0.7, "top_p": 0.9},
+    "card": CARD,
+    "languages": ["en", "fr"],
+    "license": "Apache-2.0",
 }
 
 
@@ -32,13 +52,13 @@ MODEL = {
 class Script:
     """What the test sees and sets."""
 
-    asked: list[dict[str, Any]] = field(default_factory=list)      # bodies of chat requests, in order
-    keys: list[str | None] = field(default_factory=list)           # their Authorization headers
+    asked: list[dict[str, Any]] = field(default_factory=list)  # bodies of chat requests, in order
+    keys: list[str | None] = field(default_factory=list)  # their Authorization headers
     cut: threading.Event = field(default_factory=threading.Event)  # the client left in the middle of a stream
     healthy: bool = True
-    key: str = ""                                                  # when set, asked for
-    limit: int = 0                                                 # when set, the number of messages that fit
-    broken: int = 0                                                # how many requests still fail with 503
+    key: str = ""  # when set, asked for
+    limit: int = 0  # when set, the number of messages that fit
+    broken: int = 0  # how many requests still fail with 503
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -91,7 +111,7 @@ class Handler(BaseHTTPRequestHandler):
                 count += 1
                 self.event(choices=[{"index": 0, "delta": {"content": piece}, "finish_reason": None}])
                 if asked.startswith("break") and count == 4:
-                    self.wfile.write(b'data: {"error": {"message": "The engine stopped.", "type": "server_error", "code": "engine_died"}}\n\n')
+                    self.wfile.write(b'data: {"error": {"message": "The engine stopped.", "type": "server_error"}}\n\n')
                     return
             finish = "length" if asked.startswith("long") else "stop"
             self.event(choices=[{"index": 0, "delta": {}, "finish_reason": finish}])
@@ -101,7 +121,14 @@ class Handler(BaseHTTPRequestHandler):
             self.script.cut.set()
 
     def event(self, **content: object) -> None:
-        chunk = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": MODEL["name"], "usage": None, **content}
+        chunk = {
+            "id": "chatcmpl-1",
+            "object": "chat.completion.chunk",
+            "created": 1,
+            "model": MODEL["name"],
+            "usage": None,
+            **content,
+        }
         self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
         self.wfile.flush()
 
@@ -111,7 +138,11 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(200, path.read_bytes(), TYPES.get(path.suffix, "application/octet-stream"))
 
     def fail(self, status: int, message: str, code: str, headers: dict[str, str] | None = None) -> None:
-        self.reply(status, {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": code}}, headers)
+        self.reply(
+            status,
+            {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": code}},
+            headers,
+        )
 
     def reply(self, status: int, content: object, headers: dict[str, str] | None = None) -> None:
         self.answer(status, json.dumps(content).encode(), "application/json", headers)
@@ -135,7 +166,13 @@ def pieces(asked: str, number: int) -> Iterator[str]:
             time.sleep(0.02)
             yield f"word{index} "
         return
-    texts = {"markdown": SHOWCASE, "hostile": "\n\n***\n\n".join(HOSTILE[int(rest) :: GROUPS]) if word == "hostile" else "", "special": SPECIAL, "say": rest, "empty": ""}
+    texts = {
+        "markdown": SHOWCASE,
+        "hostile": "\n\n***\n\n".join(HOSTILE[int(rest) :: GROUPS]) if word == "hostile" else "",
+        "special": SPECIAL,
+        "say": rest,
+        "empty": "",
+    }
     text = texts.get(word, f"Answer {number} to: {asked}")
     for start in range(0, len(text), 7):
         time.sleep(0.002)

@@ -10,19 +10,26 @@ STOPS = "button:not([disabled]), input:not([disabled]), textarea, [tabindex='0']
 
 
 def test_the_page_says_that_it_is_an_ai_and_which_one(page: Page) -> None:
-    page.wait("document.querySelector('.model').innerText.includes('creuset-test')")
+    page.wait("$('.model').innerText.includes('creuset-test')")
     assert page.text(".model").split() == ["AI", "creuset-test", "62.3M", "parameters", "3f9a1c07"]
     assert "You are talking with an AI, creuset-test" in page.text(".hello")
     assert page.text(".notice") == "creuset-test is an AI. It may be wrong: check what matters."
     page.click(".model")
-    card = page.wait("document.querySelector('dialog')?.innerText")
-    for fact in ("62.3M parameters, 21.4M at work for each token", "2,048 tokens", "English, French", "Apache-2.0", "3f9a1c07" * 8, "Limits."):
+    card = page.wait("$('dialog')?.innerText")
+    for fact in (
+        "62.3M parameters, 21.4M at work for each token",
+        "2,048 tokens",
+        "English, French",
+        "Apache-2.0",
+        "3f9a1c07" * 8,
+        "Limits.",
+    ):
         assert fact in card
 
 
 def test_french_browsers_get_french_and_the_choice_is_kept(browser: Browser, served: Served) -> None:
     page = browser.page(served.url, language="fr-FR")
-    page.wait("document.querySelector('.model').innerText.includes('creuset-test')")
+    page.wait("$('.model').innerText.includes('creuset-test')")
     assert page.js("document.documentElement.lang") == "fr"
     assert "Nouvelle conversation" in page.text() and "De quoi parlons-nous ?" in page.text()
     assert "62,3 M de paramètres" in page.text(".model").replace("\u202f", " ").replace("\xa0", " ")
@@ -49,13 +56,27 @@ def test_light_and_dark_follow_the_system_until_one_is_chosen(page: Page) -> Non
 
 
 PAIRS = (
-    ("ink", "paper"), ("ink", "raised"), ("ink", "said"), ("ink", "sunken"), ("quiet", "paper"), ("quiet", "raised"), ("quiet", "said"), ("quiet", "sunken"),
-    ("ember", "paper"), ("ember", "raised"), ("ember", "ember-soft"), ("on-ember", "ember"), ("danger", "raised"), ("warn-ink", "warn"), ("ink", "ember-soft"),
+    ("ink", "paper"),
+    ("ink", "raised"),
+    ("ink", "said"),
+    ("ink", "sunken"),
+    ("quiet", "paper"),
+    ("quiet", "raised"),
+    ("quiet", "said"),
+    ("quiet", "sunken"),
+    ("ember", "paper"),
+    ("ember", "raised"),
+    ("ember", "ember-soft"),
+    ("on-ember", "ember"),
+    ("danger", "raised"),
+    ("warn-ink", "warn"),
+    ("ink", "ember-soft"),
 )
 CONTRAST = """(([front, back]) => {
     const light = name => {
         const probe = document.createElement('i'); document.body.append(probe); probe.style.color = `var(--${name})`;
-        const [r, g, b] = getComputedStyle(probe).color.match(/[\\d.]+/g).map(v => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+        const linear = v => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+        const [r, g, b] = getComputedStyle(probe).color.match(/[\\d.]+/g).map(linear);
         probe.remove(); return 0.2126 * r + 0.7152 * g + 0.0722 * b;
     };
     const [a, b] = [light(front), light(back)].sort((x, y) => y - x); return (a + 0.05) / (b + 0.05);
@@ -76,7 +97,7 @@ def test_a_whole_conversation_by_the_keyboard_alone(page: Page) -> None:
     page.press("Enter", SHIFT)
     page.type("two")
     page.press("Enter")
-    page.wait("document.querySelector('.answered') && !document.querySelector('[aria-busy=true]')")
+    page.wait("$('.answered') && !$('[aria-busy=true]')")
     assert page.text(".bubble") == "one\ntwo"
     page.press("ArrowUp")
     page.wait("document.activeElement.getAttribute('aria-label') === 'Edit your message'")
@@ -88,50 +109,54 @@ def test_a_whole_conversation_by_the_keyboard_alone(page: Page) -> None:
             break
     assert page.js("getComputedStyle(document.activeElement).outlineStyle") == "solid", "the focus is visible"
     page.press("Enter")
-    page.wait("document.querySelector('.pager')")
+    page.wait("$('.pager')")
     page.press("o", CTRL | SHIFT)
-    page.wait("document.querySelector('.hello') && document.activeElement.id === 'message'")
+    page.wait("$('.hello') && document.activeElement.id === 'message'")
 
 
 def test_every_control_is_reached_by_tab_and_has_a_name(page: Page) -> None:
     ask(page, "say [link](https://a.invalid)\n\n```c\nint x;\n```")
-    page.wait("document.querySelector('.hljs-type')")
+    page.wait("$('.hljs-type')")
     page.js("document.addEventListener('focusin', e => { e.target.seen = true })")
     for _ in range(page.count(STOPS) + 3):
         page.press("Tab")
-    visible = f"[...document.querySelectorAll(\"{STOPS}\")].filter(e => e.checkVisibility({{visibilityProperty: true}}) && e.tabIndex >= 0)"
+    visible = f'$$("{STOPS}").filter(e => e.checkVisibility({{visibilityProperty: true}}) && e.tabIndex >= 0)'
     missed = page.js(f"{visible}.filter(e => !e.seen).map(e => e.outerHTML.slice(0, 120))")
     assert missed == []
-    nameless = page.js(f"{visible}.filter(e => !(e.getAttribute('aria-label') || e.labels?.length || e.innerText?.trim())).map(e => e.outerHTML.slice(0, 120))")
+    nameless = page.js(
+        f"{visible}.filter(e => !(e.getAttribute('aria-label') || e.labels?.length || e.innerText?.trim()))"
+        ".map(e => e.outerHTML.slice(0, 120))"
+    )
     assert nameless == []
 
 
 @pytest.mark.parametrize("width", [320, 390])
 def test_a_narrow_window_scrolls_in_one_direction_only(browser: Browser, served: Served, width: int) -> None:
     page = browser.page(served.url, width=width, height=700)
-    too_wide = f"document.documentElement.scrollWidth > {width} || document.querySelector('.view').scrollWidth > {width}"
+    too_wide = f"document.documentElement.scrollWidth > {width} || $('.view').scrollWidth > {width}"
     assert not page.js(too_wide)
     ask(page, "markdown")
     ask(page, "say " + "w" * 300 + " `" + "c" * 200 + "` https://example.org/" + "u" * 200)
-    page.wait("document.querySelector('.katex-html')")
+    page.wait("$('.katex-html')")
     assert not page.js(too_wide)
     out = page.js(
-        f"[...document.querySelectorAll('main :is(button, p, h1, h2, h4, li, textarea, .bubble, figure)')].filter(e => e.checkVisibility() && !e.closest('pre, .md-table, .md-display, .hidden'))"
+        "$$('main :is(button, p, h1, h2, h4, li, textarea, .bubble, figure)')"
+        ".filter(e => e.checkVisibility() && !e.closest('pre, .md-table, .md-display, .hidden'))"
         f".filter(e => e.getBoundingClientRect().right > {width} + 0.5).map(e => e.outerHTML.slice(0, 100))"
     )
     assert out == []
     label(page, "Open the list of conversations")
-    page.wait("document.querySelector('.sidebar').getBoundingClientRect().left === 0")
+    page.wait("$('.sidebar').getBoundingClientRect().left === 0")
     page.press("Escape")
-    page.wait("getComputedStyle(document.querySelector('.sidebar')).visibility === 'hidden'")
+    page.wait("getComputedStyle($('.sidebar')).visibility === 'hidden'")
     label(page, "Settings", within=".top")
-    page.wait("document.querySelector('dialog')")
-    assert page.js("document.querySelector('dialog').scrollWidth <= document.querySelector('dialog').clientWidth")
+    page.wait("$('dialog')")
+    assert page.js("$('dialog').scrollWidth <= $('dialog').clientWidth")
     page.close()
 
 
 def test_a_screen_reader_hears_sentences_and_the_end(page: Page) -> None:
     write(page, "say One sentence. Another one! The last")
-    page.wait("document.querySelector('[aria-live]').innerText.includes('The answer is complete.')")
-    assert page.js("document.querySelector('[aria-live]').innerText").count("One sentence.") <= 1
-    assert page.js("[...document.querySelectorAll('main, nav')].map(e => e.getAttribute('aria-label'))") == ["Conversations", "Conversation"]
+    page.wait("$('[aria-live]').innerText.includes('The answer is complete.')")
+    assert page.js("$('[aria-live]').innerText").count("One sentence.") <= 1
+    assert page.js("$$('main, nav').map(e => e.getAttribute('aria-label'))") == ["Conversations", "Conversation"]

@@ -27,7 +27,9 @@ def fingerprint(root: Path, paths: list[Path]) -> str:
 def test_the_build_is_current() -> None:
     recorded = json.loads((STATIC / "build.json").read_text())
     sources = [file for name in SOURCES for file in files(WEB / name)]
-    assert recorded["sources"] == fingerprint(WEB, sources), "the page's sources changed: `npm ci && npm run build` in web/, and commit the build"
+    assert recorded["sources"] == fingerprint(WEB, sources), (
+        "the page's sources changed: `npm ci && npm run build` in web/, and commit the build"
+    )
     built = [file for file in files(STATIC) if file.name != "build.json"]
     assert recorded["build"] == fingerprint(STATIC, built), "the built page was changed by hand: build it again"
 

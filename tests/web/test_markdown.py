@@ -7,41 +7,48 @@ from .browser import Browser, Page
 from .conftest import Served
 from .corpus import GROUPS, HOST, HOSTILE, SPECIAL
 
-ACTIVE = "img, iframe, script, style, link, form, object, embed, video, audio, base, meta, a, details, picture, template"
+ACTIVE = (
+    "img, iframe, script, style, link, form, object, embed, video, audio, base, meta, a, details, picture, template"
+)
 
 
 def test_markdown_mathematics_and_code_are_drawn(page: Page) -> None:
     ask(page, "markdown")
-    page.wait("document.querySelectorAll('.katex-html').length === 3 && document.querySelector('.hljs-keyword')")
+    page.wait("$$('.katex-html').length === 3 && $('.hljs-keyword')")
     assert page.count(".md h4") == 1
     assert page.count(".md table tr") == 4
-    assert page.js("getComputedStyle(document.querySelector('.md td.md-right')).textAlign") == "right"
+    assert page.js("getComputedStyle($('.md td.md-right')).textAlign") == "right"
     assert page.count(".md-display .katex-html .mfrac") == 1
     assert page.js("document.fonts.check('16px KaTeX_Main')")
     assert page.count(".md ol ul li") == 2
-    assert page.js("[...document.querySelectorAll('.md-box')].map(e => e.getAttribute('aria-label'))") == ["done", "to do"]
+    assert page.js("$$('.md-box').map(e => e.getAttribute('aria-label'))") == ["done", "to do"]
     assert page.text(".md sup") == "1"
     assert "It costs $5, or $6 with the lid." in page.text(".md"), "two prices are not a formula"
 
 
 def test_code_is_copied_as_it_was_written(page: Page, served: Served) -> None:
-    page.browser.call("Browser.grantPermissions", origin=served.url, permissions=["clipboardReadWrite", "clipboardSanitizedWrite"], browserContextId=page.context)
+    page.browser.call(
+        "Browser.grantPermissions",
+        origin=served.url,
+        permissions=["clipboardReadWrite", "clipboardSanitizedWrite"],
+        browserContextId=page.context,
+    )
     ask(page, "say ```python\nx = 1 < 2  # <b>\n```")
     label(page, "Copy the code")
-    page.wait("document.querySelector('.md-code [aria-label=Copied]')")
+    page.wait("$('.md-code [aria-label=Copied]')")
     assert page.js("navigator.clipboard.readText()") == "x = 1 < 2  # <b>"
 
 
 def test_mathematics_in_brackets_is_mathematics_except_in_code(page: Page) -> None:
     ask(page, r"say \(a\) and \[b\] but `\(c\)` and $d$, 5$ and 6$.")
-    page.wait("document.querySelectorAll('.katex-html').length === 3")
+    page.wait("$$('.katex-html').length === 3")
     assert page.text(".md code") == r"\(c\)"
     assert "5$ and 6$." in page.text(".md")
 
 
 def test_a_formula_that_cannot_be_read_is_shown_as_written(page: Page) -> None:
     ask(page, r"say $\frac{1}{$ and $x$")
-    page.wait("document.querySelectorAll('.katex-html').length === 1")
+    page.wait("$$('.katex-html').length === 1")
     assert r"\frac{1}{" in page.text(".md")
 
 
@@ -61,13 +68,16 @@ def test_hostile_markdown_reaches_no_other_host_and_runs_nothing(chromium: str, 
         page = browser.page(served.url)
         for index in range(GROUPS):
             ask(page, f"hostile {index}")
-            assert page.js(f"document.querySelectorAll('.md').length && document.querySelectorAll('.md :is({ACTIVE})').length") == 0, HOSTILE[index::GROUPS]
-        page.js("document.querySelectorAll('.md-link').forEach(e => { e.focus(); e.dispatchEvent(new PointerEvent('pointerover', {bubbles: true})) })")
+            assert page.js(f"$$('.md').length && $$('.md :is({ACTIVE})').length") == 0, HOSTILE[index::GROUPS]
+        page.js(
+            "$$('.md-link').forEach(e => { e.focus();"
+            " e.dispatchEvent(new PointerEvent('pointerover', {bubbles: true})) })"
+        )
         page.click(".model")
-        page.wait("document.querySelector('dialog .md table')", "the card")
+        page.wait("$('dialog .md table')", "the card")
         page.press("Escape")
         page.reload()
-        page.wait(f"document.querySelectorAll('.answered').length === {GROUPS}")
+        page.wait(f"$$('.answered').length === {GROUPS}")
         assert page.js("document.title") == "hostile 0 · creuset", "no script ran"
         assert page.js("typeof window.hacked") == "undefined"
         assert [url for url in page.requests if not url.startswith((served.url, "data:"))] == []
@@ -77,7 +87,7 @@ def test_hostile_markdown_reaches_no_other_host_and_runs_nothing(chromium: str, 
         ask(page, "say [out](https://control.invalid/)")
         page.click(".md-link", "out")
         page.click("dialog .button-main")
-        page.wait("!document.querySelector('dialog')")
+        page.wait("!$('dialog')")
         page.wait("new Promise(done => setTimeout(() => done(true), 400))")
     finally:
         browser.close()
@@ -90,20 +100,31 @@ def test_a_link_shows_where_it_leads_and_opens_only_after_yes(page: Page) -> Non
     ask(page, "say [my bank](https://example.invalid/login?next=1) ![chart](https://example.invalid/c.png)")
     assert "my bank (example.invalid/login?next=1)" in page.text(".md")
     assert "Image not loaded: chart (example.invalid/c.png)" in page.text(".md")
-    page.js("HTMLAnchorElement.prototype.click = function () { window.opened = [this.href, this.target, this.rel, this.referrerPolicy] }")
+    page.js(
+        "HTMLAnchorElement.prototype.click = function () {"
+        " window.opened = [this.href, this.target, this.rel, this.referrerPolicy] }"
+    )
     page.click(".md-link", "my bank")
     assert page.text("dialog .address") == "https://example.invalid/login?next=1"
     assert page.js("window.opened") is None
     page.press("Escape")
-    page.wait("!document.querySelector('dialog')")
+    page.wait("!$('dialog')")
     assert page.js("window.opened") is None
     page.click(".md-link", "my bank")
     page.click("dialog .button-main")
-    assert page.js("window.opened") == ["https://example.invalid/login?next=1", "_blank", "noopener noreferrer nofollow", "no-referrer"]
+    assert page.js("window.opened") == [
+        "https://example.invalid/login?next=1",
+        "_blank",
+        "noopener noreferrer nofollow",
+        "no-referrer",
+    ]
 
 
 def test_addresses_that_are_not_http_or_mail_are_no_links(page: Page) -> None:
-    ask(page, "say [a](javascript:1) [b](data:text/html,x) [c](/v1/models) [d][r] [e](mailto:a@b.invalid)\n\n[r]: vbscript:x")
+    ask(
+        page,
+        "say [a](javascript:1) [b](data:text/html,x) [c](/v1/models) [d][r] [e](mailto:a@b.invalid)\n\n[r]: vbscript:x",
+    )
     assert page.count(".md-link") == 1
     assert "a (address not shown as a link: javascript:1)" in page.text(".md")
 

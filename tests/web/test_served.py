@@ -38,8 +38,13 @@ class Real:
 
     async def serve(self, folder: Path) -> None:
         await serve(
-            describe(folder, ["creuset-tiny"]), ServeSettings(port=0), WORKER, log=new_log("info", self.log),
-            on_listening=self.on_listening, on_server=lambda stop: self.found.update(stop=stop), link_options={"backoff_s": 0.5},
+            describe(folder, ["creuset-tiny"]),
+            ServeSettings(port=0),
+            WORKER,
+            log=new_log("info", self.log),
+            on_listening=self.on_listening,
+            on_server=lambda stop: self.found.update(stop=stop),
+            link_options={"backoff_s": 0.5},
         )
 
     def on_listening(self, url: str) -> None:
@@ -69,7 +74,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Real]:
 @pytest.fixture
 def page(browser: Browser, real: Real) -> Iterator[Page]:
     page = browser.page(real.url)
-    page.wait("document.querySelector('.model').innerText.includes('creuset-tiny')")
+    page.wait("$('.model').innerText.includes('creuset-tiny')")
     yield page
     page.close()
     assert [url for url in page.requests if not url.startswith((real.url, "data:"))] == []
@@ -79,7 +84,7 @@ def page(browser: Browser, real: Real) -> Iterator[Page]:
 def test_the_server_sends_the_page_with_a_strict_policy(real: Real) -> None:
     with urlopen(real.url) as answer:
         policy = answer.headers["content-security-policy"]
-        assert "<div id=\"root\">" in answer.read().decode()
+        assert '<div id="root">' in answer.read().decode()
     assert "default-src 'none'" in policy and "script-src 'self'" in policy and "style-src 'self'" in policy
     assert "unsafe" not in policy and "http:" not in policy and "https:" not in policy
 
@@ -87,39 +92,39 @@ def test_the_server_sends_the_page_with_a_strict_policy(real: Real) -> None:
 def test_a_conversation_with_the_real_server(page: Page) -> None:
     assert ask(page, "hello") == "Hello from the script."
     ask(page, "say A **bold** word and $x^2$.")
-    page.wait("document.querySelector('.md strong') && document.querySelector('.katex-html')")
+    page.wait("$('.md strong') && $('.katex-html')")
     assert "tokens" in page.text(".figures")
     page.click(".model")
-    page.wait("document.querySelector('dialog')?.innerText.includes('A card for the tests.')")
+    page.wait("$('dialog')?.innerText.includes('A card for the tests.')")
 
 
 def test_stopping_frees_the_engine(page: Page) -> None:
     write(page, "slowly 500")
-    page.wait("(document.querySelector('.answered .md')?.innerText ?? '').length > 20")
+    page.wait("($('.answered .md')?.innerText ?? '').length > 20")
     page.press("Escape")
-    page.wait("!document.querySelector('[aria-busy=true]')")
+    page.wait("!$('[aria-busy=true]')")
     assert ask(page, "hello") == "Hello from the script."
 
 
 def test_the_engine_dies_and_comes_back(page: Page, real: Real) -> None:
     write(page, "slowly 500")
-    page.wait("(document.querySelector('.answered .md')?.innerText ?? '').length > 20")
+    page.wait("($('.answered .md')?.innerText ?? '').length > 20")
     real.engine().kill()
-    page.wait("document.querySelector('.trouble')")
+    page.wait("$('.trouble')")
     assert answers(page)[0].startswith("la la"), "what was written stays"
     page.wait("fetch('/health').then(answer => answer.ok)")
     page.click(".trouble .button", "Try again")
-    page.wait("document.querySelector('[aria-busy=true] .md')?.innerText.startsWith('la la')")
+    page.wait("$('[aria-busy=true] .md')?.innerText.startsWith('la la')")
     page.press("Escape")
 
 
 def test_settings_that_the_page_sends_are_taken(page: Page) -> None:
     page.click(".bottom", "Settings")
     for field, value in (("Temperature", "0.3"), ("Top-p", "0.9"), ("Longest answer", "3"), ("Seed", "7")):
-        page.js(f"[...document.querySelectorAll('dialog label')].find(e => e.textContent.startsWith({json.dumps(field)})).control.focus()")
+        page.js(f"$$('dialog label').find(e => e.textContent.startsWith({json.dumps(field)})).control.focus()")
         page.type(value)
     page.press("Escape")
-    page.wait("!document.querySelector('dialog')")
+    page.wait("!$('dialog')")
     ask(page, "slowly 50")
     assert page.text(".figures").startswith("3 tokens")
     assert "The answer reached its length limit." in page.text(".answered")
@@ -130,5 +135,5 @@ def test_a_conversation_longer_than_the_window_goes_on(page: Page) -> None:
     ask(page, f"say {long}")
     write(page, f"say {long}")
     page.click(".trouble .button", "Continue without the oldest messages")
-    page.wait("document.querySelector('.note')?.innerText === '2 older messages were left out to fit.'")
-    page.wait("!document.querySelector('[aria-busy=true]') && !document.querySelector('.trouble')")
+    page.wait("$('.note')?.innerText === '2 older messages were left out to fit.'")
+    page.wait("!$('[aria-busy=true]') && !$('.trouble')")

@@ -1,7 +1,6 @@
 """When things go wrong the page says so in plain words, loses nothing, and offers the way on."""
 
 import json
-import time
 
 from .acts import answers, ask, said, write
 from .browser import Browser, Page
@@ -9,7 +8,7 @@ from .conftest import Served
 
 
 def trouble(page: Page) -> str:
-    return str(page.wait("document.querySelector('.trouble')?.innerText"))
+    return str(page.wait("$('.trouble')?.innerText"))
 
 
 def test_an_engine_that_restarts_is_said_and_tried_again(page: Page, served: Served) -> None:
@@ -17,7 +16,7 @@ def test_an_engine_that_restarts_is_said_and_tried_again(page: Page, served: Ser
     write(page, "hello")
     assert trouble(page).startswith("The engine is starting or restarting.")
     page.click(".trouble .button", "Try again")
-    page.wait("document.querySelector('.answered .md')?.innerText === 'Answer 2 to: hello'")
+    page.wait("$('.answered .md')?.innerText === 'Answer 2 to: hello'")
     assert page.count(".trouble") == 0 and page.count(".pager") == 0, "a failure is not a version"
 
 
@@ -25,7 +24,7 @@ def test_too_many_requests_wait_as_long_as_the_server_asks(page: Page) -> None:
     write(page, "busy now")
     assert "Try again in 1 s" in trouble(page)
     page.click(".trouble .button", "Try again")
-    page.wait("document.querySelector('.answered .md')?.innerText === 'Answer 2 to: busy now'")
+    page.wait("$('.answered .md')?.innerText === 'Answer 2 to: busy now'")
 
 
 def test_a_stream_that_breaks_keeps_its_text(page: Page) -> None:
@@ -54,9 +53,9 @@ def test_a_conversation_that_no_longer_fits_goes_on_without_its_oldest_turns(pag
     write(page, "four")
     assert "longer than the model can read" in trouble(page)
     page.click(".trouble .button", "Continue without the oldest messages")
-    page.wait("[...document.querySelectorAll('.answered .md')].at(-1)?.innerText.endsWith('to: four')")
+    page.wait("$$('.answered .md').at(-1)?.innerText.endsWith('to: four')")
     assert page.text(".note") == "4 older messages were left out to fit."
-    assert [m["content"] for m in served.script.asked[-1]["messages"]][0] == "three"
+    assert served.script.asked[-1]["messages"][0]["content"] == "three"
     assert said(page) == ["one", "two", "three", "four"], "nothing was deleted"
     assert ask(page, "five").endswith("to: five"), "agreed once, it goes on"
 
@@ -73,12 +72,12 @@ def test_a_key_is_asked_for_sent_and_kept_in_the_tab_only(browser: Browser, serv
     page = browser.page(served.url)
     write(page, "hello")
     assert "API key" in trouble(page)
-    page.js("document.querySelector('.trouble input').focus()")
+    page.js("$('.trouble input').focus()")
     page.type("sk-secret-17")
     page.press("Enter")
-    page.wait("document.querySelector('.answered .md')?.innerText === 'Answer 1 to: hello'")
+    page.wait("$('.answered .md')?.innerText === 'Answer 1 to: hello'")
     assert served.script.keys == ["Bearer sk-secret-17"]
-    page.wait("document.querySelector('.model').innerText.includes('creuset-test')", "the model is known once the key is")
+    page.wait("$('.model').innerText.includes('creuset-test')", "the model is known once the key is")
     assert page.js("sessionStorage.getItem('creuset.key')") == "sk-secret-17"
     kept = page.js("""new Promise(done => { const open = indexedDB.open('creuset', 1); open.onsuccess = () => {
         const all = open.result.transaction('conversations').objectStore('conversations').getAll();
@@ -90,22 +89,22 @@ def test_a_key_is_asked_for_sent_and_kept_in_the_tab_only(browser: Browser, serv
 def test_a_banner_tells_that_the_engine_is_not_ready_and_goes_when_it_is(browser: Browser, served: Served) -> None:
     served.script.healthy = False
     page = browser.page(served.url)
-    page.wait("document.querySelector('.banner')?.innerText.startsWith('The engine is starting.')")
+    page.wait("$('.banner')?.innerText.startsWith('The engine is starting.')")
     served.script.healthy = True
-    page.wait("!document.querySelector('.banner')")
-    page.wait("document.querySelector('.model').innerText.includes('creuset-test')")
+    page.wait("!$('.banner')")
+    page.wait("$('.model').innerText.includes('creuset-test')")
     page.close()
 
 
 def test_a_server_that_is_gone_is_said(browser: Browser, served: Served) -> None:
     page = browser.page(served.url)
-    page.wait("document.querySelector('.model').innerText.includes('creuset-test')")
+    page.wait("$('.model').innerText.includes('creuset-test')")
     page.call("Network.emulateNetworkConditions", offline=True, latency=0, downloadThroughput=-1, uploadThroughput=-1)
     write(page, "hello")
     assert trouble(page).startswith("The server cannot be reached.")
     page.call("Network.emulateNetworkConditions", offline=False, latency=0, downloadThroughput=-1, uploadThroughput=-1)
     page.click(".trouble .button", "Try again")
-    page.wait("document.querySelector('.answered .md')?.innerText.endsWith('to: hello')")
+    page.wait("$('.answered .md')?.innerText.endsWith('to: hello')")
     page.close()
 
 
@@ -113,11 +112,17 @@ def test_settings_are_sent_and_empty_ones_are_not(page: Page, served: Served) ->
     ask(page, "hello")
     assert set(served.script.asked[0]) == {"model", "messages", "stream", "stream_options"}
     page.click(".bottom", "Settings")
-    for field, value in (("Instructions", "Be brief."), ("Temperature", "0.3"), ("Top-p", "0.9"), ("Longest answer", "64"), ("Seed", "7")):
-        page.js(f"[...document.querySelectorAll('dialog label')].find(e => e.textContent.startsWith({json.dumps(field)})).control.focus()")
+    for field, value in (
+        ("Instructions", "Be brief."),
+        ("Temperature", "0.3"),
+        ("Top-p", "0.9"),
+        ("Longest answer", "64"),
+        ("Seed", "7"),
+    ):
+        page.js(f"$$('dialog label').find(e => e.textContent.startsWith({json.dumps(field)})).control.focus()")
         page.type(value)
     page.press("Escape")
-    page.wait("!document.querySelector('dialog')")
+    page.wait("!$('dialog')")
     ask(page, "again")
     body = served.script.asked[1]
     assert (body["temperature"], body["top_p"], body["max_tokens"], body["seed"]) == (0.3, 0.9, 64, 7)
@@ -126,11 +131,7 @@ def test_settings_are_sent_and_empty_ones_are_not(page: Page, served: Served) ->
 
 def test_two_windows_show_the_same_conversations(browser: Browser, served: Served) -> None:
     first = browser.page(served.url)
-    target = browser.call("Target.createTarget", url="about:blank", browserContextId=first.context)["targetId"]
-    session = browser.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-    second = Page(browser, session, target, first.context)
-    second.open(served.url)
+    second = browser.page(served.url, context=first.context)
     ask(first, "seen in both")
-    time.sleep(0.1)
-    second.wait("document.querySelector('.list .pick')?.innerText === 'seen in both'")
+    second.wait("$('.list .pick')?.innerText === 'seen in both'")
     first.close()
