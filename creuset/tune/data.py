@@ -45,7 +45,7 @@ RULES: tuple[Rule, ...] = (
     *talk.RULES, *french.RULES, *sums.RULES, *ready.RULES,
 )  # fmt: skip
 LONG = ("stories", "turns_story")  # rules whose answers may be long
-COPIES = 3  # how often one exchange of a hand-written table may come again: this is its weight
+COPIES = 4  # how often one exchange of a hand-written table may come again: this is its weight
 HELD_OUT = 0.02
 DUTIES = {
     "Apache-2.0": "keep the notice", "CC0-1.0": "none", "MIT": "keep the notice", "BSD-3-Clause": "keep the notice",

@@ -17,7 +17,7 @@ def entry(number: int) -> Entry:
 def test_the_article_of_the_text_is_the_article_of_the_question():
     assert entry(1).name == "a lamp"
     assert entry(2).name == "a violin"
-    assert entry(0).name == "otters" and entry(0).verb == "are"
+    assert entry(0).name == "Otters" and entry(0).verb == "are"
 
 
 def test_a_person_is_asked_with_who_and_dates_in_parentheses_are_gone():

@@ -22,13 +22,19 @@ from creuset.tune.rules.shelf import Shelf
 FILE = "en_simplewiki"
 SOURCE = "simple.wikipedia.org"
 LICENCE = "CC-BY-SA-3.0"
-PER_KIND = 120
-OFTEN, KNOWN = 1500, 5000  # how many of the most mentioned titles are asked three times, twice
+PER_KIND = 80
+OFTEN, KNOWN = 1500, 5000  # how many of the most mentioned titles are asked four times, twice
 
-IS = re.compile(r"^(?P<subject>.{1,80}?),? (?P<verb>is|are|was|were) (?P<kind>(?:a|an|the|one|any|another|some|two|when|what|how)\b.*)")
+IS = re.compile(r"^(?P<subject>[^,]{1,80}?) (?P<verb>is|are|was|were) (?P<kind>(?:a|an|the|one|any|another|some|two|when|what|how)\b.*)")
 # "Otters are animals that ...": a noun in the plural without article, not a participle.
-PLURAL_IS = re.compile(r"^(?P<subject>[A-Z][a-z]+(?: [a-z]+)?) (?P<verb>are|were) (?P<kind>(?!\w+(?:ed|ing|wn|de|en)\b|found |born )(?:[a-z-]+ ){0,2}[a-z]+s\b.*)")
-SEVERAL = re.compile(r"\b(?:may|might|can|could) (?:also )?(?:mean|refer|be)\b|\bdisambiguation\b|\bhas (?:several|many) meanings\b")
+PLURAL_IS = re.compile(
+    r"^(?P<subject>[A-Z][a-z]+(?: [a-z]+)?) (?P<verb>are|were) "
+    r"(?P<kind>(?:(?!\w+(?:ing|wn|en)\b|found |born )|\w+ed (?!\w*(?:across|towards|besides|always)\b))(?:[a-z-]+ ){0,2}[a-z]{3,}s\b.*)"
+)
+# "France, officially the French Republic, is a country ..."; "The Moon is Earth's satellite ...".
+APPOSED_IS = re.compile(r"^(?P<subject>[^,.]{1,60}), [^.]{3,90}?, (?P<verb>is|are|was|were) (?P<kind>(?:a|an|the|one|[a-z-]+ [a-z]+s)\b.*)")
+OWN_IS = re.compile(r"^(?P<subject>[^,.]{1,40}) (?P<verb>is|was) (?P<kind>[A-Z]\w+'s \w+.*)")
+SEVERAL = re.compile(r"\b(?:may|might|can|could) (?:also )?(?:mean|refer)\b|\bdisambiguation\b|\bhas (?:several|many) meanings\b")
 LIVED = re.compile(r"\((?:born|[^()]*\d{4} ?[–-] ?[^()]*\d{4}\))")
 UNSTEADY = re.compile(r"\b(?:current|currently|now|recently|as of|so far|this year|nowadays|today|will|upcoming|next year)\b", re.IGNORECASE)
 PERSON = re.compile(
@@ -75,6 +81,7 @@ def define(text: str, url: str) -> Entry | Refused:
         return Refused("title has a qualifier")
     if re.match(r"(?:List of|\d)|.*\d{4}", title):
         return Refused("title is a list or a date")
+    body = re.sub(r"</?\w+>", "", body)
     paragraph = next((line.strip() for line in body.split("\n") if line.strip()), "")
     if SEVERAL.search(paragraph[:160]):
         return Refused("several meanings")
@@ -85,7 +92,7 @@ def define(text: str, url: str) -> Entry | Refused:
     if UNFIT.search(title) or UNFIT.search(" ".join(lead)):
         return Refused("unfit subject")
     opening = lead[0].replace('"', "")
-    match = IS.match(opening) or PLURAL_IS.match(opening)
+    match = next(filter(None, (form.match(opening) for form in (IS, PLURAL_IS, APPOSED_IS, OWN_IS))), None)
     if match is None:
         return Refused("first sentence is no definition")
     subject, verb, kind = match["subject"], match["verb"], match["kind"]
@@ -112,22 +119,16 @@ def _name_in(title: str, subject: str, verb: str) -> str | None:
     core = rest if has_article else subject
     flat_core, flat_title = _flat(core), _flat(title)
     if verb in ("are", "were") and flat_core in (flat_title + "s", flat_title + "es", flat_title[:-1] + "ies"):
-        return core if core[:1].islower() or " " in title else core[0].lower() + core[1:]
+        return core
     if flat_core != flat_title and not (flat_title in flat_core and len(flat_core) <= len(flat_title) + 15):
         last = title.split()[-1]
         if not (len(title.split()) > 1 and core.split()[-1] == last):  # people: full name in the text, usual name as title
             return None
         return title
     spoken = title
-    if (has_article and rest[:1].islower()) or (not has_article and _is_common(core, title)):
-        spoken = title[0].lower() + title[1:]
+    if has_article and rest[:1].islower():
+        spoken = _small(title)
     return f"{article.lower()} {spoken}" if has_article else spoken
-
-
-def _is_common(core: str, title: str) -> bool:
-    """A word without article at the start of the sentence: capital there says nothing; a lower-case later word does."""
-    words = title.split()
-    return len(words) > 1 and all(word.islower() for word in words[1:]) and core.lower() == title.lower()
 
 
 def _flat(text: str) -> str:
@@ -195,7 +196,8 @@ def entries(shelf: Shelf) -> tuple[list[Entry], list[Refused], list[str]]:
 
 def _in_its_case(entry: Entry, known: Counter[str], low: Counter[str]) -> Entry:
     """Common nouns lose the capital that only the title gives them: texts write most of them small."""
-    key = entry.bare.lower()  # an article's own title and first word are two capitals that say nothing
+    forms = {entry.bare.lower(), re.sub(r"^(?:an?|the) ", "", entry.name).lower()}  # "otter", "otters"
+    key = max(forms, key=lambda form: low[form])  # an article's own title and first word are two capitals that say nothing
     if not entry.person and low[key] * 2 > known[key] - 2 and low[key] and not entry.bare.isupper():
         return replace(entry, name=entry.name.replace(entry.bare, _small(entry.bare)), bare=_small(entry.bare), common=True)
     return entry
@@ -208,7 +210,8 @@ def _small(title: str) -> str:
 def make(shelf: Shelf, rng: Random, count: int) -> Iterator[Made]:
     found, refused, openings = entries(shelf)
     yield from refused
-    known, low = mentions(openings, {entry.bare.lower() for entry in found})
+    names = {entry.bare.lower() for entry in found} | {entry.name.lower() for entry in found if entry.verb in ("are", "were")}
+    known, low = mentions(openings, names)
     found = [_in_its_case(entry, known, low) for entry in found]
     found.sort(key=lambda entry: (-known[entry.bare.lower()], entry.bare))
     kinds: Counter[str] = Counter()
@@ -221,7 +224,7 @@ def make(shelf: Shelf, rng: Random, count: int) -> Iterator[Made]:
         if written >= count:
             yield Refused("over the cap")
             continue
-        for _ in range(3 if rank < OFTEN else 2 if rank < KNOWN else 1):
+        for _ in range(4 if rank < OFTEN else 2 if rank < KNOWN else 1):
             yield _dialogue(rng, entry)
             written += 1
         rank += 1
@@ -233,4 +236,4 @@ def _dialogue(rng: Random, entry: Entry) -> Dialogue:
     return about.ask(question, without_parentheses(answer))
 
 
-RULE = Rule("definitions", "what things and people are, in one to three sentences", 24_000, make, SOURCE, LICENCE)
+RULE = Rule("definitions", "what things and people are, in one to three sentences", 21_000, make, SOURCE, LICENCE)

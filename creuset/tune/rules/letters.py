@@ -185,4 +185,4 @@ def make(shelf: Shelf, rng: Random, count: int) -> Iterator[Made]:
     yield from repeated(rng, count, MAKERS)
 
 
-RULE = Rule("letters", "exact work on words: spelling, counting, opposites, plurals, repeating", 9_000, make)
+RULE = Rule("letters", "exact work on words: spelling, counting, opposites, plurals, repeating", 8_000, make)

@@ -290,4 +290,4 @@ def make(shelf: Shelf, rng: Random, count: int) -> Iterator[Made]:
     yield from repeated(rng, count, MAKERS)
 
 
-RULE = Rule("numbers", "small arithmetic with steps, comparing, sorting, counting, units, calendar", 14_000, make)
+RULE = Rule("numbers", "small arithmetic with steps, comparing, sorting, counting, units, calendar", 13_000, make)

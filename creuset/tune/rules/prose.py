@@ -17,6 +17,7 @@ LOST = re.compile(
     r"|\b(?:about|around|approximately|nearly|almost|between|from|with|by|at) (?:in|to|of|from|people|long|wide|high|tall|away)\b"
     r"|\b(?:of|is) (?:about|in (?:area|length|size)|long|square)\b(?! \w)|\b(?:area|population|length|height|elevation) (?:of|is|was) (?:and|in|as|at|with|people|,|\.)"
     r"|\"\"|\b(?:or|and|of|the|a)[;,.]|\b(?:is|was) (?:an?|the) (?:is|was)\b"
+    r"|\b(?:at|of|by|with|from|the|an|and|or|as)\.$"
     r"|\b(?:a|an|the) (?:,|\.|of|and|in|is|was|to) "
 )
 MARKUP = re.compile(r"\|\||\{\{|\}\}|\[\[|\]\]|<[^>]+>|https?:|www\.|thumb\||ISBN|'''|&[a-z]+;|\\|[*#=_]{2,}|�")

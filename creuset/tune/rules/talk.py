@@ -115,7 +115,8 @@ COUNTS = {
     "smalltalk.en": (3_000, "greetings, thanks, goodbyes, names"),
     "feelings.en": (1_200, "kind words, and when to call for help"),
     "limits.en": (3_000, "polite refusals, caution, `I do not know`, asking back"),
-    "everyday.en": (4_500, "simple knowledge, advice, jokes, riddles, short poems"),
+    "everyday.en": (4_000, "simple knowledge, advice, jokes, riddles, short poems"),
+    "why.en": (3_500, "how and why, famous people, tips and short texts"),
     "identity.fr": (1_200, "the same identity in French"),
     "everyday.fr": (3_000, "French small talk and simple knowledge"),
 }

@@ -197,6 +197,6 @@ def _wiki_task(rng: Random, entry: definitions.Entry) -> Made:
 
 
 RULES = (
-    Rule("reading", "to answer from a given text, and to say when it is silent", 8_000, make),
+    Rule("reading", "to answer from a given text, and to say when it is silent", 6_000, make),
     Rule("titles", "subject, title, summary and years of a given text", 2_500, make_wiki, definitions.SOURCE, definitions.LICENCE),
 )

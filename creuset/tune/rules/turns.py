@@ -67,7 +67,7 @@ def chain(rng: Random, pool: Pool) -> Dialogue:
         if i and lang == "en" and len(text.split()) < 25 and part.rule != "talk_smalltalk_en":
             start = rng.choice(TURNS)
             small = start == "And " and text.split()[0] in ("What", "How", "Who", "Where", "Which", "Is", "Can")
-            text = start + text[0].lower() + text[1:] if small else text if start == "And " else start + text
+            text = f"And {text[0].lower()}{text[1:]}" if small else text if start == "And " else start + text
         turns += [Turn("user", text), *rest]
     if rng.random() < 0.35 and lang == "en":
         turns += _pair(rng.choice(THANKS if rng.random() < 0.65 else BYE))
