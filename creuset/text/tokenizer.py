@@ -164,6 +164,7 @@ class Tokenizer:
         folder.mkdir(parents=True, exist_ok=True)
         config = {
             # Not Qwen2Tokenizer: that class puts its own NFC normalizer in the place of what the file says.
+            # (transformers takes it all the same beside a config.json of model_type `qwen2`, the dense Qwen2.5.)
             "tokenizer_class": "PreTrainedTokenizerFast",
             "added_tokens_decoder": {
                 str(t["id"]): {k: v for k, v in t.items() if k != "id"} for t in self._spec["added_tokens"]

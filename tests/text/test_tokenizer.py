@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from creuset.core.errors import ArtifactError, ConfigError, RequestError
 from creuset.testing import TINY_TEXTS, tiny_tokenizer
-from creuset.text.tokenizer import CONTROL, Tokenizer, byte_characters, train
+from creuset.text.tokenizer import CONTROL, PATTERN, Tokenizer, byte_characters, train
 
 TOKENIZER = tiny_tokenizer()
 NASTY = [
@@ -170,6 +170,36 @@ def test_transformers_gives_the_same_ids(tmp_path):
         assert theirs.encode(text) == ids
         assert theirs.decode(ids) == TOKENIZER.decode(ids)
         assert theirs.decode(ids, skip_special_tokens=True) == TOKENIZER.decode(ids, special=False)
+
+
+@pytest.mark.parametrize("family", ["qwen3", "qwen2_moe", "qwen3_moe"])
+def test_a_model_folder_gives_the_same_ids_too(tmp_path, family):
+    """Not of `qwen2`: for that `model_type` transformers takes its own class, with NFC, whatever the folder says."""
+    from transformers import AutoTokenizer
+
+    TOKENIZER.save(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": family}))
+    theirs = AutoTokenizer.from_pretrained(tmp_path)
+    assert [theirs.encode(text) for text in NASTY] == [TOKENIZER.encode_special(text) for text in NASTY]
+
+
+def test_a_tokenizer_made_by_transformers_for_qwen_is_read_as_it_is(tmp_path):
+    from transformers import Qwen2Tokenizer
+
+    TOKENIZER.save(tmp_path / "ours")
+    model = json.loads((tmp_path / "ours/tokenizer.json").read_text())["model"]
+    theirs = Qwen2Tokenizer(vocab=model["vocab"], merges=[tuple(merge) for merge in model["merges"]])
+    theirs.add_special_tokens({"additional_special_tokens": [name for name, hidden in CONTROL.items() if hidden][1:]})
+    theirs.add_tokens([name for name, hidden in CONTROL.items() if not hidden])
+    theirs.save_pretrained(tmp_path / "theirs")
+    read = Tokenizer.load(tmp_path / "theirs")
+    spec = json.loads((tmp_path / "theirs/tokenizer.json").read_text())
+    assert spec["pre_tokenizer"]["pretokenizers"][0]["pattern"] == {"Regex": PATTERN}
+    assert read.special == TOKENIZER.special
+    for text in [*NASTY, *CONTROL, "e\u0301 \u212b"]:
+        assert read.encode_special(text) == theirs.encode(text)
+        assert not set(read.encode(text)) & set(read.special.values())
+        assert read.decode(read.encode(text)) == unicodedata.normalize("NFC", text)
 
 
 def test_a_loaded_tokenizer_keeps_its_normalizer(tmp_path):
