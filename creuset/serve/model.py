@@ -24,7 +24,9 @@ class Model:
     sha256: str  # of the manifest; of config.json when the folder is not our artifact
     created: int = 0  # seconds since 1970
     size_bytes: int = 0  # weights on disk
-    card: str = ""  # Markdown
+    card: str = ""  # Markdown, without its front matter
+    licence: str = ""
+    languages: tuple[str, ...] = ()
     parameters: int = 0
     active_parameters: int = 0  # that one token uses
     shape: Mapping[str, Any] = field(default_factory=dict)  # config.json
@@ -49,6 +51,7 @@ def describe(folder: Path, served_names: Sequence[str] = ()) -> Model:
     generation = _json(folder / "generation_config.json")
     tokenizer = Tokenizer.load(folder)
     manifest = read_manifest(folder) if (folder / MANIFEST).is_file() else None
+    front, card = front_matter(_text(folder / "card.md") or _text(folder / "README.md"))
     names = tuple(served_names) or (folder.resolve().name,)
     return Model(
         name=names[0],
@@ -60,12 +63,34 @@ def describe(folder: Path, served_names: Sequence[str] = ()) -> Model:
         sha256=manifest["sha256"] if manifest else sha256_json(shape),
         created=int((folder / "config.json").stat().st_mtime),
         size_bytes=sum(f.stat().st_size for f in folder.glob("*.safetensors")),
-        card=_text(folder / "card.md") or _text(folder / "README.md"),
+        card=card,
+        licence=" ".join(front.get("license", ())),
+        languages=front.get("language", ()),
         shape=shape,
         defaults={k: float(generation[k]) for k in SAMPLING_DEFAULTS if type(generation.get(k)) in (int, float)},
         stop_ids=_stop_ids(generation, shape, tokenizer),
         chat_template=str(_json(folder / "tokenizer_config.json").get("chat_template") or ""),
     )
+
+
+def front_matter(card: str) -> tuple[dict[str, tuple[str, ...]], str]:
+    """What stands between two lines of `---` above a card, as Hugging Face writes it, and the Markdown below.
+
+    Read as far as a list of words goes (`license: x`, `language:` with `- en` lines); nested values are left out.
+    """
+    if not card.startswith("---\n") or "\n---\n" not in card[3:]:
+        return {}, card
+    head, _, body = card[4:].partition("\n---\n")
+    found: dict[str, tuple[str, ...]] = {}
+    name = ""
+    for line in head.splitlines():
+        key, colon, value = line.partition(":")
+        if line.startswith("- ") and name:
+            found[name] = (*found[name], line[2:].strip(" \"'"))
+        elif colon and key == key.strip():
+            name, value = key, value.strip(" \"'")
+            found[name] = (value,) if value else ()
+    return found, body.lstrip("\n")
 
 
 def _stop_ids(generation: Mapping[str, Any], shape: Mapping[str, Any], tokenizer: Tokenizer) -> tuple[int, ...]:

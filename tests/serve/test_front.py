@@ -106,6 +106,7 @@ def test_the_page_is_there_or_says_why_not(http: httpx.Client, tmp_path: Path) -
 def test_the_card_tells_what_one_talks_with(http: httpx.Client) -> None:
     found = http.get("/v1/creuset/model").json()
     assert found["name"] == NAME and found["card"] == "# A card\n" and len(found["sha256"]) == 64
+    assert found["license"] == "apache-2.0" and found["languages"] == ["en", "fr"]
     assert found["context"] == 4096 and 0 < found["active_parameters"] < found["parameters"]
 
 

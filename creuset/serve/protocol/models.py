@@ -46,5 +46,7 @@ def model_card(model: Model) -> dict[str, Any]:
         "vocab_size": model.tokenizer.vocab_size,
         "created": model.created,
         "sampling_defaults": dict(model.defaults),
+        "license": model.licence or None,
+        "languages": list(model.languages),
         "card": model.card,
     }
