@@ -35,11 +35,14 @@ has pretrain/model || exit 0
 has sft/model || "$creuset" tune sft $sft --model "$work/pretrain/model" --dialogues "$work/dialogues" \
     --shards "$work/shards" --out "$work/sft" $pause
 has sft/model || exit 0
-has rounded || "$creuset" tune ship "$work/sft/model" --out "$work/rounded"
+# A small model wanders: little temperature, and a light hand on repetition.
+sampling=(temperature=0.3 top_p=0.9 repetition_penalty=1.05)
+has rounded || "$creuset" tune ship "$work/sft/model" --out "$work/rounded" --sampling "${sampling[@]}"
 has evaluation || "$creuset" eval "$work/rounded" --data "$work/shards" --task bpb,arc_easy,hellaswag,piqa \
     --bench "$benchmarks" --limit "${LIMIT:-300}" --context 1024 --out "$work/evaluation"
 has mini || {
     "$creuset" eval card "$work/rounded" --evaluation "$work/evaluation" --out "$work/card.md"
-    "$creuset" tune ship "$work/sft/model" --add "$work/card.md" --out "$work/mini"
+    "$creuset" tune ship "$work/sft/model" --add "$work/card.md" --out "$work/mini" \
+        --sampling "${sampling[@]}"
 }
 echo "$work/mini"

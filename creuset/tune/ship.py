@@ -3,6 +3,7 @@
 import argparse
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from creuset.core.errors import ConfigError
@@ -13,6 +14,10 @@ def add_ship_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="artifact to write")
     parser.add_argument("--bits", choices=["q8", "q4"], default="q8", help="q8: 8 bits; q4: experts 4 bits, the rest 8")
     parser.add_argument("--add", type=Path, nargs="*", default=[], help="files to put beside the weights (card.md)")
+    parser.add_argument(
+        "--sampling", nargs="*", default=[], metavar="KEY=VALUE",
+        help="what a request that says nothing gets, kept in generation_config.json: temperature, top_p, top_k, ...",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 
 
@@ -30,6 +35,7 @@ def run_ship(args: argparse.Namespace) -> int:
         for file in sorted(args.model.glob("*.json")):
             if file.name.startswith(("tokenizer", "record", "generation_config")):
                 shutil.copyfile(file, scratch / file.name)
+        write_sampling(scratch / "generation_config.json", args.sampling)
         for file in args.add:
             shutil.copyfile(file, scratch / file.name)
     size = sum(f.stat().st_size for f in args.out.rglob("*") if f.is_file())
@@ -38,3 +44,22 @@ def run_ship(args: argparse.Namespace) -> int:
     else:
         print(f"{args.out}: {size / 1e6:.1f} MB")
     return 0
+
+
+SAMPLING = {"temperature": float, "top_p": float, "top_k": int, "min_p": float, "repetition_penalty": float}
+
+
+def write_sampling(file: Path, assignments: Sequence[str]) -> None:
+    """Put each `key=value` into the generation config, other keys kept."""
+    if not assignments:
+        return
+    config = json.loads(file.read_text()) if file.is_file() else {}
+    for text in assignments:
+        key, _, raw = text.partition("=")
+        if key not in SAMPLING:
+            raise ConfigError(f"`{key}` is no sampling setting", hint=f"choose from {', '.join(SAMPLING)}")
+        try:
+            config[key] = SAMPLING[key](raw)
+        except ValueError:
+            raise ConfigError(f"`{text}` is refused: expected a number") from None
+    file.write_text(json.dumps(config | {"do_sample": True}, indent=2) + "\n")
