@@ -46,6 +46,7 @@ _BLOCKS = {
 }
 _LINES = {"br", "li", "tr", "dt", "dd", "option", "caption"}
 _CHARSET = re.compile(rb"""<meta[^>]+charset\s*=\s*["']?\s*([\w-]+)""", re.I)
+_KEEP = "\x00"  # begins a line whose indentation stays
 _SPACES = re.compile(r"[ \t\r\f\v\u00a0]+")
 
 
@@ -91,7 +92,10 @@ class _Reader(HTMLParser):
         if self._in_title:
             self.title.append(data)
         elif not self._skip:
-            self.parts.append(data if self._preformatted else _SPACES.sub(" ", data.replace("\n", " ")))
+            if self._preformatted:
+                self.parts.append(_KEEP + data.replace("\n", "\n" + _KEEP))
+            else:
+                self.parts.append(_SPACES.sub(" ", data.replace("\n", " ")))
 
     def _break(self, tag: str) -> None:
         if not self._skip and (tag in _BLOCKS or tag in _LINES):
@@ -115,6 +119,9 @@ def text_of(raw: bytes) -> Page:
     reader = _Reader()
     reader.feed(source)
     reader.close()
-    lines = [line.strip(" ") for line in "".join(reader.parts).split("\n")]
-    text = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
+    lines = [
+        line.replace(_KEEP, "").rstrip() if line.startswith(_KEEP) else line.replace(_KEEP, "").strip(" ")
+        for line in "".join(reader.parts).split("\n")
+    ]
+    text = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
     return Page(" ".join("".join(reader.title).split()), text)

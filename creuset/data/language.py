@@ -23,6 +23,7 @@ nl: de het een en van in is dat op te zijn met voor niet aan er om ook als maar 
 FUNCTION_WORDS = {
     code: frozenset(words.split()) for code, words in re.findall(r"(?m)^(\w\w): ([^:]+)(?=^\w\w:|\Z)", _LISTS)
 }
+_SURE = 0.99
 _TOLD_APART_BY = 1.5  # the best language must have this many times the hits of the second
 _SOME = 0.05  # share of them that speaks for a declared language
 _ENOUGH = 0.12  # share of words that are function words of the best language
@@ -64,7 +65,7 @@ def by_function_words(words: Sequence[str], declared: Sequence[str] = ()) -> Gue
     (best, code), (second, _) = hits[0], hits[1]
     if best < (_SOME if code in declared else _ENOUGH) * len(words) or best < _TOLD_APART_BY * second:
         return None
-    return Guess(code, min(1.0, best / (best + second)))
+    return Guess(code, _SURE)
 
 
 _HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff]")

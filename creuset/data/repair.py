@@ -17,15 +17,18 @@ _FILE_LINK = re.compile(r"\[\[(?:File|Image|Fichier|Category|Catégorie|文件|�
 _LINK = re.compile(r"\[\[(?:[^\[\]|]{1,200}\|)?([^\[\]|]{1,200})\]\]")
 _TABLE = re.compile(r"(?m)^(?:[!|].*|.*\|\|.*|.*\b(?:colspan|rowspan|style|align|bgcolor)\s*=\s*\".*)$\n?")
 # A formula that was left out takes its sentence along: without it the sentence says nothing.
-_FORMULA = re.compile(r"[^.!?\n]*\bformula_\d+\b[^.!?\n]*(?:[.!?]+ ?|$)", re.M)
+_FORMULA = re.compile(r"[^.!?\n]*\bformula_\d+\b[^.!?\n]*(?:[.!?]+|$)", re.M)
 _EMPTY_QUOTES = re.compile(r"(?<!\")\"\"(?!\")[,;]? ?")
 # What stood in brackets was a template: "Albedo () (, meaning ..." -> "Albedo (meaning ...".
 _EMPTY_BRACKETS = re.compile(r"[(（\[]\s*(?:[;,，；:·、\-–—/\"']\s*)*[)）\]]")
 _OPEN_COMMA = re.compile(r"([(（])\s*(?:[;,，；:、]\s*)+")
 _COMMA_CLOSE = re.compile(r"(?:[;,，；、]\s*)+(?=[)）])")
 _SPACE_POINT = re.compile(r" +([,.])(?=\s|$)")
+# A section title is a short line before another line, and no sentence: it has no pronoun and no common verb.
 _TITLE_STOP = re.compile(
-    r"(?m)^(?!.*\b(?:is|are|was|were|has|had)\b)([A-ZÀ-Þ][^.!?\n,;:\"]{0,60}|[\u4e00-\u9fff][^。.!?\n，；：]{0,20})\.$"
+    r"(?m)^(?!(?:He|She|It|They|This|These|There|We|I|You|Il|Elle|Ils|Elles)\b)"
+    r"(?!.*\b(?:is|are|was|were|has|had|have|did|does|can|will|won|became|made|est|sont|était|\w+ed)\b)"
+    r"([A-ZÀ-Þ0-9][\w'’–-]*(?: [\w'’()–-]+){0,4}|[\u4e00-\u9fff][^。.!?\n，；：]{0,20})\.(?=\n)"
 )
 _SPACES = re.compile(r"(?<=\S)  +(?=\S)")
 
@@ -57,7 +60,7 @@ def wiki(text: str) -> str:
     if "||" in text or "\n|" in text or "\n!" in text or '="' in text:
         text = _TABLE.sub("", text)
     if "formula_" in text:
-        text = _FORMULA.sub("", text)
+        text = _FORMULA.sub("", text).replace("\n ", "\n")
     if '""' in text:
         text = _EMPTY_QUOTES.sub("", text)
     if "{{" in text:

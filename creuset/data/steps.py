@@ -138,8 +138,11 @@ class Repair(Step):
         rules = self.settings.rules_of(doc.metadata["row"].kind)
         doc.text = repair.repair(doc.text, rules.repair)
         if rules.drop_lines:
-            doc.text, lines = filters.drop_lines(doc.text)
-            doc.metadata["lines"] = lines
+            text, doc.metadata["lines"] = filters.drop_lines(doc.text)
+            if doc.text and not text.strip():
+                drop(doc, "c4_no_line_left")
+            else:
+                doc.text = text
 
 
 class Split(Step):

@@ -1,0 +1,37 @@
+"""What is held out: whole groups, about one per cent, the same on every run."""
+
+import numpy as np
+
+from creuset.data.decide import hold_out
+from creuset.data.settings import Heldout
+
+
+def groups(count, per_group):
+    random = np.random.default_rng(0)
+    names = random.integers(0, 1 << 63, count, dtype=np.uint64)
+    return np.repeat(names, per_group), random.integers(500, 3000, count * per_group).astype(np.uint64)
+
+
+def test_about_one_per_cent_is_held_out_in_whole_groups():
+    names, sizes = groups(1000, 3)
+    held = hold_out(sizes, names, Heldout(), 17)
+    assert 0.009 < sizes[held].sum() / sizes.sum() < 0.012
+    assert set(names[held]).isdisjoint(set(np.delete(names, held)))
+
+
+def test_the_choice_depends_on_the_seed_and_not_on_the_order():
+    names, sizes = groups(1000, 1)
+    order = np.random.default_rng(1).permutation(len(names))
+    held = set(names[hold_out(sizes, names, Heldout(), 17)])
+    assert held == set(names[order][hold_out(sizes[order], names[order], Heldout(), 17)])
+    assert held != set(names[hold_out(sizes, names, Heldout(), 18)])
+
+
+def test_large_sources_are_capped_and_small_ones_give_a_little():
+    names, sizes = groups(4000, 1)
+    assert sizes[hold_out(sizes, names, Heldout(max_mb=0.02), 17)].sum() < 23_000
+    names, sizes = groups(60, 1)
+    assert 0.02 < sizes[hold_out(sizes, names, Heldout(), 17)].sum() / sizes.sum() < 0.06
+    assert len(hold_out(sizes[:1], names[:1], Heldout(), 17)) == 0
+    assert len(hold_out(sizes[:0], names[:0], Heldout(), 17)) == 0
+    assert len(hold_out(sizes, names, Heldout(share=0.0), 17)) == 0
