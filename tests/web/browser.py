@@ -101,7 +101,8 @@ class Browser:
     def page(self, url: str, *, width: int = 1200, height: int = 800, language: str = "", context: str = "") -> "Page":
         """A page of its own: storage is shared with no other, unless it is given another's `context`."""
         context = context or self.call("Target.createBrowserContext", disposeOnDetach=True)["browserContextId"]
-        target = self.call("Target.createTarget", url="about:blank", browserContextId=context, newWindow=True)["targetId"]
+        made = self.call("Target.createTarget", url="about:blank", browserContextId=context, newWindow=True)
+        target = made["targetId"]
         session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         page = Page(self, session, target, context)
         self.pages[session] = page

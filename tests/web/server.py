@@ -92,10 +92,24 @@ class Handler(BaseHTTPRequestHandler):
             return self.fail(400, "This model's maximum context length is 64 tokens.", "context_length_exceeded")
         if asked.startswith("busy") and len(script.asked) == 1:
             return self.fail(429, "Rate limit reached.", "rate_limit_exceeded", {"Retry-After": "1"})
-        self.stream(asked, len(script.asked))
+        self.crumbs() if asked == "crumbs" else self.stream(asked, len(script.asked))
 
     def allowed(self) -> bool:
         return not self.script.key or self.headers.get("Authorization") == f"Bearer {self.script.key}"
+
+    def crumbs(self) -> None:
+        """A stream as awkward as the standard allows, sent byte by byte."""
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.end_headers()
+        self.close_connection = True
+        text = '{"choices": [{"delta": {"content": "Où est l’été ? 🔥"}}]}'
+        head, tail = text[:12], text[12:]
+        events = f": hello\r\n\r\nevent: message\r\nid: 1\r\ndata: {head}\r\ndata:{tail}\r\n\r\n"
+        events += 'data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'
+        for byte in events.encode():
+            self.wfile.write(bytes([byte]))
+            self.wfile.flush()
 
     def stream(self, asked: str, number: int) -> None:
         self.send_response(200)

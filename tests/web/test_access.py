@@ -147,8 +147,10 @@ def test_a_narrow_window_scrolls_in_one_direction_only(browser: Browser, served:
     assert out == []
     label(page, "Open the list of conversations")
     page.wait("$('.sidebar').getBoundingClientRect().left === 0")
+    page.wait("document.activeElement.textContent.includes('New conversation')", "the focus goes into the drawer")
     page.press("Escape")
     page.wait("getComputedStyle($('.sidebar')).visibility === 'hidden'")
+    assert page.focused() == "Open the list of conversations", "and comes back"
     label(page, "Settings", within=".top")
     page.wait("$('dialog')")
     assert page.js("$('dialog').scrollWidth <= $('dialog').clientWidth")

@@ -14,6 +14,10 @@ def test_an_answer_is_shown_while_it_is_being_written(page: Page) -> None:
     assert page.text(".answered").startswith("creuset-test")
 
 
+def test_a_stream_may_be_cut_anywhere(page: Page) -> None:
+    assert ask(page, "crumbs") == "Où est l’été ? 🔥"
+
+
 def test_stop_keeps_what_was_written_and_closes_the_connection(page: Page, served: Served) -> None:
     write(page, "slow")
     page.wait("$('.answered .md')?.innerText.includes('word5')")

@@ -5,7 +5,7 @@
 
 import { ApiError, fetchModel, streamAnswer } from '../api/client';
 import type { Storage } from './storage';
-import { add, change, choose, matches, newConversation, path, titleFrom } from './tree';
+import { add, change, choose, matches, newConversation, shown, titleFrom } from './tree';
 import type { Conversation, Message, Sampling, Turn } from './types';
 
 export interface Snapshot {
@@ -69,7 +69,7 @@ export class Store {
     const now = Date.now();
     const conversation = this.snapshot.current ?? newConversation(now);
     if (this.running.has(conversation.id)) return;
-    const [said, turn] = add(conversation, parent ?? path(conversation).at(-1)?.id ?? '', 'user', text, now);
+    const [said, turn] = add(conversation, parent ?? shown(conversation).at(-1)?.turn.id ?? '', 'user', text, now);
     this.currentId = said.id;
     void this.answer(said.title ? said : { ...said, title: titleFrom(text) }, turn, asking);
   }

@@ -2,35 +2,47 @@
 
 import type { Conversation, Role, Turn } from './types';
 
-export const newId = (): string => crypto.randomUUID();
+/** 128 random bits. `crypto.randomUUID` would be shorter, but browsers keep it from pages that come over plain http. */
+export function newId(): string {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+}
 
 export function newConversation(now: number): Conversation {
   return { id: newId(), title: '', created: now, updated: now, turns: {}, chosen: {} };
 }
 
-export function children(conversation: Conversation, parent: string): Turn[] {
-  return Object.values(conversation.turns)
-    .filter((turn) => turn.parent === parent)
-    .sort((a, b) => a.at - b.at || (a.id < b.id ? -1 : 1));
+/** A turn on screen, and all the versions it is one of, in the order in which they were made. */
+export interface Shown {
+  turn: Turn;
+  versions: Turn[];
 }
 
-/** The turns on screen, from the first to the last. */
-export function path(conversation: Conversation): Turn[] {
-  const shown: Turn[] = [];
+const byAge = (a: Turn, b: Turn): number => a.at - b.at || (a.id < b.id ? -1 : 1);
+
+function grouped(turns: Turn[]): Map<string, Turn[]> {
+  const under = new Map<string, Turn[]>();
+  for (const turn of turns) under.set(turn.parent, [...(under.get(turn.parent) ?? []), turn]);
+  return under;
+}
+
+/** What is on screen, from the first turn to the last. */
+export function shown(conversation: Conversation): Shown[] {
+  const under = grouped(Object.values(conversation.turns));
+  const line: Shown[] = [];
   const seen = new Set<string>(); // an imported file may hold a loop
   for (let parent = ''; ; ) {
-    const options = children(conversation, parent);
-    const turn = options.find((option) => option.id === conversation.chosen[parent]) ?? options.at(-1);
-    if (!turn || seen.has(turn.id)) return shown;
+    const versions = (under.get(parent) ?? []).sort(byAge);
+    const turn = versions.find((version) => version.id === conversation.chosen[parent]) ?? versions.at(-1);
+    if (!turn || seen.has(turn.id)) return line;
     seen.add(turn.id);
-    shown.push(turn);
+    line.push({ turn, versions });
     parent = turn.id;
   }
 }
 
 export function add(conversation: Conversation, parent: string, role: Role, text: string, now: number): [Conversation, Turn] {
-  const last = children(conversation, parent).at(-1);
-  const at = last ? Math.max(now, last.at + 1) : now; // siblings keep the order in which they were made
+  const versions = Object.values(conversation.turns).filter((turn) => turn.parent === parent);
+  const at = Math.max(now, ...versions.map((version) => version.at + 1)); // versions keep the order in which they were made
   const turn: Turn = { id: newId(), parent, role, text, at, state: role === 'user' ? 'done' : 'writing' };
   const grown = {
     ...conversation,

@@ -22,7 +22,7 @@ export const Markdown = memo(function Markdown({ text }: { text: string }) {
     return [...addresses, ...parsed.footnotes.map((note) => note.identifier)].join('\n');
   }, [parsed]);
   return (
-    <div className="md">
+    <div className="md" dir="auto">
       {parsed.blocks.map((node, index) => (
         <Block key={index} node={node} parsed={parsed} source={sourceOf(node, parsed)} shared={shared} />
       ))}

@@ -1,7 +1,6 @@
 import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from 'react';
 import type { Asking, Store } from '../chat/store';
-import { path } from '../chat/tree';
-import type { Turn } from '../chat/types';
+import { shown } from '../chat/tree';
 import { OpenLink } from '../markdown/Link';
 import { languages, short, WordsContext } from '../words/context';
 import { Composer, hasKeyboard } from './Composer';
@@ -17,6 +16,8 @@ import { Spoken } from './Spoken';
 import { useAddress } from './useAddress';
 import { useServer } from './useServer';
 
+const narrow = matchMedia('(max-width: 780px)'); // as in chat.css
+
 export function App({ store }: { store: Store }) {
   const { conversations, current, lasting } = useSyncExternalStore(store.subscribe, store.read);
   const [preferences, setPreferences] = usePreferences();
@@ -26,6 +27,8 @@ export function App({ store }: { store: Store }) {
   const [drawer, setDrawer] = useState(false);
   const [editing, setEditing] = useState('');
   const box = useRef<HTMLTextAreaElement>(null);
+  const sidebar = useRef<HTMLDivElement>(null);
+  const menu = useRef<HTMLButtonElement>(null);
   const searchBox = useRef<HTMLInputElement>(null);
 
   const words = languages[preferences.language];
@@ -42,9 +45,6 @@ export function App({ store }: { store: Store }) {
   useEffect(() => {
     document.title = current?.title ? `${current.title} · creuset` : 'creuset';
   }, [current?.title]);
-  useEffect(() => {
-    if (!busy && !model) look(); // an answer came, or a key was given: the model can be known now
-  }, [busy, model, look]);
   useAddress(store, current?.id ?? '');
 
   const pick = useCallback(
@@ -67,13 +67,31 @@ export function App({ store }: { store: Store }) {
       startEdit: (turn) => (turn ? setEditing(turn.id) : back()),
     };
   }, [store]);
-  const openSettings = useCallback(() => setDialog('settings'), []);
+  const openSettings = useCallback(() => (setDrawer(false), setDialog('settings')), []);
   const otherLanguage = useCallback(() => setPreferences({ language: preferences.language === 'fr' ? 'en' : 'fr' }), [preferences.language, setPreferences]);
-  const shown = current ? path(current) : [];
+  const line = current ? shown(current) : [];
+  const latestTurn = line.at(-1)?.turn;
   const editLast = (): void => {
-    const last = shown.findLast((turn: Turn) => turn.role === 'user');
-    if (last && !busy) setEditing(last.id);
+    const last = line.findLast(({ turn }) => turn.role === 'user');
+    if (last && !busy) setEditing(last.turn.id);
   };
+
+  useEffect(() => {
+    const close = (): void => setDrawer(false);
+    narrow.addEventListener('change', close);
+    return () => narrow.removeEventListener('change', close);
+  }, []);
+  useEffect(() => {
+    if (!drawer) return;
+    const opener = menu.current;
+    sidebar.current?.querySelector('button')?.focus();
+    return () => opener?.focus();
+  }, [drawer]);
+
+  const failed = latestTurn?.state === 'failed';
+  useEffect(() => {
+    if (!busy && (failed || !model)) look(); // is the engine still there? or: can the model be known now?
+  }, [busy, failed, model, look]);
 
   useEffect(() => {
     const onKeyDown = (event: KeyboardEvent): void => {
@@ -83,7 +101,7 @@ export function App({ store }: { store: Store }) {
         else store.stop();
       } else if (command && !event.shiftKey && event.key.toLowerCase() === 'k') {
         event.preventDefault();
-        setDrawer(true);
+        setDrawer(narrow.matches);
         requestAnimationFrame(() => searchBox.current?.focus());
       } else if (command && event.shiftKey && event.key.toLowerCase() === 'o') {
         event.preventDefault();
@@ -101,15 +119,15 @@ export function App({ store }: { store: Store }) {
           {words.skip}
         </a>
         <div className={drawer ? 'app drawer' : 'app'}>
-          <div className="sidebar">
+          <div className="sidebar" ref={sidebar}>
             <Sidebar store={store} conversations={conversations} currentId={current?.id ?? ''} searchBox={searchBox} onPick={pick} onSettings={openSettings} onLanguage={otherLanguage} />
           </div>
           <button type="button" className="veil" tabIndex={-1} aria-label={words.closeMenu} onClick={() => setDrawer(false)}>
             <Close />
           </button>
-          <main aria-label={words.conversation}>
+          <main aria-label={words.conversation} inert={drawer}>
             <header className="top">
-              <button type="button" className="tool narrow" aria-label={words.openMenu} aria-expanded={drawer} onClick={() => setDrawer(!drawer)}>
+              <button ref={menu} type="button" className="tool narrow" aria-label={words.openMenu} aria-expanded={drawer} onClick={() => setDrawer(!drawer)}>
                 <Menu />
               </button>
               <h1 className="hidden">{current?.title || 'creuset'}</h1>
@@ -139,7 +157,7 @@ export function App({ store }: { store: Store }) {
             </div>
             <Conversation conversation={current} busy={busy} name={name} editing={editing} actions={actions} onExample={send} />
             <Composer box={box} busy={busy} notice={words.notice(model?.name ?? '')} onSend={send} onStop={() => store.stop()} onEditLast={editLast} />
-            <Spoken turn={shown.at(-1)} />
+            <Spoken turn={latestTurn} />
           </main>
         </div>
         {dialog === 'settings' && (

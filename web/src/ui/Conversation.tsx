@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useLayoutEffect, useRef, useState, type UIEvent } from 'react';
-import { children, path } from '../chat/tree';
+import { shown } from '../chat/tree';
 import type { Conversation as Kept } from '../chat/types';
 import { useWords } from '../words/context';
 import { ArrowDown, Crucible } from './icons';
@@ -31,8 +31,8 @@ export function Conversation({ conversation, busy, name, editing, actions, onExa
     following.current = scrollHeight - scrollTop - clientHeight < NEAR;
     setAway(!following.current);
   };
-  const shown = conversation ? path(conversation) : [];
-  const lastQuestion = shown.findLast((turn) => turn.role === 'user')?.id;
+  const line = conversation ? shown(conversation) : [];
+  const lastQuestion = line.findLast(({ turn }) => turn.role === 'user')?.turn.id;
 
   useLayoutEffect(() => {
     following.current = true;
@@ -50,19 +50,19 @@ export function Conversation({ conversation, busy, name, editing, actions, onExa
     return () => observer.disconnect();
   }, [conversation?.id, down]);
 
-  if (!conversation || shown.length === 0) return <Hello name={name} onExample={onExample} />;
+  if (!conversation || line.length === 0) return <Hello name={name} onExample={onExample} />;
   return (
     <div className="view-around">
       <div className="view" ref={view} onScroll={onScroll}>
         <div className="column">
-          {shown.map((turn, index) => (
+          {line.map(({ turn, versions }, index) => (
             <Message
               key={turn.id}
               turn={turn}
-              siblings={children(conversation, turn.parent)}
+              siblings={versions}
               editing={editing === turn.id}
               busy={busy}
-              last={index === shown.length - 1}
+              last={index === line.length - 1}
               name={name}
               actions={actions}
             />

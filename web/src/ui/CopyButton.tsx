@@ -10,7 +10,7 @@ export function CopyButton({ text, label }: { text: string; label: string }) {
     const timer = setTimeout(() => setCopied(false), 1600);
     return () => clearTimeout(timer);
   }, [copied]);
-  const copy = (): void => void write(text).then(setCopied);
+  const copy = (): void => void copyText(text).then(setCopied);
   return (
     <button type="button" className="tool" aria-label={copied ? words.copied : label} title={label} onClick={copy}>
       {copied ? <Check /> : <Copy />}
@@ -19,7 +19,7 @@ export function CopyButton({ text, label }: { text: string; label: string }) {
 }
 
 /** The clipboard exists only on https and on loopback; elsewhere an old command does it. */
-async function write(text: string): Promise<boolean> {
+export async function copyText(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);
     return true;
@@ -27,7 +27,7 @@ async function write(text: string): Promise<boolean> {
     const area = document.createElement('textarea');
     area.value = text;
     area.className = 'hidden';
-    document.body.append(area);
+    (document.querySelector('dialog[open]') ?? document.body).append(area); // beside an open dialog nothing takes the focus
     area.select();
     const done = document.execCommand('copy');
     area.remove();

@@ -1,5 +1,6 @@
 import { useEffect, useRef, type ReactNode } from 'react';
 import { useWords } from '../words/context';
+import { copyText } from './CopyButton';
 import { Close } from './icons';
 
 /** A modal dialog of the browser: it keeps the focus, closes with Esc or a press beside it, and gives the focus back. */
@@ -62,7 +63,7 @@ export function LinkDialog({ url, onClose }: { url: URL; onClose: () => void }) 
       <p className="address">{url.href}</p>
       <p className="quiet">{words.linkWarning}</p>
       <footer>
-        <button type="button" className="button" onClick={() => void navigator.clipboard?.writeText(url.href).then(onClose)}>
+        <button type="button" className="button" onClick={() => void copyText(url.href).then(onClose)}>
           {words.copyAddress}
         </button>
         <button type="button" className="button button-main" onClick={() => (leave(url), onClose())}>

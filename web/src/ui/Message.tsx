@@ -47,7 +47,7 @@ function Said({ turn, siblings, editing, busy, actions }: Props) {
         <Editor turn={turn} actions={actions} />
       ) : (
         <>
-          <div className="bubble">{turn.text}</div>
+          <div className="bubble" dir="auto">{turn.text}</div>
           <div className="tools">
             <Pager turn={turn} siblings={siblings} busy={busy} actions={actions} />
             <CopyButton text={turn.text} label={words.copy} />
@@ -74,7 +74,7 @@ function Editor({ turn, actions }: { turn: Turn; actions: Actions }) {
   };
   return (
     <form className="editor" onSubmit={(event) => (event.preventDefault(), send())}>
-      <textarea ref={area} value={text} aria-label={words.editMessage} rows={1} onChange={(event) => setText(event.target.value)}
+      <textarea ref={area} value={text} aria-label={words.editMessage} dir="auto" rows={Math.min(12, text.split('\n').length)} onChange={(event) => setText(event.target.value)}
         onKeyDown={(event) => {
           if (event.nativeEvent.isComposing) return;
           if (event.key === 'Enter' && !event.shiftKey) (event.preventDefault(), send());
