@@ -10,7 +10,9 @@ from creuset.tune.ship import add_ship_arguments, run_ship
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
-    data = commands.add_parser("data", help="write instruction data by rule, with provenance", description="Write instruction data by rule.")
+    data = commands.add_parser(
+        "data", help="write instruction data by rule, with provenance", description="Write instruction data by rule."
+    )
     data.add_argument("--out", type=Path, required=True, help="artifact to write")
     data.add_argument("--pretrain", type=Path, help="folder of texts: simple-wiki, factbook, stories, OneStop")
     data.add_argument("--instruct", type=Path, help="folder of ready-made dialogues (`messages`)")
@@ -39,7 +41,9 @@ def _data(args: argparse.Namespace) -> int:
         folder: Path | None = getattr(args, name)
         if folder is not None and not folder.is_dir():
             raise ConfigError(f"--{name} `{folder}` is not a folder")
-    report = build(args.out, Shelf(args.pretrain, args.instruct, args.reasoning), seed=args.seed, limit=args.limit, say=to_stderr)
+    report = build(
+        args.out, Shelf(args.pretrain, args.instruct, args.reasoning), seed=args.seed, limit=args.limit, say=to_stderr
+    )
     if args.json:
         print(json.dumps(report, ensure_ascii=False))
         return 0

@@ -1,6 +1,6 @@
 """Instruction data by rule: run every rule, judge, split, join into conversations, write the artifact.
 
-    rules -> dialogues, refusals -> gate (`fault`) -> duplicates -> cap -> split by group -> joiners -> artifact "dialogues"
+    rules -> dialogues, refusals -> gate (`fault`) -> duplicates -> cap -> split by group -> joiners -> artifact
 
 The artifact holds `dialogues.jsonl.zst`, `heldout.jsonl.zst` (one JSON object a line: messages, source, licence,
 rule, from, lang), `ledger.json` (licence and duties of every source) and `report.json`, where for every
@@ -49,7 +49,8 @@ COPIES = 4  # how often one exchange of a hand-written table may come again: thi
 HELD_OUT = 0.02
 DUTIES = {
     "Apache-2.0": "keep the notice", "CC0-1.0": "none", "MIT": "keep the notice", "BSD-3-Clause": "keep the notice",
-    "CC-BY": "name the author", "CC-BY-4.0": "name the author", "CC-BY-SA-3.0": "name the article (its address is in `from`), share alike",
+    "CC-BY": "name the author", "CC-BY-4.0": "name the author",
+    "CC-BY-SA-3.0": "name the article (its address is in `from`), share alike",
     "CC-BY-SA-4.0": "name the source, share alike", "CDLA-Sharing-1.0": "share data under the same agreement",
 }  # fmt: skip
 
@@ -68,8 +69,10 @@ class Tally:
 
     def report(self) -> dict[str, Any]:
         return {
-            "teaches": self.rule.teaches, "source": self.rule.source, "licence": self.rule.licence, "read": self.read, "written": self.written,
-            "heldout": self.heldout, "words": self.words, "refused": dict(self.refused.most_common()), "samples": self.samples,
+            "teaches": self.rule.teaches, "source": self.rule.source, "licence": self.rule.licence, "read": self.read,
+            "written": self.written,
+            "heldout": self.heldout, "words": self.words, "refused": dict(self.refused.most_common()),
+            "samples": self.samples,
         }  # fmt: skip
 
 
@@ -131,12 +134,27 @@ def pool_of(dialogues: Iterable[Dialogue], may_open: frozenset[str]) -> turns.Po
     """Single exchanges without system prompt and not too long, by rule: what conversations are joined from."""
     pool: turns.Pool = {}
     for dialogue in dialogues:
-        if dialogue.rule in may_open and dialogue.turns[0].role == "user" and dialogue.words <= 110 and len(dialogue.turns) <= 4:
-            pool.setdefault(dialogue.rule if dialogue.lang == "en" or dialogue.rule.endswith("fr") else dialogue.rule + "_fr", []).append(dialogue)
+        if (
+            dialogue.rule in may_open
+            and dialogue.turns[0].role == "user"
+            and dialogue.words <= 110
+            and len(dialogue.turns) <= 4
+        ):
+            pool.setdefault(
+                dialogue.rule if dialogue.lang == "en" or dialogue.rule.endswith("fr") else dialogue.rule + "_fr", []
+            ).append(dialogue)
     return pool
 
 
-def join(rule: Rule, maker: Callable[[Random, turns.Pool], Dialogue | None], pool: turns.Pool, rng: Random, count: int, seen: Counter[str], tally: Tally) -> list[Dialogue]:
+def join(
+    rule: Rule,
+    maker: Callable[[Random, turns.Pool], Dialogue | None],
+    pool: turns.Pool,
+    rng: Random,
+    count: int,
+    seen: Counter[str],
+    tally: Tally,
+) -> list[Dialogue]:
     """`count` tries of a joiner; what does not come out, or came before, is counted."""
     made: list[Dialogue] = []
     for _ in range(count if pool else 0):
@@ -153,7 +171,8 @@ def join(rule: Rule, maker: Callable[[Random, turns.Pool], Dialogue | None], poo
 def as_row(dialogue: Dialogue) -> dict[str, Any]:
     return {
         "messages": [{"role": turn.role, "content": turn.content} for turn in dialogue.turns],
-        "source": dialogue.source, "licence": dialogue.licence, "rule": dialogue.rule, "from": dialogue.origin, "lang": dialogue.lang,
+        "source": dialogue.source, "licence": dialogue.licence, "rule": dialogue.rule, "from": dialogue.origin,
+        "lang": dialogue.lang,
     }  # fmt: skip
 
 
@@ -170,9 +189,16 @@ def ledger(dialogues: Iterable[Dialogue]) -> dict[str, Any]:
         names, licences = dialogue.source.split(" + "), dialogue.licence.split(" AND ")
         for i, name in enumerate(names):
             base = name.partition(" by ")[0] if name.startswith("African Storybook") else name
-            known = next((rule.licence for rule in RULES if rule.source == base), None) or (OWN_LICENCE_OF.get(base)) or licences[min(i, len(licences) - 1)]
+            known = (
+                next((rule.licence for rule in RULES if rule.source == base), None)
+                or (OWN_LICENCE_OF.get(base))
+                or licences[min(i, len(licences) - 1)]
+            )
             rows[base, known] += 1
-    table = [{"name": name, "licence": licence, "terms": DUTIES.get(licence, ""), "dialogues": n} for (name, licence), n in sorted(rows.items())]
+    table = [
+        {"name": name, "licence": licence, "terms": DUTIES.get(licence, ""), "dialogues": n}
+        for (name, licence), n in sorted(rows.items())
+    ]
     return {"source": table, "excluded": [{"name": name, "reason": reason} for name, reason in ready.EXCLUDED.items()]}
 
 
@@ -190,7 +216,9 @@ class Settings:
     reasoning: str
 
 
-def build(out: Path, shelf: Shelf, *, seed: int = 1, limit: int | None = None, say: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
+def build(
+    out: Path, shelf: Shelf, *, seed: int = 1, limit: int | None = None, say: Callable[[str], None] = lambda text: None
+) -> dict[str, Any]:
     """Write the artifact at `out` and return its report. `limit` bounds what each rule writes."""
     seen: Counter[str] = Counter()
     tallies: dict[str, Tally] = {}
@@ -230,7 +258,11 @@ def build(out: Path, shelf: Shelf, *, seed: int = 1, limit: int | None = None, s
         raise DataError("no rule wrote anything", hint="give at least --pretrain a folder with jsonl files")
     Random(f"{seed}:order").shuffle(train)
     report = _report(tallies, train, heldout, shelf)
-    settings = Settings(seed, limit, *(str(getattr(shelf, k).name) if getattr(shelf, k) else "" for k in ("pretrain", "instruct", "reasoning")))
+    settings = Settings(
+        seed,
+        limit,
+        *(str(getattr(shelf, k).name) if getattr(shelf, k) else "" for k in ("pretrain", "instruct", "reasoning")),
+    )
     with new_artifact(out, kind="dialogues", settings=settings, facts=report["totals"]) as folder:
         write(folder / "dialogues.jsonl.zst", train)
         write(folder / "heldout.jsonl.zst", heldout)

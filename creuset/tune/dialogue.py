@@ -86,7 +86,9 @@ def encode_dialogues(
                 continue
             encoded.append((np.asarray(found.ids, np.uint32), np.asarray(found.mask, np.uint8)))
         if reading.good == before:
-            raise DataError(f"`{path}` holds no dialogue", hint=reading.named[-1] if reading.named else "the file is empty")
+            raise DataError(
+                f"`{path}` holds no dialogue", hint=reading.named[-1] if reading.named else "the file is empty"
+            )
     if reading.bad:
         say(f"{reading.bad} bad lines left out: " + "; ".join(reading.named[:5]))
     if reading.long:
@@ -102,7 +104,9 @@ def _key(paths: Sequence[Path], tokenizer: Tokenizer, max_tokens: int) -> str:
     digest.update(chat_template().encode())
     # A few strings are enough to tell two tokenizers of one size apart.
     digest.update(repr(tokenizer.encode("The quick brown fox: 1234 déjà vu, naïve cœur. Tell me a story!")).encode())
-    digest.update(repr([tokenizer.token_bytes(i) for i in range(0, tokenizer.vocab_size - len(tokenizer.special), 37)]).encode())
+    digest.update(
+        repr([tokenizer.token_bytes(i) for i in range(0, tokenizer.vocab_size - len(tokenizer.special), 37)]).encode()
+    )
     for path in paths:
         if not path.is_file():
             raise DataError(f"`{path}` is not a file of dialogues")

@@ -1,13 +1,19 @@
 import random
 import re
 
+from tune_material import shelf
+
 from creuset.tune.rules import countries, factbook, french
 from creuset.tune.rules.base import Dialogue
-from tune_material import shelf
 
 TRUE = {
     "France": {"capital": "Paris", "area": 643801, "population": 68.5, "neighbours": ["Belgium", "Germany", "Spain"]},
-    "Mali": {"capital": "Bamako", "area": 1240192, "population": 22.6, "neighbours": ["Algeria", "Ivory Coast", "Niger"]},
+    "Mali": {
+        "capital": "Bamako",
+        "area": 1240192,
+        "population": 22.6,
+        "neighbours": ["Algeria", "Ivory Coast", "Niger"],
+    },
     "Japan": {"capital": "Tokyo", "area": 377915, "population": 123.0, "neighbours": []},
 }
 

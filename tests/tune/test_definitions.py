@@ -1,11 +1,11 @@
 import random
 
 import pytest
+from tune_material import WIKI, shelf
 
 from creuset.tune.rules import definitions
 from creuset.tune.rules.base import Dialogue, Refused
 from creuset.tune.rules.definitions import Entry, define
-from tune_material import WIKI, shelf
 
 
 def entry(number: int) -> Entry:

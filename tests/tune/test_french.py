@@ -4,9 +4,24 @@ import re
 from creuset.tune.rules import french
 from creuset.tune.rules.french import en_lettres
 
-KNOWN = {0: "zéro", 1: "un", 16: "seize", 17: "dix-sept", 20: "vingt", 21: "vingt et un", 22: "vingt-deux", 61: "soixante et un", 70: "soixante-dix",
-         71: "soixante et onze", 77: "soixante-dix-sept", 80: "quatre-vingts", 81: "quatre-vingt-un", 90: "quatre-vingt-dix",
-         91: "quatre-vingt-onze", 99: "quatre-vingt-dix-neuf"}  # fmt: skip
+KNOWN = {
+    0: "zéro",
+    1: "un",
+    16: "seize",
+    17: "dix-sept",
+    20: "vingt",
+    21: "vingt et un",
+    22: "vingt-deux",
+    61: "soixante et un",
+    70: "soixante-dix",
+    71: "soixante et onze",
+    77: "soixante-dix-sept",
+    80: "quatre-vingts",
+    81: "quatre-vingt-un",
+    90: "quatre-vingt-dix",
+    91: "quatre-vingt-onze",
+    99: "quatre-vingt-dix-neuf",
+}
 
 
 def test_numbers_in_french_words():
@@ -36,7 +51,7 @@ def test_french_letters_and_lists_are_right():
 
 def test_days_follow_each_other():
     for seed in range(100):
-        question, answer = (t.content for t in french.calendrier(random.Random(seed)).turns)
+        _question, answer = (t.content for t in french.calendrier(random.Random(seed)).turns)
         names = french.DAYS_FR if "jour" in answer.split(" est ")[0] else french.MONTHS_FR
         given = next(n for n in names if f" {n}" in answer.split(" est ")[0])
         step = 1 if "après" in answer else -1

@@ -71,7 +71,7 @@ def test_counted_words_are_numbered_in_order():
 
 def test_a_thing_is_what_its_table_says_and_not_what_another_says():
     for seed in range(300):
-        question, answer = asked(letters.category, seed)
+        _question, answer = asked(letters.category, seed)
         if answer.startswith("No,"):
             word, denied, kind = re.match(r"No, (?:an? )?(.+) is not an? (.+)\. It is an? (.+)\.", answer).groups()
             assert word in CATEGORIES[kind] and word not in CATEGORIES[denied]

@@ -18,7 +18,9 @@ def value(question: str) -> Fraction:
     match = EXPRESSION.search(question)
     assert match, question
     a, sign, b = Fraction(match[1]), match[2], Fraction(match[3])
-    return {"+": a + b, "plus": a + b, "-": a - b, "minus": a - b}.get(sign, a / b if sign in ("÷", ":", "/", "divided by") and b else a * b)
+    return {"+": a + b, "plus": a + b, "-": a - b, "minus": a - b}.get(
+        sign, a / b if sign in ("÷", ":", "/", "divided by") and b else a * b
+    )
 
 
 def asked(maker, seed):
@@ -75,7 +77,12 @@ def test_sorting_counting_and_extremes(maker):
             given = [int(x) for x in re.findall(r"\d+", question)]
             assert int(re.search(r"\d+", answer)[0]) == (min(given) if "smallest" in question else max(given))
         else:
-            words = re.split(r", ", re.split(r": |\? ", question)[-1].rstrip("?.") if "Put these" not in question else question.split(": ")[1].rstrip("."))
+            words = re.split(
+                r", ",
+                re.split(r": |\? ", question)[-1].rstrip("?.")
+                if "Put these" not in question
+                else question.split(": ")[1].rstrip("."),
+            )
             if maker is numbers.count_items:
                 assert f"There are {len(words)} " in answer
             elif question.startswith(("Reverse", "Write")):

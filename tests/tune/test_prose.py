@@ -31,7 +31,15 @@ def test_a_broken_sentence_has_a_flaw(sentence):
     assert flaw(sentence)
 
 
-@pytest.mark.parametrize("sentence", ["It is about two meters long.", "The city is in the north of Italy.", "He was born in 1850, the son of a baker.", "The river is 1,200 kilometers long."])
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "It is about two meters long.",
+        "The city is in the north of Italy.",
+        "He was born in 1850, the son of a baker.",
+        "The river is 1,200 kilometers long.",
+    ],
+)
 def test_a_good_sentence_has_none(sentence):
     assert flaw(sentence) is None
 

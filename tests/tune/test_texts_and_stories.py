@@ -2,9 +2,10 @@ import json
 import random
 import re
 
+from tune_material import AFRICAN, LEVELS, TINY, shelf
+
 from creuset.tune.rules import levels, ready, stories, sums, texts
 from creuset.tune.rules.base import Dialogue, Refused
-from tune_material import AFRICAN, LEVELS, TINY, shelf
 
 
 def test_answers_are_copied_from_the_text_or_the_text_is_silent():
@@ -22,7 +23,9 @@ def test_true_statements_stand_in_the_text_and_false_ones_do_not():
     for seed in range(200):
         dialogue = texts.yes_no(random.Random(seed))
         question, answer = dialogue.turns[0].content, dialogue.answers[0]
-        said = re.search(r"(?:Is this true\?|True or false:|Does the text say this\?) ([^\n]+?\.)(?:$|\n|  )", question)[1]
+        said = re.search(
+            r"(?:Is this true\?|True or false:|Does the text say this\?) ([^\n]+?\.)(?:$|\n|  )", question
+        )[1]
         text = question.replace(said, "", 1) if question.index(said) == question.rindex(said) else question
         assert answer.startswith(("Yes", "True")) == (question.count(said) > 1), (question, answer, text)
 
@@ -75,7 +78,9 @@ def test_prefix_equations_become_steps():
 
 def test_a_problem_whose_answer_differs_from_its_equation_is_refused(tmp_path):
     made = list(sums.from_mawps(shelf(tmp_path), random.Random(0), 10))
-    assert made[0].answers == ["3 + 4 = 7. The answer is 7."] and made[0].turns[0].content.startswith("Tom has 3 apples and buys 4. How many")
+    assert made[0].answers == ["3 + 4 = 7. The answer is 7."] and made[0].turns[0].content.startswith(
+        "Tom has 3 apples and buys 4. How many"
+    )
     assert made[1] == Refused("equation and answer differ")
 
 

@@ -3,6 +3,7 @@ import re
 
 import pytest
 import zstandard
+from tune_material import shelf
 
 from creuset import cli
 from creuset.core.artifact import read_manifest, verify
@@ -11,7 +12,6 @@ from creuset.tune.data import RULES, build, fault
 from creuset.tune.rules import ready
 from creuset.tune.rules.base import Dialogue, Turn
 from creuset.tune.rules.shelf import Shelf
-from tune_material import shelf
 
 
 def rows(path):
@@ -111,7 +111,17 @@ def test_rules_alone_write_without_any_folder(tmp_path):
 
 def test_the_command_prints_the_report(tmp_path, capsys):
     shelf(tmp_path)
-    arguments = ["tune", "data", "--out", str(tmp_path / "out"), "--pretrain", str(tmp_path / "pretrain"), "--limit", "5", "--json"]
+    arguments = [
+        "tune",
+        "data",
+        "--out",
+        str(tmp_path / "out"),
+        "--pretrain",
+        str(tmp_path / "pretrain"),
+        "--limit",
+        "5",
+        "--json",
+    ]
     assert cli.main(arguments) == 0
     assert json.loads(capsys.readouterr().out)["totals"]["dialogues"] > 50
     assert cli.main(["tune", "data", "--out", str(tmp_path / "x"), "--pretrain", str(tmp_path / "nowhere")]) == 2

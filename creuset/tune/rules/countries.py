@@ -17,25 +17,67 @@ WELL_KNOWN = frozenset(TABLES["well_known"])
 
 Pair = tuple[str, str]
 ASKS: dict[str, tuple[str, ...]] = {
-    "capital": ("What is the capital of {c}?", "What is the capital of {c}?", "What's the capital city of {c}?", "Name the capital of {c}.",
-                "Which city is the capital of {c}?", "Tell me the capital of {c}.", "capital of {bare}?", "Do you know the capital of {c}?"),
-    "population": ("How many people live in {c}?", "What is the population of {c}?", "How big is the population of {c}?"),
+    "capital": (
+        "What is the capital of {c}?",
+        "What is the capital of {c}?",
+        "What's the capital city of {c}?",
+        "Name the capital of {c}.",
+        "Which city is the capital of {c}?",
+        "Tell me the capital of {c}.",
+        "capital of {bare}?",
+        "Do you know the capital of {c}?",
+    ),
+    "population": (
+        "How many people live in {c}?",
+        "What is the population of {c}?",
+        "How big is the population of {c}?",
+    ),
     "area": ("How large is {c}?", "What is the area of {c}?", "How big is {c} in square kilometers?"),
-    "neighbours": ("Which countries border {c}?", "What are the neighbors of {c}?", "Which countries are next to {c}?", "List the countries that border {c}."),
-    "languages": ("What language is spoken in {c}?", "What is the official language of {c}?", "Which languages are official in {c}?"),
+    "neighbours": (
+        "Which countries border {c}?",
+        "What are the neighbors of {c}?",
+        "Which countries are next to {c}?",
+        "List the countries that border {c}.",
+    ),
+    "languages": (
+        "What language is spoken in {c}?",
+        "What is the official language of {c}?",
+        "Which languages are official in {c}?",
+    ),
     "currency": ("What is the currency of {c}?", "What money do people use in {c}?", "Which currency does {c} use?"),
-    "continent": ("On which continent is {c}?", "Where is {c}?", "What continent is {c} in?", "Is {c} in Europe, Asia, Africa or somewhere else?"),
-    "highest": ("What is the highest point in {c}?", "What is the highest mountain of {c}?", "How high is the highest point of {c}?"),
+    "continent": (
+        "On which continent is {c}?",
+        "Where is {c}?",
+        "What continent is {c} in?",
+        "Is {c} in Europe, Asia, Africa or somewhere else?",
+    ),
+    "highest": (
+        "What is the highest point in {c}?",
+        "What is the highest mountain of {c}?",
+        "How high is the highest point of {c}?",
+    ),
     "coastline": ("How long is the coastline of {c}?", "Does {c} have a coast?", "Is {c} landlocked?"),
     "internet": ("What is the internet country code of {c}?", "Which internet domain does {c} use?"),
     "government": ("What kind of government does {c} have?", "What is the government type of {c}?"),
-    "independence": ("When did {c} become independent?", "When is the independence of {c}?", "On what date did {c} gain independence?"),
-    "climate": ("What is the climate like in {c}?", "What kind of climate does {c} have?", "Describe the climate of {c}."),
-    "products": ("What do farmers grow in {c}?", "Name some farm products of {c}.", "What are the main agricultural products of {c}?"),
+    "independence": (
+        "When did {c} become independent?",
+        "When is the independence of {c}?",
+        "On what date did {c} gain independence?",
+    ),
+    "climate": (
+        "What is the climate like in {c}?",
+        "What kind of climate does {c} have?",
+        "Describe the climate of {c}.",
+    ),
+    "products": (
+        "What do farmers grow in {c}?",
+        "Name some farm products of {c}.",
+        "What are the main agricultural products of {c}?",
+    ),
     "symbol": ("What is the national symbol of {c}?",),
     "colours": ("What are the national colors of {c}?",),
     "adjective": ("What do you call something from {c}?", "What is the adjective for {c}?"),
-}  # fmt: skip
+}
 
 
 def rounded(number: int) -> str:
@@ -51,7 +93,11 @@ def answer(country: Country, about: str) -> str | None:
     """The sentence that answers a question of kind `about`, or None when the profile is silent."""
     value = getattr(country, about)
     c, start = country.name, country.start
-    plural = c.startswith("the ") and c.endswith("s") and c not in ("the United States", "the Netherlands", "the Philippines")
+    plural = (
+        c.startswith("the ")
+        and c.endswith("s")
+        and c not in ("the United States", "the Netherlands", "the Philippines")
+    )
     if value is None or (value == () and about != "neighbours"):
         return None
     if about == "capital":
@@ -79,7 +125,11 @@ def answer(country: Country, about: str) -> str | None:
     if about == "internet":
         return f"The internet country code of {c} is {value}."
     if about == "government":
-        return f"{start} is {'an' if value[0] in 'aeio' else 'a'} {value}." if value.endswith(("republic", "democracy", "monarchy")) else None
+        return (
+            f"{start} is {'an' if value[0] in 'aeio' else 'a'} {value}."
+            if value.endswith(("republic", "democracy", "monarchy"))
+            else None
+        )
     if about == "independence":
         return f"{start} became independent on {value}."
     if about == "climate":
@@ -102,12 +152,23 @@ def single(rng: Random, country: Country, about: str) -> Pair | None:
     if about == "coastline" and ask.startswith(("Does", "Is")):
         landlocked = country.coastline == 0
         yes = landlocked == ask.startswith("Is")
-        tail = f"{country.start} is landlocked." if landlocked else f"{country.start} has a coastline of {country.coastline:,} kilometers."
+        tail = (
+            f"{country.start} is landlocked."
+            if landlocked
+            else f"{country.start} has a coastline of {country.coastline:,} kilometers."
+        )
         return ask, f"{'Yes' if yes else 'No'}. {tail}"
     if about in ("capital", "currency", "internet", "continent") and rng.random() < 0.12:
-        short = {"capital": country.capital, "currency": country.currency, "internet": country.internet, "continent": country.continent}[about]
+        short = {
+            "capital": country.capital,
+            "currency": country.currency,
+            "internet": country.internet,
+            "continent": country.continent,
+        }[about]
         how = rng.choice((" Answer with the name only.", " Just the answer, please.", " One or two words only."))
-        return ask.rstrip(".?") + ("?" if ask[0] in "WCco" and not ask.startswith("Name") else ".") + how, (short or "").removesuffix(".") if about != "capital" else str(short)
+        return ask.rstrip(".?") + ("?" if ask[0] in "WCco" and not ask.startswith("Name") else ".") + how, (
+            short or ""
+        ).removesuffix(".") if about != "capital" else str(short)
     return casual(rng, ask), sentence
 
 
@@ -116,17 +177,28 @@ def is_capital(rng: Random, country: Country, others: list[Country]) -> Pair | N
     if country.capital is None:
         return None
     if rng.random() < 0.5:
-        return casual(rng, f"Is {country.capital} the capital of {country.name}?"), f"Yes. {country.capital} is the capital of {country.name}."
+        return casual(
+            rng, f"Is {country.capital} the capital of {country.name}?"
+        ), f"Yes. {country.capital} is the capital of {country.name}."
     other = rng.choice([c for c in others if c.capital and c.capital != country.capital])
     true = f"No. The capital of {country.name} is {country.capital}"
-    return (casual(rng, f"Is {other.capital} the capital of {country.name}?"),
-            f"{true.removesuffix('.')}. {other.capital} is the capital of {other.name}.")  # fmt: skip
+    return (
+        casual(rng, f"Is {other.capital} the capital of {country.name}?"),
+        f"{true.removesuffix('.')}. {other.capital} is the capital of {other.name}.",
+    )
 
 
 def whose_capital(rng: Random, country: Country) -> Pair | None:
     if country.capital is None or country.capital in country.bare:
         return None
-    ask = rng.choice(("Which country has {p} as its capital?", "{p} is the capital of which country?", "In which country is {p}?", "Where is {p}?"))
+    ask = rng.choice(
+        (
+            "Which country has {p} as its capital?",
+            "{p} is the capital of which country?",
+            "In which country is {p}?",
+            "Where is {p}?",
+        )
+    )
     return casual(rng, ask.replace("{p}", country.capital)), f"{country.capital} is the capital of {country.name}."
 
 
@@ -144,10 +216,18 @@ def compare(rng: Random, country: Country, others: list[Country]) -> Pair | None
     more, less = (country, other) if mine > theirs else (other, country)
     high, low = max(mine, theirs), min(mine, theirs)
     if about == "area":
-        ask = rng.choice(("Which is larger, {a} or {b}?", "Which country is bigger, {a} or {b}?", "Is {a} bigger than {b}?"))
+        ask = rng.choice(
+            ("Which is larger, {a} or {b}?", "Which country is bigger, {a} or {b}?", "Is {a} bigger than {b}?")
+        )
         tail = f"{more.start} is larger. It has {high:,} square kilometers, and {less.name} has {low:,}."
     else:
-        ask = rng.choice(("Which country has more people, {a} or {b}?", "Do more people live in {a} or in {b}?", "Does {a} have more people than {b}?"))
+        ask = rng.choice(
+            (
+                "Which country has more people, {a} or {b}?",
+                "Do more people live in {a} or in {b}?",
+                "Does {a} have more people than {b}?",
+            )
+        )
         tail = f"{more.start} has more people: {rounded(high)}. {less.start} has {rounded(low)}."
     question = ask.replace("{a}", country.name).replace("{b}", other.name)
     if question.startswith(("Is ", "Does ")):
@@ -162,16 +242,40 @@ def neighbour_check(rng: Random, country: Country, others: list[Country]) -> Pai
     if rng.random() < 0.5:
         other = rng.choice(country.neighbours)
         return f"Does {country.name} border {other}?", f"Yes, {country.name} borders {other}."
-    far = rng.choice([c.name for c in others if c.name not in country.neighbours and c.name != country.name and c.continent != country.continent] or [""])
-    return (f"Does {country.name} border {far}?", f"No, {country.name} does not border {far}. It borders {listed(country.neighbours)}.") if far else None
+    far = rng.choice(
+        [
+            c.name
+            for c in others
+            if c.name not in country.neighbours and c.name != country.name and c.continent != country.continent
+        ]
+        or [""]
+    )
+    return (
+        (
+            f"Does {country.name} border {far}?",
+            f"No, {country.name} does not border {far}. It borders {listed(country.neighbours)}.",
+        )
+        if far
+        else None
+    )
 
 
 def overview(rng: Random, country: Country) -> Pair | None:
     """Tell me about a country: two or three facts."""
-    facts = [s for about in ("continent", "capital", "population", "languages", "currency") if (s := answer(country, about))]
+    facts = [
+        s for about in ("continent", "capital", "population", "languages", "currency") if (s := answer(country, about))
+    ]
     if len(facts) < 3:
         return None
-    ask = rng.choice(("Tell me about {c}.", "What can you tell me about {c}?", "Give me some facts about {c}.", "Tell me three facts about {c}.", "Describe {c}."))
+    ask = rng.choice(
+        (
+            "Tell me about {c}.",
+            "What can you tell me about {c}?",
+            "Give me some facts about {c}.",
+            "Tell me three facts about {c}.",
+            "Describe {c}.",
+        )
+    )
     if "three" in ask:
         return ask.replace("{c}", country.name), "\n".join(f"{i}. {fact}" for i, fact in enumerate(facts[:3], start=1))
     return casual(rng, ask.replace("{c}", country.name)), " ".join(facts[:3])
@@ -181,20 +285,40 @@ def silent(rng: Random, country: Country) -> Pair | None:
     """What the Factbook does not say, or what changes: the honest answer."""
     c = country.name
     choices = [
-        (f"Who is the president of {c} now?", f"I do not know who leads {c} now. Leaders change, and I cannot look things up. Please check a recent source."),
+        (
+            f"Who is the president of {c} now?",
+            f"I do not know who leads {c} now. Leaders change, and I cannot look things up. "
+            "Please check a recent source.",
+        ),
         (f"What is the weather in {c} today?", f"I cannot see the weather. Please check a weather service for {c}."),
         (f"What time is it in {c}?", "I do not know the time. I have no clock, so please look it up."),
         (f"How many dogs live in {c}?", f"I do not know how many dogs live in {c}."),
-        (f"What will the population of {c} be in 2090?", f"I do not know. Nobody can say for sure how many people will live in {c} in 2090."),
-        (f"What happened in {c} yesterday?", f"I do not know. I cannot read the news, so I cannot tell you what happened in {c} yesterday."),
+        (
+            f"What will the population of {c} be in 2090?",
+            f"I do not know. Nobody can say for sure how many people will live in {c} in 2090.",
+        ),
+        (
+            f"What happened in {c} yesterday?",
+            f"I do not know. I cannot read the news, so I cannot tell you what happened in {c} yesterday.",
+        ),
         (f"Who won the last election in {c}?", f"I do not know. I have no recent news about {c}."),
-        (f"How much does a house cost in {c}?", f"I do not know the price of houses in {c}. Prices change, so please ask a local source."),
+        (
+            f"How much does a house cost in {c}?",
+            f"I do not know the price of houses in {c}. Prices change, so please ask a local source.",
+        ),
         (f"What is the favorite color of the people of {c}?", "I do not know. People like different colors."),
-    ]  # fmt: skip
+    ]
     if country.capital is None:
-        choices.append((f"What is the capital of {c}?", f"I am not sure about the capital of {c}. Please check a good source."))
+        choices.append(
+            (f"What is the capital of {c}?", f"I am not sure about the capital of {c}. Please check a good source.")
+        )
     if country.capital:
-        choices.append((f"What is the phone number of the mayor of {country.capital}?", "I do not know. I do not have phone numbers of people."))
+        choices.append(
+            (
+                f"What is the phone number of the mayor of {country.capital}?",
+                "I do not know. I do not have phone numbers of people.",
+            )
+        )
     question, reply = rng.choice(choices)
     return casual(rng, question), reply
 
@@ -232,5 +356,12 @@ def make_silent(shelf: Shelf, rng: Random, count: int) -> Iterator[Made]:
 
 RULES = (
     Rule("countries", "facts about countries, yes and no, comparing", 9_000, make, SOURCE, LICENCE),
-    Rule("silent_countries", "to say `I do not know` about what changes or is not known", 900, make_silent, SOURCE, LICENCE),
+    Rule(
+        "silent_countries",
+        "to say `I do not know` about what changes or is not known",
+        900,
+        make_silent,
+        SOURCE,
+        LICENCE,
+    ),
 )

@@ -25,18 +25,29 @@ LICENCE = "CC-BY-SA-3.0"
 PER_KIND = 80
 OFTEN, KNOWN = 1500, 5000  # how many of the most mentioned titles are asked four times, twice
 
-IS = re.compile(r"^(?P<subject>[^,]{1,80}?) (?P<verb>is|are|was|were) (?P<kind>(?:a|an|the|one|any|another|some|two|when|what|how)\b.*)")
+IS = re.compile(
+    r"^(?P<subject>[^,]{1,80}?) (?P<verb>is|are|was|were) "
+    r"(?P<kind>(?:a|an|the|one|any|another|some|two|when|what|how)\b.*)"
+)
 # "Otters are animals that ...": a noun in the plural without article, not a participle.
 PLURAL_IS = re.compile(
     r"^(?P<subject>[A-Z][a-z]+(?: [a-z]+)?) (?P<verb>are|were) "
-    r"(?P<kind>(?:(?!\w+(?:ing|wn|en)\b|found |born )|\w+ed (?!\w*(?:across|towards|besides|always)\b))(?:[a-z-]+ ){0,2}[a-z]{3,}s\b.*)"
+    r"(?P<kind>(?:(?!\w+(?:ing|wn|en)\b|found |born )"
+    r"|\w+ed (?!\w*(?:across|towards|besides|always)\b))(?:[a-z-]+ ){0,2}[a-z]{3,}s\b.*)"
 )
 # "France, officially the French Republic, is a country ..."; "The Moon is Earth's satellite ...".
-APPOSED_IS = re.compile(r"^(?P<subject>[^,.]{1,60}), [^.]{3,90}?, (?P<verb>is|are|was|were) (?P<kind>(?:a|an|the|one|[a-z-]+ [a-z]+s)\b.*)")
+APPOSED_IS = re.compile(
+    r"^(?P<subject>[^,.]{1,60}), [^.]{3,90}?, (?P<verb>is|are|was|were) (?P<kind>(?:a|an|the|one|[a-z-]+ [a-z]+s)\b.*)"
+)
 OWN_IS = re.compile(r"^(?P<subject>[^,.]{1,40}) (?P<verb>is|was) (?P<kind>[A-Z]\w+'s \w+.*)")
-SEVERAL = re.compile(r"\b(?:may|might|can|could) (?:also )?(?:mean|refer)\b|\bdisambiguation\b|\bhas (?:several|many) meanings\b")
+SEVERAL = re.compile(
+    r"\b(?:may|might|can|could) (?:also )?(?:mean|refer)\b|\bdisambiguation\b|\bhas (?:several|many) meanings\b"
+)
 LIVED = re.compile(r"\((?:born|[^()]*\d{4} ?[–-] ?[^()]*\d{4}\))")
-UNSTEADY = re.compile(r"\b(?:current|currently|now|recently|as of|so far|this year|nowadays|today|will|upcoming|next year)\b", re.IGNORECASE)
+UNSTEADY = re.compile(
+    r"\b(?:current|currently|now|recently|as of|so far|this year|nowadays|today|will|upcoming|next year)\b",
+    re.IGNORECASE,
+)
 PERSON = re.compile(
     r"\b(?:actor|actress|singer|politician|player|footballer|writer|author|poet|painter|musician|composer|scientist|physicist|"
     r"chemist|mathematician|philosopher|king|queen|emperor|president|director|producer|rapper|songwriter|guitarist|drummer|wrestler|"
@@ -46,17 +57,37 @@ PERSON = re.compile(
 )
 THING_ASKS = (
     "What is {x}?", "What is {x}?", "What's {x}?", "Can you tell me what {x} is?", "Define {x}.", "Explain {x}.",
-    "Tell me about {x}.", "I want to know what {x} is.", "Explain {x} to me[ in simple words|].", "Do you know what {x} is?",
-    "What do you know about {x}?", "Could you explain what {x} is?", "Please explain {x}.", "hi, what is {x}?", "{bare}?",
+    "Tell me about {x}.", "I want to know what {x} is.", "Explain {x} to me[ in simple words|].",
+    "Do you know what {x} is?",
+    "What do you know about {x}?", "Could you explain what {x} is?", "Please explain {x}.", "hi, what is {x}?",
+    "{bare}?",
 )  # fmt: skip
-WORD_ASKS = ('What does "{bare}" mean?', "What does {bare} mean?", 'What is the meaning of the word "{bare}"?', "Define {bare}.")
-WERE_ASKS = ("What {verb} {x}?", "What {verb} {x}?", "Tell me about {x}.", "Explain what {x} {verb}.", "What do you know about {x}?",
+WORD_ASKS = (
+    'What does "{bare}" mean?',
+    "What does {bare} mean?",
+    'What is the meaning of the word "{bare}"?',
+    "Define {bare}.",
+)
+WERE_ASKS = ("What {verb} {x}?", "What {verb} {x}?", "Tell me about {x}.", "Explain what {x} {verb}.",
+    "What do you know about {x}?",
              "Can you explain what {x} {verb}?", "I would like to learn about {x}.")  # fmt: skip
-WHO_ASKS = ("Who {verb} {x}?", "Who {verb} {x}?", "Tell me about {x}.", "Do you know who {x} {verb}?", "What do you know about {x}?",
-            "Can you tell me who {x} {verb}?", "I am looking for information about {x}. Who {verb} this person?")  # fmt: skip
-SHORT_ASKS = ("{ask} Answer in one sentence.", "{ask} Keep it short.", "In one sentence: {ask}", "{ask} Be brief.", "Briefly, {low}")
+WHO_ASKS = ("Who {verb} {x}?", "Who {verb} {x}?", "Tell me about {x}.", "Do you know who {x} {verb}?",
+    "What do you know about {x}?",
+            "Can you tell me who {x} {verb}?",
+            "I am looking for information about {x}. Who {verb} this person?")  # fmt: skip
+SHORT_ASKS = (
+    "{ask} Answer in one sentence.",
+    "{ask} Keep it short.",
+    "In one sentence: {ask}",
+    "{ask} Be brief.",
+    "Briefly, {low}",
+)
 LONG_ASKS = ("{ask} Give me a few sentences.", "{ask} Tell me more than one thing.", "{ask} Please give some details.")
-CHILD_ASKS = ("Explain {x} to a child.", "Explain {x} in very simple words.", "How would you explain {x} to a five-year-old?")
+CHILD_ASKS = (
+    "Explain {x} to a child.",
+    "Explain {x} in very simple words.",
+    "How would you explain {x} to a five-year-old?",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +131,23 @@ def define(text: str, url: str) -> Entry | Refused:
     if name is None:
         return Refused("first sentence is about something else")
     words = re.findall(r"[a-z]+", kind.lower())
-    person = bool(PERSON.search(" ".join(re.split(r"\b(?:in|of|from|that|who|which|for|by)\b", kind)[0].lower().split()[:9]))) and title[:1].isupper()
-    person = (person or bool(LIVED.search(paragraph[:160]))) and verb in ("is", "was") and len(title.split()) > 1 and not subject.lower().startswith(("a ", "an "))
+    person = (
+        bool(
+            PERSON.search(" ".join(re.split(r"\b(?:in|of|from|that|who|which|for|by)\b", kind)[0].lower().split()[:9]))
+        )
+        and title[:1].isupper()
+    )
+    person = (
+        (person or bool(LIVED.search(paragraph[:160])))
+        and verb in ("is", "was")
+        and len(title.split()) > 1
+        and not subject.lower().startswith(("a ", "an "))
+    )
     return Entry(name, title, verb, " ".join(words[:3]), person, tuple(lead), url)
 
 
 def _steady(lead: list[str]) -> list[str]:
-    """The lead up to the first later sentence that speaks of a present that has passed; the comma before the verb goes."""
+    """The lead up to the first later sentence that speaks of a passing present; no comma before the verb."""
     first = re.sub(r"^([^,]{2,60}), (is|was|are|were) ", r"\1 \2 ", lead[0])
     until = next((i for i, sentence in enumerate(lead) if i and UNSTEADY.search(sentence)), len(lead))
     return [first, *lead[1:until]]
@@ -122,7 +163,9 @@ def _name_in(title: str, subject: str, verb: str) -> str | None:
         return core
     if flat_core != flat_title and not (flat_title in flat_core and len(flat_core) <= len(flat_title) + 15):
         last = title.split()[-1]
-        if not (len(title.split()) > 1 and core.split()[-1] == last):  # people: full name in the text, usual name as title
+        if not (
+            len(title.split()) > 1 and core.split()[-1] == last
+        ):  # people: full name in the text, usual name as title
             return None
         return title
     spoken = title
@@ -197,9 +240,13 @@ def entries(shelf: Shelf) -> tuple[list[Entry], list[Refused], list[str]]:
 def _in_its_case(entry: Entry, known: Counter[str], low: Counter[str]) -> Entry:
     """Common nouns lose the capital that only the title gives them: texts write most of them small."""
     forms = {entry.bare.lower(), re.sub(r"^(?:an?|the) ", "", entry.name).lower()}  # "otter", "otters"
-    key = max(forms, key=lambda form: low[form])  # an article's own title and first word are two capitals that say nothing
+    key = max(
+        forms, key=lambda form: low[form]
+    )  # an article's own title and first word are two capitals that say nothing
     if not entry.person and low[key] * 2 > known[key] - 2 and low[key] and not entry.bare.isupper():
-        return replace(entry, name=entry.name.replace(entry.bare, _small(entry.bare)), bare=_small(entry.bare), common=True)
+        return replace(
+            entry, name=entry.name.replace(entry.bare, _small(entry.bare)), bare=_small(entry.bare), common=True
+        )
     return entry
 
 
@@ -210,7 +257,9 @@ def _small(title: str) -> str:
 def make(shelf: Shelf, rng: Random, count: int) -> Iterator[Made]:
     found, refused, openings = entries(shelf)
     yield from refused
-    names = {entry.bare.lower() for entry in found} | {entry.name.lower() for entry in found if entry.verb in ("are", "were")}
+    names = {entry.bare.lower() for entry in found} | {
+        entry.name.lower() for entry in found if entry.verb in ("are", "were")
+    }
     known, low = mentions(openings, names)
     found = [_in_its_case(entry, known, low) for entry in found]
     found.sort(key=lambda entry: (-known[entry.bare.lower()], entry.bare))

@@ -18,43 +18,66 @@ LICENCE = "CC0-1.0"
 
 # The profile's title -> what people call the country (with its article inside a sentence).
 SPOKEN = {
-    "DRC": "the Democratic Republic of the Congo", "Congo (Brazzaville)": "the Republic of the Congo", "The Bahamas": "the Bahamas",
-    "The Dominican": "the Dominican Republic", "The Gambia": "the Gambia", "Burma": "Myanmar", "Cabo Verde": "Cape Verde",
-    "Côte d'Ivoire": "Ivory Coast", "Holy See (Vatican City)": "Vatican City", "Czechia": "the Czech Republic", "Timor-Leste": "East Timor",
+    "DRC": "the Democratic Republic of the Congo", "Congo (Brazzaville)": "the Republic of the Congo",
+    "The Bahamas": "the Bahamas",
+    "The Dominican": "the Dominican Republic", "The Gambia": "the Gambia", "Burma": "Myanmar",
+    "Cabo Verde": "Cape Verde",
+    "Côte d'Ivoire": "Ivory Coast", "Holy See (Vatican City)": "Vatican City", "Czechia": "the Czech Republic",
+    "Timor-Leste": "East Timor",
     "United States": "the United States", "United Kingdom": "the United Kingdom", "Netherlands": "the Netherlands",
-    "Philippines": "the Philippines", "Maldives": "the Maldives", "Comoros": "the Comoros", "Seychelles": "the Seychelles",
-    "Solomon Islands": "the Solomon Islands", "Marshall Islands": "the Marshall Islands", "ct": "the Central African Republic",
+    "Philippines": "the Philippines", "Maldives": "the Maldives", "Comoros": "the Comoros",
+    "Seychelles": "the Seychelles",
+    "Solomon Islands": "the Solomon Islands", "Marshall Islands": "the Marshall Islands",
+    "ct": "the Central African Republic",
     "fm": "Micronesia", "ee": "", "ae": "the United Arab Emirates", "Sao Tome and Principe": "São Tomé and Príncipe",
-    "Falkland Islands (Islas Malvinas)": "the Falkland Islands", "Faroe Islands": "the Faroe Islands", "Cook Islands": "the Cook Islands",
+    "Falkland Islands (Islas Malvinas)": "the Falkland Islands", "Faroe Islands": "the Faroe Islands",
+    "Cook Islands": "the Cook Islands",
     "Cayman Islands": "the Cayman Islands", "Isle of Man": "the Isle of Man",
 }  # fmt: skip
 # Border lists use formal names.
 BORDER = {
-    "Democratic Republic of the Congo": "the Democratic Republic of the Congo", "Republic of the Congo": "the Republic of the Congo",
-    "Congo": "the Republic of the Congo", "Cote d'Ivoire": "Ivory Coast", "Burma": "Myanmar", "Czechia": "the Czech Republic",
-    "Czech Republic": "the Czech Republic", "US": "the United States", "USA": "the United States", "UK": "the United Kingdom", "Netherlands": "the Netherlands",
-    "UAE": "the United Arab Emirates", "United Arab Emirates": "the United Arab Emirates", "Holy See (Vatican City)": "Vatican City",
+    "Democratic Republic of the Congo": "the Democratic Republic of the Congo",
+    "Republic of the Congo": "the Republic of the Congo",
+    "Congo": "the Republic of the Congo", "Cote d'Ivoire": "Ivory Coast", "Burma": "Myanmar",
+    "Czechia": "the Czech Republic",
+    "Czech Republic": "the Czech Republic", "US": "the United States", "USA": "the United States",
+    "UK": "the United Kingdom", "Netherlands": "the Netherlands",
+    "UAE": "the United Arab Emirates", "United Arab Emirates": "the United Arab Emirates",
+    "Holy See (Vatican City)": "Vatican City",
     "Holy See": "Vatican City", "Timor-Leste": "East Timor", "Central African Republic": "the Central African Republic",
     "The Gambia": "the Gambia", "Gambia, The": "the Gambia", "Dominican Republic": "the Dominican Republic",
-    "Turkey (Turkiye)": "Turkey", "Turkiye": "Turkey", "United States": "the United States", "United Kingdom": "the United Kingdom",
+    "Turkey (Turkiye)": "Turkey", "Turkiye": "Turkey", "United States": "the United States",
+    "United Kingdom": "the United Kingdom",
 }  # fmt: skip
-CONTINENTS = {"africa": "Africa", "europe": "Europe", "south-america": "South America", "north-america": "North America",
-              "central-america-n-caribbean": "North America", "east-n-southeast-asia": "Asia", "south-asia": "Asia", "central-asia": "Asia",
+CONTINENTS = {"africa": "Africa", "europe": "Europe", "south-america": "South America",
+    "north-america": "North America",
+              "central-america-n-caribbean": "North America", "east-n-southeast-asia": "Asia", "south-asia": "Asia",
+              "central-asia": "Asia",
               "middle-east": "Asia", "australia-oceania": "Oceania"}  # fmt: skip
 # Countries whose folder is not their continent, or that lie on two.
-PLACED = {"Russia": "Europe and Asia", "Turkey": "Europe and Asia", "Kazakhstan": "Asia and Europe", "Egypt": "Africa and Asia",
+PLACED = {"Russia": "Europe and Asia", "Turkey": "Europe and Asia", "Kazakhstan": "Asia and Europe",
+    "Egypt": "Africa and Asia",
           "Cyprus": "Europe", "Georgia": "Asia and Europe", "Azerbaijan": "Asia and Europe"}  # fmt: skip
-UNCLEAR_CAPITAL = {"Israel", "West Bank", "Bolivia", "South Africa", "Eswatini", "Sri Lanka", "Burundi", "Nauru", "Western Sahara", "Gaza, Gaza Strip"}  # fmt: skip
+UNCLEAR_CAPITAL = {"Israel", "West Bank", "Bolivia", "South Africa", "Eswatini", "Sri Lanka", "Burundi", "Nauru",
+    "Western Sahara", "Gaza, Gaza Strip"}  # fmt: skip
 
 # Where the profile's line carries notes that we do not read, or uses a form that English text does not.
-CAPITAL = {"Netherlands": "Amsterdam", "Chile": "Santiago", "Malaysia": "Kuala Lumpur", "Burma": "Naypyidaw", "Tanzania": "Dodoma",
+CAPITAL = {"Netherlands": "Amsterdam", "Chile": "Santiago", "Malaysia": "Kuala Lumpur", "Burma": "Naypyidaw",
+    "Tanzania": "Dodoma",
            "Benin": "Porto-Novo", "Côte d'Ivoire": "Yamoussoukro"}  # fmt: skip
-MONEY = {"koruny": "Czech korunas", "zlotych": "zlotys", "Renminbi yuan": "yuan", "leke": "leks", "leva": "levs", "reals": "reais"}
+MONEY = {
+    "koruny": "Czech korunas",
+    "zlotych": "zlotys",
+    "Renminbi yuan": "yuan",
+    "leke": "leks",
+    "leva": "levs",
+    "reals": "reais",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Country:
-    """What one profile says. `name` carries its article ("the Gambia"); areas in square kilometres, heights in metres."""
+    """What one profile says. `name` carries its article ("the Gambia"); km2 and metres."""
 
     name: str
     origin: str
@@ -123,11 +146,15 @@ def read_country(title: str, sections: dict[str, str]) -> Country | None:
         neighbours=_neighbours(geography),
         languages=_languages(people),
         currency=_currency(economy),
-        highest=(peak[0].strip(" ,"), _number(peak[1])) if peak and len(peak[0]) < 30 and "unnamed" not in peak[0] else None,
+        highest=(peak[0].strip(" ,"), _number(peak[1]))
+        if peak and len(peak[0]) < 30 and "unnamed" not in peak[0]
+        else None,
         coastline=_number(coast[0]) if coast else None,
         internet=_first(r"(?m)^Internet country code: (\.[a-z]{2})\b", sections.get("Communications", "")),
         government=_first(r"(?m)^Government type: ([a-z][a-zA-Z -]+)$", government),
-        independence=_first(r"(?m)^Independence: (\d{1,2} [A-Z][a-z]+ (?:19|20|18|17)\d\d) \(from [^()]+\)$", government),
+        independence=_first(
+            r"(?m)^Independence: (\d{1,2} [A-Z][a-z]+ (?:19|20|18|17)\d\d) \(from [^()]+\)$", government
+        ),
         climate=_climate(geography),
         products=_items(r"(?m)^Agricultural products:[ \n]([a-z][^\n(]+)", economy, 5),
         symbol=_first(r"(?m)^National symbol\(s\): ([a-z][a-z ]{2,30})$", government),

@@ -14,9 +14,13 @@ from creuset.tune.rules.shelf import Shelf
 from creuset.tune.rules.words import FOLDER, TABLES, pairs
 
 # English name: French name with its article, "in" it, capital, continent.
-ROWS = [row.split("|") for row in (FOLDER / "countries.fr.txt").read_text(encoding="utf-8").split("\n") if row and row[0] != "#"]
+ROWS = [
+    row.split("|")
+    for row in (FOLDER / "countries.fr.txt").read_text(encoding="utf-8").split("\n")
+    if row and row[0] != "#"
+]
 COUNTRIES_FR: dict[str, tuple[str, str, str, str]] = {row[0]: (row[1], row[2], row[3], row[4]) for row in ROWS}
-SMALL = tuple("zéro un deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze seize".split())
+SMALL = tuple(TABLES["small_fr"])
 TENS = {20: "vingt", 30: "trente", 40: "quarante", 50: "cinquante", 60: "soixante", 80: "quatre-vingt"}
 DAYS_FR, MONTHS_FR, NAMES_FR, THINGS_FR = (TABLES[name] for name in ("days_fr", "months_fr", "names_fr", "things_fr"))
 OPPOSITES_FR, PLURALS_FR, ENGLISH = (pairs(TABLES[name]) for name in ("opposites_fr", "plurals_fr", "words_fr"))
@@ -51,8 +55,19 @@ def calcul(rng: Random) -> Dialogue:
         value = a * b
     elif sign == "-":
         a, b = max(a, b), min(a, b)
-    ask = rng.choice(("Combien font {a} {w} {b} ?", "Calcule {a} {s} {b}.", "{a} {s} {b} = ?", "Combien fait {a} {s} {b} ?", "Peux-tu calculer {a} {s} {b} ?"))
-    return _ask(ask.replace("{a}", str(a)).replace("{b}", str(b)).replace("{s}", sign).replace("{w}", word), f"{a} {sign} {b} = {value}")
+    ask = rng.choice(
+        (
+            "Combien font {a} {w} {b} ?",
+            "Calcule {a} {s} {b}.",
+            "{a} {s} {b} = ?",
+            "Combien fait {a} {s} {b} ?",
+            "Peux-tu calculer {a} {s} {b} ?",
+        )
+    )
+    return _ask(
+        ask.replace("{a}", str(a)).replace("{b}", str(b)).replace("{s}", sign).replace("{w}", word),
+        f"{a} {sign} {b} = {value}",
+    )
 
 
 def probleme(rng: Random) -> Dialogue:
@@ -60,9 +75,15 @@ def probleme(rng: Random) -> Dialogue:
     thing, a, b = rng.choice(THINGS_FR), rng.randint(3, 20), rng.randint(2, 15)
     de = f"d'{thing}" if thing[0] in "œaeiou" else f"de {thing}"
     if rng.random() < 0.5:
-        return _ask(f"{name} a {a} {thing}. {other} lui en donne {b}. Combien {de} a {name} maintenant ?", f"{a} + {b} = {a + b}. {name} a {a + b} {thing}.")
+        return _ask(
+            f"{name} a {a} {thing}. {other} lui en donne {b}. Combien {de} a {name} maintenant ?",
+            f"{a} + {b} = {a + b}. {name} a {a + b} {thing}.",
+        )
     total = a + b
-    return _ask(f"{name} a {total} {thing} et en donne {b} à {other}. Combien en reste-t-il ?", f"{total} - {b} = {a}. Il reste {a} {thing} à {name}.")
+    return _ask(
+        f"{name} a {total} {thing} et en donne {b} à {other}. Combien en reste-t-il ?",
+        f"{total} - {b} = {a}. Il reste {a} {thing} à {name}.",
+    )
 
 
 def nombre(rng: Random) -> Dialogue:
@@ -97,12 +118,18 @@ def lettres(rng: Random) -> Dialogue:
     word = rng.choice(WORDS_FR)
     style = rng.randrange(4)
     if style == 0:
-        return _ask(rng.choice((f"Combien y a-t-il de lettres dans « {word} » ?", f"Combien de lettres a le mot {word} ?")), f"{'-'.join(word)} : le mot « {word} » a {len(word)} lettres.")
+        return _ask(
+            rng.choice((f"Combien y a-t-il de lettres dans « {word} » ?", f"Combien de lettres a le mot {word} ?")),
+            f"{'-'.join(word)} : le mot « {word} » a {len(word)} lettres.",
+        )
     if style == 1:
         return _ask(rng.choice((f"Épelle le mot {word}.", f"Comment s'écrit {word} ?")), "-".join(word.upper()))
     if style == 2:
         first = rng.random() < 0.5
-        return _ask(f"Quelle est la {'première' if first else 'dernière'} lettre de « {word} » ?", f"La {'première' if first else 'dernière'} lettre de « {word} » est {word[0] if first else word[-1]}.")
+        return _ask(
+            f"Quelle est la {'première' if first else 'dernière'} lettre de « {word} » ?",
+            f"La {'première' if first else 'dernière'} lettre de « {word} » est {word[0] if first else word[-1]}.",
+        )
     return _ask(f"Écris « {word} » en majuscules.", word.upper())
 
 
@@ -110,16 +137,39 @@ def mots(rng: Random) -> Dialogue:
     style = rng.randrange(4)
     if style == 0:
         word = rng.choice(list(OPPOSITES_FR))
-        return _ask(rng.choice((f"Quel est le contraire de {word} ?", f"Donne le contraire de « {word} ».", f"Le contraire de {word} ?")), f"Le contraire de « {word} » est « {OPPOSITES_FR[word]} ».")
+        return _ask(
+            rng.choice(
+                (
+                    f"Quel est le contraire de {word} ?",
+                    f"Donne le contraire de « {word} ».",
+                    f"Le contraire de {word} ?",
+                )
+            ),
+            f"Le contraire de « {word} » est « {OPPOSITES_FR[word]} ».",
+        )
     if style == 1:
         word = rng.choice(list(PLURALS_FR))
-        return _ask(rng.choice((f"Quel est le pluriel de {word} ?", f"Donne le pluriel de « {word} ».")), f"Le pluriel de « {word} » est « {PLURALS_FR[word]} ».")
+        return _ask(
+            rng.choice((f"Quel est le pluriel de {word} ?", f"Donne le pluriel de « {word} ».")),
+            f"Le pluriel de « {word} » est « {PLURALS_FR[word]} ».",
+        )
     word = rng.choice(WORDS_FR)
     if style == 2:
-        return _ask(rng.choice((f"Comment dit-on « {word} » en anglais ?", f"Traduis « {word} » en anglais.")), f"« {word.capitalize()} » se dit \"{ENGLISH[word]}\" en anglais.")
+        return _ask(
+            rng.choice((f"Comment dit-on « {word} » en anglais ?", f"Traduis « {word} » en anglais.")),
+            f'« {word.capitalize()} » se dit "{ENGLISH[word]}" en anglais.',
+        )
     english = Provenance("french_skills", group=f"fr:{word}:en")
-    return english.ask(rng.choice((f'How do you say "{ENGLISH[word]}" in French?', f"Translate {ENGLISH[word]} into French.", f"What is the French word for {ENGLISH[word]}?")),
-                       f'In French, "{ENGLISH[word]}" is "{word}".')  # fmt: skip
+    return english.ask(
+        rng.choice(
+            (
+                f'How do you say "{ENGLISH[word]}" in French?',
+                f"Translate {ENGLISH[word]} into French.",
+                f"What is the French word for {ENGLISH[word]}?",
+            )
+        ),
+        f'In French, "{ENGLISH[word]}" is "{word}".',
+    )
 
 
 def repeter(rng: Random) -> Dialogue:
@@ -154,21 +204,56 @@ def country_pairs(rng: Random, country: factbook.Country) -> Iterator[tuple[str,
     name, inside, capital, continent = COUNTRIES_FR[country.name]
     start = name[0].upper() + name[1:]
     plural = name.startswith("les ")
-    de = "du " + name[3:] if name.startswith("le ") else "des " + name[4:] if plural else ("d'" if name[0] in "HAEIOUÉ" else "de ") + name
-    yield rng.choice((f"Quelle est la capitale {de} ?", f"Donne la capitale {de}.", f"C'est quoi la capitale {de} ?", f"Capitale {de} ?")), f"La capitale {de} est {capital}."
+    de = (
+        "du " + name[3:]
+        if name.startswith("le ")
+        else "des " + name[4:]
+        if plural
+        else ("d'" if name[0] in "HAEIOUÉ" else "de ") + name
+    )
+    yield (
+        rng.choice(
+            (
+                f"Quelle est la capitale {de} ?",
+                f"Donne la capitale {de}.",
+                f"C'est quoi la capitale {de} ?",
+                f"Capitale {de} ?",
+            )
+        ),
+        f"La capitale {de} est {capital}.",
+    )
     yield f"Quelle ville est la capitale {de} ?", f"La capitale {de} est {capital}."
-    yield rng.choice((f"Où se trouve {name} ?" if not plural else f"Où se trouvent {name} ?", f"Sur quel continent {'sont' if plural else 'est'} {name} ?")), (
-        f"{start} {'se trouvent' if plural else 'se trouve'} en {continent}.")  # fmt: skip
-    yield rng.choice((f"De quel pays {capital} est-elle la capitale ?", f"Où est {capital} ?")), f"{capital} est la capitale {de}."
+    yield (
+        rng.choice(
+            (
+                f"Où se trouve {name} ?" if not plural else f"Où se trouvent {name} ?",
+                f"Sur quel continent {'sont' if plural else 'est'} {name} ?",
+            )
+        ),
+        (f"{start} {'se trouvent' if plural else 'se trouve'} en {continent}."),
+    )
+    yield (
+        rng.choice((f"De quel pays {capital} est-elle la capitale ?", f"Où est {capital} ?")),
+        f"{capital} est la capitale {de}.",
+    )
     if country.population:
-        yield rng.choice((f"Combien d'habitants y a-t-il {inside} ?", f"Quelle est la population {de} ?")), f"Il y a {millions(country.population)} {inside}."
+        yield (
+            rng.choice((f"Combien d'habitants y a-t-il {inside} ?", f"Quelle est la population {de} ?")),
+            f"Il y a {millions(country.population)} {inside}.",
+        )
     if country.area:
         area = f"{country.area:,}".replace(",", " ")
-        yield rng.choice((f"Quelle est la superficie {de} ?", f"Quelle est la taille {de} ?")), f"La superficie {de} est de {area} kilomètres carrés."
+        yield (
+            rng.choice((f"Quelle est la superficie {de} ?", f"Quelle est la taille {de} ?")),
+            f"La superficie {de} est de {area} kilomètres carrés.",
+        )
     facts = f"{start} {'sont' if plural else 'est'} un pays. La capitale est {capital}."
     if plural:
         facts = f"{start} sont un pays. La capitale est {capital}."
-    yield rng.choice((f"Parle-moi {de}.", f"Que sais-tu {de} ?", f"Dis-moi quelque chose sur {name}.")), facts.replace("un pays.", f"un pays qui se trouve en {continent}.")
+    yield (
+        rng.choice((f"Parle-moi {de}.", f"Que sais-tu {de} ?", f"Dis-moi quelque chose sur {name}.")),
+        facts.replace("un pays.", f"un pays qui se trouve en {continent}."),
+    )
     yield f"Est-ce que {capital} est la capitale {de} ?", f"Oui, {capital} est la capitale {de}."
     other = rng.choice([row for key, row in COUNTRIES_FR.items() if key != country.name])[2]
     yield f"Est-ce que {other} est la capitale {de} ?", f"Non, la capitale {de} est {capital}."

@@ -11,7 +11,22 @@ from creuset.tune.rules.base import Dialogue, Made, Provenance, Rule, casual, dr
 from creuset.tune.rules.shelf import Shelf
 from creuset.tune.rules.words import CATEGORIES, COMMON, NAMES, NOT_THINGS, OPPOSITES, PAST, PLURALS, SYNONYMS
 
-NUMBER = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen")
+NUMBER = (
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+)
 
 
 def _ask(question: str, answer: str, *, exact: bool = True, rng: Random | None = None) -> Dialogue:
@@ -26,13 +41,28 @@ def an(word: str) -> str:
 
 def spelling(rng: Random) -> Dialogue:
     word = rng.choice(COMMON)
-    ask = rng.choice(('How do you spell "{w}"?', "Spell the word {w}.", "Please spell {w}.", "Can you spell {w}?", 'Spell "{w}" letter by letter.'))
+    ask = rng.choice(
+        (
+            'How do you spell "{w}"?',
+            "Spell the word {w}.",
+            "Please spell {w}.",
+            "Can you spell {w}?",
+            'Spell "{w}" letter by letter.',
+        )
+    )
     return _ask(ask.replace("{w}", word), "-".join(word.upper()))
 
 
 def count_letters(rng: Random) -> Dialogue:
     word = rng.choice(COMMON)
-    ask = rng.choice(('How many letters are in "{w}"?', "How many letters does the word {w} have?", "Count the letters in {w}.", "how many letters in {w}?"))
+    ask = rng.choice(
+        (
+            'How many letters are in "{w}"?',
+            "How many letters does the word {w} have?",
+            "Count the letters in {w}.",
+            "how many letters in {w}?",
+        )
+    )
     return _ask(ask.replace("{w}", word), f'{"-".join(word)}: the word "{word}" has {len(word)} letters.')
 
 
@@ -40,10 +70,20 @@ def count_one_letter(rng: Random) -> Dialogue:
     word = rng.choice([w for w in COMMON if len(w) > 4])
     letter = rng.choice(word) if rng.random() < 0.8 else rng.choice("aeiostr")
     many = word.count(letter)
-    ask = rng.choice(('How many times is the letter "{l}" in "{w}"?', "How many {l}'s are in {w}?", 'Count the letter {l} in the word "{w}".'))
+    ask = rng.choice(
+        (
+            'How many times is the letter "{l}" in "{w}"?',
+            "How many {l}'s are in {w}?",
+            'Count the letter {l} in the word "{w}".',
+        )
+    )
     times = "once" if many == 1 else f"{many} times" if many else ""
     spelled = "-".join(word)
-    answer = f'{spelled}: the letter "{letter}" is there {times}.' if many else f'{spelled}: there is no "{letter}" in "{word}".'
+    answer = (
+        f'{spelled}: the letter "{letter}" is there {times}.'
+        if many
+        else f'{spelled}: there is no "{letter}" in "{word}".'
+    )
     return _ask(ask.replace("{l}", letter).replace("{w}", word), answer)
 
 
@@ -51,19 +91,35 @@ def first_last(rng: Random) -> Dialogue:
     word = rng.choice(COMMON)
     first = rng.random() < 0.5
     which = "first" if first else "last"
-    ask = rng.choice((f'What is the {which} letter of "{word}"?', f"Which letter is the {which} one in {word}?", f"{which} letter of {word}?"))
+    ask = rng.choice(
+        (
+            f'What is the {which} letter of "{word}"?',
+            f"Which letter is the {which} one in {word}?",
+            f"{which} letter of {word}?",
+        )
+    )
     return _ask(ask, f'The {which} letter of "{word}" is {word[0] if first else word[-1]}.')
 
 
 def opposite(rng: Random) -> Dialogue:
     word = rng.choice(list(OPPOSITES))
-    ask = rng.choice(("What is the opposite of {w}?", "What's the opposite of {w}?", 'Give me the opposite of "{w}".', "Opposite of {w}?", "Name an antonym of {w}."))
+    ask = rng.choice(
+        (
+            "What is the opposite of {w}?",
+            "What's the opposite of {w}?",
+            'Give me the opposite of "{w}".',
+            "Opposite of {w}?",
+            "Name an antonym of {w}.",
+        )
+    )
     return _ask(ask.replace("{w}", word), f'The opposite of "{word}" is "{OPPOSITES[word]}".', exact=False, rng=rng)
 
 
 def synonym(rng: Random) -> Dialogue:
     word = rng.choice(list(SYNONYMS))
-    ask = rng.choice(("What is another word for {w}?", "Give me a synonym of {w}.", 'Which word means the same as "{w}"?'))
+    ask = rng.choice(
+        ("What is another word for {w}?", "Give me a synonym of {w}.", 'Which word means the same as "{w}"?')
+    )
     return _ask(ask.replace("{w}", word), f'Another word for "{word}" is "{SYNONYMS[word]}".', exact=False, rng=rng)
 
 
@@ -72,13 +128,22 @@ def plural(rng: Random) -> Dialogue:
     if rng.random() < 0.2 and PLURALS[word] != word:
         ask = rng.choice(("What is the singular of {w}?", 'Give the singular of "{w}".')).replace("{w}", PLURALS[word])
         return _ask(ask, f'The singular of "{PLURALS[word]}" is "{word}".')
-    ask = rng.choice(("What is the plural of {w}?", 'Give me the plural of "{w}".', "Plural of {w}?", "One {w}, two ...?"))
+    ask = rng.choice(
+        ("What is the plural of {w}?", 'Give me the plural of "{w}".', "Plural of {w}?", "One {w}, two ...?")
+    )
     return _ask(ask.replace("{w}", word), f'The plural of "{word}" is "{PLURALS[word]}".')
 
 
 def past(rng: Random) -> Dialogue:
     word = rng.choice(list(PAST))
-    ask = rng.choice(("What is the past tense of {w}?", 'Give the past tense of "{w}".', "Past tense of {w}?", 'Put the verb "{w}" in the past.'))
+    ask = rng.choice(
+        (
+            "What is the past tense of {w}?",
+            'Give the past tense of "{w}".',
+            "Past tense of {w}?",
+            'Put the verb "{w}" in the past.',
+        )
+    )
     return _ask(ask.replace("{w}", word), f'The past tense of "{word}" is "{PAST[word]}".')
 
 
@@ -87,7 +152,14 @@ def upper(rng: Random) -> Dialogue:
     up = rng.random() < 0.6
     how = rng.choice(("upper case", "capital letters") if up else ("lower case", "small letters"))
     given = words if up else words.upper()
-    ask = rng.choice((f"Write {given} in {how}.", f'Put "{given}" in {how}.', f"Change this to {how}: {given}", f"{given}: write it in {how}"))
+    ask = rng.choice(
+        (
+            f"Write {given} in {how}.",
+            f'Put "{given}" in {how}.',
+            f"Change this to {how}: {given}",
+            f"{given}: write it in {how}",
+        )
+    )
     return _ask(ask, given.upper() if up else given.lower())
 
 
@@ -99,10 +171,20 @@ def backwards(rng: Random) -> Dialogue:
 
 NOUNS = tuple(word for word in COMMON if word not in NOT_THINGS)
 SENTENCES = (
-    "{n} likes {a} and {b}.", "The {a} is on the {b}.", "I see a {a} near the {b}.", "{n} has a {a}.", "My {a} is very old.",
-    "The {a} and the {b} are friends.", "{n} went home with a {a}.", "There is a {a} behind the {b}.", "Today {n} found a {a}.",
-    "{n} draws a {a} every day.", "We will buy a {a} tomorrow.", "Do you want a {a}?", "Please give the {a} to {n}.",
-)  # fmt: skip
+    "{n} likes {a} and {b}.",
+    "The {a} is on the {b}.",
+    "I see a {a} near the {b}.",
+    "{n} has a {a}.",
+    "My {a} is very old.",
+    "The {a} and the {b} are friends.",
+    "{n} went home with a {a}.",
+    "There is a {a} behind the {b}.",
+    "Today {n} found a {a}.",
+    "{n} draws a {a} every day.",
+    "We will buy a {a} tomorrow.",
+    "Do you want a {a}?",
+    "Please give the {a} to {n}.",
+)
 
 
 def sentence(rng: Random) -> str:
@@ -113,15 +195,26 @@ def sentence(rng: Random) -> str:
 
 def repeat_after(rng: Random) -> Dialogue:
     text = sentence(rng) if rng.random() < 0.7 else " ".join(draw(rng, COMMON, 1, 4))
-    ask = rng.choice(("Repeat after me: {t}", 'Say "{t}"', "Repeat this: {t}", "Please repeat exactly: {t}", "Say the following and nothing else: {t}",
-                      "Copy this text: {t}", "Write this again: {t}"))  # fmt: skip
+    ask = rng.choice(
+        (
+            "Repeat after me: {t}",
+            'Say "{t}"',
+            "Repeat this: {t}",
+            "Please repeat exactly: {t}",
+            "Say the following and nothing else: {t}",
+            "Copy this text: {t}",
+            "Write this again: {t}",
+        )
+    )
     return _ask(ask.replace("{t}", text), text)
 
 
 def count_words(rng: Random) -> Dialogue:
     text = sentence(rng)
     words = text.rstrip(".?").split()
-    ask = rng.choice(('How many words are in "{t}"?', "Count the words: {t}", "How many words does this sentence have? {t}"))
+    ask = rng.choice(
+        ('How many words are in "{t}"?', "Count the words: {t}", "How many words does this sentence have? {t}")
+    )
     steps = " ".join(f"{i} {word}" for i, word in enumerate(words, start=1))
     return _ask(ask.replace("{t}", text), f"{steps}. The sentence has {len(words)} words.")
 
@@ -130,8 +223,12 @@ def nth_word(rng: Random) -> Dialogue:
     text = sentence(rng)
     words = text.rstrip(".?").split()
     which, at = rng.choice((("first", 0), ("last", -1), ("second", 1)))
-    return _ask(rng.choice((f'What is the {which} word of "{text}"?', f"Which word is the {which} one in this sentence? {text}")),
-                f'The {which} word is "{words[at]}".')  # fmt: skip
+    return _ask(
+        rng.choice(
+            (f'What is the {which} word of "{text}"?', f"Which word is the {which} one in this sentence? {text}")
+        ),
+        f'The {which} word is "{words[at]}".',
+    )
 
 
 def rhyme_start(rng: Random) -> Dialogue:
@@ -150,20 +247,34 @@ def category(rng: Random) -> Dialogue:
     if style < 0.4:
         ask = rng.choice(("Is {w} {k}?", "Would you say that {w} is {k}?"))
         if rng.random() < 0.5:
-            return _ask(ask.replace("{w}", an(word)).replace("{k}", an(kind)).replace("a Mercury", "Mercury"), f"Yes, {an(word)} is {an(kind)}.")
+            return _ask(
+                ask.replace("{w}", an(word)).replace("{k}", an(kind)).replace("a Mercury", "Mercury"),
+                f"Yes, {an(word)} is {an(kind)}.",
+            )
         other = rng.choice([k for k in CATEGORIES if word not in CATEGORIES[k]])
         if {kind, other} in ({"animal", "bird"}, {"animal", "insect"}, {"color", "fruit"}, {"animal", "planet"}):
             return _ask(f"What kind of thing is {an(word)}?", f"{an(word).capitalize()} is {an(kind)}.")
-        return _ask(ask.replace("{w}", an(word)).replace("{k}", an(other)), f"No, {an(word)} is not {an(other)}. It is {an(kind)}.")
+        return _ask(
+            ask.replace("{w}", an(word)).replace("{k}", an(other)),
+            f"No, {an(word)} is not {an(other)}. It is {an(kind)}.",
+        )
     many = rng.randint(2, min(5, len(members)))
     chosen = rng.sample(members, many)
-    kinds = {"part of the body": "parts of the body", "piece of furniture": "pieces of furniture", "piece of clothing": "pieces of clothing"}
+    kinds = {
+        "part of the body": "parts of the body",
+        "piece of furniture": "pieces of furniture",
+        "piece of clothing": "pieces of clothing",
+    }
     plural_kind = kinds.get(kind, kind + "s")
-    ask = rng.choice(("Name {n} {k}.", "Give me {n} {k}.", "List {n} {k}.", "Can you name {n} {k}?", "Tell me {n} {k}."))
+    ask = rng.choice(
+        ("Name {n} {k}.", "Give me {n} {k}.", "List {n} {k}.", "Can you name {n} {k}?", "Tell me {n} {k}.")
+    )
     asked = ask.replace("{n}", NUMBER[many] if rng.random() < 0.7 else str(many)).replace("{k}", plural_kind)
     if style < 0.6:
         return _ask(asked + " Write one on each line.", "\n".join(f"- {word}" for word in chosen))
-    return _ask(asked, listed(chosen).capitalize() + "." if kind != "planet" else listed(chosen) + ".", exact=False, rng=rng)
+    return _ask(
+        asked, listed(chosen).capitalize() + "." if kind != "planet" else listed(chosen) + ".", exact=False, rng=rng
+    )
 
 
 def odd_one_out(rng: Random) -> Dialogue:
@@ -173,12 +284,38 @@ def odd_one_out(rng: Random) -> Dialogue:
     items = [*words, strange]
     rng.shuffle(items)
     ask = rng.choice(("Which word does not belong: {l}?", "Find the odd one out: {l}.", "Which one is different? {l}"))
-    return _ask(ask.replace("{l}", ", ".join(items)), f'"{strange}" does not belong. The others are {("a " + kind)[2:]}s.'.replace("piece of clothings", "pieces of clothing")
-                .replace("piece of furnitures", "pieces of furniture").replace("part of the bodys", "parts of the body"))  # fmt: skip
+    return _ask(
+        ask.replace("{l}", ", ".join(items)),
+        f'"{strange}" does not belong. The others are {("a " + kind)[2:]}s.'.replace(
+            "piece of clothings", "pieces of clothing"
+        )
+        .replace("piece of furnitures", "pieces of furniture")
+        .replace("part of the bodys", "parts of the body"),
+    )
 
 
-MAKERS = (spelling, count_letters, count_one_letter, first_last, opposite, synonym, plural, past, upper, backwards, repeat_after,
-          count_words, nth_word, rhyme_start, category, odd_one_out, opposite, plural, repeat_after, category)  # fmt: skip
+MAKERS = (
+    spelling,
+    count_letters,
+    count_one_letter,
+    first_last,
+    opposite,
+    synonym,
+    plural,
+    past,
+    upper,
+    backwards,
+    repeat_after,
+    count_words,
+    nth_word,
+    rhyme_start,
+    category,
+    odd_one_out,
+    opposite,
+    plural,
+    repeat_after,
+    category,
+)
 
 
 def make(shelf: Shelf, rng: Random, count: int) -> Iterator[Made]:

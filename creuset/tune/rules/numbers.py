@@ -9,17 +9,30 @@ from collections.abc import Iterator
 from decimal import Decimal
 from random import Random
 
-from creuset.tune.rules.base import Dialogue, Made, Provenance, Rule, casual, listed, repeated
+from creuset.tune.rules.base import Dialogue, Made, Provenance, Rule, casual, repeated
+from creuset.tune.rules.lists import count_items, join_list, pick_from_list, sort_words
 from creuset.tune.rules.shelf import Shelf
-from creuset.tune.rules.words import COMMON, DAYS, MONTH_DAYS, MONTHS, NAMES, ORDINALS, THINGS
+from creuset.tune.rules.words import DAYS, MONTH_DAYS, MONTHS, NAMES, ORDINALS, TABLES, THINGS
 
 UNITS = (
-    ("minute", "seconds", 60), ("hour", "minutes", 60), ("day", "hours", 24), ("week", "days", 7), ("year", "months", 12), ("meter", "centimeters", 100),
-    ("kilometer", "meters", 1000), ("kilogram", "grams", 1000), ("liter", "milliliters", 1000), ("dozen", "things", 12), ("century", "years", 100),
-    ("decade", "years", 10), ("centimeter", "millimeters", 10), ("euro", "cents", 100), ("dollar", "cents", 100),
-)  # fmt: skip
+    ("minute", "seconds", 60),
+    ("hour", "minutes", 60),
+    ("day", "hours", 24),
+    ("week", "days", 7),
+    ("year", "months", 12),
+    ("meter", "centimeters", 100),
+    ("kilometer", "meters", 1000),
+    ("kilogram", "grams", 1000),
+    ("liter", "milliliters", 1000),
+    ("dozen", "things", 12),
+    ("century", "years", 100),
+    ("decade", "years", 10),
+    ("centimeter", "millimeters", 10),
+    ("euro", "cents", 100),
+    ("dollar", "cents", 100),
+)
 TENS = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
-ONES = ("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen").split()
+ONES = TABLES["small_en"]
 
 
 def in_words(number: int) -> str:
@@ -37,8 +50,20 @@ def _ask(question: str, answer: str) -> Dialogue:
 
 
 def _sum_ask(rng: Random, expression: str, words: str) -> str:
-    return rng.choice((f"What is {expression}?", f"{expression} = ?", f"Calculate {expression}.", f"How much is {expression}?", f"{expression}", f"what's {expression}",
-                       f"What is {words}?", f"Can you compute {expression}?", f"{expression}=", f"Solve: {expression}"))  # fmt: skip
+    return rng.choice(
+        (
+            f"What is {expression}?",
+            f"{expression} = ?",
+            f"Calculate {expression}.",
+            f"How much is {expression}?",
+            f"{expression}",
+            f"what's {expression}",
+            f"What is {words}?",
+            f"Can you compute {expression}?",
+            f"{expression}=",
+            f"Solve: {expression}",
+        )
+    )
 
 
 def add(rng: Random) -> Dialogue:
@@ -53,7 +78,8 @@ def add_steps(a: int, b: int) -> str:
     if a < 10 or b < 10:
         return f"{a} + {b} = {a + b}"
     tens, ones = a // 10 * 10 + b // 10 * 10, a % 10 + b % 10
-    return f"{a // 10 * 10} + {b // 10 * 10} = {tens}, and {a % 10} + {b % 10} = {ones}. {tens} + {ones} = {a + b}. So {a} + {b} = {a + b}."
+    parts = f"{a // 10 * 10} + {b // 10 * 10} = {tens}, and {a % 10} + {b % 10} = {ones}."
+    return f"{parts} {tens} + {ones} = {a + b}. So {a} + {b} = {a + b}."
 
 
 def subtract(rng: Random) -> Dialogue:
@@ -75,8 +101,8 @@ def multiply(rng: Random) -> Dialogue:
     tens, ones = a // 10 * 10, a % 10
     if ones == 0:
         return _ask(_sum_ask(rng, f"{a} {sign} {b}", f"{a} times {b}"), f"{a} x {b} = {a * b}")
-    return _ask(_sum_ask(rng, f"{a} {sign} {b}", f"{a} times {b}"),
-                f"{tens} x {b} = {tens * b}, and {ones} x {b} = {ones * b}. {tens * b} + {ones * b} = {a * b}. So {a} x {b} = {a * b}.")  # fmt: skip
+    parts = f"{tens} x {b} = {tens * b}, and {ones} x {b} = {ones * b}. {tens * b} + {ones * b} = {a * b}."
+    return _ask(_sum_ask(rng, f"{a} {sign} {b}", f"{a} times {b}"), f"{parts} So {a} x {b} = {a * b}.")
 
 
 def divide(rng: Random) -> Dialogue:
@@ -108,7 +134,9 @@ def compare(rng: Random) -> Dialogue:
         smaller = b if larger == a else a
         places = max(len(x.split(".")[1]) for x in (a, b))
         same = [f"{Decimal(x):.{places}f}" for x in (larger, smaller)]
-        tail = f" Written with the same number of decimals: {same[0]} and {same[1]}." if same != [larger, smaller] else ""
+        tail = (
+            f" Written with the same number of decimals: {same[0]} and {same[1]}." if same != [larger, smaller] else ""
+        )
     else:
         top = rng.choice((20, 100, 1000))
         x, y = rng.sample(range(top), 2)
@@ -116,7 +144,14 @@ def compare(rng: Random) -> Dialogue:
         larger, smaller = str(max(x, y)), str(min(x, y))
     style = rng.random()
     if style < 0.6:
-        ask = rng.choice(("Which number is larger, {a} or {b}?", "Which is bigger, {a} or {b}?", "What is greater: {a} or {b}?", "Is {a} or {b} the larger number?"))
+        ask = rng.choice(
+            (
+                "Which number is larger, {a} or {b}?",
+                "Which is bigger, {a} or {b}?",
+                "What is greater: {a} or {b}?",
+                "Is {a} or {b} the larger number?",
+            )
+        )
         return _ask(ask.replace("{a}", a).replace("{b}", b), f"{larger} is larger than {smaller}.{tail}")
     if style < 0.8:
         ask = rng.choice(("Which number is smaller, {a} or {b}?", "Which is less, {a} or {b}?"))
@@ -132,7 +167,11 @@ def order(rng: Random) -> Dialogue:
     numbers = rng.sample(range(rng.choice((10, 50, 100))), rng.randint(3, 5))
     down = rng.random() < 0.35
     text = ", ".join(map(str, numbers))
-    way = rng.choice(("from largest to smallest", "in descending order") if down else ("from smallest to largest", "in ascending order", "in order"))
+    way = rng.choice(
+        ("from largest to smallest", "in descending order")
+        if down
+        else ("from smallest to largest", "in ascending order", "in order")
+    )
     ask = rng.choice((f"Sort these numbers {way}: {text}", f"Put {text} {way}.", f"Order these numbers {way}: {text}."))
     return _ask(ask, ", ".join(map(str, sorted(numbers, reverse=down))))
 
@@ -142,24 +181,40 @@ def extreme(rng: Random) -> Dialogue:
     big = rng.random() < 0.5
     text = ", ".join(map(str, numbers))
     word = rng.choice(("largest", "biggest")) if big else "smallest"
-    return _ask(rng.choice((f"What is the {word} of these numbers: {text}?", f"Which number is the {word}? {text}", f"Find the {word} number: {text}")),
-                f"The {word} number is {max(numbers) if big else min(numbers)}.")  # fmt: skip
+    return _ask(
+        rng.choice(
+            (
+                f"What is the {word} of these numbers: {text}?",
+                f"Which number is the {word}? {text}",
+                f"Find the {word} number: {text}",
+            )
+        ),
+        f"The {word} number is {max(numbers) if big else min(numbers)}.",
+    )
 
 
 def sequence(rng: Random) -> Dialogue:
     if rng.random() < 0.4:
         n = rng.randint(3, 20)
-        return _ask(rng.choice((f"Count to {n}.", f"Count from 1 to {n}.", f"Can you count to {n}?")), ", ".join(str(i) for i in range(1, n + 1)))
+        return _ask(
+            rng.choice((f"Count to {n}.", f"Count from 1 to {n}.", f"Can you count to {n}?")),
+            ", ".join(str(i) for i in range(1, n + 1)),
+        )
     start, step = rng.randint(0, 20), rng.choice((1, 2, 2, 3, 5, 10))
     shown = [start + step * i for i in range(4)]
-    ask = rng.choice(("What comes next: {l}, ...?", "What is the next number? {l}", "Continue: {l}, ...")).replace("{l}", ", ".join(map(str, shown)))
+    ask = rng.choice(("What comes next: {l}, ...?", "What is the next number? {l}", "Continue: {l}, ...")).replace(
+        "{l}", ", ".join(map(str, shown))
+    )
     return _ask(ask, f"Each number is {step} more than the one before. The next number is {shown[-1] + step}.")
 
 
 def neighbours(rng: Random) -> Dialogue:
     n = rng.randint(1, 200)
     if rng.random() < 0.5:
-        return _ask(rng.choice((f"What number comes after {n}?", f"Which number follows {n}?")), f"The number after {n} is {n + 1}.")
+        return _ask(
+            rng.choice((f"What number comes after {n}?", f"Which number follows {n}?")),
+            f"The number after {n} is {n + 1}.",
+        )
     return _ask(f"What number comes before {n}?", f"The number before {n} is {n - 1}.")
 
 
@@ -175,7 +230,10 @@ def parity(rng: Random) -> Dialogue:
 def words_and_digits(rng: Random) -> Dialogue:
     n = rng.randint(0, 999) if rng.random() < 0.4 else rng.randint(0, 100)
     if rng.random() < 0.6:
-        return _ask(rng.choice((f"Write {n} in words.", f"How do you write {n} in words?", f"Spell the number {n}.")), in_words(n))
+        return _ask(
+            rng.choice((f"Write {n} in words.", f"How do you write {n} in words?", f"Spell the number {n}.")),
+            in_words(n),
+        )
     return _ask(rng.choice((f'Write "{in_words(n)}" as a number.', f"Write {in_words(n)} in digits.")), str(n))
 
 
@@ -183,10 +241,17 @@ def units(rng: Random) -> Dialogue:
     one, small, many = rng.choice(UNITS)
     n = rng.choice((1, 1, 1, 2, 3, 4, 5, 10))
     plural = one if n == 1 else {"century": "centuries", "dozen": "dozen"}.get(one, one + "s")
-    ask = rng.choice((f"How many {small} are in {'one' if n == 1 else n} {plural}?", f"How many {small} are there in {n if n > 1 else 'a' if one[0] != 'h' else 'an'} {plural}?"))
+    ask = rng.choice(
+        (
+            f"How many {small} are in {'one' if n == 1 else n} {plural}?",
+            f"How many {small} are there in {n if n > 1 else 'a' if one[0] != 'h' else 'an'} {plural}?",
+        )
+    )
     article = "An" if one[0] == "h" else "A"
     fact = f"{article} {one} has {many} {small}."
-    return _ask(casual(rng, ask), fact if n == 1 else f"{fact} {n} x {many} = {n * many}, so {n} {plural} {'is' if one == 'dozen' else 'are'} {n * many} {small}.")
+    verb = "is" if one == "dozen" else "are"
+    steps = f" {n} x {many} = {n * many}, so {n} {plural} {verb} {n * many} {small}." if n > 1 else ""
+    return _ask(casual(rng, ask), fact + steps)
 
 
 def calendar(rng: Random) -> Dialogue:
@@ -198,24 +263,41 @@ def calendar(rng: Random) -> Dialogue:
         other = names[(at + (1 if after else -1)) % len(names)]
         kind = "day" if names is DAYS else "month"
         word = "after" if after else "before"
-        return _ask(casual(rng, rng.choice((f"What {kind} comes {word} {names[at]}?", f"Which {kind} is {word} {names[at]}?"))), f"The {kind} {word} {names[at]} is {other}.")
+        return _ask(
+            casual(rng, rng.choice((f"What {kind} comes {word} {names[at]}?", f"Which {kind} is {word} {names[at]}?"))),
+            f"The {kind} {word} {names[at]} is {other}.",
+        )
     if style == 2:
         at, plus = rng.randrange(7), rng.randint(2, 6)
         path = [DAYS[(at + i) % 7] for i in range(1, plus + 1)]
-        return _ask(f"Today is {DAYS[at]}. What day is it in {plus} days?", f"{', '.join(path)}. In {plus} days it is {path[-1]}.")
+        return _ask(
+            f"Today is {DAYS[at]}. What day is it in {plus} days?",
+            f"{', '.join(path)}. In {plus} days it is {path[-1]}.",
+        )
     if style == 3:
         at = rng.randrange(12)
         february = " In a leap year it has 29." if at == 1 else ""
-        return _ask(casual(rng, f"How many days are in {MONTHS[at]}?"), f"{MONTHS[at]} has {MONTH_DAYS[at]} days.{february}")
+        return _ask(
+            casual(rng, f"How many days are in {MONTHS[at]}?"), f"{MONTHS[at]} has {MONTH_DAYS[at]} days.{february}"
+        )
     if style == 4:
         at = rng.randrange(12)
-        return _ask(f"Which month is the {ORDINALS[at]} month of the year?", f"The {ORDINALS[at]} month of the year is {MONTHS[at]}.")
+        return _ask(
+            f"Which month is the {ORDINALS[at]} month of the year?",
+            f"The {ORDINALS[at]} month of the year is {MONTHS[at]}.",
+        )
     if style == 5:
         at = rng.randrange(7)
         weekend = at > 4
-        return _ask(f"Is {DAYS[at]} on the weekend?", f"Yes, {DAYS[at]} is on the weekend." if weekend else f"No, {DAYS[at]} is a weekday.")
+        return _ask(
+            f"Is {DAYS[at]} on the weekend?",
+            f"Yes, {DAYS[at]} is on the weekend." if weekend else f"No, {DAYS[at]} is a weekday.",
+        )
     at = rng.randrange(7)
-    return _ask(f"If yesterday was {DAYS[at]}, what day is today?", f"If yesterday was {DAYS[at]}, today is {DAYS[(at + 1) % 7]}.")
+    return _ask(
+        f"If yesterday was {DAYS[at]}, what day is today?",
+        f"If yesterday was {DAYS[at]}, today is {DAYS[(at + 1) % 7]}.",
+    )
 
 
 def story_sum(rng: Random) -> Dialogue:
@@ -225,65 +307,64 @@ def story_sum(rng: Random) -> Dialogue:
     a, b = rng.randint(2, 20), rng.randint(2, 20)
     style = rng.randrange(5)
     if style == 0:
-        return _ask(f"{name} has {a} {many}. {other} gives {name} {b} more. How many {many} does {name} have now?",
-                    f"{a} + {b} = {a + b}. {name} has {a + b} {many} now.")  # fmt: skip
+        return _ask(
+            f"{name} has {a} {many}. {other} gives {name} {b} more. How many {many} does {name} have now?",
+            f"{a} + {b} = {a + b}. {name} has {a + b} {many} now.",
+        )
     if style == 1:
         total = a + b
         left = f"{a} {one if a == 1 else many}"
-        return _ask(f"{name} has {total} {many} and gives {b} to {other}. How many are left?", f"{total} - {b} = {a}. {name} has {left} left.")
+        return _ask(
+            f"{name} has {total} {many} and gives {b} to {other}. How many are left?",
+            f"{total} - {b} = {a}. {name} has {left} left.",
+        )
     if style == 2:
         a, b = rng.randint(2, 9), rng.randint(2, 10)
-        return _ask(f"There are {a} boxes with {b} {many} in each box. How many {many} are there?", f"{a} x {b} = {a * b}. There are {a * b} {many}.")
+        return _ask(
+            f"There are {a} boxes with {b} {many} in each box. How many {many} are there?",
+            f"{a} x {b} = {a * b}. There are {a * b} {many}.",
+        )
     if style == 3:
         a, b = rng.randint(2, 9), rng.randint(2, 10)
-        return _ask(f"{name} shares {a * b} {many} among {a} friends. How many does each friend get?", f"{a * b} / {a} = {b}. Each friend gets {b} {many}.")
+        return _ask(
+            f"{name} shares {a * b} {many} among {a} friends. How many does each friend get?",
+            f"{a * b} / {a} = {b}. Each friend gets {b} {many}.",
+        )
     c = rng.randint(1, a + b - 1)
-    return _ask(f"{name} has {a} {many}, buys {b} more and loses {c}. How many {many} does {name} have?",
-                f"First, {a} + {b} = {a + b}. Then {a + b} - {c} = {a + b - c}. {name} has {a + b - c} {one if a + b - c == 1 else many}.")  # fmt: skip
+    rest = a + b - c
+    return _ask(
+        f"{name} has {a} {many}, buys {b} more and loses {c}. How many {many} does {name} have?",
+        f"First, {a} + {b} = {a + b}. Then {a + b} - {c} = {rest}. {name} has {rest} {one if rest == 1 else many}.",
+    )
 
 
-def count_items(rng: Random) -> Dialogue:
-    words = rng.sample(COMMON, rng.randint(2, 8))
-    text = ", ".join(words)
-    ask = rng.choice((f"How many items are in this list? {text}", f"Count the words in this list: {text}", f"How many words are there: {text}?"))
-    steps = ", ".join(f"{i} {word}" for i, word in enumerate(words, start=1))
-    return _ask(ask, f"{steps}. There are {len(words)} {'items' if 'items' in ask else 'words'}.")
-
-
-def sort_words(rng: Random) -> Dialogue:
-    words = rng.sample(COMMON, rng.randint(3, 5))
-    text = ", ".join(words)
-    if rng.random() < 0.3:
-        ask = rng.choice((f"Reverse this list: {text}", f"Write this list in the opposite order: {text}"))
-        return _ask(ask, ", ".join(reversed(words)))
-    ask = rng.choice((f"Sort these words in alphabetical order: {text}", f"Put these words in alphabetical order: {text}.", f"Alphabetize: {text}"))
-    return _ask(ask, ", ".join(sorted(words)))
-
-
-def pick_from_list(rng: Random) -> Dialogue:
-    words = rng.sample(COMMON, rng.randint(3, 6))
-    text = ", ".join(words)
-    at = rng.randrange(len(words))
-    which = "last" if at == len(words) - 1 and rng.random() < 0.6 else ORDINALS[at]
-    if rng.random() < 0.25:
-        longest = max(words, key=len)
-        if [len(w) for w in words].count(len(longest)) == 1:
-            return _ask(f"Which word is the longest: {text}?", f'"{longest}" is the longest word. It has {len(longest)} letters.')
-    return _ask(rng.choice((f"What is the {which} word in this list? {text}", f"Which item is the {which} one: {text}?")), f'The {which} one is "{words[at]}".')
-
-
-def join_list(rng: Random) -> Dialogue:
-    words = rng.sample(COMMON, rng.randint(3, 5))
-    style = rng.randrange(3)
-    if style == 0:
-        return _ask(f"Write these words as a list with dashes: {listed(words)}.", "\n".join(f"- {word}" for word in words))
-    if style == 1:
-        return _ask(f"Make a numbered list of: {', '.join(words)}", "\n".join(f"{i}. {word}" for i, word in enumerate(words, start=1)))
-    return _ask(f"Join these words with commas: {' '.join(words)}", ", ".join(words))
-
-
-MAKERS = (add, subtract, multiply, divide, compare, add, subtract, multiply, half_double, compare, order, extreme, sequence, neighbours, parity,
-          words_and_digits, units, calendar, story_sum, story_sum, count_items, sort_words, pick_from_list, join_list, calendar)  # fmt: skip
+MAKERS = (
+    add,
+    subtract,
+    multiply,
+    divide,
+    compare,
+    add,
+    subtract,
+    multiply,
+    half_double,
+    compare,
+    order,
+    extreme,
+    sequence,
+    neighbours,
+    parity,
+    words_and_digits,
+    units,
+    calendar,
+    story_sum,
+    story_sum,
+    count_items,
+    sort_words,
+    pick_from_list,
+    join_list,
+    calendar,
+)
 
 
 def make(shelf: Shelf, rng: Random, count: int) -> Iterator[Made]:

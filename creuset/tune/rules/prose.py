@@ -13,9 +13,12 @@ ABBREVIATION = re.compile(
 )
 # Words that stood before a number or a name that was lost with its template.
 LOST = re.compile(
-    r"\b(?:of|about|around|over|approximately|nearly|almost|between|from|than|is|was|were|are|at|by|in|on|the) (?:and|,|\.|;|\))(?: |$)"
-    r"|\b(?:about|around|approximately|nearly|almost|between|from|with|by|at) (?:in|to|of|from|people|long|wide|high|tall|away)\b"
-    r"|\b(?:of|is) (?:about|in (?:area|length|size)|long|square)\b(?! \w)|\b(?:area|population|length|height|elevation) (?:of|is|was) (?:and|in|as|at|with|people|,|\.)"
+    r"\b(?:of|about|around|over|approximately|nearly|almost|between|from|than|is|was|were|are|at|by|in|on|the) "
+    r"(?:and|,|\.|;|\))(?: |$)"
+    r"|\b(?:about|around|approximately|nearly|almost|between|from|with|by|at) "
+    r"(?:in|to|of|from|people|long|wide|high|tall|away)\b"
+    r"|\b(?:of|is) (?:about|in (?:area|length|size)|long|square)\b(?! \w)"
+    r"|\b(?:area|population|length|height|elevation) (?:of|is|was) (?:and|in|as|at|with|people|,|\.)"
     r"|\"\"|\b(?:or|and|of|the|a)[;,.]|\b(?:is|was) (?:an?|the) (?:is|was)\b"
     r"|\b(?:at|of|by|with|from|the|an|and|or|as)\.$"
     r"|\b(?:a|an|the) (?:,|\.|of|and|in|is|was|to) "
@@ -28,10 +31,12 @@ UNFIT = re.compile(
     re.IGNORECASE,
 )
 PARENTHESIS = re.compile(r"\s*\([^()]*\)")
-VOWEL_ADJECTIVE = re.compile(r"\b([Aa]) (?=(?:English|American|Italian|Indian|Irish|Australian|Austrian|Argentin|Israeli|Egyptian|Iran|Iraq|"
-                             r"Indonesian|African|Asian|Olympic|Emmy|Oscar|Albanian|Algerian|Armenian|Estonian|Ethiopian|Icelandic|actor|actress|"
-                             r"author|artist|animal|area|island|album|element|instrument|insect|old |organ|airport|airline|event|important|"
-                             r"example|electr|online|umbrella|engine|apple|orange|egg|ocean|international|alphabet|ancient)\w*)")
+VOWEL_ADJECTIVE = re.compile(
+    r"\b([Aa]) (?=(?:English|American|Italian|Indian|Irish|Australian|Austrian|Argentin|Israeli|Egyptian|Iran|Iraq|"
+    r"Indonesian|African|Asian|Olympic|Emmy|Oscar|Albanian|Algerian|Armenian|Estonian|Ethiopian|Icelandic|actor|actress|"
+    r"author|artist|animal|area|island|album|element|instrument|insect|old |organ|airport|airline|event|important|"
+    r"example|electr|online|umbrella|engine|apple|orange|egg|ocean|international|alphabet|ancient)\w*)"
+)
 
 
 def tidy(text: str) -> str:
@@ -39,7 +44,14 @@ def tidy(text: str) -> str:
     text = re.sub(r"\([\s,;:–-]*\)", "", text)
     text = re.sub(r"\(\s*[,;]\s*", "(", text)
     text = re.sub(r"[\s\u00a0]+", " ", text)
-    text = text.replace("“", '"').replace("”", '"').replace("’", "'").replace("‘", "'").replace("``", '"').replace("''", '"')
+    text = (
+        text.replace("“", '"')
+        .replace("”", '"')
+        .replace("’", "'")
+        .replace("‘", "'")
+        .replace("``", '"')
+        .replace("''", '"')
+    )
     text = re.sub(r" +([,.;:?!)])", r"\1", text)
     text = re.sub(r",(?:\s*,)+", ",", text)
     text = re.sub(r"\.\.(?!\.)", ".", text)

@@ -26,13 +26,16 @@ EXCLUDED = {
     "instruct/en_gpteacher_toolformer": "written by GPT-4, whose terms bind its author",
     "instruct/fr_oasst1_top1": "carried by a repository that declares CC-BY-NC",
     "instruct/en_t0_tasks_clean_licences": "long texts with clipped answers, mixed licences, unfit subjects in some",
-    "instruct/en_dialogue_taskmaster4_tools": "tool calls of one coffee shop: too long and too narrow for a model of this size",
+    "instruct/en_dialogue_taskmaster4_tools": "tool calls of one coffee shop: too long, too narrow",
     "instruct/zh_chatterbot": "Chinese: the tokenizer and the model are made for English and French",
     "instruct/fr_chatterbot": "89 lines without accents, several answers written as turns",
     "reasoning/en_aqua_dev": "a development split, kept for scoring",
     "reasoning/en_commonsenseqa_train": "letters as answers teach a model of this size to guess; kept for scoring",
 }
-RUDE = re.compile(r"\b(?:stupid|idiot|hell|damn|crap|sucks?|kill\w*|sex\w*|drunk|beer|whiskey|weed|drugs?|racist|gay|boob\w*|ass|dumb|hate)\b", re.IGNORECASE)
+RUDE = re.compile(
+    r"\b(?:stupid|idiot|hell|damn|crap|sucks?|kill\w*|sex\w*|drunk|beer|whiskey|weed|drugs?|racist|gay|boob\w*|ass|dumb|hate)\b",
+    re.IGNORECASE,
+)
 HUMAN = re.compile(r"\b(?:Open ?Assistant|LAION|ChatGPT|GPT|OpenAI|as an AI|language model)\b", re.IGNORECASE)
 Talk = list[tuple[str, str]]
 
@@ -46,10 +49,16 @@ def clean(text: str) -> str:
 
 def talk_of(document: dict[str, Any]) -> Talk | None:
     """User and assistant in turn, the user first, ending with the assistant; None when it is something else."""
-    messages = [(str(m.get("role")), clean(str(m.get("content", "")))) for m in document.get("messages", []) if isinstance(m, dict)]
+    messages = [
+        (str(m.get("role")), clean(str(m.get("content", ""))))
+        for m in document.get("messages", [])
+        if isinstance(m, dict)
+    ]
     while messages and messages[-1][0] != "assistant":
         messages.pop()
-    if not messages or any(role != ("assistant" if i % 2 else "user") or not text for i, (role, text) in enumerate(messages)):
+    if not messages or any(
+        role != ("assistant" if i % 2 else "user") or not text for i, (role, text) in enumerate(messages)
+    ):
         return None
     return messages
 
@@ -74,7 +83,9 @@ def sentence_case(text: str) -> str:
     return text if re.search(r"[.!?\"')]$", text) else text + "."
 
 
-def instructions(file: str, name: str, licence: str, words: int, shelf: Shelf, rng: Random, count: int) -> Iterator[Made]:
+def instructions(
+    file: str, name: str, licence: str, words: int, shelf: Shelf, rng: Random, count: int
+) -> Iterator[Made]:
     """Single instructions as they are, when the answer is short and whole."""
     for number, document in enumerate(shelf.read("instruct", file)):
         talk = talk_of(document)
@@ -86,12 +97,14 @@ def instructions(file: str, name: str, licence: str, words: int, shelf: Shelf, r
             texts = [text for _, text in talk]
             if len(texts[1].split()) > 3 and not re.search(r"[.!?:;\"')0-9\]]$", texts[1]) and "\n" not in texts[1]:
                 texts[1] += "."
-            about = Provenance(f"ready_{file}", name, licence, f"{document.get('source', '')}#{number}", group=f"{file}:{number}")
+            about = Provenance(
+                f"ready_{file}", name, licence, f"{document.get('source', '')}#{number}", group=f"{file}:{number}"
+            )
             yield about.talk(texts)
 
 
 def chatterbot(shelf: Shelf, rng: Random, count: int) -> Iterator[Made]:
-    """Technical help and trivia only: elsewhere the answers of one question are listed as turns, or claim a human life."""
+    """Technical help and trivia only: elsewhere alternatives are written as turns, or claim a human life."""
     seen: set[str] = set()
     for number, document in enumerate(shelf.read("instruct", "en_chatterbot")):
         topic = str(document.get("source", "")).rpartition("/")[2].removesuffix(".yml")
@@ -106,7 +119,13 @@ def chatterbot(shelf: Shelf, rng: Random, count: int) -> Iterator[Made]:
             yield Refused(wrong)
         else:
             seen.add(question.lower())
-            about = Provenance("ready_chatterbot", "ChatterBot corpus", "BSD-3-Clause", f"{document.get('source', '')}#{number}", group=f"chatterbot:{number}")
+            about = Provenance(
+                "ready_chatterbot",
+                "ChatterBot corpus",
+                "BSD-3-Clause",
+                f"{document.get('source', '')}#{number}",
+                group=f"chatterbot:{number}",
+            )
             yield about.ask(question, sentence_case(answer) if len(answer.split()) > 3 else answer)
 
 
@@ -124,12 +143,22 @@ def persona(shelf: Shelf, rng: Random, count: int) -> Iterator[Made]:
         elif wrong := wrong_with([*talk, ("user", " ".join(traits))], answer_words=45, question_words=60):
             yield Refused(wrong)
         else:
-            system = rng.choice(("You play a person. {t}", "Answer as this person: {t}", "Play this role. {t}")).replace("{t}", " ".join(traits))
-            about = Provenance("ready_persona", "Synthetic-Persona-Chat", "CC-BY-4.0", f"{document.get('source', '')}#{number}", group=f"persona:{number}")
+            system = rng.choice(
+                ("You play a person. {t}", "Answer as this person: {t}", "Play this role. {t}")
+            ).replace("{t}", " ".join(traits))
+            about = Provenance(
+                "ready_persona",
+                "Synthetic-Persona-Chat",
+                "CC-BY-4.0",
+                f"{document.get('source', '')}#{number}",
+                group=f"persona:{number}",
+            )
             yield about.talk([text for _, text in talk], system=system)
 
 
-def peers(file: str, name: str, licence: str, system: Callable[[dict[str, Any]], str], shelf: Shelf, rng: Random, count: int) -> Iterator[Made]:
+def peers(
+    file: str, name: str, licence: str, system: Callable[[dict[str, Any]], str], shelf: Shelf, rng: Random, count: int
+) -> Iterator[Made]:
     """A random few of a large set of chit-chat or booking dialogues, the first turns only, under a system prompt."""
     chosen = 0
     for number, document in enumerate(shelf.read("instruct", file)):
@@ -146,13 +175,21 @@ def peers(file: str, name: str, licence: str, system: Callable[[dict[str, Any]],
             yield Refused("too few or repeated turns")
         else:
             chosen += 1
-            about = Provenance(f"ready_{file}", name, licence, f"{document.get('source', '')}#{number}", group=f"{file}:{number}")
-            yield about.talk([text if role == "user" else sentence_case(text) for role, text in talk], system=system(document))
+            about = Provenance(
+                f"ready_{file}", name, licence, f"{document.get('source', '')}#{number}", group=f"{file}:{number}"
+            )
+            yield about.talk(
+                [text if role == "user" else sentence_case(text) for role, text in talk], system=system(document)
+            )
 
 
 def _topic(document: dict[str, Any]) -> str:
     topic = str(document.get("topic") or "").replace("_", " ").strip()
-    return f"You are a friend who likes to chat about {topic}. Be casual and brief." if topic else "You are a friend who likes to chat. Be casual and brief."
+    return (
+        f"You are a friend who likes to chat about {topic}. Be casual and brief."
+        if topic
+        else "You are a friend who likes to chat. Be casual and brief."
+    )
 
 
 def _booking(document: dict[str, Any]) -> str:
@@ -162,12 +199,65 @@ def _booking(document: dict[str, Any]) -> str:
 
 
 RULES = (
-    Rule("ready_rasbt", "short simple instructions", 1_100, partial(instructions, "en_rasbt_simple_instructions", "rasbt/LLMs-from-scratch", "Apache-2.0", 60), "rasbt/LLMs-from-scratch", "Apache-2.0"),
-    Rule("ready_seed", "hand-written tasks", 120, partial(instructions, "en_self_instruct_seed", "self-instruct seed tasks", "Apache-2.0", 80), "self-instruct seed tasks", "Apache-2.0"),
-    Rule("ready_oasst", "open questions with short answers", 60, partial(instructions, "en_oasst_100_trees", "OpenAssistant, 100 trees", "Apache-2.0", 90), "OpenAssistant, 100 trees", "Apache-2.0"),
+    Rule(
+        "ready_rasbt",
+        "short simple instructions",
+        1_100,
+        partial(instructions, "en_rasbt_simple_instructions", "rasbt/LLMs-from-scratch", "Apache-2.0", 60),
+        "rasbt/LLMs-from-scratch",
+        "Apache-2.0",
+    ),
+    Rule(
+        "ready_seed",
+        "hand-written tasks",
+        120,
+        partial(instructions, "en_self_instruct_seed", "self-instruct seed tasks", "Apache-2.0", 80),
+        "self-instruct seed tasks",
+        "Apache-2.0",
+    ),
+    Rule(
+        "ready_oasst",
+        "open questions with short answers",
+        60,
+        partial(instructions, "en_oasst_100_trees", "OpenAssistant, 100 trees", "Apache-2.0", 90),
+        "OpenAssistant, 100 trees",
+        "Apache-2.0",
+    ),
     Rule("ready_chatterbot", "technical help and trivia", 400, chatterbot, "ChatterBot corpus", "BSD-3-Clause"),
-    Rule("ready_persona", "to play the person of the system prompt", 600, persona, "Synthetic-Persona-Chat", "CC-BY-4.0", may_open=False),
-    Rule("ready_self_dialogue", "casual chat when the system prompt asks for it", 300, partial(peers, "en_dialogue_self_dialogue", "self_dialogue_corpus", "BSD-3-Clause", _topic), "self_dialogue_corpus", "BSD-3-Clause", may_open=False),
-    Rule("ready_topical", "chat about facts when the system prompt asks for it", 100, partial(peers, "en_dialogue_topical_chat", "Topical-Chat", "CDLA-Sharing-1.0", _topic), "Topical-Chat", "CDLA-Sharing-1.0", may_open=False),
-    Rule("ready_sgd", "booking when the system prompt asks for it", 400, partial(peers, "en_dialogue_sgd", "Schema-Guided Dialogue", "CC-BY-SA-4.0", _booking), "Schema-Guided Dialogue", "CC-BY-SA-4.0", may_open=False),
-)  # fmt: skip
+    Rule(
+        "ready_persona",
+        "to play the person of the system prompt",
+        600,
+        persona,
+        "Synthetic-Persona-Chat",
+        "CC-BY-4.0",
+        may_open=False,
+    ),
+    Rule(
+        "ready_self_dialogue",
+        "casual chat when the system prompt asks for it",
+        300,
+        partial(peers, "en_dialogue_self_dialogue", "self_dialogue_corpus", "BSD-3-Clause", _topic),
+        "self_dialogue_corpus",
+        "BSD-3-Clause",
+        may_open=False,
+    ),
+    Rule(
+        "ready_topical",
+        "chat about facts when the system prompt asks for it",
+        100,
+        partial(peers, "en_dialogue_topical_chat", "Topical-Chat", "CDLA-Sharing-1.0", _topic),
+        "Topical-Chat",
+        "CDLA-Sharing-1.0",
+        may_open=False,
+    ),
+    Rule(
+        "ready_sgd",
+        "booking when the system prompt asks for it",
+        400,
+        partial(peers, "en_dialogue_sgd", "Schema-Guided Dialogue", "CC-BY-SA-4.0", _booking),
+        "Schema-Guided Dialogue",
+        "CC-BY-SA-4.0",
+        may_open=False,
+    ),
+)

@@ -19,19 +19,41 @@ from creuset.tune.rules.words import BOYS, NAMES, TABLES
 
 MOST_WORDS, FEWEST_WORDS = 220, 50
 SUBJECTS = TABLES["story_subjects"]
-ASKS = ("Tell me a story about {x}.", "Tell me a short story about {x}.", "Write a short story about {x}.", "Can you tell me a story about {x}?",
-        "I want a story about {x}.", "a story about {x} please", "Please write a little story about {x}.", "Make up a story about {x}.",
-        "My child wants a story about {x}.", "Write a story for children about {x}.", "story about {x}", "Could you tell a bedtime story about {x}?")  # fmt: skip
-ANY = ("Tell me a story.", "Tell me a short story.", "Can you tell me a story?", "I want to hear a story.", "Write a short story.", "Tell me a bedtime story.",
-       "a story please", "Make up a story for me.", "Do you know a story?", "Please tell my daughter a story.")  # fmt: skip
-ASKS_FR = ("Raconte-moi une histoire sur {x}.", "Raconte une petite histoire avec {x}.", "Écris une courte histoire sur {x}.", "Je veux une histoire avec {x}.",
+ASKS = ("Tell me a story about {x}.", "Tell me a short story about {x}.", "Write a short story about {x}.",
+    "Can you tell me a story about {x}?",
+        "I want a story about {x}.", "a story about {x} please", "Please write a little story about {x}.",
+        "Make up a story about {x}.",
+        "My child wants a story about {x}.", "Write a story for children about {x}.", "story about {x}",
+        "Could you tell a bedtime story about {x}?")  # fmt: skip
+ANY = ("Tell me a story.", "Tell me a short story.", "Can you tell me a story?", "I want to hear a story.",
+    "Write a short story.", "Tell me a bedtime story.",
+       "a story please", "Make up a story for me.", "Do you know a story?",
+       "Please tell my daughter a story.")  # fmt: skip
+ASKS_FR = ("Raconte-moi une histoire sur {x}.", "Raconte une petite histoire avec {x}.",
+    "Écris une courte histoire sur {x}.", "Je veux une histoire avec {x}.",
            "Peux-tu me raconter une histoire sur {x} ?", "Invente une histoire avec {x}.")  # fmt: skip
-ANY_FR = ("Raconte-moi une histoire.", "Raconte une histoire courte.", "Peux-tu me raconter une histoire ?", "Une histoire s'il te plaît", "Écris une petite histoire.")
+ANY_FR = (
+    "Raconte-moi une histoire.",
+    "Raconte une histoire courte.",
+    "Peux-tu me raconter une histoire ?",
+    "Une histoire s'il te plaît",
+    "Écris une petite histoire.",
+)
 # A piece that opens so is the rest of a story whose beginning is elsewhere.
-MIDDLE = re.compile(r"(?:He|She|They|It|But|Then|So|After|When|Suddenly|Finally|The|His|Her|Later|And|As|That|This|In|At|From|Now|You|I|We|Mom|Dad|Eventually|Inside|On|While)\b")
-OPENING = re.compile(r"(?:Once|There (?:was|were|lived)|One (?:\w+ )?(?:day|morning|night|evening|afternoon),? (?:a|an|there|the little|two|[A-Z])|Long ago|A (?:little|small|long)|[A-Z][a-z]+ (?:was|had|loved|liked|wanted|and|is|are|has|likes|saw|went|lived)\b)")
+MIDDLE = re.compile(
+    r"(?:He|She|They|It|But|Then|So|After|When|Suddenly|Finally|The|His|Her|Later|And|As|That|This|In|At|From|Now|You|I|We|Mom|Dad|Eventually|Inside|On|While)\b"
+)
+OPENING = re.compile(
+    r"(?:Once|There (?:was|were|lived)"
+    r"|One (?:\w+ )?(?:day|morning|night|evening|afternoon),? (?:a|an|there|the little|two|[A-Z])"
+    r"|Long ago|A (?:little|small|long)"
+    r"|[A-Z][a-z]+ (?:was|had|loved|liked|wanted|and|is|are|has|likes|saw|went|lived)\b)"
+)
 
-AFRICAN_OPENING = re.compile(r"\b(?:[Oo]nce|[Oo]ne day|[Ll]ong ago|[Tt]here (?:was|were|lived)|was a|lived|(?:Il|il) était une fois|[Uu]n jour|[Ii]l y (?:a|avait)|[Aa]utrefois|vivait|s'appelait)\b")
+AFRICAN_OPENING = re.compile(
+    r"\b(?:[Oo]nce|[Oo]ne day|[Ll]ong ago|[Tt]here (?:was|were|lived)|was a|lived"
+    r"|(?:Il|il) était une fois|[Uu]n jour|[Ii]l y (?:a|avait)|[Aa]utrefois|vivait|s'appelait)\b"
+)
 
 
 def mended(text: str) -> str:
@@ -97,7 +119,13 @@ def from_tiny(shelf: Shelf, rng: Random, count: int) -> Iterator[Made]:
                 yield Refused(wrong)
                 continue
             about = [x for x in (subject(story), hero(story)) if x]
-            origin = Provenance("stories_tiny", "TinyStories (sample)", "CDLA-Sharing-1.0", str(document.get("source", "")), group=f"tiny:{story[:60]}")
+            origin = Provenance(
+                "stories_tiny",
+                "TinyStories (sample)",
+                "CDLA-Sharing-1.0",
+                str(document.get("source", "")),
+                group=f"tiny:{story[:60]}",
+            )
             for ask in dict.fromkeys((question(rng, about), question(rng, about))):
                 yield origin.ask(ask, story)
 
@@ -120,14 +148,30 @@ def from_african(lang: str, shelf: Shelf, rng: Random, count: int) -> Iterator[M
 
 def _african(rng: Random, lang: str, document: dict[str, object], title: str, story: str) -> Iterator[Dialogue]:
     author = f" by {document['author']}" if document.get("author") else ""
-    origin = Provenance("stories_african", f"African Storybook{author}", "CC-BY", str(document.get("source", "")), lang, f"african:{title}")
+    origin = Provenance(
+        "stories_african",
+        f"African Storybook{author}",
+        "CC-BY",
+        str(document.get("source", "")),
+        lang,
+        f"african:{title}",
+    )
     if lang == "fr":
         for ask in (rng.choice(ANY_FR), f"Raconte-moi l'histoire « {title} »."):
             yield origin.ask(casual(rng, ask, share=0.15), story)
         return
     about = subject(story)
     yield origin.ask(question(rng, [about] if about else []), story)
-    yield origin.ask(rng.choice((f'Tell me the story "{title}".', f'Tell me a story with the title "{title}".', f'Write a story called "{title}".')), story)
+    yield origin.ask(
+        rng.choice(
+            (
+                f'Tell me the story "{title}".',
+                f'Tell me a story with the title "{title}".',
+                f'Write a story called "{title}".',
+            )
+        ),
+        story,
+    )
 
 
 HEROES = {lang: TABLES[f"heroes_{lang}"] for lang in ("en", "fr")}
@@ -145,9 +189,15 @@ def plots(lang: str) -> list[str]:
 
 
 def tell(rng: Random, lang: str, plot: str, kind: str, name: str) -> str:
-    """One story from a plot: `{hero}` is `a brown dog`'s kind, `{name}` its name, `{he}` `{his}` `{him}` its pronouns."""
+    """One story from a plot: `{hero}` is the kind of animal, `{name}` its name, `{he}` `{his}` `{him}` its pronouns."""
     she = name not in BOYS
-    values = {"hero": kind, "name": name, "he": "she" if she else "he", "his": "her" if she else "his", "him": "her" if she else "him"}
+    values = {
+        "hero": kind,
+        "name": name,
+        "he": "she" if she else "he",
+        "his": "her" if she else "his",
+        "him": "her" if she else "him",
+    }
     values |= {slot: rng.choice(choices) for slot, choices in SLOTS[lang].items()}
     other = [h for h in HEROES[lang] if h != kind]
     values |= {"friend": rng.choice(other), "friendname": rng.choice([n for n in NAMES if n != name])}
@@ -163,18 +213,41 @@ def from_plots(lang: str, shelf: Shelf, rng: Random, count: int) -> Iterator[Mad
         kind, name = rng.choice(HEROES[lang]), rng.choice(NAMES if lang == "en" else sorted(BOYS))
         story = tell(rng, lang, rng.choice(known), kind, name)
         if lang == "fr":
-            ask = rng.choice(ASKS_FR).replace("{x}", rng.choice((kind, f"{kind} nommé {name}"))) if rng.random() < 0.8 else rng.choice(ANY_FR)
+            ask = (
+                rng.choice(ASKS_FR).replace("{x}", rng.choice((kind, f"{kind} nommé {name}")))
+                if rng.random() < 0.8
+                else rng.choice(ANY_FR)
+            )
         else:
             what = f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
             what = rng.choice((what, what, f"{what} named {name}"))
             ask = rng.choice(ASKS).replace("{x}", what) if rng.random() < 0.8 else rng.choice(ANY)
-        about = Provenance(f"stories_plots_{lang}", origin=f"creuset/tune/rules/talk/stories.{lang}.txt", lang=lang, group=f"plot:{story[:70]}")
+        about = Provenance(
+            f"stories_plots_{lang}",
+            origin=f"creuset/tune/rules/talk/stories.{lang}.txt",
+            lang=lang,
+            group=f"plot:{story[:70]}",
+        )
         yield about.ask(casual(rng, capital(ask), share=0.15), story)
 
 
 RULES = (
-    Rule("stories_tiny", "short stories about what was asked", 1_400, from_tiny, "TinyStories (sample)", "CDLA-Sharing-1.0"),
-    Rule("stories_african_en", "short stories, with their titles", 400, partial(from_african, "en"), "African Storybook", "CC-BY"),
+    Rule(
+        "stories_tiny",
+        "short stories about what was asked",
+        1_400,
+        from_tiny,
+        "TinyStories (sample)",
+        "CDLA-Sharing-1.0",
+    ),
+    Rule(
+        "stories_african_en",
+        "short stories, with their titles",
+        400,
+        partial(from_african, "en"),
+        "African Storybook",
+        "CC-BY",
+    ),
     Rule("stories_african_fr", "short French stories", 150, partial(from_african, "fr"), "African Storybook", "CC-BY"),
     Rule("stories_plots_en", "stories whose hero is the one that was asked for", 1_600, partial(from_plots, "en")),
     Rule("stories_plots_fr", "the same in French", 700, partial(from_plots, "fr")),

@@ -36,7 +36,12 @@ def steps(prefix: str) -> tuple[list[str], Fraction] | None:
         if token not in SIGNS:
             return Fraction(token)
         left, right = value(), value()
-        result = {"+": left + right, "-": left - right, "*": left * right, "/": left / right if right else Fraction(-1)}[token]
+        result = {
+            "+": left + right,
+            "-": left - right,
+            "*": left * right,
+            "/": left / right if right else Fraction(-1),
+        }[token]
         shown = [plain(x) for x in (left, right, result)]
         if None in shown or result < 0:
             raise ValueError(prefix)
@@ -72,7 +77,13 @@ def from_mawps(shelf: Shelf, rng: Random, count: int) -> Iterator[Made]:
             yield Refused("too long")
         else:
             answer = f"{'. Then '.join(lines)}. The answer is {plain(total)}."
-            about = Provenance("sums_mawps", "MAWPS (arkilpatel/SVAMP)", "MIT", f"{document.get('source', '')}#{number}", group=f"mawps:{number}")
+            about = Provenance(
+                "sums_mawps",
+                "MAWPS (arkilpatel/SVAMP)",
+                "MIT",
+                f"{document.get('source', '')}#{number}",
+                group=f"mawps:{number}",
+            )
             yield about.ask(prompt + rng.choice(ENDINGS), answer)
 
 
@@ -86,7 +97,13 @@ def from_gsm8k(shelf: Shelf, rng: Random, count: int) -> Iterator[Made]:
             yield Refused("markup or no sum")
         else:
             answer = " ".join(line if line.endswith((".", "!", "?")) else line + "." for line in lines)
-            about = Provenance("sums_gsm8k", "GSM8K, training part", "MIT", f"{document.get('source', '')}#{number}", group=f"gsm8k:{number}")
+            about = Provenance(
+                "sums_gsm8k",
+                "GSM8K, training part",
+                "MIT",
+                f"{document.get('source', '')}#{number}",
+                group=f"gsm8k:{number}",
+            )
             yield about.ask(prompt + rng.choice(ENDINGS), f"{answer} The answer is {document.get('answer', '')}.")
 
 

@@ -20,9 +20,39 @@ from creuset.tune.rules.shelf import Shelf
 from creuset.tune.rules.words import CITIES, NAMES, SURNAMES
 
 FOLDER = Path(__file__).parent / "talk"
-LIKED = ("music", "football", "cats", "books", "cooking", "swimming", "dancing", "chocolate", "summer", "movies", "drawing", "hiking")
+LIKED = (
+    "music",
+    "football",
+    "cats",
+    "books",
+    "cooking",
+    "swimming",
+    "dancing",
+    "chocolate",
+    "summer",
+    "movies",
+    "drawing",
+    "hiking",
+)
 PETS = ("cat", "dog", "rabbit", "parrot", "hamster", "turtle")
-SYLLABLES = ("bra", "dok", "fli", "gru", "zan", "plo", "vex", "mur", "tis", "quo", "nel", "sap", "wob", "kri", "lum", "jor")
+SYLLABLES = (
+    "bra",
+    "dok",
+    "fli",
+    "gru",
+    "zan",
+    "plo",
+    "vex",
+    "mur",
+    "tis",
+    "quo",
+    "nel",
+    "sap",
+    "wob",
+    "kri",
+    "lum",
+    "jor",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +116,8 @@ def made_up(rng: Random) -> str:
 def say(rng: Random, block: Block) -> list[str]:
     """The texts of one conversation from a block, with the same names all along."""
     word = made_up(rng)
-    values = {"n": rng.choice(NAMES), "s": rng.choice(SURNAMES), "p": rng.choice(CITIES), "a": rng.choice(LIKED), "pet": rng.choice(PETS),
+    values = {"n": rng.choice(NAMES), "s": rng.choice(SURNAMES), "p": rng.choice(CITIES), "a": rng.choice(LIKED),
+        "pet": rng.choice(PETS),
               "x": word, "X": word.capitalize()}  # fmt: skip
     texts: list[str] = []
     for step in block.steps:
@@ -107,7 +138,9 @@ def make(name: str, shelf: Shelf, rng: Random, count: int) -> Iterator[Made]:
         block = rng.choices(blocks, weights)[0]
         about = Provenance(rule, origin=f"creuset/tune/rules/talk/{name}.txt", lang=lang)
         texts = say(rng, block)
-        yield Provenance(rule, origin=about.origin, lang=lang, group=f"{name}:{texts[0].lower().strip('?!. ')}").talk(texts)
+        yield Provenance(rule, origin=about.origin, lang=lang, group=f"{name}:{texts[0].lower().strip('?!. ')}").talk(
+            texts
+        )
 
 
 COUNTS = {
@@ -120,4 +153,7 @@ COUNTS = {
     "identity.fr": (1_200, "the same identity in French"),
     "everyday.fr": (3_000, "French small talk and simple knowledge"),
 }
-RULES = tuple(Rule(f"talk_{name.replace('.', '_')}", teaches, count, partial(make, name)) for name, (count, teaches) in COUNTS.items())
+RULES = tuple(
+    Rule(f"talk_{name.replace('.', '_')}", teaches, count, partial(make, name))
+    for name, (count, teaches) in COUNTS.items()
+)

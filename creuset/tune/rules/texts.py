@@ -43,21 +43,78 @@ def scene(rng: Random) -> list[Fact]:
     article = "an" if job[0] in "aeiou" else "a"
     facts = [
         Fact("age", f"{name} is {age} years old.", ((f"How old is {name}?", str(age), f"{name} is {age} years old."),)),
-        Fact("job", f"{name} works as {article} {job}.", ((f"What is {name}'s job?", job, f"{name} is {article} {job}."), (f"What does {name} do for work?", job, f"{name} works as {article} {job}."))),
-        Fact("city", f"{name} lives in {city}.", ((f"Where does {name} live?", city, f"{name} lives in {city}."), (f"In which city does {name} live?", city, f"{name} lives in {city}."))),
-        Fact("trip", f"On {day}, {name} went to {place}.", ((f"Where did {name} go on {day}?", place, f"{name} went to {place}."), (f"On which day did {name} go to {place}?", day, f"{name} went there on {day}."))),
-        Fact("hour", f"They met at {hour} o'clock.", (("At what time did they meet?", f"{hour} o'clock", f"They met at {hour} o'clock."),)),
-        Fact("friend", f"{name} came with a friend called {friend}.", ((f"Who came with {name}?", friend, f"{friend} came with {name}."), (f"What is the name of {name}'s friend?", friend, f"The friend is called {friend}."))),
-        Fact("buy", f"{name} bought {in_words(many)} {things}.", ((f"What did {name} buy?", f"{in_words(many)} {things}", f"{name} bought {in_words(many)} {things}."), (f"How many {things} did {name} buy?", in_words(many), f"{name} bought {in_words(many)} {things}."))),
-        Fact("pet", f"{name} has a {color} {animal} called {pet_name}.", ((f"What animal does {name} have?", animal, f"{name} has a {animal}."), (f"What is the name of the {animal}?", pet_name, f"The {animal} is called {pet_name}."), (f"What color is the {animal}?", color, f"The {animal} is {color}."))),
-        Fact("eat", f"In the evening they ate {food}.", (("What did they eat in the evening?", food, f"They ate {food}."),)),
+        Fact(
+            "job",
+            f"{name} works as {article} {job}.",
+            (
+                (f"What is {name}'s job?", job, f"{name} is {article} {job}."),
+                (f"What does {name} do for work?", job, f"{name} works as {article} {job}."),
+            ),
+        ),
+        Fact(
+            "city",
+            f"{name} lives in {city}.",
+            (
+                (f"Where does {name} live?", city, f"{name} lives in {city}."),
+                (f"In which city does {name} live?", city, f"{name} lives in {city}."),
+            ),
+        ),
+        Fact(
+            "trip",
+            f"On {day}, {name} went to {place}.",
+            (
+                (f"Where did {name} go on {day}?", place, f"{name} went to {place}."),
+                (f"On which day did {name} go to {place}?", day, f"{name} went there on {day}."),
+            ),
+        ),
+        Fact(
+            "hour",
+            f"They met at {hour} o'clock.",
+            (("At what time did they meet?", f"{hour} o'clock", f"They met at {hour} o'clock."),),
+        ),
+        Fact(
+            "friend",
+            f"{name} came with a friend called {friend}.",
+            (
+                (f"Who came with {name}?", friend, f"{friend} came with {name}."),
+                (f"What is the name of {name}'s friend?", friend, f"The friend is called {friend}."),
+            ),
+        ),
+        Fact(
+            "buy",
+            f"{name} bought {in_words(many)} {things}.",
+            (
+                (f"What did {name} buy?", f"{in_words(many)} {things}", f"{name} bought {in_words(many)} {things}."),
+                (f"How many {things} did {name} buy?", in_words(many), f"{name} bought {in_words(many)} {things}."),
+            ),
+        ),
+        Fact(
+            "pet",
+            f"{name} has a {color} {animal} called {pet_name}.",
+            (
+                (f"What animal does {name} have?", animal, f"{name} has a {animal}."),
+                (f"What is the name of the {animal}?", pet_name, f"The {animal} is called {pet_name}."),
+                (f"What color is the {animal}?", color, f"The {animal} is {color}."),
+            ),
+        ),
+        Fact(
+            "eat",
+            f"In the evening they ate {food}.",
+            (("What did they eat in the evening?", food, f"They ate {food}."),),
+        ),
         Fact("born", f"{name} was born on {date}.", ((f"When was {name} born?", date, f"{name} was born on {date}."),)),
-    ]  # fmt: skip
+    ]
     return facts
 
 
-INTRO = ("Read this text and answer the question.\n\n{t}\n\n{q}", "{t}\n\n{q}", "Text: {t}\nQuestion: {q}", "{q}\n\n{t}", "Here is a text: {t}\n{q}",
-         "Answer from the text.\nText: {t}\nQuestion: {q}")  # fmt: skip
+INTRO = (
+    "Read this text and answer the question.\n\n{t}\n\n{q}",
+    "{t}\n\n{q}",
+    "Text: {t}\nQuestion: {q}",
+    "{q}\n\n{t}",
+    "Here is a text: {t}\n{q}",
+    "Answer from the text.\nText: {t}\nQuestion: {q}",
+)
 SHORT = (" Answer in a few words.", " Give only the answer.", " One or two words, please.")
 
 
@@ -83,7 +140,10 @@ def find(rng: Random) -> Dialogue:
     if rng.random() < 0.2:
         unseen = [fact for fact in facts if fact not in seen and fact.key not in ("hour", "eat", "pet")]
         question = rng.choice(unseen).questions[0][0]
-        return _ask(_prompt(rng, text, question), rng.choice(("The text does not say.", "I do not know. The text does not say that.")))
+        return _ask(
+            _prompt(rng, text, question),
+            rng.choice(("The text does not say.", "I do not know. The text does not say that.")),
+        )
     question, short, full = rng.choice(rng.choice(seen).questions)
     if rng.random() < 0.35:
         return _ask(_prompt(rng, text, question + rng.choice(SHORT)), short)
@@ -133,7 +193,13 @@ def as_json(rng: Random) -> Dialogue:
     values = [name, *(int(fact.questions[0][1]) if fact.key == "age" else fact.questions[0][1] for fact in facts)]
     listing = f"{', '.join(keys[:-1])} and {keys[-1]}"
     if rng.random() < 0.6:
-        ask = rng.choice((f"Extract the {listing} as JSON.\n\n{text}", f"{text}\n\nGive me the {listing} in JSON.", f"Write the {listing} as a JSON object: {text}"))
+        ask = rng.choice(
+            (
+                f"Extract the {listing} as JSON.\n\n{text}",
+                f"{text}\n\nGive me the {listing} in JSON.",
+                f"Write the {listing} as a JSON object: {text}",
+            )
+        )
         return _ask(ask, json.dumps(dict(zip(keys, values, strict=True))))
     ask = rng.choice((f"List the {listing}, one on each line.\n\n{text}", f"{text}\n\nList the {listing}."))
     return _ask(ask, "\n".join(f"{key.capitalize()}: {value}" for key, value in zip(keys, values, strict=True)))
@@ -142,11 +208,19 @@ def as_json(rng: Random) -> Dialogue:
 def all_of_kind(rng: Random) -> Dialogue:
     """List every name (or city, or day) in a text."""
     names = rng.sample(NAMES, rng.randint(2, 4))
-    kind, values = rng.choice((("names", names), ("cities", rng.sample(CITIES, len(names))), ("days", rng.sample(DAYS, len(names)))))
+    kind, values = rng.choice(
+        (("names", names), ("cities", rng.sample(CITIES, len(names))), ("days", rng.sample(DAYS, len(names))))
+    )
     places = rng.sample(CITIES, len(names)) if kind != "cities" else values
     days = rng.sample(DAYS, len(names)) if kind != "days" else values
     text = " ".join(f"{n} goes to {p} on {d}." for n, p, d in zip(names, places, days, strict=True))
-    ask = rng.choice((f"List all the {kind} in this text: {text}", f"Which {kind} are in the text?\n\n{text}", f"{text}\n\nFind all the {kind}."))
+    ask = rng.choice(
+        (
+            f"List all the {kind} in this text: {text}",
+            f"Which {kind} are in the text?\n\n{text}",
+            f"{text}\n\nFind all the {kind}.",
+        )
+    )
     return _ask(ask, ", ".join(values))
 
 
@@ -182,21 +256,49 @@ def _wiki_task(rng: Random, entry: definitions.Entry) -> Made:
     years = list(dict.fromkeys(re.findall(r"\b(1[0-9]\d\d|20[012]\d)\b", text)))
     style = rng.random()
     if years and style < 0.4:
-        ask = rng.choice(("Which year is named in this text? {t}", "Find the year in this text: {t}", "{t}\n\nWhich years are in the text?"))
+        ask = rng.choice(
+            (
+                "Which year is named in this text? {t}",
+                "Find the year in this text: {t}",
+                "{t}\n\nWhich years are in the text?",
+            )
+        )
         return about.ask(ask.replace("{t}", text), ", ".join(years))
     if style < 0.6 and entry.bare.lower() in text.lower():
-        ask = rng.choice(("What is this text about?\n\n{t}", "{t}\n\nWhat is the subject of this text?", "In a few words, what is this about? {t}"))
+        ask = rng.choice(
+            (
+                "What is this text about?\n\n{t}",
+                "{t}\n\nWhat is the subject of this text?",
+                "In a few words, what is this about? {t}",
+            )
+        )
         return about.ask(ask.replace("{t}", text), f"The text is about {entry.name}.")
     if style < 0.8:
-        ask = rng.choice(("Give this text a title:\n\n{t}", "Write a title for this text: {t}", "{t}\n\nSuggest a title."))
+        ask = rng.choice(
+            ("Give this text a title:\n\n{t}", "Write a title for this text: {t}", "{t}\n\nSuggest a title.")
+        )
         return about.ask(ask.replace("{t}", text), entry.bare[:1].upper() + entry.bare[1:])
     if entry.lead[0] == text:
         return Refused("the opening is one sentence")
-    ask = rng.choice(("Summarize in one sentence: {t}", "Make this shorter:\n\n{t}", "{t}\n\nGive me the main point in one sentence.", "Shorten this text: {t}"))
+    ask = rng.choice(
+        (
+            "Summarize in one sentence: {t}",
+            "Make this shorter:\n\n{t}",
+            "{t}\n\nGive me the main point in one sentence.",
+            "Shorten this text: {t}",
+        )
+    )
     return about.ask(ask.replace("{t}", text), entry.lead[0])
 
 
 RULES = (
     Rule("reading", "to answer from a given text, and to say when it is silent", 6_000, make),
-    Rule("titles", "subject, title, summary and years of a given text", 2_500, make_wiki, definitions.SOURCE, definitions.LICENCE),
+    Rule(
+        "titles",
+        "subject, title, summary and years of a given text",
+        2_500,
+        make_wiki,
+        definitions.SOURCE,
+        definitions.LICENCE,
+    ),
 )
