@@ -23,7 +23,8 @@ from creuset.serve.metrics import Metrics
 from creuset.serve.settings import LOOPBACK_NAMES, ServeSettings, is_loopback
 
 OPEN_PATHS = ("/", "/health", "/favicon.svg")  # and the page's files, under /assets/
-POLLED = ("/health", "/metrics")  # asked all the time: their log lines are for debugging
+POLLED = ("/health", "/metrics")  # asked all the time; the engine's own states are logged anyway
+CLIENT_GONE = 499  # nginx's number for a client that closed the connection; it is only ever logged
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "font-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -96,10 +97,10 @@ class Front:
             if not status:
                 await error_response(error)(scope, receive, answer)
         finally:
-            seconds = self._clock() - started
+            seconds, status = self._clock() - started, status or CLIENT_GONE  # gone before anything was said
             self._metrics.requests.labels(visit.route, str(status)).inc()
             self._metrics.seconds.labels(visit.route).observe(seconds)
-            say = self._log.debug if visit.route in POLLED and status < 400 else self._log.info
+            say = self._log.debug if visit.route in POLLED else self._log.info
             say(
                 "request", id=visit.id, method=scope["method"], route=visit.route, status=status,
                 ms=round(1000 * seconds, 1), key=visit.caller, **visit.facts,

@@ -15,10 +15,10 @@ from starlette.types import Receive, Scope, Send
 
 from creuset.core.errors import EngineError
 from creuset.serve.errors import error_object
+from creuset.serve.front import CLIENT_GONE
 from creuset.serve.link import Call, Gone
 from creuset.serve.protocol.reply import Reply
 
-CLIENT_GONE = 499  # nginx's number for a client that closed the connection; it is only ever logged
 KEEP_ALIVE = b": keep-alive\n\n"
 DONE = b"data: [DONE]\n\n"
 

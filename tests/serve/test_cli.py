@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,7 +36,8 @@ class Server:
 
     def __init__(self, *arguments: str | Path) -> None:
         command = [*ENTRY, "--port", "0", *map(str, arguments)]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENV)
+        self.said = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed by `end`; a pipe would fill and stop it)
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.said, text=True, env=ENV)
         assert self.process.stdout is not None
         self.line = self.process.stdout.readline()
         found = re.search(r"http://[^ \")]+", self.line)
@@ -50,14 +52,20 @@ class Server:
             time.sleep(0.1)
 
     def engine(self) -> psutil.Process:
-        (child,) = psutil.Process(self.process.pid).children()
-        return child
+        while not (found := psutil.Process(self.process.pid).children()):
+            time.sleep(0.01)
+        return found[0]
 
     def end(self) -> str:
         """Kill what still runs; what was said on stderr."""
         self.http.close()
         self.process.kill()
-        return self.process.communicate()[1]
+        self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        with self.said:
+            self.said.seek(0)
+            return self.said.read()
 
 
 @pytest.fixture(scope="module")
