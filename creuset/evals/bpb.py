@@ -4,7 +4,7 @@ Definition. A document of tokens d1..dn is read as `<eot> d1 .. dn`; its bits ar
 the <|endoftext|> that ends it, and its bytes are those of its UTF-8 text. A source's score is the sum of bits over
 the sum of bytes of its documents, so it does not depend on the tokenizer; the interval is the 95 % percentile
 bootstrap over documents. The overall score is the unweighted mean over sources. A document longer than the context
-is cut in windows (evals/windows.py).
+is cut in windows (model/windows.py).
 """
 
 from collections.abc import Callable, Iterable
@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from creuset.evals.documents import Text
-from creuset.evals.score import Reading, bits, log_likelihoods
 from creuset.evals.stats import bootstrap_ratio, mean_of_ratios
-from creuset.evals.windows import windows
+from creuset.model.score import Reading, bits, log_likelihoods
 from creuset.model.transformer import Transformer
+from creuset.model.windows import windows
 
 DEFINITION = (
     "sum of -log2 p over a document's tokens and the end-of-document token that closes it, over its UTF-8 bytes; "

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from creuset.evals.score import Reading, log_likelihoods
 from creuset.evals.stats import wilson
 from creuset.evals.tasks import Item
+from creuset.model.score import Reading, log_likelihoods
 from creuset.model.transformer import Transformer
 
 if TYPE_CHECKING:

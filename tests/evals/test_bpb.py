@@ -7,8 +7,8 @@ import torch
 from creuset.core.errors import ConfigError, DataError
 from creuset.data.shards import Counts, ShardWriter, SourceStats, write_index
 from creuset.evals import bpb, documents
-from creuset.evals.score import Reading, log_likelihoods
 from creuset.model.attention import Packed
+from creuset.model.score import Reading, log_likelihoods
 from creuset.train.evaluate import bits_per_byte
 
 TEXTS = ["The cat sat on the mat.", "A river is water that flows to the sea. " * 6, "Où est l'école ?", "It is Paris."]

@@ -5,7 +5,7 @@ import pytest
 
 from creuset.evals.choice import Answer, summarise, verdict
 from creuset.evals.stats import bootstrap_ratio, mean_of_ratios, wilson
-from creuset.evals.windows import windows
+from creuset.model.windows import windows
 
 Z2 = 1.959963984540054**2
 
