@@ -89,7 +89,7 @@ def test_a_key_is_asked_for_sent_and_kept_in_the_tab_only(browser: Browser, serv
 def test_a_banner_tells_that_the_engine_is_not_ready_and_goes_when_it_is(browser: Browser, served: Served) -> None:
     served.script.healthy = False
     page = browser.page(served.url)
-    page.wait("$('.banner')?.innerText.startsWith('The engine is starting.')")
+    page.wait("$('.banner')?.innerText.startsWith('The engine is starting')")
     served.script.healthy = True
     page.wait("!$('.banner')")
     page.wait("$('.model').innerText.includes('creuset-test')")

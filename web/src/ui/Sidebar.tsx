@@ -37,7 +37,7 @@ export const Sidebar = memo(function Sidebar({ store, conversations, currentId, 
       </button>
       <div className="search">
         <Search />
-        <input ref={searchBox} type="search" value={query} placeholder={words.search} aria-label={words.search} aria-keyshortcuts="Control+K"
+        <input ref={searchBox} type="search" value={query} placeholder={words.searchShort} aria-label={words.search} aria-keyshortcuts="Control+K"
           onChange={(event) => setQuery(event.target.value)}
           onKeyDown={(event) => event.key === 'Enter' && found[0] && onPick(found[0].id)} />
         <kbd>Ctrl K</kbd>

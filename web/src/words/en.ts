@@ -7,6 +7,7 @@ export const en = {
   skip: 'Skip to the message box',
   newChat: 'New conversation',
   search: 'Search conversations',
+  searchShort: 'Search',
   noMatch: 'Nothing found.',
   noChats: 'Your conversations will be listed here. They stay in this browser.',
   today: 'Today',
@@ -81,7 +82,7 @@ export const en = {
   keyHint: 'Kept until this tab is closed, and sent to this server only.',
   useKey: 'Use this key',
 
-  starting: 'The engine is starting. You can write; the answer will come when it is ready.',
+  starting: 'The engine is starting: it cannot answer yet. This takes a few seconds.',
   away: 'The server does not answer. Your conversations are safe in this browser.',
   notLasting: 'This browser does not let the page keep anything: conversations will be lost when it closes.',
 

@@ -7,6 +7,7 @@ export const fr: Words = {
   skip: 'Aller au champ de message',
   newChat: 'Nouvelle conversation',
   search: 'Chercher une conversation',
+  searchShort: 'Chercher',
   noMatch: 'Aucun résultat.',
   noChats: 'Vos conversations apparaîtront ici. Elles restent dans ce navigateur.',
   today: 'Aujourd’hui',
@@ -81,7 +82,7 @@ export const fr: Words = {
   keyHint: 'Gardée jusqu’à la fermeture de l’onglet, et envoyée à ce seul serveur.',
   useKey: 'Utiliser cette clé',
 
-  starting: 'Le moteur démarre. Vous pouvez écrire ; la réponse viendra quand il sera prêt.',
+  starting: 'Le moteur démarre : il ne peut pas encore répondre. Cela prend quelques secondes.',
   away: 'Le serveur ne répond pas. Vos conversations sont en sûreté dans ce navigateur.',
   notLasting: 'Ce navigateur interdit à la page de rien garder : les conversations seront perdues à sa fermeture.',
 
