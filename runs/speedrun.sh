@@ -22,8 +22,9 @@ has() { test -f "$work/$1/manifest.json"; }
 sources=(en_simplewiki en_wikipedia_core en_classic_books en_tinystories_sample en_african_storybook
     en_onestop_news_3levels en_world_factbook fr_novels_eltec fr_african_storybook)
 
-has corpus || has shards || "$creuset" corpus build "${sources[@]/#/$data/pretrain/}" --ledger "$data/MANIFEST.json" \
-    --benchmarks "$benchmarks" --out "$work/corpus"
+files=("${sources[@]/#/$data/pretrain/}")
+has corpus || has shards || "$creuset" corpus build "${files[@]/%/.jsonl.xz}" --ledger "$data/MANIFEST.json" \
+    --ledger "$(dirname "$0")/../creuset/data/pretrain.toml" --benchmarks "$benchmarks" --out "$work/corpus"
 has tokenizer || has shards || "$creuset" tokenizer train --corpus "$work/corpus" --vocab-size 4096 --limit-mb 8 --out "$work/tokenizer"
 has shards || "$creuset" corpus tokenize "$work/corpus" --tokenizer "$work/tokenizer" --out "$work/shards"
 has dialogues || "$creuset" tune data --pretrain "$data/pretrain" --instruct "$data/instruct" \
@@ -37,12 +38,8 @@ has sft/model || "$creuset" tune sft $sft --model "$work/pretrain/model" --dialo
 has sft/model || exit 0
 # A small model wanders: little temperature, and a light hand on repetition.
 sampling=(temperature=0.3 top_p=0.9 repetition_penalty=1.05)
-has rounded || "$creuset" tune ship "$work/sft/model" --out "$work/rounded" --sampling "${sampling[@]}"
-has evaluation || "$creuset" eval "$work/rounded" --data "$work/shards" --task bpb,arc_easy,hellaswag,piqa \
+has weights/mini || "$creuset" tune ship "$work/sft/model" --out "$work/weights/mini" --sampling "${sampling[@]}"
+has evaluation || "$creuset" eval "$work/weights/mini" --data "$work/shards" --task bpb,arc_easy,hellaswag,piqa \
     --bench "$benchmarks" --limit "${LIMIT:-300}" --context 1024 --out "$work/evaluation"
-has mini || {
-    "$creuset" eval card "$work/rounded" --evaluation "$work/evaluation" --out "$work/card.md"
-    "$creuset" tune ship "$work/sft/model" --add "$work/card.md" --out "$work/mini" \
-        --sampling "${sampling[@]}"
-}
+has mini || "$creuset" eval card "$work/weights/mini" --evaluation "$work/evaluation" --package "$work/mini"
 echo "$work/mini"

@@ -13,7 +13,6 @@ def add_ship_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, help="model artifact")
     parser.add_argument("--out", type=Path, required=True, help="artifact to write")
     parser.add_argument("--bits", choices=["q8", "q4"], default="q8", help="q8: 8 bits; q4: experts 4 bits, the rest 8")
-    parser.add_argument("--add", type=Path, nargs="*", default=[], help="files to put beside the weights (card.md)")
     parser.add_argument(
         "--sampling", nargs="*", default=[], metavar="KEY=VALUE",
         help="what a request that says nothing gets, kept in generation_config.json: temperature, top_p, top_k, ...",
@@ -36,8 +35,6 @@ def run_ship(args: argparse.Namespace) -> int:
             if file.name.startswith(("tokenizer", "record", "generation_config")):
                 shutil.copyfile(file, scratch / file.name)
         write_sampling(scratch / "generation_config.json", args.sampling)
-        for file in args.add:
-            shutil.copyfile(file, scratch / file.name)
     size = sum(f.stat().st_size for f in args.out.rglob("*") if f.is_file())
     if args.json:
         print(json.dumps({"model": str(args.out), "bytes": size, "sha256": read_manifest(args.out)["sha256"]}))
