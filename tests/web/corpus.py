@@ -1,6 +1,6 @@
 """Texts that a model may be made to write: what the page should draw well, and what it must not obey."""
 
-SHOWCASE = r"""## Three ways to say it
+SHOWCASE = r"""## Melting gold
 
 A crucible is a **pot that survives fire**. Gold melts at 1,064 °C, so the pot must not[^1].
 
@@ -17,9 +17,9 @@ Q = m \left( c\,\Delta T + L_f \right), \qquad \int_0^\infty e^{-x^2}\,dx = \fra
 \]
 
 ```python
-def heat(mass: float, rise: float, c: float = 129.0, latent: float = 63_700.0) -> float:
+def heat(mass: float, rise: float) -> float:
     "Joules to melt `mass` kilograms of gold."
-    return mass * (c * rise + latent)  # the furnace loses more
+    return mass * (129.0 * rise + 63_700)  # the furnace loses more
 ```
 
 1. Weigh the metal.

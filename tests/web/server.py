@@ -182,6 +182,7 @@ def pieces(asked: str, number: int) -> Iterator[str]:
         return
     texts = {
         "markdown": SHOWCASE,
+        "How": SHOWCASE,
         "hostile": "\n\n***\n\n".join(HOSTILE[int(rest) :: GROUPS]) if word == "hostile" else "",
         "special": SPECIAL,
         "say": rest,
