@@ -125,6 +125,9 @@ TABLE: dict[str, dict[str, Any]] = {
     "a call between thoughtless turns": {
         "messages": [user("Time?"), assistant("\n\n", tool_calls=[call("clock", {})]), tool("1"), assistant("\n\nOne.")]
     },
+    "blank words between a thought and a call": {
+        "messages": [user("Time?"), assistant("\n\n", reasoning_content="r", tool_calls=[call("clock", {})])]
+    },
     "half a thought": {"messages": [user("Hi"), assistant("no opening</think>\nHello!"), user("x")]},
 }
 

@@ -9,7 +9,7 @@ from creuset.core.errors import RequestError
 from creuset.testing import tiny_tokenizer
 from creuset.text.chat import chat_template, encode_chat, render
 from creuset.text.stream import Detokenizer
-from creuset.text.tokenizer import CONTROL
+from creuset.text.tokenizer import CONTROL, train
 
 TOKENIZER = tiny_tokenizer()
 ALL = TABLE | OURS
@@ -178,6 +178,28 @@ def test_training_begins_exactly_where_generation_does(reply, thinking):
     prompt = encode_chat(TOKENIZER, [user("a")], add_generation_prompt=True, thinking=thinking).ids
     whole = encode_chat(TOKENIZER, [user("a"), assistant(reply)], thinking=thinking)
     assert whole.ids[: whole.mask.index(1)] == prompt
+
+
+@pytest.fixture(scope="module")
+def joining():
+    """A tokenizer with tokens for several line ends, so that it matters where the text is cut."""
+    made = train(["a\n\nb\n\n\nc\n\n\n\nd\n\n\t\ne " * 20], vocab_size=320)
+    assert len(made.encode("\n\n\n")) == 1
+    return made
+
+
+@pytest.mark.parametrize("weight", [0, 1])
+@pytest.mark.parametrize("thinking", [None, False])
+def test_a_reply_is_cut_where_generation_begins_also_when_it_is_not_trained_on(joining, weight, thinking):
+    prompt = encode_chat(joining, [user("a")], add_generation_prompt=True, thinking=thinking).ids
+    whole = encode_chat(joining, [user("a"), assistant("\n\nb", weight=weight)], thinking=thinking).ids
+    assert whole[: len(prompt)] == prompt
+
+
+def test_what_the_model_writes_in_one_go_is_cut_in_one_go(joining):
+    messages = [user("\n\na\n"), assistant("\t\nHello", reasoning_content="r"), user("\n")]
+    for given in (messages[:1], messages[:2]):
+        assert encode_chat(joining, given, thinking=True).ids == joining.encode_special(render(given, thinking=True))
 
 
 # Refusals
