@@ -18,6 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--instruct", type=Path, help="folder of ready-made dialogues (`messages`)")
     data.add_argument("--reasoning", type=Path, help="folder of word problems (`prompt`, `solution`, `answer`)")
     data.add_argument("--seed", type=int, default=1)
+    data.add_argument(
+        "--size", choices=("full", "small"), default="full", help="small: for a model that sees some ten million tokens"
+    )
     data.add_argument("--limit", type=int, help="at most this many dialogues for each rule")
     data.add_argument("--json", action="store_true", help="print the report as JSON")
     sft = commands.add_parser("sft", help="train a model on dialogues", description="Train a model on dialogues.")
@@ -41,9 +44,8 @@ def _data(args: argparse.Namespace) -> int:
         folder: Path | None = getattr(args, name)
         if folder is not None and not folder.is_dir():
             raise ConfigError(f"--{name} `{folder}` is not a folder")
-    report = build(
-        args.out, Shelf(args.pretrain, args.instruct, args.reasoning), seed=args.seed, limit=args.limit, say=to_stderr
-    )
+    shelf = Shelf(args.pretrain, args.instruct, args.reasoning)
+    report = build(args.out, shelf, seed=args.seed, size=args.size, limit=args.limit, say=to_stderr)
     if args.json:
         print(json.dumps(report, ensure_ascii=False))
         return 0

@@ -44,6 +44,16 @@ RULES: tuple[Rule, ...] = (
     definitions.RULE, *countries.RULES, *texts.RULES, levels.RULE, letters.RULE, numbers.RULE, *stories.RULES,
     *talk.RULES, *french.RULES, *sums.RULES, *ready.RULES,
 )  # fmt: skip
+# For a model that will see some ten million tokens: the manner first, then what is asked most; the rest is a taste.
+SMALL = {
+    "definitions": 8_000, "countries": 3_500, "silent_countries": 300, "reading": 2_500, "titles": 300, "levels": 200,
+    "letters": 3_500, "numbers": 5_500, "stories_african_en": 60, "stories_african_fr": 10, "sums_mawps": 400,
+    "sums_gsm8k": 0, "french_skills": 1_500, "french_countries": 700, "ready_persona": 120, "ready_seed": 40,
+    "ready_self_dialogue": 60, "ready_topical": 0, "ready_sgd": 60, "turns_chain": 5_000, "turns_shorter": 600,
+    "turns_repeat": 400, "turns_story": 400, "turns_name": 500, "turns_sums": 500, "turns_lists": 500,
+    "turns_country": 1_200, "system_plain": 1_000, "system_brief": 300, "system_shaped": 300, "system_named": 600,
+    "system_only": 150, "system_french": 300, "system_words": 150,
+}  # fmt: skip
 LONG = ("stories", "turns_story")  # rules whose answers may be long
 COPIES = 4  # how often one exchange of a hand-written table may come again: this is its weight
 HELD_OUT = 0.02
@@ -210,6 +220,7 @@ class Settings:
     """What the artifact was made with; folders are named, not their contents (the ledger of the corpus has those)."""
 
     seed: int
+    size: str
     limit: int | None
     pretrain: str
     instruct: str
@@ -217,9 +228,18 @@ class Settings:
 
 
 def build(
-    out: Path, shelf: Shelf, *, seed: int = 1, limit: int | None = None, say: Callable[[str], None] = lambda text: None
+    out: Path,
+    shelf: Shelf,
+    *,
+    seed: int = 1,
+    size: str = "full",
+    limit: int | None = None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any]:
-    """Write the artifact at `out` and return its report. `limit` bounds what each rule writes."""
+    """Write the artifact at `out` and return its report.
+
+    `size` is full, or small (see `SMALL`); `limit` bounds what each rule writes.
+    """
     seen: Counter[str] = Counter()
     tallies: dict[str, Tally] = {}
     train: list[Dialogue] = []
@@ -235,11 +255,12 @@ def build(
         picks = Random(f"{seed}:samples:{tally.rule.name}").sample(range(len(dialogues)), min(4, len(dialogues)))
         tally.samples += [as_row(dialogues[i])["messages"] for i in picks]
 
-    def bounded(count: int) -> int:
+    def bounded(rule: Rule) -> int:
+        count = SMALL.get(rule.name, rule.count) if size == "small" else rule.count
         return count if limit is None else min(count, limit)
 
     for rule in RULES:
-        kept, tally = run_rule(rule, shelf, seed, bounded(rule.count), seen)
+        kept, tally = run_rule(rule, shelf, seed, bounded(rule), seen)
         tallies[rule.name] = tally
         place(kept, tally)
         say(f"{rule.name}: {tally.written} of {tally.read}")
@@ -252,7 +273,7 @@ def build(
             if not pool.get("definitions") or not pool.get("numbers"):
                 continue
             rng = Random(f"{seed}:{rule.name}:{side}")
-            place(join(rule, maker, pool, rng, max(1, round(bounded(rule.count) * share)), seen, tally), tally, side)
+            place(join(rule, maker, pool, rng, max(1, round(bounded(rule) * share)), seen, tally), tally, side)
         say(f"{rule.name}: {tally.written} of {tally.read}")
     if not train:
         raise DataError("no rule wrote anything", hint="give at least --pretrain a folder with jsonl files")
@@ -260,6 +281,7 @@ def build(
     report = _report(tallies, train, heldout, shelf)
     settings = Settings(
         seed,
+        size,
         limit,
         *(str(getattr(shelf, k).name) if getattr(shelf, k) else "" for k in ("pretrain", "instruct", "reasoning")),
     )

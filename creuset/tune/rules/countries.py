@@ -13,6 +13,7 @@ from creuset.tune.rules.factbook import LICENCE, SOURCE, Country, countries
 from creuset.tune.rules.shelf import Shelf
 from creuset.tune.rules.words import TABLES
 
+FEW = 5_000  # up to this many dialogues, only well-known countries are asked about
 WELL_KNOWN = frozenset(TABLES["well_known"])
 
 Pair = tuple[str, str]
@@ -331,7 +332,7 @@ def ask_dialogue(rule: str, country: Country, pair: Pair) -> Dialogue:
 def make(shelf: Shelf, rng: Random, count: int) -> Iterator[Made]:
     found = countries(shelf)
     known = [c for c in found if c.name in WELL_KNOWN] or found
-    for country in found:
+    for country in found if count > FEW else known:
         often = 4 if country.name in WELL_KNOWN else 1
         made = [single(rng, country, about) for about in ASKS for _ in range(often)]
         for _ in range(2 * often):
