@@ -133,14 +133,16 @@ def finish(
     from creuset.train.loop import resume, train
 
     device = state.load_LE.device
+    lead = ranks.rank() == 0
     recorder = Recorder.start(
         stage=stage,
         device=str(device),
-        cores=torch.get_num_threads(),
+        cores=torch.get_num_threads() * ranks.world(),
+        gpus=ranks.world() if device.type == "cuda" else 0,
         seeds={"run": settings.seed},
         inputs={p.name: _sha(p) for p in parents},
         before=before,
-        journal=args.out / "attempts.jsonl",
+        journal=args.out / "attempts.jsonl" if lead else None,  # one attempt, however many ranks
     )
     resume(state, source, recorder, args.out)
     ranks.barrier()
