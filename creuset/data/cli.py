@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     report = verbs.add_parser("report", help="print the table of a corpus artifact")
     report.add_argument("path", type=Path)
     report.add_argument("--json", action="store_true", help="print report.json")
-    report.add_argument("--markdown", action="store_true", help="print the table as Markdown")
+    report.add_argument("--markdown", action="store_true", help="print all tables as a Markdown page")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -134,10 +134,13 @@ def _limited(settings: "Corpus", flags: list[str]) -> "Corpus":
 def _report(args: argparse.Namespace) -> int:
     from creuset.core.artifact import read_manifest
     from creuset.core.errors import ArtifactError
-    from creuset.data.report import read_report, table
+    from creuset.data.report import markdown, read_report, table
 
     if (kind := read_manifest(args.path)["kind"]) != "corpus":
         raise ArtifactError(f"`{args.path}` is a {kind}, not a corpus")
     report = read_report(args.path)
-    print(json.dumps(report) if args.json else table(report, markdown=args.markdown))
+    if args.json:
+        print(json.dumps(report))
+    else:
+        print(markdown(report) if args.markdown else table(report))
     return 0

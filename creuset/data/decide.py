@@ -42,6 +42,7 @@ class Decide(PipelineStep):  # type: ignore[misc]
         sizes = [len(f) for f in facts]
         starts = np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
         every = np.concatenate(facts) if facts else np.zeros((0, 4), dtype=np.uint64)
+        del facts
         total = len(every)
         verdict = np.full(total, KEEP, dtype=np.uint8)
         keeper = np.arange(total, dtype=np.int64)
@@ -72,7 +73,7 @@ class Decide(PipelineStep):  # type: ignore[misc]
                 "documents": total,
                 "candidates": candidates,
                 "seconds": time.thread_time() - began,
-                "memory_bound_bytes": memory_bound(total, dedup),
+                "memory_bound_bytes": memory_bound(total),
             },
         )
         yield from ()

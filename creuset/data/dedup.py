@@ -8,8 +8,8 @@ is dropped when it is near to an earlier one that was kept, so no chain of small
 text that is far from what stays.
 
 Memory: a document costs `bands * rows * 4` bytes on disk (448 by default) and, while
-duplicates are looked for, at most 60 bytes in memory whatever its length, plus the hashes of
-the documents that have a candidate. See `memory_bound`.
+duplicates are looked for, at most `BYTES_A_DOCUMENT` in memory whatever its length, plus the
+signatures of the largest group of candidates.
 """
 
 from dataclasses import dataclass
@@ -24,6 +24,7 @@ from creuset.data.words import U64, Words, ngrams
 U32 = npt.NDArray[np.uint32]
 I64 = npt.NDArray[np.int64]
 
+BYTES_A_DOCUMENT = 160
 _CHUNK = 2048  # shingles at a time: the work buffer stays in the cache
 
 
@@ -82,10 +83,10 @@ def near_duplicates(signatures: U32, taking_part: npt.NDArray[np.bool_], setting
     taking = np.flatnonzero(taking_part)
     cluster = _Forest(total)
     for band in range(settings.bands):
-        rows = np.ascontiguousarray(signatures[taking, band * settings.rows : (band + 1) * settings.rows])
-        keys = _fold(rows)
+        keys = _fold(signatures, taking, range(band * settings.rows, (band + 1) * settings.rows))
         order = np.argsort(keys, kind="stable")
-        same = keys[order][1:] == keys[order][:-1]
+        keys = keys[order]
+        same = keys[1:] == keys[:-1]
         for left, right in zip(taking[order[:-1][same]], taking[order[1:][same]], strict=True):
             cluster.join(int(left), int(right))
     groups = cluster.groups(taking)
@@ -94,11 +95,12 @@ def near_duplicates(signatures: U32, taking_part: npt.NDArray[np.bool_], setting
     return Near(keeper, sum(map(len, groups)))
 
 
-def _fold(rows: U32) -> U64:
-    """One 64-bit key for each row of hashes."""
-    key = np.zeros(len(rows), dtype=np.uint64)
-    for column in range(rows.shape[1]):
-        key = (key ^ rows[:, column]) * np.uint64(0x9E3779B97F4A7C15)
+def _fold(signatures: U32, taking: I64, columns: range) -> U64:
+    """One 64-bit key of these columns for each document that takes part; one column in memory at a time."""
+    key = np.zeros(len(taking), dtype=np.uint64)
+    for column in columns:
+        key ^= signatures[taking, column]
+        key *= np.uint64(0x9E3779B97F4A7C15)
         key ^= key >> np.uint64(29)
     return key
 
@@ -149,6 +151,6 @@ def _settle(members: I64, signatures: U32, similarity: float, keeper: I64) -> No
         names.append(int(member))
 
 
-def memory_bound(documents: int, settings: Dedup) -> int:
-    """Bytes the search for duplicates needs at most for so many documents, hashes on disk left out."""
-    return documents * (60 + 4 * settings.rows)
+def memory_bound(documents: int) -> int:
+    """Bytes that finding duplicates and choosing held-out documents need at most, signatures on disk left out."""
+    return documents * BYTES_A_DOCUMENT

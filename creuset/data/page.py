@@ -38,6 +38,7 @@ def page(report: Mapping[str, Any]) -> str:
         f"<p class=soft>All stages: {speed['mb_s_per_core']} {escape(speed['note'])}. "
         f"{speed['core_seconds']:,} CPU seconds, {speed['wall_seconds']:,} s by the clock, "
         f"{speed['workers']} worker(s).</p>",
+        _stages(report["sources"]),
         "<h2>Broken lines</h2>",
         _broken(report["sources"]),
         "<h2>Samples of what was dropped</h2>",
@@ -62,6 +63,17 @@ def _sources(sources: Mapping[str, Any]) -> str:
         f"<td>{sum(one['masked'].values()):,}<td>{one['speed']['mb_s_per_core']}</tr>"
         for name, one in sources.items()
     ]
+    return f"<div class=wide><table>{head}{''.join(rows)}</table></div>"
+
+
+def _stages(sources: Mapping[str, Any]) -> str:
+    names = sorted({stage for one in sources.values() for stage in one["speed"]["stages"]})
+    rows = []
+    for name, one in sources.items():
+        own = one["speed"]["stages"]
+        cells = "".join(f"<td>{own[s]['mb_s'] if s in own and own[s]['mb_s'] else '-'}" for s in names)
+        rows.append(f"<tr><td>{escape(name)}{cells}</tr>")
+    head = "<tr><th>MB/s on one core<th>" + "<th>".join(map(escape, names)) + "</tr>"
     return f"<div class=wide><table>{head}{''.join(rows)}</table></div>"
 
 

@@ -18,6 +18,8 @@ _LINK = re.compile(r"\[\[(?:[^\[\]|]{1,200}\|)?([^\[\]|]{1,200})\]\]")
 _TABLE = re.compile(r"(?m)^(?:[!|].*|.*\|\|.*|.*\b(?:colspan|rowspan|style|align|bgcolor)\s*=\s*\".*)$\n?")
 # A formula that was left out takes its sentence along: without it the sentence says nothing.
 _FORMULA = re.compile(r"[^.!?\n]*\bformula_\d+\b[^.!?\n]*(?:[.!?]+|$)", re.M)
+# So does a name that was left out, but not with the first sentence: that one says what the page is about.
+_EMPTY_NAME = re.compile(r'(?<=[.!?] )[^.!?\n"]*(?<!")""(?!")[^.!?\n]*[.!?]+ ?')
 _EMPTY_QUOTES = re.compile(r"(?<!\")\"\"(?!\")[,;]? ?")
 # What stood in brackets was a template: "Albedo () (, meaning ..." -> "Albedo (meaning ...".
 _EMPTY_BRACKETS = re.compile(r"[(（\[]\s*(?:[;,，；:·、\-–—/\"']\s*)*[)）\]]")
@@ -62,7 +64,7 @@ def wiki(text: str) -> str:
     if "formula_" in text:
         text = _FORMULA.sub("", text).replace("\n ", "\n")
     if '""' in text:
-        text = _EMPTY_QUOTES.sub("", text)
+        text = _EMPTY_QUOTES.sub("", _EMPTY_NAME.sub("", text))
     if "{{" in text:
         text = _TEMPLATE.sub("", text)
     if "[[" in text:

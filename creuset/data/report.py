@@ -1,5 +1,6 @@
 """What a build says of itself: report.json, a table, Markdown; the page is in `page`."""
 
+import os
 import platform
 from collections import Counter
 from pathlib import Path
@@ -59,13 +60,19 @@ def write_report(
             "wall_seconds": round(seconds, 1),
             "workers": workers,
             "resumed": resumed,
-            "machine": platform.machine(),
+            "machine": _machine(),
             "note": "MB of input (decompressed) for each CPU second of one core; other work on the machine lowers it",
         },
     }
     write_json(folder / "report.json", report)
     (folder / "report.html").write_text(page(report), encoding="utf-8")
     return report
+
+
+def _machine() -> str:
+    """What the numbers were measured on, and how busy it was."""
+    cores, load = os.cpu_count() or 1, os.getloadavg()[0]
+    return f"{platform.machine()}, {cores} cores, load {load:.1f} at the end"
 
 
 def _counts(one: dict[str, Any]) -> dict[str, Any]:
@@ -113,45 +120,76 @@ def read_report(folder: Path) -> dict[str, Any]:
     return report
 
 
-def table(report: dict[str, Any], *, markdown: bool = False) -> str:
-    """Per source: read, kept, held out, dropped with the main reasons, speed."""
-    head = [
-        "source",
-        "licence",
-        "read",
-        "kept",
-        "held out",
-        "dropped",
-        "why (documents)",
-        "M characters kept",
-        "MB/s/core",
-    ]
-    rows = []
+def table(report: dict[str, Any]) -> str:
+    """Per source: read, kept, held out, dropped with the main reasons, speed; aligned for a terminal."""
+    head, *rows = _rows(report, reasons=3)
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    widths[1], widths[6] = min(widths[1], 24), min(widths[6], 70)
+    return "\n".join(
+        "  ".join(
+            cell[: widths[i]].ljust(widths[i]) if i in (0, 1, 6) else cell.rjust(widths[i])
+            for i, cell in enumerate(row)
+        ).rstrip()
+        for row in [head, *rows]
+    )
+
+
+def _rows(report: dict[str, Any], *, reasons: int | None) -> list[list[str]]:
+    head = ["source", "licence", "read", "kept", "held out", "dropped", "why", "M characters kept", "MB/s/core"]
+    rows = [head]
     for name, one in [*report["sources"].items(), ("all", report["total"] | {"licence": "", "speed": report["speed"]})]:
-        why = sorted(one["reasons"].items(), key=lambda kv: -kv[1]["documents"])
-        limit = None if markdown else 3
+        why = sorted(one["reasons"].items(), key=lambda kv: (-kv[1]["documents"], kv[0]))
         rows.append(
             [
                 name,
                 one["licence"],
-                f"{one['read']['documents']:,}",
-                f"{one['kept']['documents']:,}",
-                f"{one['heldout']['documents']:,}",
-                f"{one['dropped']['documents']:,}",
-                ", ".join(f"{r} {n['documents']:,}" for r, n in why[:limit]),
+                *(f"{one[part]['documents']:,}" for part in ("read", "kept", "heldout", "dropped")),
+                ", ".join(f"{r} {n['documents']:,}" for r, n in why[:reasons]),
                 f"{one['kept']['characters'] / 1e6:,.2f}",
                 f"{one['speed']['mb_s_per_core']:.2f}",
             ]
         )
-    if markdown:
-        lines = ["| " + " | ".join(head) + " |", "|---|---|" + "--:|" * 4 + "---|--:|--:|"]
-        return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
-    widths = [max(len(r[i]) for r in [head, *rows]) for i in range(len(head))]
-    widths[1], widths[6] = min(widths[1], 24), min(widths[6], 70)
-    left = {0, 1, 6}
-    return "\n".join(
-        "  ".join(
-            c[: widths[i]].ljust(widths[i]) if i in left else c.rjust(widths[i]) for i, c in enumerate(row)
-        ).rstrip()
-        for row in [head, *rows]
+    return rows
+
+
+def markdown(report: dict[str, Any]) -> str:
+    """The tables of a corpus as a page of the documentation."""
+    speed, total = report["speed"], report["total"]
+    stages = [stage for stage in STAGES if stage in speed["stages"]]
+    per_stage = [["source", *stages, "all"]]
+    for name, one in [*report["sources"].items(), ("all", {"speed": speed})]:
+        own = one["speed"]["stages"]
+        cells = [f"{own[s]['mb_s']:.1f}" if s in own and own[s]["mb_s"] else "-" for s in stages]
+        per_stage.append([name, *cells, f"{one['speed']['mb_s_per_core']:.2f}"])
+    masked = [["source", *sorted(total["masked"])]]
+    masked += [
+        [name, *(f"{one['masked'].get(kind, 0):,}" for kind in masked[0][1:])]
+        for name, one in [*report["sources"].items(), ("all", total)]
+        if one["masked"]
+    ]
+    bound = report["duplicates"]["memory_bound_bytes"] / 1e6
+    return "\n\n".join(
+        [
+            "# A corpus, in numbers",
+            "Written by `creuset corpus report PATH --markdown`; how it is made is in [the guide](guides/corpus.md).",
+            f"Documents of corpus `{report['content_sha256'][:16]}`: kept + held out + dropped = read.",
+            _markdown_table(_rows(report, reasons=None), left={0, 1, 6}),
+            f"{report['benchmark_texts']:,} benchmark texts were looked for. Duplicates: "
+            f"{report['duplicates']['documents']:,} signatures compared, {report['duplicates']['candidates']:,} "
+            f"candidates, at most {bound:.0f} MB of memory.",
+            "## Personal data masked",
+            _markdown_table(masked, left={0}) if len(masked) > 1 else "None.",
+            "## Speed",
+            "MB of input (decompressed) for each CPU second of one core, stage by stage. "
+            f"{speed['core_seconds']:,} CPU seconds in all, {speed['wall_seconds']:,} s by the clock in the last "
+            f"start with {speed['workers']} worker(s){', resumed' if speed['resumed'] else ''}. "
+            f"Other work on the machine lowers these numbers: {speed['machine']}.",
+            _markdown_table(per_stage, left={0}),
+        ]
     )
+
+
+def _markdown_table(rows: list[list[str]], *, left: set[int]) -> str:
+    head, *body = rows
+    rule = "|".join("---" if i in left else "--:" for i in range(len(head)))
+    return "\n".join(["| " + " | ".join(head) + " |", f"|{rule}|", *("| " + " | ".join(row) + " |" for row in body)])

@@ -145,7 +145,9 @@ def test_the_report_verb_prints_a_table_markdown_and_json(built, capsys):
     assert main(["corpus", "report", str(built / "out")]) == 0
     assert "dirty" in capsys.readouterr().out
     assert main(["corpus", "report", str(built / "out"), "--markdown"]) == 0
-    assert capsys.readouterr().out.startswith("| source | licence |")
+    shown = capsys.readouterr().out
+    assert shown.startswith("# A corpus, in numbers")
+    assert "| dirty | CC0-1.0 |" in shown and "| source | email | phone |" in shown
     assert main(["corpus", "report", str(built / "out"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["total"]["read"]["documents"] > 100
 

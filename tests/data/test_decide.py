@@ -1,9 +1,14 @@
 """What is held out: whole groups, about one per cent, the same on every run."""
 
+import tracemalloc
+
 import numpy as np
 
-from creuset.data.decide import hold_out
-from creuset.data.settings import Heldout
+from creuset.data.decide import NEAR, Decide, hold_out
+from creuset.data.dedup import memory_bound
+from creuset.data.ledger import Source
+from creuset.data.settings import Corpus, Heldout
+from creuset.data.sources import Task
 
 
 def groups(count, per_group):
@@ -35,3 +40,26 @@ def test_large_sources_are_capped_and_small_ones_give_a_little():
     assert len(hold_out(sizes[:1], names[:1], Heldout(), 17)) == 0
     assert len(hold_out(sizes[:0], names[:0], Heldout(), 17)) == 0
     assert len(hold_out(sizes, names, Heldout(share=0.0), 17)) == 0
+
+
+def test_the_search_for_duplicates_stays_under_its_stated_memory(tmp_path):
+    count, tasks = 9_000, 3
+    random = np.random.default_rng(0)
+    names, sizes = groups(count, 1)
+    (tmp_path / "signatures").mkdir()
+    for i in range(tasks):
+        part = slice(i * count // tasks, (i + 1) * count // tasks)
+        rows = len(names[part])
+        signatures = random.integers(0, 1 << 32, (rows, 112), dtype=np.uint32)
+        signatures[rows // 2 :: 7] = signatures[0]
+        keys = random.integers(0, 1 << 63, (rows, 2), dtype=np.uint64)
+        np.save(tmp_path / "signatures" / f"{i:05d}.signatures.npy", signatures)
+        np.save(tmp_path / "signatures" / f"{i:05d}.facts.npy", np.column_stack([keys, sizes[part], names[part]]))
+    step = Decide(Corpus(), (Task("a", ()),) * tasks, {"a": Source(name="a")}, tmp_path)
+    tracemalloc.start()
+    list(step.run())
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    verdicts = np.concatenate([np.load(tmp_path / "verdicts" / f"{i:05d}.npy") for i in range(tasks)], axis=1)
+    assert np.count_nonzero(verdicts[0] == NEAR) == len(range(count // tasks // 2, count // tasks, 7)) * tasks
+    assert peak < memory_bound(count) + 2_000_000

@@ -41,6 +41,7 @@ def test_a_page_is_read_in_the_charset_it_declares():
         ("wiki", "He died.\nEarly life.\nHe was born.", "He died.\nEarly life\nHe was born."),
         ("wiki", "He won.\n143||3||3\n! Total\nThe end.", "He won.\nThe end."),
         ("wiki", "It falls. Then formula_12 holds for it. It stops.", "It falls. It stops."),
+        ("wiki", '"", a song. He sang "" in it. It was liked.', "a song. It was liked."),
         ("wiki", "A <ref name=x>b</ref> &lt;br&gt; c {{tpl|x}} d , e", "A b c d, e"),
         ("book", "It was _very_ late.\n\n* * *\n\na_b_c [Illustration: x]", "It was very late.\n\na_b_c"),
     ],
