@@ -84,7 +84,7 @@ def test_recomputing_activations_changes_no_gradient_and_notes_each_routing_once
 
 
 def test_on_a_gpu_torchs_variable_length_kernel_takes_what_we_give_it() -> None:
-    """Shapes and dtypes only, with tensors that hold no numbers: the numbers are the next test's, where there is a GPU."""
+    """Shapes and dtypes only, with tensors that hold no numbers; the numbers are the next test's, on a GPU."""
     with torch.no_grad(), FakeTensorMode(), torch.device("cuda"):
         q, k, v = (torch.empty(24, heads, 32, dtype=torch.bfloat16) for heads in (4, 2, 2))
         y_THD = Packed([12, 5, 7])(0, q, k, v)
