@@ -8,8 +8,8 @@ from tune_material import shelf
 from creuset import cli
 from creuset.core.artifact import read_manifest, verify
 from creuset.core.errors import DataError
-from creuset.tune.data import RULES, build, fault
-from creuset.tune.rules import ready
+from creuset.tune.data import RULES, SMALL, build, fault
+from creuset.tune.rules import ready, systems, turns
 from creuset.tune.rules.base import Dialogue, Turn
 from creuset.tune.rules.shelf import Shelf
 
@@ -130,3 +130,12 @@ def test_the_command_prints_the_report(tmp_path, capsys):
 
 def test_an_empty_shelf_error_says_what_to_do():
     assert issubclass(DataError, Exception)
+
+
+def test_the_small_size_names_rules_that_exist_and_writes_less(tmp_path):
+    known = {rule.name for rule in RULES} | {rule.name for rule, _ in (*turns.joiners([]), *systems.joiners([]))}
+    assert set(SMALL) <= known
+    counts = {rule.name: rule.count for rule in RULES}
+    assert all(SMALL[name] < counts[name] for name in SMALL if name in counts)
+    report = build(tmp_path / "out", shelf(tmp_path), size="small", limit=30)
+    assert report["rules"]["sums_gsm8k"]["written"] == 0 and report["rules"]["talk_identity_en"]["written"] == 30
