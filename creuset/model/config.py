@@ -109,8 +109,8 @@ def nano() -> ModelConfig:
 def mini() -> ModelConfig:
     """What we ship: a fine-grained MoE small enough to be trained on two CPU cores (docs/adr/0005)."""
     return ModelConfig(
-        family="qwen3_moe", vocab_size=8192, hidden=256, layers=6, heads=4, kv_heads=2, head_dim=64,
-        experts=16, experts_per_token=2, expert_ffn=192, context=2048, rope_theta=10_000.0,
+        family="qwen3_moe", vocab_size=4096, hidden=192, layers=4, heads=6, kv_heads=2, head_dim=32,
+        experts=16, experts_per_token=2, expert_ffn=128, context=2048, rope_theta=10_000.0,
     )
 
 
