@@ -35,7 +35,14 @@ def _ask(question: str, answer: str, *, exact: bool = True, rng: Random | None =
     return Provenance("letters", group=f"letters:{question.lower()}").ask(question, answer)
 
 
+UNCOUNTED = ("color", "drink", "metal", "sport", "season", "planet")  # `pink is a color`, without article
+
+
 def an(word: str) -> str:
+    if any(word in CATEGORIES[kind] for kind in UNCOUNTED) and not any(
+        word in CATEGORIES[kind] for kind in ("fruit", "tool")
+    ):
+        return word
     return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
 
 
@@ -248,7 +255,7 @@ def category(rng: Random) -> Dialogue:
         ask = rng.choice(("Is {w} {k}?", "Would you say that {w} is {k}?"))
         if rng.random() < 0.5:
             return _ask(
-                ask.replace("{w}", an(word)).replace("{k}", an(kind)).replace("a Mercury", "Mercury"),
+                ask.replace("{w}", an(word)).replace("{k}", an(kind)),
                 f"Yes, {an(word)} is {an(kind)}.",
             )
         other = rng.choice([k for k in CATEGORIES if word not in CATEGORIES[k]])

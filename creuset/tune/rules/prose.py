@@ -27,7 +27,7 @@ MARKUP = re.compile(r"\|\||\{\{|\}\}|\[\[|\]\]|<[^>]+>|https?:|www\.|thumb\||ISB
 FOREIGN = re.compile(r"[^\x00-\u024f\u2010-\u2026\u20ac\u00a0]")
 UNFIT = re.compile(
     r"\b(?:porn\w*|sexual\w*|erotic\w*|rape[ds]?|rapist|incest|genital\w*|penis|vagina|masturbat\w*|prostitut\w*|nigg\w*|faggot\w*|"
-    r"suicid\w*|pedophil\w*|orgasm\w*|anal|slut\w*|whore\w*|fuck\w*|shit\w*|bitch\w*|condom\w*|fetish\w*|nudity|nude)\b",
+    r"suicid\w*|pedophil\w*|orgasm\w*|anal|slut\w*|whore\w*|fuck\w*|shit\w*|bitch\w*|condom\w*|fetish\w*|nudity|nude|semen|sperm|breasts?|sex)\b",
     re.IGNORECASE,
 )
 PARENTHESIS = re.compile(r"\s*\([^()]*\)")
