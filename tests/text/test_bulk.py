@@ -12,7 +12,7 @@ TOKENIZER = tiny_tokenizer()
 BULK = BulkEncoder(TOKENIZER)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(st.text(st.characters(exclude_categories=["Cs"])) | st.text("aé1 \n\r\t'sS-.。١ \u00a0"))
 def test_the_ids_are_those_of_the_tokenizer(text):
     assert BULK.encode(text) == TOKENIZER.encode(text)
@@ -36,7 +36,7 @@ OLD = [c for c in range(0x110000) if unicodedata.ucd_3_2_0.category(chr(c)) not 
 
 def test_characters_are_cut_alike_by_both_engines():
     """What the fast way rests on: letters, digits, spaces and the case of contractions mean the same to both."""
-    cut_alike([c for c in OLD if not (c >= 0x20000 or 0x3400 <= c < 0xD7A4) or c % 100 == 0])
+    cut_alike([c for c in OLD if not (c >= 0x20000 or 0x3400 <= c < 0xD7A4) or c % 500 == 0])
 
 
 @pytest.mark.slow
