@@ -10,8 +10,8 @@ set -euo pipefail
 setting=${1:?cpu or gpu} data=${2:?folder of pretrain/, instruct/, reasoning/} benchmarks=${3:?folder} work=${4:?folder}
 creuset=${CREUSET:-$(dirname "$0")/../.venv/bin/creuset}
 case $setting in
-    cpu) pretrain=mini sft=mini:sft ;;
-    gpu) pretrain=mini:pretrain_gpu sft=mini:sft_gpu ;;
+    cpu) pretrain=mini sft=mini:sft size=small ;;
+    gpu) pretrain=mini:pretrain_gpu sft=mini:sft_gpu size=full ;;
     *) echo "the first argument is cpu or gpu, got $setting" >&2; exit 2 ;;
 esac
 pause=${MINUTES:+--minutes $MINUTES}
@@ -27,7 +27,7 @@ has corpus || has shards || "$creuset" corpus build "${files[@]/%/.jsonl.xz}" --
     --ledger "$(dirname "$0")/../creuset/data/pretrain.toml" --benchmarks "$benchmarks" --out "$work/corpus"
 has tokenizer || has shards || "$creuset" tokenizer train --corpus "$work/corpus" --vocab-size 4096 --limit-mb 8 --out "$work/tokenizer"
 has shards || "$creuset" corpus tokenize "$work/corpus" --tokenizer "$work/tokenizer" --out "$work/shards"
-has dialogues || "$creuset" tune data --pretrain "$data/pretrain" --instruct "$data/instruct" \
+has dialogues || "$creuset" tune data --size $size --pretrain "$data/pretrain" --instruct "$data/instruct" \
     --reasoning "$data/reasoning" --out "$work/dialogues"
 # shellcheck disable=SC2086
 has pretrain/model || "$creuset" train $pretrain --shards "$work/shards" --out "$work/pretrain" $pause

@@ -40,9 +40,9 @@ def pretrain_gpu() -> Pretrain:
 def sft() -> Finetune:
     """Two CPU cores: dialogues after `pretrain`, with the weights rounded as they ship."""
     return Finetune(
-        name="mini-sft", steps=900, tokens_per_step=8192, tokens_per_microbatch=8192, context=512,
+        name="mini-sft", steps=460, tokens_per_step=8192, tokens_per_microbatch=8192, context=512,
         quantize="q8", quantize_from=0.7, evaluate_every=0, final_tokens=32_768, save_every=25,
-        optim=Optim(lr=4e-3, matrix_lr=6e-3, warmup_steps=20, decay_share=0.8),
+        optim=Optim(lr=5e-3, matrix_lr=8e-3, warmup_steps=20, decay_share=0.8),
     )  # fmt: skip
 
 

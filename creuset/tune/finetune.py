@@ -68,7 +68,7 @@ def _run(args: argparse.Namespace, settings: Any) -> int:
     if settings.context > model.config.context:
         raise ConfigError(f"context ({settings.context}) is longer than the model's ({model.config.context})")
     files = [file for path in args.dialogues for file in dialogue_files(path)]
-    dialogues = encode_dialogues(files, tokenizer, settings.context)
+    dialogues = encode_dialogues(files, tokenizer, settings.context, cache=args.out / "encoded.npz")
     source = DialogueSource(dialogues, context=settings.context, seed=settings.seed, pad=tokenizer.endoftext)
     say(f"{len(source.dialogues)} dialogues in {len(source.rows)} rows of {settings.context} tokens")
     state = TrainState.begin(model, settings, device)
