@@ -47,7 +47,7 @@ def run(
     """Step `engine` for ever. Returns never: the reader thread ends the process when the link closes."""
     inbox: queue.SimpleQueue[frames.Down] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(link, inbox), daemon=True, name="link").start()
-    link.sendall(frames.pack(frames.Ready(facts)))
+    link.sendall(frames.pack(frames.Ready(facts)) + frames.pack(frames.Beat(engine.stats())))
     while True:
         busy = engine.busy
         for message in _waiting(inbox, None if busy else beat_s):

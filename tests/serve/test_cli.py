@@ -134,6 +134,28 @@ def test_scoring_gives_one_entry_more_than_the_prompt_even_at_an_end_token(serve
     assert plain["token_logprobs"][1:4] == pytest.approx(logprobs["token_logprobs"][1:4])
 
 
+def test_what_http_counts_is_what_the_sampler_emitted(server: Server) -> None:
+    server.ready()
+
+    def counted() -> tuple[float, float, float]:
+        text = server.http.get("/metrics").text
+        names = ("creuset_completion_tokens_total", 'creuset_engine{name="completion_tokens_total"}',
+                 "creuset_open_completions")  # fmt: skip
+        return tuple(float(next(x for x in text.splitlines() if x.startswith(f"{n} ")).split()[1]) for n in names)  # type: ignore[return-value]
+
+    before, _, _ = counted()
+    body = {"model": "tiny", "prompt": ["The cat", "A river"], "n": 3, "max_tokens": 9, "seed": 5}
+    usage = server.http.post("/v1/completions", json=body).json()["usage"]
+    assert counted()[0] - before == usage["completion_tokens"]
+    endless = {"model": "tiny", "prompt": "The", "max_tokens": 120, "ignore_eos": True, "stream": True}
+    with server.http.stream("POST", "/v1/completions", json=endless) as stream:
+        next(stream.iter_lines())
+    while counted()[2]:
+        time.sleep(0.05)
+    http, sampler, _ = counted()
+    assert http == sampler > before
+
+
 def test_a_prompt_beyond_the_context_is_refused(server: Server) -> None:
     server.ready()
     found = server.http.post("/v1/completions", json={"model": "tiny", "prompt": [1] * 128})
