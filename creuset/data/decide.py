@@ -1,6 +1,5 @@
 """The second and third pass: which surviving documents are duplicates, which are held out, and where all go."""
 
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -213,8 +212,3 @@ def _save(path: Path, array: npt.NDArray[Any]) -> None:
     with scratch.open("wb") as stream:
         np.save(stream, array)
     scratch.replace(path)
-
-
-def forget(work: Path) -> None:
-    """Remove the scratch files of a finished build."""
-    shutil.rmtree(work)

@@ -1,5 +1,6 @@
 """Files of documents: zstd-compressed JSON lines that have their final name only when they are whole."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -15,13 +16,13 @@ _encode = msgspec.json.Encoder().encode
 
 
 class PartWriter:
-    """Writes lines to `<path>.tmp`; leaving the block without an error gives the file its name."""
+    """Writes lines to a `.tmp` beside `path`; leaving the block without an error gives the file its name."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.documents = 0
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._scratch = path.with_name(path.name + ".tmp")
+        self._scratch = path.with_name(f"{path.name}.{os.getpid()}.tmp")
         self._file = self._scratch.open("wb")
         self._stream = zstandard.ZstdCompressor(level=_LEVEL).stream_writer(self._file, closefd=False)
 
@@ -52,7 +53,7 @@ def read_lines(path: Path) -> Iterator[bytes]:
 def write_json(path: Path, value: Any) -> None:
     """Replace `path` in one step, so that a reader never sees half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(path.name + ".tmp")
+    scratch = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     scratch.write_bytes(_encode(value))
     scratch.replace(path)
 

@@ -5,21 +5,26 @@
     decide   one rank:         exact and near duplicates, held-out split
     route    a source a rank:  kept, held out, dropped, each into its file
 
-Everything lies in `<out>.partial` until it is whole. Each finished rank leaves a completion mark
-there; a killed build started again with the same inputs and settings does the other ranks only.
+The documents lie in `<out>.partial` until they are whole, what the passes tell each other in
+`<out>.work`. Each finished rank leaves a completion mark there; a killed build started again with
+the same inputs and settings does the other ranks only.
 """
 
+import fcntl
 import shutil
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from datatrove.pipeline.base import PipelineStep
 
+from creuset import __version__
 from creuset.core.artifact import new_artifact, sha256_file, sha256_json
 from creuset.core.config import resolved
+from creuset.core.errors import ConfigError
 from creuset.data import decide, ledger, steps
 from creuset.data.executor import Executor
 from creuset.data.leakage import Index, benchmark_texts
@@ -28,8 +33,6 @@ from creuset.data.progress import Watch
 from creuset.data.report import write_report
 from creuset.data.settings import Corpus
 from creuset.data.sources import Plan
-
-WORK = "work"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +45,8 @@ class Passes:
     ranks: tuple[int, int, int]
 
 
-def passes(plan: Plan, settings: Corpus, *, scratch: Path) -> Passes:
-    work = scratch / WORK
+def passes(plan: Plan, settings: Corpus, *, scratch: Path, work: Path) -> Passes:
+    """Steps that read `work` and write documents to `scratch`."""
     rows = {row.name: row for row in plan.sources}
     meter = steps.Meter()
     judge = [
@@ -76,23 +79,23 @@ def build(
 ) -> dict[str, Any]:
     """Make the corpus artifact `out` and return its report; goes on where a killed build of the same stopped."""
     began = time.time()
-    scratch = out.with_name(out.name + ".partial")
+    scratch, work = out.with_name(out.name + ".partial"), out.with_name(out.name + ".work")
     texts = list(benchmark_texts(benchmarks, min_words=settings.leakage.ngram))
-    resumed = _claim(
-        scratch,
-        {
-            "plan": plan.as_json(),
-            "settings": resolved(settings),
-            "benchmarks": sha256_json(texts),
-            "inputs": _stamps(plan),
-        },
-    )
+    wanted = {
+        "version": __version__,
+        "plan": plan.as_json(),
+        "settings": resolved(settings),
+        "benchmarks": sha256_json(texts),
+        "inputs": _stamps(plan),
+    }
     facts: dict[str, Any] = {}
-    with new_artifact(out, kind="corpus", settings=settings, facts=facts, keep_scratch=True):
-        work = scratch / WORK
+    with (
+        _claimed(scratch, work, sha256_json(wanted)) as resumed,
+        new_artifact(out, kind="corpus", settings=settings, facts=facts, keep_scratch=True),
+    ):
         if not (work / "benchmarks" / "items.json").is_file():  # written last
             Index.build(texts, work / "benchmarks", settings.leakage)
-        run = passes(plan, settings, scratch=scratch)
+        run = passes(plan, settings, scratch=scratch, work=work)
         with Watch(plan, work, quiet=quiet, resumed=resumed):
             for name, pipeline, ranks in zip(
                 ("judge", "decide", "route"), (run.judge, run.decide, run.route), run.ranks, strict=True
@@ -119,19 +122,32 @@ def build(
             benchmarks=len(texts),
         )
         facts |= {"content_sha256": content, "total": report["total"]}
-        decide.forget(work)
+    shutil.rmtree(work)
     return report
 
 
-def _claim(scratch: Path, wanted: dict[str, Any]) -> bool:
-    """Make the scratch folder ours: True when it holds work of the same build, else it is emptied."""
-    mark = scratch / WORK / "build.json"
-    digest = sha256_json(wanted)
-    if mark.is_file() and read_json(mark)["sha256"] == digest:
-        return True
-    shutil.rmtree(scratch, ignore_errors=True)
-    write_json(mark, {"sha256": digest})
-    return False
+@contextmanager
+def _claimed(scratch: Path, work: Path, digest: str) -> Iterator[bool]:
+    """Hold the two folders for this build: True when they hold work of the same one, else they are emptied."""
+    work.mkdir(parents=True, exist_ok=True)
+    with (work / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(
+                f"another build is writing `{scratch}`", hint="wait for it, or choose another --out"
+            ) from None
+        mark = work / "build.json"
+        same = mark.is_file() and read_json(mark)["sha256"] == digest
+        if not same:
+            shutil.rmtree(scratch, ignore_errors=True)
+            for path in work.iterdir():
+                if path.name != "lock":
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+            write_json(mark, {"sha256": digest})
+        for left in scratch.rglob("*.tmp"):
+            left.unlink()  # of a rank that was killed while it wrote
+        yield same
 
 
 def _stamps(plan: Plan) -> list[list[Any]]:

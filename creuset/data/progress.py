@@ -24,7 +24,11 @@ class Watch:
         if not self._quiet:
             if self._resumed:
                 say("going on where the last build of these inputs stopped")
-            self._began, self._at_start = time.monotonic(), self._bytes()
+            done = self._done()
+            for file in (self._work / "progress").glob("judge-*.json"):
+                if int(file.stem.partition("-")[2]) not in done:
+                    file.unlink()  # of a task that a killed build did not finish
+            self._began, self._at_start = time.monotonic(), sum(self._bytes().values())
             self._thread.start()
         return self
 
@@ -57,7 +61,7 @@ class Watch:
     def _show(self, *, final: bool) -> None:
         spent = time.monotonic() - self._began
         read, done = self._bytes(), self._done()
-        moved = sum(read.values()) - sum(self._at_start.values())
+        moved = sum(read.values()) - self._at_start
         mb, speed = sum(read.values()) / 1e6, moved / 1e6 / max(spent, 1e-9)
         left_mb = (
             sum(max(0, expected - read.get(i, 0)) for i, expected in enumerate(self._expected) if i not in done) / 1e6

@@ -25,16 +25,25 @@ class Record:
     detail: str = ""
 
 
-def records(piece: Piece) -> Iterator[Record]:
-    """Yield every record of `piece`; never raises for what is in the file."""
-    readers = {"jsonl": _jsonl, "json": _json, "parquet": _parquet, "text": _text, "html": _html}
+def records(piece: Piece, text_field: str = "text") -> Iterator[Record]:
+    """Yield every record of `piece`, its text being `text_field`; never raises for what is in the file."""
     try:
-        yield from readers[piece.format](piece)
+        match piece.format:
+            case "jsonl":
+                yield from _jsonl(piece, text_field)
+            case "json":
+                yield from _json(piece, text_field)
+            case "parquet":
+                yield from _parquet(piece, text_field)
+            case "text":
+                yield from _text(piece)
+            case "html":
+                yield from _html(piece)
     except BrokenArchive as error:
         yield Record(f"{piece.name}:end", broken="broken_archive", detail=str(error))
 
 
-def _jsonl(piece: Piece) -> Iterator[Record]:
+def _jsonl(piece: Piece, text_field: str) -> Iterator[Record]:
     decode = msgspec.json.Decoder().decode
     number = 0
     try:
@@ -47,7 +56,7 @@ def _jsonl(piece: Piece) -> Iterator[Record]:
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 yield _undecodable(line, where, str(error))
                 continue
-            yield _record(value, where, len(line) + 1)
+            yield _record(value, where, len(line) + 1, text_field)
     except BrokenArchive as error:
         yield Record(f"{piece.name}:{number + 1}", broken="broken_archive", detail=str(error))
 
@@ -61,31 +70,32 @@ def _undecodable(line: bytes, where: str, why: str) -> Record:
     return Record(where, line[:200].decode("utf-8", "replace"), size=len(line) + 1, broken=reason, detail=why)
 
 
-def _record(value: Any, where: str, size: int) -> Record:
+def _record(value: Any, where: str, size: int, text_field: str) -> Record:
     if not isinstance(value, dict):
         return Record(where, size=size, broken="no_text", detail=f"a JSON {type(value).__name__}, not an object")
-    text = value.pop("text", None)
+    text = value.pop(text_field, None)
     if not isinstance(text, str):
         has = ", ".join(map(str, list(value)[:8])) or "nothing"
-        detail = f"`text` is a {type(text).__name__}" if text is not None else f"no `text`; it has {has}"
+        missing = f"no `{text_field}`; it has {has}"
+        detail = missing if text is None else f"`{text_field}` is a {type(text).__name__}"
         return Record(where, size=size, broken="no_text", detail=detail)
     return Record(where, text, value, size)
 
 
-def _json(piece: Piece) -> Iterator[Record]:
+def _json(piece: Piece, text_field: str) -> Iterator[Record]:
     """One object, a list of objects, or lines of them under the wrong ending."""
     raw = whole(Path(piece.file))
     try:
         value = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        yield from _jsonl(piece)
+        yield from _jsonl(piece, text_field)
         return
     rows = value if isinstance(value, list) else [value]
     for number, row in enumerate(rows, 1):
-        yield _record(row, f"{piece.name}:{number}", len(raw) // max(1, len(rows)))
+        yield _record(row, f"{piece.name}:{number}", len(raw) // max(1, len(rows)), text_field)
 
 
-def _parquet(piece: Piece) -> Iterator[Record]:
+def _parquet(piece: Piece, text_field: str) -> Iterator[Record]:
     import pyarrow as arrow
     import pyarrow.parquet as parquet
 
@@ -96,8 +106,9 @@ def _parquet(piece: Piece) -> Iterator[Record]:
         for batch in table.iter_batches(batch_size=256):
             for row in batch.to_pylist():
                 number += 1
-                size = len(row["text"].encode("utf-8", "replace")) if isinstance(row.get("text"), str) else 0
-                yield _record(row, f"{piece.name}:{number}", size)
+                text = row.get(text_field)
+                size = len(text.encode("utf-8", "replace")) if isinstance(text, str) else 0
+                yield _record(row, f"{piece.name}:{number}", size, text_field)
     except (arrow.ArrowInvalid, OSError, UnicodeDecodeError) as error:
         yield Record(f"{piece.name}:{number + 1}", broken="broken_archive", detail=str(error).splitlines()[0])
 

@@ -151,6 +151,7 @@ class Heldout:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Corpus:
     kind: str = "web"  # for sources whose ledger row names none
+    text_field: str = "text"  # of jsonl, json and parquet records
     split_mb: int = 24  # raw bytes a task
     limit_mb: float = 0.0  # raw bytes read of each source; 0 is all
     limits_mb: dict[str, float] = field(default_factory=dict)  # the same for sources by name

@@ -99,7 +99,7 @@ class Read(Step):
         shown, size = time.monotonic(), 0
         for piece in task.pieces:
             began = time.thread_time()
-            for record in records(piece):
+            for record in records(piece, self.settings.text_field):
                 self.meter.add(self.name, began, record.size)
                 size += record.size
                 place = record.where if several else record.where.rpartition(":")[2]

@@ -1,5 +1,6 @@
 """The whole pipeline on small dirty corpora: conservation, refusal, resumption."""
 
+import fcntl
 import gzip
 import json
 import lzma
@@ -131,7 +132,7 @@ def test_attribution_travels_and_personal_data_does_not(built):
 def test_the_artifact_is_whole_and_its_ledger_can_be_read_again(built):
     assert read_manifest(built / "out")["kind"] == "corpus" and verify(built / "out") == []
     assert {row.name: row.licence for row in read_ledger([built / "out" / "ledger.json"])}["dirty"] == "CC0-1.0"
-    assert not (built / "out" / "work").exists() and not (built / "out.partial").exists()
+    assert not (built / "out.work").exists() and not (built / "out.partial").exists()
 
 
 def test_the_page_holds_no_outside_asset_and_escapes_what_it_shows(built):
@@ -237,7 +238,7 @@ def test_a_build_killed_in_the_middle_goes_on_and_ends_as_an_unbroken_one(tmp_pa
         write_jsonl(folder / f"{name}.jsonl", rows)
     words = [folder, "--ledger", write_ledger(tmp_path, *names), "--workers", workers]
     command = [sys.executable, "-m", "creuset", "corpus", "build", *map(str, words), "--out", str(tmp_path / "killed")]
-    marks = tmp_path / "killed.partial" / "work" / "executor" / "judge" / "completions"
+    marks = tmp_path / "killed.work" / "executor" / "judge" / "completions"
     running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while running.poll() is None and len(os.listdir(marks) if marks.is_dir() else []) < 2:
         time.sleep(0.002)
@@ -265,9 +266,24 @@ def test_a_build_killed_in_the_middle_goes_on_and_ends_as_an_unbroken_one(tmp_pa
 
 def test_other_settings_do_not_go_on_with_the_work_of_a_killed_build(tmp_path, capsys):
     path = write_jsonl(tmp_path / "a.jsonl", [{"text": english(i)} for i in range(30)])
-    scratch = tmp_path / "out.partial" / "work"
-    scratch.mkdir(parents=True)
-    (scratch / "build.json").write_text('{"sha256": "of another build"}')
-    (scratch / "stale").touch()
+    for folder in ("out.partial", "out.work"):
+        (tmp_path / folder / "docs").mkdir(parents=True)
+        (tmp_path / folder / "docs" / "stale").touch()
+    (tmp_path / "out.work" / "build.json").write_text('{"sha256": "of another build"}')
     assert build(path, "--licence", "CC0-1.0", "--out", tmp_path / "out") == 0
-    assert verify(tmp_path / "out") == [] and not (tmp_path / "out" / "work").exists()
+    assert verify(tmp_path / "out") == [] and not (tmp_path / "out" / "docs" / "stale").exists()
+
+
+def test_a_second_build_of_the_same_name_is_refused_while_the_first_writes(tmp_path, capsys):
+    path = write_jsonl(tmp_path / "a.jsonl", [{"text": english(1)}])
+    (tmp_path / "out.work").mkdir()
+    with (tmp_path / "out.work" / "lock").open("w") as first:
+        fcntl.flock(first, fcntl.LOCK_EX)
+        assert build(path, "--licence", "CC0-1.0", "--out", tmp_path / "out") == 2
+    assert "another build is writing" in capsys.readouterr().err
+
+
+def test_the_text_may_stand_in_another_field(tmp_path):
+    path = write_jsonl(tmp_path / "a.jsonl", [{"content": english(1), "text": 7}])
+    assert build(path, "--licence", "MIT", "--out", tmp_path / "out", "--set", "text_field=content") == 0
+    assert [d["text"] for d in documents(tmp_path / "out", "docs", "a")] == [english(1)]
