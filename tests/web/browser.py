@@ -114,7 +114,8 @@ class Browser:
             page.call(
                 "Emulation.setUserAgentOverride", userAgent=str(page.js("navigator.userAgent")), acceptLanguage=language
             )
-        page.open(url)
+        if url != "about:blank":
+            page.open(url)
         return page
 
     def close(self) -> None:
@@ -155,6 +156,14 @@ class Page:
             self.complaints.append(f"csp: {json.dumps(event['issue']['details'])}")
         elif method == "Runtime.consoleAPICalled" and event["type"] == "error":
             self.complaints.append(f"console: {[part.get('value', part.get('description')) for part in event['args']]}")
+
+    def renew(self, url: str) -> None:
+        """As a fresh page, for the price of a load: another port is another origin, whose storage is empty."""
+        self.size(1200, 800)
+        self.prefer()
+        self.requests.clear()
+        self.complaints.clear()
+        self.open(url)
 
     def open(self, url: str) -> None:
         self.call("Page.navigate", url=url)
@@ -200,16 +209,26 @@ class Page:
         return int(self.js(f"$$({json.dumps(selector)}).length"))
 
     def click(self, selector: str, text: str = "") -> None:
-        """A real press of the mouse in the middle of the element; `text` chooses among several."""
+        """A real press of the mouse in the middle of the element; `text` chooses among several.
+
+        The page may move between looking and pressing (a banner comes or goes): then it is looked for again.
+        """
         find = f"$$({json.dumps(selector)}).findLast(e => e.textContent.includes({json.dumps(text)}))"
-        place = self.wait(
-            f"(() => {{ const e = {find}; if (!e || e.disabled) return null; e.scrollIntoView({{block: 'nearest'}});"
-            " const {x, y, width, height} = e.getBoundingClientRect();"
-            " return width ? [x + width / 2, y + height / 2] : null })()",
-            f"`{selector}` {text} to press",
-        )
-        for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
-            self.call("Input.dispatchMouseEvent", type=kind, x=place[0], y=place[1], button="left", clickCount=1)
+        for _ in range(3):
+            x, y = self.wait(
+                f"(() => {{ const e = {find}; if (!e || e.disabled) return null;"
+                " window.hit = false; const hit = () => window.hit = true;"
+                " e.addEventListener('click', hit, {capture: true, once: true});"
+                " e.scrollIntoView({block: 'nearest'});"
+                " const {x, y, width, height} = e.getBoundingClientRect();"
+                " return width ? [x + width / 2, y + height / 2] : null })()",
+                f"`{selector}` {text} to press",
+            )
+            for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
+                self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+            if self.js("window.hit !== false"):
+                return
+        raise AssertionError(f"`{selector}` {text} moves away from the mouse")
 
     def press(self, key: str, modifiers: int = 0) -> None:
         code = KEYS.get(key) or ord(key.upper())

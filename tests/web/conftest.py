@@ -45,12 +45,18 @@ def served() -> Iterator[Served]:
     server.server_close()
 
 
+@pytest.fixture(scope="session")
+def window(browser: Browser) -> Page:
+    return browser.page("about:blank")
+
+
 @pytest.fixture
-def page(browser: Browser, served: Served) -> Iterator[Page]:
-    """An open page. Whatever the test did, the page asked nothing of another host and complained of nothing."""
-    page = browser.page(served.url)
+def page(window: Page, served: Served) -> Iterator[Page]:
+    """The page, freshly open. Whatever the test did, it asked nothing of another host and complained of nothing."""
+    page = window
+    page.renew(served.url)
     yield page
-    page.close()
+    page.call("Page.navigate", url="about:blank")
     outside = [url for url in page.requests if not url.startswith((served.url, "data:", "blob:"))]
     assert outside == []
     assert page.complaints == []

@@ -73,7 +73,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Real]:
 
 @pytest.fixture
 def page(browser: Browser, real: Real) -> Iterator[Page]:
-    page = browser.page(real.url)
+    page = browser.page(real.url)  # one server for all: each test needs a storage of its own
     page.wait("$('.model').innerText.includes('creuset-tiny')")
     yield page
     page.close()

@@ -102,6 +102,7 @@ def test_a_server_that_is_gone_is_said(browser: Browser, served: Served) -> None
     page.call("Network.emulateNetworkConditions", offline=True, latency=0, downloadThroughput=-1, uploadThroughput=-1)
     write(page, "hello")
     assert trouble(page).startswith("The server cannot be reached.")
+    page.wait("$('.banner')")
     page.call("Network.emulateNetworkConditions", offline=False, latency=0, downloadThroughput=-1, uploadThroughput=-1)
     page.click(".trouble .button", "Try again")
     page.wait("$('.answered .md')?.innerText.endsWith('to: hello')")
