@@ -53,7 +53,9 @@ def error_response(error: Exception) -> Response:
         if status == 401:
             headers["www-authenticate"] = "Bearer"
     elif isinstance(error, EngineError):
-        status, headers["retry-after"] = error.status, str(RETRY_S)
+        status = error.status
+        if status == 503:
+            headers["retry-after"] = str(RETRY_S)
     elif isinstance(error, HTTPException):
         status = error.status_code
         headers |= dict(error.headers or {})

@@ -33,6 +33,13 @@ class Watcher(Protocol):
     def on_state(self, state: State, **facts: Any) -> None: ...
 
 
+class Failed(EngineError):
+    """One reply failed in an engine that goes on."""
+
+    status = 500
+    code = "engine_error"
+
+
 class Gone(Exception):
     """The client of a call hung up."""
 
@@ -85,7 +92,7 @@ class Call:
         if isinstance(item, Exception):
             self.ended = item
         elif item.finish in ("error", "cancelled"):  # a client that cancelled no longer reads
-            self.ended = EngineError(item.error or "the engine gave this reply up before it was complete")
+            self.ended = Failed(item.error or "the engine gave this reply up before it was complete")
         else:
             found.append((self.index[item.id], item))
 

@@ -64,8 +64,13 @@ class Watch:
 
     def __init__(self, metrics: Metrics, log: Any) -> None:
         self._metrics, self._log = metrics, log
-        self.accepted, self.on_event, self.ended = metrics.accepted, metrics.on_event, metrics.ended
+        self.accepted, self.on_event = metrics.accepted, metrics.on_event
         self._lives = 0
+
+    def ended(self, id: str, reason: str) -> None:
+        self._metrics.ended(id, reason)
+        if reason in ("error", "lost"):
+            self._log.warning("completion", reply=id, ended=reason)
 
     def on_state(self, state: State, **facts: Any) -> None:
         self._metrics.on_state(state)

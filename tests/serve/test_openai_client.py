@@ -239,5 +239,6 @@ def test_the_async_client_streams_many_at_once(server: Running) -> None:
 def test_the_client_raises_what_the_engine_says(client: OpenAI) -> None:
     with pytest.raises(openai.BadRequestError, match="the script refuses"):
         client.chat.completions.create(model=NAME, messages=ask("refuse"), stream=True)
-    with pytest.raises(openai.InternalServerError, match="the script fails"):
+    with pytest.raises(openai.InternalServerError, match="the script fails") as failed:
         client.chat.completions.create(model=NAME, messages=ask("fail"))
+    assert (failed.value.status_code, failed.value.code) == (500, "engine_error")
