@@ -22,18 +22,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_LEAST = 64  # slots; block sizes divide it
-
-
 def bucket(length: int) -> int:
-    """`length` rounded up to 64, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, ...
+    """`length` rounded up to 128, 256, 512, 768, 1024, 1536, 2048, 3072, ...
 
-    Few values, so that requests of a batch often share one, and at most half more than is needed.
+    Few values: each is a call of its own, and requests whose lengths share one share it. What lies behind a
+    request's length is masked; that wastes less than a call costs.
     """
-    if length <= 4 * _LEAST:
-        return -(-length // _LEAST) * _LEAST
-    power = 1 << (length - 1).bit_length()
-    return power * 3 // 4 if length <= power * 3 // 4 else power
+    power = max(128, 1 << (length - 1).bit_length())
+    return power * 3 // 4 if power > 512 and length <= power * 3 // 4 else power
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,7 +98,8 @@ class Chat:
         request = Request(
             id=str(self._turns),
             prompt=prompt,
-            sampling=Sampling(max_tokens=min(self._max_tokens, room), **self._sampling),
+            # At least one: a prompt that leaves no room is refused by the engine, which says so better.
+            sampling=Sampling(max_tokens=max(1, min(self._max_tokens, room)), **self._sampling),
         )
         start = time.perf_counter()
         self.engine.add(request)

@@ -11,6 +11,8 @@ table made once, gates are computed by a softmax (which works row by row), and a
 rows.py found to be safe.
 """
 
+from itertools import accumulate
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -49,8 +51,15 @@ class Frozen(nn.Module):
     def __init__(self, model: Transformer, *, device: str = "cpu") -> None:
         super().__init__()
         config, dtype = model.config, model.model.embed_tokens.weight.dtype
+        inner = config.expert_ffn
+        stacks = [(config.experts, 2 * inner, config.hidden), (config.experts, config.hidden, inner)]
         self.rules = measure(
-            shapes(model), dtype=dtype, head_dim=config.head_dim, widths=widths(model), device=device
+            shapes(model),
+            dtype=dtype,
+            head_dim=config.head_dim,
+            widths=widths(model),
+            stacks=stacks if config.experts else (),
+            device=device,
         )
         router = self.rules
         if dtype != torch.float32 and config.experts:
@@ -89,14 +98,15 @@ class FrozenNorm(RMSNorm):
     def __init__(self, weight: Tensor, eps: float) -> None:
         nn.Module.__init__(self)
         self.scale, self.eps, self.size = weight.detach(), eps, weight.shape[-1]
+        self.scale_root = self.scale * self.size**0.5   # x / sqrt(mean x^2 + eps) = sqrt(n) x / sqrt(sum x^2 + n eps)
 
     def forward(self, x: Tensor) -> Tensor:
         if x.dtype != torch.float32:
             y: Tensor = F.rms_norm(x, (self.size,), eps=self.eps) * self.scale
             return y
         inverse: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
-        inverse = inverse.square_().div_(self.size).add_(self.eps).rsqrt_()
-        return (x * inverse).mul_(self.scale)
+        inverse = inverse.square_().add_(self.size * self.eps).rsqrt_()
+        return (x * inverse).mul_(self.scale_root)
 
 
 class FrozenAttention(Attention):
@@ -112,12 +122,12 @@ class FrozenAttention(Attention):
         self.out = product(source.o_proj.weight, None, rules)
         self.norm = None
         if source.q_norm is not None and source.k_norm is not None:
-            weights: list[Tensor] = [source.q_norm.weight] * self.heads + [source.k_norm.weight] * self.groups
+            weights = [source.q_norm.weight.detach()] * self.heads + [source.k_norm.weight.detach()] * self.groups
             self.norm = FrozenNorm(torch.stack(weights), source.q_norm.eps)
 
     def forward(self, x_TC: Tensor, turn: Rotation, attend: Attend) -> Tensor:
         both = self.heads + self.groups
-        qkv_TXD = self.qkv(x_TC).view(len(x_TC), both + self.groups, self.head_dim)
+        qkv_TXD = self.qkv(x_TC).view(-1, both + self.groups, self.head_dim)
         qk_TXD = qkv_TXD[:, :both]
         if self.norm is not None:
             qk_TXD = self.norm(qk_TXD)
@@ -151,13 +161,15 @@ class FrozenMoE(MoE):
         # Plain lists: a ModuleList costs a look-up by name at every use.
         self.gate_up = [product(weight, None, rules) for weight in source.experts.gate_up]
         self.down = [product(weight, None, rules) for weight in source.experts.down]
+        self.quantum = rules.quantum if rules.batched else 0
+        self.stacks = (source.experts.gate_up.detach(), source.experts.down.detach()) if rules.batched else None
         self.shared_expert = None if source.shared_expert is None else FrozenMLP(source.shared_expert, rules)
         gate = source.shared_expert_gate
         self.shared_gate = None if gate is None else product(gate.weight, None, rules)
 
     def forward(self, x_TC: Tensor) -> tuple[Tensor, Routing]:
         routing = route(self.router(x_TC.float()), self.k, norm_topk=self.norm_topk)
-        if len(x_TC) == 1:
+        if x_TC.shape[0] == 1:
             # One token: its experts in the router's order are already one row each.
             y_1KC = torch.stack([self._expert(expert, x_TC) for expert in routing.experts_TK[0].tolist()], dim=1)
         else:
@@ -171,13 +183,34 @@ class FrozenMoE(MoE):
         """What each token's experts say, (T, K, C): rows are sorted by expert, computed, and put back."""
         flat_N = experts_TK.flatten()
         order_N = flat_N.argsort(stable=True)
+        counts: list[int] = torch.bincount(flat_N, minlength=len(self.down)).tolist()
+        if self.stacks is not None:
+            most = -(-max(counts) // self.quantum) * self.quantum
+            padded = sum(-(-count // self.quantum) * self.quantum for count in counts)
+            if most <= 8 * self.quantum and most * len(counts) <= 2 * padded:
+                return self._together(x_TC, flat_N, order_N, counts, most).view(*experts_TK.shape, -1)
         x_NC = x_TC[order_N // self.k]
-        counts = torch.bincount(flat_N, minlength=len(self.down)).tolist()
         slices = torch.split(x_NC, counts)
-        parts = [self._expert(expert, rows_MC) for expert, rows_MC in enumerate(slices) if len(rows_MC)]
+        parts = [self._expert(expert, rows_MC) for expert, rows_MC in enumerate(slices) if counts[expert]]
         y_NC = torch.empty_like(x_NC)
         y_NC[order_N] = torch.cat(parts)
         return y_NC.view(*experts_TK.shape, -1)
+
+    def _together(self, x_TC: Tensor, flat_N: Tensor, order_N: Tensor, counts: list[int], most: int) -> Tensor:
+        """All experts in one product, `most` rows for each: few rows of many experts cost mostly the calls."""
+        assert self.stacks is not None
+        # Row i of those sorted by expert goes to row i + shift of its expert: each expert's rows begin at a multiple.
+        shifts = [expert * most - before for expert, before in enumerate(accumulate(counts[:-1], initial=0))]
+        place_N = torch.empty_like(order_N)
+        place_N[order_N] = torch.arange(len(order_N), device=order_N.device)
+        place_N += torch.tensor(shifts, device=order_N.device)[flat_N]
+        x_EMC = x_TC.new_zeros(len(counts) * most, x_TC.shape[1])
+        x_EMC[place_N] = x_TC.repeat_interleave(self.k, dim=0)
+        gate_up, down = self.stacks
+        h_EMF = torch.bmm(x_EMC.view(len(counts), most, -1), gate_up.transpose(1, 2))
+        h_XF = activate(h_EMF.flatten(0, 1), whole=self.whole)
+        y_EMC = torch.bmm(h_XF.view(len(counts), most, -1), down.transpose(1, 2))
+        return y_EMC.flatten(0, 1)[place_N]
 
     def _expert(self, expert: int, x_MC: Tensor) -> Tensor:
         y_MC: Tensor = self.down[expert](activate(self.gate_up[expert](x_MC), whole=self.whole))

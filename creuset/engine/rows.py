@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 TILE = 32
 HEAD_ROWS = 64  # rows of logits made at once where many are wanted: bounds their memory
@@ -42,6 +42,7 @@ class Rules:
     packed: bool
     quantum: int
     attention: int          # the same for the query rows of attention; 0: none was found, and nothing is promised
+    batched: bool           # several weights may be multiplied in one call, with as many rows for each (`Stacked`)
     activation: bool        # activations may be computed all at once, else in parts that one thread does
 
 
@@ -57,11 +58,14 @@ def measure(
     dtype: torch.dtype,
     head_dim: int,
     widths: Iterable[int] = (),
+    stacks: Iterable[tuple[int, int, int]] = (),
     device: str = "cpu",
 ) -> Rules:
-    """Ask this machine. `shapes` are (N, K) of the weights, `widths` those of activations."""
+    """Ask this machine. `shapes` are (N, K) of the weights, `stacks` (E, N, K) of those of experts,
+    `widths` those of activations."""
     if device != "cpu":
-        return Rules(packed=False, quantum=1, attention=1, activation=True)  # not measured: promised on CPU only
+        # Not measured: what is promised is promised on CPU.
+        return Rules(packed=False, quantum=1, attention=1, batched=True, activation=True)
     known = sorted(set(shapes))
     large = [(n, k) for n, k in known if n * k >= _PACK_FROM]
     packed = all(_packed_alike(n, k, dtype) for n, k in large)
@@ -69,7 +73,9 @@ def measure(
     quanta = (q for q in _QUANTA if all(_plain_alike(n, k, dtype, q) for n, k in plain))
     attention = (q for q in _QUANTA if _attention_alike(head_dim, dtype, q))
     activation = all(_activation_alike(width, dtype) for width in set(widths))
-    return Rules(packed, next(quanta, 0), next(attention, 0), activation)
+    quantum = next(quanta, 0)
+    batched = quantum > 0 and all(_batched_alike(stack, dtype, quantum) for stack in stacks)
+    return Rules(packed, quantum, next(attention, 0), batched, activation)
 
 
 def activate(h_M2F: Tensor, *, whole: bool = True) -> Tensor:
@@ -79,7 +85,7 @@ def activate(h_M2F: Tensor, *, whole: bool = True) -> Tensor:
     another routine. Where that was seen to matter (`whole` is false) parts are small enough for one thread.
     """
     rows = max(1, 2 * _ONE_THREAD // h_M2F.shape[1])
-    if not whole and len(h_M2F) > rows:
+    if not whole and h_M2F.shape[0] > rows:
         return torch.cat([activate(part) for part in torch.split(h_M2F, rows)])
     gate_MF, up_MF = h_M2F.chunk(2, dim=-1)
     return F.silu(gate_MF) * up_MF
@@ -121,6 +127,19 @@ def _activation_alike(width: int, dtype: torch.dtype) -> bool:
     return _alike(activate, _noise(limit, 2 * width, dtype=dtype), [m for m in _ROWS if m <= limit])
 
 
+def _batched_alike(stack: tuple[int, int, int], dtype: torch.dtype, quantum: int) -> bool:
+    """Whether one call for all experts gives each row what its own expert's plain product gives it."""
+    if stack[1] * stack[2] >= _PACK_FROM:
+        return False  # such weights are packed, and worth reading only for experts that got rows
+    weight_ENK = _noise(*stack, dtype=dtype)
+    for count in (quantum, 2 * quantum, 3 * quantum, 4 * quantum, 8 * quantum):
+        x_EMK = _noise(stack[0], count, stack[2], dtype=dtype)
+        apart = torch.stack([F.linear(x, weight) for x, weight in zip(x_EMK, weight_ENK, strict=True)])
+        if not torch.equal(torch.bmm(x_EMK, weight_ENK.transpose(1, 2)), apart):
+            return False
+    return True
+
+
 def _attention_alike(width: int, dtype: torch.dtype, quantum: int) -> bool:
     rows = [m for m in _ROWS if m <= 128 and m % quantum == 0]
     for length in (64, 192, 768):
@@ -137,36 +156,35 @@ def _attention_alike(width: int, dtype: torch.dtype, quantum: int) -> bool:
     return True
 
 
-class Packed(nn.Module):
+class Packed:
     """oneDNN, weights laid out beforehand. The weight given is not kept."""
 
     def __init__(self, weight_NK: Tensor, bias_N: Tensor | None) -> None:
-        super().__init__()
         self.limit = row_limit(*weight_NK.shape)
         self.weight: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight_NK.contiguous(), 64)
         self.bias = bias_N
         self._product = torch.ops.mkldnn._linear_pointwise.default
 
-    def forward(self, x_MK: Tensor) -> Tensor:
-        if len(x_MK) > self.limit:
-            return torch.cat([self.forward(part) for part in torch.split(x_MK, self.limit)])
+    def __call__(self, x_MK: Tensor) -> Tensor:
+        if x_MK.shape[0] > self.limit:
+            return torch.cat([self(part) for part in torch.split(x_MK, self.limit)])
         y_MN: Tensor = self._product(x_MK, self.weight, self.bias, "none", [], "")
         return y_MN
 
 
-class Padded(nn.Module):
+class Padded:
     """Plain product, rows padded to a multiple of `quantum`."""
 
     def __init__(self, weight_NK: Tensor, bias_N: Tensor | None, quantum: int) -> None:
-        super().__init__()
         self.limit, self.quantum = row_limit(*weight_NK.shape), quantum
         self.weight, self.bias = weight_NK.contiguous(), bias_N
 
-    def forward(self, x_MK: Tensor) -> Tensor:
-        if len(x_MK) > self.limit:
-            return torch.cat([self.forward(part) for part in torch.split(x_MK, self.limit)])
-        if padding := -len(x_MK) % self.quantum:
-            return F.linear(F.pad(x_MK, (0, 0, 0, padding)), self.weight, self.bias)[: len(x_MK)]
+    def __call__(self, x_MK: Tensor) -> Tensor:
+        rows = x_MK.shape[0]
+        if rows > self.limit:
+            return torch.cat([self(part) for part in torch.split(x_MK, self.limit)])
+        if padding := -rows % self.quantum:
+            return F.linear(torch.constant_pad_nd(x_MK, (0, 0, 0, padding)), self.weight, self.bias)[:rows]
         return F.linear(x_MK, self.weight, self.bias)
 
 
@@ -178,8 +196,11 @@ class Tiled(Padded):
         self.limit = TILE
 
 
-def product(weight_NK: Tensor, bias_N: Tensor | None, rules: Rules) -> nn.Module:
-    """The module that multiplies rows by `weight_NK` as `rules` allow."""
+Product = Callable[[Tensor], Tensor]
+
+
+def product(weight_NK: Tensor, bias_N: Tensor | None, rules: Rules) -> Product:
+    """What multiplies rows by `weight_NK` as `rules` allow."""
     weight_NK = weight_NK.detach()
     bias_N = None if bias_N is None else bias_N.detach()
     if rules.packed and weight_NK.numel() >= _PACK_FROM:

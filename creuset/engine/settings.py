@@ -18,7 +18,7 @@ class EngineSettings:
 
     def __post_init__(self) -> None:
         if self.block_size not in (1, 2, 4, 8, 16, 32, 64):
-            # Attention reads context in multiples of 64 tokens, which must be whole blocks.
+            # Attention reads context in multiples of 128 tokens, which must be whole blocks.
             raise ValueError(f"block_size must be a power of two up to 64, got {self.block_size}")
         for name in ("kv_mib", "max_batch_tokens", "max_running"):
             if getattr(self, name) < 1:

@@ -58,7 +58,7 @@ def test_no_product_gets_more_rows_than_were_measured():
     one.limit = 16
     x = torch.randn(50, 4)
     torch.testing.assert_close(one(x), F.linear(x, weight))
-    rules = Rules(packed=True, quantum=4, attention=4, activation=True)
+    rules = Rules(packed=True, quantum=4, attention=4, batched=True, activation=True)
     large = product(torch.randn(512, 256), None, rules)
     assert isinstance(large, Packed) and isinstance(product(weight, None, rules), Padded)
     large.limit = 16
