@@ -4,7 +4,7 @@ import re
 import unicodedata
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufeff\ufffe\uffff\u200b\u2060\u00ad]")
-_TRAILING = re.compile(r"[ \t\u00a0]+\n")
+_TRAILING = re.compile(r"(?<![ \t\u00a0])[ \t\u00a0]+\n")
 _BLANK = re.compile(r"\n{3,}")
 
 _TAG = re.compile(
@@ -17,18 +17,18 @@ _FILE_LINK = re.compile(r"\[\[(?:File|Image|Fichier|Category|Catégorie|文件|�
 _LINK = re.compile(r"\[\[(?:[^\[\]|]{1,200}\|)?([^\[\]|]{1,200})\]\]")
 _TABLE = re.compile(r"(?m)^(?:[!|].*|.*\|\|.*|.*\b(?:colspan|rowspan|style|align|bgcolor)\s*=\s*\".*)$\n?")
 # A formula that was left out takes its sentence along: without it the sentence says nothing.
-_FORMULA = re.compile(r"[^.!?\n]*\bformula_\d+\b[^.!?\n]*(?:[.!?]+|$)", re.M)
+_FORMULA = re.compile(r"(?:^|(?<=[.!?]))[^.!?\n]*\bformula_\d+\b[^.!?\n]*(?:[.!?]+|$)", re.M)
 # So does a name that was left out, but not with the first sentence: that one says what the page is about.
 _EMPTY_NAME = re.compile(r'(?<=[.!?] )[^.!?\n"]*(?<!")""(?!")[^.!?\n]*[.!?]+ ?')
 _EMPTY_QUOTES = re.compile(r"(?<!\")\"\"(?!\")[,;]? ?")
 # What stood in brackets was a template: "Albedo () (, meaning ..." -> "Albedo (meaning ...".
 _EMPTY_BRACKETS = re.compile(r"[(（\[]\s*(?:[;,，；:·、\-–—/\"']\s*)*[)）\]]")
 _OPEN_COMMA = re.compile(r"([(（])\s*(?:[;,，；:、]\s*)+")
-_COMMA_CLOSE = re.compile(r"(?:[;,，；、]\s*)+(?=[)）])")
-_SPACE_POINT = re.compile(r" +([,.])(?=\s|$)")
+_COMMA_CLOSE = re.compile(r"(?:[;,，；、]\s{0,9}){1,9}(?=[)）])")
+_SPACE_POINT = re.compile(r"(?<=\S) +([,.])(?=\s|$)")
 # A section title is a short line before another line, and no sentence: it has no pronoun and no common verb.
 _TITLE_STOP = re.compile(
-    r"(?m)^(?!(?:He|She|It|They|This|These|There|We|I|You|Il|Elle|Ils|Elles)\b)"
+    r"(?m)^(?=[^\n]{1,80}\.\n)(?!(?:He|She|It|They|This|These|There|We|I|You|Il|Elle|Ils|Elles)\b)"
     r"(?!.*\b(?:is|are|was|were|has|had|have|did|does|can|will|won|became|made|est|sont|était|\w+ed)\b)"
     r"([A-ZÀ-Þ0-9][\w'’–-]*(?: [\w'’()–-]+){0,4}|[\u4e00-\u9fff][^。.!?\n，；：]{0,20})\.(?=\n)"
 )

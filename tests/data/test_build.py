@@ -11,17 +11,24 @@ import sys
 import time
 from collections import Counter
 
+import dill
 import psutil
 import pyarrow
 import pyarrow.parquet
 import pytest
 import zstandard
+from datatrove.executor.local import LocalPipelineExecutor
 from sources_for_tests import FRENCH, english, write_jsonl, write_ledger
 
 from creuset.cli import main
 from creuset.core.artifact import read_manifest, verify
+from creuset.data.leakage import Index
 from creuset.data.ledger import read as read_ledger
+from creuset.data.ledger import with_licences
 from creuset.data.parts import read_json, read_lines
+from creuset.data.pipeline import passes
+from creuset.data.settings import Corpus
+from creuset.data.sources import plan as make_plan
 
 BENCHMARK = (
     "A farmer has seventeen sheep and buys nine more at the spring market, then sells four of them to a neighbour."
@@ -287,3 +294,18 @@ def test_the_text_may_stand_in_another_field(tmp_path):
     path = write_jsonl(tmp_path / "a.jsonl", [{"content": english(1), "text": 7}])
     assert build(path, "--licence", "MIT", "--out", tmp_path / "out", "--set", "text_field=content") == 0
     assert [d["text"] for d in documents(tmp_path / "out", "docs", "a")] == [english(1)]
+
+
+def test_the_passes_run_on_datatroves_own_executor_after_a_journey_as_bytes(tmp_path):
+    path = write_jsonl(tmp_path / "a.jsonl", [{"text": english(i)} for i in [*range(40), 7]])
+    assert build(path, "--licence", "CC0-1.0", "--out", tmp_path / "ours") == 0
+    settings, scratch, work = Corpus(), tmp_path / "theirs", tmp_path / "work"
+    plan = make_plan([path], with_licences([], ["CC0-1.0"]), settings)
+    Index.build([], work / "benchmarks", settings.leakage)
+    run = passes(plan, settings, scratch=scratch, work=work)
+    for steps, ranks in zip((run.judge, run.decide, run.route), run.ranks, strict=True):
+        carried = dill.loads(dill.dumps(steps))  # as the Slurm executor sends them
+        logs = str(tmp_path / "logs" / steps[0].name)
+        LocalPipelineExecutor(pipeline=carried, tasks=ranks, workers=1, logging_dir=logs).run()
+    for part in ("docs", "heldout", "dropped"):
+        assert documents(scratch, part, "a") == documents(tmp_path / "ours", part, "a")

@@ -1,16 +1,19 @@
 """Records, pages, repairs, languages, ledgers: the parts that a document passes first."""
 
 import json
+import time
 
 import pytest
 from sources_for_tests import FRENCH, english
 
 from creuset.core.errors import ConfigError, DataError
 from creuset.data import ledger
+from creuset.data.filters import drop_lines
 from creuset.data.html import text_of
 from creuset.data.language import Guess, Identifier, settle
+from creuset.data.privacy import mask
 from creuset.data.repair import repair
-from creuset.data.settings import Corpus
+from creuset.data.settings import Corpus, Privacy
 from creuset.data.sources import plan
 from creuset.data.words import Splitter
 
@@ -134,3 +137,41 @@ def test_inputs_that_are_not_there_or_hold_nothing_are_refused(tmp_path):
     (tmp_path / "a.exe").touch()
     with pytest.raises(ConfigError, match="is not a file we read"):
         plan([tmp_path / "a.exe"], [], Corpus())
+
+
+NASTY = [
+    *(
+        " ",
+        "\t",
+        ",",
+        ", ",
+        "(",
+        "( , ",
+        "()",
+        "a",
+        "A ",
+        "1 ",
+        "1.",
+        "12-",
+        "@a",
+        "a@",
+        "a.",
+        "_",
+        "_a",
+        "* ",
+        "[[",
+        "{{",
+    ),
+    *("<", "<ref ", "||", '""', '. ""', "formula_1 ", "formula_1", ":", "a:", "+1 ", "Ab ", "é", "的"),
+]
+
+
+@pytest.mark.parametrize("piece", NASTY)
+def test_no_text_makes_a_pattern_slow(piece):
+    text = ('x formula_1 "" | {{ @ << 12345678 \n' + piece * 60_000)[:60_000] + "!"
+    began = time.thread_time()
+    for how in ("none", "wiki", "book"):
+        repair(text, how)
+    mask(text, Privacy().mask)
+    drop_lines(text)
+    assert time.thread_time() - began < 3.0  # what grows with the square takes minutes
