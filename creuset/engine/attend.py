@@ -22,6 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+
 def bucket(length: int) -> int:
     """`length` rounded up to 128, 256, 512, 768, 1024, 1536, 2048, 3072, ...
 
