@@ -9,21 +9,41 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
 
+from creuset.cli import main
 from creuset.testing import tiny_model_folder
 
 ENTRY = [sys.executable, "-c", "from creuset.cli import entry; entry()", "serve"]
 ENV = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
-def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*ENTRY, *map(str, arguments)], capture_output=True, text=True, timeout=120, env=ENV)
+@dataclass
+class Ran:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """`creuset serve` with these arguments, in this process: for what ends before anything is served."""
+
+    def call(*arguments: str | Path) -> Ran:
+        code = main(["serve", *map(str, arguments)])
+        said = capsys.readouterr()
+        return Ran(code, said.out, said.err)
+
+    return call
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +182,7 @@ def test_a_prompt_beyond_the_context_is_refused(server: Server) -> None:
     assert found.status_code == 400 and found.json()["error"]["code"] == "context_length_exceeded"
 
 
-def test_a_port_in_use_is_one_clear_line(server: Server, model: Path) -> None:
+def test_a_port_in_use_is_one_clear_line(run: Run, server: Server, model: Path) -> None:
     port = server.url.rpartition(":")[2]
     found = run("--model", model, "--port", port)
     assert found.returncode == 2 and found.stdout == ""
@@ -196,14 +216,14 @@ def test_no_engine_outlives_a_server_killed_with_9(model: Path) -> None:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])
-def test_another_bind_than_loopback_needs_keys(model: Path, host: str) -> None:
+def test_another_bind_than_loopback_needs_keys(run: Run, model: Path, host: str) -> None:
     found = run("--model", model, "--host", host)
     assert found.returncode == 2
     assert found.stderr.startswith(f"error: `--host {host}` can be reached from other machines, and there are no keys")
     assert "--new-key NAME" in found.stderr
 
 
-def test_a_key_is_made_shown_once_and_asked_for(model: Path, tmp_path: Path) -> None:
+def test_a_key_is_made_shown_once_and_asked_for(run: Run, model: Path, tmp_path: Path) -> None:
     file = tmp_path / "keys.json"
     made = run("--new-key", "ann", "--keys", file)
     key = made.stdout.strip()
@@ -231,7 +251,7 @@ def test_a_key_is_made_shown_once_and_asked_for(model: Path, tmp_path: Path) -> 
         (["--keys", "no-such-file"], 2, "the key file `no-such-file` cannot be read"),
     ],
 )
-def test_what_cannot_be_is_refused_in_words(model: Path, arguments: list[str], code: int, words: str) -> None:
+def test_what_cannot_be_is_refused_in_words(run: Run, model: Path, arguments: list[str], code: int, words: str) -> None:
     found = run(*(["--model", str(model)] if "--model" not in arguments else []), *arguments)
     assert found.returncode == code and words in found.stderr and "Traceback" not in found.stderr
 
@@ -242,11 +262,12 @@ def test_a_damaged_model_ends_the_server_with_its_name(model: Path, tmp_path: Pa
     folder = tmp_path / "damaged"
     shutil.copytree(model, folder)
     (folder / "model.safetensors").write_bytes(b"not a tensor in sight")
-    found = run("--model", folder, "--port", "0")
+    command = [*ENTRY, "--model", str(folder), "--port", "0"]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=240, env=ENV)
     assert found.returncode == 3 and "model.safetensors" in found.stderr and "Traceback" not in found.stderr
 
 
-def test_dry_run_prints_the_settings(model: Path) -> None:
+def test_dry_run_prints_the_settings(run: Run, model: Path) -> None:
     found = run("--model", model, "--dry-run", "--max-queue", "3")
     assert found.returncode == 0 and json.loads(found.stdout)["serve"]["max_queue"] == 3
 
