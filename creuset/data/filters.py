@@ -111,7 +111,8 @@ def drop_lines(text: str) -> tuple[str, int]:
 
 
 def fineweb(lines: list[str], words: Words, rules: Rules) -> str | None:
-    if sum(line.rstrip().endswith(END_POINTS) for line in lines) < rules.min_end_lines * len(lines):
+    # Not asked of two lines, a title and a paragraph: a stop that was lost is no list.
+    if len(lines) > 2 and sum(line.rstrip().endswith(END_POINTS) for line in lines) < rules.min_end_lines * len(lines):
         return "fineweb_few_ended_lines"
     short = 10 if words.cjk else 30
     if rules.max_short_lines < 1.0 and sum(len(line) < short for line in lines) > rules.max_short_lines * len(lines):

@@ -75,12 +75,12 @@ _LETTER = re.compile(r"[^\W\d_]")
 
 
 def by_script(text: str) -> Guess | None:
-    """Japanese where kana are frequent, Chinese where the letters are Han and hardly any kana or hangul, else None."""
+    """Japanese where a third of the letters are kana, Chinese where most are Han and few kana or hangul, else None."""
     han, kana, hangul = (len(script.findall(text)) for script in (_HAN, _KANA, _HANGUL))
     letters = max(1, len(_LETTER.findall(text)))
-    if kana > 0.15 * letters:
+    if kana > 0.3 * letters:
         return Guess("ja", kana / (kana + hangul))
-    if han > 0.5 * letters and kana < 0.02 * letters and hangul < 0.02 * letters:
+    if han > 0.5 * letters and kana < 0.2 * letters and hangul < 0.1 * letters:
         return Guess("zh", han / letters)
     return None
 

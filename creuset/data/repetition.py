@@ -17,7 +17,7 @@ REPEATED = ((5, 0.15), (6, 0.14), (7, 0.13), (8, 0.12), (9, 0.11), (10, 0.10))
 
 
 def repeated_words(words: Words, rules: Rules) -> str | None:
-    if not (rules.top_ngrams or rules.dup_ngrams) or len(words) < 10:
+    if not (rules.top_ngrams or rules.dup_ngrams) or len(words) < rules.ngram_min_words:
         return None
     lengths = np.fromiter(map(len, words.words), dtype=np.int32, count=len(words))
     total = int(lengths.sum())

@@ -30,6 +30,7 @@ class Rules:
     top_ngrams: bool = True  # Gopher, A1: most frequent 2-, 3-, 4-gram over 0.20, 0.18, 0.16
     dup_ngrams: bool = True  # Gopher, A1: repeated 5- to 10-grams over 0.15 ... 0.10
     ngram_slack: float = 1.0  # the two above times this: a definition repeats its term more than a web page
+    ngram_min_words: int = 10  # shorter texts are not asked: the title of a stub is a fifth of it
     min_sentences: int = 3  # C4 asks for 5; encyclopedia stubs have 3
     no_curly: bool = True  # C4: a `{` means code
     no_lorem: bool = True  # C4: filler text
@@ -65,7 +66,7 @@ _RELAXED = Rules(
 KINDS: dict[str, Rules] = {
     "web": Rules(),
     "wiki": Rules(
-        min_words=25,
+        min_words=15,
         no_curly=False,
         no_lorem=False,
         drop_lines=False,
@@ -74,6 +75,7 @@ KINDS: dict[str, Rules] = {
         min_alpha_words=0.7,
         max_dup_line_chars=1.0,
         ngram_slack=2.0,
+        ngram_min_words=100,
         service_pages=False,
         repair="wiki",
     ),
@@ -87,7 +89,9 @@ KINDS: dict[str, Rules] = {
         max_dup_line_chars=1.0,
         max_ellipsis_lines=0.7,
         max_bullet_lines=1.0,
-        dup_paragraphs=0.5,
+        dup_lines=1.0,  # speakers of a play, refrains
+        dup_paragraphs=1.0,
+        ngram_slack=1.5,
         repair="book",
     ),
     "story": replace(

@@ -100,6 +100,12 @@ def test_good_text_of_another_kind_is_not_judged_as_english_prose(kind, language
     assert verdict(text, KINDS[kind], language) is None
 
 
+def test_a_play_is_not_dropped_for_the_names_of_its_speakers():
+    lines = [line for i in range(8) for line in ("ROSALINE", english(i, 1), "BIRON", english(i + 50, 1))]
+    assert verdict("\n".join(lines), KINDS["book"]) is None
+    assert verdict("\n".join(lines)) is not None
+
+
 def test_pages_about_a_wiki_are_not_articles_of_it():
     assert verdict("Wikipedia:Administrators\n\n" + PAGE, KINDS["wiki"]) == "wiki_service_page"
     assert verdict("Wikipedia\n\n" + PAGE, KINDS["wiki"]) is None
