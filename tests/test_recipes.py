@@ -1,4 +1,4 @@
-"""Every recipe of the tree is a setting that can be built, overridden and printed; the speedrun names only what exists."""
+"""Every recipe of the tree can be built, overridden and printed; the speedrun names only what exists."""
 
 import importlib
 import inspect

@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 from creuset.cli import main
-from tests.story.test_story import ANIMALS, documents
+from tests.story.test_story import documents, talks
 
 TREE = Path(__file__).parents[2]
 PAGES = [TREE / "README.md", *sorted((TREE / "docs" / "guides").glob("*.md"))]
@@ -36,9 +36,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("shelf")
     (folder / "texts").mkdir()
     (folder / "texts/tales.jsonl").write_text("".join(json.dumps({"text": t}) + "\n" for t in documents(40)))
-    talks = [{"messages": [{"role": "user", "content": f"Where does the {a} live?"},
-                           {"role": "assistant", "content": f"The {a} lives in the garden."}]} for a in ANIMALS]  # fmt: skip
-    (folder / "talks.jsonl").write_text("".join(json.dumps(t) + "\n" for t in talks * 4))
+    (folder / "talks.jsonl").write_text("".join(json.dumps(t) + "\n" for t in talks() * 4))
     at = {n: str(folder / n) for n in ("texts", "corpus", "tokenizer", "shards", "pretrained", "tuned", "model")}
     for stage in (
         ["corpus", "build", at["texts"], "--licence", "CC0-1.0", "--out", at["corpus"], "--set", "heldout.share=0.1"],

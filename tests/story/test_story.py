@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -55,12 +56,16 @@ def documents(count: int) -> Iterator[str]:
         )
 
 
+def talks() -> list[dict[str, Any]]:
+    """A question and an answer about each animal."""
+    pairs = [(f"Where does the {a} live?", f"The {a} lives in the garden.") for a in ANIMALS]
+    return [{"messages": [{"role": "user", "content": q}, {"role": "assistant", "content": a}]} for q, a in pairs]
+
+
 def test_documents_become_a_chat_that_can_be_walked_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = "tests.story.test_story"
     (tmp_path / "tales.jsonl").write_text("".join(json.dumps({"text": t}) + "\n" for t in documents(40)) + "{broken\n")
-    talks = [{"messages": [{"role": "user", "content": f"Where does the {a} live?"},
-                           {"role": "assistant", "content": f"The {a} lives in the garden."}]} for a in ANIMALS]  # fmt: skip
-    (tmp_path / "talks.jsonl").write_text("".join(json.dumps(t) + "\n" for t in talks * 4))
+    (tmp_path / "talks.jsonl").write_text("".join(json.dumps(t) + "\n" for t in talks() * 4))
     at = {n: str(tmp_path / n) for n in ("corpus", "tokenizer", "shards", "pre", "sft", "shipped")}
     stages = [
         ["corpus", "build", str(tmp_path / "tales.jsonl"), "--licence", "tales=CC0-1.0", "--out", at["corpus"],
