@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--top-k", type=int, help="default: the model's own")
     parser.add_argument("--max-tokens", type=int, default=512, help="of an answer (default: %(default)s)")
     parser.add_argument("--seed", type=int, help="same seed, same answers")
-    parser.add_argument("--threads", type=int, default=0, help="default: torch's choice")
+    parser.add_argument("--threads", type=int, default=0, help="default: one for a small model, else torch's choice")
     parser.add_argument("--dtype", choices=("auto", "fp32", "bf16"), default="auto")
     parser.add_argument("--json", action="store_true", help="one JSON document a turn on stdout, nothing streamed")
 

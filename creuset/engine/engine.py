@@ -22,14 +22,15 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from creuset.core.device import precision
 from creuset.core.errors import ArtifactError, PromptTooLong, RequestError
 from creuset.engine.answer import Answer
 from creuset.engine.attend import Span
 from creuset.engine.blocks import BlockPool
 from creuset.engine.prefix import PrefixCache
 from creuset.engine.request import Event, Request
-from creuset.engine.rows import HEAD_ROWS
-from creuset.engine.runner import Batch, Runner
+from creuset.engine.rows import HEAD_ROWS, using
+from creuset.engine.runner import Batch, Runner, default_threads
 from creuset.engine.sampler import Logits, Sampler, token_logprob
 from creuset.engine.scheduler import Scheduler, Sequence
 from creuset.engine.settings import EngineSettings
@@ -50,8 +51,7 @@ class Engine:
         device: str = "cpu",
     ) -> None:
         """Takes `model` over (runner.py)."""
-        if settings.threads:
-            torch.set_num_threads(settings.threads)
+        threads = settings.threads or default_threads(model.config, settings.max_batch_tokens)
         self.tokenizer, self.settings = tokenizer, settings
         self.config: ModelConfig = model.config
         self.context = model.config.context
@@ -59,7 +59,14 @@ class Engine:
         self._vocab = min(model.config.vocab_size, tokenizer.vocab_size)  # models round their vocabulary up
         self._pool = BlockPool(_blocks(model, settings))
         self._cache = PrefixCache(self._pool) if settings.prefix_cache else None
-        self._runner = Runner(model, blocks=self._pool.num_blocks, block_size=settings.block_size, device=device)
+        with using(threads):
+            self._runner = Runner(
+                model,
+                blocks=self._pool.num_blocks,
+                block_size=settings.block_size,
+                threads=threads,
+                device=device,
+            )
         self._scheduler = Scheduler(
             self._pool,
             self._cache,
@@ -79,7 +86,7 @@ class Engine:
         """The model in `path`: an artifact of ours or a Hugging Face folder. Raises ArtifactError."""
         settings = settings or EngineSettings()
         tokenizer = Tokenizer.load(path)
-        model = load_model(path, device=device, dtype=_dtype(settings, device))
+        model = load_model(path, device=device, dtype=precision(settings.dtype, torch.device(device)))
         if tokenizer.vocab_size > model.config.vocab_size:
             raise ArtifactError(
                 f"`{path}`: the tokenizer has {tokenizer.vocab_size} ids, the model only {model.config.vocab_size}"
@@ -268,14 +275,6 @@ def _blocks(model: Transformer, settings: EngineSettings) -> int:
         bytes_a_token = 2 * config.layers * config.kv_heads * config.head_dim * item
         tokens = min(8 * config.context, settings.kv_mib * 2**20 // bytes_a_token)
     return max(1, math.ceil(tokens / settings.block_size))
-
-
-def _dtype(settings: EngineSettings, device: str) -> torch.dtype:
-    """bf16 only where the processor multiplies in it: elsewhere torch imitates it, ten times slower than fp32."""
-    if settings.dtype != "auto":
-        return torch.bfloat16 if settings.dtype == "bf16" else torch.float32
-    fast = device != "cpu" or torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return torch.bfloat16 if fast else torch.float32
 
 
 def _end_ids(path: Path, tokenizer: Tokenizer) -> set[int]:

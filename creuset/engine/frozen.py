@@ -84,7 +84,7 @@ class Frozen(nn.Module):
 
     def forward(self, tokens_T: Tensor, positions_T: Tensor, attend: Attend) -> Tensor:
         """Hidden states (T, C) after the final norm."""
-        x_TC = self.embedding[tokens_T]
+        x_TC = self.embedding.index_select(0, tokens_T)
         turn = Rotation(*(part_T1D[positions_T] for part_T1D in self.turns))
         for block in self.blocks:
             x_TC, _ = block(x_TC, turn, attend)
@@ -189,7 +189,7 @@ class FrozenMoE(MoE):
             padded = sum(-(-count // self.quantum) * self.quantum for count in counts)
             if most <= 8 * self.quantum and most * len(counts) <= 2 * padded:
                 return self._together(x_TC, flat_N, order_N, counts, most).view(*experts_TK.shape, -1)
-        x_NC = x_TC[order_N // self.k]
+        x_NC = x_TC.index_select(0, order_N // self.k)
         slices = torch.split(x_NC, counts)
         parts = [self._expert(expert, rows_MC) for expert, rows_MC in enumerate(slices) if counts[expert]]
         y_NC = torch.empty_like(x_NC)
@@ -210,7 +210,7 @@ class FrozenMoE(MoE):
         h_EMF = torch.bmm(x_EMC.view(len(counts), most, -1), gate_up.transpose(1, 2))
         h_XF = activate(h_EMF.flatten(0, 1), whole=self.whole)
         y_EMC = torch.bmm(h_XF.view(len(counts), most, -1), down.transpose(1, 2))
-        return y_EMC.flatten(0, 1)[place_N]
+        return y_EMC.flatten(0, 1).index_select(0, place_N)
 
     def _expert(self, expert: int, x_MC: Tensor) -> Tensor:
         y_MC: Tensor = self.down[expert](activate(self.gate_up[expert](x_MC), whole=self.whole))

@@ -19,7 +19,8 @@ docs/adr/ tells what this costs.
 Shapes: M rows    K in    N out
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -96,15 +97,34 @@ def _noise(*shape: int, dtype: torch.dtype) -> Tensor:
 
 
 def _alike(call: Callable[[Tensor], Tensor], x_MK: Tensor, rows: Sequence[int]) -> bool:
-    """Whether every number of `rows` gives each row what the largest product gives it, wherever the row stands."""
+    """Whether every number of `rows` gives each row what the largest product gives it, wherever the row stands.
+
+    By one thread and by all: the runner changes between the two.
+    """
     whole = call(x_MK)
-    for count in rows:
-        part = call(x_MK[:count].contiguous())
-        if not torch.equal(part, whole[:count]):
-            return False
-        if count <= 64 and not torch.equal(call(x_MK[:count].flip(0)).flip(0), part):
-            return False
+    for threads in {1, torch.get_num_threads()}:
+        with using(threads):
+            for count in rows:
+                part = call(x_MK[:count].contiguous())
+                if not torch.equal(part, whole[:count]):
+                    return False
+                if count <= 64 and not torch.equal(call(x_MK[:count].flip(0)).flip(0), part):
+                    return False
     return True
+
+
+@contextmanager
+def using(threads: int) -> Iterator[None]:
+    """Compute with that many threads inside the block."""
+    before = torch.get_num_threads()
+    if before == threads:
+        yield
+        return
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _packed_alike(n: int, k: int, dtype: torch.dtype) -> bool:

@@ -13,7 +13,7 @@ class EngineSettings:
     max_running: int = 32                           # requests in a batch; others wait
     prefix_cache: bool = True
     dtype: Literal["auto", "fp32", "bf16"] = "auto" # auto: bf16 where the processor computes in it, else fp32
-    threads: int = 0                                # 0: torch's own choice
+    threads: int = 0                                # for steps worth sharing; 0: one for a small model
     seed: int | None = None                         # for requests that bring none; None: the system's
 
     def __post_init__(self) -> None:
