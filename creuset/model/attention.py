@@ -9,6 +9,7 @@ Shapes:
 """
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from inspect import signature
 from itertools import accumulate, groupby
 from typing import Any, Protocol
@@ -23,16 +24,17 @@ from creuset.model.norm import RMSNorm
 from creuset.model.rope import Rotation, rotate
 
 
+@cache
 def _varlen() -> Callable[..., Any] | None:
-    """torch's variable-length attention, where it has one that knows causal windows and grouped queries."""
+    """torch's variable-length attention, where it has one that knows causal windows and grouped queries.
+
+    Asked for only where it is used: importing it loads torch's compiler, which takes two seconds.
+    """
     try:
         from torch.nn.attention.varlen import varlen_attn
     except ImportError:
         return None
     return varlen_attn if {"window_size", "enable_gqa"} <= set(signature(varlen_attn).parameters) else None
-
-
-VARLEN = _varlen()
 
 
 class Attend(Protocol):
@@ -78,10 +80,10 @@ class Packed:
         self.sizes = [length * count for length, count in self.runs]
 
     def __call__(self, layer: int, q_THD: Tensor, k_TGD: Tensor, v_TGD: Tensor) -> Tensor:
-        if VARLEN is not None and q_THD.is_cuda and q_THD.dtype == torch.bfloat16:
+        if q_THD.is_cuda and q_THD.dtype == torch.bfloat16 and (varlen := _varlen()) is not None:
             if self.bounds.device != q_THD.device:
                 self.bounds = self.bounds.to(q_THD.device)
-            y_THD: Tensor = VARLEN(
+            y_THD: Tensor = varlen(
                 q_THD, k_TGD, v_TGD, self.bounds, self.bounds, self.longest, self.longest,
                 window_size=(-1, 0), enable_gqa=q_THD.shape[1] != k_TGD.shape[1],
             )  # fmt: skip
