@@ -11,8 +11,6 @@ table made once, gates are computed by a softmax (which works row by row), and a
 rows.py found to be safe.
 """
 
-from itertools import accumulate
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -159,10 +157,14 @@ class FrozenMoE(MoE):
         self.k, self.norm_topk, self.whole = source.k, source.norm_topk, rules.activation
         self.router = product(source.gate.weight.float(), None, router)
         # Plain lists: a ModuleList costs a look-up by name at every use.
-        self.gate_up = [product(weight, None, rules) for weight in source.experts.gate_up]
-        self.down = [product(weight, None, rules) for weight in source.experts.down]
+        gate_up_ENK, down_ENK = source.experts.gate_up.detach(), source.experts.down.detach()
+        if rules.batched:
+            # Laid out as `Padded` has them: each expert's own product is then a view of the stack.
+            gate_up_ENK, down_ENK = (x.transpose(1, 2).contiguous().transpose(1, 2) for x in (gate_up_ENK, down_ENK))
+        self.gate_up = [product(weight, None, rules) for weight in gate_up_ENK]
+        self.down = [product(weight, None, rules) for weight in down_ENK]
         self.quantum = rules.quantum if rules.batched else 0
-        self.stacks = (source.experts.gate_up.detach(), source.experts.down.detach()) if rules.batched else None
+        self.stacks = (gate_up_ENK, down_ENK) if rules.batched else None
         self.shared_expert = None if source.shared_expert is None else FrozenMLP(source.shared_expert, rules)
         gate = source.shared_expert_gate
         self.shared_gate = None if gate is None else product(gate.weight, None, rules)
@@ -180,37 +182,36 @@ class FrozenMoE(MoE):
         return y_TC, routing
 
     def _scattered(self, x_TC: Tensor, experts_TK: Tensor) -> Tensor:
-        """What each token's experts say, (T, K, C): rows are sorted by expert, computed, and put back."""
+        """What each token's experts say, (T, K, C)."""
         flat_N = experts_TK.flatten()
-        order_N = flat_N.argsort(stable=True)
         counts: list[int] = torch.bincount(flat_N, minlength=len(self.down)).tolist()
         if self.stacks is not None:
             most = -(-max(counts) // self.quantum) * self.quantum
             padded = sum(-(-count // self.quantum) * self.quantum for count in counts)
             if most <= 8 * self.quantum and most * len(counts) <= 2 * padded:
-                return self._together(x_TC, flat_N, order_N, counts, most).view(*experts_TK.shape, -1)
+                return self._together(x_TC, flat_N.tolist(), most).view(*experts_TK.shape, -1)
+        # Rows are sorted by expert, computed, and put back.
+        order_N = flat_N.argsort(stable=True)
         x_NC = x_TC.index_select(0, order_N // self.k)
         slices = torch.split(x_NC, counts)
         parts = [self._expert(expert, rows_MC) for expert, rows_MC in enumerate(slices) if counts[expert]]
-        y_NC = torch.empty_like(x_NC)
-        y_NC[order_N] = torch.cat(parts)
+        y_NC = torch.empty_like(x_NC).index_copy_(0, order_N, torch.cat(parts))
         return y_NC.view(*experts_TK.shape, -1)
 
-    def _together(self, x_TC: Tensor, flat_N: Tensor, order_N: Tensor, counts: list[int], most: int) -> Tensor:
-        """All experts in one product, `most` rows for each: few rows of many experts cost mostly the calls."""
+    def _together(self, x_TC: Tensor, experts: list[int], most: int) -> Tensor:
+        """All experts in one product, `most` rows for each: with few rows an expert, calls cost more than rows."""
         assert self.stacks is not None
-        # Row i of those sorted by expert goes to row i + shift of its expert: each expert's rows begin at a multiple.
-        shifts = [expert * most - before for expert, before in enumerate(accumulate(counts[:-1], initial=0))]
-        place_N = torch.empty_like(order_N)
-        place_N[order_N] = torch.arange(len(order_N), device=order_N.device)
-        place_N += torch.tensor(shifts, device=order_N.device)[flat_N]
-        x_EMC = x_TC.new_zeros(len(counts) * most, x_TC.shape[1])
-        x_EMC[place_N] = x_TC.repeat_interleave(self.k, dim=0)
         gate_up, down = self.stacks
-        h_EMF = torch.bmm(x_EMC.view(len(counts), most, -1), gate_up.transpose(1, 2))
-        h_XF = activate(h_EMF.flatten(0, 1), whole=self.whole)
-        y_EMC = torch.bmm(h_XF.view(len(counts), most, -1), down.transpose(1, 2))
-        return y_EMC.flatten(0, 1).index_select(0, place_N)
+        filled = [expert * most for expert in range(len(down))]
+        source, place = [0] * (len(down) * most), []     # rows that nobody needs are copies of the first
+        for copy, expert in enumerate(experts):
+            source[filled[expert]] = copy // self.k
+            place.append(filled[expert])
+            filled[expert] += 1
+        x_EMC = x_TC.index_select(0, torch.tensor(source, device=x_TC.device)).view(len(down), most, -1)
+        h_XF = activate(torch.bmm(x_EMC, gate_up.transpose(1, 2)).flatten(0, 1), whole=self.whole)
+        y_EMC = torch.bmm(h_XF.view(len(down), most, -1), down.transpose(1, 2))
+        return y_EMC.flatten(0, 1).index_select(0, torch.tensor(place, device=x_TC.device))
 
     def _expert(self, expert: int, x_MC: Tensor) -> Tensor:
         y_MC: Tensor = self.down[expert](activate(self.gate_up[expert](x_MC), whole=self.whole))
