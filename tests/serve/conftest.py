@@ -74,6 +74,14 @@ class Running:
             assert time.monotonic() < end, f"/health did not become {status} within {within_s} s"
             time.sleep(0.02)
 
+    def logged(self, words: str, within_s: float = 10.0) -> str:
+        """The log, once it holds `words`: a line may be written after its reply is read."""
+        end = time.monotonic() + within_s
+        while words not in (text := self.log.getvalue()):
+            assert time.monotonic() < end, f"the log does not hold {words!r}: {text}"
+            time.sleep(0.01)
+        return text
+
     def engine(self) -> psutil.Process:
         """The engine process of this server: its pid is in the log."""
         lines = [json.loads(line) for line in self.log.getvalue().splitlines()]

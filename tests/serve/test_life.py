@@ -66,7 +66,7 @@ def test_a_client_that_leaves_a_whole_reply_stops_it(server: Running) -> None:
         )
     settled(server)
     assert server.metric('creuset_completions_total{reason="cancelled"}') == 1
-    assert '"status": 499' in server.log.getvalue()
+    assert server.logged('"status": 499')
 
 
 def test_a_slow_start_is_bridged_by_comments(folder: Path) -> None:

@@ -212,5 +212,5 @@ def test_a_fault_of_ours_is_a_500_without_its_words(server: Running, monkeypatch
     monkeypatch.setattr(app, "parse_detokenize", broken)
     reply = server.own.post("/detokenize", json={"tokens": [1]})
     refused(reply, 500, None, "an error of its own")
-    assert "canary-7f3a" not in reply.text and "canary-7f3a" not in server.log.getvalue()
-    assert '"fault": "KeyError at test_refusals.py' in server.log.getvalue()
+    log = server.logged('"fault": "KeyError at test_refusals.py')
+    assert "canary-7f3a" not in reply.text and "canary-7f3a" not in log
