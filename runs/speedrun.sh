@@ -10,8 +10,8 @@ set -euo pipefail
 setting=${1:?cpu or gpu} data=${2:?folder of pretrain/, instruct/, reasoning/} benchmarks=${3:?folder} work=${4:?folder}
 creuset=${CREUSET:-$(dirname "$0")/../.venv/bin/creuset}
 case $setting in
-    cpu) pretrain=mini sft=mini:sft size=small ;;
-    gpu) pretrain=mini:pretrain_gpu sft=mini:sft_gpu size=full ;;
+    cpu) pretrain=mini sft=mini:sft size=small limits=(--limit-mb en_classic_books=60 --limit-mb en_wikipedia_core=80) ;;
+    gpu) pretrain=mini:pretrain_gpu sft=mini:sft_gpu size=full limits=() ;;
     *) echo "the first argument is cpu or gpu, got $setting" >&2; exit 2 ;;
 esac
 pause=${MINUTES:+--minutes $MINUTES}
@@ -24,7 +24,8 @@ sources=(en_simplewiki en_wikipedia_core en_classic_books en_tinystories_sample 
 
 files=("${sources[@]/#/$data/pretrain/}")
 has corpus || has shards || "$creuset" corpus build "${files[@]/%/.jsonl.xz}" --ledger "$data/MANIFEST.json" \
-    --ledger "$(dirname "$0")/../creuset/data/pretrain.toml" --benchmarks "$benchmarks" --out "$work/corpus"
+    --ledger "$(dirname "$0")/../creuset/data/pretrain.toml" --benchmarks "$benchmarks" "${limits[@]}" \
+    --out "$work/corpus"
 has tokenizer || has shards || "$creuset" tokenizer train --corpus "$work/corpus" --vocab-size 4096 --limit-mb 8 --out "$work/tokenizer"
 has shards || "$creuset" corpus tokenize "$work/corpus" --tokenizer "$work/tokenizer" --out "$work/shards"
 has dialogues || "$creuset" tune data --size $size --pretrain "$data/pretrain" --instruct "$data/instruct" \
