@@ -100,6 +100,10 @@ class PretrainSource:
             for part in share(rows, rank=rank, world=world, per_micro=micro // self.context)
         ]
 
+    def next_row(self) -> PackedRow:
+        row = self.mixture.next()
+        return self._row(row.source, row.index)
+
     def _row(self, source: str, index: int) -> PackedRow:
         start = index * self.context
         ids = np.asarray(self._tokens[source][start : start + self.context + 1])

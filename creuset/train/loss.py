@@ -11,7 +11,12 @@ from torch import Tensor
 
 from creuset.model.moe import Routing
 
-CHUNK = 2048  # tokens whose logits exist at one time
+CHUNK = 1 << 20  # logits that exist at one time: 4 MB of fp32, about what a core keeps close; on a GPU see `_chunk`
+
+
+def _chunk(vocab: int, device: torch.device) -> int:
+    """Tokens whose logits exist at one time. A GPU wants large products, a CPU wants to find them in its cache."""
+    return max(64, CHUNK // vocab) if device.type == "cpu" else 2048
 
 
 class _CrossEntropy(torch.autograd.Function):
@@ -25,17 +30,24 @@ class _CrossEntropy(torch.autograd.Function):
         grad_hidden_TC = torch.empty_like(hidden_TC)
         grad_weight_VC = torch.zeros_like(weight_VC, dtype=torch.float32)
         total = hidden_TC.new_zeros((), dtype=torch.float32)
-        for start in range(0, len(targets_T), CHUNK):
-            part = slice(start, start + CHUNK)
+        chunk = _chunk(len(weight_VC), hidden_TC.device)
+        for start in range(0, len(targets_T), chunk):
+            part = slice(start, start + chunk)
             h_tC, y_t, w_t = hidden_TC[part], targets_T[part], weights_T[part]
             logits_tV = (h_tC @ weight_VC.T).float()
-            log_sum_t = logits_tV.logsumexp(-1)
-            total += (w_t * (log_sum_t - logits_tV.gather(1, y_t[:, None])[:, 0])).sum()
-            slope_tV = logits_tV.sub_(log_sum_t[:, None]).exp_()  # softmax
-            slope_tV.scatter_add_(1, y_t[:, None], slope_tV.new_full((len(y_t), 1), -1.0))
-            slope_tV = slope_tV.mul_(w_t[:, None]).to(hidden_TC.dtype)
+            # In place throughout: torch.logsumexp would make another T x V numbers, which costs more than the product.
+            max_t1 = logits_tV.amax(-1, keepdim=True)
+            gold_t = logits_tV.gather(1, y_t[:, None])[:, 0] - max_t1[:, 0]
+            sum_t1 = logits_tV.sub_(max_t1).exp_().sum(-1, keepdim=True)
+            total += (w_t * (sum_t1[:, 0].log() - gold_t)).sum()
+            slope_tV = logits_tV.mul_(w_t[:, None] / sum_t1)  # weighted softmax
+            slope_tV.scatter_add_(1, y_t[:, None], -w_t[:, None])
+            slope_tV = slope_tV.to(hidden_TC.dtype)
             grad_hidden_TC[part] = slope_tV @ weight_VC
-            grad_weight_VC += (slope_tV.T @ h_tC).float()
+            if slope_tV.dtype == torch.float32:
+                grad_weight_VC.addmm_(slope_tV.T, h_tC)
+            else:
+                grad_weight_VC += (slope_tV.T @ h_tC).float()
         ctx.save_for_backward(grad_hidden_TC, grad_weight_VC)
         ctx.dtype = weight_VC.dtype
         return total

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor
 
-from creuset.core.device import has_bf16
+from creuset.core.device import bf16_pays
 from creuset.train.settings import Optim
 
 
@@ -20,7 +20,7 @@ def orthogonalize(matrices_BMN: Tensor, *, iterations: int = 5) -> Tensor:
     Quintic Newton-Schulz with Jordan's coefficients: values land in about [0.7, 1.2], which is all Muon needs.
     """
     a, b, c = 3.4445, -4.7750, 2.0315
-    x = matrices_BMN.to(torch.bfloat16 if has_bf16(matrices_BMN.device) else torch.float32)
+    x = matrices_BMN.to(torch.bfloat16 if bf16_pays(matrices_BMN.device) else torch.float32)
     wide = x.shape[-2] <= x.shape[-1]
     if not wide:
         x = x.mT

@@ -42,7 +42,7 @@ class Training:
     tokens_per_step: int  # over all ranks and micro-batches
     tokens_per_microbatch: int  # on one rank: what has to fit in memory
     context: int  # tokens of a row
-    precision: Literal["auto", "bf16", "fp32"] = "auto"  # auto: bf16 where the device has it
+    precision: Literal["auto", "bf16", "fp32"] = "auto"  # auto: bf16 where it is faster
     seed: int = 17
     balance_coef: float = 0.01  # load-balancing loss over the global batch (arXiv:2501.11873)
     z_coef: float = 0.001  # router z-loss (arXiv:2202.08906)
@@ -87,3 +87,11 @@ class Pretrain(Training):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finetune(Training):
     """Supervised fine-tuning of a model artifact on dialogues; one row holds whole dialogues."""
+
+    prose: float = 0.0  # share of the rows that are pre-training text, so that prose is not forgotten
+    mix: dict[str, float] = field(default_factory=dict)  # of those rows: source -> weight; empty: every source by size
+
+    def __post_init__(self) -> None:
+        Training.__post_init__(self)
+        if not 0 <= self.prose < 1:
+            raise ValueError(f"prose must be in [0, 1), got {self.prose}")

@@ -3,11 +3,17 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from creuset.core.config import as_json, recipe, with_overrides
 from creuset.core.errors import ConfigError
 from creuset.train.cli import add_run_arguments
+
+if TYPE_CHECKING:
+    from creuset.data.batches import PretrainSource
+    from creuset.data.shards import Shards
+    from creuset.text.tokenizer import Tokenizer
+    from creuset.train.settings import Finetune
 
 
 def add_sft_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +23,7 @@ def add_sft_arguments(parser: argparse.ArgumentParser) -> None:
         "--dialogues", type=Path, nargs="+", default=[],
         help="dialogues artifacts, or jsonl files of `messages` (plain, .gz, .xz, .zst)",
     )  # fmt: skip
-    parser.add_argument("--shards", type=Path, help="shards whose held-out split is scored at the end")
+    parser.add_argument("--shards", type=Path, help="shards: the held-out split is scored at the end, and `prose` rows come from them")
     parser.add_argument("--out", type=Path, help="run folder; the finished model is OUT/model")
     add_run_arguments(parser)
 
@@ -52,7 +58,7 @@ def _run(args: argparse.Namespace, settings: Any) -> int:
     from creuset.train.loop import open_run
     from creuset.train.state import TrainState
     from creuset.tune.dialogue import encode_dialogues
-    from creuset.tune.sft import DialogueSource
+    from creuset.tune.sft import Blend, DialogueSource
 
     device = prepare(args)
     if already_there(args):
@@ -71,14 +77,34 @@ def _run(args: argparse.Namespace, settings: Any) -> int:
     dialogues = encode_dialogues(files, tokenizer, settings.context, cache=args.out / "encoded.npz")
     source = DialogueSource(dialogues, context=settings.context, seed=settings.seed, pad=tokenizer.endoftext)
     say(f"{len(source.dialogues)} dialogues in {len(source.rows)} rows of {settings.context} tokens")
+    shards = Shards.open(args.shards) if args.shards else None
+    rows: DialogueSource | Blend = source
+    if settings.prose:
+        rows = Blend(source, prose_source(shards, settings, tokenizer), share_of_prose=settings.prose)
     state = TrainState.begin(model, settings, device)
     record = args.model / "record.json"
     before = [json.loads(record.read_text())] if record.is_file() else []
     parents = [args.model, *(p for p in args.dialogues if (p / MANIFEST).is_file())]
-    shards = Shards.open(args.shards) if args.shards else None
+    if settings.prose:
+        parents.append(args.shards)
     return finish(
-        args, settings, state, source, shards, parents=parents, tokenizer=args.model, stage="sft", before=before
+        args, settings, state, rows, shards, parents=parents, tokenizer=args.model, stage="sft", before=before
     )  # fmt: skip
+
+
+def prose_source(shards: "Shards | None", settings: "Finetune", tokenizer: "Tokenizer") -> "PretrainSource":
+    """The pre-training rows of a fine-tuning run, from shards cut by the model's own tokenizer."""
+    from creuset.data.batches import PretrainSource
+
+    if shards is None:
+        raise ConfigError(f"prose is {settings.prose} and there is no text", hint="give --shards, or --set prose=0")
+    if (shards.vocab_size, shards.eot) != (tokenizer.vocab_size, tokenizer.endoftext):
+        raise ConfigError(
+            f"the shards were cut by another tokenizer: {shards.vocab_size} ids, the model's has {tokenizer.vocab_size}"
+        )
+    weights = settings.mix or {n: float(s.train.tokens) for n, s in shards.sources.items()}
+    rows = {n: w for n, w in weights.items() if n not in shards.sources or shards.sources[n].train.tokens > settings.context}
+    return PretrainSource(shards, weights=rows, context=settings.context, seed=settings.seed + 1)
 
 
 def dialogue_files(path: Path) -> Sequence[Path]:

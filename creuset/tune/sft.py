@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from creuset.core.errors import DataError
-from creuset.data.batches import Batch, PackedRow, pack, share
+from creuset.data.batches import Batch, PackedRow, PretrainSource, pack, share
 
 Dialogue = tuple[np.ndarray, np.ndarray]  # token ids (n,), training mask (n,)
 
@@ -53,10 +53,10 @@ class DialogueSource:
         return fill_rows(lengths, order, self.context)
 
     def step(self, *, tokens: int, micro: int, rank: int, world: int) -> list[Batch]:
-        rows = [self._next() for _ in range(tokens // self.context)]
+        rows = [self.next_row() for _ in range(tokens // self.context)]
         return [pack(part) for part in share(rows, rank=rank, world=world, per_micro=micro // self.context)]
 
-    def _next(self) -> PackedRow:
+    def next_row(self) -> PackedRow:
         if self.place == len(self.rows):
             self.epoch, self.place = self.epoch + 1, 0
             self.rows = self._arrange(self.epoch)
@@ -85,3 +85,28 @@ class DialogueSource:
     def seek(self, cursor: Mapping[str, Any]) -> None:
         self.epoch, self.place = int(cursor["epoch"]), int(cursor["place"])
         self.rows = self._arrange(self.epoch)
+
+
+class Blend:
+    """Rows of dialogues with a share of pre-training rows among them; the cursor is those of both, and rows taken."""
+
+    def __init__(self, dialogues: DialogueSource, prose: PretrainSource, *, share_of_prose: float) -> None:
+        self.dialogues, self.prose, self.share = dialogues, prose, share_of_prose
+        self.context, self.taken = dialogues.context, 0
+
+    def step(self, *, tokens: int, micro: int, rank: int, world: int) -> list[Batch]:
+        rows = [self._next() for _ in range(tokens // self.context)]
+        return [pack(part) for part in share(rows, rank=rank, world=world, per_micro=micro // self.context)]
+
+    def _next(self) -> PackedRow:
+        self.taken += 1
+        due = int(self.taken * self.share) > int((self.taken - 1) * self.share)
+        return self.prose.next_row() if due else self.dialogues.next_row()
+
+    def cursor(self) -> dict[str, Any]:
+        return {"taken": self.taken, "dialogues": self.dialogues.cursor(), "prose": self.prose.cursor()}
+
+    def seek(self, cursor: Mapping[str, Any]) -> None:
+        self.taken = int(cursor["taken"])
+        self.dialogues.seek(cursor["dialogues"])
+        self.prose.seek(cursor["prose"])
