@@ -10,7 +10,7 @@ set -euo pipefail
 setting=${1:?cpu or gpu} data=${2:?folder of pretrain/, instruct/, reasoning/} benchmarks=${3:?folder} work=${4:?folder}
 creuset=${CREUSET:-$(dirname "$0")/../.venv/bin/creuset}
 case $setting in
-    cpu) pretrain=mini sft=mini:sft size=small limits=(--limit-mb en_classic_books=60 --limit-mb en_wikipedia_core=80) ;;
+    cpu) pretrain=mini sft=mini:sft size=medium limits=(--limit-mb en_classic_books=60 --limit-mb en_wikipedia_core=80) ;;
     gpu) pretrain=mini:pretrain_gpu sft=mini:sft_gpu size=full limits=() ;;
     *) echo "the first argument is cpu or gpu, got $setting" >&2; exit 2 ;;
 esac

@@ -19,7 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--reasoning", type=Path, help="folder of word problems (`prompt`, `solution`, `answer`)")
     data.add_argument("--seed", type=int, default=1)
     data.add_argument(
-        "--size", choices=("full", "small"), default="full", help="small: for a model that sees some ten million tokens"
+        "--size", choices=("full", "medium", "small"), default="full",
+        help="small and medium: for a model that sees some ten or twenty-five million tokens"
     )
     data.add_argument("--limit", type=int, help="at most this many dialogues for each rule")
     data.add_argument("--json", action="store_true", help="print the report as JSON")

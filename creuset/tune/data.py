@@ -54,6 +54,12 @@ SMALL = {
     "turns_country": 1_200, "system_plain": 1_000, "system_brief": 300, "system_shaped": 300, "system_named": 600,
     "system_only": 150, "system_french": 300, "system_words": 150,
 }  # fmt: skip
+# For a model that sees some twenty-five million: more of what has many true answers to learn from, less of what it cannot hold.
+MEDIUM = SMALL | {
+    "definitions": 6_000, "countries": 5_500, "letters": 7_000, "numbers": 16_000, "french_skills": 2_500,
+    "french_countries": 1_300, "turns_sums": 2_000, "turns_lists": 1_500, "turns_country": 2_000,
+}  # fmt: skip
+SIZES: dict[str, dict[str, int]] = {"full": {}, "medium": MEDIUM, "small": SMALL}
 LONG = ("stories", "turns_story")  # rules whose answers may be long
 COPIES = 4  # how often one exchange of a hand-written table may come again: this is its weight
 HELD_OUT = 0.02
@@ -238,7 +244,7 @@ def build(
 ) -> dict[str, Any]:
     """Write the artifact at `out` and return its report.
 
-    `size` is full, or small (see `SMALL`); `limit` bounds what each rule writes.
+    `size` is full, medium or small (see `SIZES`); `limit` bounds what each rule writes.
     """
     seen: Counter[str] = Counter()
     tallies: dict[str, Tally] = {}
@@ -256,7 +262,7 @@ def build(
         tally.samples += [as_row(dialogues[i])["messages"] for i in picks]
 
     def bounded(rule: Rule) -> int:
-        count = SMALL.get(rule.name, rule.count) if size == "small" else rule.count
+        count = SIZES[size].get(rule.name, rule.count)
         return count if limit is None else min(count, limit)
 
     for rule in RULES:

@@ -1,0 +1,118 @@
+"""Who is examined: the one interface behind which local weights and endpoints look alike. No torch here.
+
+Reading order: `Ask` and `Pair` (what is put to a subject), `Reply`, `Likelihood`, `Failure` (what comes back),
+`Subject` (who answers). Everything that comes back is plain data, kept sample by sample in the journal of a run, so
+that a run can go on where it stopped and be scored again without being asked again.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from creuset.core.errors import CreusetError
+
+Ability = Literal["chat", "completion", "loglikelihood", "weights"]
+
+
+class NotTestable(CreusetError):
+    """The subject cannot answer this kind of question: no log-probabilities, no weights, no plain completion."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """One generation. Exactly one of `messages` (chat) and `prompt` (plain completion) is given."""
+
+    messages: tuple[dict[str, Any], ...] = ()   # {"role": ..., "content": ...}, as OpenAI's API has them
+    prompt: str = ""
+    max_tokens: int = 256
+    temperature: float = 0.0
+    top_p: float = 1.0
+    stop: tuple[str, ...] = ()
+    seed: int | None = 1234
+
+    def __post_init__(self) -> None:
+        if bool(self.messages) == bool(self.prompt):
+            raise ValueError("an Ask has either messages or a prompt")
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One likelihood: ln p of `continuation` behind `context`, tokenized together as in running text."""
+
+    context: str
+    continuation: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What was generated, as received; `text` is untouched (thinking, if any, is in it or in `reasoning`)."""
+
+    text: str
+    finish: str                         # stop, length, tool_calls, content_filter, or what the endpoint said
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    seconds: float = 0.0                # from the call that succeeded, first byte sent to last received
+    first_token_s: float | None = None  # only where the reply was streamed
+    model: str = ""                     # the name the endpoint reports: it may change midway, and that is said
+    attempts: int = 1
+    reasoning: str = ""
+    warnings: tuple[str, ...] = ()      # e.g. "usage says 0 tokens for 41 characters"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Likelihood:
+    total: float                        # ln p, summed over the continuation's tokens
+    greedy: bool                        # whether each of them was the likeliest
+    tokens: int
+    token_logprobs: tuple[float, ...] = ()
+    cut: bool = False                   # the context did not fit and lost its beginning
+    attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A call that did not succeed after its retries. It stays in the denominator and is counted by its reason."""
+
+    reason: str                         # timeout, connection, http_500, empty, broken_json, refused_400, price_cap ...
+    detail: str = ""
+    attempts: int = 1
+
+
+Outcome = Reply | Likelihood | Failure
+Done = Callable[[int, Outcome], None]   # told of each answer as soon as it is there: (position in the list, outcome)
+
+
+class Subject(Protocol):
+    """A model that can be examined. Every method returns one outcome per question, in the order of the questions;
+    what fails comes back as a `Failure`, never as an exception; NotTestable is raised where the ability is missing."""
+
+    @property
+    def abilities(self) -> frozenset[Ability]: ...
+
+    def identity(self) -> dict[str, Any]:
+        """name, kind (local or endpoint), sha256 or url, dialect, and what else tells one subject from another.
+
+        Never a key or another secret.
+        """
+
+    async def generate(self, asks: Sequence[Ask], done: Done | None = None) -> list[Reply | Failure]: ...
+
+    async def loglikelihood(self, pairs: Sequence[Pair], done: Done | None = None) -> list[Likelihood | Failure]: ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What a run consumed, as the subject counted it and as the price file prices it."""
+
+    calls: int = 0
+    failed: int = 0
+    retried: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost: float | None = None           # None: no price is known
+    currency: str = ""
+    warnings: dict[str, int] = field(default_factory=dict)

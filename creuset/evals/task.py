@@ -1,0 +1,61 @@
+"""What a task is: samples from a file, questions to a subject, rows from the answers, measures from the rows.
+
+    samples(folder)           -> Sample, Sample, ...      reads the published file; DataError names a bad line
+    play(sample, subject)     -> [Outcome, ...]           asks; default: the sample's pairs or asks, once each
+    score(sample, outcomes)   -> row                      pure: no model, no clock, no randomness but a seed's
+    measures(rows)            -> [Measure, ...]           pure
+
+The runner (evals/runner.py) journals outcomes sample by sample; `score` and `measures` can be run again on the
+journal without asking anybody. Audit items are tasks too. A task is a file of 40 to 80 lines whose header states
+data, licence, metric and reference score.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from creuset.evals.measure import Measure
+from creuset.evals.subject import Ability, Ask, Outcome, Pair, Subject
+
+Form = Literal["loglikelihood", "generate", "chat", "static"]
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    id: str                             # unique in the task, stable over runs: it is the key of the journal
+    pairs: tuple[Pair, ...] = ()        # for loglikelihood
+    asks: tuple[Ask, ...] = ()          # for generate and chat; several are independent of each other
+    gold: Any = None                    # what `score` needs to know; JSON
+    cluster: str = ""                   # samples of one template, passage or problem: intervals are clustered by it
+    meta: dict[str, Any] = field(default_factory=dict)
+
+
+class Task:
+    """Subclass it; the class variables are the header that reports print."""
+
+    name: ClassVar[str]
+    form: ClassVar[Form] = "loglikelihood"
+    needs: ClassVar[frozenset[Ability]] = frozenset({"loglikelihood"})
+    files: ClassVar[tuple[str, ...]] = ()       # below the benchmark folder; () where the data ships with the package
+    licence: ClassVar[str] = ""
+    reference: ClassVar[str] = ""               # a published score to compare with, and where it is from
+    harmful: ClassVar[bool] = False             # runs only behind an explicit flag; prompts are never shown by default
+
+    def samples(self, folder: Path) -> Iterator[Sample]:
+        raise NotImplementedError
+
+    async def play(self, sample: Sample, subject: Subject) -> list[Outcome]:
+        """Override it for conversations of several turns, and for judges."""
+        if sample.pairs:
+            return list(await subject.loglikelihood(sample.pairs))
+        return list(await subject.generate(sample.asks))
+
+    def score(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
+        """One JSON row. Keys that reports know: correct (0..1 or bool), answer, gold, extracted (bool), failed (bool)."""
+        raise NotImplementedError
+
+    def measures(self, rows: Sequence[Row]) -> list[Measure]:
+        """Each row has, besides what `score` said, `id` and `cluster`."""
+        raise NotImplementedError
