@@ -53,7 +53,7 @@ class Task:
         return list(await subject.generate(sample.asks))
 
     def score(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
-        """One JSON row. Keys that reports know: correct (0..1 or bool), answer, gold, extracted (bool), failed (bool)."""
+        """One JSON row. Reports know these keys: correct (0 to 1), answer, gold, extracted (bool), failed (bool)."""
         raise NotImplementedError
 
     def measures(self, rows: Sequence[Row]) -> list[Measure]:

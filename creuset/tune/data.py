@@ -54,7 +54,7 @@ SMALL = {
     "turns_country": 1_200, "system_plain": 1_000, "system_brief": 300, "system_shaped": 300, "system_named": 600,
     "system_only": 150, "system_french": 300, "system_words": 150,
 }  # fmt: skip
-# For a model that sees some twenty-five million: more of what has many true answers to learn from, less of what it cannot hold.
+# For a model that sees some twenty-five million: more of what has many true answers to learn from.
 MEDIUM = SMALL | {
     "definitions": 6_000, "countries": 5_500, "letters": 7_000, "numbers": 16_000, "french_skills": 2_500,
     "french_countries": 1_300, "turns_sums": 2_000, "turns_lists": 1_500, "turns_country": 2_000,

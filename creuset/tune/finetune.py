@@ -23,7 +23,9 @@ def add_sft_arguments(parser: argparse.ArgumentParser) -> None:
         "--dialogues", type=Path, nargs="+", default=[],
         help="dialogues artifacts, or jsonl files of `messages` (plain, .gz, .xz, .zst)",
     )  # fmt: skip
-    parser.add_argument("--shards", type=Path, help="shards: the held-out split is scored at the end, and `prose` rows come from them")
+    parser.add_argument(
+        "--shards", type=Path, help="shards: their held-out split is scored at the end, rows of `prose` come from them"
+    )
     parser.add_argument("--out", type=Path, help="run folder; the finished model is OUT/model")
     add_run_arguments(parser)
 
@@ -102,9 +104,10 @@ def prose_source(shards: "Shards | None", settings: "Finetune", tokenizer: "Toke
         raise ConfigError(
             f"the shards were cut by another tokenizer: {shards.vocab_size} ids, the model's has {tokenizer.vocab_size}"
         )
-    weights = settings.mix or {n: float(s.train.tokens) for n, s in shards.sources.items()}
-    rows = {n: w for n, w in weights.items() if n not in shards.sources or shards.sources[n].train.tokens > settings.context}
-    return PretrainSource(shards, weights=rows, context=settings.context, seed=settings.seed + 1)
+    weights = settings.mix or {
+        n: float(s.train.tokens) for n, s in shards.sources.items() if s.train.tokens > settings.context
+    }
+    return PretrainSource(shards, weights=weights, context=settings.context, seed=settings.seed + 1)
 
 
 def dialogue_files(path: Path) -> Sequence[Path]:
