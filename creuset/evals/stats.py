@@ -1,66 +1,99 @@
-"""Statistics of scores: pure functions of numbers. No torch here.
+"""Statistics of scores: pure functions of numbers, all to be imported from here. No torch.
 
 Every score this package prints comes with its n and a 95 % interval from here.
+
+    a share of 0 and 1         share(correct, clusters)    Wilson, or clustered Student t; -> Estimate
+                               wilson(right, n)   clopper_pearson(right, n)   the latter for rare events
+    a mean                     mean(values, clusters)      Miller 2024; Student t with clusters - 1 degrees of freedom
+    anything else              bootstrap(statistic, n, clusters=, strata=)    BBQ bias, ECE ...; -> Interval or None
+    a ratio of sums            bootstrap_ratio(parts, wholes)   mean_of_ratios(groups)
+    two models, same samples   flips(a, b)   mcnemar(only_a, only_b)   paired_difference(a, b, clusters)
+                               paired_bootstrap(a, b, clusters)   holm(ps)   equivalence(difference, margin)
+                               smallest_difference(se)   fewest_flips()
+    ranking                    auroc(scores, labels) by DeLong   tpr_at_fpr(scores, labels, fpr)   mann_whitney(a, b)
+    calibration                ece(confidence, correct)   reliability(...) -> bins   brier(confidence, correct)
+    groups                     rates(predicted, groups)   demographic_parity_difference(predicted, groups)
+                               equalized_odds_difference(gold, predicted, groups)
+    agreement                  cohen_kappa(a, b)   krippendorff_alpha(ratings)
+    code                       pass_at_k(n, right, k)
 """
 
-import math
-from dataclasses import dataclass
+from creuset.evals.stats_interval import (
+    RESAMPLES,
+    Z95,
+    Estimate,
+    Interval,
+    bootstrap,
+    bootstrap_ratio,
+    clopper_pearson,
+    mean,
+    mean_of_ratios,
+    resampled_ratios,
+    share,
+    wilson,
+)
+from creuset.evals.stats_paired import (
+    Equivalence,
+    equivalence,
+    fewest_flips,
+    flips,
+    holm,
+    mcnemar,
+    paired_bootstrap,
+    paired_difference,
+    smallest_difference,
+)
+from creuset.evals.stats_scores import (
+    Bin,
+    RankTest,
+    auroc,
+    brier,
+    cohen_kappa,
+    demographic_parity_difference,
+    ece,
+    equalized_odds_difference,
+    krippendorff_alpha,
+    mann_whitney,
+    pass_at_k,
+    rates,
+    reliability,
+    tpr_at_fpr,
+)
 
-import numpy as np
-
-Z95 = 1.959963984540054     # the 97.5 % quantile of the normal distribution
-RESAMPLES = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    low: float
-    high: float
-
-    def __contains__(self, value: float) -> bool:
-        return self.low <= value <= self.high
-
-
-def wilson(right: int, n: int) -> Interval:
-    """95 % interval of a share of `right` in `n` (E. B. Wilson, 1927): honest for small n and near 0 and 1."""
-    if n == 0:
-        return Interval(0.0, 1.0)
-    share, z2 = right / n, Z95**2
-    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    return Interval(max(0.0, middle - half), min(1.0, middle + half))
-
-
-def bootstrap_ratio(
-    parts: "np.ndarray", wholes: "np.ndarray", *, seed: int = 17, resamples: int = RESAMPLES
-) -> Interval:
-    """95 % percentile interval of sum(parts) / sum(wholes) when the units are drawn again, with replacement.
-
-    With bits and bytes of documents this is the interval of bits per byte with the document as unit.
-    """
-    ratios = resampled_ratios(parts, wholes, seed=seed, resamples=resamples)
-    low, high = np.quantile(ratios, [0.025, 0.975])
-    return Interval(float(low), float(high))
-
-
-def resampled_ratios(
-    parts: "np.ndarray", wholes: "np.ndarray", *, seed: int = 17, resamples: int = RESAMPLES
-) -> "np.ndarray":
-    """(resamples,) the ratio in each resample."""
-    assert len(parts) == len(wholes) > 0, f"{len(parts)} parts, {len(wholes)} wholes"
-    draw, found = np.random.default_rng(seed), []
-    step = max(1, 2_000_000 // len(parts))      # at most 16 MB of indices at a time
-    for start in range(0, resamples, step):
-        chosen = draw.integers(0, len(parts), size=(min(step, resamples - start), len(parts)))
-        found.append(parts[chosen].sum(1) / wholes[chosen].sum(1))
-    return np.concatenate(found)
-
-
-def mean_of_ratios(
-    groups: "list[tuple[np.ndarray, np.ndarray]]", *, seed: int = 17, resamples: int = RESAMPLES
-) -> tuple[float, Interval]:
-    """Unweighted mean over groups of sum(parts) / sum(wholes), and its interval when units are drawn within groups."""
-    mean = float(np.mean([parts.sum() / wholes.sum() for parts, wholes in groups]))
-    drawn = [resampled_ratios(*group, seed=seed + i, resamples=resamples) for i, group in enumerate(groups)]
-    low, high = np.quantile(np.mean(drawn, axis=0), [0.025, 0.975])
-    return mean, Interval(float(low), float(high))
+__all__ = [
+    "RESAMPLES",
+    "Z95",
+    "Bin",
+    "Equivalence",
+    "Estimate",
+    "Interval",
+    "RankTest",
+    "auroc",
+    "bootstrap",
+    "bootstrap_ratio",
+    "brier",
+    "clopper_pearson",
+    "cohen_kappa",
+    "demographic_parity_difference",
+    "ece",
+    "equalized_odds_difference",
+    "equivalence",
+    "fewest_flips",
+    "flips",
+    "holm",
+    "krippendorff_alpha",
+    "mann_whitney",
+    "mcnemar",
+    "mean",
+    "mean_of_ratios",
+    "paired_bootstrap",
+    "paired_difference",
+    "pass_at_k",
+    "rates",
+    "reliability",
+    "resampled_ratios",
+    "share",
+    "smallest_difference",
+    "tpr_at_fpr",
+    "wilson",
+]
