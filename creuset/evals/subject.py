@@ -58,7 +58,7 @@ class Reply:
     model: str = ""                     # the name the endpoint reports: it may change midway, and that is said
     attempts: int = 1
     reasoning: str = ""
-    warnings: tuple[str, ...] = ()      # e.g. "usage says 0 tokens for 41 characters"
+    warnings: tuple[str, ...] = ()      # "KIND: words", counted by kind: "usage_zero: 0 tokens for 41 characters"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +69,8 @@ class Likelihood:
     token_logprobs: tuple[float, ...] = ()
     cut: bool = False                   # the context did not fit and lost its beginning
     attempts: int = 1
+    prompt_tokens: int = 0              # read for it, as an endpoint bills them
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,6 +41,7 @@ class Task:
     files: ClassVar[tuple[str, ...]] = ()       # below the benchmark folder; () where the data ships with the package
     licence: ClassVar[str] = ""
     reference: ClassVar[str] = ""               # a published score to compare with, and where it is from
+    version: ClassVar[int] = 1                  # raise it when questions change: journals of another are refused
     harmful: ClassVar[bool] = False             # runs only behind an explicit flag; prompts are never shown by default
 
     def samples(self, folder: Path) -> Iterator[Sample]:
