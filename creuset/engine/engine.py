@@ -34,6 +34,7 @@ from creuset.engine.runner import Batch, Runner, default_threads
 from creuset.engine.sampler import Logits, Sampler, token_logprob
 from creuset.engine.scheduler import Scheduler, Sequence
 from creuset.engine.settings import EngineSettings
+from creuset.engine.watermark import Watermark
 from creuset.model.config import ModelConfig
 from creuset.model.transformer import Transformer
 from creuset.model.weights import load_model
@@ -49,10 +50,12 @@ class Engine:
         settings: EngineSettings,
         end_ids: Iterable[int],
         device: str = "cpu",
+        watermark: Watermark | None = None,
     ) -> None:
         """Takes `model` over (runner.py)."""
         threads = settings.threads or default_threads(model.config, settings.max_batch_tokens)
         self.tokenizer, self.settings = tokenizer, settings
+        self._watermark = watermark     # not among the settings: those are printed
         self.config: ModelConfig = model.config
         self.context = model.config.context
         self.end_ids = frozenset(end_ids)
@@ -82,7 +85,14 @@ class Engine:
         self._finished = dict.fromkeys(("stop", "length", "cancelled", "error"), 0)
 
     @classmethod
-    def load(cls, path: Path, *, settings: EngineSettings | None = None, device: str = "cpu") -> Self:
+    def load(
+        cls,
+        path: Path,
+        *,
+        settings: EngineSettings | None = None,
+        device: str = "cpu",
+        watermark: Watermark | None = None,
+    ) -> Self:
         """The model in `path`: an artifact of ours or a Hugging Face folder. Raises ArtifactError."""
         settings = settings or EngineSettings()
         tokenizer = Tokenizer.load(path)
@@ -91,7 +101,8 @@ class Engine:
             raise ArtifactError(
                 f"`{path}`: the tokenizer has {tokenizer.vocab_size} ids, the model only {model.config.vocab_size}"
             )
-        return cls(model, tokenizer, settings=settings, end_ids=_end_ids(path, tokenizer), device=device)
+        ends = _end_ids(path, tokenizer)
+        return cls(model, tokenizer, settings=settings, end_ids=ends, device=device, watermark=watermark)
 
     @property
     def busy(self) -> bool:
@@ -108,8 +119,9 @@ class Engine:
         sampling = request.sampling
         seed = sampling.seed if sampling.seed is not None else self._seeds.getrandbits(63)
         sampler = Sampler(
-            sampling, prompt=request.prompt, vocab_size=self._vocab, end_ids=self.end_ids, seed=seed
-        )
+            sampling, prompt=request.prompt, vocab_size=self._vocab, end_ids=self.end_ids, seed=seed,
+            watermark=self._watermark,
+        )  # fmt: skip
         answer = Answer(request, self.tokenizer, end_ids=self.end_ids)
         self._live[request.id] = _Live(self._scheduler.add(request), answer, sampler)
         self._totals["prompt_tokens"] += len(request.prompt)

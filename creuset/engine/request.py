@@ -16,7 +16,7 @@ MAX_ALTERNATIVES = 20
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sampling:
-    """How to choose tokens. The order is: penalties, bias, temperature, min_p, top_k, top_p."""
+    """How to choose tokens. The order is: penalties, bias, watermark, temperature, min_p, top_k, top_p."""
 
     max_tokens: int                         # 0: only read the prompt (for `prompt_logprobs`)
     min_tokens: int = 0                     # before that many, neither stop ids nor stop strings end the answer

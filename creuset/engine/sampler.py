@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from creuset.engine.request import Sampling, TokenLogprob
+from creuset.engine.watermark import Watermark
 
 Logits = NDArray[np.float32]
 
@@ -29,7 +30,16 @@ class NotFinite(ArithmeticError):
 class Sampler:
     """Chooses the tokens of one request, and remembers what its penalties need."""
 
-    def __init__(self, sampling: Sampling, *, prompt: list[int], vocab_size: int, end_ids: frozenset[int], seed: int):
+    def __init__(
+        self,
+        sampling: Sampling,
+        *,
+        prompt: list[int],
+        vocab_size: int,
+        end_ids: frozenset[int],
+        seed: int,
+        watermark: Watermark | None = None,
+    ) -> None:
         self._sampling = sampling
         self._random = random.Random(seed)
         self._emitted = 0
@@ -43,6 +53,10 @@ class Sampler:
         self._seen_V = np.zeros(vocab_size, dtype=bool) if sampling.repetition_penalty != 1.0 else None
         if self._seen_V is not None:
             self._seen_V[[token for token in prompt if token < vocab_size]] = True
+        marks = watermark is not None and (sampling.temperature > 0 or watermark.greedy)
+        self._watermark = watermark if marks else None
+        # What the mark of the next token depends on: the last tokens of this request, and nothing else.
+        self._recent = prompt[-watermark.width :] if watermark is not None and marks else []
 
     def choose(self, logits_V: Logits) -> int:
         """The next token; `logits_V` is not changed. Raises NotFinite."""
@@ -56,12 +70,15 @@ class Sampler:
             self._counts_V[token] += 1
         if self._seen_V is not None:
             self._seen_V[token] = True
+        if self._watermark is not None:
+            self._recent = [*self._recent, token][-self._watermark.width :]
         return token
 
     def _adjusted(self, logits_V: Logits) -> Logits:
         sampling = self._sampling
         hold = len(self._held) and self._emitted < sampling.min_tokens
-        if not hold and self._counts_V is None and self._seen_V is None and not len(self._bias_ids):
+        plain = self._counts_V is None and self._seen_V is None and not len(self._bias_ids)
+        if not hold and plain and self._watermark is None:
             return logits_V
         logits_V = logits_V.copy()
         if self._seen_V is not None:
@@ -72,6 +89,8 @@ class Sampler:
             logits_V -= sampling.frequency_penalty * self._counts_V
             logits_V -= sampling.presence_penalty * (self._counts_V > 0)
         logits_V[self._bias_ids] += self._bias
+        if self._watermark is not None:
+            logits_V += self._watermark.bias(self._recent, len(logits_V))
         if hold:
             logits_V[self._held] = -np.inf
         return logits_V

@@ -19,6 +19,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from creuset.core.errors import EngineError
+from creuset.engine.watermark import Watermark
 from creuset.serve import stream
 from creuset.serve.errors import HANDLERS, error_object
 from creuset.serve.front import Front, Identify
@@ -33,6 +34,7 @@ from creuset.serve.protocol.models import model_card, model_list, one_model
 from creuset.serve.protocol.reply import ChatReply, CompletionReply, Reply
 from creuset.serve.protocol.sampling import fit, for_choice
 from creuset.serve.protocol.tokens import parse_detokenize, parse_tokenize, tokenized, tokenizer_info
+from creuset.serve.protocol.watermark import detected, examine, parse_detect
 from creuset.serve.settings import ServeSettings
 from creuset.text.chat import encode_chat
 
@@ -53,6 +55,7 @@ class Desk:
     keys: Identify | None = None
     clock: Callable[[], float] = time.time
     pages: Pages = field(default_factory=Pages)
+    watermark: Watermark | None = None
 
 
 def create_app(desk: Desk) -> ASGIApp:
@@ -99,6 +102,13 @@ def create_app(desk: Desk) -> ASGIApp:
         ids = parse_detokenize(parse_object(await request.body()), model)
         return _json({"prompt": model.tokenizer.decode(ids)})
 
+    async def detect(request: Request) -> Response:
+        body = await request.body()
+        text = parse_detect(parse_object(body), model, desk.watermark)
+        assert desk.watermark is not None
+        found = await _aside(len(text), examine, text, model, desk.watermark)
+        return _json(detected(found, model, desk.watermark))
+
     async def info(_request: Request) -> Response:
         return _json(tokenizer_info(model))
 
@@ -134,6 +144,7 @@ def create_app(desk: Desk) -> ASGIApp:
         ("GET", "/v1/models", models),
         ("GET", "/v1/models/{name:path}", model_by_name),
         ("GET", "/v1/creuset/model", card),
+        ("POST", "/v1/watermark/detect", detect),
         ("POST", "/tokenize", tokenize),
         ("POST", "/detokenize", detokenize),
         ("GET", "/tokenizer_info", info),

@@ -6,6 +6,7 @@ signal, 2 the address or the settings cannot be, 3 the model is missing or damag
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="arithmetic of the engine (default: %(default)s)",
     )
     add("--threads", type=int, default=0, metavar="N", help="processor threads of the engine (0: torch's own choice)")
+    add(
+        "--watermark",
+        type=Path,
+        metavar="FILE",
+        help="mark sampled text with the key of this file, and detect it (default: $CREUSET_WATERMARK, or off)",
+    )
+    add("--new-watermark", type=Path, metavar="FILE", help="make a watermark key, store it in FILE, stop")
     add("--no-prefix-cache", action="store_true", help="read every prompt anew")
     add("--log-level", choices=LEVELS, default="info", help="of the JSON lines on stderr (default: %(default)s)")
     add("--json", action="store_true", help="print the line that says where as JSON")
@@ -82,6 +90,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     if args.new_key is not None:
         return _new_key(args)
+    if args.new_watermark is not None:
+        return _new_watermark(args)
     settings = _settings(args)
     if not settings.loopback and args.keys is None:
         raise ConfigError(
@@ -95,6 +105,9 @@ def main(args: argparse.Namespace) -> int:
         "threads": args.threads,
         "prefix_cache": not args.no_prefix_cache,
     }
+    mark = args.watermark or (Path(os.environ["CREUSET_WATERMARK"]) if os.environ.get("CREUSET_WATERMARK") else None)
+    if mark is not None:
+        engine["watermark"] = str(mark.resolve())
     folder = find_model(args.model)
     if args.dry_run:
         from creuset.core.config import resolved
@@ -107,12 +120,14 @@ def main(args: argparse.Namespace) -> int:
 def _serve(args: argparse.Namespace, settings: Any, folder: Path, engine: dict[str, Any]) -> int:
     import asyncio
 
+    from creuset.engine.watermark import load_watermark
     from creuset.serve.keys import KeyRing
     from creuset.serve.log import new_log
     from creuset.serve.model import describe
     from creuset.serve.run import bind, serve, worker_command
 
     keys = KeyRing(args.keys) if args.keys else None
+    mark = load_watermark(Path(engine["watermark"])) if "watermark" in engine else None
     listener = bind(settings)
     model = describe(folder, args.served_name)
 
@@ -125,7 +140,9 @@ def _serve(args: argparse.Namespace, settings: Any, folder: Path, engine: dict[s
 
     command = worker_command(folder, json.dumps(engine))
     log = new_log(settings.log_level)
-    asyncio.run(serve(model, settings, command, log=log, keys=keys, listener=listener, on_listening=say))
+    asyncio.run(
+        serve(model, settings, command, log=log, keys=keys, listener=listener, on_listening=say, watermark=mark)
+    )
     return 0
 
 
@@ -173,4 +190,15 @@ def _new_key(args: argparse.Namespace) -> int:
     else:
         print(key)
         print(f"this is the only time this key is shown; `{args.keys}` keeps its digest", file=sys.stderr)
+    return 0
+
+
+def _new_watermark(args: argparse.Namespace) -> int:
+    from creuset.engine.watermark import new_watermark
+
+    mark = new_watermark(args.new_watermark)
+    if args.json:
+        print(json.dumps({"file": str(args.new_watermark), "key_id": mark.id}))
+    else:
+        print(f"watermark {mark.id}: the key is in `{args.new_watermark}`; text marked with it is found with it only")
     return 0

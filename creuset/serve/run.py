@@ -15,6 +15,7 @@ from typing import Any
 import uvicorn
 
 from creuset.core.errors import ConfigError
+from creuset.engine.watermark import Watermark
 from creuset.serve.app import Desk, create_app
 from creuset.serve.front import Identify
 from creuset.serve.link import EngineLink, State
@@ -117,16 +118,18 @@ async def serve(
     on_listening: Callable[[str], None] = lambda _: None,
     on_server: Callable[[Callable[[], object]], None] = lambda _: None,
     link_options: dict[str, Any] | None = None,
+    watermark: Watermark | None = None,
 ) -> None:
     """Serve until a signal, or until the engine says that the model cannot be loaded (raised here).
 
     `on_listening` gets the address as soon as requests are answered: the page at once, the model a moment later.
+    `watermark` is what the detector looks for; that the engine marks is a setting of `command`.
     `on_server` gets a function that stops the server, for those who run it without signals.
     """
     metrics = Metrics()
     limit = settings.max_concurrency + settings.max_queue
     link = EngineLink(command, Watch(metrics, log), limit=limit, **(link_options or {}))
-    desk = Desk(model=model, link=link, settings=settings, metrics=metrics, log=log, keys=keys)
+    desk = Desk(model=model, link=link, settings=settings, metrics=metrics, log=log, keys=keys, watermark=watermark)
     listener = listener or bind(settings)
     loop = asyncio.get_running_loop()
     server = _Server(_uvicorn(desk, log), lambda: loop.call_soon_threadsafe(link.close))

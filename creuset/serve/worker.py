@@ -122,9 +122,12 @@ def request_of(message: frames.Add) -> Any:
 def _load(folder: Path, settings: dict[str, Any]) -> tuple[Engine, dict[str, Any]]:
     from creuset.engine.engine import Engine as Real
     from creuset.engine.settings import EngineSettings
+    from creuset.engine.watermark import load_watermark
 
+    file = settings.pop("watermark", None)  # the key's file: an argument of a process can be read by all, its file not
+    mark = load_watermark(Path(file)) if file else None
     try:
-        engine = Real.load(folder, settings=EngineSettings(**settings))
+        engine = Real.load(folder, settings=EngineSettings(**settings), watermark=mark)
     except ValueError as refused:  # raised by __post_init__ of the settings
         raise ConfigError(str(refused)) from refused
     # A cache smaller than one context bounds what can be asked for.

@@ -16,6 +16,7 @@ import openai
 import psutil
 import pytest
 
+from creuset.engine.watermark import Watermark
 from creuset.model.convert import to_hf
 from creuset.serve.keys import KeyRing
 from creuset.serve.log import new_log
@@ -92,7 +93,14 @@ class Running:
         return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith((f"{name} ", f"{name}{{")))
 
 
-def start(folder: Path, *, keys: Path | None = None, link: dict[str, Any] | None = None, **settings: Any) -> Running:
+def start(
+    folder: Path,
+    *,
+    keys: Path | None = None,
+    link: dict[str, Any] | None = None,
+    watermark: Watermark | None = None,
+    **settings: Any,
+) -> Running:
     log, found, listening = io.StringIO(), {}, threading.Event()
 
     def on_listening(url: str) -> None:
@@ -110,6 +118,7 @@ def start(folder: Path, *, keys: Path | None = None, link: dict[str, Any] | None
                 on_listening=on_listening,
                 on_server=lambda stop: found.update(stop=stop),
                 link_options={"backoff_s": 0.05, **(link or {})},
+                watermark=watermark,
             )
         )
 
