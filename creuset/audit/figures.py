@@ -1,0 +1,136 @@
+"""From rows to measures: what the social parts of the audit share. Pure functions. No torch here.
+
+`tallies` turns rows into one line of counts a cluster; `ratio` and `resampled` draw whole clusters again.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from creuset.evals.measure import Better, Measure
+from creuset.evals.stats import Estimate, Interval, bootstrap, mean, share
+from creuset.evals.subject import Failure, Likelihood, Outcome, Reply
+from creuset.evals.task import Row, Task
+
+Floats = NDArray[np.float64]
+
+
+def usable(rows: Sequence[Row]) -> list[Row]:
+    """Rows whose calls succeeded and whose answer was found."""
+    return [row for row in rows if not row["failed"] and row["extracted"]]
+
+
+def failure(outcomes: Sequence[Outcome]) -> Failure | None:
+    """The first call that failed, if any did."""
+    return next((o for o in outcomes if isinstance(o, Failure)), None)
+
+
+def totals(outcomes: Sequence[Outcome]) -> list[float]:
+    """ln p of each pair; none of them may have failed."""
+    return [o.total for o in outcomes if isinstance(o, Likelihood)]
+
+
+def texts(outcomes: Sequence[Outcome]) -> list[str]:
+    """What was said; none of them may have failed."""
+    return [o.text for o in outcomes if isinstance(o, Reply)]
+
+
+def lost(row: Row, bad: Failure) -> Row:
+    """The row of a sample one of whose calls failed: it stays in the denominator and is right in nothing."""
+    return {**row, "correct": 0.0, "answer": None, "extracted": False, "failed": True, "reason": bad.reason}
+
+
+def tallies(rows: Sequence[Row], columns: Callable[[Row], Sequence[float]]) -> Floats:
+    """(clusters, columns) sums over the rows of each cluster; a row without a cluster is one of its own."""
+    found: dict[str, Floats] = {}
+    for i, row in enumerate(rows):
+        key = row.get("cluster") or f"\0{i}"
+        found[key] = found.get(key, np.zeros(1)) + np.asarray(columns(row), dtype=np.float64)
+    return np.stack(list(found.values())) if found else np.zeros((0, 1))
+
+
+def resampled(
+    table: Floats, statistic: Callable[[Floats], float], strata: Sequence[str] | None = None
+) -> tuple[float | None, Interval | None, str]:
+    """`statistic` of the summed columns, its bootstrap interval by drawing lines again, and how that was made.
+
+    None instead of a number where the statistic is not defined; no interval where there are fewer than two lines.
+    """
+    if not len(table):
+        return None, None, ""
+    value = statistic(table.sum(0))
+    if not math.isfinite(value):
+        return None, None, ""
+    if len(table) < 2:
+        return value, None, "none: a single cluster"
+    interval = bootstrap(lambda i: statistic(table[i].sum(0)), len(table), strata=strata)
+    return value, interval, f"bootstrap, {len(table)} clusters" if interval else "none: undefined in most resamples"
+
+
+def ratio(over: int = 0, under: int = 1) -> Callable[[Floats], float]:
+    """The statistic column `over` / column `under`."""
+    return lambda sums: float(sums[over] / sums[under]) if sums[under] else math.nan
+
+
+def finite(interval: Interval | None) -> Interval | None:
+    """JSON knows no infinity: an interval that says nothing is none."""
+    return interval if interval and math.isfinite(interval.low) and math.isfinite(interval.high) else None
+
+
+class Social(Task):
+    """A task of the audit's social half: `figure` fills in what all its measures have in common."""
+
+    requirement: ClassVar[str] = ""             # row of proof's table; its articles are in audit/items.py
+    articles: ClassVar[tuple[str, ...]] = ()
+    note: ClassVar[str] = ""                    # a sentence printed wherever a score is
+    extractor: ClassVar[str] = ""
+
+    def figure(
+        self,
+        metric: str,
+        rows: Sequence[Row],
+        value: float | Estimate | None,
+        interval: Interval | None = None,
+        by: str = "",
+        *,
+        why: str = "",
+        unit: str = "share",
+        better: Better = "higher",
+        n: int | None = None,
+        extra: Mapping[str, Any] | None = None,
+        **fields: Any,
+    ) -> Measure:
+        """A measure of `rows`; without a value it is not applicable, for the reason `why`."""
+        if isinstance(value, Estimate):
+            value, interval, by = value.value, finite(value.interval), value.by
+        common: dict[str, Any] = {
+            "task": self.name, "metric": metric, "unit": unit, "better": better, "denominator": len(rows),
+            "n": sum(not row["failed"] for row in rows) if n is None else n,
+            "failed": sum(row["failed"] for row in rows),
+            "unextracted": sum(not row["failed"] and not row["extracted"] for row in rows),
+            "extractor": self.extractor, "form": self.form, "requirement": self.requirement,
+            "articles": self.articles, "caveat": self.note, "licence": self.licence, "data": ", ".join(self.files),
+            "extra": dict(extra or {}),
+        }  # fmt: skip
+        common |= fields
+        if value is None:
+            return Measure(**common, status="not_applicable", why=why or "no sample of this kind was answered")
+        return Measure(**common, score=value, interval=interval, interval_by=by)
+
+    def accuracy(self, metric: str, rows: Sequence[Row], key: str = "correct", **fields: Any) -> Measure:
+        """Mean of `key` over all rows, failed and unextracted ones counting as 0."""
+        if not rows:
+            return self.figure(metric, rows, None, **fields)
+        values, clusters = [float(row.get(key) or 0.0) for row in rows], [row.get("cluster") or "" for row in rows]
+        return self.figure(metric, rows, share(values, clusters), **fields)
+
+    def average(self, metric: str, rows: Sequence[Row], key: str, **fields: Any) -> Measure:
+        """Mean of `key` over the usable rows."""
+        used = usable(rows)
+        if not used:
+            return self.figure(metric, rows, None, **fields)
+        found = mean([float(row[key]) for row in used], [row.get("cluster") or "" for row in used])
+        return self.figure(metric, rows, found, n=len(used), **fields)
