@@ -4,6 +4,7 @@
 #   runs/speedrun.sh cpu DATA BENCHMARKS WORK      two CPU cores, in the background, as long as it takes
 #   runs/speedrun.sh gpu DATA BENCHMARKS WORK      one H100 or H200; MINUTES=9 pauses each training stage
 #
+# PRETRAIN, SFT, VOCAB and LIMIT (items of a benchmark) replace what a setting says; the tests make the run tiny so.
 # DATA holds pretrain/, instruct/, reasoning/ and MANIFEST.json; BENCHMARKS the texts to keep out of the corpus.
 # On a machine without the corpus, carry WORK/shards and WORK/dialogues: stages whose artifact exists are skipped.
 set -euo pipefail
@@ -14,6 +15,7 @@ case $setting in
     gpu) pretrain=mini:pretrain_gpu sft=mini:sft_gpu size=full limits=() ;;
     *) echo "the first argument is cpu or gpu, got $setting" >&2; exit 2 ;;
 esac
+pretrain=${PRETRAIN:-$pretrain} sft=${SFT:-$sft}
 pause=${MINUTES:+--minutes $MINUTES}
 mkdir -p "$work"
 has() { test -f "$work/$1/manifest.json"; }
@@ -26,15 +28,15 @@ files=("${sources[@]/#/$data/pretrain/}")
 has corpus || has shards || "$creuset" corpus build "${files[@]/%/.jsonl.xz}" --ledger "$data/MANIFEST.json" \
     --ledger "$(dirname "$0")/../creuset/data/pretrain.toml" --benchmarks "$benchmarks" "${limits[@]}" \
     --out "$work/corpus"
-has tokenizer || has shards || "$creuset" tokenizer train --corpus "$work/corpus" --vocab-size 4096 --limit-mb 8 --out "$work/tokenizer"
+has tokenizer || has shards || "$creuset" tokenizer train --corpus "$work/corpus" --vocab-size "${VOCAB:-4096}" --limit-mb 8 --out "$work/tokenizer"
 has shards || "$creuset" corpus tokenize "$work/corpus" --tokenizer "$work/tokenizer" --out "$work/shards"
 has dialogues || "$creuset" tune data --size $size --pretrain "$data/pretrain" --instruct "$data/instruct" \
     --reasoning "$data/reasoning" --out "$work/dialogues"
 # shellcheck disable=SC2086
-has pretrain/model || "$creuset" train $pretrain --shards "$work/shards" --out "$work/pretrain" $pause
+has pretrain/model || "$creuset" train "$pretrain" --shards "$work/shards" --out "$work/pretrain" $pause
 has pretrain/model || exit 0
 # shellcheck disable=SC2086
-has sft/model || "$creuset" tune sft $sft --model "$work/pretrain/model" --dialogues "$work/dialogues" \
+has sft/model || "$creuset" tune sft "$sft" --model "$work/pretrain/model" --dialogues "$work/dialogues" \
     --shards "$work/shards" --out "$work/sft" $pause
 has sft/model || exit 0
 # A small model wanders: little temperature, and a light hand on repetition.

@@ -8,7 +8,7 @@ from tune_material import shelf
 from creuset import cli
 from creuset.core.artifact import read_manifest, verify
 from creuset.core.errors import DataError
-from creuset.tune.data import RULES, SMALL, build, fault
+from creuset.tune.data import RULES, SIZES, SMALL, build, fault
 from creuset.tune.rules import ready, systems, turns
 from creuset.tune.rules.base import Dialogue, Turn
 from creuset.tune.rules.shelf import Shelf
@@ -132,9 +132,9 @@ def test_an_empty_shelf_error_says_what_to_do():
     assert issubclass(DataError, Exception)
 
 
-def test_the_small_size_names_rules_that_exist_and_writes_less(tmp_path):
+def test_the_sizes_name_rules_that_exist_and_the_small_one_writes_less(tmp_path):
     known = {rule.name for rule in RULES} | {rule.name for rule, _ in (*turns.joiners([]), *systems.joiners([]))}
-    assert set(SMALL) <= known
+    assert all(set(counts) <= known for counts in SIZES.values())
     counts = {rule.name: rule.count for rule in RULES}
     assert all(SMALL[name] < counts[name] for name in SMALL if name in counts)
     report = build(tmp_path / "out", shelf(tmp_path), size="small", limit=30)
