@@ -1,0 +1,136 @@
+"""From what a model wrote to the answer it gave: pure functions, each known by its name. No torch.
+
+Most differences between published scores of one model are differences of extraction, so each score is given under a
+strict extractor and a lenient one, with the share of replies in which either found nothing (None).
+
+    without_thinking        the part behind <think> ... </think>: what every extractor below is given
+    letter_strict           the reply is a letter, or ends with a line `Answer: X`
+    letter_lenient          "the answer is (B)", "**B**", a boxed B, the last letter alone, the text of an option
+    mmlu_pro_single         "answer is (B)", the first one: lm-evaluation-harness's rule for MMLU-Pro
+    mmlu_pro_three_stage    the same, else "Answer: B", else the last letter alone: the rule of MMLU-Pro's authors
+    number_hash             "#### 18" (GSM8K)           number_said    "The answer is 18." (chain of thought)
+    number_last             the last number of the reply
+    answer_said             what follows "the answer is" up to the end of the line, its last character left out (BBH)
+    answer_lenient          the same in any writing, markup and the final full stop off; else the last line
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+Extractor = Callable[[str], str | None]
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_NUMBER = re.compile(r"-?[$0-9.,]{2,}|-?[0-9]+")
+
+
+def without_thinking(text: str) -> str:
+    """What comes after the thinking; a reply that never ends its thinking has given no answer: ""."""
+    before, closed, after = text.rpartition("</think>")
+    if closed:
+        return after.strip()
+    return "" if "<think>" in text else before + after
+
+
+def letter_strict(text: str, options: Sequence[str]) -> str | None:
+    letters = LETTERS[: len(options)]
+    alone = rf"\(?([{letters}])\)?[.)]?"
+    lines = text.strip().splitlines() or [""]
+    for pattern, line in ((alone, lines[0] if len(lines) == 1 else ""), (rf"Answer: ?{alone}", lines[-1])):
+        if found := re.fullmatch(pattern, line.strip()):
+            return found[1]
+    return None
+
+
+def letter_lenient(text: str, options: Sequence[str]) -> str | None:
+    """The last place of the surest kind: said to be the answer, marked as one, standing alone, the option itself."""
+    letters = LETTERS[: len(options)]
+    for pattern in _lenient(letters):
+        if found := pattern.findall(text):
+            return str(found[-1]).upper()
+    return option_text(text, options)
+
+
+@lru_cache(maxsize=32)
+def _lenient(letters: str) -> tuple[re.Pattern[str], ...]:
+    some, mark = f"[{letters}]", r"[*_`\"'(\[{]*"
+    said = r"(?:answer|option|choice|r[ée]ponse|答案)\W{0,6}(?:is|est|是|为)?\s*:?\s*(?:option|choice)?\s*"
+    return (
+        re.compile(rf"(?i:{said})(?:\\boxed)?{mark}({some})(?![\w'’-])"),
+        re.compile(rf"(?:\\boxed\{{(?:\\text\{{)?|\*\*\(?)({some})(?![\w'’])"),
+        re.compile(rf"^\s*\(?({some})[).:]?(?=\s|$)(?!\s[a-z])", re.MULTILINE),
+        # "A" and "I" are words too: alone they count only where no small letters follow.
+        re.compile(rf"(?<![\w'’-])({some})(?![\w'’-])(?!\s[a-z])"),
+    )
+
+
+def option_text(text: str, options: Sequence[str]) -> str | None:
+    """The letter of the only option whose text is in the reply; part of another one's text does not count."""
+    said = _words(text)
+    found = {i for i, option in enumerate(options) if _words(option) and f" {_words(option)} " in f" {said} "}
+    longest = {i for i in found if not any(j != i and f" {_words(options[i])} " in f" {_words(options[j])} "
+                                           for j in found)}
+    return LETTERS[longest.pop()] if len(longest) == 1 else None
+
+
+def _words(text: str) -> str:
+    return " ".join(re.findall(r"\w+", text.lower()))
+
+
+def mmlu_pro_single(text: str, letters: str = LETTERS[:10]) -> str | None:
+    found = re.search(rf"answer is \(?([{letters}])", text)
+    return found[1] if found else None
+
+
+def mmlu_pro_three_stage(text: str, letters: str = LETTERS[:10]) -> str | None:
+    if said := mmlu_pro_single(text, letters):
+        return said
+    marked = list(re.finditer(rf"[aA]nswer:\s*([{letters}])", text))
+    if marked:      # the last one of the first line that has one
+        line_end = text.find("\n", marked[0].start()) % (len(text) + 1)
+        return str([m[1] for m in marked if m.start() < line_end][-1])
+    alone = re.findall(rf"\b[{letters}]\b", text)
+    return str(alone[-1]) if alone else None
+
+
+def number_hash(text: str) -> str | None:
+    found = re.search(r"#### (-?[0-9.,]+)", text)
+    return plain_number(found[1]) if found else None
+
+
+def number_said(text: str, words: str = "The answer is ") -> str | None:
+    """`words` is the phrase in the question's language, a regular expression."""
+    found = re.search(rf"{words}(-?[0-9.,]+).", text)
+    return plain_number(found[1]) if found else None
+
+
+def number_last(text: str) -> str | None:
+    found = _NUMBER.findall(text)
+    return plain_number(found[-1]) if found else None
+
+
+def plain_number(text: str) -> str:
+    """As lm-evaluation-harness compares numbers: without commas, dollar signs, and a final full stop."""
+    return re.sub(r"\.$", "", re.sub(r"[,$]", "", text.strip()))
+
+
+def same_number(answer: str | None, gold: str) -> bool:
+    """Equal in value: "18.00" is 18. Lenient scores only; the strict ones compare characters, as the referee does."""
+    try:
+        return answer is not None and float(answer) == float(plain_number(gold))
+    except ValueError:
+        return False
+
+
+def answer_said(text: str) -> str | None:
+    found = re.search(r"(?<=the answer is )(.*)(?=.)", text)
+    return found[1].strip() if found else None
+
+
+def answer_lenient(text: str) -> str | None:
+    found = re.findall(r"(?i:answer\s*(?:is|:))\s*:?\s*(.+)", text)
+    lines = [line for line in text.strip().splitlines() if line.strip()]
+    if not found and not lines:
+        return None
+    said = str(found[-1]) if found else lines[-1]
+    boxed = re.search(r"\\boxed\{(?:\\text\{)?([^{}]*)\}", said)
+    return re.sub(r"^[\s*_`\"'$]+|[\s*_`\"'$.]+$", "", boxed[1] if boxed else said) or None
