@@ -44,7 +44,7 @@ def pretrain_gpu() -> Pretrain:
 def sft() -> Finetune:
     """Two CPU cores: dialogues after `pretrain`, a fifth of it prose, with the weights rounded as they ship."""
     return Finetune(
-        name="mini-sft", prose=0.2, mix=MIX, steps=1600, tokens_per_step=8192, tokens_per_microbatch=8192, context=512,
+        name="mini-sft", prose=0.2, mix=MIX, steps=1900, tokens_per_step=8192, tokens_per_microbatch=8192, context=512,
         quantize="q8", quantize_from=0.7, evaluate_every=0, final_tokens=32_768, save_every=25,
         optim=Optim(lr=6e-3, matrix_lr=1e-2, warmup_steps=20, decay_share=0.7),
     )  # fmt: skip
