@@ -1,0 +1,170 @@
+"""The journal of a run: what was answered, sample by sample, in a file that a killed run leaves readable. No torch.
+
+First line: whose journal it is (task, version, form, data, subject, seed). Every further line: a sample's id, a hash
+of what it asks, and the outcomes; a later line of the same id replaces an earlier one. Lines are written whole and
+flushed; a torn last line (a kill, a full disk) is cut off when the journal is opened again, and its sample is asked
+anew. Nothing is kept when there is no path: the run then lives in memory.
+"""
+
+import contextlib
+import fcntl
+import json
+from collections.abc import Sequence
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import Any, TextIO
+
+from creuset.core.artifact import sha256_json
+from creuset.core.errors import ConfigError, CreusetError, DataError
+from creuset.evals.subject import Failure, Likelihood, Outcome, Reply
+from creuset.evals.task import Sample
+
+KINDS: dict[str, type[Reply] | type[Likelihood] | type[Failure]] = {
+    "reply": Reply, "likelihood": Likelihood, "failure": Failure,
+}
+VERSION = 1
+
+
+class DiskFull(CreusetError):
+    """What was answered so far is kept; the run can be started again."""
+
+    exit_code = 4
+
+
+def outcome_json(outcome: Outcome) -> dict[str, Any]:
+    """The outcome's fields, those at their defaults left out; floats come back to the last bit."""
+    kind = next(name for name, one in KINDS.items() if isinstance(outcome, one))
+    given = {f.name: getattr(outcome, f.name) for f in fields(outcome)}
+    return {"kind": kind, **{f.name: given[f.name] for f in fields(outcome)
+                             if f.default is MISSING or given[f.name] != f.default}}  # fmt: skip
+
+
+def outcome_of(value: dict[str, Any]) -> Outcome:
+    """Raises KeyError or TypeError where `value` is not an outcome."""
+    given = dict(value)
+    made = KINDS[given.pop("kind")]
+    return made(**{name: tuple(v) if isinstance(v, list) else v for name, v in given.items()})
+
+
+def asked_hash(sample: Sample) -> str:
+    """What a sample asks, in 16 hexadecimal digits: a journal of other questions is recognised by it."""
+    asks = [[list(a.messages), a.prompt, a.max_tokens, a.temperature, a.top_p, list(a.stop), a.seed]
+            for a in sample.asks]  # fmt: skip
+    return sha256_json([[[p.context, p.continuation] for p in sample.pairs], asks])[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    asked: str
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def failed(self) -> bool:
+        return any(isinstance(outcome, Failure) for outcome in self.outcomes)
+
+
+class Journal:
+    """Owns the file while it is open; two runs cannot write one journal."""
+
+    def __init__(self, path: Path | None, head: dict[str, Any]) -> None:
+        """`head`: what the run is; JSON. Raises ConfigError where `path` is the journal of something else."""
+        self.path = path
+        self.entries: dict[str, Entry] = {}
+        self._stream: TextIO | None = None
+        if path is None:
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_file():
+            found = read(path, cut=True)
+            if found is not None:
+                _compare(path, found[0], head)
+                self.entries = found[1]
+        self._stream = path.open("a", encoding="utf-8")
+        try:
+            fcntl.flock(self._stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._stream.close()
+            raise ConfigError(f"`{path}` is being written by another run", hint="wait for it, or stop it") from None
+        if not path.is_file() or not path.stat().st_size:
+            self._line({"journal": VERSION, **head})
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def write(self, sample: Sample, outcomes: Sequence[Outcome]) -> None:
+        entry = Entry(asked_hash(sample), tuple(outcomes))
+        self._line({"id": sample.id, "asked": entry.asked, "outcomes": [outcome_json(o) for o in outcomes]})
+        self.entries[sample.id] = entry
+
+    def known(self, sample: Sample) -> Entry | None:
+        """What was answered to `sample`. Raises ConfigError where the journal's question was another."""
+        entry = self.entries.get(sample.id)
+        if entry is not None and entry.asked != asked_hash(sample):
+            raise ConfigError(
+                f"`{self.path}`: sample `{sample.id}` was asked something else", hint="start anew in another folder"
+            )
+        return entry
+
+    def close(self) -> None:
+        if self._stream is not None:
+            stream, self._stream = self._stream, None
+            with contextlib.suppress(OSError):  # what could not be flushed was refused, and said, when written
+                stream.close()
+
+    def _line(self, value: dict[str, Any]) -> None:
+        if self._stream is None:
+            return
+        try:
+            self._stream.write(json.dumps(value, ensure_ascii=True) + "\n")
+            self._stream.flush()
+        except OSError as error:
+            self.close()
+            raise DiskFull(
+                f"`{self.path}` cannot be written: {error.strerror}",
+                hint="what was answered before is kept: make room and run the same command again",
+            ) from error
+
+
+def read(path: Path, *, cut: bool = False) -> tuple[dict[str, Any], dict[str, Entry]] | None:
+    """Head and entries of a journal; None when it has no whole line. `cut`: take a torn last line off the file.
+
+    Raises DataError naming a line that is whole and not one of a journal.
+    """
+    raw = path.read_bytes()
+    whole = raw[: raw.rfind(b"\n") + 1]
+    if cut and len(whole) < len(raw):
+        with path.open("r+b") as stream:
+            stream.truncate(len(whole))
+    head: dict[str, Any] | None = None
+    entries: dict[str, Entry] = {}
+    for number, line in enumerate(whole.splitlines(), 1):
+        try:
+            value = json.loads(line)
+            if head is None:
+                if value.pop("journal") != VERSION:
+                    raise ValueError("a journal of another version")
+                head = value
+            else:
+                outcomes = tuple(outcome_of(o) for o in value["outcomes"])
+                entries[value["id"]] = Entry(value["asked"], outcomes)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DataError(f"`{path}` line {number} is not a line of a journal: {error!r}") from error
+    return None if head is None else (head, entries)
+
+
+def _compare(path: Path, found: dict[str, Any], head: dict[str, Any]) -> None:
+    for name in sorted(set(found) | set(head)):
+        ours, theirs = head.get(name), found.get(name)
+        if json.dumps(ours, sort_keys=True) != json.dumps(theirs, sort_keys=True):
+            raise ConfigError(
+                f"`{path}` is the journal of another run: its {name} is {_short(theirs)}, this one's {_short(ours)}",
+                hint="give another --work folder, or ask with what the journal says",
+            )
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 160 else text[:157] + "..."
