@@ -29,6 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # Held-out shards are read, and scored by the model itself: bits per byte needs no engine.
     "evals": {"core", "text", "data", "model", "engine"},
     "serve": {"core", "text", "engine", "model.config", "model.count", "model.convert"},
+    "compare": {"core", "evals", "plan", "audit"},
     "audit": {"core", "text", "data", "model", "engine", "evals", "plan"},
 }
 EVERYTHING = {"cli", "recipes", "testing", "__init__", "__main__"}

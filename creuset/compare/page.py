@@ -1,0 +1,227 @@
+"""One HTML page of a scorecard: no outside asset, a strict content policy, readable without its script.
+
+The table is written here; the script (static/page.js) adds the reader's weights, the plots and the details of a cell.
+The policy names the hashes of the one style and the one script: nothing else runs or loads.
+"""
+
+import base64
+import hashlib
+import json
+from html import escape
+from pathlib import Path
+
+from creuset.compare.card import GROUPS, Cell, Row, Scorecard, Text
+from creuset.compare.rank import best
+
+STATIC = Path(__file__).parent / "static"
+
+
+def both(en: str, fr: str) -> str:
+    """The words in both languages; the style sheet shows that of the page."""
+    same = f"{escape(en)}"
+    return same if en == fr else f'<span lang="en">{escape(en)}</span><span lang="fr">{escape(fr)}</span>'
+
+
+def number(value: float, unit: str, lang: str) -> str:
+    """`0.8731` share -> `87.3 %`; seconds below one in ms; money with two decimals; French with comma and spaces."""
+    if unit in ("share", "percent"):
+        text = f"{100 * value if unit == 'share' else value:.1f} %"
+    elif unit == "s":
+        text = f"{1000 * value:,.0f} ms" if value < 1 else f"{value:,.2f} s"
+    elif unit in ("USD", "EUR", "GBP", "CNY"):
+        text = f"{value:,.2f}"
+    elif unit in ("ratio", "bits", "nats"):
+        text = f"{value:.3f}"
+    else:
+        text = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return text if lang == "en" else text.translate({ord(","): "\u202f", ord("."): ","})
+
+
+def policy(style: str, script: str) -> str:
+    """The content policy: nothing but this style and this script."""
+    def named(text: str) -> str:
+        return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+    return (
+        f"default-src 'none'; style-src {named(style)}; script-src {named(script)}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def render(card: Scorecard) -> str:
+    """The whole page."""
+    style, script = ((STATIC / f"page.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
+    held = json.dumps(card.as_json(), ensure_ascii=False).replace("<", "\\u003c")
+    title = escape(card.title)
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy(style, script)}">
+<meta name="viewport" content="width=device-width,initial-scale=1"><title>{title}</title>
+<style>{style}</style></head><body>
+<header><h1>{title}</h1><div><button id="lang" type="button">Français</button>
+<button id="theme" type="button">{both("Light / dark", "Clair / sombre")}</button></div>
+<p>{escape(card.made)} · {_volume(card)}</p></header>
+<main>{_legend()}{_ranking(card)}{_table(card)}{_rules()}</main>
+<footer>{_sources(card)}</footer>
+<aside id="detail" hidden aria-live="polite"><button id="close" type="button">{both("Close", "Fermer")}</button>
+<div id="facts"></div></aside>
+<script type="application/json" id="card">{held}</script>
+<script>{script}</script></body></html>
+"""
+
+
+def _volume(card: Scorecard) -> str:
+    v = card.volume
+    return both(
+        f"volume: {v['requests']:,.0f} requests a month, {v['input_tokens']:,.0f} tokens in and "
+        f"{v['output_tokens']:,.0f} out each",
+        f"volume : {number(v['requests'], '', 'fr')} requêtes par mois, {number(v['input_tokens'], '', 'fr')} jetons "
+        f"en entrée et {number(v['output_tokens'], '', 'fr')} en sortie chacune",
+    )
+
+
+def _legend() -> str:
+    kinds = (
+        ("measured", "measured", "mesuré", "by this tool, on this system", "par cet outil, sur ce système"),
+        ("reported", "reported", "rapporté", "published by somebody, with source", "publié par quelqu'un, avec source"),
+        ("declared", "declared", "déclaré", "a practice, by its source and date", "une pratique, source et date"),
+        ("unknown", "unknown", "inconnu", "not a zero: left out, and counted", "pas un zéro : écarté, et compté"),
+    )
+    items = "".join(
+        f'<li><span class="{kind}">{both(en, fr)}</span><small>{both(why, pourquoi)}</small></li>'
+        for kind, en, fr, why, pourquoi in kinds
+    )
+    return f'<section><ul class="legend">{items}</ul></section>'
+
+
+def _ranking(card: Scorecard) -> str:
+    used = {r.group for r in card.rows if r.scale and not r.why_unranked and any(c.value is not None for c in r.cells)}
+    sliders = "".join(
+        f'<label class="weight{"" if g in used else " empty"}"><i class="mark g{i}"></i><span>{both(en, fr)}</span>'
+        f'<input type="range" name="{g}" min="0" max="10" step="1"{"" if g in used else " disabled"}><output></output>'
+        "</label>"
+        for i, (g, (en, fr)) in enumerate(GROUPS.items())
+    )
+    options = "".join(
+        f'<option value="{g}" data-en="{escape(en)}" data-fr="{escape(fr)}">{escape(en)}</option>'
+        for g, (en, fr) in GROUPS.items() if g in used
+    )
+    boxes = "".join(
+        f'<label><input type="checkbox" name="system" value="{i}" checked> {escape(s.name)}</label>'
+        for i, s in enumerate(card.systems)
+    )
+    intro = both(
+        "Nobody else can weigh these for you: the weights are equal until you move them, and the address of this page "
+        "keeps yours. A total is the mean over what is known; the bracket under each bar is where it would lie if all "
+        "that is unknown were worst, or best.",
+        "Personne ne peut peser à votre place : les poids sont égaux tant que vous ne les changez pas, et l'adresse de "
+        "la page garde les vôtres. Un total est la moyenne de ce qui est connu ; le crochet sous chaque barre dit où "
+        "il serait si tout l'inconnu était au pire, ou au mieux.",
+    )
+    return f"""<section><h2>{both("Your weights", "Vos poids")}</h2><p class="soft">{intro}</p>
+<noscript><p>{both("Weights and plots need JavaScript; the table below does not.",
+                   "Poids et graphiques demandent JavaScript ; le tableau, non.")}</p></noscript>
+<div class="choices">{boxes}</div>
+<div class="two"><div class="panel">{sliders}
+<p><label><input type="checkbox" id="shared"> {both("only rows known for every system shown",
+                                                    "seulement les lignes connues de tous les systèmes affichés")}
+</label></p></div><div class="panel" id="ranking"></div></div>
+<h2>{both("How much does one weight decide?", "Combien un poids décide-t-il ?")}</h2>
+<p><label>{both("Weight that moves", "Poids qui varie")}: <select id="plot">{options}</select></label></p>
+<div class="panel" id="sensitivity"></div></section>"""
+
+
+def _table(card: Scorecard) -> str:
+    head = "".join(
+        f'<th scope="col" data-c="{i}">{escape(s.name)}<small>{escape(s.provider)}</small></th>'
+        for i, s in enumerate(card.systems)
+    )
+    body, index = [], 0
+    by_group: dict[str, list[tuple[int, Row]]] = {}
+    for index, row in enumerate(card.rows):
+        by_group.setdefault(row.group, []).append((index, row))
+    first = True
+    for at, (group, (en, fr)) in enumerate(GROUPS.items()):
+        if group not in by_group:
+            continue
+        body.append(f'<tr class="group"><th scope="colgroup" colspan="{len(card.systems) + 1}">'
+                    f'<span><i class="mark g{at}"></i>{both(en, fr)}</span></th></tr>')
+        for index, row in by_group[group]:
+            body.append(_row(index, row, first))
+            first = False
+    return f"""<section><h2>{both("Scorecard", "Tableau")}</h2>
+<p class="soft">{both("Green: the best of its row, or not to be told from it by its 95 % interval. Press a cell, or go "
+                      "there with the arrow keys and press Enter, for source, date, load and caveat.",
+                      "En vert : le meilleur de la ligne, ou ce que son intervalle à 95 % n'en distingue pas. Appuyez "
+                      "sur une case, ou allez-y avec les flèches puis Entrée, pour source, date, charge et réserves.")}
+</p><div class="wide"><table id="table"><thead><tr><th scope="col"></th>{head}</tr></thead>
+<tbody>{"".join(body)}</tbody></table></div></section>"""
+
+
+def _row(index: int, row: Row, first: bool) -> str:
+    marks = best(row.scale, row.cells) if row.scale and not row.why_unranked else [False] * len(row.cells)
+    cells = "".join(
+        f'<td class="{c.kind}{" best" if marks[i] else ""}" data-r="{index}" data-c="{i}" '
+        f'tabindex="{0 if first and i == 0 else -1}">{_cell(c, row)}</td>'
+        for i, c in enumerate(row.cells)
+    )
+    shown = "" if row.scale and not row.why_unranked else ' class="unranked"'
+    why = f"<br><small>{_why(row.why_unranked)}</small>" if row.why_unranked else ""
+    return f'<tr{shown}><th scope="row">{both(row.label.en, row.label.fr)}{why}</th>{cells}</tr>'
+
+
+WHY_FR = {
+    "not weighed: the systems were asked different data": "non pondéré : données différentes",
+    "not weighed: the systems were asked different prompts": "non pondéré : questions différentes",
+    "not weighed: the systems were asked different samples": "non pondéré : échantillons différents",
+    "not weighed: the systems were asked under different loads": "non pondéré : charges différentes",
+    "not weighed: scores of the base model, not of what is served":
+        "non pondéré : scores du modèle de base, non de ce qui est servi",
+}
+
+
+def _why(why: str) -> str:
+    return both(why, WHY_FR[why])
+
+
+def _cell(cell: Cell, row: Row) -> str:
+    if cell.words is not None:
+        return both(cell.words.en, cell.words.fr)
+    assert cell.value is not None
+    said = both(number(cell.value, row.unit, "en"), number(cell.value, row.unit, "fr"))
+    if cell.low is not None and cell.high is not None:
+        ends = [f"[{number(cell.low, row.unit, lang)} – {number(cell.high, row.unit, lang)}]" for lang in ("en", "fr")]
+        said += f"<small>{both(*ends)}</small>"
+    return said
+
+
+def _rules() -> str:
+    rules = (
+        Text("A share counts as itself (its complement where lower is better); scores that are best at 0 or at 50 by "
+             "their distance from it; prices, times and rates by their ratio to the best system shown; words by the "
+             "points of their scale: yes 1, partly 0.5, no 0. Any other answer is shown and never weighed.",
+             "Une part compte pour elle-même (son complément si moins vaut mieux) ; un score idéal à 0 ou à 50, par sa "
+             "distance ; prix, durées et débits, par rapport au meilleur système affiché ; les mots, par leurs "
+             "points : oui 1, en partie 0,5, non 0. Toute autre réponse est affichée et jamais pondérée."),
+        Text("A group's weight is shared equally by its rows that can be weighed and are known for somebody. Unknown "
+             "cells are left out of a total, never counted as zero; `known` says how much of your weight lies on known "
+             "cells. Totals of systems with different coverage rest on different rows: tick the box to compare on "
+             "common ground only.",
+             "Le poids d'un groupe se partage également entre ses lignes pondérables et connues pour quelqu'un. Les "
+             "cases inconnues sont écartées d'un total, jamais comptées zéro ; « connu » dit quelle part de vos poids "
+             "porte sur des cases connues. Des totaux de couvertures différentes reposent sur des lignes différentes : "
+             "cochez la case pour comparer sur le terrain commun."),
+        Text("Measured and published scores are never in one row: prompts, answer extraction and versions differ. "
+             "Overlapping intervals of two systems asked the same samples may still differ: a paired comparison "
+             "of their two evaluations says.",
+             "Scores mesurés et publiés ne partagent jamais une ligne : questions, extraction des réponses et versions "
+             "diffèrent. Deux systèmes aux intervalles qui se recouvrent peuvent pourtant différer : une comparaison "
+             "appariée de leurs deux évaluations le dit."),
+    )
+    items = "".join(f"<li>{both(r.en, r.fr)}</li>" for r in rules)
+    return f'<section><h2>{both("How it is reckoned", "Mode de calcul")}</h2><ul>{items}</ul></section>'
+
+
+def _sources(card: Scorecard) -> str:
+    items = "".join(f"<li>{escape(s)}</li>" for s in card.sources)
+    return f'<h2>{both("What this was made from", "Sources de ce document")}</h2><ul>{items}</ul>'
