@@ -21,6 +21,7 @@ VERBS = {
     "chat": ("creuset.engine.cli", "talk with a model in the terminal"),
     "serve": ("creuset.serve.cli", "serve a model: OpenAI-compatible API and chat page"),
     "eval": ("creuset.evals.cli", "score a model"),
+    "audit": ("creuset.audit.cli", "test a model or an endpoint: robustness, security, bias, privacy, law"),
     "compare": ("creuset.compare.cli", "a scorecard of models and providers, speed of an endpoint"),
     "export": ("creuset.model.cli", "write a model as a Hugging Face folder"),
     "verify": ("creuset.core.cli", "re-hash an artifact and everything it was made from"),

@@ -125,7 +125,7 @@ class Monotonicity(Task):
             }  # fmt: skip
             if not values:
                 why = f"no sequence had {LEAST} answers with a number in them"
-                found.append(Measure(metric=f"violation.{form}", status="not_testable", why=why, **common))
+                found.append(Measure(metric=f"violation.{form}", status="not_applicable", why=why, **common))
                 continue
             level, over = mean(values), share([v > STRONG for v in values])
             found.append(Measure(

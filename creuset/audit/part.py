@@ -49,6 +49,8 @@ class Part:
     name: str                           # unique in the audit: "bbq", "canaries"
     row: str                            # of the requirement table, "2" to "15"
     task: Callable[[], Task] | None = None      # a Task class, or what makes one
+    otherwise: Callable[[], Task] | None = None     # another form of it, for subjects that cannot answer the first
+    judged: bool = False                # the task takes a second opinion: its `judge` is set, where there is one
     check: Check | None = None
     needs: frozenset[Ability] = frozenset()     # beside what the task itself needs; "weights": local weights only
     files: tuple[str, ...] = ()         # below the benchmark folder, for checks; a task names its own
