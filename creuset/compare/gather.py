@@ -81,7 +81,7 @@ def _keys(columns: Sequence[Mapping[tuple[str, str], Found]], wanted: Sequence[s
     keys: dict[tuple[str, str], None] = {}
     heads: dict[tuple[str, str], tuple[str, str]] = {}
     for column in columns:
-        for key, found in reversed(list(column.items())):  # they were put in backwards, so that the first of a name stays
+        for key, found in reversed(list(column.items())):  # they were put in backwards: the first of a name stays
             if wanted:
                 if key[0] in wanted:
                     keys.setdefault(key)

@@ -125,10 +125,10 @@ def _ranking(card: Scorecard) -> str:
 <div class="two"><div class="panel">{sliders}
 <p><label><input type="checkbox" id="shared"> {both("only rows known for every system shown",
                                                     "seulement les lignes connues de tous les systèmes affichés")}
-</label></p></div><div class="panel" id="ranking"></div></div>
+</label></p></div><div><div class="panel" id="ranking"></div>
 <h2>{both("How much does one weight decide?", "Combien un poids décide-t-il ?")}</h2>
 <p><label>{both("Weight that moves", "Poids qui varie")}: <select id="plot">{options}</select></label></p>
-<div class="panel" id="sensitivity"></div></section>"""
+<div class="panel" id="sensitivity"></div></div></div></section>"""
 
 
 def _table(card: Scorecard) -> str:
@@ -204,7 +204,7 @@ def _rules() -> str:
              "distance ; prix, durées et débits, par rapport au meilleur système affiché ; les mots, par leurs "
              "points : oui 1, en partie 0,5, non 0. Toute autre réponse est affichée et jamais pondérée."),
         Text("A group's weight is shared equally by its rows that can be weighed and are known for somebody. Unknown "
-             "cells are left out of a total, never counted as zero; `known` says how much of your weight lies on known "
+             "cells are left out of a total, never counted as zero; “known” says how much of your weight lies on known "
              "cells. Totals of systems with different coverage rest on different rows: tick the box to compare on "
              "common ground only.",
              "Le poids d'un groupe se partage également entre ses lignes pondérables et connues pour quelqu'un. Les "

@@ -1,7 +1,7 @@
 "use strict";
 // The reader's weights, ranked here and nowhere else; the rules are those of creuset/compare/rank.py.
 const card = JSON.parse(document.getElementById("card").textContent);
-const $ = id => document.getElementById(id), root = document.documentElement;
+const byId = id => document.getElementById(id), root = document.documentElement;
 const say = (en, fr) => root.lang === "fr" ? fr : en;
 const groups = card.groups.map(g => g.id);
 const counted = card.rows.filter(r => r.scale && !r.why_unranked && r.cells.some(c => c.value !== null));
@@ -54,7 +54,7 @@ const percent = x => Math.round(100 * x) + (root.lang === "fr" ? " %" : "%");
 
 function rank() {
   const found = standings(state.weights).sort((a, b) => (b.total ?? -1) - (a.total ?? -1));
-  const wide = $("ranking").clientWidth || 700, left = Math.min(190, wide * .34), right = 118, line = 34;
+  const wide = byId("ranking").clientWidth || 700, left = Math.min(190, wide * .34), right = 118, line = 34;
   const x = v => left + v * (wide - left - right);
   const svg = draw("svg", {viewBox: `0 0 ${wide} ${found.length * line + 20}`, role: "img",
     "aria-label": say("Ranking by your weights", "Classement selon vos poids")});
@@ -80,7 +80,7 @@ function rank() {
     svg.append(draw("text", {x: wide, y: y + 16, "text-anchor": "end", class: "soft"},
       percent(s.coverage) + say(" known", " connu")));
   });
-  $("ranking").replaceChildren(svg);
+  byId("ranking").replaceChildren(svg);
 }
 
 // How the totals move when the weight of one group goes from none to all, the others keeping their proportions.
@@ -90,7 +90,7 @@ function sensitivity() {
   const steps = Array.from({length: 41}, (_, i) => i / 40);
   const curves = steps.map(share => standings(Object.fromEntries(
     groups.map(o => [o, o === g ? share : sum ? state.weights[o] * (1 - share) / sum : 0]))));
-  const wide = $("sensitivity").clientWidth || 700, high = 300, left = 36, right = Math.min(170, wide * .32), bottom = 36;
+  const wide = byId("sensitivity").clientWidth || 700, high = 260, left = 36, right = Math.min(170, wide * .32), bottom = 36;
   const x = v => left + v * (wide - left - right), y = v => 10 + (1 - v) * (high - 10 - bottom);
   const svg = draw("svg", {viewBox: `0 0 ${wide} ${high}`, role: "img",
     "aria-label": say("Totals against one weight", "Totaux selon un poids")});
@@ -117,7 +117,7 @@ function sensitivity() {
     svg.append(draw("circle", {cx: wide - right + 8, cy: place, r: 4, class: "g" + l.system % 9, "stroke-width": 0}));
     svg.append(draw("text", {x: wide - right + 16, y: place + 4}, shorten(card.systems[l.system].name, Math.floor(right / 7.2))));
   });
-  $("sensitivity").replaceChildren(svg);
+  byId("sensitivity").replaceChildren(svg);
 }
 
 function remember() {
@@ -149,24 +149,24 @@ function detail(td) {
     list.append(Object.assign(document.createElement("dt"), {textContent: name}),
       Object.assign(document.createElement("dd"), {textContent: value}));
   }
-  $("facts").replaceChildren(list);
-  $("detail").hidden = false;
+  byId("facts").replaceChildren(list);
+  byId("detail").hidden = false;
 }
 
-const table = $("table");
+const table = byId("table");
 table.addEventListener("click", e => { const td = e.target.closest("td"); if (td) { td.focus(); detail(td); } });
 table.addEventListener("keydown", e => {
   const td = e.target.closest("td"), move = {ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0]}[e.key];
   if (!td) return;
   if (e.key === "Enter" || e.key === " ") { detail(td); e.preventDefault(); }
-  if (e.key === "Escape") $("detail").hidden = true;
+  if (e.key === "Escape") byId("detail").hidden = true;
   if (!move) return;
   let r = +td.dataset.r, c = +td.dataset.c, next;
   do { r += move[0]; c += move[1]; next = table.querySelector(`td[data-r="${r}"][data-c="${c}"]`); }
   while (next && next.classList.contains("hidden"));
-  if (next) { next.tabIndex = 0; td.tabIndex = -1; next.focus(); if (!$("detail").hidden) detail(next); e.preventDefault(); }
+  if (next) { next.tabIndex = 0; td.tabIndex = -1; next.focus(); if (!byId("detail").hidden) detail(next); e.preventDefault(); }
 });
-$("close").addEventListener("click", () => { $("detail").hidden = true; });
+byId("close").addEventListener("click", () => { byId("detail").hidden = true; });
 for (const input of document.querySelectorAll("input[type=range]")) {
   input.value = state.weights[input.name];
   input.addEventListener("input", () => set(input.name, +input.value));
@@ -184,16 +184,16 @@ for (const box of document.querySelectorAll("input[name=system]")) box.addEventL
   refresh();
   remember();
 });
-$("shared").addEventListener("change", e => { state.shared = e.target.checked; refresh(); remember(); });
-$("plot").addEventListener("change", e => { state.plot = e.target.value; sensitivity(); });
+byId("shared").addEventListener("change", e => { state.shared = e.target.checked; refresh(); remember(); });
+byId("plot").addEventListener("change", e => { state.plot = e.target.value; sensitivity(); });
 function speak(lang) {
   root.lang = lang;
   for (const option of document.querySelectorAll("option[data-en]")) option.textContent = option.dataset[lang];
-  $("lang").textContent = lang === "fr" ? "English" : "Français";
+  byId("lang").textContent = lang === "fr" ? "English" : "Français";
   refresh();
 }
-$("lang").addEventListener("click", () => { speak(root.lang === "fr" ? "en" : "fr"); remember(); });
-$("theme").addEventListener("click", () => {
+byId("lang").addEventListener("click", () => { speak(root.lang === "fr" ? "en" : "fr"); remember(); });
+byId("theme").addEventListener("click", () => {
   const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
   root.dataset.theme = dark ? "light" : "dark";
 });
@@ -206,8 +206,8 @@ for (const pair of (told.get("w") || "").split(",")) {
 }
 for (const i of (told.get("without") || "").split(",")) if (i !== "" && i in state.shown) state.shown[i] = false;
 state.shared = told.get("shared") === "1";
-$("shared").checked = state.shared;
-$("plot").value = state.plot;
+byId("shared").checked = state.shared;
+byId("plot").value = state.plot;
 for (const input of document.querySelectorAll("input[type=range]")) {
   input.value = state.weights[input.name];
   input.nextElementSibling.value = state.weights[input.name];
