@@ -97,9 +97,12 @@ def number_hash(text: str) -> str | None:
     return plain_number(found[1]) if found else None
 
 
-def number_said(text: str, words: str = "The answer is ") -> str | None:
-    """`words` is the phrase in the question's language, a regular expression."""
-    found = re.search(rf"{words}(-?[0-9.,]+).", text)
+def number_said(text: str, words: str = "The answer is ", end: str = ".") -> str | None:
+    """`words` in the question's language; `end` is what must follow: by default any character, the full stop meant.
+
+    The referee's rule, surprise included: "The answer is 18" without a full stop gives 1.
+    """
+    found = re.search(rf"{words}(-?[0-9.,]+){end}", text)
     return plain_number(found[1]) if found else None
 
 
@@ -111,14 +114,6 @@ def number_last(text: str) -> str | None:
 def plain_number(text: str) -> str:
     """As lm-evaluation-harness compares numbers: without commas, dollar signs, and a final full stop."""
     return re.sub(r"\.$", "", re.sub(r"[,$]", "", text.strip()))
-
-
-def same_number(answer: str | None, gold: str) -> bool:
-    """Equal in value: "18.00" is 18. Lenient scores only; the strict ones compare characters, as the referee does."""
-    try:
-        return answer is not None and float(answer) == float(plain_number(gold))
-    except ValueError:
-        return False
 
 
 def answer_said(text: str) -> str | None:

@@ -1,8 +1,10 @@
 """The tasks of `creuset eval` by name. No torch.
 
     make("mmlu", form="chat", fewshot=5)    -> a Task, ready to be run
-    NAMES                                   -> all names, in the order of reports
-    about("mmlu")                           -> its class: licence, files, reference, forms
+    make("mmlu_anatomy")                    -> one part of a task that has parts: subjects, kinds, languages
+    NAMES                                   -> all names but those of parts, in the order of reports
+    about("mmlu")                           -> its class: licence, files, reference
+    forms("mmlu")                           -> ("loglikelihood", "generate", "chat")
 """
 
 import importlib
@@ -11,9 +13,12 @@ from creuset.core.errors import ConfigError
 from creuset.evals.task import Form, Task
 from creuset.evals.tasks.choices import in_form
 
-_PLACES: dict[str, str] = {     # name: module and class, or module and the function that gives a class by name
+_PLACES: dict[str, str] = {     # name: module:class
     "mmlu": "mmlu:Mmlu",
     "mmlu_pro": "mmlu_pro:MmluPro",
+    "gpqa_diamond": "gpqa:GpqaDiamond",
+    "gpqa_main": "gpqa:GpqaMain",
+    "gpqa_extended": "gpqa:GpqaExtended",
     "arc_easy": "arc:ArcEasy",
     "arc_challenge": "arc:ArcChallenge",
     "hellaswag": "hellaswag:HellaSwag",
@@ -23,16 +28,35 @@ _PLACES: dict[str, str] = {     # name: module and class, or module and the func
     "boolq": "boolq:BoolQ",
     "commonsense_qa": "commonsense_qa:CommonsenseQA",
     "siqa": "siqa:Siqa",
+    "lambada_openai": "lambada:Lambada",
+    "truthfulqa_mc1": "truthfulqa:Mc1",
+    "truthfulqa_mc2": "truthfulqa:Mc2",
+    "ceval": "chinese:CEval",
+    "cmmlu": "chinese:Cmmlu",
+    "bbh": "bbh:Bbh",
+    "bbh_direct": "bbh:BbhDirect",
+    "gsm8k": "gsm8k:Gsm8k",
+    "gsm8k_cot": "gsm8k:Gsm8kCot",
+    "mgsm": "mgsm:Mgsm",
+    "mgsm_direct": "mgsm:MgsmDirect",
+    "cruxeval_o": "cruxeval:CruxevalO",
+    "dialogues": "dialogues:Dialogues",
 }
 NAMES = tuple(_PLACES)
 
 
 def about(name: str) -> type[Task]:
-    if name not in _PLACES:
-        raise ConfigError(f"`{name}` is not a task", hint=f"there are bpb, {', '.join(NAMES)}")
-    module, _, cls = _PLACES[name].partition(":")
-    found: type[Task] = getattr(importlib.import_module(f"creuset.evals.tasks.{module}"), cls)
-    return found
+    if name in _PLACES:
+        module, _, cls = _PLACES[name].partition(":")
+        found: type[Task] = getattr(importlib.import_module(f"creuset.evals.tasks.{module}"), cls)
+        return found
+    for whole in sorted(_PLACES, key=len, reverse=True):
+        if name.startswith(f"{whole}_"):
+            task = about(whole)
+            for part in getattr(task, "parts", ()):
+                if name == f"{whole}_{part.replace(' ', '_')}":
+                    return in_form(task, task.form, name=name, part=(part,))
+    raise ConfigError(f"`{name}` is not a task", hint=f"there are bpb, {', '.join(NAMES)}")
 
 
 def forms(name: str) -> tuple[Form, ...]:

@@ -10,7 +10,7 @@ are wrong answers: every item that was asked is in the denominator.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -74,6 +74,7 @@ class ChoiceTask(Task):
 
     forms: ClassVar[tuple[Form, ...]] = ("loglikelihood", "generate", "chat")
     shots: ClassVar[int] = 0                        # worked examples, if the caller says nothing
+    caveat: ClassVar[str] = ""                      # printed wherever the score is
     norm: ClassVar[bool] = True                     # whether acc_norm says something: not where choices are letters
     max_tokens: ClassVar[int] = 64
     max_tokens_chat: ClassVar[int] = 1024
@@ -82,8 +83,8 @@ class ChoiceTask(Task):
         "Answer the multiple-choice question below. You may reason first. Your last line must be `Answer: X`, "
         "where X is one of the letters {letters}."
     )
-    strict: ClassVar[Callable[[str, Sequence[str]], str | None]] = staticmethod(extract.letter_strict)
-    lenient: ClassVar[Callable[[str, Sequence[str]], str | None]] = staticmethod(extract.letter_lenient)
+    strict_name: ClassVar[str] = "letter_strict"
+    lenient_name: ClassVar[str] = "letter_lenient"
 
     def __init__(self, fewshot: int | None = None) -> None:
         self.fewshot = self.shots if fewshot is None else fewshot
@@ -92,6 +93,12 @@ class ChoiceTask(Task):
 
     def groups(self, folder: Path) -> Iterator[Group]:
         raise NotImplementedError
+
+    def strict(self, text: str, options: Sequence[str]) -> str | None:
+        return extract.letter_strict(text, options)
+
+    def lenient(self, text: str, options: Sequence[str]) -> str | None:
+        return extract.letter_lenient(text, options)
 
     def samples(self, folder: Path) -> Iterator[Sample]:
         """One of each group in turn, so that the first few are of all of them."""
@@ -107,24 +114,25 @@ class ChoiceTask(Task):
         return (self._sample(group.description, pool[:n], question) for question in asked)
 
     def _sample(self, description: str, shots: Sequence[Question], q: Question) -> Sample:
-        of = {"id": q.id, "cluster": q.cluster}
-        known = {"gold": q.gold, "options": list(q.options)}
+        known: dict[str, Any] = {"gold": q.gold, "options": list(q.options)}
         if self.form == "loglikelihood":
             before = description + "".join(f"{self._worked(shot)}\n\n" for shot in shots)
             contexts = q.contexts or (q.context,) * len(q.choices)
             pairs = tuple(pair(before + c, choice) for c, choice in zip(contexts, q.choices, strict=True))
-            return Sample(**of, pairs=pairs, gold=known | {"lengths": [len(c.removeprefix(" ")) for c in q.choices]})
+            known["lengths"] = [len(choice.removeprefix(" ")) for choice in q.choices]
+            return Sample(id=q.id, cluster=q.cluster, pairs=pairs, gold=known)
         if self.form == "generate":
             parts = [f"{self.lettered(shot)}{shot.worked or ' ' + shot.letter}\n\n" for shot in shots]
             ask = Ask(prompt=description + "".join(parts) + self.lettered(q), max_tokens=self.max_tokens,
                       stop=self.stop)
-            return Sample(**of, asks=(ask,), gold=known)
+            return Sample(id=q.id, cluster=q.cluster, asks=(ask,), gold=known)
         turns: list[dict[str, Any]] = []
         for shot in shots:
             turns += [{"role": "user", "content": self.message(shot)},
                       {"role": "assistant", "content": shot.worked.strip() or f"Answer: {shot.letter}"}]
         turns.append({"role": "user", "content": self.message(q)})
-        return Sample(**of, asks=(Ask(messages=tuple(turns), max_tokens=self.max_tokens_chat),), gold=known)
+        ask = Ask(messages=tuple(turns), max_tokens=self.max_tokens_chat)
+        return Sample(id=q.id, cluster=q.cluster, asks=(ask,), gold=known)
 
     @staticmethod
     def _worked(shot: Question) -> str:
@@ -168,14 +176,16 @@ class ChoiceTask(Task):
         if self.form == "loglikelihood":
             kinds = [("acc", "correct", "extracted", ""), ("acc_norm", "correct_norm", "extracted", "")]
             return [self._measure(rows, *kind) for kind in kinds[: 1 + self.norm]]
-        return [self._measure(rows, "acc_strict", "correct", "extracted", self.strict.__name__),
-                self._measure(rows, "acc_lenient", "correct_lenient", "extracted_lenient", self.lenient.__name__)]
+        return [self._measure(rows, "acc_strict", "correct", "extracted", self.strict_name),
+                self._measure(rows, "acc_lenient", "correct_lenient", "extracted_lenient", self.lenient_name)]
 
     def _measure(self, rows: Sequence[Row], metric: str, key: str, extracted: str, extractor: str) -> Measure:
         chance = sum(row["chance"] for row in rows) / max(1, len(rows))
         majority = max(Counter(row["gold"] for row in rows).values(), default=0) / max(1, len(rows))
         known: dict[str, Any] = {"chance": chance, "majority": majority, "fewshot": self.fewshot}
-        made = correct_measure(self, metric, rows, key=key, extracted=extracted, extractor=extractor, extra=known)
+        made = correct_measure(
+            self, metric, rows, key=key, extracted=extracted, extractor=extractor, extra=known, caveat=self.caveat
+        )
         if made.interval is not None:
             made.extra["verdict"] = verdict(made.interval, chance)
         return made

@@ -19,6 +19,7 @@ class HellaSwag(ChoiceTask):
     name = "hellaswag"
     files = ("hellaswag/hellaswag_val_subset.jsonl",)
     licence = "MIT"
+    caveat = "1,000 of the 10,042 items of the validation split"
     reference = "88.9 DeepSeek-V3 base, 84.8 Qwen2.5-72B base, 10-shot, whole split (README of DeepSeek-V3)"
 
     def groups(self, folder: Path) -> Iterator[Group]:

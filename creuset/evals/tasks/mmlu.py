@@ -33,6 +33,7 @@ SUBJECTS = (
 
 class Mmlu(ChoiceTask):
     name = "mmlu"
+    parts = part = SUBJECTS
     files = tuple(f"mmlu/{part}/{subject}_{part}.csv" for subject in SUBJECTS for part in ("dev", "test"))
     licence = "MIT"
     reference = "88.5 DeepSeek-V3, 85.3 Qwen2.5-72B, 87.2 GPT-4o-0513, chat models (README of DeepSeek-V3)"
@@ -40,7 +41,7 @@ class Mmlu(ChoiceTask):
     norm = False
 
     def groups(self, folder: Path) -> Iterator[Group]:
-        for subject in SUBJECTS:
+        for subject in self.part:
             words = subject.replace("_", " ")
             yield Group(
                 questions=self._read(folder, subject, "test"), examples=self._read(folder, subject, "dev"),

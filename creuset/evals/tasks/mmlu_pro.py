@@ -11,23 +11,21 @@ reference   75.9 DeepSeek-V3, 71.6 Qwen2.5-72B, 72.6 GPT-4o-0513, 78.0 Claude-3.
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from creuset.core.errors import DataError
 from creuset.evals import extract
 from creuset.evals.tasks.choices import LETTERS, ChoiceTask, Group, Question, options
 from creuset.evals.tasks.files import Row, find, json_rows, made
 
+FIELDS = (
+    "biology", "business", "chemistry", "computer science", "economics", "engineering", "health", "history", "law",
+    "math", "other", "philosophy", "physics", "psychology",
+)  # fmt: skip
 STEPS = "Let's think step by step."
-
-
-def mmlu_pro_single(text: str, options: Sequence[str]) -> str | None:
-    return extract.mmlu_pro_single(text)
-
-
-def mmlu_pro_three_stage(text: str, options: Sequence[str]) -> str | None:
-    return extract.mmlu_pro_three_stage(text)
 
 
 class MmluPro(ChoiceTask):
     name = "mmlu_pro"
+    parts = part = FIELDS
     form = "generate"
     needs = frozenset({"completion"})
     forms = ("generate", "chat", "loglikelihood")
@@ -37,20 +35,27 @@ class MmluPro(ChoiceTask):
     norm = False
     max_tokens = max_tokens_chat = 2048
     stop = ("Question:",)
-    strict = staticmethod(mmlu_pro_single)
-    lenient = staticmethod(mmlu_pro_three_stage)
+    strict_name, lenient_name = "mmlu_pro_single", "mmlu_pro_three_stage"
 
     def groups(self, folder: Path) -> Iterator[Group]:
         asked = self._fields(find(folder, self.files[0], self.name))
         worked = self._fields(find(folder, "mmlu_pro/validation.jsonl", self.name)) if self.fewshot else {}
-        for field, questions in asked.items():
-            yield Group(questions=questions, examples=worked.get(field, []), description=_description(field))
+        for field in self.part:
+            yield Group(questions=asked.get(field, []), examples=worked.get(field, []), description=_description(field))
 
     def _fields(self, path: Path) -> dict[str, list[Question]]:
         found: dict[str, list[Question]] = {}
         for question in made(path, json_rows(path), _question, self.name):
+            if question.cluster not in FIELDS:
+                raise DataError(f"`{path}`: {question.id} is of `{question.cluster}`, which is no field of MMLU-Pro")
             found.setdefault(question.cluster, []).append(question)
         return found
+
+    def strict(self, text: str, options: Sequence[str]) -> str | None:
+        return extract.mmlu_pro_single(text)
+
+    def lenient(self, text: str, options: Sequence[str]) -> str | None:
+        return extract.mmlu_pro_three_stage(text)
 
     def lettered(self, q: Question) -> str:
         return f"Question:\n{q.stem}\nOptions:\n{options(q.options)}\nAnswer: {STEPS}"

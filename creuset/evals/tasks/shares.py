@@ -11,7 +11,7 @@ from creuset.evals.task import Row, Task
 
 def correct_measure(
     task: Task, metric: str, rows: Sequence[Row], *, key: str = "correct", extracted: str = "extracted",
-    extractor: str = "", extra: dict[str, Any] | None = None,
+    extractor: str = "", extra: dict[str, Any] | None = None, caveat: str = "",
 ) -> Measure:
     """Share of `row[key]` over all rows, failed ones included. Clustered where rows name their clusters.
 
@@ -21,6 +21,7 @@ def correct_measure(
     known = dict(extra or {})
     fields: dict[str, Any] = {
         "task": task.name, "metric": metric, "form": task.form, "licence": task.licence, "extractor": extractor,
+        "caveat": caveat,
     }
     if not rows:
         return Measure(**fields, status="not_tested", why="no item was asked", extra=known)

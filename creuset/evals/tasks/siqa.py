@@ -16,6 +16,7 @@ class Siqa(ChoiceTask):
     name = "siqa"
     files = ("siqa/siqa.jsonl",)
     licence = "not verified"
+    caveat = "two of the three options are in this file: easier than the published task"
     norm = False
 
     def groups(self, folder: Path) -> Iterator[Group]:

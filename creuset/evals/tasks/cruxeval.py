@@ -1,0 +1,75 @@
+"""CRUXEval-O: what a short Python function returns for an input (Gu et al. 2024), 800 functions.
+
+data        cruxeval/cruxeval.jsonl: {"code", "input", "output", "id"}
+licence     MIT
+metric      em_strict: the first line of the reply is a literal equal to the output; em_lenient: so is what follows the
+            last "==", the last code block or the last line. Literals are compared as values; nothing is executed, so
+            an expression that is no literal counts as no answer
+shots       2 (the first two functions, not asked)
+reference   2-shot, base models: 69.8 DeepSeek-V3, 59.9 Qwen2.5-72B, 59.9 Llama-3.1-405B (README of DeepSeek-V3), whose
+            prompt is another. CRUXEval-I, which needs the function to be run, is not here
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from creuset.evals.tasks.answers import AnswerTask, Problem, Problems
+from creuset.evals.tasks.files import Row, find, json_rows, made
+
+
+class CruxevalO(AnswerTask):
+    name = "cruxeval_o"
+    files = ("cruxeval/cruxeval.jsonl",)
+    licence = "MIT"
+    reference = "69.8 DeepSeek-V3 base, 59.9 Qwen2.5-72B base, 2-shot, another prompt (README of DeepSeek-V3)"
+    shots = 2
+    stop = ("\n\n", "\nassert", "\ndef ")
+    strict_name, lenient_name = "first_line_literal", "last_literal"
+
+    def groups(self, folder: Path) -> Iterator[Problems]:
+        path = find(folder, self.files[0], self.name)
+        yield Problems(asked=list(made(path, json_rows(path), _problem, self.name)))
+
+    def strict(self, text: str, language: str) -> str | None:
+        return literal(text.strip().partition("\n")[0])
+
+    def lenient(self, text: str, language: str) -> str | None:
+        blocks = re.findall(r"```(?:python)?\n?(.*?)```", text, re.DOTALL)
+        lines = text.strip().splitlines() or [""]
+        for part in (*blocks[-1:], lines[-1], text, lines[0]):
+            for said in (part.rpartition("==")[2], part):
+                if found := literal(said.strip(" \n*`.")):
+                    return found
+        return None
+
+    def same(self, answer: str, gold: str) -> bool:
+        return _value(answer) == _value(gold)
+
+
+def literal(text: str) -> str | None:
+    """`text` where it is a Python literal."""
+    try:
+        _value(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
+        return None
+    return text.strip()
+
+
+def _value(text: str) -> tuple[type, Any]:
+    """With its type: 1, 1.0 and True are three answers."""
+    found = ast.literal_eval(text.strip())
+    return type(found), found
+
+
+def _problem(line: int, row: Row) -> Problem:
+    _value(row["output"])
+    call = f"{row['code'].strip()}\n\nassert f({row['input']}) =="
+    message = (
+        f"```python\n{row['code'].strip()}\n```\n\nWhat does f({row['input']}) return? Write it as a Python literal "
+        "and nothing else."
+    )
+    return Problem(id=f"cruxeval/{row['id']}", prompt=call, message=message, gold=row["output"],
+                   worked=f" {row['output']}")
