@@ -41,6 +41,8 @@ _PLACES: dict[str, str] = {     # name: module:class
     "mgsm_direct": "mgsm:MgsmDirect",
     "cruxeval_o": "cruxeval:CruxevalO",
     "dialogues": "dialogues:Dialogues",
+    "humaneval": "humaneval:HumanEval",
+    "mbpp": "mbpp:Mbpp",
 }
 NAMES = tuple(_PLACES)
 
