@@ -65,7 +65,8 @@ def run(program: str, limits: Limits | None = None) -> Verdict:
             # An environment of its own: keys of endpoints are in ours.
             child = subprocess.Popen(
                 words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                env={"LANG": "C.UTF-8"}, pass_fds=(writing,), cwd="/", start_new_session=True,
+                env={"LANG": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1"}, pass_fds=(writing,), cwd="/",
+                start_new_session=True,
             )  # fmt: skip
             os.close(writing)
             try:

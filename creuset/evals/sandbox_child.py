@@ -113,10 +113,12 @@ def _work(word: str, program: str, limits: dict[str, int], stream: int) -> NoRet
     limit(limits)
     without_rights()
     seccomp()
+    names: dict[str, Any] = {"__name__": "__main__"}
     try:
-        exec(compile(program, "program.py", "exec"), {"__name__": "__main__"})
+        exec(compile(program, "program.py", "exec"), names)
         report(stream, reason="passed", word=word)
     except MemoryError:
+        names.clear()           # room to say so
         report(stream, reason="memory")
     except SystemExit:
         report(stream, reason="exit", detail="the program left before its tests")

@@ -30,7 +30,7 @@ def confines():
 
 WHOLE = f"{PROMPT}    return [2 * x for x in xs]\n"
 
-pytestmark = pytest.mark.skipif(not confines(), reason="this machine forbids user namespaces: generated code is refused")
+pytestmark = pytest.mark.skipif(not confines(), reason="this machine forbids user namespaces: no code is run")
 
 
 def reply(text, finish="stop"):

@@ -43,6 +43,8 @@ _PLACES: dict[str, str] = {     # name: module:class
     "dialogues": "dialogues:Dialogues",
     "humaneval": "humaneval:HumanEval",
     "mbpp": "mbpp:Mbpp",
+    "ifeval": "ifeval:Ifeval",
+    "ifeval_fr": "ifeval:IfevalFr",
 }
 NAMES = tuple(_PLACES)
 
