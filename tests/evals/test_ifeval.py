@@ -62,7 +62,8 @@ def test_every_kind_has_its_case():
 
 
 @pytest.mark.parametrize(("text", "count"), [
-    ("Dr. Smith paid 3.50 at noon. He left!", 2), ("Is it? Yes... it is. No.", 3), ("all small. so it is.", 2), ("M. Dupont est là. Il part.", 2),
+    ("Dr. Smith paid 3.50 at noon. He left!", 2), ("Is it? Yes... it is. No.", 3), ("all small. so it is.", 2),
+    ("M. Dupont est là. Il part.", 2),
     ("One line\n\nTwo line", 2), ("He said \"Stop.\" Then he ran.", 2), ("", 0), ("今日は晴れ。明日は雨。", 2),
 ])  # fmt: skip
 def test_sentences_are_split_at_their_ends(text, count):

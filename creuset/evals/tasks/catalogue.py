@@ -45,6 +45,8 @@ _PLACES: dict[str, str] = {     # name: module:class
     "mbpp": "mbpp:Mbpp",
     "ifeval": "ifeval:Ifeval",
     "ifeval_fr": "ifeval:IfevalFr",
+    "mt_bench": "mt_bench:MtBench",
+    "arena_hard": "arena_hard:ArenaHard",
 }
 NAMES = tuple(_PLACES)
 

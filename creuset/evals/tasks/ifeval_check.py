@@ -19,8 +19,10 @@ CHOICES = {
     "en": ("My answer is yes.", "My answer is no.", "My answer is maybe."),
     "fr": ("Ma réponse est oui.", "Ma réponse est non.", "Ma réponse est peut-être."),
 }
-SHORT = frozenset(("mr", "mrs", "ms", "dr", "prof", "st", "sr", "jr", "vs", "etc", "e.g", "i.e", "u.s", "u.k", "fig", "inc",
-                   "ltd", "approx", "dept", "vol", "m", "mm", "mme", "mlle", "pr", "cf", "p.ex", "av"))
+SHORT = frozenset((
+    "mr", "mrs", "ms", "dr", "prof", "st", "sr", "jr", "vs", "etc", "e.g", "i.e", "u.s", "u.k", "fig", "inc", "ltd",
+    "approx", "dept", "vol", "m", "mm", "mme", "mlle", "pr", "cf", "p.ex", "av",
+))  # fmt: skip
 
 
 def sentences(text: str) -> list[str]:
@@ -62,7 +64,8 @@ def language(text: str) -> str:
 
 
 def holds(count: int, relation: str | None, wanted: int) -> bool:
-    return count < wanted if relation in LESS else count >= wanted
+    """`less than` is strict; anything else is `at least`."""
+    return bool(count < wanted if relation in LESS else count >= wanted)
 
 
 def existence(text: str, asked: Arguments, lang: str) -> bool:
@@ -83,7 +86,7 @@ def letter_frequency(text: str, asked: Arguments, lang: str) -> bool:
 
 
 def response_language(text: str, asked: Arguments, lang: str) -> bool:
-    return language(text) == asked["language"]
+    return language(text) == str(asked["language"])
 
 
 def number_sentences(text: str, asked: Arguments, lang: str) -> bool:
@@ -97,7 +100,7 @@ def number_words(text: str, asked: Arguments, lang: str) -> bool:
 def number_paragraphs(text: str, asked: Arguments, lang: str) -> bool:
     """Paragraphs between ***; only the first and the last may be empty, and do not count then."""
     parts = [p.strip() for p in re.split(r"\s?\*\*\*\s?", text)]
-    return all(parts[1:-1]) and sum(bool(p) for p in parts) == asked["num_paragraphs"]
+    return all(parts[1:-1]) and sum(bool(p) for p in parts) == int(asked["num_paragraphs"])
 
 
 def nth_paragraph_first_word(text: str, asked: Arguments, lang: str) -> bool:
@@ -107,11 +110,11 @@ def nth_paragraph_first_word(text: str, asked: Arguments, lang: str) -> bool:
     if count != asked["num_paragraphs"] or nth > count or not (paragraph := parts[nth - 1].strip()):
         return False
     first = re.split(r"[.,?!'\"]", paragraph.split()[0].lstrip("'").lstrip('"'))[0]
-    return first.lower() == asked["first_word"].lower()
+    return first.lower() == str(asked["first_word"]).lower()
 
 
 def number_placeholders(text: str, asked: Arguments, lang: str) -> bool:
-    return len(re.findall(r"\[.*?\]", text)) >= asked["num_placeholders"]
+    return len(re.findall(r"\[.*?\]", text)) >= int(asked["num_placeholders"])
 
 
 def postscript(text: str, asked: Arguments, lang: str) -> bool:
@@ -123,7 +126,7 @@ def postscript(text: str, asked: Arguments, lang: str) -> bool:
 
 def number_bullet_lists(text: str, asked: Arguments, lang: str) -> bool:
     stars = re.findall(r"^\s*\*[^\*].*$", text, re.MULTILINE)
-    return len(stars) + len(re.findall(r"^\s*-.*$", text, re.MULTILINE)) == asked["num_bullets"]
+    return len(stars) + len(re.findall(r"^\s*-.*$", text, re.MULTILINE)) == int(asked["num_bullets"])
 
 
 def constrained_response(text: str, asked: Arguments, lang: str) -> bool:
@@ -133,12 +136,12 @@ def constrained_response(text: str, asked: Arguments, lang: str) -> bool:
 def number_highlighted_sections(text: str, asked: Arguments, lang: str) -> bool:
     single = sum(bool(h.strip("*").strip()) for h in re.findall(r"\*[^\n\*]*\*", text))
     double = sum(bool(h[2:-2].strip()) for h in re.findall(r"\*\*[^\n\*]*\*\*", text))
-    return single + double >= asked["num_highlights"]
+    return single + double >= int(asked["num_highlights"])
 
 
 def multiple_sections(text: str, asked: Arguments, lang: str) -> bool:
     splitter = re.escape(asked["section_spliter"].strip())
-    return len(re.split(rf"\s?{splitter}\s?\d+\s?", text)) - 1 >= asked["num_sections"]
+    return len(re.split(rf"\s?{splitter}\s?\d+\s?", text)) - 1 >= int(asked["num_sections"])
 
 
 def json_format(text: str, asked: Arguments, lang: str) -> bool:
@@ -165,11 +168,11 @@ def two_responses(text: str, asked: Arguments, lang: str) -> bool:
 
 
 def repeat_prompt(text: str, asked: Arguments, lang: str) -> bool:
-    return text.strip().lower().startswith(asked["prompt_to_repeat"].strip().lower())
+    return text.strip().lower().startswith(str(asked["prompt_to_repeat"]).strip().lower())
 
 
 def end_checker(text: str, asked: Arguments, lang: str) -> bool:
-    return text.strip().strip('"').lower().endswith(asked["end_phrase"].strip().lower())
+    return text.strip().strip('"').lower().endswith(str(asked["end_phrase"]).strip().lower())
 
 
 def capital_word_frequency(text: str, asked: Arguments, lang: str) -> bool:
