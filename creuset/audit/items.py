@@ -8,7 +8,7 @@ A row has no grade: what it has is evidence, with intervals.
 from dataclasses import dataclass
 from typing import Literal
 
-from creuset.audit import security, social
+from creuset.audit import own, security, social
 from creuset.audit.part import Part
 
 Lang = Literal["en", "fr"]
@@ -221,7 +221,7 @@ REQUIREMENTS: dict[str, Requirement] = {
     ),
 }
 
-PARTS: tuple[Part, ...] = (*security.ITEMS, *social.ITEMS)
+PARTS: tuple[Part, ...] = (*security.ITEMS, *social.ITEMS, *own.ITEMS)
 
 
 def chosen(names: tuple[str, ...]) -> dict[str, Requirement]:

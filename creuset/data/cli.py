@@ -1,4 +1,4 @@
-"""`creuset corpus build | tokenize | report`."""
+"""`creuset corpus build | tokenize | report | canaries`."""
 
 import argparse
 import json
@@ -64,6 +64,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     report.add_argument("path", type=Path)
     report.add_argument("--json", action="store_true", help="print report.json")
     report.add_argument("--markdown", action="store_true", help="print all tables as a Markdown page")
+    canaries = verbs.add_parser("canaries", help="invented secrets to plant in a corpus, for the audit of memorisation")
+    canaries.add_argument("--out", type=Path, required=True, help="folder of the new canaries artifact")
+    canaries.add_argument("--set", action="append", default=[], metavar="A=B", help="change the plan, e.g. seed=3")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -73,7 +76,19 @@ def main(args: argparse.Namespace) -> int:
         from creuset.data.tokenize import run_tokenize
 
         return run_tokenize(args)
+    if args.action == "canaries":
+        return _canaries(args)
     return _report(args)
+
+
+def _canaries(args: argparse.Namespace) -> int:
+    from creuset.data.canaries import LEDGER, SOURCE, Plan, plant
+
+    facts = plant(with_overrides(Plan(), args.set), args.out)
+    folder = (args.out / SOURCE).parent
+    print(f"{facts['canaries']} canaries in {facts['documents']} documents: build the corpus with `{folder}` among its "
+          f"inputs and `--ledger {args.out / LEDGER}`; keep {args.out} for the audit")
+    return 0
 
 
 def _build(args: argparse.Namespace) -> int:
