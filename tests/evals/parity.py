@@ -180,7 +180,7 @@ if kind == "hf":
     lm = HFLM(pretrained=where, dtype="float32", device="cpu", batch_size=1, max_length=4096)
 elif kind == "server":
     from lm_eval.models.openai_completions import LocalCompletionsAPI
-    lm = LocalCompletionsAPI(model="tiny", base_url=where + "/v1/completions", tokenizer_backend="remote",
+    lm = LocalCompletionsAPI(model="model", base_url=where + "/v1/completions", tokenizer_backend="remote",
                              max_length=4096, batch_size=4)
 else:
     lm = Scripted()

@@ -1,0 +1,86 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from creuset.evals import extract
+from creuset.evals.extract import letter_lenient, letter_strict, without_thinking
+
+OUTPUTS = [json.loads(line) for line in
+           (Path(__file__).parent / "data" / "mmlu_pro_outputs.jsonl").read_text(encoding="utf-8").splitlines()]
+OPTIONS = ["water", "stone", "cold water", "air"]
+
+
+def test_published_replies_of_twelve_models_are_read_as_their_authors_read_them():
+    """`single` and `three_stage` were written by the authors' and the referee's own code."""
+    for row in OUTPUTS:
+        assert extract.mmlu_pro_single(row["reply"]) == row["single"], row
+        assert extract.mmlu_pro_three_stage(row["reply"]) == row["three_stage"], row
+
+
+def test_the_figures_of_the_sample():
+    said = [(row, extract.mmlu_pro_single(row["reply"]), extract.mmlu_pro_three_stage(row["reply"])) for row in OUTPUTS]
+    assert len(OUTPUTS) == 108 and len({row["model"] for row in OUTPUTS}) == 12
+    assert sum(single == row["answer"] for row, single, _ in said) == 24
+    assert sum(three == row["answer"] for row, _, three in said) == 32
+    assert sum(single is None for _, single, _ in said) == 60 and sum(three is None for *_, three in said) == 24
+
+
+@pytest.mark.parametrize(
+    ("text", "strict", "lenient"),
+    [
+        ("B", "B", "B"),
+        (" (C).", "C", "C"),
+        ("D)", "D", "D"),
+        ("Ice is cold.\nAnswer: B", "B", "B"),
+        ("Answer:C\n", "C", "C"),
+        ("Answer: B\nBut who knows.", None, "B"),
+        ("The answer is (C), not A.", None, "C"),
+        ("The correct answer is: **D**", None, "D"),
+        ("the answer is A. Wait, the answer is B", None, "B"),
+        (r"So \boxed{C}.", None, "C"),
+        ("It is **B**.", None, "B"),
+        ("La réponse est B.", None, "B"),
+        ("答案是 D", None, "D"),
+        ("B. stone", None, "B"),
+        ("A man walks in. I think it is D", None, "D"),
+        ("A man walks in.", None, None),
+        ("It must be cold water.", None, "C"),
+        ("It is water or air.", None, None),
+        ("E", None, None),
+        ("", None, None),
+        ("I do not know.", None, None),
+    ],
+)
+def test_letters(text, strict, lenient):
+    assert (letter_strict(text, OPTIONS), letter_lenient(text, OPTIONS)) == (strict, lenient)
+
+
+def test_thinking_is_no_answer():
+    assert without_thinking("<think>A? B?</think>\nAnswer: C") == "Answer: C"
+    assert without_thinking("A? B?</think> C") == "C", "templates that open the thinking leave no opening tag"
+    assert without_thinking("<think>the answer is A and") == "", "an unfinished thought"
+    assert without_thinking(" plain ") == " plain "
+
+
+@pytest.mark.parametrize(
+    ("text", "hashed", "said", "last"),
+    [
+        ("3 + 4 = 7\n#### 7", "7", None, "7"),
+        ("The answer is $1,234.", None, None, "1234"),
+        ("The answer is 1,234. Q 5", None, "1234", "5"),
+        ("It costs $18.00", None, None, "18.00"),
+        ("#### -3.5.", "-3.5", None, "-3.5"),
+        ("The answer is 18", None, "1", "18"),
+        ("none", None, None, None),
+    ],
+)
+def test_numbers(text, hashed, said, last):
+    assert (extract.number_hash(text), extract.number_said(text), extract.number_last(text)) == (hashed, said, last)
+
+
+def test_words():
+    assert extract.answer_said("So the answer is Yes.\nQ") == "Yes" and extract.answer_said("Yes.") is None
+    assert extract.answer_lenient("Answer: **Yes**.") == "Yes" and extract.answer_lenient("Hm.\n(B)") == "(B)"
+    assert extract.answer_lenient(" \n") is None
+    assert extract.answer_lenient(r"The answer is \boxed{\text{No}}.") == "No"
