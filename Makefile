@@ -4,7 +4,7 @@ PORT ?= 8000
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup run test test-slow check bench story clean
+.PHONY: setup run test test-slow check bench story compare-example clean
 
 setup: .venv/.ready
 
@@ -34,6 +34,11 @@ story: setup
 
 bench: setup
 	$(BIN)/python bench/all.py
+
+# Four small local endpoints and five published systems side by side: out/compare-example/index.html.
+compare-example: setup
+	rm -rf out/compare-example out/compare-example-work
+	$(BIN)/python runs/compare_example.py out/compare-example
 
 clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache

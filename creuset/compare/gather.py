@@ -49,7 +49,7 @@ def results(folder: Path, kind: str) -> list[Found]:
     """The measures of an artifact of `kind`, in its own order."""
     manifest = read_manifest(folder)
     if manifest["kind"] != kind:
-        raise ArtifactError(f"`{folder}` is a {manifest['kind']}, not an {kind}")
+        raise ArtifactError(f"`{folder}` is of kind {manifest['kind']}, not {kind}")
     file = folder / "results.json"
     try:
         found = json.loads(file.read_text(encoding="utf-8"))["results"]
