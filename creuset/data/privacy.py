@@ -176,8 +176,10 @@ def public_ip(text: str) -> bool:
     return address.is_global and text[:1] in "23" and len(text.split(":")[0]) == 4  # 2000::/3, all that is given out
 
 
-def mask(text: str, kinds: Collection[str]) -> tuple[str, Counter[str]]:
-    """(text with personal data masked, how many of each kind)."""
+def mask(
+    text: str, kinds: Collection[str], *, seen: Callable[[str, str], None] = lambda kind, what: None
+) -> tuple[str, Counter[str]]:
+    """(text with personal data masked, how many of each kind); `seen` is told of each (kind, what stood there)."""
     found: Counter[str] = Counter()
 
     def swap(pattern: re.Pattern[str], kind: str, holds: Callable[[re.Match[str]], bool]) -> None:
@@ -187,6 +189,7 @@ def mask(text: str, kinds: Collection[str]) -> tuple[str, Counter[str]]:
             if not holds(match):
                 return match[0]
             found[kind] += 1
+            seen(kind, match[0])
             return f"[{kind.upper()}]"
 
         text = pattern.sub(one, text)
@@ -206,7 +209,7 @@ def mask(text: str, kinds: Collection[str]) -> tuple[str, Counter[str]]:
         lines = text.split("\n")
         for i, line in enumerate(lines):
             if _LONG_NUMBER.search(line):
-                lines[i], more = mask(line, [k for k in kinds if k not in ("email", "ip")])
+                lines[i], more = mask(line, [k for k in kinds if k not in ("email", "ip")], seen=seen)
                 found += more
         return "\n".join(lines), found
     if "iban" in kinds:
