@@ -47,6 +47,7 @@ _PLACES: dict[str, str] = {     # name: module:class
     "ifeval_fr": "ifeval:IfevalFr",
     "mt_bench": "mt_bench:MtBench",
     "arena_hard": "arena_hard:ArenaHard",
+    "livecodebench": "livecodebench:LiveCodeBench",
 }
 NAMES = tuple(_PLACES)
 

@@ -10,7 +10,7 @@ A program is run when its row is scored: the same answer gives the same row, and
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from creuset.evals import sandbox, stats
 from creuset.evals.extract import without_thinking
@@ -52,7 +52,7 @@ class CodeTask(Task):
     """HumanEval and MBPP. `samples_each` replies a problem, at `temperature` when there are several."""
 
     limits = sandbox.Limits(wall_s=15, cpu_s=10)     # one published solution of MBPP needs six seconds
-    forms = ("generate", "chat")
+    forms: ClassVar[tuple[str, ...]] = ("generate", "chat")
 
     def __init__(self, samples_each: int = 1, temperature: float = 0.8) -> None:
         if samples_each < 1:
