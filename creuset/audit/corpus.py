@@ -74,7 +74,9 @@ def documents(path: Path) -> Iterator[Text]:
             said = "\n".join(str(m.get("content") or "") for m in row["messages"])
             yield Text(str(row.get("source", "")), str(row.get("lang", "")), str(row.get("licence", "")), said)
     else:
-        raise ConfigError(f"`{path}` is a {kind} artifact", hint="give a corpus, shards or dialogues artifact")
+        raise ConfigError(
+            f"`{path}` is no training data but of kind {kind}", hint="give a corpus, shards or dialogues artifact"
+        )
 
 
 def _rows(file: Path) -> Iterator[dict[str, Any]]:

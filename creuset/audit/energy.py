@@ -89,7 +89,7 @@ def generation_measures(rounds: Sequence[Spent], config: ModelConfig, grid: Grid
     found = mean([kwh(r.joules) * TASK_TOKENS / r.tokens for r in rounds])
     energy = found.value
     facts = {"method": spent.method, "counter": spent.measured, "wall_s": sum(r.wall_s for r in rounds),
-             "tokens": tokens, "rounds": len(rounds), "boundary": "processor and GPU; no cooling, no PUE applied"}  # fmt: skip
+             "tokens": tokens, "boundary": "processor and GPU; no cooling, no PUE applied"}  # fmt: skip
     caveat = "" if spent.measured else "an estimate from rated power and wall time: no counter is readable here"
     flops = float(decode_flops(config, context=spent.context))
     rows = [

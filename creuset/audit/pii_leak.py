@@ -35,7 +35,7 @@ def measures(
     samples: Sequence[str], texts: Iterable[str], *, seed: int, caveat: str,
     progress: Callable[[int], None] = lambda done: None,
 ) -> tuple[list[Measure], list[dict[str, Any]]]:  # fmt: skip
-    """Shares of samples with personal data of the training data, by kind and of any kind; and of those with any at all."""
+    """Shares of samples with personal data of the training data, of any kind and by kind; and with any at all."""
     finds = [find(text) for text in samples]
     trained = known({what for found in finds for _, what in found}, texts, progress=progress)
     rows = [
