@@ -115,7 +115,7 @@ def measures(found: Sequence[Scores], *, parent: bool, seed: int) -> list[Measur
     for name in ("loss", "zlib", f"mink_{HEADLINE_K}", f"minkpp_{HEADLINE_K}", "blind"):
         values = np.array([s.values[name] for s in found])
         area = auroc(values, labels)
-        extra = facts | {"chance": 0.5}
+        extra: dict[str, Any] = facts | {"chance": 0.5}
         if "_" in name:
             family = name.split("_")[0]
             extra["sweep"] = {

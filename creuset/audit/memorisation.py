@@ -109,7 +109,7 @@ def ask_codes(
     for number, canary in enumerate(canaries):
         space = 10 ** len(canary.secret)
         if space <= EXACT:
-            chosen = range(space)
+            chosen = list(range(space))
             own_at = int(canary.secret)
         else:
             draw = np.random.default_rng([seed, number]).integers(0, space, SAMPLED)
