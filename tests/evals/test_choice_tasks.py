@@ -1,6 +1,7 @@
 """Tasks on the committed sample files and on files a user brings: forms, counts, refusals. No model."""
 
 import csv
+import json
 import sys
 from dataclasses import replace
 
@@ -73,6 +74,22 @@ def test_worked_examples_come_from_the_training_file_or_are_not_asked():
     for name in ("lambada_openai", "mgsm"):
         with pytest.raises(ConfigError, match="no worked examples"):
             make(name, fewshot=2)
+
+
+def test_reasoned_examples_of_mmlu_pro_are_shown_as_published(tmp_path):
+    rows = [{"question_id": i, "question": f"Why {i}?", "options": ["x", "y"], "answer": "B", "category": "law",
+             "cot_content": "A: Let's think step by step. It is y. The answer is (B)."} for i in range(2)]
+    (tmp_path / "mmlu_pro").mkdir()
+    for name, part in (("test", rows[:1]), ("validation", rows[1:])):
+        (tmp_path / "mmlu_pro" / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in part))
+    (sample,) = make("mmlu_pro_law", fewshot=1).samples(tmp_path)
+    assert sample.asks[0].prompt.endswith(
+        "is the correct letter choice.\nQuestion:\nWhy 1?\nOptions:\nA. x\nB. y\nAnswer: Let's think step by step. "
+        "It is y. The answer is (B).\n\nQuestion:\nWhy 0?\nOptions:\nA. x\nB. y\nAnswer: Let's think step by step."
+    )
+    (tmp_path / "mmlu_pro/validation.jsonl").unlink()
+    with pytest.raises(ConfigError, match=r"validation\.jsonl` does not exist"):
+        list(make("mmlu_pro_law", fewshot=1).samples(tmp_path))
 
 
 def test_failed_calls_and_unread_replies_are_wrong_answers():
