@@ -1,9 +1,9 @@
 """A scorecard of four local endpoints and five published systems, from nothing: `make compare-example`.
 
 The four: the shipped model, a random one, and two small ones trained here in a minute on dialogues that this package
-writes by rule. Each is served by `creuset serve`, timed by `creuset compare speed`, scored by `creuset eval` on texts
-held out of the training of all but the shipped model (whose corpus held sentences by the same rules: its figure says
-so). Everything stays in one folder; two cores and a few minutes are enough.
+writes by rule. Each is served by `creuset serve` and timed by `creuset compare speed`; `creuset eval` scores it on
+dialogues held out of the training of the two small ones (the shipped model learned from dialogues by the same rules),
+`creuset audit` says the energy of an answer. Everything stays in one folder; two cores and a few minutes are enough.
 
     python runs/compare_example.py OUT
 """
@@ -115,7 +115,7 @@ def comparison(names: list[str], date: str) -> str:
              "fine_tuning": "yes", "pinned": "yes", "exit": "yes", "api_portable": "yes"}
     for at, name in enumerate(names):
         lines += ["", "[[system]]", f"name = {quote(name)}", 'provider = "this machine"',
-                  f'evaluations = ["eval-{at}"]', f'speed = "speed-{at}"']
+                  f'evaluations = ["eval-{at}"]', f'audits = ["audit-{at}"]', f'speed = "speed-{at}"']
         said = {**facts, "licence": "Apache-2.0", "runs_where": "anywhere, on two processor cores"}
         for key, value in said.items():
             french = ', fr = "partout, sur deux cœurs"' if key == "runs_where" else ""
@@ -134,6 +134,7 @@ def main(out: Path) -> None:
     found = models(work)
     for at, model in enumerate(found.values()):
         creuset("eval", model, "--task", "bpb", "--data", work / "held/talks.jsonl", "--out", work / f"eval-{at}")
+        creuset("audit", model, "--items", "energy", "--out", work / f"audit-{at}")
         with served(model, f"system-{at}") as url:
             load = [w for key, value in LOAD.items() for w in (f"--{key.replace('_', '-')}", value)]
             creuset("compare", "speed", url, "--model", f"system-{at}", *load, "--out", work / f"speed-{at}")

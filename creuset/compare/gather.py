@@ -24,6 +24,11 @@ UNTESTED = {
     "not_testable": Text("not testable from outside", "non vérifiable de l'extérieur"),
     "not_tested": Text("not tested", "non testé"),
 }
+LABELS = {
+    "energy.kwh_100k_tokens": Text("Energy of 100,000 tokens", "Énergie de 100 000 jetons"),
+    "ifeval.prompt_strict": Text("IFEval, whole prompts, strict", "IFEval, consignes entières, strict"),
+    "ifeval_fr.prompt_strict": Text("IFEval in French, whole prompts, strict", "IFEval en français, strict"),
+}
 SHARES = {"", "share", "ratio"}
 
 
@@ -36,8 +41,8 @@ class Found:
 
     @property
     def id(self) -> str:
-        own = f"{self.row['task']}.{self.row['metric']}"
-        return f"{own}.{self.row['source']}" if self.row.get("source") else own
+        # A row of bits per byte has a source of texts in the place of a metric.
+        return ".".join(str(self.row[k]) for k in ("task", "metric", "source") if k == "task" or self.row.get(k))
 
     @property
     def key(self) -> tuple[str, str]:
@@ -54,7 +59,8 @@ def results(folder: Path, kind: str) -> list[Found]:
     try:
         found = json.loads(file.read_text(encoding="utf-8"))["results"]
         known = [Found(r, f"{kind} {folder.name}, sha256 {manifest['sha256'][:12]}") for r in found]
-        assert all(isinstance(f.id, str) for f in known)
+        if any(not f.row.get("metric") and not f.row.get("source") for f in known):
+            raise ValueError("a row has neither a metric nor a source")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArtifactError(f"`{file}` is not what an {kind} leaves: {error!r}") from error
     return known
@@ -98,9 +104,12 @@ def _measured_row(key: tuple[str, str], kind: str, found: Sequence[Found | None]
     )
     id, form = key
     label = f"{id} ({form})" if form else id
+    bits = some["task"] == "bpb"
+    known = LABELS.get(id, Text(label, label))
+    words = Text(f"Bits per byte: {some.get('source')}", f"Bits par octet : {some.get('source')}")
     return Row(
-        id=f"{id} {form}".strip(), group=group, label=Text(label, label), scale=scale_of(some),
-        unit="bits" if some["task"] == "bpb" else str(some.get("unit", "share")),
+        id=f"{id} {form}".strip(), group=group, label=words if bits else known, scale=scale_of(some),
+        unit="bits" if bits else str(some.get("unit", "share")),
         cells=tuple(_measured_cell(f) for f in found), why_unranked=_mismatch([f.row for f in found if f is not None]),
         note=str(some.get("caveat", "")),
     )

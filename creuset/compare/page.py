@@ -166,9 +166,12 @@ def _row(index: int, row: Row, first: bool) -> str:
         for i, c in enumerate(row.cells)
     )
     shown = "" if row.scale and not row.why_unranked else ' class="unranked"'
+    unit = f" <small>{escape(row.unit)}</small>" if row.unit in NAMED_UNITS else ""
     why = f"<br><small>{_why(row.why_unranked)}</small>" if row.why_unranked else ""
-    return f'<tr{shown}><th scope="row">{both(row.label.en, row.label.fr)}{why}</th>{cells}</tr>'
+    return f'<tr{shown}><th scope="row">{both(row.label.en, row.label.fr)}{unit}{why}</th>{cells}</tr>'
 
+
+NAMED_UNITS = ("tokens/s", "kWh", "FLOP", "bits", "nats", "rating")
 
 WHY_FR = {
     "not weighed: the systems were asked different data": "non pondéré : données différentes",
@@ -206,11 +209,12 @@ def _rules() -> str:
         Text("A group's weight is shared equally by its rows that can be weighed and are known for somebody. Unknown "
              "cells are left out of a total, never counted as zero; “known” says how much of your weight lies on known "
              "cells. Totals of systems with different coverage rest on different rows: tick the box to compare on "
-             "common ground only.",
+             "common ground only. Systems measured here and systems that are only read about are ranked apart.",
              "Le poids d'un groupe se partage également entre ses lignes pondérables et connues pour quelqu'un. Les "
              "cases inconnues sont écartées d'un total, jamais comptées zéro ; « connu » dit quelle part de vos poids "
              "porte sur des cases connues. Des totaux de couvertures différentes reposent sur des lignes différentes : "
-             "cochez la case pour comparer sur le terrain commun."),
+             "cochez la case pour comparer sur le terrain commun. Les systèmes mesurés ici et ceux dont on ne sait que "
+             "ce qui est publié sont classés à part."),
         Text("Measured and published scores are never in one row: prompts, answer extraction and versions differ. "
              "Overlapping intervals of two systems asked the same samples may still differ: a paired comparison "
              "of their two evaluations says.",

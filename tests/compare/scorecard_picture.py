@@ -26,7 +26,7 @@ def serve(folder: Path) -> tuple[http.server.ThreadingHTTPServer, str]:
     return server, f"http://127.0.0.1:{server.server_address[1]}/index.html"
 
 
-def open_page(browser: Browser, url: str, *, width: int = 1440, height: int = 1000, language: str = "en") -> Page:
+def open_page(browser: Browser, url: str, *, width: int = 1440, height: int = 1100, language: str = "en") -> Page:
     page = browser.page("about:blank", width=width, height=height, language=language)
     page.call("Page.navigate", url=url)
     page.wait("document.readyState === 'complete' && document.querySelector('#ranking svg')")

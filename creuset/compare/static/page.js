@@ -52,14 +52,25 @@ function draw(tag, attributes, text) {
 const shorten = (text, most) => text.length > most ? text.slice(0, most - 1) + "…" : text;
 const percent = x => Math.round(100 * x) + (root.lang === "fr" ? " %" : "%");
 
+const tested = card.systems.map((_, i) => card.rows.some(r => r.cells[i].kind === "measured"));
+
+// Systems measured here and those known by what others say rest on different rows: two lists, never one.
 function rank() {
-  const found = standings(state.weights).sort((a, b) => (b.total ?? -1) - (a.total ?? -1));
+  const sorted = standings(state.weights).sort((a, b) => (b.total ?? -1) - (a.total ?? -1));
+  const here = sorted.filter(s => tested[s.system]), there = sorted.filter(s => !tested[s.system]);
+  const found = here.length && there.length ? [say("Measured here", "Mesurés ici"), ...here,
+    say("Not measured: by published and declared facts alone; not to be held against the list above",
+      "Non mesurés : par les seuls faits publiés et déclarés ; à ne pas comparer à la liste ci-dessus"), ...there] : sorted;
   const wide = byId("ranking").clientWidth || 700, left = Math.min(190, wide * .34), right = 118, line = 34;
   const x = v => left + v * (wide - left - right);
   const svg = draw("svg", {viewBox: `0 0 ${wide} ${found.length * line + 20}`, role: "img",
     "aria-label": say("Ranking by your weights", "Classement selon vos poids")});
   found.forEach((s, i) => {
     const y = i * line + 6;
+    if (typeof s === "string") {
+      svg.append(draw("text", {x: 0, y: y + 18, class: "head"}, shorten(s, Math.floor(wide / 6.2))));
+      return;
+    }
     svg.append(draw("text", {x: left - 8, y: y + 16, "text-anchor": "end"}, shorten(card.systems[s.system].name, Math.floor(left / 7))));
     svg.append(draw("rect", {x: left, y: y + 4, width: wide - left - right, height: 16, fill: "none", class: "axis"}));
     if (s.total === null) {
@@ -106,7 +117,7 @@ function sensitivity() {
   (curves[0] || []).forEach((first, i) => {
     const points = steps.map((s, k) => [s, curves[k][i].total]).filter(p => p[1] !== null);
     if (!points.length) return;
-    svg.append(draw("polyline", {points: points.map(p => `${x(p[0]).toFixed(1)},${y(p[1]).toFixed(1)}`).join(" "),
+    svg.append(draw("polyline", {"stroke-dasharray": tested[first.system] ? "none" : "5 3", points: points.map(p => `${x(p[0]).toFixed(1)},${y(p[1]).toFixed(1)}`).join(" "),
       class: "g" + first.system % 9}));
     const end = points[points.length - 1];
     labels.push({at: y(end[1]), x: x(end[0]), system: first.system});
