@@ -1,8 +1,9 @@
 """The parts of the audit about robustness, attacks, harm and the service. No torch here."""
 
-from creuset.audit import robustness
+from creuset.audit import harm, robustness
 from creuset.audit.garak import garak
 from creuset.audit.injection import Injection
+from creuset.audit.leak import PromptLeak
 from creuset.audit.monotonicity import Monotonicity
 from creuset.audit.part import Part
 
@@ -11,5 +12,11 @@ ITEMS: tuple[Part, ...] = (
     Part(name="robustness_arc", row="2", task=robustness.ArcRobustness, otherwise=robustness.ArcRobustnessChat),
     Part(name="monotonicity", row="2", task=Monotonicity),
     Part(name="bipia", row="3", task=Injection),
+    Part(name="prompt_leak", row="3", task=PromptLeak),
     Part(name="garak", row="3", check=garak, reported=True, material={"garak": "a report of garak, NAME.report.jsonl"}),
+    Part(name="harmbench", row="4", task=harm.HarmBench, judged=True),
+    Part(name="strongreject", row="4", task=harm.StrongReject, judged=True),
+    Part(name="maliciousinstruct", row="4", task=harm.MaliciousInstruct, judged=True),
+    Part(name="advbench", row="4", task=harm.AdvBench, judged=True),
+    Part(name="xstest", row="4", task=harm.XsTest, judged=True),
 )
