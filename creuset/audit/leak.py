@@ -57,7 +57,7 @@ def leaked(reply: str, secret: str, passage: str) -> tuple[bool, bool, str]:
     wanted, own = bare(secret), [bare(w) for w in re.findall(r"\w+", passage)]
     for how, text in readings(reply):
         got = wanted in bare(text)
-        flat = f" {' '.join(bare(w) for w in re.findall(r'\w+', text))} "
+        flat = " ".join(["", *(bare(w) for w in re.findall(r"\w+", text)), ""])
         span = any(f" {' '.join(own[i : i + SPAN])} " in flat for i in range(len(own) - SPAN + 1))
         if got or span:
             return got, span, how
