@@ -92,7 +92,8 @@ def _consumed(usage: Row) -> list[tuple[str, str]]:
     return [
         (both("calls", "appels"), counts(("calls", "made", "faits"), ("failed", "failed", "échoués"),
                                          ("retried", "retried", "réessayés"))),
-        (both("tokens", "jetons"), counts(("prompt_tokens", "read", "lus"), ("completion_tokens", "written", "écrits"))),
+        (both("tokens", "jetons"), counts(("prompt_tokens", "read", "lus"),
+                                          ("completion_tokens", "written", "écrits"))),
         (both("cost", "coût"), money),
     ]  # fmt: skip
 
