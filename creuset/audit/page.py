@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from creuset.evals.report import samples_browser
-from creuset.evals.report_read import plain
+from creuset.evals.report_read import measure_row, plain
 from creuset.evals.report_table import STATUS, measure_table, number, tag
 from creuset.evals.sheet import both, sheet, text
 
@@ -33,7 +33,7 @@ def page(
     found = plain(dict(document))
     subject = found.get("subject") or {}
     name = str(subject.get("name") or subject.get("model") or subject.get("url") or "?")
-    items, rows = found["items"], found["rows"]
+    items, rows = found["items"], [measure_row(row) for row in found["rows"]]
     stray = sorted({str(r.get("requirement")) for r in rows} - {str(item["row"]) for item in items})
     if stray:
         raise ValueError(f"figures of requirement {', '.join(stray)}, which is not in the list")

@@ -47,7 +47,7 @@ def read_run(path: Path, *, samples: bool = True) -> Run:
     if len(rows) != len(said["results"]):
         raise DataError(f"`{file}`: a result has no task or no metric")
     return Run(
-        path=path, results=[plain(row) for row in rows],
+        path=path, results=[measure_row(row) for row in rows],
         about=plain({k: v for k, v in said.items() if k != "results"}),
         samples=read_samples(path) if samples else {},
         sha256=read_manifest(path)["sha256"] if (path / MANIFEST).is_file() else "",
@@ -77,6 +77,14 @@ def _json(text: str, where: str) -> Any:
         return json.loads(text)
     except ValueError as error:
         raise DataError(f"{where} is not JSON: {error}") from error
+
+
+def measure_row(row: Row) -> Row:
+    """A result that a page can draw: an interval without two finite ends is none."""
+    found: Row = plain(row)
+    ends = found.get("interval")
+    whole = isinstance(ends, list) and len(ends) == 2 and all(isinstance(v, int | float) for v in ends)
+    return {**found, "interval": ends if whole else None}
 
 
 def plain(value: Any) -> Any:

@@ -8,8 +8,8 @@ Every score this package prints comes with its n and a 95 % interval from here.
     anything else              bootstrap(statistic, n, clusters=, strata=)    BBQ bias, ECE ...; -> Interval or None
     a ratio of sums            bootstrap_ratio(parts, wholes)   mean_of_ratios(groups)
     two models, same samples   flips(a, b)   mcnemar(only_a, only_b)   paired_difference(a, b, clusters)
-                               paired_bootstrap(a, b, clusters)   holm(ps)   equivalence(difference, margin)
-                               smallest_difference(se)   fewest_flips()
+                               paired_bootstrap(a, b, clusters)   difference_p(d)   holm(ps)
+                               equivalence(difference, margin)   smallest_difference(se)   fewest_flips()
     ranking                    auroc(scores, labels) by DeLong   tpr_at_fpr(scores, labels, fpr)   mann_whitney(a, b)
     calibration                ece(confidence, correct)   reliability(...) -> bins   brier(confidence, correct)
     groups                     rates(predicted, groups)   demographic_parity_difference(predicted, groups)
@@ -34,6 +34,7 @@ from creuset.evals.stats_interval import (
 )
 from creuset.evals.stats_paired import (
     Equivalence,
+    difference_p,
     equivalence,
     fewest_flips,
     flips,
@@ -75,6 +76,7 @@ __all__ = [
     "clopper_pearson",
     "cohen_kappa",
     "demographic_parity_difference",
+    "difference_p",
     "ece",
     "equalized_odds_difference",
     "equivalence",

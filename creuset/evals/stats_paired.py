@@ -34,6 +34,13 @@ def paired_difference(a: ArrayLike, b: ArrayLike, clusters: Sequence[Hashable] |
     return mean(second - first, clusters)
 
 
+def difference_p(difference: Estimate) -> float:
+    """Two-sided p of the t-test that the true mean of b - a is zero; 1 where its error is 0 or unknown."""
+    if difference.se == 0.0 or math.isinf(difference.se):
+        return 1.0
+    return 2 * t_cdf(-abs(difference.value) / difference.se, difference.df)
+
+
 def paired_bootstrap(
     a: ArrayLike,
     b: ArrayLike,
