@@ -5,6 +5,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,6 +17,7 @@ from creuset.evals.subject import Failure, Likelihood, Outcome, Reply
 from creuset.evals.task import Row, Task
 
 Floats = NDArray[np.float64]
+FEWEST = 5      # clusters: below that a percentile interval says little
 
 
 def usable(rows: Sequence[Row]) -> list[Row]:
@@ -53,21 +55,24 @@ def tallies(rows: Sequence[Row], columns: Callable[[Row], Sequence[float]]) -> F
 
 
 def resampled(
-    table: Floats, statistic: Callable[[Floats], float], strata: Sequence[str] | None = None
+    table: Floats, statistic: Callable[[Floats], float]
 ) -> tuple[float | None, Interval | None, str]:
     """`statistic` of the summed columns, its bootstrap interval by drawing lines again, and how that was made.
 
-    None instead of a number where the statistic is not defined; no interval where there are fewer than two lines.
+    None instead of a number where the statistic is not defined; no interval where too few lines, or lines that all
+    agree, would make one that claims certainty.
     """
     if not len(table):
         return None, None, ""
     value = statistic(table.sum(0))
     if not math.isfinite(value):
         return None, None, ""
-    if len(table) < 2:
-        return value, None, "none: a single cluster"
-    interval = bootstrap(lambda i: statistic(table[i].sum(0)), len(table), strata=strata)
-    return value, interval, f"bootstrap, {len(table)} clusters" if interval else "none: undefined in most resamples"
+    if len(table) < FEWEST:
+        return value, None, f"none: {len(table)} clusters, {FEWEST} are the fewest"
+    interval = bootstrap(lambda i: statistic(table[i].sum(0)), len(table))
+    if interval is None or interval.low == interval.high:
+        return value, None, "none: undefined in most resamples" if interval is None else "none: all clusters agree"
+    return value, interval, f"bootstrap, {len(table)} clusters"
 
 
 def ratio(over: int = 0, under: int = 1) -> Callable[[Floats], float]:
@@ -78,6 +83,14 @@ def ratio(over: int = 0, under: int = 1) -> Callable[[Floats], float]:
 def finite(interval: Interval | None) -> Interval | None:
     """JSON knows no infinity: an interval that says nothing is none."""
     return interval if interval and math.isfinite(interval.low) and math.isfinite(interval.high) else None
+
+
+def percent(found: Estimate | None) -> Estimate | None:
+    """The same share times 100."""
+    if found is None:
+        return None
+    interval = Interval(100 * found.interval.low, 100 * found.interval.high)
+    return replace(found, value=100 * found.value, se=100 * found.se, interval=interval)
 
 
 class Social(Task):
@@ -105,7 +118,8 @@ class Social(Task):
     ) -> Measure:
         """A measure of `rows`; without a value it is not applicable, for the reason `why`."""
         if isinstance(value, Estimate):
-            value, interval, by = value.value, finite(value.interval), value.by
+            estimate = value
+            value, interval, by = estimate.value, finite(estimate.interval), estimate.by
         common: dict[str, Any] = {
             "task": self.name, "metric": metric, "unit": unit, "better": better, "denominator": len(rows),
             "n": sum(not row["failed"] for row in rows) if n is None else n,
