@@ -69,13 +69,13 @@ def _overview(items: Sequence[Row], rows: Sequence[Row]) -> str:
         figures = mine["measured"] + mine["reported"]
         open_ = sum(mine.values()) - figures
         bodies.append(
-            f'<tbody data-status="{text(item["status"])}"><tr><td class="name">{text(item["row"])}</td>'
+            f'<tbody data-status="{text(item["status"])}"><tr><td class="name id">{text(item["row"])}</td>'
             f'<td class="name"><a href="#item-{text(item["row"])}">{_words(item["title"])}</a></td>'
-            f'<td class="l">{tag(str(item["status"]))}</td><td data-value="{figures}">{number(figures)}</td>'
-            f'<td class="soft" data-value="{open_}">{number(open_)}</td></tr></tbody>'
+            f'<td class="l">{tag(str(item["status"]))}</td><td class="m" data-value="{figures}">{number(figures)}</td>'
+            f'<td class="soft m" data-value="{open_}">{number(open_)}</td></tr></tbody>'
         )
     heads = (("no", "n°", "l"), ("requirement", "exigence", "l"), ("status", "état", "l"),
-             ("figures", "chiffres", ""), ("without", "sans", ""))  # fmt: skip
+             ("figures", "chiffres", "m"), ("without", "sans", "m"))  # fmt: skip
     head = "".join(f'<th class="{k}"><button data-sort>{both(en, fr)}</button></th>' for en, fr, k in heads)
     return (
         f'<h2>{both("Requirements", "Exigences")}</h2><div class="tools">{buttons}</div>'

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from creuset.evals.paired import SAYS, Comparison, TaskPair
 from creuset.evals.report import FILTERS, samples_browser
-from creuset.evals.report_table import bar, number
+from creuset.evals.report_table import bar, number, tick
 from creuset.evals.sheet import both, sheet, text
 
 _FILTERS = (FILTERS[0], ("flips", "flipped", "différents"), ("only_a", "only A right", "A seul juste"),
@@ -49,7 +49,7 @@ def page(found: Comparison, *, lang: str = "en") -> str:
 def _table(found: Comparison) -> str:
     reach = max(abs(v) for t in found.tasks for v in (t.interval.low, t.interval.high, t.difference, 1.5 * t.margin))
     ends = (-reach, reach)
-    scale = f'<span class="scale"><span>{number(-reach)}</span><span>B - A</span><span>{number(reach)}</span></span>'
+    scale = f'<span class="scale"><span>{tick(-reach)}</span><span>B - A</span><span>{tick(reach)}</span></span>'
     heads = (("task", "épreuve", "l"), ("A", "A", "m"), ("B", "B", "m"), ("B - A", "B - A", ""))
     more = (("verdict", "constat", "l"), ("n", "n", "m"), ("flips A / B", "bascules A / B", "m"), ("p", "p", "m"),
             ("Holm", "Holm", "m"), ("shows from", "décèle dès", "m"))  # fmt: skip

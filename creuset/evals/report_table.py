@@ -47,6 +47,10 @@ def number(value: object) -> str:
     return f"{value:,.3f}".replace(",", "\u202f") if abs(value) < 1000 else f"{value:,.0f}".replace(",", "\u202f")
 
 
+def tick(value: float) -> str:
+    return f"{value:.3g}"
+
+
 def interval_text(row: Row) -> str:
     found = row.get("interval")
     return f"[{number(found[0])}, {number(found[1])}]" if found else ""
@@ -111,17 +115,17 @@ def _table(rows: Sequence[Row], unit: str, *, task: bool) -> str:
     ends = axis(rows)
     scale = both("status", "état")
     if ends:
-        said = "".join(f"<span>{part}</span>" for part in (number(ends[0]), text(unit), number(ends[1])))
+        said = "".join(f"<span>{part}</span>" for part in (tick(ends[0]), text(unit), tick(ends[1])))
         scale = f'<span class="scale">{said}</span>'
     head = (
         [_head("task", "tâche", "l")] if task else []
     ) + [
-        _head("metric", "mesure", "l"), _head("score", "score"),
-        f'<th class="m">{both("95 % interval", "intervalle à 95 %")}</th>', f'<th class="bar l">{scale}</th>',
-        _head("n", "n", "m"), _head("failed", "échecs", "m"), _head("not extracted", "non extraits", "m"),
+        _head("metric", "mesure", "l"), _head("score", "score", "score"),
+        f'<th class="m interval">{both("95 % interval", "intervalle à 95 %")}</th>', f'<th class="bar l">{scale}</th>',
+        _head("n", "n", "m n"), _head("failed", "échecs", "m few"), _head("not extracted", "non extraits", "m few"),
     ]
     bodies = "".join(_body(row, ends, task=task, columns=len(head)) for row in rows)
-    return f'<div class="wide"><table><thead><tr>{"".join(head)}</tr></thead>{bodies}</table></div>'
+    return f'<div class="wide"><table class="measures"><thead><tr>{"".join(head)}</tr></thead>{bodies}</table></div>'
 
 
 def _head(en: str, fr: str, kind: str = "") -> str:

@@ -91,19 +91,20 @@
     draw();
     detail.replaceChildren(...(index >= 0 ? pane(shown[index]) : [make("p", "soft", say("none_here"))]));
     detail.scrollTop = 0;
+    for (const pre of detail.querySelectorAll("pre.asked")) pre.scrollTop = pre.scrollHeight;   // the question stands last
   };
 
   // One sample.
-  const block = (title, value, sought = "") => {
-    const pre = make("pre"), text = typeof value === "string" ? value : JSON.stringify(value, null, 2);
+  const block = (title, value, sought = "", kind = "") => {
+    const pre = make("pre", kind), text = typeof value === "string" ? value : JSON.stringify(value, null, 2);
     const found = sought ? text.lastIndexOf(sought) : -1;
     if (found < 0) pre.textContent = text;
     else pre.append(text.slice(0, found), make("mark", "", sought), text.slice(found + sought.length));
     if (text === "") pre.append(make("span", "soft", say("empty")));
     return [make("h3", "", title), pre];
   };
-  const conversation = prompt => typeof prompt === "string" ? block(say("prompt"), prompt)
-    : (prompt ?? []).flatMap(message => block(`${say("prompt")}: ${message.role ?? ""}`, message.content ?? message));
+  const conversation = prompt => typeof prompt === "string" ? block(say("prompt"), prompt, "", "asked")
+    : (prompt ?? []).flatMap(message => block(`${say("prompt")}: ${message.role ?? ""}`, message.content ?? message, "", "asked"));
   const grid = (head, lines) => {
     const wide = make("div", "wide"), table = make("table"), top = table.createTHead().insertRow();
     head.forEach((title, i) => top.append(make("th", i ? "" : "l", title)));
