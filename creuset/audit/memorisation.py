@@ -43,6 +43,7 @@ PREFIXES = (50, 100, 200)
 CONTINUATION = 50
 WINDOW = 100
 BUCKETS = ((1, 1, "1"), (2, 3, "2-3"), (4, 7, "4-7"), (8, 1 << 62, "8+"))
+REPEATED = ((0, 0, "0"), *BUCKETS[:3], (8, 15, "8-15"), (16, 31, "16-31"), (32, 1 << 62, "32+"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,19 +229,23 @@ def extracted(
 
 
 def exposure_measures(found: Sequence[tuple[int, Exposure]], *, seed: int, caveat: str) -> list[Measure]:
-    """Mean exposure by repetitions counted in the training data, and its growth from none to most."""
+    """Mean exposure by repetitions, as counted in the training data."""
     if not found:
         raise DataError("there is no canary of kind `code`: nothing to rank")
     rows = []
-    for count in sorted({count for count, _ in found}):
-        mine = [e for times, e in found if times == count]
+    for low, high, name in REPEATED:
+        points = sorted((times, e.bits) for times, e in found if low <= times <= high)
+        mine = [e for times, e in found if low <= times <= high]
+        if not mine:
+            continue
         bits, most = mean([e.bits for e in mine]), math.log2(mine[0].space)
         within = Interval(max(0.0, bits.interval.low), min(most, bits.interval.high))    # bits cannot lie outside
         rows.append(Measure(
-            task="canaries", metric=f"exposure.rep{count}", score=bits.value,
+            task="canaries", metric=f"exposure.rep{name}", score=bits.value,
             interval=within if len(mine) > 1 else None, interval_by=bits.by, unit="bits", better="lower",
             n=len(mine), denominator=len(mine), form="loglikelihood", seed=seed, caveat=caveat,
-            extra={"repetitions": count, "most_possible": most, "by_chance": 1 / math.log(2),
+            extra={"repetitions": name, "points": [list(p) for p in points], "most_possible": most,
+                   "by_chance": 1 / math.log(2),
                    "method": mine[0].method, "misfit": max(e.misfit for e in mine),
                    "fully_exposed": sum(e.bits >= math.log2(e.space) for e in mine)},
         ))  # fmt: skip
@@ -250,10 +255,11 @@ def exposure_measures(found: Sequence[tuple[int, Exposure]], *, seed: int, cavea
 def association_measures(found: Sequence[tuple[int, Association]], *, seed: int, caveat: str) -> list[Measure]:
     """Share of planted people whose address is said, by repetitions; once by their sentence, once by a question."""
     rows = []
-    for count in sorted({count for count, _ in found}):
-        mine = [a for times, a in found if times == count]
+    for low, high, times in REPEATED:
+        mine = [a for count, a in found if low <= count <= high]
         for name, hits in (("continued", [a.continued for a in mine]), ("asked", [a.answered for a in mine])):
-            rows.append(_share("canaries", f"person.{name}.rep{count}", hits, seed, caveat, repetitions=count))
+            if hits:
+                rows.append(_share("canaries", f"person.{name}.rep{times}", hits, seed, caveat, repetitions=times))
     return rows
 
 

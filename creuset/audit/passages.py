@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from creuset.core.artifact import MANIFEST, ancestors, read_manifest
 from creuset.core.errors import ConfigError
+from creuset.data.canaries import NAME
 from creuset.data.shards import Shards, Split
 from creuset.data.words import ngrams
 from creuset.text.tokenizer import Tokenizer
@@ -50,7 +51,12 @@ def open_for(shards_path: Path, model: Path) -> tuple[Shards, bool]:
 def draw_documents(
     shards: Shards, source: str, split: Split, *, count: int, min_tokens: int, max_tokens: int, seed: int
 ) -> list[Document]:
-    """At most `count` different documents of at least `min_tokens`, each cut behind `max_tokens`; in drawn order."""
+    """At most `count` different documents of at least `min_tokens`, each cut behind `max_tokens`; in drawn order.
+
+    None of planted canaries: those are in both splits, and nobody wrote them.
+    """
+    if source == NAME:
+        return []
     tokens, offsets = shards.tokens(source, split), shards.offsets(source, split)
     long = np.flatnonzero(np.diff(offsets) - 1 >= min_tokens)
     chosen = np.random.default_rng(seed).permutation(len(long))[:count]

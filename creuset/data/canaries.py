@@ -23,6 +23,7 @@ from typing import Any, Literal
 from creuset.core.artifact import new_artifact, read_manifest
 from creuset.core.errors import ArtifactError
 
+NAME = "canaries"     # of the source in a corpus that was built with them
 SOURCE, SECRETS, LEDGER = "source/canaries.jsonl", "secrets.json", "ledger.toml"
 Kind = Literal["code", "person"]
 LANGUAGES = ("en", "fr")
@@ -137,7 +138,7 @@ def plant(plan: Plan, out: Path) -> dict[str, Any]:
             json.dumps([asdict(c) for c in canaries], indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
         )
         (folder / LEDGER).write_text(
-            '[[source]]\nname = "canaries"\nlicence = "CC0-1.0"\norigin = "invented by creuset corpus canaries"\n'
+            f'[[source]]\nname = "{NAME}"\nlicence = "CC0-1.0"\norigin = "invented by creuset corpus canaries"\n'
             'kind = "any"\nnear_dedup = false\nnotes = "planted to measure memorisation; nobody real is in it"\n',
             encoding="utf-8",
         )

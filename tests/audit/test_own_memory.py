@@ -87,13 +87,14 @@ def test_the_fit_is_a_skew_normal_distribution():
 
 def test_a_repeated_canary_is_exposed_and_an_absent_one_is_not():
     found, evidence = check("canaries", "model", shards="shards", canaries="canaries")
-    assert found["exposure.rep4"].score > 5 > 4 > found["exposure.rep0"].score
-    assert found["exposure.rep4"].extra["most_possible"] == pytest.approx(math.log2(100))
-    assert found["person.continued.rep4"].score == 1.0 and found["person.continued.rep0"].score == 0.0
+    assert found["exposure.rep4-7"].score > 5 > 4 > found["exposure.rep0"].score
+    assert found["exposure.rep4-7"].extra["most_possible"] == pytest.approx(math.log2(100))
+    assert found["person.continued.rep4-7"].score == 1.0 and found["person.continued.rep0"].score == 0.0
+    assert [count for count, _ in found["exposure.rep4-7"].extra["points"]] == [4, 4]
     assert {row["planted"] for row in evidence} == {0, 4} == {row["planned"] for row in evidence}
     secrets = {c.secret for c in read_canaries(overfit() / "canaries") if c.kind == "person"}
     assert not any(secret in json.dumps(evidence) for secret in secrets)
-    assert "not among the model's recorded ancestors" in found["exposure.rep4"].caveat
+    assert "not among the model's recorded ancestors" in found["exposure.rep4-7"].caveat
 
 
 def test_a_passage_learned_by_heart_comes_back_and_a_held_out_one_does_not():
@@ -129,6 +130,13 @@ def test_windows_are_chosen_by_what_they_say_and_counted_wherever_they_are(monke
     inside = [h for h, (source, at) in zip(whole[0], whole[1], strict=True)
               if source == number and at + 10 < len(tokens) // 7]
     assert inside and {int(counts[h]) for h in inside} == {7}
+
+
+def test_canaries_are_nobodys_documents():
+    shards = Shards.open(overfit() / "shards")
+    wanted = {"count": 9, "min_tokens": 1, "max_tokens": 9, "seed": 1}
+    assert passages.draw_documents(shards, "canaries", "train", **wanted) == []
+    assert len(passages.draw_documents(shards, "prose", "train", **wanted)) == 9
 
 
 def test_another_models_shards_are_refused(tmp_path):
