@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from creuset import __version__
+from creuset.audit.page import write_page
 from creuset.audit.run import Asked, Result, item_rows, spent
 from creuset.core.artifact import MANIFEST, new_artifact
 from creuset.core.errors import CreusetError
@@ -52,6 +53,8 @@ def fill(folder: Path, results: Sequence[Result], said: dict[str, Any], *, lang:
             (folder / "samples").mkdir(exist_ok=True)
             lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in result.samples)
             (folder / "samples" / f"{result.part}.jsonl").write_text(lines, encoding="utf-8", errors="surrogatepass")
+    document = {"subject": said["model"], "date": said["date"], "items": items, "rows": said["results"]}
+    write_page(folder / "audit.html", document, samples={r.part: r.samples for r in results}, lang=lang)
 
 
 def _json(value: Any) -> str:

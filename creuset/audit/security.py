@@ -6,12 +6,14 @@ from creuset.audit.injection import Injection
 from creuset.audit.leak import PromptLeak
 from creuset.audit.monotonicity import Monotonicity
 from creuset.audit.part import Part
+from creuset.audit.rules_task import Rules
 
 ITEMS: tuple[Part, ...] = (
     Part(name="robustness_mmlu", row="2", task=robustness.MmluRobustness, otherwise=robustness.MmluRobustnessChat),
     Part(name="robustness_arc", row="2", task=robustness.ArcRobustness, otherwise=robustness.ArcRobustnessChat),
     Part(name="monotonicity", row="2", task=Monotonicity),
     Part(name="bipia", row="3", task=Injection),
+    Part(name="llm_rules", row="3", task=Rules),
     Part(name="prompt_leak", row="3", task=PromptLeak),
     Part(name="garak", row="3", check=garak, reported=True, material={"garak": "a report of garak, NAME.report.jsonl"}),
     Part(name="harmbench", row="4", task=harm.HarmBench, judged=True),
