@@ -61,7 +61,8 @@ class Comparison:
 
 DEFINITIONS = {
     "difference": "share right of B minus share right of A, on the same samples",
-    "interval": "95 %, paired bootstrap, whole clusters drawn where samples share one",
+    "interval": "95 %, paired bootstrap, whole clusters drawn where samples share one; without any flip, "
+                "the share of flips that Clopper and Pearson's limit leaves possible",
     "p": "McNemar, exact, on flips; paired t-test, clustered, where scores are graded or samples are clustered",
     "holm": "p adjusted for the number of tasks (Holm); better or worse means holm < 0.05",
     "equivalent": "two one-sided tests reject a difference as large as the margin, at 5 %",
@@ -149,11 +150,15 @@ def _pair(task: str, rows: Sequence[Row], margin: float, lone: tuple[int, int]) 
         p, test = stats.mcnemar(flips[0], flips[1]), "McNemar, exact"
     else:
         p, test = stats.difference_p(gap), f"paired t, {gap.clusters} clusters" if gap.clusters < gap.n else "paired t"
+    between = stats.paired_bootstrap(a, b, clusters)
+    if gap.se == 0.0:       # every pair alike: drawn again they stay alike, but of other samples some may flip
+        reach = stats.clopper_pearson(0, gap.clusters).high
+        between = stats.Interval(max(-1.0, gap.value - reach), min(1.0, gap.value + reach))
     finite = math.isfinite(gap.se)
     floor = stats.fewest_flips() / gap.n if binary else 0.0
     return {
         "task": task, "n": len(rows), "a": sum(a) / len(a), "b": sum(b) / len(b), "difference": gap.value,
-        "interval": stats.paired_bootstrap(a, b, clusters), "se": gap.se if finite else None,
+        "interval": between, "se": gap.se if finite else None,
         "only_a": flips[0], "only_b": flips[1], "p": p, "test": test, "margin": margin,
         "equivalence_p": stats.equivalence(gap, margin).p, "clusters": gap.clusters,
         "smallest": max(stats.smallest_difference(gap.se), floor) if finite else None,
