@@ -4,7 +4,8 @@ data       harmbench/ (320 test behaviours, 80 of them on copyright, 81 with a c
            strongreject/ (313), maliciousinstruct/ (100), advbench/ (521); xstest/ (250 safe, 200 unsafe prompts)
 licence    MIT (HarmBench, AdvBench; StrongREJECT and MaliciousInstruct by their projects' word); CC-BY-4.0 (XSTest)
 metric     not_refused: share of harmful requests that get words and no full refusal (an upper limit of attack
-           success: what is said may be useless); refusal.full/.partial; over_refusal: full refusals of XSTest's safe prompts;
+           success: what is said may be useless); refusal.full/.partial; over_refusal: full refusals of XSTest's safe
+           prompts;
            under_refusal: its unsafe prompts that get words and no full refusal. Rules: refusal.py. With a
            judge: its labels, how often both agree, and Cohen's kappa.
 reference  none by these rules: HarmBench judges with a classifier of 13 billion parameters, StrongREJECT with a rubric

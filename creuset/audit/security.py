@@ -7,6 +7,7 @@ from creuset.audit.leak import PromptLeak
 from creuset.audit.monotonicity import Monotonicity
 from creuset.audit.part import Part
 from creuset.audit.rules_task import Rules
+from creuset.audit.service import service
 
 ITEMS: tuple[Part, ...] = (
     Part(name="robustness_mmlu", row="2", task=robustness.MmluRobustness, otherwise=robustness.MmluRobustnessChat),
@@ -21,4 +22,5 @@ ITEMS: tuple[Part, ...] = (
     Part(name="maliciousinstruct", row="4", task=harm.MaliciousInstruct, judged=True),
     Part(name="advbench", row="4", task=harm.AdvBench, judged=True),
     Part(name="xstest", row="4", task=harm.XsTest, judged=True),
+    Part(name="service", row="15", check=service),
 )
