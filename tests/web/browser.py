@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 PATIENCE = 30.0  # seconds before a wait is a failure
-KEYS = {"Enter": 13, "Escape": 27, "Tab": 9, "ArrowUp": 38, "ArrowDown": 40, "Backspace": 8, " ": 32}
+KEYS = {"Enter": 13, "Escape": 27, "Tab": 9, "ArrowUp": 38, "ArrowDown": 40, "End": 35, "Backspace": 8, " ": 32}
 CTRL, SHIFT = 2, 8
 SHORT = "window.$ = s => document.querySelector(s); window.$$ = s => [...document.querySelectorAll(s)]"  # for the tests
 
