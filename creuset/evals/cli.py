@@ -10,8 +10,12 @@ from creuset.core.errors import ConfigError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.usage = "creuset eval MODEL [options]\n       creuset eval card MODEL --evaluation PATH ... [--out card.md]"
-    parser.add_argument("words", nargs="+", metavar="MODEL", help="a model's folder; `card MODEL` writes its card")
+    parser.usage = (
+        "creuset eval MODEL [options]\n       creuset eval card MODEL --evaluation PATH ... [--out card.md]\n"
+        "       creuset eval report PATH [--out page.html]\n       creuset eval compare A B [--out page.html]"
+    )
+    parser.add_argument("words", nargs="+", metavar="MODEL", help="a model's folder; `card MODEL` writes its card, "
+                        "`report PATH` the page of an evaluation, `compare A B` sets two of them side by side")
     parser.add_argument("--task", default="bpb", help="names separated by commas: bpb, arc_easy, arc_challenge, "
                         "hellaswag, piqa, boolq (default: bpb)")
     parser.add_argument("--data", type=Path, nargs="+", default=[], help="for bpb: shards, or files of text or jsonl")
@@ -29,9 +33,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     card.add_argument("--licence", default="apache-2.0", help="of the weights, as Hugging Face names it")
     card.add_argument("--package", type=Path, metavar="PATH", help="publish the model with its card as an artifact")
     card.add_argument("--dialogues", type=int, default=20, help="conversations to hold, the first of the fixed list")
+    pages = parser.add_argument_group("report, compare")
+    pages.add_argument("--margin", type=float, default=0.02, help="differences below it are equal (default: 0.02)")
+    pages.add_argument("--lang", choices=["en", "fr"], default="en", help="that a page opens in (default: en)")
+    pages.add_argument("--inspect", action="store_true", help="of `report`: also write logs for inspect_ai's viewer")
 
 
 def main(args: argparse.Namespace) -> int:
+    if args.words[0] in ("report", "compare") and len(args.words) == {"report": 2, "compare": 3}[args.words[0]]:
+        from creuset.evals import report_cli
+
+        paths = [Path(word) for word in args.words[1:]]
+        if args.words[0] == "report":
+            return report_cli.report(paths[0], args.out, lang=args.lang, as_json=args.json, inspect=args.inspect)
+        return report_cli.compare(*paths, args.out, margin=args.margin, lang=args.lang, as_json=args.json)
     if args.words[0] == "card" and len(args.words) == 2:
         return _card(args)
     if len(args.words) != 1:

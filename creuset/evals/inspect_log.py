@@ -146,16 +146,22 @@ def _said(row: Row) -> str:
     replies = [str(o.get("text", "")) for o in row.get("outcomes") or () if o.get("kind") == "reply"]
     if replies:
         return "\n\n".join(replies)
-    choices, answer = row.get("choices"), row.get("answer")
-    if isinstance(choices, list) and isinstance(answer, int) and 0 <= answer < len(choices):
-        return str(choices[answer])
-    return _text(answer) or ""
+    return _choice(row, row.get("answer")) or _text(row.get("answer")) or ""
+
+
+def _choice(row: Row, named: Any) -> str | None:
+    """The text of a choice that is named by its number or its letter."""
+    choices = row.get("choices")
+    if isinstance(named, str) and len(named) == 1 and "A" <= named <= "Z":
+        named = ord(named) - ord("A")
+    inside = isinstance(choices, list) and isinstance(named, int) and 0 <= named < len(choices)
+    return str(choices[named]) if inside and choices else None
 
 
 def _target(row: Row) -> str | list[str]:
-    gold, choices = row.get("gold"), row.get("choices")
-    if isinstance(choices, list) and isinstance(gold, int) and 0 <= gold < len(choices):
-        return str(choices[gold])
+    gold = row.get("gold")
+    if (chosen := _choice(row, gold)) is not None:
+        return chosen
     return [_text(g) or "" for g in gold] if isinstance(gold, list) else _text(gold) or ""
 
 

@@ -123,10 +123,13 @@
     const texts = row.choices ?? row.pairs?.map(pair => Array.isArray(pair) ? pair.join("") : JSON.stringify(pair));
     if (!texts) return [];
     const said = row.outcomes ?? [];
+    // Tasks name a choice by its number or by its letter.
+    const place = value => typeof value === "string" && /^[A-Z]$/.test(value) ? value.charCodeAt(0) - 65 : value;
+    const [gold, answer] = [place(row.gold), place(row.answer)];
     const lines = texts.map((text, i) => [
       [text, said[i]?.kind === "failure" ? say("failed") : number(said[i]?.total), number(said[i]?.tokens),
-        [row.gold === i ? say("gold") : "", row.answer === i ? say("answer") : ""].filter(Boolean).join(", ")],
-      row.answer === i ? "chosen" : ""]);
+        [gold === i ? say("gold") : "", answer === i ? say("answer") : ""].filter(Boolean).join(", ")],
+      answer === i ? "chosen" : ""]);
     return [make("h3", "", say("choices")), grid([say("continuation"), "ln p", say("tokens"), ""], lines)];
   };
 
