@@ -46,7 +46,7 @@ def main(args: argparse.Namespace) -> int:
         paths = [Path(word) for word in args.words[1:]]
         if args.words[0] == "report":
             return report_cli.report(paths[0], args.out, lang=args.lang, as_json=args.json, inspect=args.inspect)
-        return report_cli.compare(*paths, args.out, margin=args.margin, lang=args.lang, as_json=args.json)
+        return report_cli.compare(paths[0], paths[1], args.out, margin=args.margin, lang=args.lang, as_json=args.json)
     if args.words[0] == "card" and len(args.words) == 2:
         return _card(args)
     if len(args.words) != 1:
