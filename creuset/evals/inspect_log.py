@@ -37,7 +37,9 @@ def write_logs(path: Path, folder: Path) -> list[Path]:
     for task in dict.fromkeys(str(row["task"]) for row in run.results):
         log = task_log(run, task, touched)
         file = folder / f"{log['eval']['created'].replace(':', '-')}_{_slug(task)}_{log['eval']['task_id']}.json"
-        file.write_text(json.dumps(log, indent=1, ensure_ascii=True, allow_nan=False) + "\n", encoding="utf-8")
+        # Half a surrogate pair, which a reply may hold, is no text for inspect's reader: it becomes a question mark.
+        said = json.dumps(log, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        file.write_text(said, encoding="utf-8", errors="replace")
         written.append(file)
     return written
 

@@ -1,0 +1,45 @@
+"""inspect_ai reads our logs with its own reader.
+
+It is not among this project's dependencies: name the Python of an environment that has it in INSPECT_PYTHON
+(`python -m venv V && V/bin/pip install inspect_ai`). Without it this test fails; it does not skip.
+"""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from creuset.evals.inspect_log import write_logs
+from tests.evals.left_run import leave
+from tests.evals.test_inspect_log import rows
+
+pytestmark = pytest.mark.slow
+
+PYTHON = os.environ.get("INSPECT_PYTHON", sys.executable)
+READ = """
+import json, sys
+from inspect_ai.log import read_eval_log
+log = read_eval_log(sys.argv[1])
+print(json.dumps({
+    "status": log.status, "task": log.eval.task, "value": log.results.scores[0].metrics["acc"].value,
+    "ids": [s.id for s in log.samples], "texts": [s.output.completion for s in log.samples],
+    "values": [s.scores["correct"].value for s in log.samples],
+    "answers": [s.scores["correct"].answer for s in log.samples],
+    "errors": [s.error.message if s.error else None for s in log.samples],
+}))
+"""
+
+
+def test_the_reader_of_inspect_gets_back_what_was_scored(tmp_path):
+    run = leave(tmp_path / "run", {"demo": rows()})
+    (file,) = write_logs(run, tmp_path / "logs")
+    ran = subprocess.run([PYTHON, "-c", READ, str(file)], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    said = json.loads(ran.stdout.splitlines()[-1])
+    found = json.loads((run / "results.json").read_text())["results"][0]
+    assert (said["status"], said["task"], said["value"]) == ("success", "demo", found["score"])
+    assert said["ids"] == [f"demo/{i}" for i in range(4)] and said["values"] == ["C", "I", 0.5, "C"]
+    assert said["texts"] == ["I say A, 0", "I say B, 1", "A", " no"] and said["answers"] == ["A", "B", "A", "B"]
+    assert said["errors"] == [None, None, "timeout: after 60 s", None]
