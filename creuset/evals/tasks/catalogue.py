@@ -48,6 +48,7 @@ _PLACES: dict[str, str] = {     # name: module:class
     "mt_bench": "mt_bench:MtBench",
     "arena_hard": "arena_hard:ArenaHard",
     "livecodebench": "livecodebench:LiveCodeBench",
+    "livebench_short": "livebench:LiveBench",
 }
 NAMES = tuple(_PLACES)
 
