@@ -9,7 +9,7 @@ anew. Nothing is kept when there is no path: the run then lives in memory.
 import contextlib
 import fcntl
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any, TextIO
@@ -41,8 +41,8 @@ def outcome_json(outcome: Outcome) -> dict[str, Any]:
 
 def outcome_of(value: dict[str, Any]) -> Outcome:
     """Raises KeyError or TypeError where `value` is not an outcome."""
-    given = dict(value)
-    made = KINDS[given.pop("kind")]
+    given: dict[str, Any] = dict(value)
+    made: Callable[..., Outcome] = KINDS[given.pop("kind")]
     return made(**{name: tuple(v) if isinstance(v, list) else v for name, v in given.items()})
 
 

@@ -177,8 +177,8 @@ async def _ask(
     try:
         await asyncio.gather(*workers)
     finally:
-        for one in workers:
-            one.cancel()
+        for running in workers:
+            running.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
     if any(isinstance(o, Failure) and o.reason in GONE for _, outcomes in failing for o in outcomes):
         raise _gone(task, failing)
