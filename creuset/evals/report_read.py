@@ -40,7 +40,7 @@ def read_run(path: Path, *, samples: bool = True) -> Run:
     file = path / "results.json"
     if not file.is_file():
         raise ArtifactError(f"`{path}` is not an evaluation: it has no results.json")
-    said = _json(file.read_text(encoding="utf-8"), f"`{file}`")
+    said = _json(file.read_bytes(), f"`{file}`")
     if not isinstance(said, dict) or not isinstance(said.get("results"), list):
         raise DataError(f"`{file}` has no list of results")
     rows = [row for row in said["results"] if isinstance(row, dict) and {"task", "metric"} <= set(row)]
@@ -59,22 +59,22 @@ def read_samples(path: Path) -> dict[str, list[Row]]:
     found: dict[str, list[Row]] = {}
     for file in sorted([*path.glob("*.jsonl"), *path.glob("samples/*.jsonl")]):
         rows = []
-        with file.open(encoding="utf-8") as stream:
-            for number, line in enumerate(stream, 1):
-                row = _json(line, f"`{file}` line {number}")
-                if not isinstance(row, dict):
-                    raise DataError(f"`{file}` line {number} is not a row")
-                if "journal" in row:
-                    break
-                rows.append(plain(row))
+        for number, line in enumerate(file.read_bytes().splitlines(), 1):
+            row = _json(line, f"`{file}` line {number}")
+            if not isinstance(row, dict):
+                raise DataError(f"`{file}` line {number} is not a row")
+            if "journal" in row:
+                break
+            rows.append(plain(row))
         if rows:
             found[file.stem] = rows
     return found
 
 
-def _json(text: str, where: str) -> Any:
+def _json(raw: bytes, where: str) -> Any:
+    """Half a surrogate pair, which a reply may hold, is let through."""
     try:
-        return json.loads(text)
+        return json.loads(raw.decode("utf-8", "surrogatepass"))
     except ValueError as error:
         raise DataError(f"{where} is not JSON: {error}") from error
 
