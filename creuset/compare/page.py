@@ -171,7 +171,7 @@ def _row(index: int, row: Row, first: bool) -> str:
     return f'<tr{shown}><th scope="row">{both(row.label.en, row.label.fr)}{unit}{why}</th>{cells}</tr>'
 
 
-NAMED_UNITS = ("tokens/s", "kWh", "FLOP", "bits", "nats", "rating")
+NAMED_UNITS = ("tokens/s", "kWh", "FLOP", "nats", "rating")
 
 WHY_FR = {
     "not weighed: the systems were asked different data": "non pondéré : données différentes",
