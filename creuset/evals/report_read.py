@@ -43,9 +43,9 @@ def read_run(path: Path, *, samples: bool = True) -> Run:
     said = _json(file.read_bytes(), f"`{file}`")
     if not isinstance(said, dict) or not isinstance(said.get("results"), list):
         raise DataError(f"`{file}` has no list of results")
-    rows = [row for row in said["results"] if isinstance(row, dict) and {"task", "metric"} <= set(row)]
+    rows = [row for row in said["results"] if isinstance(row, dict) and "task" in row]
     if len(rows) != len(said["results"]):
-        raise DataError(f"`{file}`: a result has no task or no metric")
+        raise DataError(f"`{file}`: a result has no task")
     return Run(
         path=path, results=[measure_row(row) for row in rows],
         about=plain({k: v for k, v in said.items() if k != "results"}),
@@ -84,7 +84,10 @@ def measure_row(row: Row) -> Row:
     found: Row = plain(row)
     ends = found.get("interval")
     whole = isinstance(ends, list) and len(ends) == 2 and all(isinstance(v, int | float) for v in ends)
-    return {**found, "interval": ends if whole else None}
+    # Bits per byte are counted a source, and their rows have neither metric nor unit.
+    unit = "bits per byte" if found.get("task") == "bpb" else "share"
+    given = {"metric": str(found.get("source", "score")), "unit": unit}
+    return given | found | {"interval": ends if whole else None}
 
 
 def plain(value: Any) -> Any:

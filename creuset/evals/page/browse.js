@@ -60,7 +60,7 @@
   };
   const mood = row => row.failed ? "failed" : right(row) === null ? "" : right(row) ? "right" : "wrong";
   const gist = row => row.hidden ? say("hidden") : row.b ? `${say(mood(row) || "none")} → ${say(mood(row.b) || "none")}`
-    : [row.answer, row.gold].every(v => v == null) ? brief(typeof row.prompt === "string" ? row.prompt : row.text)
+    : [row.answer, row.gold].every(v => v == null) ? brief(row.prompt ?? row.text ?? Object.values(row).join("  "))
     : `${brief(row.extracted === false ? say("nothing") : row.answer)}  ·  ${say("gold")} ${brief(row.gold)}`;
 
   const draw = () => {
