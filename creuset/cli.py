@@ -23,10 +23,14 @@ VERBS = {
     "eval": ("creuset.evals.cli", "score a model"),
     "audit": ("creuset.audit.cli", "test a model or an endpoint: robustness, security, bias, privacy, law"),
     "compare": ("creuset.compare.cli", "a scorecard of models and providers, speed of an endpoint"),
+    "dossier": ("creuset.dossier.cli", "the documents of a model, from the records that measured it"),
     "export": ("creuset.model.cli", "write a model as a Hugging Face folder"),
     "verify": ("creuset.core.cli", "re-hash an artifact and everything it was made from"),
     "plan": ("creuset.plan.cli", "parameters, FLOPs, memory, time of a shape, by arithmetic"),
 }
+
+# What `creuset verify` asks of an artifact of this kind beyond its hashes: module with `check(path) -> problems`.
+CHECKS = {"dossier": "creuset.dossier.check"}
 
 
 def _parser(verb: str | None) -> argparse.ArgumentParser:
@@ -37,6 +41,7 @@ def _parser(verb: str | None) -> argparse.ArgumentParser:
         sub = verbs.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
         if name == verb:
             importlib.import_module(module).add_arguments(sub)
+            sub.set_defaults(checks=CHECKS)
     return parser
 
 

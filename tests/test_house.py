@@ -32,10 +32,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "compare": {"core", "evals", "plan", "audit"},
     "audit": {"core", "text", "data", "model", "engine", "evals", "plan"},
 }
+MAY_IMPORT["dossier"] = {
+    "core", "text", "data", "model.config", "model.count", "model.convert", "evals", "audit", "plan", "engine.locate",
+}
 EVERYTHING = {"cli", "recipes", "testing", "__init__", "__main__"}
 
 # At import only: a function body may load torch, since by then somebody asked for a computation.
-NO_TORCH = {"core", "text", "data", "plan", "serve", "cli", "recipes", "model.config", "model.count", "model.convert"}
+NO_TORCH = {
+    "core", "text", "data", "plan", "serve", "dossier", "cli", "recipes", "model.config", "model.count", "model.convert",
+}
 BUT = {"core.ranks", "core.device", "data.batches"}
 
 

@@ -1,6 +1,7 @@
 """`creuset verify`: walk an artifact's chain, re-hash what is at hand, say what is broken."""
 
 import argparse
+import importlib
 import json
 from pathlib import Path
 
@@ -15,6 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     problems = verify(args.path)
+    module = args.checks.get(read_manifest(args.path)["kind"])
+    if module and not problems:     # what is damaged is not read further
+        problems = importlib.import_module(module).check(args.path)
     try:
         chain = ancestors(args.path)
     except ArtifactError:  # a manifest of the lineage is damaged: `problems` says which

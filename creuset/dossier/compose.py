@@ -1,0 +1,197 @@
+"""From the records in a dossier's folder to its documents: a pure function of the folder, its date and languages.
+
+`creuset verify` calls it again and compares: that is the proof that no figure was edited.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from creuset.dossier import bom, cards, croissant, render_html, render_md, render_pdf
+from creuset.dossier.answers import Answer, read
+from creuset.dossier.facts import Facts, gather
+from creuset.dossier.form import Filler, Form, chosen
+from creuset.dossier.page import Grid, Item, Page, Para, Section, Span, plain
+from creuset.dossier.records import OPERATOR, Shelf
+from creuset.dossier.words import RECIPIENTS, Lang, date, label, show
+
+FIGURES = "figures.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What was written, and how complete it is."""
+
+    completeness: dict[str, dict[str, Any]]     # form -> {fields..., recipients}
+    to_complete: list[str]                      # keys of unanswered questions
+    figures: int
+
+
+def compose(folder: Path, *, names: Sequence[str], langs: Sequence[Lang], day: str, version: str) -> Made:
+    """Write all documents into `folder`, which holds the records."""
+    shelf = Shelf(folder)
+    facts = gather(shelf)
+    answers = _answers(shelf, facts)
+    forms = chosen(names)
+    completeness: dict[str, dict[str, Any]] = {}
+    for lang in langs:
+        filler = Filler(facts, answers, lang)
+        (folder / lang).mkdir(exist_ok=True)
+        rows = []
+        for form in forms:
+            for recipient in form.recipients or ("",):
+                page = _page(form, filler, recipient, day, version)
+                _write(folder / lang, page)
+                state = count([i for s in page.sections for i in s.items])
+                completeness.setdefault(form.id, {})[recipient or "all"] = state
+                shown = f"{state['filled']} / {state['fillable']}"
+                rows.append(((Span(page.title, url=page.id),), plain(shown)))
+        _write(folder / lang, _contents(filler, forms, rows, day, version))
+    if not names or "croissant" in names or "data-card" in names:
+        _json(folder / "croissant.json", croissant.document(facts, answers, day))
+    if not names or "model-card" in names:
+        _json(folder / "bom.cdx.json", bom.document(facts, answers, day, version))
+    said = [asdict(f) | {"shown": {lang: show(f.value, f.style, lang) for lang in langs}}
+            for f in facts.figures.values()]
+    _json(folder / FIGURES, {"figures": said})
+    asked = {key for form in forms for key in form.asks()}
+    return Made(completeness, sorted(asked - set(answers)), len(said))
+
+
+def _json(path: Path, body: Any) -> None:
+    path.write_text(json.dumps(body, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _answers(shelf: Shelf, facts: Facts) -> Mapping[str, Answer]:
+    """The operator's answers, each of which becomes a figure: it too is a link to the record it is from."""
+    record = shelf.first(role="operator")
+    if record is None:
+        return {}
+    found = read(shelf.body(record))
+    for key, answer in found.items():
+        for lang, at in answer.at.items():
+            facts.add(f"operator.{key}.{lang}", (record, at), style="text")
+    return found
+
+
+def count(items: Sequence[Item]) -> dict[str, int]:
+    """Fields by what became of them. Fillable are those that apply and that somebody here can know."""
+    every = {s: sum(i.status == s for i in items)
+             for s in ("filled", "partly", "missing", "not_applicable", "elsewhere")}
+    return {"filled": every["filled"], "fillable": every["filled"] + every["partly"] + every["missing"],
+            "partly": every["partly"], "not_applicable": every["not_applicable"], "elsewhere": every["elsewhere"]}
+
+
+def _page(form: Form, filler: Filler, recipient: str, day: str, version: str) -> Page:
+    lang = filler.lang
+    sections = filler.sections(form, recipient)
+    state = count([item for section in sections for item in section.items])
+    title = form.title.of(lang) + (f" – {RECIPIENTS[recipient].of(lang)}" if recipient else "")
+    intro, lost = filler.paragraphs(form.intro.of(lang))
+    head = (
+        _about(filler, day, version),
+        *(b for b in intro if isinstance(b, Para) and not lost),
+        Para(plain(label("complete", lang, filled=state["filled"], fillable=state["fillable"]) + "."), "quiet"),
+    )
+    law = _law(filler, form)
+    front = cards.front_matter(form.card, filler) if form.card else ""
+    page = Page(f"{form.id}-{recipient.lower()}" if recipient else form.id, title, lang, head, sections, law, front)
+    return Page(page.id, title, lang, head, sections, (*law, *_appendix(filler, page)), front)
+
+
+def _about(filler: Filler, day: str, version: str) -> Para:
+    lang = filler.lang
+    model = filler.facts.figures["model.sha256"]
+    colon = " : " if lang == "fr" else ": "
+    as_of = str(filler.facts.figures["law.as_of"].value)
+    return Para((
+        Span(label("model", lang).capitalize() + colon), Span(filler.facts.shelf.model.name, strong=True),
+        Span(", sha256 "), filler.figure(model), Span(". "),
+        Span(label("made", lang, date=date(day, lang), version=version) + ("; " if lang == "en" else " ; ")),
+        Span(label("as_of", lang, date=date(as_of, lang)) + "."),
+    ), "note")
+
+
+def _law(filler: Filler, form: Form) -> tuple[Section, ...]:
+    if not form.law:
+        return ()
+    lang, record = filler.lang, filler.facts.shelf.first(role="law")
+    assert record is not None
+    body = filler.facts.shelf.body(record)
+    known = {row["id"]: row for row in (*body["threshold"], *body["provision"])}
+    rows = []
+    for name in form.law:
+        row, figure = known[name], filler.facts.figures.get(f"law.{name}")
+        value = (filler.figure(figure),) if figure else plain("–")
+        if figure and row.get("unit") == "FLOP":
+            value = (*value, Span(" FLOP"))
+        basis = {"primary": "primary", "secondary": "secondary", "confirm": "confirm"}[row["basis"]]
+        rows.append((plain(row[lang]), value, plain(f"{row['source']} ({label(basis, lang)})")))
+    head = (label("provision", lang), label("date", lang), label("source", lang))
+    note = Para(plain(label("law_intro", lang, date=date(body["as_of"], lang))), "quiet")
+    return (Section(label("law", lang), (note, Grid(head, tuple(rows), small=True)), ()),)
+
+
+def _anchors(page: Page) -> set[str]:
+    found: set[str] = set()
+    blocks = [*page.head]
+    for section in (*page.sections, *page.tail):
+        blocks += [b for item in section.items for b in item.blocks if isinstance(b, Para)]
+        for block in (*section.blocks, *(b for i in section.items for b in i.blocks)):
+            if isinstance(block, Grid):
+                found |= {s.anchor for row in block.rows for cell in row for s in cell}
+            else:
+                blocks.append(block)
+    return (found | {s.anchor for b in blocks for s in b.line}) - {""}
+
+
+def _appendix(filler: Filler, page: Page) -> tuple[Section, ...]:
+    """Where each figure of the page was read, and the hashes of those records."""
+    lang, facts = filler.lang, filler.facts
+    used = _anchors(page)
+    figures = [f for f in facts.figures.values() if f.anchor in used]
+    rows = []
+    for figure in figures:
+        places = [f"{s.record}{s.pointer or ' /'}" for s in figure.sources]
+        shown = places if len(places) <= 3 else [*places[:2], "…", places[-1]]
+        how = "" if figure.operation == "read" else f"{figure.operation} ({len(places)}): "
+        value = show(figure.value, figure.style, lang)
+        rows.append((plain(figure.anchor), plain(value if len(value) <= 60 else value[:57] + "…"),
+                     plain(how + ", ".join(shown))))
+    cited = {s.record for f in figures for s in f.sources}
+    records = [r for r in facts.shelf.records if r.id in cited]
+    hashes = [(plain(r.id), plain(" ".join((r.kind, r.name)).strip() or "–"), plain(r.file), (Span(r.sha256, code=True),))
+              for r in records]
+    return (Section(label("records", lang), (
+        Para(plain(label("records_intro", lang)), "quiet"),
+        Grid((label("record", lang), label("artifact", lang), label("file", lang), label("hash", lang)),
+             tuple(hashes), small=True, anchors=tuple(r.id for r in records)),
+        Grid((label("figure", lang), label("value", lang), label("place", lang)), tuple(rows), small=True,
+             anchors=tuple(f.anchor for f in figures)),
+    ), ()),)
+
+
+def _contents(filler: Filler, forms: Sequence[Form], rows: list[Any], day: str, version: str) -> Page:
+    """The page that lists the others, and what is left to ask the operator."""
+    lang = filler.lang
+    head = (label("document", lang), label("state", lang))
+    asked = {key for form in forms for key in form.asks()}
+    open_ = [q for q in filler.open_questions() if q.key in asked]
+    blocks: list[Any] = [Grid(head, tuple(rows))]
+    sections = [Section(label("contents", lang), tuple(blocks), ())]
+    if open_:
+        left = tuple((plain(q.text.of(lang)), (Span(q.key, code=True),)) for q in open_)
+        grid = Grid((label("to_complete", lang), OPERATOR), left)
+        sections.append(Section(label("open", lang), (grid,), ()))
+    page = Page("index", f"Dossier – {filler.facts.shelf.model.name}", lang, (_about(filler, day, version),),
+                tuple(sections), ())
+    return Page(page.id, page.title, lang, page.head, page.sections, _appendix(filler, page))
+
+
+def _write(folder: Path, page: Page) -> None:
+    (folder / f"{page.id}.md").write_text(render_md.render(page), encoding="utf-8")
+    (folder / f"{page.id}.html").write_text(render_html.render(page), encoding="utf-8")
+    (folder / f"{page.id}.pdf").write_bytes(render_pdf.render(page))
+

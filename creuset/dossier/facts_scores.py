@@ -1,0 +1,103 @@
+"""Facts of evaluations and audits: every row a measure with its interval, or the reason why there is none."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from creuset.dossier.facts import Cell, Facts
+from creuset.dossier.figure import pointer
+from creuset.dossier.records import Record
+from creuset.dossier.words import Text
+
+STATUS = {
+    "measured": Text("measured", "mesuré"),
+    "reported": Text("reported by its maker", "déclaré par son auteur"),
+    "not_applicable": Text("not applicable", "sans objet"),
+    "not_testable": Text("not testable from outside", "non testable de l'extérieur"),
+    "not_tested": Text("not tested", "non testé"),
+}
+HEAD = (
+    Text("test", "test"), Text("measure", "mesure"), Text("score", "score"),
+    Text("95 % interval", "intervalle à 95 %"), Text("n", "n"), Text("status", "état"),
+)
+PERSONAL = ("7", "8", "9")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a results.json and where it stands there."""
+
+    record: Record
+    at: str
+    body: dict[str, Any]
+
+    @property
+    def status(self) -> str:
+        return str(self.body.get("status", "measured"))
+
+    @property
+    def metric(self) -> str:
+        found = self.body.get("metric") or self.body.get("source") or ""
+        return f"bits per byte, {found}" if self.body.get("task") == "bpb" and self.body.get("source") else str(found)
+
+
+def rows_of(facts: Facts, role: str) -> Iterator[Row]:
+    for record in facts.shelf.of(role=role, file="results.json"):
+        body = facts.shelf.body(record)
+        name = next((n for n in ("results", "measures") if isinstance(body.get(n), list)), "")
+        for number, row in enumerate(body.get(name) or []):
+            yield Row(record, pointer(name, number), row)
+
+
+def fill(facts: Facts) -> None:
+    evaluated, audited = list(rows_of(facts, "evaluation")), list(rows_of(facts, "audit"))
+    _tables(facts, "scores", evaluated)
+    chance = sorted({str(r.body["task"]) for r in evaluated if r.body.get("verdict") == "at chance level"})
+    if chance:
+        facts.say("scores.chance", ", ".join(chance), ", ".join(chance))
+    _tables(facts, "audit", audited)
+    for requirement in sorted({str(r.body.get("requirement", "")) for r in audited} - {""}):
+        _tables(facts, f"audit.{requirement}", [r for r in audited if str(r.body.get("requirement")) == requirement])
+    _tables(facts, "audit.personal", [r for r in audited if str(r.body.get("requirement")) in PERSONAL])
+    _tables(facts, "audit.open", [r for r in audited if r.status not in ("measured", "reported")])
+    lists = list(dict.fromkeys((r.record, r.at.rsplit("/", 1)[0]) for r in audited))
+    if lists:
+        facts.add("audit.measured", *lists, operation="measured")
+        facts.add("audit.rows", *lists, operation="rows")
+
+
+def _tables(facts: Facts, key: str, rows: list[Row]) -> None:
+    """One table for each results file, since they may be of different subjects."""
+    for record in dict.fromkeys(r.record for r in rows):
+        mine = [r for r in rows if r.record == record]
+        caveats = list(dict.fromkeys(str(r.body["caveat"]) for r in mine if r.body.get("caveat")))
+        whom_en = f"Scored: {record.of}, not the model itself. " if record.of else ""
+        whom_fr = f"Évalué : {record.of}, et non le modèle lui-même. " if record.of else ""
+        said = " ".join(caveats)
+        caption = Text(whom_en + said, whom_fr + said) if record.of or caveats else None
+        facts.table(key, HEAD, [_row(facts, r) for r in mine], caption)
+
+
+def _row(facts: Facts, row: Row) -> tuple[Cell, ...]:
+    body, record, at = row.body, row.record, row.at
+    key = f"{record.role}.{record.id}.{at.rsplit('/', 1)[-1]}"
+    style = "pct1" if _is_share(body) else "g4"
+    low = facts.add(f"{key}.low", (record, at + "/interval/0"), style=style) if body.get("interval") else None
+    high = facts.add(f"{key}.high", (record, at + "/interval/1"), style=style) if body.get("interval") else None
+    status: Cell = STATUS.get(row.status, row.status)
+    if body.get("why"):
+        words = STATUS.get(row.status, Text(row.status, row.status))
+        status = Text(f"{words.en}: {body['why']}", f"{words.fr} : {body['why']}")
+    return (
+        str(body.get("task", "")), row.metric,
+        facts.cell(f"{key}.score", (record, at + "/score"), style=style),
+        (low, high) if low and high else "–",
+        facts.cell(f"{key}.n", (record, at + "/n"), style="int"),
+        status,
+    )
+
+
+def _is_share(body: dict[str, Any]) -> bool:
+    if "unit" in body:
+        return bool(body["unit"] == "share")
+    return body.get("task") != "bpb"        # evaluations from before measures had units
