@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from creuset.core.errors import ConfigError
 
 if TYPE_CHECKING:
+    from creuset.audit.items import Lang
     from creuset.audit.run import Asked, Result
 
 
@@ -151,7 +152,7 @@ WORDS = {
 }
 
 
-def table(results: "Sequence[Result]", lang: str) -> str:
+def table(results: "Sequence[Result]", lang: "Lang") -> str:
     """Measures for people, a line each, under their requirement; what was not measured says why."""
     from creuset.audit.items import REQUIREMENTS
 

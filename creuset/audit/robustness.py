@@ -23,8 +23,8 @@ from creuset.audit.perturb import MISSPELLINGS, draw_for, load_misspellings, ten
 from creuset.evals import extract
 from creuset.evals.measure import Measure
 from creuset.evals.stats import Interval, bootstrap, share
-from creuset.evals.subject import Ask, Likelihood, Outcome, Pair, Reply
-from creuset.evals.task import Row, Sample
+from creuset.evals.subject import Ability, Ask, Likelihood, Outcome, Pair, Reply
+from creuset.evals.task import Form, Row, Sample
 from creuset.evals.tasks.arc import ArcChallenge, ArcEasy
 from creuset.evals.tasks.choices import LETTERS, Question, first_highest
 from creuset.evals.tasks.mmlu import Mmlu
@@ -91,8 +91,8 @@ def _drawn(table: Floats, statistic: Callable[[Floats], float]) -> Interval | No
 class Robustness(Social):
     """By likelihood; the chat form is below. Give it `questions`."""
 
-    form = "loglikelihood"
-    needs = frozenset({"loglikelihood"})
+    form: ClassVar[Form] = "loglikelihood"
+    needs: ClassVar[frozenset[Ability]] = frozenset({"loglikelihood"})
     requirement = "2"
     note = "zero worked examples; only the question is perturbed; gender may change a question of biology"
 
@@ -172,8 +172,8 @@ class Robustness(Social):
 
 
 class RobustnessChat(Robustness):
-    form = "chat"
-    needs = frozenset({"chat"})
+    form: ClassVar[Form] = "chat"
+    needs: ClassVar[frozenset[Ability]] = frozenset({"chat"})
     extractor = "letter_lenient"
     max_tokens: ClassVar[int] = 256
 
