@@ -104,7 +104,7 @@ class Social(Task):
     def figure(
         self,
         metric: str,
-        rows: Sequence[Row],
+        rows: Sequence[Any],
         value: float | Estimate | None,
         interval: Interval | None = None,
         by: str = "",
@@ -120,15 +120,19 @@ class Social(Task):
         if isinstance(value, Estimate):
             estimate = value
             value, interval, by = estimate.value, finite(estimate.interval), estimate.by
+            if interval and interval.low == interval.high:
+                interval, by = None, "none: all clusters agree"
         common: dict[str, Any] = {
             "task": self.name, "metric": metric, "unit": unit, "better": better, "denominator": len(rows),
-            "n": sum(not row["failed"] for row in rows) if n is None else n,
-            "failed": sum(row["failed"] for row in rows),
-            "unextracted": sum(not row["failed"] and not row["extracted"] for row in rows),
+            "n": len(rows) if n is None else n,
             "extractor": self.extractor, "form": self.form, "requirement": self.requirement,
             "articles": self.articles, "caveat": self.note, "licence": self.licence, "data": ", ".join(self.files),
             "extra": dict(extra or {}),
         }  # fmt: skip
+        if "failed" not in fields:      # a caller that counts something smaller than rows says so itself
+            common["failed"] = sum(row["failed"] for row in rows)
+            common["unextracted"] = sum(not row["failed"] and not row["extracted"] for row in rows)
+            common["n"] = len(rows) - common["failed"] if n is None else n
         common |= fields
         if value is None:
             return Measure(**common, status="not_applicable", why=why or "no sample of this kind was answered")

@@ -1,14 +1,20 @@
 """The parts of the audit about stereotypes, decisions on people, truth, calibration and disclosure. No torch here."""
 
-from creuset.audit import bbq, crows, stereoset, wino
+from creuset.audit import bbq, calibration, counterfactual, crows, disclosure, income, stereoset, truth, wino
 from creuset.audit.figures import Social
 from creuset.audit.part import Part
+from creuset.evals.tasks import truthfulqa
 
 TASKS: tuple[type[Social], ...] = (
     bbq.BBQ, bbq.BBQGenerate, bbq.BBQChat, stereoset.StereoSet, crows.CrowsPairs,
     wino.WinoBias, wino.WinoBiasChat, wino.Winogender, wino.WinogenderChat,
+    counterfactual.CounterfactualFr, counterfactual.CounterfactualEn,
+    counterfactual.CounterfactualFrChat, counterfactual.CounterfactualEnChat,
+    income.Income, income.IncomeChat, disclosure.Disclosure, truth.Abstention,
+    calibration.CalibrationMmlu, calibration.CalibrationArcEasy, calibration.CalibrationArcChallenge,
 )  # fmt: skip
 
-ITEMS: tuple[Part, ...] = tuple(
-    Part(name=task.name, row=task.requirement, task=task, articles=task.articles) for task in TASKS
+ITEMS: tuple[Part, ...] = (
+    *(Part(name=task.name, row=task.requirement, task=task, articles=task.articles) for task in TASKS),
+    *(Part(name=task.name, row="12", task=task) for task in (truthfulqa.Mc1, truthfulqa.Mc2)),
 )
