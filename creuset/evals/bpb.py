@@ -19,11 +19,6 @@ from creuset.model.score import Reading, bits, log_likelihoods
 from creuset.model.transformer import Transformer
 from creuset.model.windows import windows
 
-DEFINITION = (
-    "sum of -log2 p over a document's tokens and the end-of-document token that closes it, over its UTF-8 bytes; "
-    "95 % percentile bootstrap over documents"
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Scored:

@@ -14,10 +14,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "creuset eval MODEL [options]\n       creuset eval card MODEL --evaluation PATH ... [--out card.md]\n"
         "       creuset eval report PATH [--out page.html]\n       creuset eval compare A B [--out page.html]"
     )
-    parser.add_argument("words", nargs="+", metavar="MODEL", help="a model's folder; `card MODEL` writes its card, "
-                        "`report PATH` the page of an evaluation, `compare A B` sets two of them side by side")
-    parser.add_argument("--task", default="bpb", help="names separated by commas: bpb, arc_easy, arc_challenge, "
-                        "hellaswag, piqa, boolq (default: bpb)")
+    parser.add_argument("words", nargs="*", metavar="MODEL", help="a model's folder, a shipped name, or the URL of an "
+                        "endpoint (https://host/v1); `card MODEL` writes its card, `report PATH` the page of an "
+                        "evaluation, `compare A B` sets two of them side by side")
+    parser.add_argument("--task", default="bpb", help="names separated by commas; --list has them (default: bpb)")
+    parser.add_argument("--list", action="store_true", help="print the tasks with their data, licence and forms")
     parser.add_argument("--data", type=Path, nargs="+", default=[], help="for bpb: shards, or files of text or jsonl")
     parser.add_argument("--bench", type=Path, help="for the other tasks: a folder of benchmark files, or the one file")
     parser.add_argument("--limit", type=int, help="first documents of each source, first items of each task")
@@ -28,6 +29,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="cpu", help="cpu, cuda or auto")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--out", type=Path, help="keep the results as an artifact; of `card`: the file to write")
+    parser.add_argument("--form", choices=["loglikelihood", "generate", "chat"], help="default: each task's own")
+    parser.add_argument("--fewshot", type=int, metavar="N", help="worked examples (default: each task's own)")
+    parser.add_argument("--seed", type=int, default=1234, help="kept with every score (default: %(default)s)")
+    parser.add_argument("--work", type=Path, metavar="DIR", help="keep answers here as they come: a run that was cut "
+                        "off goes on when it is started again (default: OUT.work until OUT is whole)")
+    parser.add_argument("--retry-failed", action="store_true", help="ask again what failed in an earlier run")
+    parser.add_argument("--rescore", type=Path, metavar="WORK", help="ask nobody: score the answers kept in WORK")
+    away = parser.add_argument_group("endpoints")
+    away.add_argument("--model", default="", metavar="NAME", help="its name there (default: the only one listed)")
+    away.add_argument("--dialect", choices=["openai", "anthropic"], default="openai")
+    away.add_argument("--key-env", default="", metavar="VAR", help="environment variable that holds the key")
+    away.add_argument("--concurrency", type=int, default=8, help="calls open at a time (default: %(default)s)")
+    away.add_argument("--timeout", type=float, default=120.0, metavar="S", help="of a call (default: %(default)s)")
+    away.add_argument("--retries", type=int, default=5, help="after the first attempt (default: %(default)s)")
+    away.add_argument("--prices", type=Path, metavar="FILE", help="a price file of your own (default: the one shipped)")
+    away.add_argument("--price-cap", type=float, metavar="SUM", help="begin no call once so much is spent")
+    away.add_argument("--stream", action="store_true", help="stream replies: also gives the time to the first token")
+    away.add_argument("--judge", metavar="URL", help="for tasks whose replies are graded: the judge's endpoint")
+    away.add_argument("--judge-model", default="", metavar="NAME")
+    away.add_argument("--judge-dialect", choices=["openai", "anthropic"], default="openai")
+    away.add_argument("--judge-key-env", default="", metavar="VAR")
     card = parser.add_argument_group("card")
     card.add_argument("--evaluation", type=Path, nargs="+", default=[], help="evaluation artifacts of this model")
     card.add_argument("--licence", default="apache-2.0", help="of the weights, as Hugging Face names it")
@@ -40,47 +62,133 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    if args.words[0] in ("report", "compare") and len(args.words) == {"report": 2, "compare": 3}[args.words[0]]:
+    words = args.words
+    if args.list:
+        print(json.dumps(listing(), indent=2, ensure_ascii=False) if args.json else listed())
+        return 0
+    if words and words[0] in ("report", "compare") and len(words) == {"report": 2, "compare": 3}[words[0]]:
         from creuset.evals import report_cli
 
-        paths = [Path(word) for word in args.words[1:]]
-        if args.words[0] == "report":
+        paths = [Path(word) for word in words[1:]]
+        if words[0] == "report":
             return report_cli.report(paths[0], args.out, lang=args.lang, as_json=args.json, inspect=args.inspect)
         return report_cli.compare(paths[0], paths[1], args.out, margin=args.margin, lang=args.lang, as_json=args.json)
-    if args.words[0] == "card" and len(args.words) == 2:
+    if words and words[0] == "card" and len(words) == 2:
         return _card(args)
-    if len(args.words) != 1:
-        raise ConfigError(f"one model at a time, got {' '.join(args.words)}")
-    from creuset.engine.locate import find_model
-    from creuset.evals.run import Evaluation, evaluate, keep
+    if args.rescore is not None and words:
+        raise ConfigError("--rescore asks no model: the journals say who answered", hint=f"leave `{words[0]}` out")
+    if len(words) != (args.rescore is None):
+        raise ConfigError(f"one model at a time, got {' '.join(words) or 'none'}")
+    import asyncio
 
-    path = find_model(args.words[0])
-    try:
-        ask = Evaluation(
-            tasks=tuple(t for t in args.task.split(",") if t), data=tuple(args.data), bench=args.bench,
-            prefix=not args.no_prefix, limit=args.limit, context=args.context, overlap=args.overlap,
-            dtype=args.dtype, device=args.device,
-        )
-    except ValueError as refused:
-        raise ConfigError(str(refused)) from refused
     if args.out is not None and args.out.exists():
         raise ConfigError(f"`{args.out}` already exists", hint="artifacts are never overwritten; choose another name")
-    results, samples = evaluate(path, ask)
+    return asyncio.run(_evaluate(args))
+
+
+async def _evaluate(args: argparse.Namespace) -> int:
+    import shutil
+
+    from creuset.evals.reach import Reach, is_url, price_of, reach
+    from creuset.evals.run import Evaluation, Recorded, evaluate, keep, tasks_of
+
+    names = tuple(dict.fromkeys(t for t in args.task.split(",") if t))
+    recorded = Recorded.of(args.rescore, names) if args.rescore is not None else None
+    try:
+        ask = Evaluation(
+            tasks=names, data=tuple(args.data), bench=args.bench,
+            prefix=not args.no_prefix, limit=args.limit, context=args.context, overlap=args.overlap,
+            dtype=args.dtype, device=args.device, form=args.form, fewshot=args.fewshot,
+            seed=recorded.seed if recorded else args.seed, retry_failed=args.retry_failed, rescore=recorded is not None,
+        )
+        to = Reach(
+            model=args.model, dialect=args.dialect, key_env=args.key_env, concurrency=args.concurrency,
+            timeout_s=args.timeout, retries=args.retries, price_cap=args.price_cap, prices=args.prices,
+            stream=args.stream, prefix=not args.no_prefix, context=args.context, dtype=args.dtype, device=args.device,
+        )
+        judged = Reach(model=args.judge_model, dialect=args.judge_dialect, key_env=args.judge_key_env,
+                       concurrency=args.concurrency, timeout_s=args.timeout, retries=args.retries)
+        judge = await reach(args.judge, judged) if args.judge else None
+        try:
+            tasks_of(ask, judge)    # what is wrong with the question is said before a model is loaded
+            subject = recorded or await reach(words_of(args), to)
+            try:
+                path = getattr(subject, "path", None)
+                kept_by_us = args.work is None and args.rescore is None and args.out is not None
+                work = args.rescore or args.work
+                if kept_by_us:
+                    work = args.out.with_name(args.out.name + ".work")
+                price = price_of(subject, to)
+                results, samples = await evaluate(subject, ask, work=work, price=price, judge=judge)
+            finally:
+                await subject.close()
+        finally:
+            if judge is not None:
+                await judge.close()
+    except ValueError as refused:
+        raise ConfigError(str(refused)) from refused
     if args.out is not None:
         keep(args.out, path, ask, results, samples)
+        if kept_by_us:
+            shutil.rmtree(work, ignore_errors=True)     # every answer is in the artifact now
     print(json.dumps(results, indent=2, ensure_ascii=False) if args.json else table(results["results"]))
+    if is_url(words_of(args)):
+        _say_usage(results["usage"])
     return 0
+
+
+def words_of(args: argparse.Namespace) -> str:
+    return str(args.words[0]) if args.words else ""
+
+
+def _say_usage(usage: dict[str, Any]) -> None:
+    from creuset.core.log import say
+
+    cost = f", {usage['cost']:.4f} {usage['currency']}" if usage["cost"] is not None else ""
+    say(f"{usage['calls']:,} calls, {usage['failed']:,} failed, {usage['retried']:,} retried; "
+        f"{usage['prompt_tokens']:,} + {usage['completion_tokens']:,} tokens{cost}")
+    for kind, count in usage["warnings"].items():
+        say(f"warning: {kind}: {count:,} replies")
+
+
+def listing() -> list[dict[str, Any]]:
+    """Every task: its data, licence, needs and forms."""
+    from creuset.evals.tasks import catalogue
+
+    rows: list[dict[str, Any]] = [{
+        "task": "bpb", "files": ["--data"], "licence": "", "needs": ["weights"], "forms": ["loglikelihood"],
+        "reference": "",
+    }]  # fmt: skip
+    for name in catalogue.NAMES:
+        task = catalogue.about(name)
+        rows.append({"task": name, "files": list(task.files), "licence": task.licence, "needs": sorted(task.needs),
+                     "forms": list(catalogue.forms(name)), "reference": task.reference})
+    return rows
+
+
+def listed() -> str:
+    lines = []
+    for row in listing():
+        files = row["files"]
+        data = files[0] + (f" and {len(files) - 1} more" if len(files) > 1 else "") if files else "in the package"
+        lines.append(f"{row['task']:<18} {', '.join(row['forms']):<30} {data:<48} {row['licence']}")
+    return "\n".join(lines)
 
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Scores for people, one a line."""
     lines = []
     for row in rows:
-        what = f"bits per byte  {row['source']}" if row["task"] == "bpb" else f"{row['task']}  {row['metric']}"
-        low, high = row["interval"]
+        what = f"bits per byte  {row['source']}" if "source" in row else f"{row['task']}  {row['metric']}"
+        if row["score"] is None:
+            lines.append(f"{what:<44} {row['status'].replace('_', ' ')}: {row['why']}")
+            continue
         unit = "documents" if row["task"] == "bpb" else "items"
+        between = "[{:.4f}, {:.4f}]".format(*row["interval"]) if row["interval"] else ""
         said = f"  {row['verdict']} ({row['chance']:.3f})" if "verdict" in row else ""
-        lines.append(f"{what:<44} {row['score']:.4f}  [{low:.4f}, {high:.4f}]  n = {row['n']:,} {unit}{said}")
+        said += f"  {row['failed']:,} failed" if row["failed"] else ""
+        said += f"  {row['unextracted']:,} without an answer" if row["unextracted"] else ""
+        lines.append(f"{what:<44} {row['score']:.4f}  {between}  n = {row['n']:,} {unit}{said}")
     return "\n".join(lines)
 
 

@@ -1,23 +1,33 @@
-"""One evaluation: a model, some tasks, and what comes out as an artifact with its parents."""
+"""One evaluation: a subject, some tasks, and what comes out as an artifact with its parents."""
 
 import json
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import torch
-
-from creuset.core import device as devices
-from creuset.core.artifact import MANIFEST, new_artifact, read_manifest, sha256_file
-from creuset.core.errors import ArtifactError, ConfigError, DataError
+from creuset.core.artifact import MANIFEST, new_artifact
+from creuset.core.errors import ConfigError, DataError
 from creuset.core.host import commit, hardware, versions
 from creuset.core.log import Progress, duration
-from creuset.evals import bpb, choice, documents, tasks
-from creuset.model.transformer import Transformer
-from creuset.model.weights import load_model
-from creuset.text.tokenizer import Tokenizer
+from creuset.evals.journal import read
+from creuset.evals.measure import Measure
+from creuset.evals.prices import Price
+from creuset.evals.runner import Playing, play, read_samples, total_usage, usage_of
+from creuset.evals.stats import Interval
+from creuset.evals.subject import Ability, Subject, Usage
+from creuset.evals.task import Form, Task
+from creuset.evals.tasks import catalogue
+
+if TYPE_CHECKING:
+    from creuset.evals.local import LocalSubject
+
+Rows = list[dict[str, Any]]
+BPB = (
+    "sum of -log2 p over a document's tokens and the end-of-document token that closes it, over its UTF-8 bytes; "
+    "95 % percentile bootstrap over documents"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,50 +44,79 @@ class Evaluation:
     device: str = "cpu"
     prefix: bool = True                 # <|endoftext|> before the context of a question; bpb always has it
     tokens_per_batch: int = 4096
+    form: Form | None = None            # of every task; None: each task's own
+    fewshot: int | None = None          # worked examples; None: each task's own
+    seed: int = 1234
+    retry_failed: bool = False
+    rescore: bool = False               # ask nobody: score what the journals hold
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
             raise ValueError(f"limit must be positive, got {self.limit}")
         if self.overlap < 0 or self.context < 0 or self.tokens_per_batch < 1:
             raise ValueError("context and overlap must not be negative, tokens_per_batch must be positive")
+        if self.fewshot is not None and self.fewshot < 0:
+            raise ValueError(f"fewshot must not be negative, got {self.fewshot}")
 
 
-def evaluate(
-    path: Path, ask: Evaluation, *, clock: Callable[[], float] = time.monotonic
-) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:
-    """The results of `ask` on the model at `path`, and per task what each document or item got."""
-    for name in ask.tasks:
-        if name != "bpb" and name not in tasks.TASKS:
-            raise ConfigError(f"`{name}` is not a task", hint=f"there are bpb, {', '.join(tasks.TASKS)}")
-    if "bpb" in ask.tasks and not ask.data:
-        raise ConfigError("bits per byte needs text", hint="give --data: a shards artifact, or files of text or jsonl")
-    if ask.bench is None and set(ask.tasks) - {"bpb"}:
-        raise ConfigError("these tasks need their files", hint="give --bench: a folder of them, or the one file")
-    begun = clock()
-    tokenizer = Tokenizer.load(path)
-    dtype = torch.bfloat16 if ask.dtype == "bf16" else torch.float32
-    model = load_model(path, device=devices.pick(ask.device), dtype=dtype)
-    if tokenizer.vocab_size > model.config.vocab_size:
-        raise ArtifactError(
-            f"`{path}`: the tokenizer has {tokenizer.vocab_size} ids, the model only {model.config.vocab_size}"
-        )
-    context = ask.context or model.config.context
-    if ask.overlap >= context:
-        raise ConfigError(f"overlap ({ask.overlap}) must be below the context ({context})")
-    rows: list[dict[str, Any]] = []
-    samples: dict[str, list[dict[str, Any]]] = {}
+def tasks_of(ask: Evaluation, judge: Subject | None = None) -> dict[str, Task]:
+    """The tasks but bpb, by name; all that can be wrong with them is said before anybody is asked anything."""
+    found: dict[str, Task] = {}
     for name in ask.tasks:
         if name == "bpb":
-            found, samples[name] = _bits(model, tokenizer, ask, context, clock)
+            continue
+        if ask.bench is None and catalogue.about(name).files:
+            raise ConfigError("these tasks need their files", hint="give --bench: a folder of them, or the one file")
+        task = catalogue.make(name, form=ask.form, fewshot=ask.fewshot)
+        if getattr(task, "judged", False):
+            if judge is None and not ask.rescore:
+                raise ConfigError(f"{name} needs a judge: another endpoint that grades the replies",
+                                  hint="give --judge URL and --judge-model NAME")
+            task.judge = judge      # type: ignore[attr-defined]
+        read_samples(task, _folder(ask), ask.limit)
+        found[name] = task
+    if "bpb" in ask.tasks and not ask.data:
+        raise ConfigError("bits per byte needs text", hint="give --data: a shards artifact, or files of text or jsonl")
+    return found
+
+
+async def evaluate(
+    subject: Subject,
+    ask: Evaluation,
+    *,
+    work: Path | None = None,
+    price: Price | None = None,
+    judge: Subject | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> tuple[dict[str, Any], dict[str, Rows]]:
+    """The results of `ask`, and per task what each document or item got. `work`: the folder of the journals."""
+    begun = clock()
+    tasks = tasks_of(ask, judge)
+    rows: Rows = []
+    samples: dict[str, Rows] = {}
+    used: list[Usage] = []
+    playing = Playing(limit=ask.limit, seed=ask.seed, retry_failed=ask.retry_failed, rescore=ask.rescore, price=price)
+    if work is not None and not ask.rescore:
+        _charge(subject, [work / f"{name}.jsonl" for name in tasks], price)
+    for name in ask.tasks:
+        if name == "bpb":
+            found, samples[name] = _bits(subject, ask, clock)
         else:
-            found, samples[name] = _choices(model, tokenizer, tasks.TASKS[name], ask, context, clock)
+            journal = work / f"{name}.jsonl" if work is not None else None
+            played = await play(tasks[name], subject, _folder(ask), journal=journal, playing=playing, clock=clock)
+            found, samples[name] = [m.row() for m in played.measures], played.rows
+            used.append(played.usage)
         rows += found
+    model = subject.identity()
     results = {
-        "model": identity(path),
+        "model": model,
+        "subject": model,
         "settings": {**asdict(ask), "data": [p.name for p in ask.data], "bench": ask.bench and ask.bench.name,
-                     "context": context},
-        "definitions": {"bpb": bpb.DEFINITION, "intervals": "95 %: Wilson for shares, bootstrap for bpb"},
+                     "context": _context(subject, ask)},
+        "definitions": {"bpb": BPB, "intervals": "95 %, by what `interval_by` says"},
         "results": rows,
+        "usage": asdict(total_usage(used)),
+        "price": asdict(price) if price else None,
         "wall_s": clock() - begun,
         "hardware": hardware(gpus=int(ask.device.startswith("cuda"))),
         "versions": versions(),
@@ -86,72 +125,103 @@ def evaluate(
     return results, samples
 
 
-def _bits(
-    model: Transformer, tokenizer: Tokenizer, ask: Evaluation, context: int, clock: Callable[[], float]
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    show = _progress("bpb", "tokens", clock)
-    texts = (text for path in ask.data for text in documents.read(path, tokenizer, limit=ask.limit))
+def _folder(ask: Evaluation) -> Path:
+    return ask.bench if ask.bench is not None else Path()
+
+
+def _context(subject: Subject, ask: Evaluation) -> int:
+    return int(getattr(subject, "context", 0) or ask.context)
+
+
+def _charge(subject: Subject, journals: Sequence[Path], price: Price | None) -> None:
+    """What an earlier run spent counts against the cap of this one."""
+    client = getattr(subject, "client", None)
+    if client is None or price is None:
+        return
+    for journal in journals:
+        if journal.is_file() and (found := read(journal)) is not None:
+            client.spent += usage_of((o for e in found[1].values() for o in e.outcomes), price).cost or 0.0
+
+
+def _bits(subject: Subject, ask: Evaluation, clock: Callable[[], float]) -> tuple[Rows, Rows]:
+    if ask.rescore or "weights" not in subject.abilities:
+        why = "bits per byte needs the weights, every token of a long text: this is an endpoint"
+        why = "bits per byte has no journal: it is computed anew" if ask.rescore else why
+        return [Measure(task="bpb", metric="bits_per_byte", status="not_testable", why=why).row()], []
+    from creuset.evals import bpb, documents
+
+    local: LocalSubject = subject       # type: ignore[assignment]
+    if ask.overlap >= local.context:
+        raise ConfigError(f"overlap ({ask.overlap}) must be below the context ({local.context})")
+    show = _progress("bpb", clock)
+    texts = (text for path in ask.data for text in documents.read(path, local.tokenizer, limit=ask.limit))
     scored = bpb.score_documents(
-        model, texts, eot=tokenizer.endoftext, context=context, overlap=ask.overlap,
+        local.model, texts, eot=local.tokenizer.endoftext, context=local.context, overlap=ask.overlap,
         tokens_per_batch=ask.tokens_per_batch, progress=show,
     )
     if not scored:
         raise DataError(f"{', '.join(p.name for p in ask.data)}: there is no document to score")
-    return bpb.summarise(scored), [asdict(s) for s in scored]
+    rows = []
+    for found in bpb.summarise(scored):
+        low, high = found["interval"]
+        rows.append(Measure(
+            task="bpb", metric=f"bits_per_byte.{found['source']}", score=found["score"], interval=Interval(low, high),
+            interval_by="bootstrap over documents", unit="bits", better="lower", n=found["n"], denominator=found["n"],
+            form="loglikelihood", extra={key: found[key] for key in ("source", "bytes", "tokens")},
+        ).row())  # fmt: skip
+    return rows, [asdict(s) for s in scored]
 
 
-def _choices(
-    model: Transformer,
-    tokenizer: Tokenizer,
-    task: tasks.Task,
-    ask: Evaluation,
-    context: int,
-    clock: Callable[[], float],
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    assert ask.bench is not None
-    file = tasks.find(task, ask.bench)
-    items = list(tasks.read(task, file))
-    if not items:
-        raise DataError(f"`{file}` has no item")
-    answers = choice.answer(
-        model, tokenizer, items[: ask.limit], context=context, prefix=ask.prefix, tokens_per_batch=ask.tokens_per_batch,
-        progress=_progress(task.name, "items", clock, total=len(items[: ask.limit])),
-    )
-    rows = choice.summarise(task.name, answers)
-    of = {"file": file.name, "file_sha256": sha256_file(file), "licence": task.licence, "items_in_file": len(items)}
-    return [row | of for row in rows], [asdict(a) for a in answers]
-
-
-def _progress(what: str, unit: str, clock: Callable[[], float], *, total: int = 0) -> Callable[[int], None]:
+def _progress(what: str, clock: Callable[[], float]) -> Callable[[int], None]:
     line, begun, done = Progress(), clock(), 0
 
     def show(count: int) -> None:
         nonlocal done
         done += count
-        rate = done / max(1e-9, clock() - begun)
-        left = f", {duration((total - done) / rate)} left" if total and rate else ""
-        line.show(f"{what}: {done:,}{f'/{total:,}' if total else ''} {unit}, {rate:,.0f}/s{left}", final=done == total)
+        spent = clock() - begun
+        line.show(f"{what}: {done:,} tokens, {done / max(1e-9, spent):,.0f}/s, {duration(spent)}")
 
     return show
 
 
-def identity(path: Path) -> dict[str, Any]:
-    """Name and hash of a model: an artifact's own, or that of a foreign folder's weight files."""
-    if (path / MANIFEST).is_file():
-        return {"name": path.resolve().name, "sha256": read_manifest(path)["sha256"], "artifact": True}
-    weights = sorted([*path.glob("*.safetensors"), *path.glob("config.json")])
-    return {"name": path.resolve().name, "files": {f.name: sha256_file(f) for f in weights}, "artifact": False}
+@dataclass(slots=True)
+class Recorded:
+    """Who answered in the journals of a folder: for scoring again, which asks nobody."""
+
+    subject: dict[str, Any]
+    seed: int
+    abilities: frozenset[Ability] = field(default_factory=lambda: frozenset({"chat", "completion", "loglikelihood"}))
+
+    @classmethod
+    def of(cls, work: Path, tasks: Sequence[str]) -> "Recorded":
+        for name in tasks:
+            file = work / f"{name}.jsonl"
+            if file.is_file() and (found := read(file)) is not None:
+                return cls(found[0]["subject"], int(found[0]["seed"]))
+        raise ConfigError(f"`{work}` has no journal of {', '.join(tasks)}")
+
+    def identity(self) -> dict[str, Any]:
+        return self.subject
+
+    async def generate(self, asks: Any, done: Any = None) -> Any:
+        raise AssertionError("scoring again asks nobody")
+
+    async def loglikelihood(self, pairs: Any, done: Any = None) -> Any:
+        raise AssertionError("scoring again asks nobody")
+
+    async def close(self) -> None:
+        return None
 
 
 def keep(
-    out: Path, path: Path, ask: Evaluation, results: dict[str, Any], samples: dict[str, list[dict[str, Any]]]
+    out: Path, path: Path | None, ask: Evaluation, results: dict[str, Any], samples: dict[str, Rows]
 ) -> None:
-    """Write results and samples as an artifact whose parents are the model and the shards."""
-    parents = [p for p in (path, *ask.data) if (p / MANIFEST).is_file()]
+    """Write results and samples as an artifact whose parents are the model, where it is a folder, and the shards."""
+    parents = [p for p in (path, *ask.data) if p is not None and (p / MANIFEST).is_file()]
     facts = {"model": results["model"], "results": results["results"]}
     with new_artifact(out, kind="evaluation", settings=results["settings"], parents=parents, facts=facts) as scratch:
-        said = json.dumps(results, indent=2, ensure_ascii=False) + "\n"
+        said = json.dumps(results, indent=2, ensure_ascii=True) + "\n"
         (scratch / "results.json").write_text(said, encoding="utf-8")
         for name, rows in samples.items():
-            text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+            text = "".join(json.dumps(row, ensure_ascii=True) + "\n" for row in rows)
             (scratch / f"{name}.jsonl").write_text(text, encoding="utf-8")

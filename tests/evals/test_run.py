@@ -59,7 +59,7 @@ def test_bf16_gives_nearly_the_same_figure(folder, text, capsys):
     [
         (["--task", "bpb"], 2, "bits per byte needs text"),
         (["--task", "arc_easy"], 2, "these tasks need their files"),
-        (["--task", "mmlu", "--bench", "x"], 2, "`mmlu` is not a task"),
+        (["--task", "mmlv", "--bench", "x"], 2, "`mmlv` is not a task"),
         (["--data", "nothing.txt"], 2, "does not exist"),
         (["--data", "{text}", "--overlap", "99"], 2, "overlap (99) must be below the context (48)"),
         (["--data", "{text}", "--limit", "0"], 2, "limit must be positive"),

@@ -1,0 +1,65 @@
+"""From what a user names (a folder, a shipped model, a URL) to a subject that can be asked. torch only for folders."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from creuset.core.errors import ConfigError
+from creuset.evals.prices import Price, load
+from creuset.evals.subject import Subject
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reach:
+    """How to reach it: the first half for endpoints, the last four for folders (`prefix` for both)."""
+
+    model: str = ""
+    dialect: str = "openai"
+    key_env: str = ""
+    concurrency: int = 8
+    timeout_s: float = 120.0
+    retries: int = 5
+    price_cap: float | None = None
+    prices: Path | None = None
+    stream: bool = False
+    prefix: bool = True
+    context: int = 0
+    dtype: Literal["fp32", "bf16"] = "fp32"
+    device: str = "cpu"
+
+
+def is_url(name: str) -> bool:
+    return name.startswith(("http://", "https://"))
+
+
+async def reach(name: str, to: Reach, **clocks: Any) -> Subject:
+    """Raises ConfigError, ArtifactError (no such model), EngineError (the endpoint does not answer)."""
+    if is_url(name):
+        from creuset.evals.client import Calling
+        from creuset.evals.endpoint import open_endpoint
+
+        price = load(to.prices).find(to.model) if to.model else None
+        calling = Calling(
+            key_env=to.key_env, concurrency=to.concurrency, timeout_s=to.timeout_s, retries=to.retries,
+            price_cap=to.price_cap, price=price, stream=to.stream,
+        )
+        return await open_endpoint(
+            name, model=to.model, dialect=to.dialect, calling=calling, prefix=None if to.prefix else False, **clocks
+        )
+    if to.price_cap is not None or to.model or to.key_env:
+        raise ConfigError(f"`{name}` is no URL: --model, --key-env and --price-cap are for endpoints")
+    from creuset.engine.locate import find_model
+    from creuset.evals.local import LocalSubject
+
+    return LocalSubject(
+        find_model(name), prefix=to.prefix, context=to.context, dtype=to.dtype, device=to.device
+    )
+
+
+def price_of(subject: Subject, to: Reach) -> Price | None:
+    """The price of an endpoint's model, where the price file has one."""
+    client = getattr(subject, "client", None)
+    if client is None:
+        return None
+    price: Price | None = client.calling.price
+    return price or load(to.prices).find(str(subject.identity().get("name", "")))
