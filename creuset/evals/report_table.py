@@ -135,7 +135,7 @@ def _head(en: str, fr: str, kind: str = "") -> str:
 def _body(row: Row, ends: tuple[float, float] | None, *, task: bool, columns: int) -> str:
     name = f"{row['task']}.{row['metric']}"
     opener = f'<button class="open" aria-expanded="false" aria-label="{text(name)}"></button>'
-    names = (text(row["task"]), text(row["metric"])) if task else (text(name),)
+    names = (breakable(row["task"]), breakable(row["metric"])) if task else (breakable(name),)
     first = f'<td class="name">{opener}' + '</td><td class="name">'.join(names) + "</td>"
     scored = _real(row.get("score"))
     shown = bar(row, ends) if ends and scored else ""
@@ -155,6 +155,11 @@ def _body(row: Row, ends: tuple[float, float] | None, *, task: bool, columns: in
     )
 
 
+def breakable(name: object) -> str:
+    """A name that may go on in the next line behind a dot or an underscore."""
+    return text(name).replace(".", ".<wbr>").replace("_", "_<wbr>")
+
+
 def _more(row: Row) -> str:
     facts = []
     if why := row.get("why"):
@@ -171,6 +176,7 @@ def _more(row: Row) -> str:
         value = row.get(name)
         if value not in (None, "", [], ()):
             said = ", ".join(map(str, value)) if isinstance(value, list | tuple) else number(value)
+            said = str(value) if name == "seed" else said      # a name, not a quantity
             facts.append((both(en, fr), text(said)))
     for name in sorted(set(row) - _SHOWN):
         if row[name] not in (None, "", [], {}):

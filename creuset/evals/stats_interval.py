@@ -72,7 +72,7 @@ def mean(values: ArrayLike, clusters: Sequence[Hashable] | None = None) -> Estim
     codes, groups = _codes(clusters, len(x))
     centre = float(x.mean())
     sums = np.bincount(codes, weights=x - centre, minlength=groups)
-    by = "Student t" if groups == len(x) else f"Student t, {groups} clusters"
+    by = "Student t" if groups == len(x) else f"Student t, {groups} cluster{'s' * (groups != 1)}"
     if groups < 2:
         return Estimate(centre, Interval(-math.inf, math.inf), math.inf, 0.0, len(x), groups, by)
     se = math.sqrt(groups / (groups - 1) * float((sums**2).sum())) / len(x)
