@@ -12,7 +12,7 @@ from typing import Any
 
 from creuset.core.errors import ConfigError, EngineError
 from creuset.evals.client import Answer, Broken, Calling, Client, Json
-from creuset.evals.subject import Ability, Ask, Done, Failure, Likelihood, NotTestable, Pair, Reply
+from creuset.evals.subject import Ability, Ask, Done, Failure, Likelihood, NotTestable, Pair, Reply, Subject
 
 MAX_STOPS_CHAT = 4      # OpenAI's limit; further ones are applied here, to the reply
 EOT = "<|endoftext|>"
@@ -330,7 +330,7 @@ def bearer(key: str) -> dict[str, str]:
 async def open_endpoint(
     url: str, *, model: str = "", dialect: str = "openai", calling: Calling | None = None, prefix: bool | None = None,
     **clocks: Any,
-) -> "Replies":
+) -> Subject:
     """A subject that has been asked what it can do. Raises ConfigError, EngineError."""
     calling = calling or Calling()
     if dialect == "anthropic":
