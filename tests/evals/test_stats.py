@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from creuset.evals.choice import Answer, summarise, verdict
-from creuset.evals.stats import bootstrap_ratio, mean_of_ratios, wilson
+from creuset.evals.stats import Interval, bootstrap_ratio, mean_of_ratios, wilson
+from creuset.evals.tasks.choices import verdict
 from creuset.model.windows import windows
 
 Z2 = 1.959963984540054**2
@@ -62,16 +62,7 @@ def test_every_token_of_a_cut_document_is_scored_exactly_once(targets, context, 
     assert all(w.scored - w.start == (overlap if w.start else 0) or targets <= context for w in cut[1:])
 
 
-def test_the_best_choice_is_the_likeliest_by_sum_or_by_character():
-    answer = Answer(gold=1, log_likelihoods=(-4.0, -5.0, -9.0), lengths=(2, 5, 3), cut=False)
-    assert answer.choice == 0 and answer.choice_norm == 1
-
-
-def test_a_score_says_what_guessing_gets():
-    right = Answer(gold=0, log_likelihoods=(-1.0, -2.0), lengths=(1, 1), cut=False)
-    wrong = Answer(gold=1, log_likelihoods=(-1.0, -2.0), lengths=(1, 1), cut=True)
-    acc, _ = summarise("piqa", [right] * 52 + [wrong] * 48)
-    assert acc["score"] == 0.52 and acc["chance"] == 0.5 and acc["verdict"] == "at chance level" and acc["n"] == 100
-    assert acc["majority"] == 0.52 and acc["cut"] == 48
-    assert summarise("piqa", [right] * 90 + [wrong] * 10)[0]["verdict"] == "above chance"
-    assert verdict(0.1, 0.2, 0.25) == "below chance"
+def test_a_score_says_whether_it_is_more_than_guessing():
+    assert verdict(Interval(0.3, 0.4), 0.25) == "above chance"
+    assert verdict(Interval(0.2, 0.4), 0.25) == "at chance level"
+    assert verdict(Interval(0.1, 0.2), 0.25) == "below chance"
