@@ -45,7 +45,7 @@ def lost(row: Row, bad: Failure) -> Row:
     return {**row, "correct": 0.0, "answer": None, "extracted": False, "failed": True, "reason": bad.reason}
 
 
-def tallies(rows: Sequence[Row], columns: Callable[[Row], Sequence[float]]) -> Floats:
+def tallies(rows: Sequence[Row], columns: Callable[[Row], Sequence[float] | Floats]) -> Floats:
     """(clusters, columns) sums over the rows of each cluster; a row without a cluster is one of its own."""
     found: dict[str, Floats] = {}
     for i, row in enumerate(rows):

@@ -112,8 +112,8 @@ class WinoBias(Resolve):
                         yield self._sentence(lines[i], named, kind, way, f"{part}/{i + 1}")
 
     def _sentence(self, line: str, named: re.Pattern[str], kind: int, way: str, at: str) -> Sample:
-        marked = re.findall(r"\[(.*?)\]", line)
-        sentence = re.sub(r"^\s*\d+\s+|[\[\]]", "", line).strip()
+        marked = [part.strip() for part in re.findall(r"\[(.*?)\]", line)]
+        sentence = " ".join(re.sub(r"^\s*\d+\s+|[\[\]]", "", line).split())
         people = list(dict.fromkeys(name.lower() for name in named.findall(sentence)))[:2]
         pronoun = next((m for m in marked if PRONOUN.fullmatch(m)), "")
         who = re.sub(r"^(the|an?) ", "", marked[0].lower()) if marked else ""
