@@ -36,6 +36,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--json", action="store_true", help="print one JSON document")
     add("--list", action="store_true", help="print requirements, parts and what they need, and stop")
     add("--lang", choices=("en", "fr"), default="en", help="of what is printed and of the page (default: en)")
+    add("--dtype", choices=("fp32", "bf16"), default="fp32", help="of local weights (default: %(default)s)")
+    add("--device", default="cpu", help="cpu, cuda or auto")
+    away = parser.add_argument_group("endpoints").add_argument
+    away("--model", default="", metavar="NAME", help="its name there (default: the only one listed)")
+    away("--dialect", choices=("openai", "anthropic"), default="openai")
+    away("--key-env", default="", metavar="VAR", help="environment variable that holds the key")
+    away("--concurrency", type=int, default=8, help="calls open at a time (default: %(default)s)")
+    away("--timeout", type=float, default=120.0, metavar="S", help="of a call (default: %(default)s)")
+    away("--retries", type=int, default=5, help="after the first attempt (default: %(default)s)")
+    away("--prices", type=Path, metavar="FILE", help="a price file of your own (default: the one shipped)")
+    away("--price-cap", type=float, metavar="SUM", help="begin no call once so much is spent")
+    away("--judge", metavar="URL", help="an endpoint that labels refusals as a second opinion")
+    away("--judge-model", default="", metavar="NAME")
+    away("--judge-dialect", choices=("openai", "anthropic"), default="openai")
+    away("--judge-key-env", default="", metavar="VAR")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -80,27 +95,45 @@ def _asked(args: argparse.Namespace) -> "Asked":
 
 
 async def _audit(args: argparse.Namespace, asked: "Asked") -> int:
+    import os
+    import shutil
     import tempfile
     from datetime import UTC, datetime
 
     from creuset.audit.keep import keep, results_json
     from creuset.audit.run import audit
     from creuset.core.log import say
-    from creuset.engine.locate import find_model
-    from creuset.evals.local import LocalSubject
+    from creuset.evals.reach import Reach, is_url, price_of, reach
 
-    model = find_model(args.subject)
-    subject = LocalSubject(model)
+    to = Reach(
+        model=args.model, dialect=args.dialect, key_env=args.key_env, concurrency=args.concurrency,
+        timeout_s=args.timeout, retries=args.retries, price_cap=args.price_cap, prices=args.prices, dtype=args.dtype,
+        device=args.device,
+    )
+    second = Reach(model=args.judge_model, dialect=args.judge_dialect, key_env=args.judge_key_env,
+                   concurrency=args.concurrency, timeout_s=args.timeout, retries=args.retries)
+    subject = await reach(args.subject, to)
+    model: Path | None = getattr(subject, "path", None)
+    judge = None
     with tempfile.TemporaryDirectory() as passing:
-        work = args.work or (args.out.with_name(args.out.name + ".work") if args.out else Path(passing))
+        beside = args.out.with_name(args.out.name + ".work") if args.out else Path(passing)
         try:
-            results = await audit(subject, asked, work=work, model=model, say=say)
+            judge = await reach(args.judge, second) if args.judge else None
+            results = await audit(
+                subject, asked, work=args.work or beside, model=model, judge=judge, say=say,
+                endpoint=args.subject if is_url(args.subject) else "", key=os.environ.get(args.key_env, ""),
+                price=price_of(subject, to),
+            )
         finally:
             await subject.close()
+            if judge is not None:
+                await judge.close()
     date = datetime.now(UTC).isoformat(timespec="seconds")
     said = results_json(results, subject.identity(), asked, date=date)
     if args.out is not None:
         keep(args.out, results, said, model=model, lang=args.lang)
+        if args.work is None:
+            shutil.rmtree(beside, ignore_errors=True)   # every answer that may be shown is in the artifact now
     print(json.dumps(said, indent=2, ensure_ascii=False) if args.json else table(results, args.lang))
     return 1 if any(r.trouble for r in results) else 0
 

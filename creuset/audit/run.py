@@ -20,6 +20,7 @@ from creuset.audit.part import Found, Part, Room
 from creuset.core.artifact import sha256_json
 from creuset.core.errors import ConfigError, DataError
 from creuset.evals.measure import Measure, Status
+from creuset.evals.prices import Price
 from creuset.evals.runner import Playing, play, total_usage
 from creuset.evals.stats import Interval
 from creuset.evals.subject import NotTestable, Subject, Usage
@@ -75,6 +76,7 @@ async def audit(
     endpoint: str = "",
     key: str = "",
     judge: Subject | None = None,
+    price: Price | None = None,
     say: Callable[[str], None] = lambda text: None,
     now: Callable[[], float] = time.time,
 ) -> list[Result]:
@@ -94,11 +96,13 @@ async def audit(
             ]))  # fmt: skip
         for part in parts:
             say(f"{row}. {requirement.title['en']}: {part.name}")
-            results.append(await _one(part, requirement, asked, room, judge))
+            results.append(await _one(part, requirement, asked, room, judge, price))
     return results
 
 
-async def _one(part: Part, requirement: Requirement, asked: Asked, room: Room, judge: Subject | None) -> Result:
+async def _one(
+    part: Part, requirement: Requirement, asked: Asked, room: Room, judge: Subject | None, price: Price | None
+) -> Result:
     task = _task(part, room.subject, judge)
     if barred := _barred(part, task, asked, room):
         return Result(row=part.row, part=part.name, measures=[
@@ -107,7 +111,7 @@ async def _one(part: Part, requirement: Requirement, asked: Asked, room: Room, j
     try:
         if task is not None:
             playing = Playing(limit=asked.limit, seed=asked.seed, harmful=asked.harmful,
-                              retry_failed=asked.retry_failed)
+                              retry_failed=asked.retry_failed, price=price)
             journal = room.work / "journal" / f"{part.name}.jsonl"
             played = await play(task, room.subject, asked.bench or Path(), journal=journal, playing=playing)
             found, usage = Found(played.measures, played.rows), played.usage
