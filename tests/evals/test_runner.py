@@ -182,6 +182,9 @@ def test_an_endpoint_that_is_gone_stops_the_run_and_the_next_run_goes_on(lines):
 def test_a_few_timeouts_are_counted_and_do_not_stop(lines):
     slow = Other(lambda q: Failure(reason="timeout") if "1" in q else replying()(q))
     assert asyncio.run(play(Chat(), slow, lines)).measures[0].failed == 3
+    (lines / "lines.txt").write_text("".join(f"River {i}, {'even' if i % 2 else 'odd'}\n" for i in range(30)))
+    half = Other(lambda q: Failure(reason="timeout") if "odd" in q else replying()(q))
+    assert asyncio.run(play(Chat(), half, lines)).measures[0].failed == 15   # more than would stop it in a row
     only = Other(lambda q: Failure(reason="timeout"))
     assert asyncio.run(play(Chat(), only, lines, playing=Playing(limit=2))).measures[0].failed == 2
 
