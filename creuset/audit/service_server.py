@@ -29,6 +29,7 @@ class Server:
     process: "subprocess.Popen[str]"
     url: str
     log: list[str]
+    reader: threading.Thread
     outbound: set[str] = field(default_factory=set)
     looked: int = 0
 
@@ -55,6 +56,14 @@ class Server:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        _shut(self.process, self.reader)
+
+
+def _shut(process: "subprocess.Popen[str]", reader: threading.Thread) -> None:
+    reader.join(10)
+    for stream in (process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()
 
 
 def _here(address: str) -> bool:
@@ -69,13 +78,15 @@ def start(model: Path, *words: str) -> Server:
     )  # fmt: skip
     log: list[str] = []
     assert process.stdout is not None and process.stderr is not None
-    threading.Thread(target=_read, args=(process.stderr, log), daemon=True).start()
+    reader = threading.Thread(target=_read, args=(process.stderr, log), daemon=True)
+    reader.start()
     line = process.stdout.readline()
     try:
-        server = Server(process, json.loads(line)["url"], log)
+        server = Server(process, json.loads(line)["url"], log, reader)
     except (ValueError, KeyError):
         process.kill()
         process.wait()
+        _shut(process, reader)
         raise EngineError(f"the server did not start: {' '.join(log[-3:])[:300] or 'it said nothing'}") from None
     end = time.monotonic() + READY_S
     with httpx.Client(base_url=server.url, trust_env=False, timeout=10) as client:
