@@ -84,8 +84,10 @@ BY = f"bootstrap of questions, from {FEWEST} of them"
 
 
 def _drawn(table: Floats, statistic: Callable[[Floats], float]) -> Interval | None:
-    """The interval of a statistic of (questions, forms) when questions are drawn again; None for a handful of them."""
-    return bootstrap(lambda i: statistic(table[i]), len(table)) if len(table) >= FEWEST else None
+    """The interval of a statistic of (questions, forms) when questions are drawn again; None for a handful of them,
+    and where all agree: an interval of no width would claim certainty."""
+    found = bootstrap(lambda i: statistic(table[i]), len(table)) if len(table) >= FEWEST else None
+    return None if found is None or found.low == found.high else found
 
 
 class Robustness(Social):

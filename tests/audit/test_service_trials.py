@@ -49,6 +49,16 @@ def careless():
     server.server_close()
 
 
+class Named:
+    def identity(self):
+        return {"name": "m"}
+
+
+def test_an_open_server_on_this_machine_is_not_blamed_for_having_no_key(careless, tmp_path):
+    found, _ = run(Room(subject=Named(), model=None, work=tmp_path, endpoint=careless))
+    assert found["auth_required"].status == found["wrong_key"].status == "not_applicable"
+
+
 def run(room):
     import asyncio
 
@@ -57,7 +67,7 @@ def run(room):
 
 
 def test_a_careless_endpoint_fails_and_what_is_not_seen_from_outside_says_so(careless, tmp_path):
-    found, evidence = run(Room(subject=None, model=None, work=tmp_path, endpoint=careless))
+    found, evidence = run(Room(subject=Named(), model=None, work=tmp_path, endpoint=careless, key="k"))
     for metric in ("auth_required", "wrong_key", "unknown_field", "bad_body", "error_content"):
         assert found[metric].score == 0, metric
         assert found[metric].extra["failed_trials"]
