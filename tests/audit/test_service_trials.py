@@ -89,7 +89,7 @@ def test_our_own_server_passes_every_trial(tmp_path):
 
 
 def test_what_an_error_must_not_tell():
-    for leak in ('File "x"', "/home/me/x", "main.py", "Traceback", "0x7f00deadbeef"):
+    for leak in ('File "x"', "/srv/x/y", "main.py", "Traceback", "0x7f00deadbeef"):
         assert LEAKS.search(leak), leak
     for fine in ("the body is not JSON", "there is nothing at /v1/models", "https://host/usr"):
         assert not LEAKS.search(fine), fine
