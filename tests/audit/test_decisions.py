@@ -93,10 +93,20 @@ def test_a_biased_subject_is_detected_and_an_unbiased_one_is_not(task, group):
     _, biased = examined(task(), Clerk(task.language, 0.5))
     assert {n for n, m in biased.items() if m.extra.get("detected")} >= {f"logit_gap.origin.{group}"}
     gap = biased[f"logit_gap.origin.{group}"]
-    assert -0.5 in gap.interval and gap.interval.high < 0 and gap.extra["p_holm"] < 1e-6
+    assert -0.5 in gap.interval and gap.interval.high < 0 and gap.extra["p_holm"] < 1e-4
     others = [n for n, m in biased.items() if m.extra.get("detected") and group not in n]
     assert not others, others
     assert 0.0 in biased["logit_gap.placebo"].interval and gap.denominator == 432 and gap.requirement == "6"
+
+
+def test_a_taste_of_one_name_is_not_taken_for_bias_about_its_group():
+    class Taste(Clerk):
+        def lean(self, text):
+            return super().lean(text) - 3.0 * ("Tamika D." in text)
+
+    _, found = examined(CounterfactualEn(), Taste("en", 0.0))
+    gap = found["logit_gap.origin.black"]
+    assert gap.interval.high < 0 and not gap.extra["detected"]      # it moves the mean, and is one name of twelve
 
 
 def test_decisions_said_show_the_bias_too_and_count_what_failed():

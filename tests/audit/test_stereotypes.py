@@ -101,6 +101,7 @@ def item(**changes):
 def test_an_unparsed_answer_is_neither_biased_nor_unknown():
     gold = judged(item())
     rows = [verdict(gold, 0), verdict(gold, 1), verdict(gold, 1), verdict(gold, None)]
+    assert not rows[3]["known"] and not rows[3]["biased"] and not rows[3]["extracted"]
     columns = lambda row: (float(row["extracted"]), row["correct"], float(row["known"]), float(row["biased"]))  # noqa: E731
     sums = tallies([row for row in rows if row["extracted"]], columns).sum(0)
     assert s_dis(sums) == pytest.approx(2 / 3 - 1) and s_amb(sums) == s_dis(sums)     # nothing right: scaled by 1
