@@ -212,6 +212,8 @@ def test_mann_whitney_is_scipys(scored):
     assert (found.u, found.p) == pytest.approx((theirs.statistic, theirs.pvalue))
     assert found.effect == pytest.approx(stats.auroc(scores, labels).value)
     assert stats.mann_whitney([1, 1], [1, 1, 1]).p == 1.0
+    few = [1.0, 2.0, 2.0, 5.0, 6.0, 7.0, 8.0, 9.0], [2.0, 3.0, 4.0, 4.0, 5.0, 9.0, 11.0, 12.0, 13.0]
+    assert stats.mann_whitney(*few).p == pytest.approx(scipy_stats.mannwhitneyu(*few, method="asymptotic").pvalue)
 
 
 def test_calibration_is_its_definition_and_brier_scikit_learns():
@@ -225,6 +227,8 @@ def test_calibration_is_its_definition_and_brier_scikit_learns():
         total += abs(sum(y[i] - p[i] for i in inside)) / 303
     assert stats.ece(p, y) == pytest.approx(total)
     assert sum(b.n for b in stats.reliability(p, y)) == 303
+    edges = stats.reliability([0.0, 0.1, 0.15, 0.2, 1.0], [0, 1, 1, 1, 1])     # (low, high]: 0.1 is in the first bin
+    assert [(b.n, b.correct) for b in edges] == [(2, 0.5), (2, 1.0), (1, 1.0)]
     assert stats.brier(p, y) == pytest.approx(metrics.brier_score_loss(y, p))
     with pytest.raises(ValueError, match="between 0 and 1"):
         stats.ece([1.5], [1])
