@@ -44,5 +44,6 @@ sampling=(temperature=0.3 top_p=0.9 repetition_penalty=1.05)
 has weights/mini || "$creuset" tune ship "$work/sft/model" --out "$work/weights/mini" --sampling "${sampling[@]}"
 has evaluation || "$creuset" eval "$work/weights/mini" --data "$work/shards" --task bpb,arc_easy,hellaswag,piqa \
     --bench "$benchmarks" --limit "${LIMIT:-300}" --context 1024 --out "$work/evaluation"
-has mini || "$creuset" eval card "$work/weights/mini" --evaluation "$work/evaluation" --package "$work/mini"
+has heldout || "$creuset" eval "$work/weights/mini" --task dialogues --bench "$work/dialogues" --out "$work/heldout"
+has mini || "$creuset" eval card "$work/weights/mini" --evaluation "$work/evaluation" "$work/heldout" --package "$work/mini"
 echo "$work/mini"

@@ -180,7 +180,8 @@ def _scores(known: "Known") -> str:
     parts = []
     for evaluation in known.evaluations:
         whom = f" These are scores of `{evaluation['of']}`, which this model was made from." if evaluation["of"] else ""
-        bits = [r for r in evaluation["results"] if r["task"] == "bpb"]
+        known_rows = [r for r in evaluation["results"] if r.get("status", "measured") == "measured"]
+        bits = [r for r in known_rows if r["task"] == "bpb"]
         if bits:
             rows = [(r["source"], f"{r['score']:.4f}", _interval(r, 4), f"{r['n']:,}", f"{r['bytes']:,}") for r in bits]
             parts.append(
@@ -188,7 +189,7 @@ def _scores(known: "Known") -> str:
                 f"{evaluation['settings']['context']:,}, {evaluation['settings']['dtype']}.{whom}\n\n"
                 + _table(("source", "bits per byte", "95 % interval", "documents", "bytes"), rows)
             )
-        choices = [r for r in evaluation["results"] if r["task"] != "bpb"]
+        choices = [r for r in known_rows if "chance" in r]
         if choices:
             head = ("task", "measure", "score", "95 % interval", "items", "chance", "which is")
             answers = [
@@ -197,7 +198,35 @@ def _scores(known: "Known") -> str:
                 for r in choices
             ]
             parts.append(f"Multiple choice by likelihood, no examples shown.{whom}\n\n" + _table(head, answers))
+        parts += _other(evaluation["results"], known_rows, whom)
     return "\n\n".join(parts)
+
+
+def _other(results: Sequence[dict[str, Any]], measured: Sequence[dict[str, Any]], whom: str) -> list[str]:
+    """Answers in words, held-out dialogues by their rule, and what was not measured."""
+    parts = []
+    other = [r for r in measured if r["task"] != "bpb" and "chance" not in r]
+    if other:
+        rows = [
+            (r["task"], r["metric"], f"{100 * r['score']:.1f} %", _interval(r, 1, 100), f"{r['denominator']:,}")
+            for r in other if r["unit"] == "share" and r["interval"]
+        ]  # fmt: skip
+        head = ("task", "measure", "score", "95 % interval", "items")
+        parts.append(f"Answers in words.{whom}\n\n" + _table(head, rows))
+    for r in other:
+        groups = [(rule, g) for rule, g in r.get("by_rule", {}).items() if g["n"] >= 10]
+        if groups:
+            rows = [
+                (rule, f"{100 * g['score']:.0f} %", _interval(g, 0, 100), f"{g['n']:,}")
+                for rule, g in sorted(groups, key=lambda pair: -pair[1]["score"])
+            ]
+            parts.append(
+                "Held-out dialogues answered word for word, by the rule that wrote them (rules with ten or more; for "
+                "talk and stories many other answers are good, for the rest there is one):\n\n"
+                + _table(("rule", "same words", "95 % interval", "dialogues"), rows)
+            )
+    missing = [f"{r['task']}: {r['why']}" for r in results if r.get("status", "measured") != "measured"]
+    return [*parts, *([f"Not measured: {'; '.join(missing)}."] if missing else [])]
 
 
 def _conversations(talks: Sequence[Conversation]) -> str:
