@@ -39,7 +39,8 @@ EVERYTHING = {"cli", "recipes", "testing", "__init__", "__main__"}
 
 # At import only: a function body may load torch, since by then somebody asked for a computation.
 NO_TORCH = {
-    "core", "text", "data", "plan", "serve", "dossier", "cli", "recipes", "model.config", "model.count", "model.convert",
+    "core", "text", "data", "plan", "serve", "dossier", "cli", "recipes",
+    "model.config", "model.count", "model.convert",
 }
 BUT = {"core.ranks", "core.device", "data.batches"}
 

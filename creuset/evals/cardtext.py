@@ -216,14 +216,14 @@ def _other(results: Sequence[dict[str, Any]], measured: Sequence[dict[str, Any]]
     for r in other:
         groups = [(rule, g) for rule, g in r.get("by_rule", {}).items() if g["n"] >= 10]
         if groups:
-            rows = [
+            told = [
                 (rule, f"{100 * g['score']:.0f} %", _interval(g, 0, 100), f"{g['n']:,}")
                 for rule, g in sorted(groups, key=lambda pair: -pair[1]["score"])
             ]
             parts.append(
                 "Held-out dialogues answered word for word, by the rule that wrote them (rules with ten or more; for "
                 "talk and stories many other answers are good, for the rest there is one):\n\n"
-                + _table(("rule", "same words", "95 % interval", "dialogues"), rows)
+                + _table(("rule", "same words", "95 % interval", "dialogues"), told)
             )
     missing = [f"{r['task']}: {r['why']}" for r in results if r.get("status", "measured") != "measured"]
     return [*parts, *([f"Not measured: {'; '.join(missing)}."] if missing else [])]
