@@ -66,7 +66,8 @@ def _answer(key: str, answer: Any, given: Any, name: str) -> Answer | None:
         borrowed = None
     elif isinstance(answer, dict):
         if unknown := sorted(set(answer) - set(FIELDS)):
-            raise DataError(f"`{name}`: `{key}` has the unknown field `{unknown[0]}`", hint=f"fields: {', '.join(FIELDS)}")
+            hint = f"fields: {', '.join(FIELDS)}"
+            raise DataError(f"`{name}`: `{key}` has the unknown field `{unknown[0]}`", hint=hint)
         said = {k: v for k, v in answer.items() if k != "date" and str(v).strip()}
         if not said:
             return None
@@ -92,7 +93,8 @@ def _date(key: str, date: Any, name: str) -> str:
     except ValueError:
         reason = f"has the date `{text}`" if text else "has no date"
         raise DataError(
-            f"`{name}`: the answer to `{key}` {reason}", hint='write date = "2026-11-25" at the top, or beside the answer'
+            f"`{name}`: the answer to `{key}` {reason}",
+            hint='write date = "2026-11-25" at the top, or beside the answer',
         ) from None
     return text
 
@@ -108,10 +110,12 @@ def template(asked_by: Mapping[str, Sequence[str]]) -> str:
         "# What only the operator knows. Asked once; all documents read it from here.",
         "# Ce que seul l'exploitant sait. Demandé une fois ; tous les documents le lisent ici.",
         "#",
-        "# An answer is \"words\", or { en = \"words\", fr = \"mots\", date = \"2026-11-25\" }; an empty one is printed as",
-        "# TO COMPLETE. \"none\" and \"not applicable: because ...\" are answers. `date` here is that of all answers without one.",
-        "# Une réponse est \"mots\", ou { en = \"words\", fr = \"mots\", date = \"2026-11-25\" } ; une réponse vide s'imprime",
-        "# À COMPLÉTER. « aucun » et « sans objet : parce que ... » sont des réponses. `date` vaut pour les réponses sans date.",
+        '# An answer is "words", or { en = "words", fr = "mots", date = "2026-11-25" }; an empty one is printed as',
+        '# TO COMPLETE. "none" and "not applicable: because ..." are answers. `date` here is that of all answers',
+        '# without one of their own.',
+        '# Une réponse est "mots", ou { en = "words", fr = "mots", date = "2026-11-25" } ; une réponse vide s\'imprime',
+        "# À COMPLÉTER. « aucun » et « sans objet : parce que ... » sont des réponses. `date` vaut ici pour les",
+        "# réponses sans date propre.",
         'date = ""',
     ]
     table = ""

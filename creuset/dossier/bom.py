@@ -12,6 +12,7 @@ from creuset.dossier.answers import Answer
 from creuset.dossier.facts import Facts
 from creuset.dossier.facts_scores import rows_of
 
+
 def document(facts: Facts, answers: Mapping[str, Answer], day: str, version: str) -> dict[str, Any]:
     digest = str(facts.value("model.sha256"))
     return {
@@ -100,7 +101,8 @@ def _metrics(facts: Facts) -> list[dict[str, Any]]:
             score = row.body.get("score")
             if row.status != "measured" or score is None:
                 continue
-            metric: dict[str, Any] = {"type": row.metric or "score", "value": str(score), "slice": str(row.body["task"])}
+            task = str(row.body["task"])
+            metric: dict[str, Any] = {"type": row.metric or "score", "value": str(score), "slice": task}
             if row.record.of:
                 metric["slice"] += f" (scored: {row.record.of})"
             if interval := row.body.get("interval"):

@@ -32,7 +32,7 @@ def front_matter(kind: str, filler: Filler) -> str:
 
 def codes(facts: Facts) -> list[str]:
     return sorted({key.rsplit(".", 1)[1] for key in facts.figures
-                   if key.startswith("language.") or ".in." in key and key.startswith("dialogues")})
+                   if key.startswith("language.") or (".in." in key and key.startswith("dialogues"))})
 
 
 def _index(facts: Facts) -> list[dict[str, Any]]:

@@ -50,7 +50,8 @@ def _records(shelf: Shelf, manifest: dict[str, Any]) -> Iterator[Problem]:
         if not file.resolve().is_relative_to(shelf.folder.resolve()) or not file.is_file():
             yield Problem(where, "is missing: figures were read from it")
         elif (named := _named(shelf, record)) != record.sha256:
-            yield Problem(where, f"is named {named[:12] or 'nowhere'} in the lineage, {INDEX} says {record.sha256[:12]}")
+            known = named[:12] or "nothing"
+            yield Problem(where, f"is {known} in the lineage, {INDEX} says {record.sha256[:12]}")
         elif record.file != MANIFEST and sha256_file(file) != record.sha256:
             yield Problem(where, "is not the file that its artifact's manifest names")
 

@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--evaluation", type=Path, nargs="+", default=[], help="evaluation artifacts of this model")
     parser.add_argument("--audit", type=Path, nargs="+", default=[], help="audit artifacts of this model")
     parser.add_argument("--data", type=Path, nargs="+", default=[],
-                        help="corpus and dialogues that it was made from, where they are at hand: their ledgers are read")
+                        help="corpus and dialogues that it was made from, where at hand: their ledgers are read")
     parser.add_argument("--operator", type=Path, help="what only the operator knows, in TOML")
     parser.add_argument("--lang", default="en,fr", help="languages, separated by commas (default: en,fr)")
     parser.add_argument("--forms", default="", help="forms, separated by commas (default: all)")
@@ -51,8 +51,8 @@ def table(said: dict[str, Any]) -> str:
         for recipient, state in recipients.items():
             name = form if recipient == "all" else f"{form} ({recipient})"
             share = 100 * state["filled"] / state["fillable"] if state["fillable"] else 100.0
-            aside = [f"{state[k]} {words}" for k, words in (
-                ("partly", "in part"), ("not_applicable", "not applicable"), ("elsewhere", "left to others")) if state[k]]
+            other = (("partly", "in part"), ("not_applicable", "not applicable"), ("elsewhere", "left to others"))
+            aside = [f"{state[key]} {words}" for key, words in other if state[key]]
             lines.append(f"{name:<28} {state['filled']:>3} / {state['fillable']:<3} {share:>5.0f} %"
                          + (f"  ({', '.join(aside)})" if aside else ""))
     asked = len(said["to_complete"])

@@ -162,7 +162,7 @@ def _appendix(filler: Filler, page: Page) -> tuple[Section, ...]:
                      plain(how + ", ".join(shown))))
     cited = {s.record for f in figures for s in f.sources}
     records = [r for r in facts.shelf.records if r.id in cited]
-    hashes = [(plain(r.id), plain(" ".join((r.kind, r.name)).strip() or "–"), plain(r.file), (Span(r.sha256, code=True),))
+    hashes = [(plain(r.id), plain(f"{r.kind} {r.name}".strip() or "–"), plain(r.file), (Span(r.sha256, code=True),))
               for r in records]
     return (Section(label("records", lang), (
         Para(plain(label("records_intro", lang)), "quiet"),

@@ -1,6 +1,5 @@
 """Facts of the data: sources, licences, how much, how it was cleaned, the dialogues."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from creuset.dossier.facts import Facts
@@ -132,10 +131,9 @@ def _ledger(facts: Facts, record: Record) -> None:
 
 
 def _languages(facts: Facts) -> list[Text]:
-    codes: Iterable[str] = sorted(
-        {code for r in facts.shelf.manifests("corpus")
-         for code in (r and facts.shelf.body(r).get("facts", {}).get("total", {}) or {}).get("languages") or {}}
-        | {code for r in facts.shelf.manifests("dialogues")
-           for code in facts.shelf.body(r).get("facts", {}).get("languages") or {}}
-    )
-    return [LANGUAGE_NAMES.get(code, Text(code, code)) for code in codes]
+    codes: set[str] = set()
+    for record in facts.shelf.manifests("corpus"):
+        codes |= set((facts.shelf.body(record).get("facts", {}).get("total") or {}).get("languages") or {})
+    for record in facts.shelf.manifests("dialogues"):
+        codes |= set(facts.shelf.body(record).get("facts", {}).get("languages") or {})
+    return [LANGUAGE_NAMES.get(code, Text(code, code)) for code in sorted(codes)]

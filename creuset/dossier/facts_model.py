@@ -200,8 +200,8 @@ def _lineage(facts: Facts) -> None:
         facts.say("dependencies", "A base model without recorded parents is in the lineage: see the operator's answer.",
                   "La lignée contient un modèle de base sans parents enregistrés : voir la réponse de l'exploitant.")
     else:
-        facts.say("from_scratch", "none: trained from scratch; every model in the lineage below was made from data that "
-                  "the lineage names.",
-                  "aucune : entraîné à partir de zéro ; chaque modèle de la lignée ci-dessous a été fait à partir de "
+        facts.say("from_scratch", "none: trained from scratch; every model in the lineage was made from data that the "
+                  "lineage names.",
+                  "aucune : entraîné à partir de zéro ; chaque modèle de la lignée a été fait à partir de "
                   "données que la lignée nomme.")
         facts.texts["dependencies"] = facts.texts["from_scratch"]

@@ -231,7 +231,7 @@ class Filler:
         if answer.borrowed not in (None, self.lang):
             given = LANGUAGE_NAMES[str(answer.borrowed)].of(self.lang)
             note += "; " if self.lang == "en" else " ; "
-            note += label("other_language", self.lang, lang=given)
+            note += label("other_language", self.lang, spoken=given)
         parts = answer.words[self.lang].strip().split("\n\n")
         blocks: list[Block] = [Para(plain(" ".join(part.split()))) for part in parts[:-1]]
         last = " ".join(parts[-1].split())

@@ -51,11 +51,11 @@ def collect(
     for artifact in everything:
         if problems := verify(artifact):
             raise ArtifactError(f"`{problems[0].where}` {problems[0].what}: no document is made of a damaged artifact")
-    kinds = {model: {"model"}, **dict.fromkeys(evaluations, {"evaluation"}), **dict.fromkeys(audits, {"audit"}),
-             **dict.fromkeys(data, {"corpus", "dialogues"})}
-    for artifact, wanted in kinds.items():
-        if (kind := read_manifest(artifact)["kind"]) not in wanted:
-            raise ArtifactError(f"`{artifact}` is of kind {kind}, not {' or '.join(sorted(wanted))}")
+    for artifacts, wanted in (([model], ("model",)), (evaluations, ("evaluation",)), (audits, ("audit",)),
+                              (data, ("corpus", "dialogues"))):
+        for artifact in artifacts:
+            if (kind := read_manifest(artifact)["kind"]) not in wanted:
+                raise ArtifactError(f"`{artifact}` is of kind {kind}, not {' or '.join(wanted)}")
     chain = ancestors(model)
     names = {p["sha256"]: p["name"] for m in chain for p in m["parents"]}
     inherit(scratch, everything)

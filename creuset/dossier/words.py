@@ -40,7 +40,7 @@ def show(value: Any, style: str, lang: Lang) -> str:
         return YES[value][lang]
     if style == "auto":
         style = "int" if isinstance(value, int) else "g4" if isinstance(value, float) else "text"
-    if style == "text" or isinstance(value, str) and style not in ("date", "month"):
+    if style == "text" or (isinstance(value, str) and style not in ("date", "month")):
         return str(value)
     if style in ("date", "month"):
         return date(str(value), lang)
@@ -113,8 +113,8 @@ LABELS: dict[str, Text] = {
     "hash": Text("sha256 of the file", "sha256 du fichier"),
     "law": Text("Law and thresholds", "Droit applicable et seuils"),
     "law_intro": Text(
-        "As of {date}. Primary: the text itself was read. Secondary: several sources that agree. To be confirmed: check "
-        "it against the Official Journal before relying on it.",
+        "As of {date}. Primary: the text itself was read. Secondary: several sources that agree. To be confirmed: "
+        "check it against the Official Journal before relying on it.",
         "État au {date}. Primaire : le texte lui-même a été lu. Secondaire : plusieurs sources concordantes. À "
         "confirmer : à vérifier au Journal officiel avant de s'y fier.",
     ),
@@ -135,7 +135,7 @@ LABELS: dict[str, Text] = {
     "state": Text("fields filled", "champs remplis"),
     "open": Text("What only the operator knows", "Ce que seul l'exploitant sait"),
     "model": Text("model", "modèle"),
-    "other_language": Text("given in {lang} only", "fourni en {lang} seulement"),
+    "other_language": Text("given in {spoken} only", "fourni en {spoken} seulement"),
     "manifest_hash": Text("the manifest's own", "celui du manifeste"),
 }
 LANGUAGE_NAMES: dict[str, Text] = {
