@@ -104,6 +104,11 @@ def test_an_endpoint_that_is_down_is_an_error():
         timed("http://127.0.0.1:9/v1")
 
 
+def test_a_named_model_that_nobody_serves_is_an_error():
+    with pytest.raises(EngineError, match="does not answer: ConnectError"):
+        asyncio.run(measure("http://127.0.0.1:9/v1", "small", LOAD, date="2026-01-01"))
+
+
 def test_the_figures_are_those_of_the_calls():
     calls = [Call(first_s=s, whole_s=s + 1, stream_s=0.5, tokens=11, by_usage=True) for s in (0.1, 0.2, 0.3, 0.4)]
     speed = summarise([*calls, Call(failed="timeout")], 4.0, url="u", model="m", load=LOAD, date="d")

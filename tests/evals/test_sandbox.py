@@ -58,6 +58,7 @@ def test_what_does_not_end_is_ended(program):
     "import socket\nsocket.socket(socket.AF_INET, socket.SOCK_DGRAM)",
     "import os\nos.mkdir('/tmp/creuset-was-here')",
     "open('/etc/passwd', 'a')",
+    "import socket\nsocket.sethostname('x')",     # what is left to whoever keeps its capabilities
     "open('/dev/shm/creuset-was-here', 'w')",
     "import os\nos.listdir('/proc/1')",
     "import os\nfor i in range(100): open(f'f{i}', 'wb').write(bytes(1 << 19))",
