@@ -9,6 +9,7 @@ from typing import Any
 from creuset import __version__
 from creuset.core.artifact import new_artifact
 from creuset.core.errors import ConfigError
+from creuset.dossier.answers import from_file
 from creuset.dossier.compose import compose
 from creuset.dossier.form import chosen
 from creuset.dossier.records import collect
@@ -46,7 +47,9 @@ def build(
     `day` (ISO 8601) is the date on the documents; empty: today, UTC.
     """
     spoken = languages(langs)
-    chosen([f for f in forms if f != "croissant"])
+    chosen(forms)
+    if operator is not None:
+        from_file(operator)     # refused here by its own name, before work is done
     day = day or datetime.now(UTC).date().isoformat()
     settings = {"lang": spoken, "forms": list(forms), "date": day}
     facts: dict[str, Any] = {"version": __version__, "code": code()}

@@ -13,7 +13,7 @@ from creuset.dossier import bom, cards, croissant, render_html, render_md, rende
 from creuset.dossier.answers import Answer, read
 from creuset.dossier.facts import Facts, gather
 from creuset.dossier.form import Filler, Form, chosen
-from creuset.dossier.page import Grid, Item, Page, Para, Section, Span, plain
+from creuset.dossier.page import Grid, Item, Page, Para, Section, Span, plain, typeset
 from creuset.dossier.records import OPERATOR, Shelf
 from creuset.dossier.words import RECIPIENTS, Lang, date, label, show
 
@@ -191,6 +191,7 @@ def _contents(filler: Filler, forms: Sequence[Form], rows: list[Any], day: str, 
 
 
 def _write(folder: Path, page: Page) -> None:
+    page = typeset(page)
     (folder / f"{page.id}.md").write_text(render_md.render(page), encoding="utf-8")
     (folder / f"{page.id}.html").write_text(render_html.render(page), encoding="utf-8")
     (folder / f"{page.id}.pdf").write_bytes(render_pdf.render(page))

@@ -188,6 +188,8 @@ def _standing(facts: Facts) -> None:
     if total > facts.value("law.systemic_flop"):
         facts.say("systemic", "The presumption of systemic risk applies.",
                   "La présomption de risque systémique s'applique.")
+        standing, systemic = facts.texts["standing"], facts.texts["systemic"]
+        facts.say("standing", f"{standing.en} {systemic.en}", f"{standing.fr} {systemic.fr}")
 
 
 def _lineage(facts: Facts) -> None:

@@ -11,6 +11,7 @@ A form has sections of fields. A field says where its contents come from:
   to       the recipients that get the field, of those that the form has
 """
 
+import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -76,10 +77,13 @@ def forms() -> dict[str, Form]:
 
 
 def chosen(names: Iterable[str]) -> list[Form]:
+    """The forms of these names, all if there are none; `croissant` names a file that has no pages."""
     known = forms()
     for name in names:
-        if name not in known:
-            raise ConfigError(f"`{name}` is not a form", hint=f"there are {', '.join(known)}")
+        if name not in known and name != "croissant":
+            near = difflib.get_close_matches(name, [*known, "croissant"], n=1)
+            there = f"there are {', '.join(known)}, croissant"
+            raise ConfigError(f"`{name}` is not a form", hint=f"did you mean `{near[0]}`? {there}" if near else there)
     wanted = set(names)
     return [form for form in known.values() if not wanted or form.id in wanted]
 
@@ -157,7 +161,8 @@ class Filler:
     def _not_recorded(self, field: Mapping[str, Any], lost: list[str]) -> Para:
         lead = Span(label("not_recorded", self.lang), strong=True)
         if "missing" in field:
-            return Para((lead, Span((": " if self.lang == "en" else " : ") + field["missing"][self.lang])), "missing")
+            words = (": " if self.lang == "en" else " : ") + field["missing"][self.lang]
+            return Para((lead, *plain(words)), "missing")
         names: list[Span] = [Span(": " if self.lang == "en" else " : ")]
         for name in dict.fromkeys(lost):
             names += [Span(name, code=True), Span(", ")]
@@ -184,7 +189,7 @@ class Filler:
         at = 0
         text = " ".join(text.split())
         for slot in SLOT.finditer(text):
-            spans.append(Span(text[at:slot.start()]))
+            spans += plain(text[at:slot.start()])
             at = slot.end()
             name = slot.group(1)
             if name.startswith("operator."):
@@ -197,7 +202,7 @@ class Filler:
                 spans.append(self.figure(self.facts.figures[name]))
             else:
                 lost.append(name)
-        spans.append(Span(text[at:]))
+        spans += plain(text[at:])
         return tuple(s for s in spans if s.text), lost
 
     def figure(self, figure: Figure) -> Span:

@@ -1,6 +1,7 @@
 """What a page is before it is Markdown, HTML or PDF: plain data, in one language."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from creuset.dossier.words import Lang
@@ -70,4 +71,39 @@ class Page:
 
 
 def plain(text: str) -> Line:
-    return (Span(text),)
+    """Words as they are; what stands between backticks is code."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:     # an odd backtick is a character
+        return (Span(text),)
+    return tuple(Span(part, code=bool(n % 2)) for n, part in enumerate(parts) if part or len(parts) == 1)
+
+
+FRENCH = ((re.compile(r" (?=[:»])|(?<=«) "), "\u00a0"), (re.compile(r" (?=[;?!%])"), "\u202f"))
+
+
+def typeset(page: Page) -> Page:
+    """French as it is printed: no line begins with a sign or ends with an opening quote. Figures are left alone."""
+    if page.lang != "fr":
+        return page
+
+    def words(text: str) -> str:
+        for space, kept in FRENCH:
+            text = space.sub(kept, text)
+        return text
+
+    def line(spans: Line) -> Line:
+        return tuple(s if s.code or s.anchor else replace(s, text=words(s.text)) for s in spans)
+
+    def block(one: Block) -> Block:
+        if isinstance(one, Para):
+            return replace(one, line=line(one.line))
+        return replace(one, head=tuple(map(words, one.head)), caption=words(one.caption),
+                       rows=tuple(tuple(map(line, row)) for row in one.rows))
+
+    def section(one: Section) -> Section:
+        items = tuple(replace(i, label=words(i.label), blocks=tuple(map(block, i.blocks))) for i in one.items)
+        return Section(words(one.title), tuple(map(block, one.blocks)), items)
+
+    head = tuple(replace(para, line=line(para.line)) for para in page.head)
+    return replace(page, title=words(page.title), head=head, sections=tuple(map(section, page.sections)),
+                   tail=tuple(map(section, page.tail)))

@@ -10,7 +10,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from creuset.dossier.page import Block, Grid, Item, Line, Page, Para, Section, Span
-from creuset.dossier.words import RECIPIENTS, Lang
+from creuset.dossier.words import NARROW, RECIPIENTS, Lang
 
 FONTS = Path(__file__).parent / "fonts"
 FACES = {"Body": "DejaVuSans", "Body-Bold": "DejaVuSans-Bold", "Mono": "DejaVuSansMono"}
@@ -37,7 +37,9 @@ def _glyphs() -> frozenset[int]:
 
 
 def drawable(text: str) -> str:
+    """`text` with what the fonts draw. reportlab breaks lines at a narrow no-break space, not at a plain one."""
     known = _glyphs()
+    text = text.replace(NARROW, "\u00a0")
     return "".join(c if ord(c) in known or c in "\n\t" else f"U+{ord(c):04X}" for c in text)
 
 
@@ -56,7 +58,7 @@ def _styles() -> dict[str, Any]:
                                   spaceBefore=3, spaceAfter=6),
         "cell": ParagraphStyle("cell", parent=body, fontSize=7.5, leading=10, spaceAfter=0, splitLongWords=1),
         "head": ParagraphStyle("head", parent=body, fontName="Body-Bold", fontSize=7.5, leading=10, spaceAfter=0),
-        "small": small, "about": ParagraphStyle("about", parent=small, textColor=SOFT, spaceAfter=2),
+        "small": small, "about": ParagraphStyle("about", parent=small, textColor=SOFT, spaceAfter=2, keepWithNext=1),
         "h1": ParagraphStyle("h1", parent=body, fontName="Body-Bold", fontSize=17, leading=21, spaceAfter=8),
         "h2": ParagraphStyle("h2", parent=body, fontName="Body-Bold", fontSize=12, leading=16, spaceBefore=14,
                              spaceAfter=5, keepWithNext=1),
@@ -148,10 +150,23 @@ def _grid(grid: Grid, width: float) -> list[Any]:
 
 
 def _widths(grid: Grid, width: float) -> list[float]:
-    """Columns as wide as what they hold asks, the widest held back: no column under a readable width."""
-    texts = [[h, *("".join(s.text for s in row[i]) for row in grid.rows)] for i, h in enumerate(grid.head)]
-    wants = [min(42.0, max(6.0, max(map(len, column)))) for column in texts]
-    return [width * want / sum(wants) for want in wants]
+    """Each column has its longest word; the rest is shared by how much the columns hold, the widest held back."""
+    from reportlab.pdfbase.pdfmetrics import stringWidth
+
+    size = 6.5 if grid.small else 7.5
+    needs, wants = [], []
+    for i, head in enumerate(grid.head):
+        cells = [drawable("".join(s.text for s in row[i])) for row in grid.rows]
+        code = any(s.code for row in grid.rows for s in row[i])
+        words = {word for cell in cells for word in cell.split(" ")}
+        longest = max((stringWidth(w, "Mono" if code else "Body", size) for w in words), default=0.0)
+        named = max(stringWidth(w, "Body-Bold", 7.5) for w in drawable(head).split(" "))
+        needs.append(7 + max(named, min(longest, width / 3)))
+        wants.append(min(42, max(map(len, [head, *cells]))))
+    left = width - sum(needs)
+    if left < 0:
+        return [width * need / sum(needs) for need in needs]
+    return [need + left * want / sum(wants) for need, want in zip(needs, wants, strict=True)]
 
 
 def line(spans: Line) -> str:

@@ -31,15 +31,18 @@ class Text:
 
 
 def show(value: Any, style: str, lang: Lang) -> str:
-    """`value` for a reader. Styles: auto, int, f0 to f6 (decimals), g1 to g6 (significant digits, powers of ten where
-    they are shorter), pct0 to pct3 (a share as a percentage), pow10 (an exponent), pow (a power of ten itself), month
-    and date (ISO strings), text."""
+    """`value` for a reader.
+
+    Styles: auto, int, f0 to f6 (decimals), g1 to g6 (significant digits, powers of ten where they are shorter), short
+    (g4 without zeros at the end), pct0 to pct3 (a share as a percentage), pow10 (an exponent), pow (a power of ten
+    itself), month and date (ISO strings), text.
+    """
     if value is None:
         return "–"
     if isinstance(value, bool):
         return YES[value][lang]
     if style == "auto":
-        style = "int" if isinstance(value, int) else "g4" if isinstance(value, float) else "text"
+        style = "int" if isinstance(value, int) else "short" if isinstance(value, float) else "text"
     if style == "text" or (isinstance(value, str) and style not in ("date", "month")):
         return str(value)
     if style in ("date", "month"):
@@ -52,6 +55,10 @@ def show(value: Any, style: str, lang: Lang) -> str:
         return "10" + str(value).translate(SUPER)
     if style == "pow":
         return "10" + str(round(math.log10(value))).translate(SUPER)
+    if style == "short":
+        mantissa, times, power = _significant(float(value), 4, "en").partition(" ×")
+        mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+        return _grouped(mantissa + times + power, lang)
     digits = int(style[-1])
     if style.startswith("pct"):
         return _grouped(f"{100 * value:,.{digits}f}", lang) + (NARROW + "%" if lang == "fr" else "%")
@@ -115,7 +122,7 @@ LABELS: dict[str, Text] = {
     "law_intro": Text(
         "As of {date}. Primary: the text itself was read. Secondary: several sources that agree. To be confirmed: "
         "check it against the Official Journal before relying on it.",
-        "État au {date}. Primaire : le texte lui-même a été lu. Secondaire : plusieurs sources concordantes. À "
+        "Droit à jour en {date}. Primaire : le texte lui-même a été lu. Secondaire : plusieurs sources concordantes. À "
         "confirmer : à vérifier au Journal officiel avant de s'y fier.",
     ),
     "provision": Text("provision", "disposition"),
@@ -125,7 +132,7 @@ LABELS: dict[str, Text] = {
     "secondary": Text("secondary", "secondaire"),
     "confirm": Text("to be confirmed", "à confirmer"),
     "made": Text("Made on {date} by creuset {version}", "Établi le {date} par creuset {version}"),
-    "as_of": Text("law as of {date}", "droit à jour au {date}"),
+    "as_of": Text("law as of {date}", "droit à jour en {date}"),
     "complete": Text("{filled} of {fillable} fields filled", "{filled} champs remplis sur {fillable}"),
     "recipient": Text("recipient", "destinataire"),
     "contents": Text("Documents of this dossier", "Documents de ce dossier"),
