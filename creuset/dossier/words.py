@@ -126,7 +126,7 @@ LABELS: dict[str, Text] = {
         "confirmer : à vérifier au Journal officiel avant de s'y fier.",
     ),
     "provision": Text("provision", "disposition"),
-    "date": Text("date", "date"),
+    "date": Text("date or value", "date ou valeur"),
     "source": Text("source", "source"),
     "primary": Text("primary", "primaire"),
     "secondary": Text("secondary", "secondaire"),

@@ -1,5 +1,4 @@
 import html
-import io
 import json
 import re
 import shutil
@@ -7,10 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 from huggingface_hub import ModelCard
-from pypdf import PdfReader
 
 from creuset.cli import main
 from creuset.core.artifact import LINEAGE, read_manifest, sha256_file, sha256_json
@@ -19,40 +15,12 @@ from creuset.dossier.answers import questions, read
 from creuset.dossier.build import build
 from creuset.dossier.figure import compute, pointed
 from creuset.dossier.form import forms
-from creuset.dossier.words import show
-from tests.dossier.chain import chain, model, seal
+from tests.dossier.chain import model, seal
 
 PACKAGE = Path(builder.__file__).parent
 LINK = re.compile(r'<a class="figure" href="#(F\d+)">(.*?)</a>')
 MARKDOWN_LINK = re.compile(r"(?<!!)\[((?:[^\[\]\\]|\\.)*)\]\(#(f\d+)\)")
 NUMBER = re.compile(r"\d+(?:[.,\u202f]\d+)*")
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    return tmp_path_factory.mktemp("dossier")
-
-
-@pytest.fixture(scope="module")
-def given(root):
-    return chain(root)
-
-
-@pytest.fixture(scope="module")
-def whole(root, given):
-    """All documents, with nothing said by the operator."""
-    assert main(["dossier", *given, "--out", str(root / "whole")]) == 0
-    return root / "whole"
-
-
-@pytest.fixture(scope="module")
-def told(root, given):
-    """Two documents, with an operator's answers."""
-    names = "annex-xi,model-card"
-    code = main(["dossier", *given, "--forms", names, "--operator", str(root / "operator.toml"),
-                 "--out", str(root / "told")])  # fmt: skip
-    assert code == 0
-    return root / "told"
 
 
 @pytest.fixture
@@ -334,75 +302,3 @@ def test_the_side_of_the_laws_lines_is_that_of_the_recorded_compute(
     named = {f["key"]: f for f in figures(tmp_path / "out").values()}
     assert named["law.gpai_flop"]["value"] == (line or 1e23) and named["flops.total"]["value"] == flops
     assert named["share.gpai_flop"]["value"] == pytest.approx(flops / (line or 1e23))
-
-
-# -- other formats ------------------------------------------------------------------------------------------------
-
-
-def test_the_bill_of_materials_is_valid_and_carries_scores_with_intervals(whole, told, root):
-    for folder in (whole, told):
-        text = (folder / "bom.cdx.json").read_text(encoding="utf-8")
-        assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
-    component = json.loads(text)["metadata"]["component"]
-    assert component["supplier"] == {"name": "Société Exemple"}
-    metrics = component["modelCard"]["quantitativeAnalysis"]["performanceMetrics"]
-    scored = json.loads((root / "scores/results.json").read_text())["results"]
-    for row in scored:
-        low, high = (str(x) for x in row["interval"])
-        assert {"type": f"bits per byte, {row['metric']}", "value": str(row["score"]), "slice": "bpb",
-                "confidenceInterval": {"lowerBound": low, "upperBound": high}} in metrics  # fmt: skip
-    hashes = {c["name"]: c["hashes"][0]["content"] for c in json.loads(text)["components"] if c["type"] == "file"}
-    assert hashes == read_manifest(root / "base")["files"]
-
-
-def test_croissant_has_its_required_keys(whole, root):
-    data = json.loads((whole / "croissant.json").read_text(encoding="utf-8"))
-    required = {"@context", "@type", "conformsTo", "name", "description", "license", "url", "datePublished"}
-    assert required <= set(data) and data["@type"] == "sc:Dataset" and data["license"] == ["CC0-1.0"]
-    assert data["conformsTo"][0].startswith("http://mlcommons.org/croissant/1.")
-    assert all({"@id", "name", "contentUrl", "encodingFormat", "sha256"} <= set(f) for f in data["distribution"])
-    bins = {n: h for n, h in read_manifest(root / "shards")["files"].items() if n.endswith(".bin")}
-    assert {f["sha256"] for f in data["distribution"]} == set(bins.values()) and bins
-
-
-def test_croissant_alone_can_be_asked_for(given, tmp_path):
-    assert main(["dossier", *given, "--forms", "croissant", "--lang", "en", "--out", str(tmp_path / "out")]) == 0
-    assert (tmp_path / "out/croissant.json").is_file() and not (tmp_path / "out/bom.cdx.json").exists()
-
-
-def test_the_pdf_opens_and_french_survives(told):
-    reader = PdfReader(io.BytesIO((told / "fr/model-card.pdf").read_bytes()))
-    text = "\n".join(page.extract_text() for page in reader.pages)
-    assert len(reader.pages) >= 3 and reader.metadata.title
-    for words in ("La médecine", "≥ 1 vie", "À COMPLÉTER", "mélange d'experts", "10¹²"):
-        assert words in text.replace("\n", " "), words
-    assert "U+" not in text
-    fonts = {f["/BaseFont"] for page in reader.pages for f in (o.get_object() for o in
-             page["/Resources"]["/Font"].values())}  # fmt: skip
-    assert any("DejaVuSans" in name for name in fonts)
-
-
-def test_the_same_records_give_the_same_bytes(told, root, given, tmp_path):
-    manifest = read_manifest(told)
-    build(Path(given[0]), tmp_path / "again", evaluations=[root / "scores"], audits=[root / "audited"],
-          data=[root / "shards-corpus"], operator=root / "operator.toml", forms=manifest["settings"]["forms"],
-          day=manifest["settings"]["date"])  # fmt: skip
-    assert read_manifest(tmp_path / "again")["files"] == manifest["files"]
-
-
-# -- words --------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("value", "style", "en", "fr"), [
-    (5912512, "int", "5,912,512", "5\u202f912\u202f512"),
-    (0.3333, "pct0", "33%", "33\u202f%"),
-    (2.8e14, "g2", "2.8 × 10¹⁴", "2,8 × 10¹⁴"),
-    (-0.5, "f2", "−0.50", "−0,50"),
-    (1e23, "pow", "10²³", "10²³"),
-    ("2026-11-01", "date", "1 November 2026", "1er novembre 2026"),
-    ("2026-08", "month", "August 2026", "août 2026"),
-    (True, "auto", "yes", "oui"),
-    (None, "auto", "–", "–"),
-])  # fmt: skip
-def test_a_value_is_written_as_its_language_writes_it(value, style, en, fr):
-    assert (show(value, style, "en"), show(value, style, "fr")) == (en, fr)
