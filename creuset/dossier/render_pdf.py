@@ -1,6 +1,6 @@
 """A page as PDF (reportlab), with DejaVu's fonts, so that French and all signs are drawn: the same bytes each time.
 
-docs/adr says why this library and these fonts. Characters that the fonts lack are written as U+XXXX, never dropped.
+Why this library and these fonts: docs/adr/0010. What the fonts lack is written as U+XXXX, never dropped.
 """
 
 import functools
