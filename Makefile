@@ -21,9 +21,12 @@ run: setup
 test: setup
 	$(BIN)/python -m pytest
 
+# The peers: lm-evaluation-harness beside us, inspect_ai in an environment of its own (its pins are not ours).
 test-slow: setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,harness]'
-	$(BIN)/python -m pytest -m slow
+	test -x .cache/inspect/bin/python || $(PYTHON) -m venv .cache/inspect
+	.cache/inspect/bin/python -m pip install --quiet --disable-pip-version-check inspect_ai==0.3.285
+	INSPECT_PYTHON=$(CURDIR)/.cache/inspect/bin/python $(BIN)/python -m pytest -m slow
 
 check: setup
 	$(BIN)/ruff check creuset tests bench
