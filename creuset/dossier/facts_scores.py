@@ -38,7 +38,8 @@ class Row:
     @property
     def metric(self) -> str:
         found = self.body.get("metric") or self.body.get("source") or ""
-        return f"bits per byte, {found}" if self.body.get("task") == "bpb" and self.body.get("source") else str(found)
+        words = str(found).removeprefix("bits_per_byte.")
+        return f"bits per byte, {words}" if self.body.get("task") == "bpb" and self.body.get("source") else words
 
 
 def rows_of(facts: Facts, role: str) -> Iterator[Row]:
@@ -70,11 +71,12 @@ def _tables(facts: Facts, key: str, rows: list[Row]) -> None:
     """One table for each results file, since they may be of different subjects."""
     for record in dict.fromkeys(r.record for r in rows):
         mine = [r for r in rows if r.record == record]
-        caveats = list(dict.fromkeys(str(r.body["caveat"]) for r in mine if r.body.get("caveat")))
+        caveats = dict.fromkeys((str(r.body["task"]), str(r.body["caveat"])) for r in mine if r.body.get("caveat"))
         whom_en = f"Scored: {record.of}, not the model itself. " if record.of else ""
         whom_fr = f"Évalué : {record.of}, et non le modèle lui-même. " if record.of else ""
-        said = " ".join(caveats)
-        caption = Text(whom_en + said, whom_fr + said) if record.of or caveats else None
+        said_en = ". ".join(f"{task}: {why.rstrip('.')}" for task, why in caveats)
+        said_fr = ". ".join(f"{task} : {why.rstrip('.')}" for task, why in caveats)
+        caption = Text(whom_en + said_en, whom_fr + said_fr) if record.of or caveats else None
         facts.table(key, HEAD, [_row(facts, r) for r in mine], caption)
 
 

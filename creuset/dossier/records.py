@@ -104,7 +104,7 @@ def _of(path: Path, chain: list[dict[str, Any]], names: dict[str, str]) -> str:
     if scored == chain[0]["sha256"]:
         return ""
     if scored in names:
-        return names[scored]
+        return f"{names[scored]} ({scored[:12]})"   # parent and child may have one name
     if not scored and subject.get("url"):
         return f"{subject.get('name', '?')} @ {subject['url']}"
     raise ArtifactError(

@@ -302,3 +302,12 @@ def test_the_side_of_the_laws_lines_is_that_of_the_recorded_compute(
     named = {f["key"]: f for f in figures(tmp_path / "out").values()}
     assert named["law.gpai_flop"]["value"] == (line or 1e23) and named["flops.total"]["value"] == flops
     assert named["share.gpai_flop"]["value"] == pytest.approx(flops / (line or 1e23))
+
+
+def test_scores_of_an_ancestor_are_said_to_be_its_own_even_under_one_name(root, tmp_path):
+    """A child that took its parent's name: the hash tells them apart, and the card's index has none of the scores."""
+    child = model(tmp_path / "base", parents=[root / "base"], flops=1e9)
+    build(child, tmp_path / "out", evaluations=[root / "scores"], langs=["en"], forms=["model-card"])
+    text = (tmp_path / "out/en/model-card.md").read_text(encoding="utf-8")
+    assert f"Scored: base ({read_manifest(root / 'base')['sha256'][:12]}), not the model itself." in text
+    assert "model-index" not in text
