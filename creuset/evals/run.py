@@ -14,6 +14,7 @@ from creuset.core.log import Progress, duration
 from creuset.evals.journal import read
 from creuset.evals.measure import Measure
 from creuset.evals.prices import Price
+from creuset.evals.report import write_report
 from creuset.evals.runner import Playing, play, read_samples, total_usage, usage_of
 from creuset.evals.stats import Interval
 from creuset.evals.subject import Ability, Subject, Usage
@@ -225,3 +226,4 @@ def keep(
         for name, rows in samples.items():
             text = "".join(json.dumps(row, ensure_ascii=True) + "\n" for row in rows)
             (scratch / f"{name}.jsonl").write_text(text, encoding="utf-8")
+        write_report(scratch, scratch / "report.html")  # and report.csv

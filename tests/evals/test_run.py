@@ -34,7 +34,10 @@ def test_results_are_kept_with_the_model_as_their_parent(folder, text, bench, tm
     assert verify(tmp_path / "kept") == []
     assert [m["kind"] for m in ancestors(tmp_path / "kept")] == ["evaluation", "model"]
     files = read_manifest(tmp_path / "kept")["files"]
-    assert set(files) == {f"{n}.jsonl" for n in ("bpb", "arc_easy", "piqa", "hellaswag", "boolq")} | {"results.json"}
+    tasks = ("bpb", "arc_easy", "piqa", "hellaswag", "boolq")
+    assert set(files) == {f"{n}.jsonl" for n in tasks} | {"results.json", "report.html", "report.csv"}
+    page = (tmp_path / "kept" / "report.html").read_text(encoding="utf-8")
+    assert all(task in page for task in tasks), "the page that comes with the figures has each of them"
     assert main(asked) == 2 and "already exists" in capsys.readouterr().err
 
 
