@@ -76,7 +76,7 @@ def _tables(facts: Facts, key: str, rows: list[Row]) -> None:
         whom_fr = f"Évalué : {record.of}, et non le modèle lui-même. " if record.of else ""
         said_en = ". ".join(f"{task}: {why.rstrip('.')}" for task, why in caveats)
         said_fr = ". ".join(f"{task} : {why.rstrip('.')}" for task, why in caveats)
-        caption = Text(whom_en + said_en, whom_fr + said_fr) if record.of or caveats else None
+        caption = Text((whom_en + said_en).strip(), (whom_fr + said_fr).strip()) if record.of or caveats else None
         facts.table(key, HEAD, [_row(facts, r) for r in mine], caption)
 
 
