@@ -5,6 +5,7 @@ stop sequences of nothing but blanks are refused there and applied here. There i
 """
 
 import asyncio
+import json
 from collections.abc import Sequence
 
 from creuset.core.errors import ConfigError, EngineError
@@ -43,7 +44,7 @@ class AnthropicSubject(Replies):
     async def _generate(self, ask: Ask) -> Reply | Failure:
         body = request_body(ask, self.model)
         join = has_text = None
-        if self.client.calling.stream:
+        if self.client.calling.stream and not ask.tools:    # calls come in pieces there, for nothing here
             body["stream"] = True
             join, has_text = _join_stream, _has_text
         answer = await self.client.post("/messages", body, join=join, has_text=has_text)
@@ -53,6 +54,9 @@ class AnthropicSubject(Replies):
             blocks = answer.body["content"]
             text = "".join(b["text"] for b in blocks if b["type"] == "text")
             thought = "".join(b.get("thinking", "") for b in blocks if b["type"] == "thinking")
+            calls = tuple({"id": str(b["id"]), "type": "function", "function": {
+                "name": str(b["name"]), "arguments": json.dumps(b["input"], ensure_ascii=False)}}
+                for b in blocks if b["type"] == "tool_use")
         except (KeyError, TypeError) as error:
             return Failure(reason="broken_json", detail=f"a reply without text: {error!r}", attempts=answer.attempts)
         usage = answer.body.get("usage") or {}
@@ -60,7 +64,7 @@ class AnthropicSubject(Replies):
         return self.reply(
             ask, answer, text=text, finish=FINISH.get(finish, finish), reasoning=thought,
             usage=(usage.get("input_tokens"), usage.get("output_tokens")),
-            reported=str(answer.body.get("model") or ""),
+            reported=str(answer.body.get("model") or ""), calls=calls,
         )
 
     async def probe(self) -> None:
@@ -85,17 +89,48 @@ def request_body(ask: Ask, model: str) -> Json:
     turns: list[Json] = []
     for message in ask.messages:
         role, content = message["role"], message["content"]
-        if role in ("system", "developer"):
+        if role == "tool" or message.get("tool_calls"):
+            role, content = _blocks(message)
+            if turns and turns[-1]["role"] == role and isinstance(turns[-1]["content"], list):
+                turns[-1]["content"] += content
+            else:
+                turns.append({"role": role, "content": content})
+        elif role in ("system", "developer"):
             system.append(content)
         elif turns and turns[-1]["role"] == role:
-            turns[-1] = {"role": role, "content": f"{turns[-1]['content']}\n\n{content}"}
+            before = turns[-1]["content"]
+            blocks = isinstance(before, list)       # behind a tool's answer
+            joined = [*before, {"type": "text", "text": content}] if blocks else f"{before}\n\n{content}"
+            turns[-1] = {"role": role, "content": joined}
         else:
             turns.append({"role": role, "content": content})
     body: Json = {"model": model, "max_tokens": ask.max_tokens, "messages": turns, "temperature": ask.temperature}
     body |= {"top_p": ask.top_p} if ask.top_p != 1.0 else {}
     body |= {"system": "\n\n".join(system)} if system else {}
+    body |= {"tools": [_tool(tool["function"]) for tool in ask.tools]} if ask.tools else {}
     stops = [stop for stop in ask.stop if stop.strip()]
     return body | ({"stop_sequences": stops} if stops else {})
+
+
+def _tool(function: Json) -> Json:
+    return {"name": function["name"], "description": function.get("description", ""),
+            "input_schema": function.get("parameters") or {"type": "object", "properties": {}}}
+
+
+def _blocks(message: Json) -> tuple[str, list[Json]]:
+    """A tool's answer, or a turn with calls, as this dialect has them: (role, blocks)."""
+    if message["role"] == "tool":
+        result = {"type": "tool_result", "tool_use_id": message["tool_call_id"], "content": message["content"]}
+        return "user", [result]
+    said: list[Json] = [{"type": "text", "text": message["content"]}] if message["content"] else []
+    for call in message["tool_calls"]:
+        try:
+            given = json.loads(call["function"]["arguments"] or "{}")
+        except ValueError:
+            given = None
+        given = given if isinstance(given, dict) else {"unreadable": call["function"]["arguments"]}
+        said.append({"type": "tool_use", "id": call["id"], "name": call["function"]["name"], "input": given})
+    return message["role"], said
 
 
 def _has_text(event: Json) -> bool:

@@ -40,7 +40,7 @@ class Replies:
 
     def reply(
         self, ask: Ask, answer: Answer, *, text: str, finish: str, usage: tuple[Any, Any], reported: str,
-        reasoning: str = "", stops_sent: int = 0,
+        reasoning: str = "", stops_sent: int = 0, calls: tuple[Json, ...] = (),
     ) -> Reply:
         """Count what was used, and say what is odd about it."""
         warnings = answer.warnings + self.doubts(reported)
@@ -51,7 +51,7 @@ class Replies:
             warnings.append(f"usage_zero: {prompt} and {completion} tokens for {len(text)} characters")
         elif completion > ask.max_tokens:
             warnings.append(f"usage_over: {completion} tokens, {ask.max_tokens} were allowed")
-        if not text and finish != "tool_calls":
+        if not text and not calls and finish != "tool_calls":
             warnings.append("empty: a reply without text")
         at = min((i for s in ask.stop[stops_sent:] if (i := text.find(s)) >= 0), default=None)
         if at is not None:
@@ -60,7 +60,7 @@ class Replies:
         return Reply(
             text=text, finish=finish, prompt_tokens=prompt or 0, completion_tokens=completion or 0,
             seconds=answer.seconds, first_token_s=answer.first_s, model=reported, attempts=answer.attempts,
-            reasoning=reasoning, warnings=tuple(warnings),
+            reasoning=reasoning, warnings=tuple(warnings), tool_calls=calls,
         )
 
 
@@ -111,9 +111,10 @@ class OpenAISubject(Replies):
         body |= {"seed": ask.seed} if ask.seed is not None else {}
         chat = bool(ask.messages)
         body |= {"messages": list(ask.messages)} if chat else {"prompt": ask.prompt}
+        body |= {"tools": list(ask.tools)} if ask.tools else {}
         path = "/chat/completions" if chat else "/completions"
         join = has_text = None
-        if self.client.calling.stream:
+        if self.client.calling.stream and not ask.tools:    # calls come in pieces there, for nothing here
             body |= {"stream": True, "stream_options": {"include_usage": True}}
             join, has_text = _join_stream, _has_text
         answer = await self.client.post(path, body, join=join, has_text=has_text)
@@ -132,6 +133,9 @@ class OpenAISubject(Replies):
             text = said.get("content") or ""
             if not isinstance(text, str):
                 raise TypeError(f"content is a {type(text).__name__}")
+            calls = tuple({"id": str(c["id"]), "type": "function", "function": {
+                "name": str(c["function"]["name"]), "arguments": str(c["function"]["arguments"])}}
+                for c in said.get("tool_calls") or ())
         except (KeyError, IndexError, TypeError, AttributeError) as error:
             return Failure(reason="broken_json", detail=f"a reply without text: {error!r}", attempts=answer.attempts)
         usage = answer.body.get("usage") or {}
@@ -139,7 +143,7 @@ class OpenAISubject(Replies):
             ask, answer, text=text, finish=str(choice.get("finish_reason") or ""), stops_sent=len(stops),
             usage=(usage.get("prompt_tokens"), usage.get("completion_tokens")),
             reported=str(answer.body.get("model") or ""),
-            reasoning=str(said.get("reasoning_content") or said.get("reasoning") or ""),
+            reasoning=str(said.get("reasoning_content") or said.get("reasoning") or ""), calls=calls,
         )
 
     async def _room(self, ask: Ask) -> int:

@@ -49,7 +49,7 @@ def outcome_of(value: dict[str, Any]) -> Outcome:
 def asked_hash(sample: Sample) -> str:
     """What a sample asks, in 16 hexadecimal digits: a journal of other questions is recognised by it."""
     asks = [[list(a.messages), a.prompt, a.max_tokens, a.temperature, a.top_p, list(a.stop), a.seed]
-            for a in sample.asks]  # fmt: skip
+            + ([list(a.tools)] if a.tools else []) for a in sample.asks]  # fmt: skip
     return sha256_json([[[p.context, p.continuation] for p in sample.pairs], asks])[:16]
 
 

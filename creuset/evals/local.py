@@ -34,6 +34,7 @@ from creuset.model.score import Reading, log_likelihoods
 from creuset.model.transformer import Transformer
 from creuset.model.weights import load_model
 from creuset.text.chat import encode_chat
+from creuset.text.output import OutputParser, Said, ToolCall
 from creuset.text.tokenizer import Tokenizer
 
 PAIRS_AT_ONCE = 512     # likelihoods taken into one call of the model: enough to sort them by length
@@ -194,13 +195,14 @@ class LocalSubject:
         future: asyncio.Future[Reply | Failure] = asyncio.get_running_loop().create_future()
         self._asks.append((request, future))
         self._start("asks", self._generate_waiting)
-        return await future
+        reply = await future
+        return _with_calls(reply) if ask.tools and isinstance(reply, Reply) else reply
 
     def _request(self, ask: Ask) -> Request | Failure:
         """In the engine's own thread: loading it may take long."""
         try:
             if ask.messages:
-                ids = encode_chat(self.tokenizer, ask.messages, add_generation_prompt=True).ids
+                ids = encode_chat(self.tokenizer, ask.messages, tools=ask.tools or None, add_generation_prompt=True).ids
             else:
                 ids = self.tokenizer.encode_special(ask.prompt)
             window = min(self._asked_context or self.engine.context, self.engine.context, self.engine.capacity)
@@ -284,6 +286,18 @@ class _Live:
     begun_s: float
     text: str = ""
     first_s: float = 0.0
+
+
+def _with_calls(reply: Reply) -> Reply:
+    """The calls that its text has, taken out of the text, as a server does it."""
+    parser = OutputParser(tools=True, thinking=False)
+    pieces = [*parser.push(reply.text), *parser.finish()]
+    calls = tuple({"id": f"call_{at}", "type": "function", "function": {"name": p.name, "arguments": p.arguments}}
+                  for at, p in enumerate(p for p in pieces if isinstance(p, ToolCall)))
+    if not calls:
+        return reply
+    text = "".join(piece.text for piece in pieces if isinstance(piece, Said))
+    return replace(reply, text=text, tool_calls=calls, finish="tool_calls" if reply.finish == "stop" else reply.finish)
 
 
 def identity(path: Path) -> dict[str, Any]:

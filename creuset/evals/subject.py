@@ -31,10 +31,13 @@ class Ask:
     top_p: float = 1.0
     stop: tuple[str, ...] = ()
     seed: int | None = 1234
+    tools: tuple[dict[str, Any], ...] = ()      # chat only: the functions it may call, as OpenAI's API has them
 
     def __post_init__(self) -> None:
         if bool(self.messages) == bool(self.prompt):
             raise ValueError("an Ask has either messages or a prompt")
+        if self.tools and not self.messages:
+            raise ValueError("an Ask with tools is a chat")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class Reply:
     attempts: int = 1
     reasoning: str = ""
     warnings: tuple[str, ...] = ()      # "KIND: words", counted by kind: "usage_zero: 0 tokens for 41 characters"
+    tool_calls: tuple[dict[str, Any], ...] = ()     # as OpenAI's API has them: id, type, function {name, arguments}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,6 @@ from creuset.serve.model import Model
 from creuset.serve.protocol.fields import Fields
 from creuset.serve.protocol.logprobs import chat_logprobs
 from creuset.serve.protocol.messages import take_messages, take_tools
-from creuset.serve.protocol.output import OutputParser, Piece, Said, Thought
 from creuset.serve.protocol.sampling import (
     MAX_CHOICES,
     StreamOptions,
@@ -25,6 +24,7 @@ from creuset.serve.protocol.sampling import (
     take_stop,
     take_stream,
 )
+from creuset.text.output import OutputParser, Piece, Said, Thought
 
 MAX_STOPS = 4
 

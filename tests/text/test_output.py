@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from creuset.serve.protocol.output import OutputParser, Piece, Said, Thought, ToolCall
+from creuset.text.output import OutputParser, Piece, Said, Thought, ToolCall
 
 CALL = '<tool_call>\n{"name": "f", "arguments": {"a": 1}}\n</tool_call>'
 TEXTS = [
