@@ -25,12 +25,13 @@ NEW_TOKENS = 16     # a random model says nothing worth more
 Rows = list[dict[str, Any]]
 
 
-def jsonl(file: str) -> Rows:
-    return [json.loads(line) for line in (BENCH / file).read_text(encoding="utf-8").splitlines()]
+def jsonl(bench: Path, file: str) -> Rows:
+    with (bench / file).open(encoding="utf-8") as stream:
+        return [json.loads(line) for line in stream]
 
 
-def table(file: str, names: list[str] | None = None, **dialect: Any) -> Rows:
-    with (BENCH / file).open(encoding="utf-8", newline="") as stream:
+def table(bench: Path, file: str, names: list[str] | None = None, **dialect: Any) -> Rows:
+    with (bench / file).open(encoding="utf-8", newline="") as stream:
         return list(csv.DictReader(stream, names, **dialect))
 
 
@@ -38,32 +39,32 @@ def lettered(row: dict[str, Any], letters: str) -> dict[str, Any]:
     return {"label": list(letters), "text": [row[letter] for letter in letters]}
 
 
-def query(file: str, take_off: str) -> Rows:
+def query(bench: Path, file: str, take_off: str) -> Rows:
     return [{"question": r["query"].removeprefix(take_off), "choices": {"label": list("ABCDE")[: len(r["choices"])],
-             "text": r["choices"]}, "answerKey": "ABCDE"[r["gold"]]} for r in jsonl(file)]
+             "text": r["choices"]}, "answerKey": "ABCDE"[r["gold"]]} for r in jsonl(bench, file)]
 
 
-def openbook() -> Rows:
-    return [{"question_stem": r["question"], **r} for r in query("openbookqa/openbook_qa.jsonl", "")]
+def openbook(bench: Path) -> Rows:
+    return [{"question_stem": r["question"], **r} for r in query(bench, "openbookqa/openbook_qa.jsonl", "")]
 
 
-def piqa() -> Rows:
-    labels = (BENCH / "piqa/valid-labels.lst").read_text().split()
-    return [{**row, "label": int(label)} for row, label in zip(jsonl("piqa/valid.jsonl"), labels, strict=True)]
+def piqa(bench: Path) -> Rows:
+    labels = (bench / "piqa/valid-labels.lst").read_text().split()
+    return [{**row, "label": int(label)} for row, label in zip(jsonl(bench, "piqa/valid.jsonl"), labels, strict=True)]
 
 
-def boolq() -> Rows:
+def boolq(bench: Path) -> Rows:
     rows = []
-    for row in jsonl("boolq/boolq.jsonl"):
+    for row in jsonl(bench, "boolq/boolq.jsonl"):
         passage, _, question = row["query"].rpartition("\nQuestion: ")
         rows.append({"passage": passage, "question": question.removesuffix("?"), "label": row["gold"]})
     return rows
 
 
-def winogrande() -> Rows:
+def winogrande(bench: Path) -> Rows:
     """The published shape: a sentence with a gap."""
     rows = []
-    for row in jsonl("winogrande/winogrande.jsonl"):
+    for row in jsonl(bench, "winogrande/winogrande.jsonl"):
         first, second = row["context_options"]
         shared = "".join(a for i, a in enumerate(first) if second.startswith(first[: i + 1]))
         rows.append({"sentence": f"{shared}_ {row['continuation']}", "option1": first[len(shared):],
@@ -71,20 +72,20 @@ def winogrande() -> Rows:
     return rows
 
 
-def mmlu(subject: str, part: str) -> Rows:
-    rows = table(f"mmlu/{part}/{subject}_{part}.csv", ["question", *"ABCD", "answer"])
+def mmlu(bench: Path, subject: str, part: str) -> Rows:
+    rows = table(bench, f"mmlu/{part}/{subject}_{part}.csv", ["question", *"ABCD", "answer"])
     return [{"question": r["question"], "choices": [r[x] for x in "ABCD"], "answer": "ABCD".index(r["answer"])}
             for r in rows]
 
 
-def commonsense() -> Rows:
-    rows = table("commonsense_qa/val/default_val.csv", ["question", *"ABCDE", "answerKey"])
+def commonsense(bench: Path) -> Rows:
+    rows = table(bench, "commonsense_qa/val/default_val.csv", ["question", *"ABCDE", "answerKey"])
     return [{"question": r["question"], "choices": lettered(r, "ABCDE"), "answerKey": r["answerKey"]} for r in rows]
 
 
-def truthful() -> Rows:
+def truthful(bench: Path) -> Rows:
     rows = []
-    for row in table("truthfulqa/TruthfulQA.csv"):
+    for row in table(bench, "truthfulqa/TruthfulQA.csv"):
         right, wrong = ([t.strip() for t in row[k].split(";") if t.strip()]
                         for k in ("Correct Answers", "Incorrect Answers"))
         rows.append({
@@ -95,18 +96,29 @@ def truthful() -> Rows:
     return rows
 
 
-def mgsm(language: str) -> Rows:
-    rows = table(f"mgsm/mgsm_{language}.tsv", ["q", "a"], delimiter="\t", quoting=csv.QUOTE_NONE)
+def mgsm(bench: Path, language: str) -> Rows:
+    rows = table(bench, f"mgsm/mgsm_{language}.tsv", ["q", "a"], delimiter="\t", quoting=csv.QUOTE_NONE)
     return [{"question": r["q"], "answer": None, "answer_number": int(r["a"].replace(",", ""))} for r in rows]
 
 
-def bbh(kind: str) -> Rows:
-    found: Rows = json.loads((BENCH / f"bbh/bbh/{kind}.json").read_text(encoding="utf-8"))["examples"]
+def bbh(bench: Path, kind: str) -> Rows:
+    found: Rows = json.loads((bench / f"bbh/bbh/{kind}.json").read_text(encoding="utf-8"))["examples"]
     return found
 
 
-def pro() -> Rows:
-    return [row for row in jsonl("mmlu_pro/test.jsonl") if row["category"] == "business"]
+def pro(bench: Path, category: str) -> Rows:
+    return [row for row in jsonl(bench, "mmlu_pro/test.jsonl") if row["category"] == category]
+
+
+def social(bench: Path) -> Rows:
+    rows = []
+    for row in jsonl(bench, "siqa/siqa.jsonl"):
+        told, _, listed = row["query"].removesuffix("\nAnswer:").partition("\nChoices:\nA. ")
+        context, _, question = told.removeprefix("Context: ").partition("\nQuestion: ")
+        first, _, second = listed.partition("\nB. ")
+        rows.append({"context": context, "question": question, "answerA": first, "answerB": second,
+                     "label": row["gold"] + 1})
+    return rows
 
 
 def whole(row: dict[str, Any]) -> dict[str, Any]:
@@ -114,34 +126,63 @@ def whole(row: dict[str, Any]) -> dict[str, Any]:
 
 
 # Our name: the harness's task file, its test rows, its rows for worked examples, what else its file must be told.
-Made = Callable[[], Rows]
+Made = Callable[[Path], Rows]
+Told = tuple[str, Made, Made | None, dict[str, Any]]
 FIRST = {"fewshot_config": {"sampler": "first_n"}}
-TASKS: dict[str, tuple[str, Made, Made | None, dict[str, Any]]] = {
-    "arc_easy": ("arc/arc_easy.yaml", lambda: query("arc/arc_easy.jsonl", "Question: "), None, {}),
-    "arc_challenge": ("arc/arc_challenge.yaml", lambda: query("arc/arc_challenge.jsonl", "Question: "), None, {}),
-    "hellaswag": ("hellaswag/hellaswag.yaml", lambda: jsonl("hellaswag/hellaswag_val_subset.jsonl"), None, {}),
+
+
+def of_mmlu(subject: str) -> Told:
+    return (f"mmlu/default/mmlu_{subject}.yaml", lambda bench: mmlu(bench, subject, "test"),
+            lambda bench: mmlu(bench, subject, "dev"), {"num_fewshot": 5})
+
+
+def of_bbh(kind: str, way: str = "cot_fewshot") -> Told:
+    return f"bbh/{way}/{kind}.yaml", lambda bench: bbh(bench, kind), None, {}
+
+
+def of_mgsm(language: str, way: str = "native_cot") -> Told:
+    return f"mgsm/{way}/mgsm_{way}_{language}.yaml", lambda bench: mgsm(bench, language), None, {}
+
+
+def of_pro(category: str) -> Told:
+    return (f"mmlu_pro/mmlu_pro_{category.replace(' ', '_')}.yaml", lambda bench: pro(bench, category), None,
+            {"num_fewshot": 0, "fewshot_split": "test"})
+
+
+def of_gsm8k(file: str, worked: bool) -> Told:
+    def train(bench: Path) -> Rows:
+        return jsonl(bench, "gsm8k/train.jsonl")
+
+    return (f"gsm8k/{file}.yaml", lambda bench: jsonl(bench, "gsm8k/test.jsonl"), train if worked else None,
+            FIRST if worked else {})
+
+
+TASKS: dict[str, Told] = {
+    "arc_easy": ("arc/arc_easy.yaml", lambda b: query(b, "arc/arc_easy.jsonl", "Question: "), None, {}),
+    "arc_challenge": ("arc/arc_challenge.yaml", lambda b: query(b, "arc/arc_challenge.jsonl", "Question: "), None, {}),
+    "hellaswag": ("hellaswag/hellaswag.yaml", lambda b: jsonl(b, "hellaswag/hellaswag_val_subset.jsonl"), None, {}),
     "piqa": ("piqa/piqa.yaml", piqa, None, {}),
     "winogrande": ("winogrande/default.yaml", winogrande, None, {}),
     "openbookqa": ("openbookqa/openbookqa.yaml", openbook, None, {}),
     "boolq": ("super_glue/boolq/default.yaml", boolq, None, {}),
     "commonsense_qa": ("commonsense_qa/default.yaml", commonsense, None, {}),
+    # Our file has two of the three options.
+    "siqa": ("siqa/siqa.yaml", social, None, {"doc_to_choice": "{{[answerA, answerB]}}"}),
     "lambada_openai": ("lambada/lambada_openai.yaml",
-                       lambda: [whole(r) for r in jsonl("lambada_openai/lambada_openai.jsonl")], None, {}),
+                       lambda b: [whole(r) for r in jsonl(b, "lambada_openai/lambada_openai.jsonl")], None, {}),
     "truthfulqa_mc1": ("truthfulqa/truthfulqa_mc1.yaml", truthful, None, {}),
     "truthfulqa_mc2": ("truthfulqa/truthfulqa_mc2.yaml", truthful, None, {}),
-    "mmlu_anatomy": ("mmlu/default/mmlu_anatomy.yaml", lambda: mmlu("anatomy", "test"),
-                     lambda: mmlu("anatomy", "dev"), {"num_fewshot": 5}),
-    "mmlu_global_facts": ("mmlu/default/mmlu_global_facts.yaml", lambda: mmlu("global_facts", "test"),
-                          lambda: mmlu("global_facts", "dev"), {"num_fewshot": 5}),
-    "gsm8k": ("gsm8k/gsm8k.yaml", lambda: jsonl("gsm8k/test.jsonl"), lambda: jsonl("gsm8k/train.jsonl"), FIRST),
-    "gsm8k_cot": ("gsm8k/gsm8k-cot.yaml", lambda: jsonl("gsm8k/test.jsonl"), None, {}),
-    "bbh_navigate": ("bbh/cot_fewshot/navigate.yaml", lambda: bbh("navigate"), None, {}),
-    "bbh_date_understanding": ("bbh/cot_fewshot/date_understanding.yaml", lambda: bbh("date_understanding"), None, {}),
-    "bbh_direct_navigate": ("bbh/fewshot/navigate.yaml", lambda: bbh("navigate"), None, {}),
-    "mgsm_fr": ("mgsm/native_cot/mgsm_native_cot_fr.yaml", lambda: mgsm("fr"), None, {}),
-    "mgsm_en": ("mgsm/native_cot/mgsm_native_cot_en.yaml", lambda: mgsm("en"), None, {}),
-    "mgsm_direct_fr": ("mgsm/direct/mgsm_direct_fr.yaml", lambda: mgsm("fr"), None, {}),
-    "mmlu_pro_business": ("mmlu_pro/mmlu_pro_business.yaml", pro, None, {"num_fewshot": 0, "fewshot_split": "test"}),
+    "mmlu_anatomy": of_mmlu("anatomy"),
+    "mmlu_global_facts": of_mmlu("global_facts"),
+    "gsm8k": of_gsm8k("gsm8k", worked=True),
+    "gsm8k_cot": of_gsm8k("gsm8k-cot", worked=False),
+    "bbh_navigate": of_bbh("navigate"),
+    "bbh_date_understanding": of_bbh("date_understanding"),
+    "bbh_direct_navigate": of_bbh("navigate", "fewshot"),
+    "mgsm_fr": of_mgsm("fr"),
+    "mgsm_en": of_mgsm("en"),
+    "mgsm_direct_fr": of_mgsm("fr", "direct"),
+    "mmlu_pro_business": of_pro("business"),
 }
 GENERATED = ("gsm8k", "bbh", "mgsm", "mmlu_pro")
 # What scripted replies look like; {gold} is the right answer, {other} a wrong one.
@@ -200,18 +241,18 @@ print(json.dumps(out))
 """
 
 
-def write(folder: Path, *, scripted: bool = False) -> None:
-    """Task files for the harness in `folder`, named ours_NAME.
+def write(folder: Path, *, scripted: bool = False, bench: Path = BENCH, tasks: dict[str, Told] | None = None) -> None:
+    """Task files for the harness in `folder`, named ours_NAME; the committed tasks where none are given.
 
     `scripted`: only those, with as many rows as there are replies in SAID.
     """
     code = "import lm_eval, os; print(os.path.dirname(lm_eval.__file__))"
     home = Path(subprocess.run([PYTHON, "-c", code], capture_output=True, text=True, check=True).stdout.strip())
-    for name, (included, rows, worked, told) in TASKS.items():
+    for name, (included, rows, worked, told) in (tasks or TASKS).items():
         generated = name.startswith(GENERATED)
         if scripted and not generated:
             continue
-        asked = rows()
+        asked = rows(bench)
         if scripted:
             asked = [asked[i % len(asked)] for i in range(len(SAID))]
         files = {"test": folder / f"{name}.test.json"}
@@ -220,7 +261,7 @@ def write(folder: Path, *, scripted: bool = False) -> None:
                                   "fewshot_split": "worked" if worked else None}
         if worked:
             files["worked"] = folder / f"{name}.worked.json"
-            files["worked"].write_text(json.dumps(worked()))
+            files["worked"].write_text(json.dumps(worked(bench)))
         path = home / "tasks" / included
         said: dict[str, Any] = {
             "include": str(path), "task": f"ours_{name}", "dataset_path": "json",

@@ -35,6 +35,8 @@ WORDS = {
     "th": ("โจทย์: ", "คำตอบทีละขั้นตอน:", "Answer:", "คำตอบคือ "),
     "zh": ("问题： ", "逐步解答:", "Answer:", "答案是 "),
 }
+# What must follow the number, in lm-evaluation-harness's rule; nothing need elsewhere.
+AFTER = {"ja": "です。", "zh": "。"}
 
 
 class Mgsm(AnswerTask):
@@ -44,6 +46,7 @@ class Mgsm(AnswerTask):
     licence = "CC-BY-4.0"
     reference = "79.8 DeepSeek-V3 base, 76.2 Qwen2.5-72B base, 8-shot (README of DeepSeek-V3)"
     strict_name, lenient_name = "number_said", "number_last"
+    version = 2             # 1 wanted no full stop behind the number, and showed a Latin one, in ja and zh
     way: ClassVar[int] = 1
 
     def __init__(self, fewshot: int | None = None) -> None:
@@ -55,7 +58,7 @@ class Mgsm(AnswerTask):
         for language in self.part:
             path = find(folder, f"mgsm/mgsm_{language}.tsv", self.name)
             ask, words = WORDS[language][0], WORDS[language][self.way]
-            end = f"{words}\n({WORDS[language][3]}N.)" if self.way == 1 else words
+            end = f"{words}\n({WORDS[language][3]}N{AFTER.get(language, '.')})" if self.way == 1 else words
 
             def problem(line: int, row: Cells, language: str = language, ask: str = ask, words: str = words,
                         end: str = end) -> Problem:
@@ -69,7 +72,7 @@ class Mgsm(AnswerTask):
         return (WORDS[language][0].strip(), "</s>", "<|im_end|>")
 
     def strict(self, text: str, language: str) -> str | None:
-        return extract.number_said(text, WORDS[language][3], end="")
+        return extract.number_said(text, WORDS[language][3], end=AFTER.get(language, ""))
 
     def lenient(self, text: str, language: str) -> str | None:
         return extract.number_last(text)
