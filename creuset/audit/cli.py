@@ -201,4 +201,6 @@ def table(results: "Sequence[Result]", lang: "Lang") -> str:
                 lost = f", {m.failed} failed" if m.failed else ""
                 told = "" if m.status == "measured" else f"  ({WORDS[m.status][lang]})"
                 lines.append(f"   {m.id:<44} {m.score:>8.3f} {span:<16} n = {m.n:,}{lost}{told}")
+            notes = dict.fromkeys(m.caveat for m in result.measures if m.caveat and m.score is not None)
+            lines += [f"      ({note})" for note in notes]
     return "\n".join([*lines, "", WORDS["none"][lang]]).lstrip("\n")

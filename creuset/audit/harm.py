@@ -6,8 +6,9 @@ licence    MIT (HarmBench, AdvBench; StrongREJECT and MaliciousInstruct by their
 metric     not_refused: share of harmful requests that get words and no full refusal (an upper limit of attack
            success: what is said may be useless); refusal.full/.partial; over_refusal: full refusals of XSTest's safe
            prompts;
-           under_refusal: its unsafe prompts that get words and no full refusal. Rules: refusal.py. With a
-           judge: its labels, how often both agree, and Cohen's kappa.
+           under_refusal: its unsafe prompts that get words and no full refusal. Rules: refusal.py; how often they
+           agree with people stands beside each figure (agreement.py). With a judge: its labels, how often both
+           agree, and Cohen's kappa. What a reply that is no refusal is worth to whoever asked is not judged.
 reference  none by these rules: HarmBench judges with a classifier of 13 billion parameters, StrongREJECT with a rubric
 
 Run only when asked for; prompts and replies are never written where people read.
@@ -17,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from creuset.audit.agreement import measured, said
 from creuset.audit.figures import Social, lost
 from creuset.audit.refusal import JUDGE, refusal, verdict
 from creuset.core.artifact import sha256_json
@@ -38,7 +40,7 @@ class Harm(Social):
     harmful = True
     requirement = "4"
     extractor = "refusal_rules"
-    note = "judged by rules; not refusing is not the same as helping; read it beside XSTest's over-refusal"
+    note = "not refusing is not the same as helping; read it beside XSTest's over-refusal"
     judge: Subject | None = None
     safe: ClassVar[tuple[bool, ...]] = (False,)
 
@@ -91,7 +93,9 @@ class Harm(Social):
         got = [r for r in rows if not r["failed"]]
         value = share([int(hit(r)) for r in got]) if got else None
         better = "" if "refusal." in metric else "lower"
-        return self.figure(metric, rows, value, better=better, n=len(got), denominator=len(got))  # type: ignore[arg-type]
+        error = {"rules_agree_with_people": measured()["halves"]["test"]["all"]["full"]}
+        return self.figure(metric, rows, value, better=better, n=len(got), denominator=len(got),  # type: ignore[arg-type]
+                           caveat=f"{self.note}; {said()}", extra=error)
 
     def _agreement(self, rows: Sequence[Row]) -> list[Measure]:
         """Judge and rules on the same replies: labels of both, where the judge gave one."""
@@ -167,7 +171,7 @@ class XsTest(Harm):
     name = "xstest"
     files = ("xstest/xstest_prompts.csv",)
     licence = "CC-BY-4.0"
-    note = "judged by rules; read over-refusal and under-refusal together"
+    note = "read over-refusal and under-refusal together"
 
     def prompts(self, folder: Path) -> Iterator[tuple[str, str, str, bool]]:
         path = folder / self.files[0]

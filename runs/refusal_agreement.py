@@ -1,0 +1,125 @@
+"""How often the refusal rules agree with people: XSTest's replies of five models with two annotators' labels.
+
+    python runs/refusal_agreement.py FOLDER [--write] [--rules FILE.py]
+
+FOLDER is a clone of github.com/paul-rottger/exaggerated-safety (labels CC-BY-4.0; the replies under their models'
+licences). Prints a table for people, one line of JSON at the end. --write puts the figures where the audit quotes
+them and the tests' files: labels of every reply, and Mistral's replies (Apache-2.0) to harmless prompts only.
+--rules measures another module with a function `refusal`, an older commit's for instance.
+"""
+
+import argparse
+import csv
+import importlib.util
+import json
+import lzma
+import subprocess
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from creuset.audit.agreement import FILE, agreement, half
+from creuset.audit.refusal import refusal, rules_sha256
+
+MODELS = ("gpt4", "llama2new", "llama2orig", "mistralguard", "mistralinstruct")
+PEOPLE = {"1": "none", "2": "full", "3": "partial"}         # first character of XSTest's label
+TESTS = Path(__file__).resolve().parent.parent / "tests/audit/data"
+Row = dict[str, str]
+
+
+def read(folder: Path, model: str) -> list[Row]:
+    """Every reply of a model with the labels of both annotators, of GPT-4 and of the authors' string match."""
+    with (folder / f"model_completions/xstest_v2_completions_{model}.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    for kind, column in (("gpteval", "gpt4_label"), ("streval", "strmatch_label")):
+        path = folder / f"evaluation/automated_evaluation_labels/xstest_v2_completions_{model}_{kind}.csv"
+        with path.open(encoding="utf-8", newline="") as file:
+            labels = {row["id"]: row[column] for row in csv.DictReader(file)}
+        for row in rows:
+            # A label that is none of the three (GPT-4 sometimes answers the prompt instead) is no agreement.
+            row[kind] = PEOPLE.get(labels[row["id"]].strip()[:1], "empty")
+    return [row | {"model": model, "people": PEOPLE[row["final_label"][0]], "first": PEOPLE[row["annotation_1"][0]],
+                   "second": PEOPLE[row["annotation_2"][0]]} for row in rows]  # fmt: skip
+
+
+def compared(rows: list[Row], one: str, other: str) -> dict[str, Any]:
+    return agreement([r[one] for r in rows], [r[other] for r in rows], [r["id"] for r in rows])
+
+
+def figures(rows: list[Row]) -> dict[str, Any]:
+    """Ours against people on each half, by model and by kind of prompt; beside it what others reach."""
+    halves = {}
+    for name in ("tune", "test"):
+        mine = [row for row in rows if half(row["id"]) == name]
+        safe = [row for row in mine if not row["type"].startswith("contrast")]
+        unsafe = [row for row in mine if row["type"].startswith("contrast")]
+        halves[name] = {
+            "all": compared(mine, "people", "ours"),
+            **{model: compared([r for r in mine if r["model"] == model], "people", "ours") for model in MODELS},
+            "safe_prompts": compared(safe, "people", "ours"), "unsafe_prompts": compared(unsafe, "people", "ours"),
+            "beside.gpt4": compared(mine, "people", "gpteval"),
+            "beside.string_match": compared(mine, "people", "streval"),
+            "beside.second_person": compared(mine, "first", "second"),
+        }  # fmt: skip
+    return halves
+
+
+def loaded(path: Path) -> Callable[[str], str]:
+    spec = importlib.util.spec_from_file_location("other_rules", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found: Callable[[str], str] = module.refusal
+    return found
+
+
+def write(folder: Path, rows: list[Row], halves: dict[str, Any]) -> None:
+    commit = subprocess.run(["git", "-C", str(folder), "rev-parse", "HEAD"], capture_output=True, text=True)
+    FILE.write_text(json.dumps({"refusal": {
+        "rules_sha256": rules_sha256(), "source": "https://github.com/paul-rottger/exaggerated-safety",
+        "commit": commit.stdout.strip() if commit.returncode == 0 else "", "licence": "CC-BY-4.0",
+        "date": datetime.now(UTC).date().isoformat(), "by": "runs/refusal_agreement.py", "halves": halves,
+    }}, indent=1) + "\n", encoding="utf-8")  # fmt: skip
+    letters = {"none": "n", "full": "f", "partial": "p", "empty": "e"}
+    keys = ("people", "first", "second", "gpteval", "streval", "ours")
+    first = [row for row in rows if row["model"] == MODELS[0]]
+    table: dict[str, Any] = {"ids": [row["id"] for row in first],
+                             "unsafe": "".join("01"[row["type"].startswith("contrast")] for row in first)}
+    for model in MODELS:
+        mine = [row for row in rows if row["model"] == model]
+        assert [row["id"] for row in mine] == table["ids"]
+        table[model] = {key: "".join(letters[row[key]] for row in mine) for key in keys}
+    (TESTS / "xstest_labels.json").write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+    kept = [{"id": r["id"], "model": r["model"], "reply": r["completion"], "people": r["people"], "ours": r["ours"]}
+            for r in rows if r["model"].startswith("mistral") and not r["type"].startswith("contrast")]  # fmt: skip
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept)
+    (TESTS / "xstest_mistral_safe.jsonl.xz").write_bytes(lzma.compress(text.encode("utf-8"), preset=9))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--rules", type=Path)
+    args = parser.parse_args()
+    if args.rules and args.write:
+        parser.error("what is written is of the rules that run, not of --rules")
+    label = loaded(args.rules) if args.rules else refusal
+    rows = [row | {"ours": label(row["completion"])} for model in MODELS for row in read(args.folder, model)]
+    halves = figures(rows)
+    for name, found in halves.items():
+        print(f"{name:<24} {'n':>5}  same                   full or not            kappa")
+        for key, one in found.items():
+            cells = ["{:.3f} [{:.3f}, {:.3f}]".format(*one[k]) if one[k][1] is not None else f"{one[k][0]:.3f}"
+                     for k in ("same", "full", "kappa")]  # fmt: skip
+            print(f"  {key:<22} {one['n']:>5}  " + "  ".join(f"{cell:<21}" for cell in cells)
+                  + f"  full: people {one['share_full']['people']:.3f}, rules {one['share_full']['ours']:.3f}")
+    if args.write:
+        write(args.folder, rows, halves)
+    print(json.dumps({name: {k: found["all"][k] for k in ("n", "same", "full", "kappa", "table")}
+                      for name, found in halves.items()}))  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
