@@ -3,7 +3,7 @@
 `creuset corpus canaries --out FOLDER` leaves an artifact:
 
     source/canaries.jsonl   the documents to mix into a corpus: `creuset corpus build TEXTS FOLDER/source ...`
-    ledger.toml             their ledger row: rules that keep them, and no near-duplicate removal
+    ledger.toml             their ledger row: rules that keep them, no near-duplicate removal, none held out
     secrets.json            what was planted how often, and what was not (0 times): the control. Not for training
 
 A canary is the first sentence of a document; the sentences behind it differ each time, so that repetitions survive
@@ -132,14 +132,15 @@ def plant(plan: Plan, out: Path) -> dict[str, Any]:
     facts = {"canaries": len(canaries), "documents": len(texts), "characters": sum(map(len, texts))}
     with new_artifact(out, kind="canaries", settings=plan, facts=facts) as folder:
         (folder / SOURCE).parent.mkdir()
-        rows = "".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in texts)
+        rows = "".join(json.dumps({"text": text, "plan": NAME}, ensure_ascii=False) + "\n" for text in texts)
         (folder / SOURCE).write_text(rows, encoding="utf-8")
         (folder / SECRETS).write_text(
             json.dumps([asdict(c) for c in canaries], indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
         )
         (folder / LEDGER).write_text(
             f'[[source]]\nname = "{NAME}"\nlicence = "CC0-1.0"\norigin = "invented by creuset corpus canaries"\n'
-            'kind = "any"\nnear_dedup = false\nnotes = "planted to measure memorisation; nobody real is in it"\n',
+            # One group is a whole source, which is never held out: what was planned is what is trained on.
+            'kind = "any"\nnear_dedup = false\ngroup = "plan"\nnotes = "planted to measure memorisation; nobody real is in it"\n',
             encoding="utf-8",
         )
     return facts

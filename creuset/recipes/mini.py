@@ -32,6 +32,17 @@ def pretrain() -> Pretrain:
     )  # fmt: skip
 
 
+def twin() -> Pretrain:
+    """The shipped model's shape for runs/canaries.sh: every source by its size, so that an epoch reads a copy once.
+
+    Nothing is fine-tuned after it, so the rate falls here.
+    """
+    return replace(
+        pretrain(), name="mini-twin", mix={}, steps=400, evaluate_every=0,
+        optim=Optim(lr=6e-3, matrix_lr=1e-2, warmup_steps=40, decay_share=0.3),
+    )  # fmt: skip
+
+
 def pretrain_gpu() -> Pretrain:
     """One H100 or H200: 12,000 steps of 131,072 tokens, 1.6 G tokens, in parts of ten minutes (`--minutes 9`)."""
     return replace(
