@@ -12,10 +12,16 @@ x_1..x_n, read behind <|endoftext|>, with l_t = ln p(x_t | x_<t):
     blind       the bytes of the zlib-compressed text, no model at all: an AUROC away from 0.5 would say that members
                 and non-members differ as texts, and that the other figures mean nothing (Meeus et al. 2024)
 
+A document of the training split is a member only where training read it. The lineage says how often each source was
+read on average (audit/readings.py); times the copies of a document, this is how often it was read. The figures are of
+sources read once or more; `.read_N` are those of the members read about N times against the non-members of the same
+sources, `.read_0-1` of what may or may not have been read. Copies are asked once.
+
 k is 20 in the figures and swept in `sweep`; the best of a sweep is not a figure, since it is chosen after the fact.
 The statistics are pure functions of numbers; the weights are asked in `collect`.
 """
 
+import math
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,6 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from creuset.audit.passages import NOT_PARENT, Document, draw_documents, open_for
+from creuset.audit.readings import readings
 from creuset.core.errors import DataError
 from creuset.evals.measure import Measure
 from creuset.evals.stats import auroc, bootstrap, tpr_at_fpr
@@ -36,6 +43,8 @@ HEADLINE_K = 20
 MIN_TOKENS, MAX_TOKENS = 64, 256
 SIGMA_FLOOR = 1e-4      # a distribution that is one token has no spread, and its token no surprise
 FPR = 0.01
+LEVELS = ((0.0, 1.0, "0-1"), (1.0, 2.0, "1"), (2.0, 4.0, "2-3"), (4.0, 8.0, "4-7"), (8.0, 16.0, "8-15"),
+          (16.0, 32.0, "16-31"), (32.0, math.inf, "32+"))  # fmt: skip
 CAVEAT = "an attack that fails does not prove that none succeeds"
 
 
@@ -48,6 +57,7 @@ class Scores:
     index: int
     tokens: int
     values: dict[str, float]
+    read: float = math.nan      # times training read it, on average over its source; nan: not known
 
 
 def scores(logprob: Floats, mean: Floats, spread: Floats, text: bytes) -> dict[str, float]:
@@ -67,25 +77,33 @@ def lowest_mean(values: Floats, percent: int) -> float:
     return float(np.partition(values, count - 1)[:count].mean())
 
 
-def draw(
-    shards_path: Path, model: Path, *, documents: int, seed: int
-) -> tuple[list[Document], bool]:
-    """About `documents` members and as many non-members, source by source; and whether the model says it read them."""
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    documents: list[Document]
+    read: list[float]       # of each: copies in the training split, times the readings of its source
+    parent: bool            # whether the model says that it was trained on the shards
+
+
+def draw(shards_path: Path, model: Path, *, documents: int, seed: int) -> Drawn:
+    """About `documents` members and as many non-members, source by source, each text once."""
     shards, parent = open_for(shards_path, model)
+    times = readings(shards_path, model) or {}
     found: list[Document] = []
+    read: list[float] = []
     per_source = max(1, documents // max(1, len(shards.sources)))
     for source in shards.sources:
-        wanted = {"min_tokens": MIN_TOKENS, "max_tokens": MAX_TOKENS, "seed": seed}
+        wanted = {"min_tokens": MIN_TOKENS, "max_tokens": MAX_TOKENS, "seed": seed, "distinct": True}
         outside = draw_documents(shards, source, "heldout", count=per_source, **wanted)
         inside = draw_documents(shards, source, "train", count=len(outside), **wanted)
         found += outside[: len(inside)] + inside
+        read += [0.0] * len(inside) + [d.copies * times.get(source, math.nan) for d in inside]
     if not found:
         raise DataError(f"`{shards_path}` has no source with held-out documents of {MIN_TOKENS} tokens and more")
-    return found, parent
+    return Drawn(found, read, parent)
 
 
 def collect(
-    model: Path, documents: Sequence[Document], *, progress: Callable[[int], None] = lambda tokens: None
+    model: Path, drawn: Drawn, *, progress: Callable[[int], None] = lambda tokens: None
 ) -> list[Scores]:
     """Read every document with the weights of `model`."""
     from creuset.audit.scoring import surprises  # here, not at the top: the audit's verb must not load torch
@@ -93,36 +111,57 @@ def collect(
     from creuset.text.tokenizer import Tokenizer
 
     tokenizer = Tokenizer.load(model)
-    rows = [np.concatenate([[tokenizer.endoftext], d.ids]) for d in documents]
+    rows = [np.concatenate([[tokenizer.endoftext], d.ids]) for d in drawn.documents]
     read = surprises(load_model(model), rows, progress=progress)
     return [
         Scores(d.source, d.split == "train", d.index, len(d.ids),
-               scores(r.logprob, r.mean, r.spread, tokenizer.decode_bytes([int(i) for i in d.ids])))
-        for d, r in zip(documents, read, strict=True)
+               scores(r.logprob, r.mean, r.spread, tokenizer.decode_bytes([int(i) for i in d.ids])), times)
+        for d, r, times in zip(drawn.documents, read, drawn.read, strict=True)
     ]  # fmt: skip
 
 
 def measures(found: Sequence[Scores], *, parent: bool, seed: int) -> list[Measure]:
     """AUROC (DeLong) and TPR at 1 % FPR (bootstrap, members and non-members drawn apart) of each attack."""
+    caveat = CAVEAT if parent else f"{NOT_PARENT}; {CAVEAT}"
+    unread = {s.source for s in found if s.member and s.read < 1}
+    main = [s for s in found if s.source not in unread]
+    rows = _attacks(main, "", caveat, parent=parent, seed=seed) if main else [Measure(
+        task="membership", metric="auroc.loss", status="not_testable", better="lower",
+        why="no source of these shards with held-out documents was read once by training: who is a member is not known",
+    )]  # fmt: skip
+    for low, high, name in LEVELS:
+        members = [s for s in found if s.member and low <= s.read < high]
+        sources = {s.source for s in members}
+        others = [s for s in found if not s.member and s.source in sources]
+        # One level that is all there is would say the same again.
+        if members and len(members) + len(others) < len(found):
+            said = f"training read less than all of these sources; {caveat}" if low < 1 else caveat
+            rows += _attacks([*others, *members], f".read_{name}", said, parent=parent, seed=seed, read=name)
+    return rows
+
+
+def _attacks(
+    found: Sequence[Scores], end: str, caveat: str, *, parent: bool, seed: int, **level: str
+) -> list[Measure]:
     labels = np.array([s.member for s in found])
     common: dict[str, Any] = {
         "task": "membership", "n": len(found), "denominator": len(found), "form": "loglikelihood", "seed": seed,
-        "caveat": CAVEAT if parent else f"{NOT_PARENT}; {CAVEAT}",
+        "caveat": caveat,
     }
     facts = {"members": int(labels.sum()), "non_members": int((~labels).sum()), "recorded_parent": parent,
-             "max_tokens": MAX_TOKENS}  # fmt: skip
+             "max_tokens": MAX_TOKENS, "sources": sorted({s.source for s in found})} | level  # fmt: skip
     rows = []
     for name in ("loss", "zlib", f"mink_{HEADLINE_K}", f"minkpp_{HEADLINE_K}", "blind"):
         values = np.array([s.values[name] for s in found])
         area = auroc(values, labels)
-        extra: dict[str, Any] = facts | {"chance": 0.5}
+        extra: dict[str, Any] = facts | {"attack": name, "chance": 0.5}
         if "_" in name:
             family = name.split("_")[0]
             extra["sweep"] = {
                 str(k): auroc([s.values[f"{family}_{k}"] for s in found], labels).value for k in SWEEP
             }
         rows.append(Measure(
-            metric=f"auroc.{name}", score=area.value, interval=area.interval, interval_by=area.by, unit="ratio",
+            metric=f"auroc.{name}{end}", score=area.value, interval=area.interval, interval_by=area.by, unit="ratio",
             better="" if name == "blind" else "lower", extra=extra, **common,
         ))  # fmt: skip
         if name == "blind":
@@ -132,9 +171,9 @@ def measures(found: Sequence[Scores], *, parent: bool, seed: int) -> list[Measur
             return tpr_at_fpr(values[at], labels[at], FPR)
 
         rows.append(Measure(
-            metric=f"tpr_1pct.{name}", score=tpr_at_fpr(values, labels, FPR), better="lower",
+            metric=f"tpr_1pct.{name}{end}", score=tpr_at_fpr(values, labels, FPR), better="lower",
             interval=bootstrap(rate, len(found), strata=labels.tolist(), seed=seed, resamples=1000),
-            interval_by="bootstrap, 1,000 resamples", extra=facts | {"chance": FPR}, **common,
+            interval_by="bootstrap, 1,000 resamples", extra=facts | {"attack": name, "chance": FPR}, **common,
         ))  # fmt: skip
     return rows
 
@@ -143,6 +182,7 @@ def evidence(found: Sequence[Scores]) -> list[dict[str, Any]]:
     """One row a document: where it stands in the shards and what it got. No text."""
     return [
         {"id": f"{s.source}/{'train' if s.member else 'heldout'}/{s.index}", "cluster": s.source, "member": s.member,
-         "tokens": s.tokens, **{k: round(v, 6) for k, v in s.values.items()}}
+         "tokens": s.tokens, "read": None if math.isnan(s.read) else round(s.read, 3),
+         **{k: round(v, 6) for k, v in s.values.items()}}
         for s in found
     ]  # fmt: skip

@@ -39,16 +39,16 @@ async def training_data(room: Room) -> Found:
 async def membership(room: Room) -> Found:
     from creuset.audit import membership as of
 
-    documents, parent = of.draw(
-        room.given["shards"], _model(room), documents=room.limit or DOCUMENTS, seed=room.seed
-    )
-    scored = of.collect(_model(room), documents, progress=_count(room, "membership", "tokens"))
-    return Found(_sealed(of.measures(scored, parent=parent, seed=room.seed), room, "shards"), of.evidence(scored))
+    drawn = of.draw(room.given["shards"], _model(room), documents=room.limit or DOCUMENTS, seed=room.seed)
+    scored = of.collect(_model(room), drawn, progress=_count(room, "membership", "tokens"))
+    measures = of.measures(scored, parent=drawn.parent, seed=room.seed)
+    return Found(_sealed(measures, room, "shards"), of.evidence(scored))
 
 
 async def extraction(room: Room) -> Found:
     from creuset.audit import memorisation as of
     from creuset.audit.passages import NOT_PARENT, open_for
+    from creuset.audit.readings import readings
 
     shards, parent = open_for(room.given["shards"], _model(room))
     engine, _ = of.load(_model(room))
@@ -61,7 +61,13 @@ async def extraction(room: Room) -> Found:
     found = {
         name: {k: of.extracted(engine, rows, k, progress=show) for k in of.PREFIXES} for name, rows in passages.items()
     }
-    measures = of.extraction_measures(found, seed=room.seed, caveat="" if parent else NOT_PARENT)
+    times = readings(room.given["shards"], _model(room)) or {}
+    # Held-out passages are not to be read: nothing is said of them.
+    read = {
+        name: sum(min(1.0, times.get(p.source, 1.0)) for p in rows) / len(rows)
+        for name, rows in passages.items() if rows and name != "held-out"
+    }  # fmt: skip
+    measures = of.extraction_measures(found, seed=room.seed, caveat="" if parent else NOT_PARENT, read=read)
     evidence = [
         {"id": f"{name}/{i}", "cluster": p.source, "occurrences": p.count,
          **{f"extracted_k{k}": hits[i] for k, hits in found[name].items()}}

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from creuset.audit.curves import curves
 from creuset.evals.report import samples_browser
 from creuset.evals.report_read import measure_row, plain
 from creuset.evals.report_table import STATUS, measure_table, number, tag
@@ -100,7 +101,7 @@ def _section(item: Row, rows: Sequence[Row]) -> str:
         f'<h2>{text(item["row"])}. {_words(item["title"])} {tag(str(item["status"]))}</h2>',
         f'<p>{_words(item.get("asks") or _PLAIN)}</p>',
         f'<p class="soft">{text(" · ".join(item.get("articles") or ()))}</p>', trouble,
-        measure_table(scored) if scored else "",
+        curves(scored), measure_table(scored) if scored else "",
         f'<ul class="soft">{"".join(f"<li>{text(c)}</li>" for c in caveats)}</ul>' if caveats else "",
         f"<ul>{reasons}</ul>" if reasons else "",
         f'<p><b>{both("What helps", "Ce qui aide")}</b> {_words(item["hint"])}</p>' if item.get("hint") else "",

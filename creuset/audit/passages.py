@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import xxhash
 from numpy.typing import NDArray
 
 from creuset.core.artifact import MANIFEST, ancestors, read_manifest
@@ -31,6 +32,7 @@ class Document:
     split: Split
     index: int
     ids: Ids            # without the <|endoftext|> that ends it
+    copies: int = 1     # documents of the split with the same tokens, where they were counted
 
 
 def open_for(shards_path: Path, model: Path) -> tuple[Shards, bool]:
@@ -49,19 +51,26 @@ def open_for(shards_path: Path, model: Path) -> tuple[Shards, bool]:
 
 
 def draw_documents(
-    shards: Shards, source: str, split: Split, *, count: int, min_tokens: int, max_tokens: int, seed: int
-) -> list[Document]:
-    """At most `count` different documents of at least `min_tokens`, each cut behind `max_tokens`; in drawn order.
+    shards: Shards, source: str, split: Split, *, count: int, min_tokens: int, max_tokens: int, seed: int,
+    distinct: bool = False,
+) -> list[Document]:  # fmt: skip
+    """At most `count` documents of at least `min_tokens`, each cut behind `max_tokens`; in drawn order.
 
-    None of planted canaries: those are in both splits, and nobody wrote them.
+    None of planted canaries: nobody wrote them. `distinct`: of equal documents one, which knows how many there are.
     """
     if source == NAME:
         return []
     tokens, offsets = shards.tokens(source, split), shards.offsets(source, split)
     long = np.flatnonzero(np.diff(offsets) - 1 >= min_tokens)
+    copies = np.ones(len(long), dtype=np.int64)
+    if distinct:
+        hashes = [xxhash.xxh3_128_digest(tokens[offsets[i] : offsets[i + 1]].tobytes()) for i in long]
+        _, first, copies = np.unique(np.array(hashes, dtype="S16"), return_index=True, return_counts=True)
+        long = long[first]
     chosen = np.random.default_rng(seed).permutation(len(long))[:count]
     return [
-        Document(source, split, int(i), _cut(tokens, offsets, int(i), max_tokens)) for i in long[chosen]
+        Document(source, split, int(long[i]), _cut(tokens, offsets, int(long[i]), max_tokens), int(copies[i]))
+        for i in chosen
     ]
 
 

@@ -140,7 +140,8 @@ def plant(plan: Plan, out: Path) -> dict[str, Any]:
         (folder / LEDGER).write_text(
             f'[[source]]\nname = "{NAME}"\nlicence = "CC0-1.0"\norigin = "invented by creuset corpus canaries"\n'
             # One group is a whole source, which is never held out: what was planned is what is trained on.
-            'kind = "any"\nnear_dedup = false\ngroup = "plan"\nnotes = "planted to measure memorisation; nobody real is in it"\n',
+            'kind = "any"\nnear_dedup = false\ngroup = "plan"\n'
+            'notes = "planted to measure memorisation; nobody real is in it"\n',
             encoding="utf-8",
         )
     return facts

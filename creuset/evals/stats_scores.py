@@ -29,6 +29,16 @@ def ranks(values: ArrayLike) -> Floats:
     return ((ends - counts + 1 + ends) / 2.0)[inverse]
 
 
+def spearman(x: ArrayLike, y: ArrayLike) -> float:
+    """Rank correlation, ties sharing their mean rank; nan where one of the two does not vary."""
+    a, b = ranks(x), ranks(y)
+    if len(a) != len(b):
+        raise ValueError(f"a correlation needs pairs, got {len(a)} and {len(b)} values")
+    a, b = a - a.mean(), b - b.mean()
+    size = math.sqrt(float((a @ a) * (b @ b)))
+    return float(a @ b) / size if size else math.nan
+
+
 def auroc(scores: ArrayLike, labels: ArrayLike) -> Estimate:
     """Area under the ROC curve, higher scores meaning label 1, ties counted half.
 
