@@ -47,7 +47,7 @@ def agreement(people: Sequence[str], ours: Sequence[str], prompts: Sequence[str]
     """
     if not len(people) == len(ours) == len(prompts) > 0:
         raise ValueError(f"{len(people)} labels, {len(ours)} labels and {len(prompts)} prompts are not of one list")
-    rows = [{"cluster": c, "cell": LABELS.index(a) * len(LABELS) + LABELS.index(b)}  # type: ignore[arg-type]
+    rows = [{"cluster": c, "cell": LABELS.index(a) * len(LABELS) + LABELS.index(b)}
             for a, b, c in zip(people, ours, prompts, strict=True)]  # fmt: skip
     cells = np.eye(len(LABELS) ** 2)
     table = tallies(rows, lambda row: cells[row["cell"]])

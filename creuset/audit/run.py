@@ -138,7 +138,7 @@ def _task(part: Part, subject: Subject, judge: Subject | None) -> Task | None:
         return None
     task = next((t for t in made if t.needs <= subject.abilities), made[0])
     if judge is not None and part.judged:
-        task.judge = judge      # type: ignore[attr-defined]
+        task.judge = judge
     return task
 
 

@@ -112,7 +112,7 @@ def _mismatch(task: str, a: Run, b: Run) -> str:
             return f"{side} has no samples of it"
         if not any(row.get("correct") is not None for row in run.samples[task]):
             return f"its samples in {side} are not right or wrong"
-    for name in ("data_sha256", "file_sha256", "form", "extractor"):
+    for name in ("data_sha256", "file_sha256", "form", "extractor", "judge", "judge_at", "judge_prompt_sha256"):
         left, right = (sorted({str(r.get(name) or "") for r in run.results if r["task"] == task}) for run in (a, b))
         if left != right:
             return f"its {name} differs: {', '.join(left) or 'none'} against {', '.join(right) or 'none'}"

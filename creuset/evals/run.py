@@ -3,26 +3,21 @@
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from creuset.core.artifact import MANIFEST, new_artifact
 from creuset.core.errors import ConfigError, DataError
 from creuset.core.host import commit, hardware, versions
-from creuset.core.log import Progress, duration
+from creuset.evals.bpb import Bpb
 from creuset.evals.journal import read
-from creuset.evals.measure import Measure
 from creuset.evals.prices import Price
 from creuset.evals.report import write_report
 from creuset.evals.runner import Playing, play, read_samples, total_usage, usage_of
-from creuset.evals.stats import Interval
 from creuset.evals.subject import Ability, Subject, Usage
 from creuset.evals.task import Form, Task
 from creuset.evals.tasks import catalogue
-
-if TYPE_CHECKING:
-    from creuset.evals.local import LocalSubject
 
 Rows = list[dict[str, Any]]
 BPB = (
@@ -61,10 +56,11 @@ class Evaluation:
 
 
 def tasks_of(ask: Evaluation, judge: Subject | None = None) -> dict[str, Task]:
-    """The tasks but bpb, by name; all that can be wrong with them is said before anybody is asked anything."""
+    """The tasks by name; all that can be wrong with them is said before anybody is asked anything."""
     found: dict[str, Task] = {}
     for name in ask.tasks:
         if name == "bpb":
+            found[name] = _bits(ask)
             continue
         if ask.bench is None and catalogue.about(name).files:
             raise ConfigError("these tasks need their files", hint="give --bench: a folder of them, or the one file")
@@ -73,12 +69,19 @@ def tasks_of(ask: Evaluation, judge: Subject | None = None) -> dict[str, Task]:
             if judge is None and not ask.rescore:
                 raise ConfigError(f"{name} needs a judge: another endpoint that grades the replies",
                                   hint="give --judge URL and --judge-model NAME")
-            task.judge = judge      # type: ignore[attr-defined]
+            task.judge = judge
         read_samples(task, _folder(ask), ask.limit)
         found[name] = task
-    if "bpb" in ask.tasks and not ask.data:
-        raise ConfigError("bits per byte needs text", hint="give --data: a shards artifact, or files of text or jsonl")
     return found
+
+
+def _bits(ask: Evaluation) -> Bpb:
+    if not ask.data:
+        raise ConfigError("bits per byte needs text", hint="give --data: a shards artifact, or files of text or jsonl")
+    task = Bpb(ask.data, limit=ask.limit, context=ask.context, overlap=ask.overlap)
+    if next(task.samples(Path()), None) is None:
+        raise DataError(f"{', '.join(p.name for p in ask.data)}: there is no document to score")
+    return task
 
 
 async def evaluate(
@@ -100,14 +103,14 @@ async def evaluate(
     if work is not None and not ask.rescore:
         _charge(subject, [work / f"{name}.jsonl" for name in tasks], price)
     for name in ask.tasks:
+        journal = work / f"{name}.jsonl" if work is not None else None
+        limits = replace(playing, limit=None) if name == "bpb" else playing      # there it is one of each source
         if name == "bpb":
-            found, samples[name] = _bits(subject, ask, clock)
-        else:
-            journal = work / f"{name}.jsonl" if work is not None else None
-            played = await play(tasks[name], subject, _folder(ask), journal=journal, playing=playing, clock=clock)
-            found, samples[name] = [m.row() for m in played.measures], played.rows
-            used.append(played.usage)
-        rows += found
+            _check_overlap(subject, ask)
+        played = await play(tasks[name], subject, _folder(ask), journal=journal, playing=limits, clock=clock)
+        samples[name] = played.rows
+        used.append(played.usage)
+        rows += [m.row() for m in played.measures]
     model = subject.identity()
     results = {
         "model": model,
@@ -130,6 +133,13 @@ def _folder(ask: Evaluation) -> Path:
     return ask.bench if ask.bench is not None else Path()
 
 
+def _check_overlap(subject: Subject, ask: Evaluation) -> None:
+    context = _context(subject, ask)
+    if ask.overlap and ask.overlap >= context:
+        known = f"must be below the context ({context})" if context else "needs a context: this endpoint tells none"
+        raise ConfigError(f"overlap ({ask.overlap}) {known}", hint="give --context")
+
+
 def _context(subject: Subject, ask: Evaluation) -> int:
     return int(getattr(subject, "context", 0) or ask.context)
 
@@ -142,47 +152,6 @@ def _charge(subject: Subject, journals: Sequence[Path], price: Price | None) -> 
     for journal in journals:
         if journal.is_file() and (found := read(journal)) is not None:
             client.spent += usage_of((o for e in found[1].values() for o in e.outcomes), price).cost or 0.0
-
-
-def _bits(subject: Subject, ask: Evaluation, clock: Callable[[], float]) -> tuple[Rows, Rows]:
-    if ask.rescore or "weights" not in subject.abilities:
-        why = "bits per byte needs the weights, every token of a long text: this is an endpoint"
-        why = "bits per byte has no journal: it is computed anew" if ask.rescore else why
-        return [Measure(task="bpb", metric="bits_per_byte", status="not_testable", why=why).row()], []
-    from creuset.evals import bpb, documents
-
-    local: LocalSubject = subject       # type: ignore[assignment]
-    if ask.overlap >= local.context:
-        raise ConfigError(f"overlap ({ask.overlap}) must be below the context ({local.context})")
-    show = _progress("bpb", clock)
-    texts = (text for path in ask.data for text in documents.read(path, local.tokenizer, limit=ask.limit))
-    scored = bpb.score_documents(
-        local.model, texts, eot=local.tokenizer.endoftext, context=local.context, overlap=ask.overlap,
-        tokens_per_batch=ask.tokens_per_batch, progress=show,
-    )
-    if not scored:
-        raise DataError(f"{', '.join(p.name for p in ask.data)}: there is no document to score")
-    rows = []
-    for found in bpb.summarise(scored):
-        low, high = found["interval"]
-        rows.append(Measure(
-            task="bpb", metric=f"bits_per_byte.{found['source']}", score=found["score"], interval=Interval(low, high),
-            interval_by="bootstrap over documents", unit="bits", better="lower", n=found["n"], denominator=found["n"],
-            form="loglikelihood", extra={key: found[key] for key in ("source", "bytes", "tokens")},
-        ).row())  # fmt: skip
-    return rows, [asdict(s) for s in scored]
-
-
-def _progress(what: str, clock: Callable[[], float]) -> Callable[[int], None]:
-    line, begun, done = Progress(), clock(), 0
-
-    def show(count: int) -> None:
-        nonlocal done
-        done += count
-        spent = clock() - begun
-        line.show(f"{what}: {done:,} tokens, {done / max(1e-9, spent):,.0f}/s, {duration(spent)}")
-
-    return show
 
 
 @dataclass(slots=True)
@@ -208,6 +177,9 @@ class Recorded:
         raise AssertionError("scoring again asks nobody")
 
     async def loglikelihood(self, pairs: Any, done: Any = None) -> Any:
+        raise AssertionError("scoring again asks nobody")
+
+    async def read_through(self, texts: Any, done: Any = None) -> Any:
         raise AssertionError("scoring again asks nobody")
 
     async def close(self) -> None:

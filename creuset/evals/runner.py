@@ -25,7 +25,7 @@ from typing import Any
 from creuset.core.artifact import sha256_file, sha256_json
 from creuset.core.errors import ConfigError, CreusetError, DataError
 from creuset.core.log import Progress, duration
-from creuset.evals.journal import Entry, Journal, asked_hash, outcome_json
+from creuset.evals.journal import Entry, Journal, asked_hash, outcome_json, read
 from creuset.evals.measure import Measure, Status
 from creuset.evals.prices import Price
 from creuset.evals.subject import Failure, NotTestable, Outcome, Reply, Subject, Usage
@@ -94,10 +94,12 @@ async def play(
     data_sha256 = data_hash(task, folder, samples)
     head = {
         "task": task.name, "version": task.version, "form": task.form, "data_sha256": data_sha256,
-        "subject": subject.identity(), "seed": playing.seed,
+        "subject": subject.identity(), "seed": playing.seed, **task.settings(),
     }
     if playing.rescore and (journal is None or not journal.is_file()):
         raise ConfigError(f"`{journal}` does not exist: there is nothing to score again")
+    if judge := _judge(task, journal if playing.rescore else None):
+        task.judged_by = head["judge"] = judge
     with Journal(journal, head) as kept:
         if not playing.rescore:
             try:
@@ -115,6 +117,14 @@ async def play(
     measures, rows = _scored(task, answered, about)
     usage = usage_of((o for _, entry in answered for o in entry.outcomes), playing.price)
     return Played(task=task.name, measures=measures, rows=rows, usage=usage, asked=len(answered), samples=len(samples))
+
+
+def _judge(task: Task, scored_again: Path | None) -> dict[str, Any]:
+    """Who judges, where the task is judged; of what is scored again, who judged it."""
+    if scored_again is not None:
+        found = read(scored_again)
+        return dict(found[0].get("judge") or {}) if found else {}
+    return task.judge.identity() if task.judge is not None else {}
 
 
 def read_samples(task: Task, folder: Path, limit: int | None) -> list[Sample]:
@@ -295,6 +305,8 @@ def asked_of(sample: Sample) -> Row:
         if len(contexts) == 1:
             return {"prompt": contexts.pop(), "choices": [p.continuation for p in sample.pairs]}
         return {"pairs": [[p.context, p.continuation] for p in sample.pairs]}
+    if sample.texts:
+        return {}       # a document is not copied into the results
     prompts = [list(a.messages) or a.prompt for a in sample.asks]
     return {"prompt": prompts[0]} if len(prompts) == 1 else {"prompts": prompts}
 

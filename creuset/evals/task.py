@@ -10,13 +10,14 @@ journal without asking anybody. Audit items are tasks too. A task is a file of 4
 data, licence, metric and reference score.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
 from creuset.evals.measure import Measure
-from creuset.evals.subject import Ability, Ask, Outcome, Pair, Subject
+from creuset.evals.subject import Ability, Ask, Outcome, Pair, Subject, Whole
 
 Form = Literal["loglikelihood", "generate", "chat", "static"]
 Row = dict[str, Any]
@@ -27,6 +28,7 @@ class Sample:
     id: str                             # unique in the task, stable over runs: it is the key of the journal
     pairs: tuple[Pair, ...] = ()        # for loglikelihood
     asks: tuple[Ask, ...] = ()          # for generate and chat; several are independent of each other
+    texts: tuple[Whole, ...] = ()       # documents to be read through
     gold: Any = None                    # what `score` needs to know; JSON
     cluster: str = ""                   # samples of one template, passage or problem: intervals are clustered by it
     meta: dict[str, Any] = field(default_factory=dict)
@@ -43,6 +45,12 @@ class Task:
     reference: ClassVar[str] = ""               # a published score to compare with, and where it is from
     version: ClassVar[int] = 1                  # raise it when questions change: journals of another are refused
     harmful: ClassVar[bool] = False             # runs only behind an explicit flag; prompts are never shown by default
+    judge: Subject | None = None                # who grades the replies, where somebody does
+    judged_by: Mapping[str, Any] = MappingProxyType({})     # its identity, or that of who judged what is scored again
+
+    def settings(self) -> dict[str, Any]:
+        """What else a journal must agree on: how questions are asked, where that is not in the questions."""
+        return {}
 
     def samples(self, folder: Path) -> Iterator[Sample]:
         raise NotImplementedError
@@ -51,6 +59,8 @@ class Task:
         """Override it for conversations of several turns, and for judges."""
         if sample.pairs:
             return list(await subject.loglikelihood(sample.pairs))
+        if sample.texts:
+            return list(await subject.read_through(sample.texts))
         return list(await subject.generate(sample.asks))
 
     def score(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:

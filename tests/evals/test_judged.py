@@ -6,6 +6,7 @@ import json
 import pytest
 
 from creuset.core.errors import ConfigError, DataError
+from creuset.evals.runner import Playing, play
 from creuset.evals.subject import Failure, Reply
 from creuset.evals.tasks.arena_hard import ArenaHard
 from creuset.evals.tasks.judged import rating, verdict
@@ -73,7 +74,8 @@ def test_a_rating_is_read(text, value):
 
 
 @pytest.mark.parametrize(("text", "value"), [
-    ("so [[A>>B]]", "A>>B"), ("[[ A=B ]]", "A=B"), ("[[B=A]]", "A=B"), ("[[A>B]] or [[B>A]]", None), ("A>B", None),
+    ("so [[A>>B]]", "A>>B"), ("[[A<<B]]", "B>>A"), ("[[B<A]]", "A>B"), ("[[B>A]], that is [[A<B]]", "B>A"),
+    ("[[ A=B ]]", "A=B"), ("[[B=A]]", "A=B"), ("[[A>B]] or [[B>A]]", None), ("A>B", None),
 ])  # fmt: skip
 def test_a_verdict_is_read(text, value):
     assert verdict(text) == value
@@ -105,6 +107,45 @@ def test_a_failed_turn_keeps_its_place_and_is_not_judged(bench):
     rows, found = played(MtBench(judge), bench, Says(lambda q: Failure(reason="timeout")))
     assert judge.asked == [] and all(row["failed"] and row["ratings"] == [None, None] for row in rows)
     assert found["rating"].status == "not_tested"
+
+
+def test_no_verdict_is_no_score_and_a_sample_without_one_is_neither_right_nor_wrong(bench):
+    for task, judge in ((MtBench, "a good reply"), (ArenaHard, "[[A>B]] or [[B>A]]")):
+        rows, found = played(task(Says(lambda q, said=judge: said)), bench, Says(lambda q: "x"))
+        assert all(row["correct"] is None and not row["extracted"] and not row["failed"] for row in rows)
+        assert {m.status for m in found.values()} == {"not_tested"}
+        measure = next(iter(found.values()))
+        assert measure.score is None and measure.extra["unread"] == measure.extra["judge_calls"] == 2 * len(rows)
+
+
+def test_who_judged_stands_beside_each_judged_figure(bench):
+    for task, judge in ((MtBench, "[[5]]"), (ArenaHard, "[[A=B]]")):
+        rows, found = played(task(Says(lambda q, said=judge: said)), bench, Says(lambda q: "x"))
+        for measure in found.values():
+            extra = measure.extra
+            assert (extra["judge"], extra["judge_models"], extra["judge_temperature"]) == ("says", ["judge-1"], 0.0)
+            assert len(extra["judge_prompt_sha256"]) == 64 and extra["judge_calls"] == 2 * len(rows)
+            assert extra["judge_tokens"] == {"prompt": 0, "completion": 0}
+
+
+def test_a_journal_knows_who_judged(bench, tmp_path):
+    """Another judge is another run; scored again, the first judge's name is still there."""
+    journal = tmp_path / "arena.jsonl"
+
+    class Another(Says):
+        def identity(self):
+            return {"name": "another", "url": "http://elsewhere"}
+
+    def run(judge, **how):
+        subject = Says(lambda q: "mine")
+        return asyncio.run(play(ArenaHard(judge), subject, bench, journal=journal, playing=Playing(**how)))
+
+    first = run(Another(lambda q: "[[A>>B]]"))
+    with pytest.raises(ConfigError, match="its judge is"):
+        run(Says(lambda q: "[[A>>B]]"))
+    again = run(None, rescore=True)
+    assert [m.row() | {"date": ""} for m in again.measures] == [m.row() | {"date": ""} for m in first.measures]
+    assert again.measures[0].extra["judge"] == "another" and again.measures[0].extra["judge_at"] == "http://elsewhere"
 
 
 def test_without_a_judge_nothing_is_scored(bench):

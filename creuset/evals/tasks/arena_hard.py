@@ -4,7 +4,10 @@ data        arena_hard/question.jsonl (v0.1, 500) as published; arena_hard/basel
             replies, one {"uid": ..., "answer": ...} a line, or the authors' own answer files
 licence     Apache-2.0
 metric      win rate: each question judged twice, positions swapped; a strong verdict counts three times, a tie half a
-            win; 95 % bootstrap over questions. Agreement: share of questions whose two verdicts name one winner
+            win; 95 % bootstrap over questions. It is the win rate of a Bradley-Terry model in which every battle is
+            with the baseline, to the last digit of the authors'. Their interval draws single verdicts, a strong one as
+            three: on published judgments it was 0.59 times as wide as the one over questions, and too narrow.
+            Agreement: share of questions whose two verdicts name one winner
 reference   85.5 DeepSeek-V3, 85.2 Claude 3.5 Sonnet, 80.4 GPT-4o (DeepSeek-V3 README: another judge)
 note        the judge's prompt is written for this project and asks for the same five verdicts
 """
@@ -21,7 +24,7 @@ from creuset.evals.measure import Measure
 from creuset.evals.subject import Ask, Outcome, Reply, Subject
 from creuset.evals.task import Row, Sample
 from creuset.evals.tasks.files import find, json_rows, made
-from creuset.evals.tasks.judged import JudgedTask, not_asked, text_of, verdict
+from creuset.evals.tasks.judged import JudgedTask, judge_facts, judge_row, not_asked, text_of, verdict
 
 SYSTEM = (
     "You compare the replies of two assistants, A and B, to one request. First work out your own answer. Then judge "
@@ -75,19 +78,17 @@ class ArenaHard(JudgedTask):
         points, weight = (sum(g[i] for g in games) for i in (0, 1))
         return {
             "verdicts": [first, second], "points": points, "weight": weight,
-            "correct": points / weight if weight else 0.0, "answer": text_of(outcomes[0]) or "", "gold": "",
+            "correct": points / weight if first is not None and second is not None else None,
+            "answer": text_of(outcomes[0]) or "", "gold": "",
             "extracted": first is not None and second is not None, "failed": not isinstance(outcomes[0], Reply),
-            "judge_failed": sum(not isinstance(o, Reply) for o in outcomes[1:]),
-            "unread": sum(isinstance(o, Reply) and verdict(o.text) is None for o in outcomes[1:]),
             "agree": None if first is None or second is None else _winner(first) == -_winner(second),
-            "judge": next((o.model for o in outcomes[1:] if isinstance(o, Reply)), ""),
+            **judge_row(outcomes[1:], [first, second]),
         }
 
     def measures(self, rows: Sequence[Row]) -> list[Measure]:
         common: dict[str, Any] = {"task": self.name, "form": self.form, "licence": self.licence, "extractor": "judge",
                                   "failed": sum(row["failed"] for row in rows)}
-        extra = {"judge": self.judge_name() or ", ".join(sorted({r["judge"] for r in rows if r["judge"]})),
-                 "unread": sum(r["unread"] for r in rows), "judge_failed": sum(r["judge_failed"] for r in rows)}
+        extra = judge_facts(self, [SYSTEM, FORM], rows)
         known = [row for row in rows if row["weight"]]
         if not known:
             return [Measure(**common, metric="win_rate", status="not_tested", extra=extra,

@@ -1,22 +1,28 @@
 """Tasks whose replies another model judges: what they share. The judge is a Subject like any other.
 
-A judge is no instrument: its name, its agreement with itself when positions are swapped, and the share of verdicts
-that could not be read are printed beside each score. A verdict that cannot be read is left out of the mean and counted.
-The judge's calls are in the journal behind the model's own, and in the usage of the run.
+A judge is no instrument: who it is, where, at which temperature and with which prompts it was asked, what it consumed,
+its agreement with itself when positions are swapped, and the verdicts that could not be read stand beside each score
+(`judge_facts`). A verdict that cannot be read is no score: it is left out of the mean, counted, and its sample is
+neither right nor wrong. The judge's calls are in the journal behind the model's own, whose first line says who judged.
+
+Both readers give what the authors' give on published judgments (tests/evals/test_published_judgments.py).
 """
 
 import re
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from creuset.core.artifact import sha256_json
 from creuset.core.errors import ConfigError
 from creuset.evals.extract import without_thinking
 from creuset.evals.subject import Ability, Ask, Failure, Outcome, Reply, Subject
-from creuset.evals.task import Form, Task
+from creuset.evals.task import Form, Row, Task
 
 Message = dict[str, str]
 RATING = re.compile(r"\[\[\s*(\d+(?:\.\d+)?)\s*\]\]")
-VERDICT = re.compile(r"\[\[\s*(A>>B|A>B|A=B|B=A|B>A|B>>A)\s*\]\]")
+VERDICT = re.compile(r"\[\[\s*(A>>B|A>B|A=B|B=A|B>A|B>>A|A<B|A<<B|B<A|B<<A)\s*\]\]")
+SAME = {"B=A": "A=B", "A<B": "B>A", "A<<B": "B>>A", "B<A": "A>B", "B<<A": "A>>B"}
+TEMPERATURE = 0.0
 
 
 def rating(text: str) -> float | None:
@@ -28,7 +34,7 @@ def rating(text: str) -> float | None:
 
 def verdict(text: str) -> str | None:
     """The one verdict of a judge's reply; None where there is none, or two that differ."""
-    found = {v.replace("B=A", "A=B") for v in VERDICT.findall(without_thinking(text))}
+    found = {SAME.get(v, v) for v in VERDICT.findall(without_thinking(text))}
     return found.pop() if len(found) == 1 else None
 
 
@@ -49,11 +55,36 @@ class JudgedTask(Task):
         asks = []
         for system, question in questions:
             messages: list[Message] = [{"role": "system", "content": system}] if system else []
-            asks.append(Ask(messages=(*messages, {"role": "user", "content": question}), max_tokens=max_tokens))
+            asks.append(Ask(messages=(*messages, {"role": "user", "content": question}), max_tokens=max_tokens,
+                            temperature=TEMPERATURE))
         return list(await self.judge.generate(asks))
 
-    def judge_name(self) -> str:
-        return str(self.judge.identity().get("name", "")) if self.judge is not None else ""
+
+
+def judge_row(outcomes: Sequence[Outcome], read: Sequence[object | None]) -> Row:
+    """What a row says of its judge: `outcomes` are the judge's, `read` what was read of each."""
+    replies = [o for o in outcomes if isinstance(o, Reply)]
+    return {
+        "judge": next((o.model for o in replies), ""), "judge_failed": len(outcomes) - len(replies),
+        "unread": sum(isinstance(o, Reply) and r is None for o, r in zip(outcomes, read, strict=True)),
+        "judge_calls": sum(not (isinstance(o, Failure) and o.reason == "not_asked") for o in outcomes),
+        "judge_tokens": [sum(o.prompt_tokens for o in replies), sum(o.completion_tokens for o in replies)],
+    }
+
+
+def judge_facts(task: Task, prompts: object, rows: Sequence[Row]) -> dict[str, Any]:
+    """What stands beside each judged figure. `prompts`: the texts that the judge was asked with, JSON."""
+    judge = task.judged_by or (task.judge.identity() if task.judge is not None else {})
+    models = sorted({row["judge"] for row in rows if row["judge"]})
+    asked = [row for row in rows if row["judge_calls"]]
+    return {
+        "judge": str(judge.get("name") or ", ".join(models)), "judge_models": models,
+        "judge_at": str(judge.get("url") or judge.get("sha256") or judge.get("kind") or ""),
+        "judge_temperature": TEMPERATURE, "judge_prompt_sha256": sha256_json(prompts),
+        **{key: sum(row[key] for row in asked) for key in ("judge_calls", "judge_failed", "unread")},
+        "judge_tokens": {kind: sum(row["judge_tokens"][at] for row in asked)
+                         for at, kind in enumerate(("prompt", "completion"))},
+    }  # fmt: skip
 
 
 def not_asked(reason: str) -> Failure:

@@ -4,11 +4,15 @@ data        mt_bench/question.jsonl, judge_prompts.jsonl and gpt-4.jsonl (refere
 licence     Apache-2.0
 metric      mean rating over both turns, of each turn, of each category; unread verdicts are left out and counted
 reference   ratings depend on the judge: compare only systems that the same judge rated
-note        single-answer grading with the prompts as published, all at temperature 0
+note        single-answer grading with the prompts as published, all at temperature 0 (the authors' replies: 0.7 for
+            writing and roleplay, 0.1 for stem and humanities; the judge at 0). Ratings are read as the authors read
+            them, their fallback to [n] left out: 1,286 of the 1,290 published judgments we found have a [[n]], and
+            the other four have neither
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from creuset.core.errors import DataError
@@ -17,7 +21,7 @@ from creuset.evals.measure import Measure
 from creuset.evals.subject import Ask, Outcome, Reply, Subject
 from creuset.evals.task import Row, Sample
 from creuset.evals.tasks.files import find, json_rows, made
-from creuset.evals.tasks.judged import JudgedTask, not_asked, rating, text_of
+from creuset.evals.tasks.judged import JudgedTask, judge_facts, judge_row, not_asked, rating, text_of
 
 WITH_REFERENCE = {"math", "reasoning", "coding"}
 PROMPTS = ("single-v1", "single-math-v1", "single-v1-multi-turn", "single-math-v1-multi-turn")
@@ -30,6 +34,7 @@ class MtBench(JudgedTask):
     )
     licence: ClassVar[str] = "Apache-2.0"
     max_tokens: ClassVar[int] = 1024
+    prompts: Mapping[str, tuple[str, str]] = MappingProxyType({})   # the judge's, by name: (system prompt, template)
 
     def samples(self, folder: Path) -> Iterator[Sample]:
         questions, prompts, answers = (find(folder, file, self.name) for file in self.files)
@@ -57,13 +62,14 @@ class MtBench(JudgedTask):
         messages = (*sample.asks[0].messages, {"role": "assistant", "content": said},
                     {"role": "user", "content": sample.gold["turns"][1]})
         second = (await subject.generate([Ask(messages=messages, max_tokens=self.max_tokens)]))[0]
-        questions = [self._question(sample, said)]
+        questions = [self.question(sample, said)]
         if isinstance(second, Reply):
-            questions.append(self._question(sample, said, text_of(second) or ""))
+            questions.append(self.question(sample, said, text_of(second) or ""))
         ratings = await self.ask_judge(questions)
         return [first, second, *ratings, *[not_asked("the second turn failed")] * (2 - len(ratings))]
 
-    def _question(self, sample: Sample, *answers: str) -> tuple[str, str]:
+    def question(self, sample: Sample, *answers: str) -> tuple[str, str]:
+        """What the judge is asked about the answers to one turn or to both: (system prompt, question)."""
         reference = sample.gold["reference"]
         kind = "single-" + ("math-" if reference else "") + "v1" + ("-multi-turn" if len(answers) == 2 else "")
         system, template = self.prompts[kind]
@@ -77,13 +83,10 @@ class MtBench(JudgedTask):
         ratings = [rating(o.text) if isinstance(o, Reply) else None for o in outcomes[2:]]
         known = [r for r in ratings if r is not None]
         return {
-            "ratings": ratings, "correct": (sum(known) / len(known) - 1) / 9 if known else 0.0,
+            "ratings": ratings, "correct": (sum(known) / 2 - 1) / 9 if len(known) == 2 else None,
             "answer": "\n\n".join(text_of(o) or "" for o in outcomes[:2]), "gold": sample.gold["reference"],
             "extracted": len(known) == 2, "failed": not all(isinstance(o, Reply) for o in outcomes[:2]),
-            "judge_failed": sum(not isinstance(o, Reply) for o in outcomes[2:]),
-            "unread": sum(isinstance(o, Reply) and r is None for o, r in zip(outcomes[2:], ratings, strict=True)),
-            "category": sample.meta["category"],
-            "judge": next((o.model for o in outcomes[2:] if isinstance(o, Reply)), ""),
+            "category": sample.meta["category"], **judge_row(outcomes[2:], ratings),
         }  # fmt: skip
 
     def measures(self, rows: Sequence[Row]) -> list[Measure]:
@@ -94,11 +97,7 @@ class MtBench(JudgedTask):
         values = [(row["ratings"][t], str(at), row["category"]) for at, row in enumerate(rows) for t in turns]
         known = [(v, at, category) for v, at, category in values if v is not None]
         common: dict[str, Any] = {"task": self.name, "metric": metric, "form": self.form, "unit": "rating"}
-        judges = sorted({row["judge"] for row in rows if row["judge"]})
-        extra: dict[str, Any] = {
-            "judge": self.judge_name() or ", ".join(judges), "unread": sum(r["unread"] for r in rows),
-            "judge_failed": sum(r["judge_failed"] for r in rows),
-        }
+        extra = judge_facts(self, dict(self.prompts), rows)
         if not known:
             return Measure(**common, status="not_tested", why="no verdict of the judge could be read", extra=extra)
         mean = stats.mean([v for v, _, _ in known], [at for _, at, _ in known])
@@ -111,7 +110,8 @@ class MtBench(JudgedTask):
             interval_by=mean.by, denominator=len(values), failed=sum(row["failed"] for row in rows),
             unextracted=extra["unread"], extractor="judge",
             extra=extra | {"groups": {c: {"score": sum(v) / len(v), "n": len(v)} for c, v in sorted(groups.items())}},
-            caveat="rated by another model: only systems rated by the same judge can be compared",
+            caveat="rated by another model: only systems rated by the same judge can be compared; how often this judge "
+                   "agrees with people was not measured",
         )  # fmt: skip
 
 
