@@ -35,6 +35,7 @@ SHORT = (
     "truthfulqa_mc2", "lambada_openai", "boolq", "hellaswag",
 )
 LONG = ("mmlu", "mgsm", "mgsm_direct", "gsm8k", "gsm8k_cot", "bbh", "bbh_direct", "mmlu_pro")
+BROUGHT = ("cmmlu", "ceval")        # asked only where --tasks names them: their files are not in everybody's folder
 SHOWN = 5               # differences of each kind that are written out
 
 
@@ -49,6 +50,8 @@ def parts(task: str) -> "dict[str, Told]":
         return {task: parity.of_gsm8k(task.replace("_", "-"), worked=task == "gsm8k")}
     make = {
         "mmlu": parity.of_mmlu, "mmlu_pro": parity.of_pro, "bbh": parity.of_bbh, "mgsm": parity.of_mgsm,
+        "cmmlu": lambda subject: parity.of_chinese("cmmlu", subject),
+        "ceval": lambda subject: parity.of_chinese("ceval", subject),
         "bbh_direct": lambda kind: parity.of_bbh(kind, "fewshot"),
         "mgsm_direct": lambda language: parity.of_mgsm(language, "direct"),
     }[task]
@@ -62,7 +65,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, help="the table as JSON; it is always printed")
     parser.add_argument("--tasks", default=",".join((*SHORT, *LONG)))
-    parser.add_argument("--per-part", type=int, default=40, help=f"items of a part of {', '.join(LONG)}")
+    parser.add_argument("--per-part", type=int, default=40, help=f"items of a part of {', '.join((*LONG, *BROUGHT))}")
     parser.add_argument("--context", type=int, default=LIMIT, help="tokens, both sides (default: %(default)s)")
     parser.add_argument("--compare-only", action="store_true", help="compare what is there; ask nobody")
     args = parser.parse_args()

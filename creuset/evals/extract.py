@@ -6,6 +6,7 @@ strict extractor and a lenient one, with the share of replies in which either fo
     without_thinking        the part behind <think> ... </think>: what every extractor below is given
     letter_strict           the reply is a letter, or ends with a line `Answer: X`
     letter_lenient          "the answer is (B)", "**B**", a boxed B, the last letter alone, the text of an option
+    letter_simple_evals     the first "Answer: B", in any case, dollars around it or not: the rule of simple-evals
     mmlu_pro_single         "answer is (B)", the first one: lm-evaluation-harness's rule for MMLU-Pro
     mmlu_pro_three_stage    the same, else "Answer: B", else the last letter alone: the rule of MMLU-Pro's authors
     number_hash             "#### 18" (GSM8K)           number_said    "The answer is 18." (chain of thought)
@@ -74,6 +75,11 @@ def option_text(text: str, options: Sequence[str]) -> str | None:
 
 def _words(text: str) -> str:
     return " ".join(re.findall(r"\w+", text.lower()))
+
+
+def letter_simple_evals(text: str) -> str | None:
+    found = re.search(r"(?i)Answer[ \t]*:[ \t]*\$?([A-D])", text)
+    return found[1] if found else None      # "answer: c" is an answer, and a wrong one, as there
 
 
 def mmlu_pro_single(text: str, letters: str = LETTERS[:10]) -> str | None:

@@ -136,6 +136,16 @@ def of_mmlu(subject: str) -> Told:
             lambda bench: mmlu(bench, subject, "dev"), {"num_fewshot": 5})
 
 
+def of_chinese(task: str, subject: str) -> Told:
+    """C-Eval's file of `subject` or CMMLU's, from files that the caller brings: none is committed."""
+    asked, worked, file = {
+        "ceval": (f"val/{subject}_val.csv", f"dev/{subject}_dev.csv", f"ceval/ceval-valid_{subject}.yaml"),
+        "cmmlu": (f"test/{subject}.csv", f"dev/{subject}.csv", f"cmmlu/cmmlu_{subject}.yaml"),
+    }[task]
+    return (file, lambda bench: table(bench, f"{task}/{asked}"), lambda bench: table(bench, f"{task}/{worked}"),
+            {"num_fewshot": 5})
+
+
 def of_bbh(kind: str, way: str = "cot_fewshot") -> Told:
     return f"bbh/{way}/{kind}.yaml", lambda bench: bbh(bench, kind), None, {}
 
