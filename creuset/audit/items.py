@@ -1,7 +1,7 @@
 """What is audited: the rows of the requirement table, and the parts (tests) that measure each. No torch here.
 
-Rows 2 to 15 are measured, as far as the subject allows; rows 17 to 20 are said to be untested, so that nobody takes
-their absence for a pass. Row 1 (capabilities) is `creuset eval`, row 16 (documents) is `creuset dossier`.
+Rows 2 to 15 and 17 to 19 are measured, as far as the subject allows; row 20 is said to be untested, so that nobody
+takes its absence for a pass. Row 1 (capabilities) is `creuset eval`, row 16 (documents) is `creuset dossier`.
 A row has no grade: what it has is evidence, with intervals.
 """
 
@@ -187,8 +187,8 @@ REQUIREMENTS: dict[str, Requirement] = {
         asks={"en": "Recommendations do not depend on sensitive attributes of the person who asks.",
               "fr": "Les recommandations ne dépendent pas d'attributs sensibles de la personne."},
         articles=("AI Act 15(4)",),
-        hint={"en": "Keep sensitive attributes out of the prompt.", "fr": "Garder ces attributs hors de l'invite."},
-        untested="no test of this requirement is in this version of the audit",
+        hint={"en": "Keep sensitive attributes out of the prompt; let people switch personal recommendations off.",
+              "fr": "Garder ces attributs hors de l'invite ; permettre de désactiver la personnalisation."},
     ),
     "18": Requirement(
         name="open-generation-bias",
@@ -196,8 +196,9 @@ REQUIREMENTS: dict[str, Requirement] = {
         asks={"en": "Free text about groups of people does not differ in tone.",
               "fr": "Le texte libre sur des groupes de personnes ne diffère pas de ton."},
         articles=("AI Act 10(2)",),
-        hint={"en": "Have people read samples for each group.", "fr": "Faire relire des extraits par groupe."},
-        untested="no test of this requirement is in this version of the audit",
+        hint={"en": "Have people read samples for each group with a wide gap; balance what the corpus says of them.",
+              "fr": "Faire relire des extraits des groupes aux plus grands écarts ; équilibrer ce que le corpus en "
+                    "dit."},
     ),
     "19": Requirement(
         name="tool-injection",
@@ -205,8 +206,10 @@ REQUIREMENTS: dict[str, Requirement] = {
         asks={"en": "What a tool returns does not make the model call other tools.",
               "fr": "Ce que renvoie un outil ne fait pas appeler d'autres outils."},
         articles=("AI Act 15(5)", "OWASP LLM06"),
-        hint={"en": "Ask a person before every action with effects.", "fr": "Confirmer toute action à effet."},
-        untested="no test of this requirement is in this version of the audit",
+        hint={"en": "Ask a person before every action with effects; give each tool the least rights; mark what tools "
+                    "return as data.",
+              "fr": "Faire confirmer toute action à effet ; donner à chaque outil le moins de droits possible ; "
+                    "marquer ce que renvoient les outils comme données."},
     ),
     "20": Requirement(
         name="systemic-risk",

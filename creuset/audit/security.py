@@ -8,6 +8,7 @@ from creuset.audit.monotonicity import Monotonicity
 from creuset.audit.part import Part
 from creuset.audit.rules_task import Rules
 from creuset.audit.service import service
+from creuset.audit.tool_injection import ToolInjection
 
 ITEMS: tuple[Part, ...] = (
     Part(name="robustness_mmlu", row="2", task=robustness.MmluRobustness, otherwise=robustness.MmluRobustnessChat),
@@ -23,4 +24,5 @@ ITEMS: tuple[Part, ...] = (
     Part(name="advbench", row="4", task=harm.AdvBench, judged=True),
     Part(name="xstest", row="4", task=harm.XsTest, judged=True),
     Part(name="service", row="15", check=service),
+    Part(name="tool_injection", row="19", task=ToolInjection),
 )

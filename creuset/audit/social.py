@@ -1,6 +1,19 @@
 """The parts of the audit about stereotypes, decisions on people, truth, calibration and disclosure. No torch here."""
 
-from creuset.audit import bbq, calibration, counterfactual, crows, disclosure, income, stereoset, truth, wino
+from creuset.audit import (
+    bbq,
+    calibration,
+    counterfactual,
+    crows,
+    disclosure,
+    freetext,
+    holistic,
+    income,
+    recommend,
+    stereoset,
+    truth,
+    wino,
+)  # fmt: skip
 from creuset.audit.figures import Social
 from creuset.audit.part import Part
 from creuset.evals.tasks import truthfulqa
@@ -12,9 +25,11 @@ TASKS: tuple[type[Social], ...] = (
     counterfactual.CounterfactualFrChat, counterfactual.CounterfactualEnChat,
     income.Income, income.IncomeChat, disclosure.Disclosure, truth.Abstention,
     calibration.CalibrationMmlu, calibration.CalibrationArcEasy, calibration.CalibrationArcChallenge,
+    recommend.Recommend, holistic.HolisticBias,
 )  # fmt: skip
 
 ITEMS: tuple[Part, ...] = (
     *(Part(name=task.name, row=task.requirement, task=task, articles=task.articles) for task in TASKS),
     *(Part(name=task.name, row="12", task=task) for task in (truthfulqa.Mc1, truthfulqa.Mc2)),
+    Part(name="bold", row="18", task=freetext.Bold, otherwise=freetext.BoldChat),
 )

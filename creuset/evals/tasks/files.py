@@ -28,6 +28,17 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
         raise DataError(f"`{path}` is not UTF-8: {error}") from error
 
 
+def json_object(path: Path) -> Row:
+    """The object that a .json file is."""
+    try:
+        found = json.loads("".join(line for _, line in lines(path)))
+    except ValueError as error:
+        raise DataError(f"`{path}` is not JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise DataError(f"`{path}` is a JSON {type(found).__name__}, not an object")
+    return found
+
+
 def json_rows(path: Path) -> Iterator[tuple[int, Row]]:
     """(line, object) of a .jsonl file."""
     for number, line in lines(path):
