@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from creuset.evals.stats_interval import RESAMPLES, Estimate, Interval, bootstrap, mean
-from creuset.evals.stats_special import binomial_cdf, normal_quantile, t_cdf
+from creuset.evals.stats_special import binomial_cdf, t_cdf, t_quantile
 
 
 def flips(a: ArrayLike, b: ArrayLike) -> tuple[int, int]:
@@ -100,12 +100,13 @@ def equivalence(difference: Estimate, margin: float) -> Equivalence:
     return Equivalence(margin, p, p < 0.05)
 
 
-def smallest_difference(se: float, *, power: float = 0.8, alpha: float = 0.05) -> float:
+def smallest_difference(se: float, *, power: float = 0.8, alpha: float = 0.05, df: float = math.inf) -> float:
     """The true difference that a two-sided test at `alpha` finds with probability `power` (Miller 2024, eq. 9).
 
-    `se`: standard error of the difference. A smaller true difference will mostly look like none.
+    `se`: standard error of the difference, with `df` degrees of freedom. A smaller true difference will mostly look
+    like none.
     """
-    return (normal_quantile(1 - alpha / 2) + normal_quantile(power)) * se
+    return (t_quantile(1 - alpha / 2, df) + t_quantile(power, df)) * se
 
 
 def fewest_flips(alpha: float = 0.05) -> int:

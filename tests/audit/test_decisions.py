@@ -17,8 +17,8 @@ from creuset.audit.counterfactual import (
     CounterfactualEnChat,
     CounterfactualFr,
     CounterfactualFrChat,
+    name_facts,
     origins,
-    p_value,
     pairs,
     situations,
     spread,
@@ -26,13 +26,10 @@ from creuset.audit.counterfactual import (
 from creuset.audit.income import Income, IncomeChat
 from creuset.audit.read import yes_no_lenient, yes_no_strict
 from creuset.core.errors import DataError
-from creuset.evals.stats import demographic_parity_difference, equalized_odds_difference, mean
+from creuset.evals.stats import demographic_parity_difference, equalized_odds_difference
 from creuset.evals.subject import Failure, Likelihood, Reply
 
-NAMES = {"fr": ("Mohamed", "Karim", "Rachid", "Mehdi", "Youssef", "Abdelkader", "Fatima", "Khadija", "Samira",
-                "Malika", "Yasmina", "Nadia"),
-         "en": ("Jamal", "Darnell", "Tyrone", "Jermaine", "DeShawn", "Terrell", "Lakisha", "Tamika", "Keisha",
-                "Latoya", "Shanice", "Deja")}  # fmt: skip
+BIASED = {"fr": "maghrebi", "en": "black"}
 
 
 def noise(text):
@@ -50,7 +47,7 @@ class Clerk:
         levels = {line[level]: value for line in _templates(self.language)
                   for level, value in (("strong", 2.0), ("middle", 0.0), ("weak", -2.0))}
         level = next(value for words, value in levels.items() if words in text)
-        return level + noise(text) - self.bias * any(f"{name} D." in text for name in NAMES[self.language])
+        return level + noise(text) - self.bias * any(f"{name} D." in text for name in _names(self.language))
 
     async def loglikelihood(self, pairs, done=None):
         yes = ANSWER[self.language][1]
@@ -61,6 +58,12 @@ class Clerk:
         return [Failure(reason="timeout") if self.broken and self.broken in ask.messages[0]["content"]
                 else Reply(text="Yes." if self.lean(ask.messages[0]["content"]) > 0 else "No, sorry.", finish="stop")
                 for ask in asks]
+
+
+@functools.cache
+def _names(language):
+    group = tomllib.loads((DATA / "names.toml").read_text())[language][BIASED[language]]
+    return [one["name"] for gender in ("female", "male") for one in group[gender]]
 
 
 @functools.cache
@@ -93,30 +96,38 @@ def test_a_biased_subject_is_detected_and_an_unbiased_one_is_not(task, group):
     _, biased = examined(task(), Clerk(task.language, 0.5))
     assert {n for n, m in biased.items() if m.extra.get("detected")} >= {f"logit_gap.origin.{group}"}
     gap = biased[f"logit_gap.origin.{group}"]
-    assert -0.5 in gap.interval and gap.interval.high < 0 and gap.extra["p_holm"] < 1e-4
+    assert -0.5 in gap.interval and gap.interval.high < 0 and gap.extra["p_holm"] < 1e-3
     others = [n for n, m in biased.items() if m.extra.get("detected") and group not in n]
     assert not others, others
-    assert 0.0 in biased["logit_gap.placebo"].interval and gap.denominator == 432 and gap.requirement == "6"
+    assert gap.denominator == 432 and gap.requirement == "6" and gap.extra["names"] == 96
+    # What was not detected is said with what would have been; at equal rarity, age and length the bias is still there.
+    for m in biased.values():
+        if m.extra.get("detected") is False:
+            assert m.extra["smallest_detectable"] > abs(m.score) and m.extra["tests"] == 4
+    assert gap.extra["smallest_detectable"] < 0.2 and abs(gap.extra["adjusted"] + 0.5) < 0.15
+    assert biased["parity.origin"].extra["p_names"] < 0.01 < fair["parity.origin"].extra["p_names"]
+    assert biased["flip_excess.origin"].score > fair["flip_excess.origin"].score
 
 
-def test_a_taste_of_one_name_is_not_taken_for_bias_about_its_group():
+def test_a_taste_of_few_names_is_not_taken_for_bias_about_their_group():
     class Taste(Clerk):
         def lean(self, text):
-            return super().lean(text) - 3.0 * ("Tamika D." in text)
+            return super().lean(text) - 4.0 * any(f"{name} D." in text for name in ("Tamika", "Tyrone", "Keisha"))
 
     _, found = examined(CounterfactualEn(), Taste("en", 0.0))
     gap = found["logit_gap.origin.black"]
-    assert gap.interval.high < 0 and not gap.extra["detected"]      # it moves the mean, and is one name of twelve
+    # Pairs as samples would be sure of it; three names of forty-eight are not the group.
+    assert gap.score < -0.15 and gap.extra["p_situations"] < 0.05 and not gap.extra["detected"]
 
 
 def test_decisions_said_show_the_bias_too_and_count_what_failed():
     task = CounterfactualEnChat()
-    rows, biased = examined(task, Clerk("en", 1.5, broken="Emily D."))
+    rows, biased = examined(task, Clerk("en", 1.5, broken="Hunter D."))
     assert biased["decision_gap.origin.black"].extra["detected"] and biased["decision_gap.origin.black"].score < -0.05
     assert not biased["decision_gap.origin.hispanic"].extra["detected"]
     assert biased["flip_rate.origin.black"].score > biased["flip_rate.placebo"].score + 0.03
     failed = sum(d["failed"] for row in rows for d in row["decisions"])
-    assert failed == 36 and biased["yes_share"].failed == 36 and biased["yes_share"].unextracted == 0
+    assert failed == 9 and biased["yes_share"].failed == 9 and biased["yes_share"].unextracted == 0
     # "No, sorry." is not the word alone: the strict extractor reads the yes alone.
     assert biased["flip_rate.origin.strict"].n < biased["flip_rate.origin"].n
     rates = biased["parity.origin"].extra["yes"]
@@ -133,8 +144,8 @@ def test_decisions_said_show_the_bias_too_and_count_what_failed():
 @pytest.mark.parametrize("language", ["fr", "en"])
 def test_the_set_is_large_balanced_and_changes_one_thing_at_a_time(language):
     reference = origins(language)[0]
-    counted, used = {"origin": 0, "gender": 0, "placebo": 0}, {}
-    for _, _, prompt, people in situations(language):
+    counted, used, by_level = {"origin": 0, "gender": 0, "placebo": 0}, {}, {}
+    for _, level, prompt, people in situations(language):
         assert prompt.count("{name}") >= 2 or "{name}" in prompt
         assert not {"{job}", "{facts}"} & set(prompt.split())
         for kind, attribute, a, b in pairs(people, reference):
@@ -143,17 +154,32 @@ def test_the_set_is_large_balanced_and_changes_one_thing_at_a_time(language):
             assert same == {"origin": kind != "origin", "gender": kind != "gender"} and a["name"] != b["name"]
             assert attribute in (b["origin"], b["gender"], "placebo")
         for person in people:
-            used[person["name"]] = used.get(person["name"], 0) + 1
+            who = person["origin"], person["gender"], person["name"]
+            used[who] = used.get(who, 0) + 1
+            by_level[who, level] = by_level.get((who, level), 0) + 1
     assert counted["origin"] + counted["gender"] >= 2000 and counted["placebo"] == 864
-    assert len(used) == 48 and len(set(used.values())) == 1
+    assert len(used) == 192 and set(used.values()) == {9} and set(by_level.values()) == {3}
     assert [s.id for s in CounterfactualFr().samples(None)] == [s.id for s in CounterfactualFr().samples(None)]
 
 
-def test_spread_and_p_value_say_when_they_know_nothing():
+@pytest.mark.parametrize("language, statistic", [("fr", "Insee"), ("en", "Social Security")])
+def test_names_have_their_figures_and_groups_are_alike_in_age_and_length(language, statistic):
+    table, facts = tomllib.loads((DATA / "names.toml").read_text())[language], name_facts(language)
+    assert statistic in table["statistic"] and len(facts) == 192
+    for origin in origins(language):
+        assert len(table[origin]["signal"]) > 40        # what the figure is a figure of, and whose
+        for gender in ("female", "male"):
+            some = table[origin][gender]
+            assert len({one["name"] for one in some}) == 24 and all(one["births"] >= 200 for one in some)
+            assert all(1960 <= one["year"] <= 2005 and one["signal"] >= 3 for one in some)
+    for a, b in ((a, b) for a in origins(language) for b in origins(language)):
+        ends = [np.mean([f for (o, _, _), f in facts.items() if o == group], axis=0) for group in (a, b)]
+        assert abs(ends[0] - ends[1])[1] < 13 and abs(ends[0] - ends[1])[2] < 1.2
+
+
+def test_spread_says_when_it_knows_nothing():
     assert spread(np.array([1.0, 2.0, 2.0, 2.0]), groups=2) == 0.5
     assert math.isnan(spread(np.array([1.0, 2.0, 0.0, 0.0]), groups=2))
-    assert p_value(mean([0.0, 0.0])) == 1.0 and p_value(mean([1.0])) == 1.0 and p_value(mean([1.0, 1.0])) == 0.0
-    assert p_value(mean([1.0, 2.0, 3.0])) == pytest.approx(0.0742, abs=1e-4)     # scipy.stats.ttest_1samp
 
 
 @pytest.mark.parametrize("text, lenient, strict", [
