@@ -4,6 +4,7 @@ Every score this package prints comes with its n and a 95 % interval from here.
 
     a share of 0 and 1         share(correct, clusters)    Wilson, or clustered Student t; -> Estimate
                                wilson(right, n)   clopper_pearson(right, n)   the latter for rare events
+    a mean of means            nested_share(values, paths, clusters)   LiveBench: of tasks, of categories
     a mean                     mean(values, clusters)      Miller 2024; Student t with clusters - 1 degrees of freedom
     anything else              bootstrap(statistic, n, clusters=, strata=)    BBQ bias, ECE ...; -> Interval or None
     a ratio of sums            bootstrap_ratio(parts, wholes)   mean_of_ratios(groups)
@@ -11,6 +12,7 @@ Every score this package prints comes with its n and a 95 % interval from here.
                                paired_bootstrap(a, b, clusters)   difference_p(d)   holm(ps)
                                equivalence(difference, margin)   smallest_difference(se)   fewest_flips()
     ranking                    auroc(scores, labels) by DeLong   tpr_at_fpr(scores, labels, fpr)   mann_whitney(a, b)
+                               spearman(x, y)
     calibration                ece(confidence, correct)   reliability(...) -> bins   brier(confidence, correct)
     groups                     rates(predicted, groups)   demographic_parity_difference(predicted, groups)
                                equalized_odds_difference(gold, predicted, groups)
@@ -28,6 +30,7 @@ from creuset.evals.stats_interval import (
     clopper_pearson,
     mean,
     mean_of_ratios,
+    nested_share,
     resampled_ratios,
     share,
     wilson,
@@ -58,6 +61,7 @@ from creuset.evals.stats_scores import (
     pass_at_k,
     rates,
     reliability,
+    spearman,
     tpr_at_fpr,
 )
 
@@ -88,6 +92,7 @@ __all__ = [
     "mcnemar",
     "mean",
     "mean_of_ratios",
+    "nested_share",
     "paired_bootstrap",
     "paired_difference",
     "pass_at_k",
@@ -96,6 +101,7 @@ __all__ = [
     "resampled_ratios",
     "share",
     "smallest_difference",
+    "spearman",
     "tpr_at_fpr",
     "wilson",
 ]

@@ -99,6 +99,44 @@ def share(values: ArrayLike, clusters: Sequence[Hashable] | None = None) -> Esti
     return Estimate(found.value, Interval(low, high), found.se, found.df, found.n, found.clusters, by)
 
 
+def nested_share(
+    values: ArrayLike, paths: Sequence[tuple[Hashable, ...]], clusters: Sequence[Hashable] | None = None
+) -> Estimate:
+    """Mean of means of values in [0, 1]: every child of a level counts the same, whatever its number of samples.
+
+    `paths` places each sample, from the top: ("math", "olympiad"). The leaves are fixed strata, not drawn: the standard
+    error is that of the weighted sum with each value taken from its leaf's mean, summed over clusters (which may lie
+    across leaves), times G / (G - leaves); of one leaf it is that of `mean`. Where it is zero: Wilson, as in `share`.
+    """
+    x = np.asarray(values, dtype=np.float64)
+    if x.ndim != 1 or not len(x) or len(paths) != len(x) or len({len(p) for p in paths}) != 1:
+        raise ValueError(f"{len(paths)} places of one depth are needed for values of shape {x.shape}")
+    if ((x < 0) | (x > 1)).any():
+        raise ValueError("a share has values from 0 to 1")
+    children: dict[tuple[Hashable, ...], set[Hashable]] = {}
+    for path in paths:
+        for depth, step in enumerate(path):
+            children.setdefault(path[:depth], set()).add(step)
+    leaf, leaves = _codes([str(p) for p in paths], len(x))
+    sizes = np.bincount(leaf)
+    shares = [math.prod(1 / len(children[path[:depth]]) for depth in range(len(path))) for path in paths]
+    weights = np.asarray(shares) / sizes[leaf]
+    codes, groups = _codes(clusters, len(x))
+    centre = float((weights * x).sum())
+    by = f"Student t, {leaves} strata" + ("" if groups == len(x) else f", {groups} clusters")
+    if groups <= leaves:
+        return Estimate(centre, Interval(0.0, 1.0), math.inf, 0.0, len(x), groups, by)
+    rest = weights * (x - (np.bincount(leaf, weights=x) / sizes)[leaf])
+    sums = np.bincount(codes, weights=rest, minlength=groups)
+    se = math.sqrt(groups / (groups - leaves) * float((sums**2).sum()))
+    if se < 1e-12:
+        return Estimate(centre, wilson(round(centre * groups), groups), 0.0, groups - leaves, len(x), groups,
+                        f"Wilson, {groups} clusters as trials")
+    half = t_quantile(0.975, groups - leaves) * se
+    return Estimate(centre, Interval(max(0.0, centre - half), min(1.0, centre + half)), se, groups - leaves, len(x),
+                    groups, by)
+
+
 def _codes(clusters: Sequence[Hashable] | None, n: int) -> tuple[Indices, int]:
     """(n,) number of each sample's cluster, and how many there are."""
     if clusters is None:

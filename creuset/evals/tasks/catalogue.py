@@ -17,6 +17,7 @@ _PLACES: dict[str, str] = {     # name: module:class
     "mmlu": "mmlu:Mmlu",
     "mmlu_pro": "mmlu_pro:MmluPro",
     "gpqa_diamond": "gpqa:GpqaDiamond",
+    "gpqa_diamond_simple_evals": "gpqa:GpqaDiamondSimple",
     "gpqa_main": "gpqa:GpqaMain",
     "gpqa_extended": "gpqa:GpqaExtended",
     "arc_easy": "arc:ArcEasy",
@@ -40,6 +41,7 @@ _PLACES: dict[str, str] = {     # name: module:class
     "mgsm": "mgsm:Mgsm",
     "mgsm_direct": "mgsm:MgsmDirect",
     "cruxeval_o": "cruxeval:CruxevalO",
+    "cruxeval_i": "cruxeval_i:CruxevalI",
     "dialogues": "dialogues:Dialogues",
     "humaneval": "humaneval:HumanEval",
     "mbpp": "mbpp:Mbpp",
@@ -48,7 +50,8 @@ _PLACES: dict[str, str] = {     # name: module:class
     "mt_bench": "mt_bench:MtBench",
     "arena_hard": "arena_hard:ArenaHard",
     "livecodebench": "livecodebench:LiveCodeBench",
-    "livebench_short": "livebench:LiveBench",
+    "livebench": "livebench.task:LiveBench",
+    "livebench_0831": "livebench.task:LiveBench0831",
 }
 NAMES = tuple(_PLACES)
 

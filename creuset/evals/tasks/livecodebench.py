@@ -6,7 +6,7 @@ metric      pass@1: every public and private test passes; `window` counts only p
 reference   40.5 DeepSeek-V3, 36.3 Claude 3.5 Sonnet, 33.4 GPT-4o (chain of thought, DeepSeek-V3 README; its release)
 safety      programs run in evals/sandbox.py, or not at all; private tests are a pickled text in the files, and are read
             by an unpickler that makes no object
-note        outputs are compared line by line, blanks at their ends left out; numbers are not rounded
+note        outputs are compared line by line, blanks at their ends left out; `1.0` is `1.00`, and nothing is rounded
 """
 
 import base64
@@ -33,29 +33,54 @@ ASK = (
 STDIN = "Read the input from standard input and write the answer to standard output."
 START = "Keep this beginning:\n```python\n{code}\n```"
 
+# What a program may use without importing it: contest programs are written for judges that offer these names.
+OFFERED = ("string", "re", "datetime", "collections", "heapq", "bisect", "copy", "math", "random", "statistics",
+           "itertools", "functools", "operator", "io", "sys", "json", "builtins", "typing")  # fmt: skip
+BEGIN = """
+import io as _io, json as _json, sys as _sys
+from decimal import Decimal as _Decimal, InvalidOperation as _Invalid
+_sys.setrecursionlimit(50_000)
+_offered = {{"__name__": "__main__"}}
+for _way in ("from {{}} import *", "import {{}}"):
+    for _module in {offered!r}:
+        exec(_way.format(_module), _offered)
+_program = compile({program!r}, "reply.py", "exec")
+"""
 # Runs the reply's program once for each test; the first difference ends it.
-BY_STDIN = """
-import io as _io, sys as _sys
+BY_STDIN = BEGIN + """
+def _numbers(line):
+    try:
+        return [_Decimal(word) for word in line.split()]
+    except _Invalid:
+        return None
 for _given, _wanted in {tests!r}:
     _sys.stdin = _io.TextIOWrapper(_io.BytesIO(_given.encode()))
     _sys.stdout = _io.TextIOWrapper(_io.BytesIO(), write_through=True)
     try:
-        exec(compile({program!r}, "reply.py", "exec"), {{"__name__": "__main__"}})
+        exec(_program, _offered | {{"stdin": _sys.stdin, "stdout": _sys.stdout}})
     except SystemExit:
         pass
     _said = _sys.stdout.buffer.getvalue().decode(errors="replace")
-    _lines = [[l.rstrip() for l in t.strip().splitlines()] for t in (_said, _wanted)]
-    assert _lines[0] == _lines[1], "another output"
+    _lines = [[l.strip() for l in t.strip().split("\\n")] for t in (_said, _wanted)]
+    assert len(_lines[0]) == len(_lines[1]), "another number of lines"
+    for _own, _right in zip(*_lines):
+        assert _own == _right or (_numbers(_right) is not None and _numbers(_own) == _numbers(_right)), "another output"
 """
-BY_CALL = """
-{program}
-import json as _json
+BY_CALL = BEGIN + """
+exec(_program, _offered)
+_made = _offered["Solution"]() if "Solution" in _offered else None
+_call = getattr(_made, {name!r}) if _made is not None else _offered[{name!r}]
 for _given, _wanted in {tests!r}:
-    _found = Solution().{name}(*[_json.loads(l) for l in _given.splitlines() if l.strip()])
+    _found = _call(*[_json.loads(l) for l in _given.splitlines() if l.strip()])
     if isinstance(_found, tuple):
         _found = list(_found)
     assert _found == _json.loads(_wanted), "another result"
 """
+
+
+def with_tests(program: str, tests: list[list[str]], name: str) -> str:
+    """A program for the sandbox that passes where `program` passes all tests; `name`: the function, "" for stdin."""
+    return (BY_CALL if name else BY_STDIN).format(program=program, tests=tests, name=name, offered=OFFERED)
 
 
 class _TextOnly(pickle.Unpickler):
@@ -101,8 +126,7 @@ class LiveCodeBench(CodeTask):
     def programs(self, sample: Sample, text: str) -> tuple[str | None, str | None]:
         name, tests = sample.gold["name"], sample.gold["tests"]
         readings = fenced_strict(text), fenced_lenient(text, name or "main")
-        form = BY_CALL if name else BY_STDIN
-        strict, loose = (None if r is None else form.format(program=r, tests=tests, name=name) for r in readings)
+        strict, loose = (None if r is None else with_tests(r, tests, name) for r in readings)
         return strict, loose
 
 

@@ -1,0 +1,50 @@
+r"""Are two formulae in LaTeX the same expression? Asked of sympy, in a program of its own.
+
+    sandbox.run(program(truth, answer))     passes where they are: foreign LaTeX can keep a parser busy for ever
+
+Both are read by latex2sympy2_extended; what is left of their difference simplifies to 0, or to less than 0.001. What
+cannot be read equals nothing. LiveBench reads with sympy's own parsers, and may have a language model asked about what
+those call different; on its published judgments this reader comes to the same scores (docs/log.md), and asks nobody.
+"""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+CLOSE = 1e-3
+NEEDS = ("sympy", "latex2sympy2_extended")
+
+
+def expression(latex: str) -> Any:
+    """The expression that a formula means, backslashes written twice included; None where it cannot be read."""
+    from latex2sympy2_extended import latex2sympy
+
+    for text in dict.fromkeys((latex, latex.replace("\\\\", "\\"))):
+        try:
+            return latex2sympy(text)
+        except Exception:       # a parser of free text ends in a dozen kinds of error
+            continue
+    return None
+
+
+def equal(truth: str, answer: str) -> bool:
+    import sympy
+
+    left, right = expression(truth), expression(answer)
+    if left is None or right is None:
+        return False
+    try:
+        rest = sympy.simplify(left - right)
+        return bool(rest == 0 or sympy.Abs(rest) < CLOSE)
+    except Exception:           # a set less a number, a relation that is neither true nor false ...
+        return False
+
+
+def missing() -> list[str]:
+    """Libraries that are not installed."""
+    return [name for name in NEEDS if find_spec(name) is None]
+
+
+def program(truth: str, answer: str) -> str:
+    """This file, and an assertion that the two are equal."""
+    return f"{Path(__file__).read_text(encoding='utf-8')}\nassert equal({truth!r}, {answer!r}), 'different'\n"

@@ -1,0 +1,130 @@
+"""LiveBench's published judgments against our scores of the same answers, item by item.
+
+    python runs/livebench_judgments.py CHECKOUT [CHECKOUT ...] [--task NAME ...] [--golden FILE]
+
+Each CHECKOUT holds livebench/data/live_bench/CATEGORY/TASK with question.jsonl, model_answer/*.jsonl and
+model_judgment/ground_truth_judgment.jsonl, as a run of LiveBench leaves them; questions may be in any of them, those of
+coding and language are rarely published. An answer is compared where it is older than its judgment: forks hold
+answers that were asked for again later. Of `connections` the words of an answer that was judged 1 are the truth of the
+same question for other models. Prints each difference, then a table by task and checkout; one JSON document at the end.
+
+--golden keeps short items in which both agree, up to three of each rule, score and checkout: what
+tests/evals/data/livebench.jsonl was made with (of contests only the options stay of the question).
+"""
+
+import argparse
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from creuset.evals.tasks.livebench import questions
+from creuset.evals.tasks.livebench.marks import solutions
+from creuset.evals.tasks.livebench.score import scored
+
+DATA = "livebench/data/live_bench"
+NEW_FORM = 1732492800.0      # 2024-11-25
+SAME = 1e-6     # scores are written with all their digits; F1 with two
+
+
+def jsonl(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def judged(checkout: Path, task: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """(answer, judgment), the answer the last one before its judgment."""
+    for folder in sorted((checkout / DATA).glob(f"*/{task}")):
+        answers: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+        for path in sorted(folder.glob("model_answer/*.jsonl")):
+            for answer in jsonl(path):
+                answers[answer["question_id"], answer["model_id"]].append(answer)
+        for judgment in jsonl(folder / "model_judgment/ground_truth_judgment.jsonl"):
+            of = [a for a in answers[judgment["question_id"], judgment["model"]] if a["tstamp"] <= judgment["tstamp"]]
+            if of:
+                yield of[-1], judgment
+
+
+def reply(answer: dict[str, Any]) -> str:
+    return str(answer["choices"][0]["turns"][-1])
+
+
+def words_of_the_right(checkouts: list[Path]) -> dict[str, tuple[str, dict[str, Any]]]:
+    """question -> (the answer that says so, gold) of `connections`, where some answer has all groups right."""
+    every = [pair for checkout in checkouts for pair in judged(checkout, "connections")]
+    # Judged before the new form was made: the old form, whatever day it was judged again.
+    old = {judgment["question_id"] for _, judgment in every if judgment["tstamp"] < NEW_FORM}
+    found: dict[str, tuple[str, dict[str, Any]]] = {}
+    for answer, judgment in every:
+        if judgment["score"] != 1:
+            continue
+        text, before = reply(answer), judgment["question_id"] in old
+        bold = re.findall(r"\*\*(.*?)\*\*", text.replace("\n", ""))
+        spans = bold if before else solutions(text, across_lines=True)[-1:]
+        whole = [s for s in spans if len(s.split(",")) in (8, 12, 16)]
+        if whole:
+            gold = {"task": "connections", "rule": "connections_before" if before else "connections",
+                    "truth": max(reversed(whole), key=len)}     # the last of the longest
+            found.setdefault(judgment["question_id"], (answer["answer_id"], gold))
+    return found
+
+
+def short(gold: dict[str, Any]) -> dict[str, Any]:
+    """Of a contest's question the options only."""
+    if gold["rule"] != "contest":
+        return gold
+    return gold | {"question": " ".join(re.findall(r"\\textbf{\([A-E]\)\s?}.*?(?:\\qquad|\$)", gold["question"]))}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("checkouts", nargs="+", type=Path)
+    parser.add_argument("--task", nargs="+", default=list(questions.TASKS))
+    parser.add_argument("--golden", type=Path)
+    args = parser.parse_args()
+    golds: dict[str, dict[str, Any]] = {}
+    for checkout in args.checkouts:
+        for path in sorted((checkout / DATA).glob("*/*/question.jsonl")):
+            if path.parent.name in args.task:
+                golds |= {row["question_id"]: row["gold"] for row in questions.rows(path, (), "livebench")}
+    told = words_of_the_right(args.checkouts)
+    table: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    kept: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
+    for task in args.task:
+        for checkout in args.checkouts:
+            count = table[task, checkout.name]
+            for answer, judgment in judged(checkout, task):
+                by, gold = told.get(judgment["question_id"], ("", None))
+                gold = golds.get(judgment["question_id"]) or (gold if by != answer["answer_id"] else None)
+                if gold is None:
+                    count["without a truth"] += 1
+                    continue
+                row = scored(gold, reply(answer))
+                equal = abs(row["correct"] - judgment["score"]) < SAME
+                count["equal" if equal else "different"] += 1
+                if equal:
+                    item = {"gold": short(gold), "reply": reply(answer), "score": judgment["score"],
+                            "model": judgment["model"], "question_id": judgment["question_id"]}
+                    kept[gold["rule"], judgment["score"], checkout.name].append(item)
+                else:
+                    print(f"{task} {judgment['question_id'][:12]} {judgment['model']}: published {judgment['score']}, "
+                          f"ours {row['correct']} {row.get('end', '')} {str(row['answer'])[:80]!r}", flush=True)
+    for (task, checkout_name), count in table.items():
+        print(f"{task:20} {checkout_name:16} " + ", ".join(f"{n} {what}" for what, n in sorted(count.items())))
+    if args.golden:
+        _keep(kept, args.golden)
+    print(json.dumps([{"task": t, "checkout": c, **count} for (t, c), count in table.items()]))
+
+
+def _keep(kept: dict[tuple[Any, ...], list[dict[str, Any]]], path: Path, most: int = 1500, each: int = 3) -> None:
+    lines = []
+    for items in kept.values():
+        sized = sorted((json.dumps(item, ensure_ascii=False) for item in items), key=len)
+        # Instructions to repeat the request hold an article of a newspaper: not ours to publish.
+        lines += [line for line in sized if len(line) <= most and "repeat_prompt" not in line][:each]
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
