@@ -2,10 +2,13 @@
 
     title = "..."
     measures = ["mmlu.acc"]         # which measures of the artifacts are rows; left out: the first of each task
+    remark = { en = "...", fr = "..." }     # printed above everything else
     [volume]                        # what is asked of the chosen system in a month
     requests = 100_000
     input_tokens = 800              # a request
     output_tokens = 250
+    cached_share = 0.3              # of the input tokens, read from a cache
+    batch_share = 0.0               # of the requests, sent as a batch
     [load]                          # how speed is measured, where a system has an endpoint
     requests = 24
     concurrency = 2
@@ -17,11 +20,14 @@
     evaluations = ["runs/eval-a"]   # artifacts of `creuset eval`, below the TOML file's folder
     audits = ["runs/audit-a"]       # artifacts of `creuset audit`
     speed = "runs/speed-a"          # artifact of `creuset compare speed`
-    endpoint = "http://.../v1"      # measured when there is no `speed`
+    portability = "runs/api-a"      # artifact of `creuset compare portability`
+    endpoint = "http://.../v1"      # measured when there is no `speed` or no `portability`
     model = "..."                   # its name there, and in the price file
     key_env = "NAME"                # the variable that holds the key
     price = "qwen-max"              # row of the price file; or:
-    hourly = { value = 1.9, currency = "EUR", source = "...", date = "2026-11-01" }     # of the machine that serves it
+    hourly = { value = 1.9, currency = "EUR", source = "...", date = "2026-11-01" }     # of a rented machine; or:
+    operator = { hardware = 9000, years = 4, watts = 700, kwh = 0.2, utilisation = 0.3, currency = "EUR",
+                 source = "...", date = "2026-11-01" }  # of one's own (money.py); `upkeep` a year may be added
     reported = "Qwen2.5-Max"        # brings what was published of it, from creuset/compare/reported.toml
     [system.declared.weights]       # criteria of creuset/compare/criteria.toml
     value = "yes"
@@ -38,22 +44,14 @@ from pathlib import Path
 from typing import Any
 
 from creuset.compare.card import Text
+from creuset.compare.money import Operator, Volume
 from creuset.core.errors import ConfigError, DataError
 
 HERE = Path(__file__).parent
 SYSTEM_KEYS = {
-    "name", "provider", "evaluations", "audits", "speed", "endpoint", "model", "key_env", "price", "hourly", "reported",
-    "declared", "note",
+    "name", "provider", "evaluations", "audits", "speed", "portability", "endpoint", "model", "key_env", "price",
+    "hourly", "operator", "reported", "declared", "note",
 }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Volume:
-    """A month's use; tokens are those of one request."""
-
-    requests: float = 100_000
-    input_tokens: float = 800
-    output_tokens: float = 250
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +76,7 @@ class Declared:
     date: str
     note: str = ""
     fr: str = ""                        # the answer in French, where it is no word of the scale
+    note_fr: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +107,10 @@ class Asked:
     evaluations: tuple[Path, ...] = ()
     audits: tuple[Path, ...] = ()
     speed: Path | None = None
+    portability: Path | None = None
     price: str = ""
     hourly: Hourly | None = None
+    operator: Operator | None = None
     reported: str = ""
     declared: Mapping[str, Declared]
 
@@ -122,6 +123,7 @@ class Comparison:
     systems: tuple[Asked, ...]
     measures: tuple[str, ...]           # ids; (): the first of each task
     file: Path
+    remark: Text | None = None
 
 
 @cache
@@ -133,9 +135,13 @@ def criteria() -> tuple[dict[str, tuple[Text, float]], tuple[Criterion, ...]]:
 
 
 @cache
-def reported() -> dict[str, Any]:
-    """creuset/compare/reported.toml, as it stands."""
-    return tomllib.loads((HERE / "reported.toml").read_text(encoding="utf-8"))
+def book() -> dict[str, Any]:
+    """What ships about systems of others: scores (reported.toml), practice (facts.toml), and the sources of both."""
+    scores, facts = (tomllib.loads((HERE / f).read_text(encoding="utf-8")) for f in ("reported.toml", "facts.toml"))
+    systems = {
+        name: {**about, "declared": facts["system"].get(name, {})} for name, about in scores["system"].items()
+    }
+    return {**scores, "source": scores["source"] | facts["source"], "system": systems}
 
 
 def read(file: Path) -> Comparison:
@@ -146,7 +152,7 @@ def read(file: Path) -> Comparison:
         raise ConfigError(f"`{file}`: there is no such file") from missing
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"`{file}` is not TOML: {error}") from error
-    _known(found, {"title", "volume", "load", "system", "measures"}, f"`{file.name}`")
+    _known(found, {"title", "volume", "load", "system", "measures", "remark"}, f"`{file.name}`")
     systems = tuple(_system(s, i, file) for i, s in enumerate(found.get("system", [])))
     names = [s.name for s in systems]
     if len(systems) < 2:
@@ -158,8 +164,17 @@ def read(file: Path) -> Comparison:
         raise ConfigError(f"`{file.name}`: measures is {measures!r}, not a list of names such as `mmlu.acc`")
     return Comparison(
         str(found.get("title", file.stem)), _table(Volume, found.get("volume", {}), file, "volume"),
-        _table(Load, found.get("load", {}), file, "load"), systems, tuple(measures), file,
+        _table(Load, found.get("load", {}), file, "load"), systems, tuple(measures), file, _remark(found, file),
     )
+
+
+def _remark(found: dict[str, Any], file: Path) -> Text | None:
+    said = found.get("remark")
+    if said is None:
+        return None
+    if not isinstance(said, dict) or set(said) != {"en", "fr"} or any(not isinstance(v, str) for v in said.values()):
+        raise ConfigError(f"`{file.name}`: remark is {said!r}, not a table of `en` and `fr`")
+    return Text(said["en"], said["fr"])
 
 
 def _table(kind: Any, found: Any, file: Path, where: str) -> Any:
@@ -185,10 +200,10 @@ def _system(found: Any, index: int, file: Path) -> Asked:
     _known(found, SYSTEM_KEYS, where)
     base: dict[str, Any] = {}
     if brought := found.get("reported", ""):
-        if brought not in reported()["system"]:
+        if brought not in book()["system"]:
             raise ConfigError(f"{where}: nothing published is known of `{brought}`",
-                              hint=f"known: {', '.join(reported()['system'])}")
-        base = reported()["system"][brought]
+                              hint=f"known: {', '.join(book()['system'])}")
+        base = book()["system"][brought]
     declared = {k: _published(v) for k, v in base.get("declared", {}).items()}
     declared |= {k: _declared(v, f"{where}: declared.{k}") for k, v in found.get("declared", {}).items()}
     _known(declared, {c.id for c in criteria()[1]}, f"{where}: declared")
@@ -201,23 +216,31 @@ def _system(found: Any, index: int, file: Path) -> Asked:
         declared=declared, reported=brought,
         evaluations=_paths(found, "evaluations", file, where), audits=_paths(found, "audits", file, where),
         speed=_path(found["speed"], file, f"{where}: speed") if "speed" in found else None,
+        portability=_path(found["portability"], file, f"{where}: portability") if "portability" in found else None,
         hourly=_hourly(found["hourly"], where) if "hourly" in found else None,
+        operator=_operator(found["operator"], where) if "operator" in found else None,
     )
 
 
 def _published(found: Mapping[str, str]) -> Declared:
-    source = reported()["source"][found["source"]]
-    return Declared(found["value"], source["url"], reported()["read"], found.get("note", ""), found.get("fr", ""))
+    source = book()["source"][found["source"]]
+    note, note_fr = (
+        "; ".join(s for s in (found.get(k, ""), source.get(grade, "")) if s)
+        for k, grade in (("note", "grade"), ("note_fr", "grade_fr"))
+    )
+    return Declared(found["value"], f"{source['title']}: {source['url']}", source.get("date") or book()["read"], note,
+                    found.get("fr", ""), note_fr)
 
 
 def _declared(found: Any, where: str) -> Declared:
     if not isinstance(found, dict) or any(not isinstance(v, str) for v in found.values()):
         raise ConfigError(f"{where} is {found!r}, not a table of `value`, `source` and `date`")
-    _known(found, {"value", "source", "date", "note", "fr"}, where)
+    _known(found, {"value", "source", "date", "note", "fr", "note_fr"}, where)
     for key in ("value", "source", "date"):
         if not found.get(key):
             raise ConfigError(f"{where} has no `{key}`", hint="what is declared says by whom and when")
-    return Declared(found["value"], found["source"], found["date"], found.get("note", ""), found.get("fr", ""))
+    return Declared(found["value"], found["source"], found["date"], found.get("note", ""), found.get("fr", ""),
+                    found.get("note_fr", ""))
 
 
 def _hourly(found: Any, where: str) -> Hourly:
@@ -227,6 +250,26 @@ def _hourly(found: Any, where: str) -> Hourly:
     ):
         raise ConfigError(f"{where}: hourly is {found!r}; it has value, currency, source and date")
     return Hourly(float(found["value"]), found["currency"], found["source"], found["date"])
+
+
+def _operator(found: Any, where: str) -> Operator:
+    kinds = {f.name: f.type for f in fields(Operator)}
+    if not isinstance(found, dict):
+        raise ConfigError(f"{where}: operator is {found!r}, not a table")
+    _known(found, set(kinds), f"{where}: operator")
+    for key, value in found.items():
+        if kinds[key] is str:
+            if not isinstance(value, str) or not value:
+                raise ConfigError(f"{where}: operator.{key} is {value!r}, not text")
+        elif isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+            raise ConfigError(f"{where}: operator.{key} is {value!r}, not a number")
+    if missing := [k for k in kinds if k not in found and k != "upkeep"]:
+        raise ConfigError(f"{where}: operator has no `{missing[0]}`", hint="no cost is assumed: state it, or leave "
+                                                                           "the operator out and the cost is unknown")
+    try:
+        return Operator(**found)
+    except ValueError as refused:
+        raise ConfigError(f"{where}: operator: {refused}") from refused
 
 
 def _text(found: dict[str, Any], key: str, where: str) -> str:

@@ -7,7 +7,10 @@ Reading order: `Cell` (a value and why it is believed), `Row` (what is compared 
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-Kind = Literal["measured", "reported", "declared", "unknown"]
+# measured: by this tool on this system; estimated: reckoned from other figures by the formula in its note; reported:
+# a number that somebody published; declared: a practice in words; unknown: nothing, and never a zero.
+Kind = Literal["measured", "estimated", "reported", "declared", "unknown"]
+KINDS: tuple[Kind, ...] = ("measured", "estimated", "reported", "declared", "unknown")
 
 # How a value becomes a utility from 0 to 1 (creuset/compare/rank.py); "" rows are shown and never weighed.
 Scale = Literal["share", "share_low", "percent", "zero", "fifty", "high", "low", "points", ""]
@@ -22,7 +25,12 @@ GROUPS: dict[str, tuple[str, str]] = {
     "speed": ("Speed, measured here", "Vitesse, mesurée ici"),
     "price": ("Price", "Prix"),
     "energy": ("Energy", "Énergie"),
+    "api": ("What the API answers, request by request", "Ce que l'interface sait faire, requête par requête"),
+    "coverage": ("What the audit could test", "Ce que l'audit a pu vérifier"),
 }
+# Evidence behind a row of another group, or about the audit itself: shown, never weighed, folded at first.
+EVIDENCE = ("api", "coverage")
+WEIGHED = tuple(g for g in GROUPS if g not in EVIDENCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +54,15 @@ class Cell:
     source: str = ""                    # an address, or the artifact and its sha256
     date: str = ""
     note: str = ""                      # caveat, load, formula
+    note_fr: str = ""                   # the same in French; "": the page shows `note` in both languages
 
     def __post_init__(self) -> None:
         if self.kind in ("reported", "declared") and not (self.source and self.date):
             raise ValueError(f"a {self.kind} cell says where it is from and when")
-        if self.kind == "measured" and self.value is None:
-            raise ValueError("a measured cell has a value")
+        if self.kind in ("measured", "estimated") and self.value is None:
+            raise ValueError(f"the {self.kind} cell has no value")
+        if self.kind == "estimated" and not self.note:
+            raise ValueError("an estimated cell says what it was reckoned from")
         if self.kind == "unknown" and self.value is not None:
             raise ValueError("an unknown cell has no value")
 
@@ -84,12 +95,14 @@ class Scorecard:
     systems: tuple[System, ...]
     rows: tuple[Row, ...]
     volume: dict[str, float] = field(default_factory=dict)
+    offers: tuple[dict[str, Any] | None, ...] = ()  # what each system is paid by (money.py), for the reader's volume
+    remark: Text | None = None          # what a reader must know before anything else
     sources: tuple[str, ...] = ()       # files and artifacts read, with their hashes
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "format": 1,
-            "groups": [{"id": g, "en": en, "fr": fr} for g, (en, fr) in GROUPS.items()],
+            "format": 2,
+            "groups": [{"id": g, "en": en, "fr": fr, "weighed": g in WEIGHED} for g, (en, fr) in GROUPS.items()],
             **asdict(self),
         }
 

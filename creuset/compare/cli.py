@@ -1,4 +1,4 @@
-"""`creuset compare`: a scorecard of models and providers; `creuset compare speed`: how fast an endpoint is.
+"""`creuset compare`: a scorecard of models and providers, and what an endpoint is measured by for it.
 
 Exit codes: 0 done, 2 the file asks for what cannot be, 3 an artifact is damaged, 5 an endpoint does not answer.
 """
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    kinds = parser.add_subparsers(dest="what", required=True, metavar="run|speed|published")
+    kinds = parser.add_subparsers(dest="what", required=True, metavar="run|speed|portability|published")
     run = kinds.add_parser("run", help="build a scorecard from a TOML file that names the systems")
     run.add_argument("file", type=Path, metavar="FILE.toml")
     run.add_argument("--out", type=Path, required=True, help="folder to publish: index.html, scorecard.json and .csv")
-    run.add_argument("--no-measure", action="store_true", help="do not measure the speed of endpoints")
+    run.add_argument("--no-measure", action="store_true", help="do not ask endpoints anything")
     run.add_argument("--prices", type=Path, help="a price file of your own (default: the one shipped)")
     run.add_argument("--json", action="store_true", help="print the scorecard as JSON")
     speed = kinds.add_parser("speed", help="time to first token and tokens a second of an endpoint, under a load")
@@ -35,12 +35,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     speed.add_argument("--timeout", type=float, default=120.0, metavar="S", help="of a request (default: %(default)s)")
     speed.add_argument("--out", type=Path, help="keep the figures and every call as an artifact")
     speed.add_argument("--json", action="store_true", help="print one JSON document")
+    tried = kinds.add_parser("portability", help="which parts of OpenAI's API an endpoint answers rightly")
+    tried.add_argument("url", metavar="URL", help="of the API, …/v1")
+    tried.add_argument("--model", default="", help="its name there (default: the first that the endpoint lists)")
+    tried.add_argument("--key-env", default="", metavar="NAME", help="environment variable that holds the key")
+    tried.add_argument("--timeout", type=float, default=60.0, metavar="S", help="of a request (default: %(default)s)")
+    tried.add_argument("--out", type=Path, help="keep what was tried as an artifact")
+    tried.add_argument("--json", action="store_true", help="print one JSON document")
     shown = kinds.add_parser("published", help="print what is known to be published of the systems that ship with this")
     shown.add_argument("--json", action="store_true", help="print one JSON document")
 
 
 def main(args: argparse.Namespace) -> int:
-    return {"run": _run, "speed": _speed, "published": _published}[args.what](args)
+    return {"run": _run, "speed": _speed, "portability": _portability, "published": _published}[args.what](args)
 
 
 def _free(out: Path | None) -> None:
@@ -110,8 +117,40 @@ def _speed(args: argparse.Namespace) -> int:
     return 0
 
 
+def _probed(url: str, model: str, key_env: str, name: str, timeout_s: float = 60.0) -> Any:
+    import asyncio
+
+    from creuset.compare.portable import try_all
+    from creuset.core.log import Progress
+
+    line = Progress()
+
+    def show(done: int, of: int) -> None:
+        line.show(f"API of {name}: {done}/{of} probes", final=done == of)
+
+    return asyncio.run(try_all(url, model, key_env=key_env, timeout_s=timeout_s, date=_today(), progress=show))
+
+
+def _portability(args: argparse.Namespace) -> int:
+    from creuset.compare.run import keep_portability
+
+    _free(args.out)
+    _key(args.key_env)
+    found = _probed(args.url, args.model, args.key_env, args.url, args.timeout)
+    if args.out is not None:
+        keep_portability(args.out, found)
+    if args.json:
+        print(json.dumps(found.as_json(), indent=2))
+        return 0
+    print(f"{found.model} at {found.url}: {found.right} of {found.tried} parts of the API are answered rightly")
+    for probe in found.probes:
+        print(f"{probe.id:<22} {probe.status:<8} {probe.said}")
+    return 0
+
+
 def _run(args: argparse.Namespace) -> int:
     from creuset.compare.ask import read
+    from creuset.compare.evidence import read_portability
     from creuset.compare.run import keep, read_speed, scorecard
     from creuset.evals.prices import SHIPPED
     from creuset.evals.prices import load as load_prices
@@ -120,8 +159,13 @@ def _run(args: argparse.Namespace) -> int:
     asked = read(args.file)
     prices = load_prices(args.prices)
     speeds = [read_speed(s.speed) if s.speed else _measured(s, asked.load, args.no_measure) for s in asked.systems]
-    card = scorecard(asked, speeds, prices, date=_today(), price_file=args.prices or SHIPPED)
-    keep(args.out, card, asked, speeds)
+    probed = [
+        read_portability(s.portability) if s.portability
+        else _probed(s.endpoint, s.model, s.key_env, s.name).as_json() if s.endpoint and not args.no_measure else None
+        for s in asked.systems
+    ]
+    card = scorecard(asked, speeds, probed, prices, date=_today(), price_file=args.prices or SHIPPED)
+    keep(args.out, card, asked, speeds, probed)
     if args.json:
         print(json.dumps(card.as_json(), ensure_ascii=False))
     else:
@@ -138,19 +182,23 @@ def _measured(system: "Asked", load: "Load", skip: bool) -> Any:
 
 
 def _kinds(card: Any) -> str:
+    from creuset.compare.card import KINDS
+
     counts: dict[str, int] = {}
     for row in card.rows:
         for cell in row.cells:
             counts[cell.kind] = counts.get(cell.kind, 0) + 1
-    return ", ".join(f"{counts.get(k, 0)} {k}" for k in ("measured", "reported", "declared", "unknown"))
+    return ", ".join(f"{counts.get(k, 0)} {k}" for k in KINDS)
 
 
 def _published(args: argparse.Namespace) -> int:
-    from creuset.compare.ask import reported
+    from creuset.compare.ask import book as shipped
 
-    book = reported()
+    book = shipped()
     if args.json:
-        json.dump({"read": book["read"], "benchmarks": book["benchmark"], "sources": book["source"]}, sys.stdout)
+        facts = {name: about["declared"] for name, about in book["system"].items()}
+        json.dump({"read": book["read"], "benchmarks": book["benchmark"], "practice": facts, "sources": book["source"]},
+                  sys.stdout)
         print()
         return 0
     names = list(book["system"])

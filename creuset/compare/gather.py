@@ -6,12 +6,14 @@ to be seen: it says so and is not weighed.
 """
 
 import json
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from creuset.compare.ask import Asked, Comparison, Declared, criteria, reported
+from creuset.compare.ask import HERE, Asked, Comparison, Declared, book, criteria
 from creuset.compare.card import Cell, Row, Scale, Text, unknown
 from creuset.core.artifact import read_manifest
 from creuset.core.errors import ArtifactError, ConfigError
@@ -24,12 +26,14 @@ UNTESTED = {
     "not_testable": Text("not testable from outside", "non vérifiable de l'extérieur"),
     "not_tested": Text("not tested", "non testé"),
 }
-LABELS = {
-    "energy.kwh_100k_tokens": Text("Energy of 100,000 tokens", "Énergie de 100 000 jetons"),
-    "ifeval.prompt_strict": Text("IFEval, whole prompts, strict", "IFEval, consignes entières, strict"),
-    "ifeval_fr.prompt_strict": Text("IFEval in French, whole prompts, strict", "IFEval en français, strict"),
-}
 SHARES = {"", "share", "ratio"}
+
+
+@cache
+def labels() -> dict[str, Text]:
+    """What the page calls the measures that it has words for."""
+    found = tomllib.loads((HERE / "labels.toml").read_text(encoding="utf-8"))
+    return {id: Text(words["en"], words["fr"]) for id, words in found.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +109,11 @@ def _measured_row(key: tuple[str, str], kind: str, found: Sequence[Found | None]
     id, form = key
     label = f"{id} ({form})" if form else id
     bits = some["task"] == "bpb"
-    known = LABELS.get(id, Text(label, label))
+    known = labels().get(id, Text(label, label))
     words = Text(f"Bits per byte: {some.get('source')}", f"Bits par octet : {some.get('source')}")
     return Row(
         id=f"{id} {form}".strip(), group=group, label=words if bits else known, scale=scale_of(some),
-        unit="bits" if bits else str(some.get("unit", "share")),
+        unit="bits" if bits else str(some.get("unit", "share")).partition(" of ")[0],
         cells=tuple(_measured_cell(f) for f in found), why_unranked=_mismatch([f.row for f in found if f is not None]),
         note=str(some.get("caveat", "")),
     )
@@ -117,9 +121,10 @@ def _measured_row(key: tuple[str, str], kind: str, found: Sequence[Found | None]
 
 def scale_of(row: Mapping[str, Any]) -> Scale:
     """How a measure becomes a utility, from its unit and from which way it is good."""
-    unit, better = row.get("unit", "share"), row.get("better", "lower" if row["task"] == "bpb" else "higher")
+    unit, better = str(row.get("unit", "share")), row.get("better", "lower" if row["task"] == "bpb" else "higher")
     if row["task"] == "bpb":
         unit = "bits"
+    unit = "share" if unit.startswith("share ") else unit     # "share of trials passed"
     if better == "higher":
         return "share" if unit in SHARES else "percent" if unit == "percent" else "high"
     if better == "lower":
@@ -154,19 +159,23 @@ def _measured_cell(found: Found | None) -> Cell:
     if status == "reported":
         return Cell(kind="reported", value=float(row["score"]), low=low, high=high, n=int(row.get("n") or 0), note=note,
                     source=f"{found.source}: {row.get('why', '')}", date=date or "no date given")
+    how = str(row.get("method", ""))
+    if row.get("counter") is False or row.get("unit") == "FLOP":
+        # No instrument was read: rated power and time, or arithmetic on the model's shape.
+        return Cell(kind="estimated", value=float(row["score"]), low=low, high=high, n=int(row.get("n") or 0),
+                    source=found.source, date=date, note="; ".join(filter(None, [note, how])) or "by arithmetic")
     return Cell(kind="measured", value=float(row["score"]), low=low, high=high, n=int(row.get("n") or 0),
                 source=found.source, date=date, note=note)
 
 
 def published_rows(systems: Sequence[Asked]) -> list[Row]:
     """What others published of the systems that say `reported`; none where no system does."""
-    book = reported()
     if not any(s.reported for s in systems):
         return []
     rows: dict[str, Row] = {}
-    for bench in book["benchmark"]:
-        source = book["source"][bench["source"]]
-        cells = tuple(_published_cell(s, bench["scores"], source, book) for s in systems)
+    for bench in book()["benchmark"]:
+        source = book()["source"][bench["source"]]
+        cells = tuple(_published_cell(s, bench["scores"], source) for s in systems)
         if before := rows.get(bench["id"]):
             cells = tuple(new if new.value is not None else old for new, old in zip(cells, before.cells, strict=True))
         base = "not weighed: scores of the base model, not of what is served" if bench.get("base") else ""
@@ -182,16 +191,16 @@ def _french(label: str) -> str:
             .replace("prompt, strict", "consigne, strict"))
 
 
-def _published_cell(system: Asked, scores: Mapping[str, float], source: Mapping[str, str], book: Any) -> Cell:
+def _published_cell(system: Asked, scores: Mapping[str, float], source: Mapping[str, str]) -> Cell:
     if not system.reported:
         return unknown("nothing published", "rien de publié")
     if system.reported not in scores:
-        why = book["system"][system.reported].get("scores_why")
+        why = book()["system"][system.reported].get("scores_why")
         cell = unknown("not published", "non publié")
-        return replace(cell, note=why["en"] + " / " + why["fr"]) if why else cell
+        return replace(cell, note=why["en"], note_fr=why["fr"]) if why else cell
     return Cell(
         kind="reported", value=scores[system.reported], source=f"{source['title']}: {source['url']}",
-        date=f"read by {book['read']}", note=system.note,
+        date=f"read by {book()['read']}", note=system.note,
     )
 
 
@@ -212,5 +221,8 @@ def declared_rows(systems: Sequence[Asked]) -> list[Row]:
 def _declared_cell(fact: Declared | None, words: Mapping[str, tuple[Text, float]]) -> Cell:
     if fact is None:
         return unknown("nobody said", "personne ne l'a dit")
+    said: dict[str, Any] = {"source": fact.source, "date": fact.date, "note": fact.note, "note_fr": fact.note_fr}
+    if fact.value == "unknown":     # somebody looked, and found no answer
+        return replace(unknown("no answer found", "aucune réponse trouvée"), **said)
     text, points = words.get(fact.value, (Text(fact.value, fact.fr or fact.value), None))
-    return Cell(kind="declared", value=points, words=text, source=fact.source, date=fact.date, note=fact.note)
+    return Cell(kind="declared", value=points, words=text, **said)

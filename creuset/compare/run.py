@@ -8,8 +8,11 @@ from typing import Any
 
 from creuset.compare.ask import HERE, Asked, Comparison
 from creuset.compare.card import GROUPS, Scorecard, System
+from creuset.compare.evidence import Probed, coverage_rows, portability_rows
 from creuset.compare.gather import declared_rows, measured_rows, published_rows
 from creuset.compare.page import render
+from creuset.compare.portable import Portability
+from creuset.compare.rank import weighable
 from creuset.compare.speed import Call, Speed
 from creuset.compare.usage import Speeds, price_rows, speed_rows
 from creuset.core.artifact import new_artifact, read_manifest, sha256_file
@@ -37,19 +40,30 @@ def keep_speed(out: Path, speed: Speed, calls: list[Call]) -> None:
         (folder / "calls.jsonl").write_text("".join(json.dumps(asdict(c)) + "\n" for c in calls), encoding="utf-8")
 
 
-def scorecard(asked: Comparison, speeds: Speeds, prices: Prices, *, date: str, price_file: Path) -> Scorecard:
-    """All rows, in the order of the groups; `speeds` has one entry for each system."""
+def keep_portability(out: Path, found: Portability) -> None:
+    """Publish what was tried of an API, and what came of each probe."""
+    facts = {"url": found.url, "model": found.model, "right": found.right, "tried": found.tried}
+    with new_artifact(out, kind="portability", settings={}, facts=facts) as folder:
+        (folder / "portability.json").write_text(json.dumps(found.as_json(), indent=2) + "\n", encoding="utf-8")
+
+
+def scorecard(
+    asked: Comparison, speeds: Speeds, probed: Probed, prices: Prices, *, date: str, price_file: Path
+) -> Scorecard:
+    """All rows, in the order of the groups; `speeds` and `probed` have one entry for each system."""
+    paid, offers = price_rows(asked.systems, speeds, asked.volume, prices)
     rows = [
-        *measured_rows(asked), *published_rows(asked.systems), *declared_rows(asked.systems), *speed_rows(speeds),
-        *price_rows(asked.systems, speeds, asked.volume, prices),
+        *measured_rows(asked), *published_rows(asked.systems), *portability_rows(probed),
+        *declared_rows(asked.systems), *speed_rows(speeds), *paid, *coverage_rows([s.audits for s in asked.systems]),
     ]
     order = list(GROUPS)
     return Scorecard(
         title=asked.title, made=date, systems=tuple(_system(s) for s in asked.systems),
         rows=tuple(sorted(rows, key=lambda r: order.index(r.group))), volume=asdict(asked.volume),
+        offers=tuple(None if o is None else asdict(o) for o in offers), remark=asked.remark,
         sources=(
-            *(f"{f.name}, sha256 {sha256_file(f)}" for f in (asked.file, price_file, HERE / "reported.toml",
-                                                             HERE / "criteria.toml")),
+            *(f"{f.name}, sha256 {sha256_file(f)}" for f in (asked.file, price_file, *(
+                HERE / f"{name}.toml" for name in ("reported", "facts", "criteria")))),
             *_sources(asked),
         ),
     )
@@ -59,24 +73,28 @@ def _system(asked: Asked) -> System:
     return System(name=asked.name, provider=asked.provider, model=asked.model, endpoint=asked.endpoint, note=asked.note)
 
 
+def _folders(asked: Comparison) -> list[Path]:
+    """The artifacts that the reader's file names, each once."""
+    return list(dict.fromkeys(
+        f for s in asked.systems for f in (*s.evaluations, *s.audits, s.speed, s.portability) if f is not None
+    ))
+
+
 def _sources(asked: Comparison) -> list[str]:
-    folders = [f for s in asked.systems for f in (*s.evaluations, *s.audits, *([s.speed] if s.speed else []))]
-    return [f"{m['kind']} {f.name}, sha256 {m['sha256']}" for f in dict.fromkeys(folders) for m in [read_manifest(f)]]
+    return [f"{m['kind']} {f.name}, sha256 {m['sha256']}" for f in _folders(asked) for m in [read_manifest(f)]]
 
 
-def keep(out: Path, card: Scorecard, asked: Comparison, speeds: Speeds) -> None:
+def keep(out: Path, card: Scorecard, asked: Comparison, speeds: Speeds, probed: Probed) -> None:
     """Publish scorecard.json, scorecard.csv and index.html; the artifacts read are the parents."""
-    parents = dict.fromkeys(
-        f for s in asked.systems for f in (*s.evaluations, *s.audits, *([s.speed] if s.speed else []))
-    )
     facts = {"systems": [s.name for s in card.systems], "rows": len(card.rows)}
-    with new_artifact(out, kind="scorecard", settings={"volume": card.volume}, parents=list(parents),
+    with new_artifact(out, kind="scorecard", settings={"volume": card.volume}, parents=_folders(asked),
                       facts=facts) as folder:
         (folder / "comparison.toml").write_bytes(asked.file.read_bytes())
         (folder / "scorecard.json").write_text(
             json.dumps(card.as_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
         )
-        (folder / "speeds.json").write_text(json.dumps(list(speeds), indent=1) + "\n", encoding="utf-8")
+        for name, found in (("speeds", speeds), ("portability", probed)):
+            (folder / f"{name}.json").write_text(json.dumps(list(found), indent=1) + "\n", encoding="utf-8")
         write_csv(folder / "scorecard.csv", card)
         (folder / "index.html").write_text(render(card), encoding="utf-8")
 
@@ -91,7 +109,7 @@ def write_csv(file: Path, card: Scorecard) -> None:
         out = csv.writer(stream)
         out.writerow(COLUMNS)
         for row in card.rows:
-            weighed = "yes" if row.scale and not row.why_unranked else row.why_unranked or "no"
+            weighed = "yes" if weighable(row) else row.why_unranked or "no"
             for system, cell in zip(card.systems, row.cells, strict=True):
                 words = cell.words.en if cell.words else ""
                 out.writerow([_plain(v) for v in (

@@ -1,8 +1,9 @@
 """How fast an endpoint is under a stated load, measured by asking it. The clock is this machine's, the network counts.
 
 Load: a closed loop of `concurrency` streams over the chat dialect of OpenAI's API, one warm-up request that is not
-counted, temperature 0. Each prompt begins differently, so that no cache of prefixes answers for the model. Tokens are
-those of the endpoint's `usage`; where it gives none, streamed pieces are counted and the figure says so.
+counted (it loads what is loaded at first use), temperature 0. Each prompt begins differently, so that no cache of
+prefixes answers for the model. Tokens are those of the endpoint's `usage`; where it gives none, streamed pieces are
+counted and the figure says so.
 
     first token     s, from sending the request to the first piece of text
     per stream      tokens/s of one reply, its first token left out: (tokens - 1) / (last piece - first piece)
@@ -23,6 +24,7 @@ import httpx
 
 from creuset.compare.ask import Load
 from creuset.core.errors import ConfigError, EngineError
+from creuset.evals.stats_special import binomial_cdf
 
 SAID = (
     "river stone garden winter letter copper market window orchard harbour lantern bridge silver meadow engine paper"
@@ -66,6 +68,11 @@ class Speed:
     stream_p50: float | None
     together: float | None
     failures: dict[str, int]
+    # Interval of a median, from the order of the values alone, and the quartiles: [low, high, quarter, three quarters].
+    first_spread_s: list[float] | None = None
+    whole_spread_s: list[float] | None = None
+    stream_spread: list[float] | None = None
+    warm_up: int = 1                    # requests before the counted ones
 
 
 def prompt(index: int, words: int, *, seed: int = 20) -> str:
@@ -77,6 +84,19 @@ def prompt(index: int, words: int, *, seed: int = 20) -> str:
 def percentile(values: Sequence[float], share: float) -> float | None:
     """The smallest of `values` that at least `share` of them do not exceed (nearest rank)."""
     return sorted(values)[max(0, math.ceil(share * len(values)) - 1)] if values else None
+
+
+def spread(values: Sequence[float]) -> list[float] | None:
+    """95 % interval of the median (binomial: no shape is assumed) and the quartiles; None below six values."""
+    n, found = len(values), sorted(values)
+    out = 0                             # values to leave out at each end
+    while binomial_cdf(out, n) <= 0.025:
+        out += 1
+    if out == 0:
+        return None
+    quarter, three = percentile(found, 0.25), percentile(found, 0.75)
+    assert quarter is not None and three is not None
+    return [found[out - 1], found[n - out], quarter, three]
 
 
 def summarise(calls: Sequence[Call], wall_s: float, *, url: str, model: str, load: Load, date: str) -> Speed:
@@ -93,17 +113,21 @@ def summarise(calls: Sequence[Call], wall_s: float, *, url: str, model: str, loa
         whole_p50_s=percentile([c.whole_s for c in good], 0.5), whole_p95_s=percentile([c.whole_s for c in good], 0.95),
         stream_p50=percentile(rates, 0.5), together=tokens / wall_s if good and wall_s > 0 else None,
         failures={r: sum(c.failed == r for c in calls) for r in reasons},
+        first_spread_s=spread([c.first_s for c in good]), whole_spread_s=spread([c.whole_s for c in good]),
+        stream_spread=spread(rates),
     )
 
 
 async def measure(
     url: str, model: str, load: Load, *, key: str = "", date: str,
     clock: Callable[[], float] = time.perf_counter, progress: Callable[[int, int], None] = lambda done, of: None,
+    transport: httpx.AsyncBaseTransport | None = None,
 ) -> tuple[Speed, list[Call]]:
     """Ask `url` (…/v1) as `load` says. EngineError where not even the warm-up request is answered."""
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     limits = httpx.Limits(max_connections=load.concurrency, max_keepalive_connections=load.concurrency)
-    async with httpx.AsyncClient(headers=headers, timeout=load.timeout_s, limits=limits) as client:
+    async with httpx.AsyncClient(headers=headers, timeout=load.timeout_s, limits=limits,
+                                 transport=transport) as client:
         model = model or await _only_model(client, url)
         warm = await _call(client, url, model, prompt(-1, load.prompt_words), load, clock)
         if warm.failed:

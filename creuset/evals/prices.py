@@ -25,7 +25,9 @@ class Price:
     input: float
     output: float
     currency: str = "USD"
-    cached_input: float | None = None
+    cached_input: float | None = None       # of tokens read from a cache
+    batch_input: float | None = None        # of requests that may wait
+    batch_output: float | None = None
     since: str = ""                 # ISO date from which it was seen or held
     until: str = ""
     source: str = ""
@@ -69,7 +71,7 @@ def _price(row: Any, where: str) -> Price:
         price = Price(**{**row, "names": tuple(row.get("names", ()))})
     except (TypeError, AttributeError) as error:
         raise DataError(f"{where}: {error}") from error
-    for name in ("input", "output", "cached_input"):
+    for name in ("input", "output", "cached_input", "batch_input", "batch_output"):
         value = getattr(price, name)
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or value < 0):
             raise DataError(f"{where}: {name} must be a price of a million tokens, got {value!r}")

@@ -7,13 +7,15 @@ import re
 import pytest
 
 from creuset.cli import main
-from creuset.compare.ask import Hourly, Load, Volume, criteria, read, reported
-from creuset.compare.card import GROUPS, Cell, Row, Text
-from creuset.compare.gather import measured_rows
-from creuset.compare.money import by_hours, by_tokens
-from creuset.compare.page import number, policy
-from creuset.compare.rank import standings
-from creuset.compare.run import keep_speed
+from creuset.compare.ask import Load, book, criteria, read
+from creuset.compare.card import GROUPS, KINDS, WEIGHED, Cell, Row, Text
+from creuset.compare.evidence import coverage_rows
+from creuset.compare.gather import declared_rows, measured_rows, scale_of
+from creuset.compare.money import Tokens, Volume, month
+from creuset.compare.page import STATIC, number, policy
+from creuset.compare.portable import PROBES, Portability, Tried
+from creuset.compare.rank import first_shares, parts, places, standings
+from creuset.compare.run import keep_portability, keep_speed
 from creuset.compare.speed import Call, summarise
 from creuset.core.artifact import new_artifact, read_manifest
 from creuset.core.errors import ArtifactError, ConfigError
@@ -48,8 +50,13 @@ def shelf(tmp_path):
         calls = [Call(first_s=first, whole_s=1, stream_s=0.5, tokens=11, by_usage=True)] * 4
         speed = summarise(calls, 4.0, url="u", model="m", load=Load(), date="2026-01-03")
         keep_speed(tmp_path / f"s{at}", speed, calls)
+    probes = tuple(Tried(id, "refused" if id == "embeddings" else "untried" if id == "stop" else "right", "said")
+                   for id, _, _ in PROBES)
+    keep_portability(tmp_path / "p0", Portability(url="u", model="m", date="2026-01-04", right=18, tried=19,
+                                                  probes=probes))
     (tmp_path / "c.toml").write_text(f"""
 title = "A & B"
+remark = {{ en = "Only toys <b>", fr = "Des jouets" }}
 [volume]
 requests = 1000
 input_tokens = 100
@@ -59,6 +66,7 @@ name = "One <i>"
 evaluations = ["e0"]
 audits = ["a0"]
 speed = "s0"
+portability = "p0"
 hourly = {{ value = 3.6, currency = "USD", source = "invoice", date = "2026-01-01" }}
 declared.weights = {FACT % "yes"}
 declared.licence = {FACT % "Apache-2.0"}
@@ -89,13 +97,71 @@ def test_rows_hold_what_artifacts_files_and_declarations_say(shelf):
     assert rows["leak.rate"]["cells"][1]["note"] == "needs weights"
     assert "quiz.acc_norm chat" not in rows, "only the first measure of a task is a row"
     assert kinds["published.mmlu"] == ["unknown", "unknown", "reported"]
-    assert kinds["weights"] == ["declared", "declared", "unknown"] and rows["licence"]["scale"] == ""
+    assert kinds["weights"] == ["declared"] * 3 and kinds["licence"] == ["declared", "unknown", "unknown"]
+    assert rows["weights"]["scale"] == "points" and rows["licence"]["scale"] == ""
     assert rows["speed.first_p50_s"]["cells"][1]["value"] == 0.4
     assert rows["quiz.acc chat"]["cells"][1]["note"] == "2 calls failed"
     month = rows["price.month.USD"]["cells"]
-    assert month[0]["value"] == pytest.approx(1000 * 50 / 11 / 3600 * 3.6) and month[0]["kind"] == "declared"
-    assert month[2]["value"] == pytest.approx(1000 * (100 * 2.5 + 50 * 10) / 1e6) and month[2]["kind"] == "reported"
+    assert [c["kind"] for c in month] == ["estimated", "unknown", "estimated"], "list x volume is reckoned"
+    assert month[0]["value"] == pytest.approx(1000 * 50 / 11 / 3600 * 3.6) and "busy hours" in month[0]["note"]
+    assert month[2]["value"] == pytest.approx(1000 * (100 * 2.5 + 50 * 10) / 1e6)
+    assert "a batch is listed" in month[2]["note"] and "of cached input" not in month[2]["note"]
+    assert [o and o["currency"] for o in card["offers"]] == ["USD", None, "USD"]
+    assert rows["price.cached_input.USD"]["cells"][2]["value"] == 1.25 and "price.batch_input.USD" not in rows
+    assert rows["price.input.USD"]["cells"][2]["kind"] == "reported"
     assert [r["group"] for r in card["rows"]] == sorted((r["group"] for r in card["rows"]), key=list(GROUPS).index)
+
+
+def test_what_was_tried_of_the_api_is_evidence_behind_one_share(shelf):
+    rows = {r["id"]: r for r in built(shelf)["rows"]}
+    right = rows["api.right"]
+    assert right["group"] == "competition" and right["cells"][0]["value"] == pytest.approx(18 / 19)
+    assert "embeddings (refused)" in right["cells"][0]["note"] and "embeddings (refusé)" in right["cells"][0]["note_fr"]
+    assert [c["kind"] for c in right["cells"]] == ["measured", "unknown", "unknown"]
+    assert rows["api.stop"]["cells"][0]["kind"] == "unknown", "what could not be tried is no failure"
+    assert (rows["api.chat"]["cells"][0]["value"], rows["api.embeddings"]["cells"][0]["value"]) == (1.0, 0.0)
+    assert sum(r["group"] == "api" for r in rows.values()) == len(PROBES)
+    lines = (shelf / "out/scorecard.csv").read_text().splitlines()
+    assert all(line.endswith(",no") for line in lines if line.startswith("api,")), "evidence is never weighed"
+
+
+def test_what_the_audit_could_test_is_counted_by_status(shelf):
+    parts_ = [{"name": "leak", "status": "measured", "why": "", "counts": {"measured": 2, "not_tested": 1}},
+              {"name": "bipia", "status": "not_tested", "why": "no data", "counts": {"not_tested": 1}}]
+    items = [{"row": "3", "title": {"en": "Attacks", "fr": "Attaques"}, "status": "measured", "parts": parts_},
+             {"row": "20", "title": {"en": "Systemic", "fr": "Systémique"}, "status": "not_tested", "parts": [],
+              "untested": "declared not tested"}]
+    (shelf / "a0/items.json").write_text(json.dumps(items))
+    rows = {r["id"]: r["cells"] for r in built(shelf)["rows"] if r["group"] == "coverage"}
+    assert list(rows) == ["coverage.3", "coverage.20"]
+    assert rows["coverage.3"][0]["words"] == {"en": "2 measured, 2 not tested", "fr": "2 mesurés, 2 non testés"}
+    assert rows["coverage.3"][0]["note"] == "bipia: no data" and rows["coverage.3"][1]["kind"] == "unknown"
+    assert rows["coverage.20"][0]["words"]["en"] == "not tested"
+    assert rows["coverage.20"][0]["note"] == "declared not tested"
+    (shelf / "a0/items.json").write_text("[{}]")
+    with pytest.raises(ArtifactError, match="not what an audit leaves"):
+        coverage_rows([[shelf / "a0"]])
+
+
+def test_an_estimate_never_looks_measured(shelf):
+    kwh = {"task": "energy", "metric": "kwh_100k_tokens", "unit": "kWh", "better": "lower", "requirement": "14"}
+    flop = {"task": "arithmetic", "metric": "flop_per_token", "unit": "FLOP", "better": "lower", "requirement": "14"}
+    rated = Measure(score=0.2, caveat="from rated power", extra={"counter": False, "method": "65 W x time"}, **kwh)
+    results(shelf / "g0", "audit", [rated, Measure(score=1e9, **flop)])
+    results(shelf / "g1", "audit", [Measure(score=0.1, extra={"counter": True, "method": "RAPL"}, **kwh)])
+    text = (shelf / "c.toml").read_text()
+    for at in (0, 1):
+        text = text.replace(f'audits = ["a{at}"]', f'audits = ["a{at}", "g{at}"]')
+    (shelf / "c.toml").write_text(text)
+    rows = {r["id"]: r for r in built(shelf)["rows"]}
+    cells = rows["energy.kwh_100k_tokens"]["cells"]
+    assert [c["kind"] for c in cells] == ["estimated", "measured", "unknown"]
+    assert cells[0]["note"] == "from rated power; 65 W x time"
+    assert rows["arithmetic.flop_per_token"]["cells"][0]["kind"] == "estimated"
+    page, style = (shelf / "out/index.html").read_text(), (STATIC / "page.css").read_text()
+    marks = [re.search(rf'\.{kind}::before {{ content: "(.)', style)[1] for kind in KINDS]
+    assert len(set(marks)) == len(KINDS), "each kind has a mark of its own: colour is not needed"
+    assert all(f'<span class="{kind}">' in page for kind in KINDS), "and stands in the legend"
 
 
 def test_measured_and_published_scores_share_no_row(shelf):
@@ -114,7 +180,7 @@ def test_every_cell_that_is_not_ours_says_where_it_is_from(shelf):
 def test_the_folder_is_an_artifact_of_what_was_read_and_the_table_is_whole(shelf):
     card = built(shelf)
     assert main(["verify", str(shelf / "out")]) == 0
-    assert {p["name"] for p in read_manifest(shelf / "out")["parents"]} == {"e0", "e1", "a0", "a1", "s0", "s1"}
+    assert {p["name"] for p in read_manifest(shelf / "out")["parents"]} == {"e0", "e1", "a0", "a1", "s0", "s1", "p0"}
     with (shelf / "out/scorecard.csv").open(newline="") as stream:
         lines = list(csv.DictReader(stream))
     assert len(lines) == 3 * len(card["rows"])
@@ -149,6 +215,10 @@ def test_measures_can_be_named(shelf):
     ('audits = ["a1"]', 'audit = ["a1"]', "no `audit`"),
     ("[volume]", "[volum]", "no `volum`"),
     ('reported = "GPT-4o"', 'price = "gpt-9"', "knows no `gpt-9`"),
+    ("requests = 1000", "cached_share = 1.5", "cached_share is 1.5, not a share"),
+    ('portability = "p0"', 'portability = "s0"', "not what `creuset compare portability` leaves"),
+    ("hourly = { value = 3.6,", "operator = { hardware = 9,", "operator has no `years`"),
+    (', fr = "Des jouets" }', " }", "not a table of `en` and `fr`"),
     ('"e1"', '"a1"', "is of kind audit, not evaluation"),
 ])  # fmt: skip
 def test_what_cannot_be_is_refused_by_name(shelf, capsys, old, new, said):
@@ -174,26 +244,49 @@ def test_a_damaged_artifact_is_named(shelf):
         measured_rows(read(shelf / "c.toml"))
 
 
-def test_costs_by_hand():
-    volume = Volume(requests=100_000, input_tokens=800, output_tokens=250)
-    assert by_tokens(volume, 1.6, 6.4) == pytest.approx(288.0)
-    assert by_hours(volume, Hourly(2.0, "EUR", "s", "d"), 250.0) == pytest.approx(100_000 / 3600 * 2)
-
-
 def test_numbers_are_written_in_both_languages():
     assert number(0.8731, "share", "en") == "87.3 %" and number(0.8731, "share", "fr") == "87,3 %"
     assert number(1234.5, "USD", "en") == "1,234.50" and number(1234.5, "USD", "fr") == "1\u202f234,50"
     assert number(0.0321, "s", "en") == "32 ms" and number(2.5, "s", "fr") == "2,50 s"
 
 
-def test_published_facts_have_sources_and_name_nobodys_unread_scores():
-    book = reported()
+def test_what_ships_of_others_has_a_source_for_everything():
     words, known = criteria()
     assert {c.group for c in known} <= set(GROUPS) and set(words) == {"yes", "partly", "no"}
-    for bench in book["benchmark"]:
-        assert bench["source"] in book["source"] and set(bench["scores"]) <= set(book["system"])
+    assert len(book()["system"]) == 5
+    for bench in book()["benchmark"]:
+        assert bench["source"] in book()["source"] and set(bench["scores"]) <= set(book()["system"])
         assert "Qwen2.5-Max" not in bench["scores"], "its tables are images: no figure of them was read as text"
-    assert len(book["system"]) == 5
+    used = {b["source"] for b in book()["benchmark"]}
+    for about in book()["system"].values():
+        for id, fact in about["declared"].items():
+            source = book()["source"][fact["source"]]
+            used.add(fact["source"])
+            assert id in {c.id for c in known} and source["title"] and source["url"]
+            assert fact["value"] in (*words, "unknown") or fact["fr"], "an answer of its own has its French"
+            assert bool(fact.get("note")) == bool(fact.get("note_fr")), id
+            assert bool(source.get("grade")) == bool(source.get("grade_fr"))
+    assert used == set(book()["source"]), "no source stands there for nothing"
+
+
+def test_looking_and_finding_no_answer_is_unknown_and_says_so(tmp_path):
+    systems = "".join(f'[[system]]\nname = "{n}"\nreported = "{n}"\n' for n in ("DeepSeek V3", "GPT-4o"))
+    (tmp_path / "c.toml").write_text(systems)
+    rows = {r.id: r for r in declared_rows(read(tmp_path / "c.toml").systems)}
+    ours, theirs = rows["training_on_inputs"].cells
+    assert (ours.kind, ours.value, theirs.value) == ("unknown", None, 1.0)
+    assert "neither yes nor no" in ours.note and "a third party's reading" in ours.note
+    assert "ni oui ni non" in ours.note_fr
+    assert ours.source.endswith("deepseek-api-data-training-policy/") and theirs.date == book()["read"]
+
+
+@pytest.mark.parametrize(("unit", "better", "scale"), [
+    ("share", "higher", "share"), ("share of trials passed", "higher", "share"), ("share", "lower", "share_low"),
+    ("kWh", "lower", "low"), ("percent", "higher", "percent"), ("nats", "zero", "zero"), ("percent", "fifty", "fifty"),
+    ("tokens/s", "higher", "high"), ("nats", "", ""),
+])  # fmt: skip
+def test_a_unit_and_a_direction_make_a_scale(unit, better, scale):
+    assert scale_of({"task": "t", "unit": unit, "better": better}) == scale
 
 
 def test_the_page_loads_nothing_and_runs_only_its_own_script(shelf):
@@ -205,28 +298,101 @@ def test_the_page_loads_nothing_and_runs_only_its_own_script(shelf):
     assert not re.search(r'(src|href)=|style="| on\w+="', page.split('id="card"')[0])
 
 
+def rows_of(card):
+    return [Row(**{**r, "label": Text("", ""), "cells": tuple(
+        Cell(**{**c, "words": None}) for c in r["cells"])}) for r in card["rows"]]
+
+
 def test_the_reader_weighs_in_the_browser_as_python_does(shelf, browser):  # noqa: F811
     card = built(shelf)
+    rows = rows_of(card)
     server, url = serve(shelf / "out")
     try:
         page = open_page(browser, url, width=1200)
-        totals = page.js("standings(state.weights).map(s => [s.total, s.coverage, s.low, s.high])")
-        rows = [Row(**{**r, "label": Text("", ""), "cells": tuple(
-            Cell(**{**c, "words": None}) for c in r["cells"])}) for r in card["rows"]]
-        weights = page.js("state.weights")
-        for said, known in zip(totals, standings(rows, weights), strict=True):
-            assert said == pytest.approx([known.total, known.coverage, known.low, known.high])
-        assert page.js("document.documentElement.lang") == "en"
+        for missing in ("ignore", "worst", "interval"):
+            page.js(f"document.querySelector('input[name=missing][value={missing}]').click()")
+            for weights in ({}, {"speed": 0}, {"quality": 9, "strategy": 1}):
+                page.js(f"Object.assign(state.weights, equal(), {json.dumps(weights)})")
+                said = page.js("standings(state.weights).map(s => [s.total, s.coverage, s.low, s.high, s.half])")
+                known = standings(rows, page.js("state.weights"), missing=missing)
+                for one, other in zip(said, known, strict=True):
+                    assert one == pytest.approx([other.total, other.coverage, other.low, other.high, other.half])
+                found = [list(p) for p in places(known, missing)]
+                assert page.js("places(standings(state.weights), state.missing)") == found
+            shares = page.js("firstShares(parts(counted, columns(), false), state.missing, groups)")
+            for one, other in zip(shares, first_shares(parts(rows), missing), strict=True):
+                assert one == pytest.approx(list(other), abs=1e-9)
+        shared = page.js("document.querySelector('#shared').click(), standings(state.weights).map(s => s.total)")
+        totals = [s.total for s in standings(rows, page.js("state.weights"), shared_only=True, missing="interval")]
+        assert shared == pytest.approx(totals)
+        assert "missing=interval" in page.js("location.hash") and "shared=1" in page.js("location.hash")
+        assert page.complaints == []
+        page.close()
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_the_readers_volume_is_priced_in_the_browser_as_python_does(shelf, browser):  # noqa: F811
+    card = built(shelf)
+    row = next(i for i, r in enumerate(card["rows"]) if r["id"] == "price.month.USD")
+    offer = Tokens(**card["offers"][2])
+    server, url = serve(shelf / "out")
+    type_ = ("const i = document.querySelector('[data-volume=%s]'); i.value = %s; "
+             "i.dispatchEvent(new Event('input'))")
+    cell = f"document.querySelector('#table td[data-r=\"{row}\"][data-c=\"2\"]')"
+    try:
+        page = open_page(browser, url, width=1200)
+        volume = card["volume"]
+        for name, typed in (("requests", 2_000_000), ("cached_share", 40), ("batch_share", 25), ("output_tokens", 9)):
+            page.js("{" + type_ % (name, typed) + "}")
+            volume[name] = typed / 100 if name.endswith("share") else typed
+            price = month(Volume(**volume), offer)
+            assert page.js(f"card.rows[{row}].cells[2].value") == pytest.approx(price)
+            assert page.js(cell + ".innerText").strip() == f"≈ {price:,.2f}".removeprefix("≈ ")
+        page.js("{" + type_ % ("cached_share", 140) + "}")
+        assert page.js("state.volume.cached_share") == 0.4, "more than all of it is no share"
+        assert "volume=" in page.js("location.hash")
+        again = page.js("location.href")
+        page.js("document.querySelector('#lang').click()")
+        assert page.js(cell + ".innerText").strip() == number(price, "USD", "fr")
+        page.call("Page.navigate", url="about:blank")
+        page.call("Page.navigate", url=again)
+        page.wait("document.readyState === 'complete' && document.querySelector('#ranking svg')")
+        assert page.js("state.volume.requests") == 2_000_000
+        assert page.js(f"card.rows[{row}].cells[2].value") == pytest.approx(price)
+        assert page.complaints == []
+        page.close()
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_the_page_is_usable_by_keyboard_in_a_narrow_window_and_in_french(shelf, browser):  # noqa: F811
+    built(shelf)
+    server, url = serve(shelf / "out")
+    try:
+        page = open_page(browser, url, width=1200)
+        assert page.js("document.documentElement.lang") == "en" and "Only toys <b>" in page.text("main")
         page.js("document.querySelector('#lang').click()")
         assert "Vos poids" in page.text("main") and "Your weights" not in page.text("main")
         page.js("set('speed', 0)")
         assert "speed:0" in page.js("location.hash")
+        page.js("document.querySelector('#equal').click()")
+        assert set(page.js("Object.values(state.weights)")) <= {0, 5}
+        assert list(page.js("state.weights")) == list(WEIGHED)
         page.js("document.querySelector('#table td').focus()")
         for key in ("ArrowDown", "Enter"):
             page.press(key)
         assert page.js("!document.querySelector('#detail').hidden")
         page.press("Escape")
-        page.size(390, 844)
+        assert page.js("document.querySelector('#detail').hidden")
+        folded = "[...document.querySelectorAll('tr[data-of=api]')].filter(r => r.offsetParent).length"
+        assert page.js(folded) == 0
+        page.js("document.querySelector('button[data-group=api]').focus()")
+        page.press("Enter")
+        assert page.js(folded) == len(PROBES)
+        page.size(360, 780)
         assert page.js("document.documentElement.scrollWidth <= innerWidth"), "nothing sticks out of a narrow window"
         assert [r for r in page.requests if not r.startswith(url.rpartition("/")[0])] == [] and page.complaints == []
         page.close()
