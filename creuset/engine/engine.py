@@ -27,6 +27,7 @@ from creuset.core.errors import ArtifactError, PromptTooLong, RequestError
 from creuset.engine.answer import Answer
 from creuset.engine.attend import Span
 from creuset.engine.blocks import BlockPool
+from creuset.engine.frozen import Frozen
 from creuset.engine.prefix import PrefixCache
 from creuset.engine.request import Event, Request
 from creuset.engine.rows import HEAD_ROWS, using
@@ -92,17 +93,26 @@ class Engine:
         settings: EngineSettings | None = None,
         device: str = "cpu",
         watermark: Watermark | None = None,
+        model: Transformer | None = None,
     ) -> Self:
-        """The model in `path`: an artifact of ours or a Hugging Face folder. Raises ArtifactError."""
+        """The model in `path`: an artifact of ours or a Hugging Face folder. Raises ArtifactError.
+
+        `model`: its weights, where the caller has loaded them already; they are taken over.
+        """
         settings = settings or EngineSettings()
         tokenizer = Tokenizer.load(path)
-        model = load_model(path, device=device, dtype=precision(settings.dtype, torch.device(device)))
+        model = model or load_model(path, device=device, dtype=precision(settings.dtype, torch.device(device)))
         if tokenizer.vocab_size > model.config.vocab_size:
             raise ArtifactError(
                 f"`{path}`: the tokenizer has {tokenizer.vocab_size} ids, the model only {model.config.vocab_size}"
             )
         ends = _end_ids(path, tokenizer)
         return cls(model, tokenizer, settings=settings, end_ids=ends, device=device, watermark=watermark)
+
+    @property
+    def network(self) -> Frozen:
+        """The weights as the engine has them, for likelihoods of whole sequences (model/score.py)."""
+        return self._runner.network
 
     @property
     def busy(self) -> bool:

@@ -89,6 +89,14 @@ class Frozen(nn.Module):
         y_TC: Tensor = self.norm(x_TC)
         return y_TC
 
+    def logits(self, x_TC: Tensor) -> Tensor:
+        found: Tensor = self.head(x_TC)
+        return found
+
+    @property
+    def device(self) -> torch.device:
+        return self.embedding.device
+
 
 class FrozenNorm(RMSNorm):
     """RMSNorm over the last dimension, without the bookkeeping of a backward pass."""

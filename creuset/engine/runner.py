@@ -39,6 +39,7 @@ class Runner:
         # the slowest thread.
         self._alone = _SHARED_FROM // max(1, _active(config))
         self.device, self._model = device, Frozen(model, device=device)
+        self.network = self._model      # for likelihoods of whole sequences, which need no cache (model/score.py)
         self.rules = self._model.rules
         self._fold = config.heads // config.kv_heads
         self.cache = KVCache(

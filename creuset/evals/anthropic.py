@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from creuset.core.errors import ConfigError, EngineError
 from creuset.evals.client import Broken, Json
 from creuset.evals.endpoint import Replies
-from creuset.evals.subject import Ask, Done, Failure, Likelihood, NotTestable, Pair, Reply
+from creuset.evals.subject import Ask, Done, Failure, Likelihood, NotTestable, Pair, Reply, Whole
 
 VERSION = "2023-06-01"
 FINISH = {"end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length", "tool_use": "tool_calls",
@@ -39,6 +39,9 @@ class AnthropicSubject(Replies):
         return list(await asyncio.gather(*(one(i, ask) for i, ask in enumerate(asks))))
 
     async def loglikelihood(self, pairs: Sequence[Pair], done: Done | None = None) -> list[Likelihood | Failure]:
+        raise NotTestable(self.why_not["loglikelihood"])
+
+    async def read_through(self, texts: Sequence[Whole], done: Done | None = None) -> list[Likelihood | Failure]:
         raise NotTestable(self.why_not["loglikelihood"])
 
     async def _generate(self, ask: Ask) -> Reply | Failure:

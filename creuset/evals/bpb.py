@@ -1,97 +1,92 @@
-"""Bits per byte of held-out documents, with the document as unit.
+"""Bits per byte of held-out documents, with the document as unit. No torch.
 
 Definition. A document of tokens d1..dn is read as `<eot> d1 .. dn`; its bits are the sum of -log2 p over d1..dn and
 the <|endoftext|> that ends it, and its bytes are those of its UTF-8 text. A source's score is the sum of bits over
 the sum of bytes of its documents, so it does not depend on the tokenizer; the interval is the 95 % percentile
 bootstrap over documents. The overall score is the unweighted mean over sources. A document longer than the context
 is cut in windows (model/windows.py).
+
+An endpoint that tells a prompt's log-probabilities is read in the same way (echo.py). One that has no <|endoftext|>
+scores neither the first token of a document, whose bytes are left out, nor its end: its figures say so. A document
+that could not be read is in no sum: it is counted.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 
-from creuset.evals.documents import Text
-from creuset.evals.stats import bootstrap_ratio, mean_of_ratios
-from creuset.model.score import Reading, bits, log_likelihoods
-from creuset.model.transformer import Transformer
-from creuset.model.windows import windows
+from creuset.evals import documents
+from creuset.evals.measure import Measure
+from creuset.evals.stats import Interval, bootstrap_ratio, mean_of_ratios
+from creuset.evals.subject import Ability, Likelihood, Outcome, Whole
+from creuset.evals.task import Form, Row, Sample, Task
+
+NO_END = "read without <|endoftext|>, which this endpoint does not have: first tokens and ends are not scored"
 
 
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """One document's sums."""
+class Bpb(Task):
+    name: ClassVar[str] = "bpb"
+    form: ClassVar[Form] = "loglikelihood"
+    needs: ClassVar[frozenset[Ability]] = frozenset({"loglikelihood"})
 
-    source: str
-    index: int
-    bits: float
-    bytes: int
-    tokens: int         # predicted, the last end-of-document included
+    def __init__(
+        self, paths: Sequence[Path], *, limit: int | None = None, context: int = 0, overlap: int = 0
+    ) -> None:
+        """`limit`: first documents of each source. `context`: as the subject was told it; 0: its own."""
+        self.paths, self.limit, self.context, self.overlap = tuple(paths), limit, context, overlap
 
+    def settings(self) -> dict[str, Any]:
+        return {"context": self.context, "overlap": self.overlap}
 
-def score_documents(
-    model: Transformer,
-    texts: Iterable[Text],
-    *,
-    eot: int,
-    context: int,
-    overlap: int = 0,
-    tokens_per_batch: int = 4096,
-    progress: Callable[[int], None] = lambda tokens: None,
-) -> list[Scored]:
-    """Score each document; `progress` is told of tokens done."""
-    found: list[Scored] = []
-    waiting: list[Text] = []
+    def samples(self, folder: Path) -> Iterator[Sample]:
+        for number, path in enumerate(self.paths):
+            for found in documents.read(path, limit=self.limit):
+                yield Sample(
+                    id=f"{number}/{found.source}/{found.index}", texts=(Whole(found.text, self.overlap),),
+                    gold={"source": found.source, "index": found.index, "bytes": found.bytes},
+                )
 
-    def settle() -> None:
-        found.extend(_score(model, waiting, eot, context, overlap, tokens_per_batch))
-        progress(sum(len(t.ids) for t in waiting))
-        waiting.clear()
+    def score(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
+        (outcome,) = outcomes
+        if not isinstance(outcome, Likelihood):
+            return {**sample.gold, "bits": None, "tokens": 0, "whole": False, "failed": True}
+        return {
+            **sample.gold, "bytes": sample.gold["bytes"] - outcome.unscored, "bits": -outcome.total / math.log(2),
+            "tokens": outcome.tokens, "whole": not outcome.unscored, "failed": False,
+        }
 
-    for text in texts:
-        waiting.append(text)
-        if sum(len(t.ids) for t in waiting) >= 8 * tokens_per_batch:  # enough to sort by length
-            settle()
-    settle()
-    return found
+    def measures(self, rows: Sequence[Row]) -> list[Measure]:
+        """One a source, in order of appearance, and the mean over sources where there are several."""
+        sources = {row["source"]: [r for r in rows if r["source"] == row["source"]] for row in rows}
+        known = {source: [r for r in mine if not r["failed"] and r["bytes"]] for source, mine in sources.items()}
+        groups = [
+            (np.array([r["bits"] for r in mine]), np.array([r["bytes"] for r in mine], dtype=float))
+            for mine in known.values()
+        ]
+        found = []
+        for source, (bits, sizes) in zip(sources, groups, strict=True):
+            if not len(bits):
+                found.append(Measure(
+                    task=self.name, metric=f"bits_per_byte.{source}", status="not_tested", failed=len(sources[source]),
+                    why=f"no document of {source} could be read", extra={"source": source},
+                ))
+                continue
+            interval = bootstrap_ratio(bits, sizes)
+            found.append(self._measure(source, float(bits.sum() / sizes.sum()), interval, sources[source]))
+        if len(sources) > 1 and all(len(bits) for bits, _ in groups):
+            mean, interval = mean_of_ratios(groups)
+            found.append(self._measure("mean over sources", mean, interval, rows))
+        return found
 
-
-def _score(
-    model: Transformer, texts: list[Text], eot: int, context: int, overlap: int, tokens_per_batch: int
-) -> list[Scored]:
-    owners: list[int] = []
-    parts: list[Reading] = []
-    for owner, text in enumerate(texts):
-        ids = np.concatenate([[eot], text.ids])
-        for window in windows(len(text.ids), context=context, overlap=overlap):
-            owners.append(owner)
-            parts.append(Reading(ids[window.start : window.end + 1], window.scored - window.start))
-    total = np.zeros(len(texts))
-    for index, values, _ in log_likelihoods(model, parts, tokens_per_batch=tokens_per_batch):
-        total[owners[index]] += values.sum()
-    return [Scored(t.source, t.index, bits(float(v)), t.bytes, len(t.ids)) for t, v in zip(texts, total, strict=True)]
-
-
-def summarise(scored: list[Scored]) -> list[dict[str, Any]]:
-    """One row a source, in order of appearance, and the mean over sources when there are several."""
-    rows: list[dict[str, Any]] = []
-    groups = []
-    for source in dict.fromkeys(s.source for s in scored):
-        mine = [s for s in scored if s.source == source]
-        sums, sizes = np.array([s.bits for s in mine]), np.array([s.bytes for s in mine], dtype=float)
-        interval = bootstrap_ratio(sums, sizes)
-        groups.append((sums, sizes))
-        rows.append({
-            "task": "bpb", "source": source, "score": float(sums.sum() / sizes.sum()),
-            "interval": [interval.low, interval.high], "n": len(mine),
-            "bytes": int(sizes.sum()), "tokens": sum(s.tokens for s in mine),
-        })
-    if len(rows) > 1:
-        mean, interval = mean_of_ratios(groups)
-        rows.append({
-            "task": "bpb", "source": "mean over sources", "score": mean, "interval": [interval.low, interval.high],
-            "n": len(scored), "bytes": sum(r["bytes"] for r in rows), "tokens": sum(r["tokens"] for r in rows),
-        })
-    return rows
+    def _measure(self, source: str, score: float, interval: Interval, rows: Sequence[Row]) -> Measure:
+        read = [row for row in rows if not row["failed"]]
+        return Measure(
+            task=self.name, metric=f"bits_per_byte.{source}", score=score, interval=interval,
+            interval_by="bootstrap over documents", unit="bits", better="lower", n=len(read), denominator=len(rows),
+            failed=len(rows) - len(read), form=self.form, data=", ".join(path.name for path in self.paths),
+            caveat="" if all(row["whole"] for row in read) else NO_END,
+            extra={"source": source, "bytes": sum(r["bytes"] for r in read), "tokens": sum(r["tokens"] for r in read)},
+        )

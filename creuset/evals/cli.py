@@ -156,7 +156,7 @@ def listing() -> list[dict[str, Any]]:
     from creuset.evals.tasks import catalogue
 
     rows: list[dict[str, Any]] = [{
-        "task": "bpb", "files": ["--data"], "licence": "", "needs": ["weights"], "forms": ["loglikelihood"],
+        "task": "bpb", "files": ["--data"], "licence": "", "needs": ["loglikelihood"], "forms": ["loglikelihood"],
         "reference": "",
     }]  # fmt: skip
     for name in catalogue.NAMES:

@@ -2,20 +2,24 @@
 
 Likelihoods are asked as lm-evaluation-harness asks them: /v1/completions with `echo`, `logprobs: 1`, `max_tokens: 1`,
 the last entry dropped. Where the server offers /tokenize (ours, vLLM) the prompt is token ids, cut as evals/choice.py
-cuts them; elsewhere it is text, and the boundary is found in `text_offset`. What the endpoint can do is tried once, by
-`open_endpoint`; `why_not` has the reason for what it cannot.
+cuts them; elsewhere it is text, and the boundary is found in `text_offset` (echo.py). What the endpoint can do is
+tried once, by `open_endpoint`; `why_not` has the reason for what it cannot.
 """
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from creuset.core.errors import ConfigError, EngineError
+from creuset.evals import echo
 from creuset.evals.client import Answer, Broken, Calling, Client, Json
-from creuset.evals.subject import Ability, Ask, Done, Failure, Likelihood, NotTestable, Pair, Reply, Subject
+from creuset.evals.echo import Told, boundary
+from creuset.evals.subject import Ability, Ask, Done, Failure, Likelihood, NotTestable, Pair, Reply, Subject, Whole
 
 MAX_STOPS_CHAT = 4      # OpenAI's limit; further ones are applied here, to the reply
 EOT = "<|endoftext|>"
+BUSY = ("http_429", "http_503", "timeout", "connection")    # after all retries: not ready, which is not "cannot"
 
 
 class Replies:
@@ -65,15 +69,25 @@ class Replies:
 
 
 class OpenAISubject(Replies):
-    def __init__(self, client: Client, model: str, *, prefix: bool | None = None) -> None:
-        """`prefix`: <|endoftext|> before a likelihood's context; None: where the tokenizer has it (as locally)."""
+    def __init__(self, client: Client, model: str, *, prefix: bool | None = None, context: int = 0) -> None:
+        """`prefix`: <|endoftext|> before a likelihood's context; None: where the tokenizer has it (as locally).
+
+        `context`: tokens of a document read at once; 0: as many as the endpoint takes, where it says so.
+        """
         super().__init__(client, model)
+        self._asked_context = context
+        self._reads_eot = False
         self._prefix_asked = prefix
         self._prefix: list[int] = []
         self._eot: int | None = None
         self._by_ids = False
         self._window = 0            # tokens; 0: not known
         self._limit_name = "max_tokens"
+
+    @property
+    def context(self) -> int:
+        """Of documents read through; 0: not known."""
+        return self._asked_context or max(0, self._window - 2)
 
     def identity(self) -> Json:
         return {"name": self.model, "kind": "endpoint", "url": self.client.url, "dialect": "openai",
@@ -175,33 +189,60 @@ class OpenAISubject(Replies):
             prompt = ids
         elif not prompt:
             return Likelihood(total=0.0, greedy=True, tokens=0)
-        body = {"model": self.model, "prompt": [prompt] if self._by_ids else prompt, "temperature": 0, "max_tokens": 1,
-                "logprobs": 1, "echo": True, "seed": 1234}
-        answer = await self.client.post("/completions", body)
-        if isinstance(answer, Failure):
-            return answer
+        told = await self._echo(prompt)
+        if isinstance(told, Failure):
+            return told
         try:
-            told = answer.body["choices"][0]["logprobs"]
-            values, tops = told["token_logprobs"], told["top_logprobs"]
             if self._by_ids:
                 last = len(prompt)
             else:
-                first, last = boundary(told["text_offset"], pair, answer.body.get("usage") or {})
-            scored = [float(v) for v in values[first:last]]
-            if len(values) < last or not scored:
-                raise ValueError(f"{len(values)} log-probabilities, tokens {first} to {last} were wanted")
-            greedy = all(v >= max(top.values()) - 1e-9 for v, top in zip(scored, tops[first:last], strict=True))
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-            return Failure(reason="no_logprobs", detail=f"{error!r}", attempts=answer.attempts)
-        prompt_tokens = (answer.body.get("usage") or {}).get("prompt_tokens")
-        warnings = self.doubts(str(answer.body.get("model") or ""))
-        if not prompt_tokens:
-            warnings.append("usage_missing: the reply does not say what it used")
-        self.client.pay(prompt_tokens or last, 1)
+                first, last = boundary(told.offsets, pair, told.usage)
+            scored = [v for v in told.values[first:last] if v is not None]
+            if len(told.values) < last or len(scored) < last - first or not scored:
+                raise ValueError(f"{len(scored)} log-probabilities, of tokens {first} to {last} were wanted")
+            greedy = all(v >= max(top.values()) - 1e-9     # type: ignore[union-attr]
+                         for v, top in zip(scored, told.tops[first:last], strict=True))
+        except (IndexError, TypeError, ValueError, AttributeError) as error:
+            return Failure(reason="no_logprobs", detail=f"{error!r}", attempts=told.attempts)
         return Likelihood(
             total=sum(scored), greedy=greedy, tokens=len(scored), token_logprobs=tuple(scored), cut=cut,
-            attempts=answer.attempts, prompt_tokens=prompt_tokens or last, warnings=tuple(warnings),
+            attempts=told.attempts, prompt_tokens=told.prompt_tokens or last, warnings=told.warnings,
         )
+
+    async def _echo(self, prompt: str | list[int]) -> Told | Failure:
+        told = await echo.ask(self.client, self.model, prompt)
+        if isinstance(told, Failure):
+            return told
+        warnings = self.doubts(told.model)
+        if told.prompt_tokens is None:
+            warnings.append("usage_missing: the reply does not say what it used")
+        self.client.pay(told.prompt_tokens or len(told.values) - 1, 1)
+        return replace(told, warnings=tuple(warnings))
+
+    async def read_through(self, texts: Sequence[Whole], done: Done | None = None) -> list[Likelihood | Failure]:
+        """Raises ConfigError where the context that was asked for is more than the endpoint reads."""
+        if "loglikelihood" not in self.abilities:
+            raise NotTestable(self.why_not.get("loglikelihood", "the endpoint gives no log-probabilities"))
+        most = self._window - 2         # one token is read but predicts nothing, one is generated
+        if self._window and self.context > most:
+            raise ConfigError(f"`{self.client.url}` reads {most} tokens at once, {self.context} are asked for",
+                              hint="give a smaller --context")
+
+        async def one(at: int, whole: Whole) -> Likelihood | Failure:
+            outcome = await self._through(whole)
+            if done is not None:
+                done(at, outcome)
+            return outcome
+
+        return list(await asyncio.gather(*(one(i, whole) for i, whole in enumerate(texts))))
+
+    async def _through(self, whole: Whole) -> Likelihood | Failure:
+        if self._by_ids:
+            ids = await self._ids(whole.text)
+            if isinstance(ids, Failure):
+                return ids
+            return await echo.by_ids(self._echo, ids, whole, eot=self._eot, context=self.context)
+        return await echo.by_text(self._echo, whole, eot=EOT if self._reads_eot else "", context=self.context)
 
     async def _ids(self, text: str) -> list[int] | Failure:
         if not text:
@@ -235,6 +276,9 @@ class OpenAISubject(Replies):
             )
         able: set[Ability] = set()
         for name, outcome in (("chat", chat), ("completion", plain)):
+            if isinstance(outcome, Failure) and outcome.reason in BUSY:     # it says nothing of what it can do
+                raise EngineError(f"`{self.client.url}` could not be asked for a {name}: {outcome.reason}: "
+                                  f"{outcome.detail}", hint="run the same command again in a moment")
             if isinstance(outcome, Failure):
                 self.why_not[name] = f"the endpoint answers no {name} ({outcome.detail})"
             else:
@@ -242,6 +286,9 @@ class OpenAISubject(Replies):
         if scores:
             able.add("loglikelihood")
             await self._tokenizer()
+            if not self._by_ids:
+                told = await echo.ask(self.client, self.model, f"{EOT}Hello")
+                self._reads_eot = isinstance(told, Told) and echo.begins_with(told, EOT, f"{EOT}Hello")
         else:
             self.why_not["loglikelihood"] = "the endpoint gives no log-probabilities of a prompt (echo with logprobs)"
         self.why_not["weights"] = "the weights are not at hand: this is an endpoint"
@@ -271,25 +318,6 @@ class OpenAISubject(Replies):
         self._eot = ids[0] if isinstance(ids, list) and len(ids) == 1 else None
         if self._prefix_asked is not False and self._eot is not None:
             self._prefix = [self._eot]
-
-
-def boundary(offsets: Sequence[int], pair: Pair, usage: Json) -> tuple[int, int]:
-    """First and one past the last token of the continuation, in a prompt sent as text; at least one token.
-
-    The offsets may begin after a token that the server put before the text: they are counted from the end.
-    """
-    last = len(offsets)
-    told = usage.get("prompt_tokens")
-    if isinstance(told, int) and 0 < told < len(offsets):
-        last = told
-        end = offsets[told]
-    else:
-        size = offsets[0] + len(pair.context) + len(pair.continuation)
-        last = next((i for i, offset in enumerate(offsets) if offset >= size), len(offsets))
-        end = size
-    begin = end - len(pair.continuation)
-    first = next((i for i, offset in enumerate(offsets[:last]) if offset >= begin), last - 1)
-    return max(1, min(first, last - 1)), last
 
 
 def _has_scores(body: Json) -> bool:
@@ -333,7 +361,7 @@ def bearer(key: str) -> dict[str, str]:
 
 async def open_endpoint(
     url: str, *, model: str = "", dialect: str = "openai", calling: Calling | None = None, prefix: bool | None = None,
-    **clocks: Any,
+    context: int = 0, **clocks: Any,
 ) -> Subject:
     """A subject that has been asked what it can do. Raises ConfigError, EngineError."""
     calling = calling or Calling()
@@ -349,7 +377,7 @@ async def open_endpoint(
         return messages
     if dialect != "openai":
         raise ConfigError(f"`{dialect}` is not a dialect", hint="there are openai and anthropic")
-    subject = OpenAISubject(Client(url, calling, bearer, **clocks), model, prefix=prefix)
+    subject = OpenAISubject(Client(url, calling, bearer, **clocks), model, prefix=prefix, context=context)
     try:
         await subject.probe()
     except BaseException:

@@ -50,7 +50,8 @@ def asked_hash(sample: Sample) -> str:
     """What a sample asks, in 16 hexadecimal digits: a journal of other questions is recognised by it."""
     asks = [[list(a.messages), a.prompt, a.max_tokens, a.temperature, a.top_p, list(a.stop), a.seed]
             + ([list(a.tools)] if a.tools else []) for a in sample.asks]  # fmt: skip
-    return sha256_json([[[p.context, p.continuation] for p in sample.pairs], asks])[:16]
+    texts = [[[t.text, t.overlap] for t in sample.texts]] if sample.texts else []
+    return sha256_json([[[p.context, p.continuation] for p in sample.pairs], asks, *texts])[:16]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """A model's folder as a subject: likelihoods by the model itself, generation by the engine that serves.
 
 Questions come from many samples at once (the runner plays them together); what waits is computed in one batch.
-One thread of the subject's own does all the computing, so that new questions arrive meanwhile. Likelihoods and
-generation each load the weights when first asked.
+One thread of the subject's own does all the computing, so that new questions arrive meanwhile. The weights are loaded
+when somebody first asks, once: the engine takes over what likelihoods have loaded, and they go on with its form of it.
 
 Conventions: a likelihood is tokenized as in `evals/choice.py` (context and continuation cut together, <|endoftext|>
 before them unless `prefix` is off), and a context that is too long loses its beginning. A plain prompt is read as
@@ -16,6 +16,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -29,10 +30,12 @@ from creuset.engine.engine import Engine
 from creuset.engine.request import Event, Request, Sampling
 from creuset.engine.settings import EngineSettings
 from creuset.evals.choice import continuation
-from creuset.evals.subject import Ability, Ask, Done, Failure, Likelihood, Outcome, Pair, Reply
-from creuset.model.score import Reading, log_likelihoods
+from creuset.evals.subject import Ability, Ask, Done, Failure, Likelihood, Outcome, Pair, Reply, Whole
+from creuset.model.convert import config_of
+from creuset.model.score import Network, Reading, log_likelihoods
 from creuset.model.transformer import Transformer
 from creuset.model.weights import load_model
+from creuset.model.windows import windows
 from creuset.text.chat import encode_chat
 from creuset.text.output import OutputParser, Said, ToolCall
 from creuset.text.tokenizer import Tokenizer
@@ -76,6 +79,7 @@ class LocalSubject:
         self._numbers = itertools.count()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="subject")
         self._pairs: list[tuple[Pair, asyncio.Future[Likelihood | Failure]]] = []
+        self._texts: list[tuple[Whole, asyncio.Future[Likelihood | Failure]]] = []
         self._asks: list[tuple[Request, asyncio.Future[Reply | Failure]]] = []
         self._live: dict[str, _Live] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -90,8 +94,10 @@ class LocalSubject:
         }
 
     @property
-    def model(self) -> Transformer:
-        """The weights, loaded at the first call."""
+    def network(self) -> Network:
+        """The weights for likelihoods, loaded where nobody has loaded them."""
+        if self._engine is not None and self.context <= self._engine.context:   # it knows no position beyond
+            return self._engine.network
         if self._model is None:
             dtype = torch.bfloat16 if self.dtype == "bf16" else torch.float32
             model = load_model(self.path, device=self.device, dtype=dtype)
@@ -107,19 +113,27 @@ class LocalSubject:
     def engine(self) -> Engine:
         if self._engine is None:
             settings = replace(self._engine_settings or EngineSettings(seed=0), dtype=self.dtype)
-            self._engine = Engine.load(self.path, settings=settings, device=str(self.device))
+            loaded, self._model = self._model, None
+            self._engine = Engine.load(self.path, settings=settings, device=str(self.device), model=loaded)
         return self._engine
 
     @property
     def context(self) -> int:
         """Tokens read at once, at most."""
-        return self._asked_context or (self._engine or self.model).config.context
+        return self._asked_context or self._own_context
+
+    @cached_property
+    def _own_context(self) -> int:
+        return config_of(self.path).context
 
     async def generate(self, asks: Sequence[Ask], done: Done | None = None) -> list[Reply | Failure]:
         return await _each(asks, self._reply, done)
 
     async def loglikelihood(self, pairs: Sequence[Pair], done: Done | None = None) -> list[Likelihood | Failure]:
         return await _each(pairs, self._likelihood, done)
+
+    async def read_through(self, texts: Sequence[Whole], done: Done | None = None) -> list[Likelihood | Failure]:
+        return await _each(texts, self._through, done)
 
     async def close(self) -> None:
         for task in self._tasks.values():
@@ -133,7 +147,7 @@ class LocalSubject:
         found = [TokenScores(ids[1:], np.zeros(0), np.zeros(0, dtype=bool)) for ids in rows]
         full = [i for i, ids in enumerate(rows) if len(ids) > 1]
         readings = [Reading(rows[i]) for i in full]
-        for index, values, best in log_likelihoods(self.model, readings, tokens_per_batch=self._tokens_per_batch):
+        for index, values, best in log_likelihoods(self.network, readings, tokens_per_batch=self._tokens_per_batch):
             found[full[index]] = TokenScores(rows[full[index]][1:], values, best)
         return found
 
@@ -142,15 +156,24 @@ class LocalSubject:
     async def _likelihood(self, pair: Pair) -> Likelihood | Failure:
         future: asyncio.Future[Likelihood | Failure] = asyncio.get_running_loop().create_future()
         self._pairs.append((pair, future))
-        self._start("pairs", self._score_waiting)
+        self._start("pairs", lambda: self._score_waiting(self._pairs, self._score))
         return await future
 
-    async def _score_waiting(self) -> None:
-        await self._settled(self._pairs)
-        while self._pairs:
-            batch, self._pairs[:PAIRS_AT_ONCE] = self._pairs[:PAIRS_AT_ONCE], []
+    async def _through(self, text: Whole) -> Likelihood | Failure:
+        future: asyncio.Future[Likelihood | Failure] = asyncio.get_running_loop().create_future()
+        self._texts.append((text, future))
+        self._start("texts", lambda: self._score_waiting(self._texts, self._read))
+        return await future
+
+    async def _score_waiting(
+        self, waiting: list[tuple[T, asyncio.Future[Likelihood | Failure]]],
+        score: Callable[[Sequence[T]], list[Likelihood | Failure]],
+    ) -> None:
+        await self._settled(waiting)
+        while waiting:
+            batch, waiting[:PAIRS_AT_ONCE] = waiting[:PAIRS_AT_ONCE], []
             try:
-                scored = await self._apart(self._score, [pair for pair, _ in batch])
+                scored = await self._apart(score, [question for question, _ in batch])
             except Exception as error:      # a model that cannot be loaded or does not compute: everybody is told
                 for _, future in batch:
                     if not future.done():
@@ -159,7 +182,28 @@ class LocalSubject:
             for (_, future), likelihood in zip(batch, scored, strict=True):
                 if not future.done():
                     future.set_result(likelihood)
-            await self._settled(self._pairs)
+            await self._settled(waiting)
+
+    def _read(self, texts: Sequence[Whole]) -> list[Likelihood | Failure]:
+        found: list[Likelihood | Failure] = []
+        readings: list[Reading] = []
+        owners: list[int] = []
+        eot = [self.tokenizer.endoftext]
+        for at, whole in enumerate(texts):
+            try:
+                ids = np.array([*eot, *self.tokenizer.encode(whole.text), *eot], dtype=np.int64)
+            except RequestError as refused:
+                found.append(Failure(reason="refused_400", detail=str(refused)))
+                continue
+            found.append(Likelihood(total=0.0, greedy=False, tokens=len(ids) - 1, prompt_tokens=len(ids) - 1))
+            for window in windows(len(ids) - 1, context=self.context, overlap=whole.overlap):
+                readings.append(Reading(ids[window.start : window.end + 1], window.scored - window.start))
+                owners.append(at)
+        total = np.zeros(len(texts))
+        for index, values, _ in log_likelihoods(self.network, readings, tokens_per_batch=self._tokens_per_batch):
+            total[owners[index]] += values.sum()
+        return [replace(one, total=float(total[at])) if isinstance(one, Likelihood) else one
+                for at, one in enumerate(found)]
 
     def _score(self, pairs: Sequence[Pair]) -> list[Likelihood | Failure]:
         found: list[Likelihood | Failure] = []
@@ -177,7 +221,7 @@ class LocalSubject:
             if (first := max(0, scored - over)) < len(ids) - over - 1:
                 readings.append(Reading(np.array(ids[over:]), first))
                 owners.append(at)
-        for index, values, best in log_likelihoods(self.model, readings, tokens_per_batch=self._tokens_per_batch):
+        for index, values, best in log_likelihoods(self.network, readings, tokens_per_batch=self._tokens_per_batch):
             empty = found[owners[index]]
             assert isinstance(empty, Likelihood)
             found[owners[index]] = replace(

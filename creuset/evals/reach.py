@@ -11,7 +11,7 @@ from creuset.evals.subject import Subject
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reach:
-    """How to reach it: the first half for endpoints, the last four for folders (`prefix` for both)."""
+    """How to reach it: the first half for endpoints, the last four for folders (`prefix` and `context` for both)."""
 
     model: str = ""
     dialect: str = "openai"
@@ -44,7 +44,8 @@ async def reach(name: str, to: Reach, **clocks: Any) -> Subject:
             price_cap=to.price_cap, price=price, stream=to.stream,
         )
         return await open_endpoint(
-            name, model=to.model, dialect=to.dialect, calling=calling, prefix=None if to.prefix else False, **clocks
+            name, model=to.model, dialect=to.dialect, calling=calling, prefix=None if to.prefix else False,
+            context=to.context, **clocks
         )
     if to.price_cap is not None or to.model or to.key_env:
         raise ConfigError(f"`{name}` is no URL: --model, --key-env and --price-cap are for endpoints")

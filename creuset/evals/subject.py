@@ -48,6 +48,17 @@ class Pair:
     continuation: str
 
 
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A document read from its beginning to its end, in windows (model/windows.py) where it is longer than a context.
+
+    Scored: every token, and the <|endoftext|> behind the last; one stands before the first too.
+    """
+
+    text: str
+    overlap: int = 0        # tokens that a window sees twice
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """What was generated, as received; `text` is untouched (thinking, if any, is in it or in `reasoning`)."""
@@ -74,6 +85,7 @@ class Likelihood:
     cut: bool = False                   # the context did not fit and lost its beginning
     attempts: int = 1
     prompt_tokens: int = 0              # read for it, as an endpoint bills them
+    unscored: int = 0                   # of a whole document: UTF-8 bytes at its beginning with nothing before them
     warnings: tuple[str, ...] = ()
 
 
@@ -106,6 +118,8 @@ class Subject(Protocol):
     async def generate(self, asks: Sequence[Ask], done: Done | None = None) -> list[Reply | Failure]: ...
 
     async def loglikelihood(self, pairs: Sequence[Pair], done: Done | None = None) -> list[Likelihood | Failure]: ...
+
+    async def read_through(self, texts: Sequence[Whole], done: Done | None = None) -> list[Likelihood | Failure]: ...
 
     async def close(self) -> None: ...
 

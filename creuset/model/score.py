@@ -6,6 +6,7 @@ Shapes: T tokens of a batch    S of them scored    C model width    V vocabulary
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -13,9 +14,19 @@ from torch import Tensor
 
 from creuset.core.errors import ArtifactError
 from creuset.model.attention import Packed
-from creuset.model.transformer import Transformer
 
 LOGITS_AT_ONCE = 1024   # rows of (V) fp32 logits held at a time
+
+
+class Network(Protocol):
+    """What has weights: model/transformer.py's Transformer, or the engine's form of it."""
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def __call__(self, tokens_T: Tensor, positions_T: Tensor, attend: Packed) -> Tensor: ...
+
+    def logits(self, hidden_TC: Tensor) -> Tensor: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +38,7 @@ class Reading:
 
 
 def log_likelihoods(
-    model: Transformer, sequences: Sequence[Reading], *, tokens_per_batch: int = 4096
+    model: Network, sequences: Sequence[Reading], *, tokens_per_batch: int = 4096
 ) -> Iterator[tuple[int, "np.ndarray", "np.ndarray"]]:
     """Yield (index, ln p of each scored token, whether it was the likeliest), in whatever order is fastest.
 
@@ -50,14 +61,13 @@ def log_likelihoods(
 
 @torch.inference_mode()
 def _batch(
-    model: Transformer, sequences: Sequence[Reading], chosen: list[int]
+    model: Network, sequences: Sequence[Reading], chosen: list[int]
 ) -> Iterator[tuple[int, "np.ndarray", "np.ndarray"]]:
-    device = next(model.parameters()).device
     mine = [sequences[i] for i in chosen]
     lengths = [len(s.ids) - 1 for s in mine]
 
     def flat(parts: list["np.ndarray"]) -> Tensor:
-        return torch.from_numpy(np.concatenate(parts).astype(np.int64)).to(device)
+        return torch.from_numpy(np.concatenate(parts).astype(np.int64)).to(model.device)
 
     tokens_T = flat([s.ids[:-1] for s in mine])
     positions_T = flat([np.arange(n) for n in lengths])

@@ -77,6 +77,10 @@ class Transformer(nn.Module):
         y_TC: Tensor = self.model.norm(x_TC)
         return y_TC
 
+    @property
+    def device(self) -> torch.device:
+        return self.model.embed_tokens.weight.device
+
     def logits(self, hidden_TC: Tensor) -> Tensor:
         """(T, V), in the dtype of the weights."""
         head = self.model.embed_tokens if self.lm_head is None else self.lm_head

@@ -1,4 +1,6 @@
+import asyncio
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,6 +9,8 @@ import torch
 from creuset.core.errors import ConfigError, DataError
 from creuset.data.shards import Counts, ShardWriter, SourceStats, write_index
 from creuset.evals import bpb, documents
+from creuset.evals.local import LocalSubject
+from creuset.evals.runner import play
 from creuset.model.attention import Packed
 from creuset.model.score import Reading, log_likelihoods
 from creuset.train.evaluate import bits_per_byte
@@ -34,27 +38,42 @@ def test_likelihoods_are_those_of_one_token_at_a_time(model, tokenizer):
             assert found[i].tolist() == pytest.approx(want, abs=1e-4)
 
 
-def test_bits_of_a_document_count_its_end(model, tokenizer):
-    ids = np.array([*tokenizer.encode(TEXTS[0]), tokenizer.endoftext])
-    text = documents.Text("a", 0, ids, len(TEXTS[0].encode()))
-    (scored,) = bpb.score_documents(model, [text], eot=tokenizer.endoftext, context=48)
-    want = -sum(one_by_one(model, [tokenizer.endoftext, *ids.tolist()])) / math.log(2)
-    assert scored.bits == pytest.approx(want, rel=1e-5) and scored.tokens == len(ids)
+def read_through(folder, paths, **how):
+    """What `Bpb` says of a folder's model: rows and measures."""
+    context = how.get("context", 0)
+
+    async def run():
+        subject = LocalSubject(folder, context=context)
+        try:
+            return await play(bpb.Bpb(paths, **how), subject, Path())
+        finally:
+            await subject.close()
+
+    played = asyncio.run(run())
+    return played.rows, played.measures
 
 
-def test_long_documents_are_cut_and_an_overlap_gives_them_context(model, tokenizer):
-    ids = np.array([*tokenizer.encode(TEXTS[1]), tokenizer.endoftext])
-    text = documents.Text("a", 0, ids, len(TEXTS[1].encode()))
-    whole = [tokenizer.endoftext, *ids.tolist()]
-    assert len(ids) > 40
+def test_bits_of_a_document_count_its_end(folder, model, tokenizer, tmp_path):
+    (tmp_path / "a.txt").write_text(TEXTS[0])
+    ids = [tokenizer.endoftext, *tokenizer.encode(TEXTS[0]), tokenizer.endoftext]
+    (row,), (measure,) = read_through(folder, [tmp_path / "a.txt"])
+    want = -sum(one_by_one(model, ids)) / math.log(2)
+    assert row["bits"] == pytest.approx(want, rel=1e-5) and row["tokens"] == len(ids) - 1
+    assert measure.score == pytest.approx(want / len(TEXTS[0])) and measure.caveat == "" and "prompt" not in row
+
+
+def test_long_documents_are_cut_and_an_overlap_gives_them_context(folder, model, tokenizer, tmp_path):
+    (tmp_path / "a.txt").write_text(TEXTS[1])
+    whole = [tokenizer.endoftext, *tokenizer.encode(TEXTS[1]), tokenizer.endoftext]
+    assert len(whole) > 41
 
     def score(**more):
-        return bpb.score_documents(model, [text], eot=tokenizer.endoftext, context=20, **more)[0].bits * math.log(2)
+        return read_through(folder, [tmp_path / "a.txt"], context=20, **more)[0][0]["bits"] * math.log(2)
 
-    plain = sum(sum(one_by_one(model, whole[start : start + 21])) for start in range(0, len(ids), 20))
+    plain = sum(sum(one_by_one(model, whole[start : start + 21])) for start in range(0, len(whole) - 1, 20))
     assert score() == pytest.approx(-plain, rel=1e-5)
     lapped = sum(one_by_one(model, whole[:21])) + sum(
-        sum(one_by_one(model, whole[done - 8 : done + 13])[8:]) for done in range(20, len(ids), 12)
+        sum(one_by_one(model, whole[done - 8 : done + 13])[8:]) for done in range(20, len(whole) - 1, 12)
     )
     assert score(overlap=8) == pytest.approx(-lapped, rel=1e-5)
 
@@ -77,11 +96,10 @@ def shards(tmp_path_factory, tokenizer):
     return path
 
 
-def test_shards_and_training_agree_on_the_figure(model, tokenizer, shards):
+def test_shards_and_training_agree_on_the_figure(folder, model, shards):
     from creuset.data.shards import Shards
 
-    scored = bpb.score_documents(model, documents.read(shards, tokenizer), eot=tokenizer.endoftext, context=24)
-    rows = bpb.summarise(scored)
+    rows = [measure.row() for measure in read_through(folder, [shards], context=24)[1]]
     assert [r["source"] for r in rows] == ["en", "fr", "mean over sources"]
     for row in rows[:2]:
         theirs = bits_per_byte(model, Shards.open(shards), row["source"], context=24)
@@ -91,29 +109,25 @@ def test_shards_and_training_agree_on_the_figure(model, tokenizer, shards):
     assert rows[2]["score"] == pytest.approx((rows[0]["score"] + rows[1]["score"]) / 2)
 
 
-def test_shards_of_another_tokenizer_are_cut_anew(shards):
-    from creuset.testing import tiny_tokenizer
-
-    other = tiny_tokenizer(400)
-    found = [t for t in documents.read(shards, other) if t.source == "en"]
-    assert [other.decode(t.ids[:-1].tolist()) for t in found] == TEXTS and found[0].ids[-1] == other.endoftext
-    assert [t.bytes for t in found] == [len(t.encode()) for t in TEXTS]
+def test_held_out_documents_come_back_as_they_were(shards):
+    found = [t for t in documents.read(shards) if t.source == "en"]
+    assert [(t.text, t.bytes) for t in found] == [(t, len(t.encode())) for t in TEXTS]
 
 
-def test_files_of_text_and_jsonl_are_documents(tmp_path, tokenizer):
+def test_files_of_text_and_jsonl_are_documents(tmp_path):
     (tmp_path / "book.txt").write_text("A river.\n")
     (tmp_path / "rows.jsonl").write_text('{"text": "One."}\n\n{"text": ""}\n{"text": "Deux."}\n{"text": "Three."}\n')
-    (book,) = documents.read(tmp_path / "book.txt", tokenizer)
-    assert (book.source, book.bytes) == ("book", 9) and book.ids[-1] == tokenizer.endoftext
-    rows = list(documents.read(tmp_path / "rows.jsonl", tokenizer, limit=2))
-    assert [tokenizer.decode(r.ids[:-1].tolist()) for r in rows] == ["One.", "Deux."]
+    (book,) = documents.read(tmp_path / "book.txt")
+    assert (book.source, book.bytes, book.text) == ("book", 9, "A river.\n")
+    rows = list(documents.read(tmp_path / "rows.jsonl", limit=2))
+    assert [r.text for r in rows] == ["One.", "Deux."]
 
 
-def test_what_is_no_document_is_refused_by_name(tmp_path, tokenizer):
+def test_what_is_no_document_is_refused_by_name(tmp_path):
     (tmp_path / "rows.jsonl").write_text('{"text": "One."}\n{"txt": 1}\n')
     (tmp_path / "x.bin").write_bytes(b"1")
     with pytest.raises(DataError, match=r"rows.jsonl:2.*no `text`"):
-        list(documents.read(tmp_path / "rows.jsonl", tokenizer))
+        list(documents.read(tmp_path / "rows.jsonl"))
     for name, words in (("x.bin", "is not a text"), ("none", "does not exist"), ("", "holds no shards")):
         with pytest.raises(ConfigError, match=words):
-            list(documents.read(tmp_path / name, tokenizer))
+            list(documents.read(tmp_path / name))

@@ -10,6 +10,7 @@ import sys
 import threading
 from dataclasses import replace
 
+import httpx
 import pytest
 
 from creuset.cli import main
@@ -114,10 +115,49 @@ def test_one_command_scores_a_folder_and_an_endpoint_alike(folder, served, bench
     assert [[r[k] for k in keys] for r in rows[0]] == [[r[k] for k in keys] for r in rows[1]]
 
 
-def test_bits_per_byte_of_an_endpoint_is_not_testable(served, bench, capsys):
-    text = next(bench.rglob("*.jsonl"))
-    assert main(["eval", served, "--task", "bpb", "--data", str(text)]) == 0
-    assert "not testable: bits per byte needs the weights" in capsys.readouterr().out
+DOCUMENTS = ["The cat sat on the mat. " * 9, "Où est l'école ? Là-bas, 日本 à côté. " * 4, "It is.", "\n A river.\n"]
+
+
+def without_tokenizer(served):
+    """Our server as one that has no /tokenize: log-probabilities of texts are all it tells."""
+    def answer(path, body, number):
+        if "tokenize" in path:
+            return 404, {"error": {"message": "no such route"}}
+        said = httpx.post(served.removesuffix("/v1") + path, json=body, trust_env=False, timeout=60)
+        return said.status_code, said.text
+
+    return Scripted(answer)
+
+
+@pytest.mark.parametrize("words", [["--context", "24", "--overlap", "5"], ["--context", "24"]])
+def test_bits_per_byte_of_an_endpoint_are_those_of_the_folder(folder, served, tmp_path, capsys, words):
+    file = tmp_path / "held.jsonl"
+    file.write_text("".join(json.dumps({"text": text}) + "\n" for text in DOCUMENTS))
+    found = []
+    with without_tokenizer(served) as plain:
+        for where in ([str(folder)], [served], [plain.url, "--model", folder.name]):
+            out = tmp_path / f"out{len(found)}"
+            asked = ["eval", *where, "--task", "bpb", "--data", str(file), *words, "--retries", "30", "--out", str(out)]
+            assert main([*asked, "--json"]) == 0
+            (row,) = json.loads(capsys.readouterr().out)["results"]
+            found.append((row, [json.loads(line) for line in (out / "bpb.jsonl").read_text().splitlines()]))
+    (here, documents), (there, _), (by_text, read) = found
+    assert there["score"] == pytest.approx(here["score"], rel=2e-6)
+    for row in (there, by_text):
+        assert [row[k] for k in ("n", "bytes", "data_sha256", "prompt_sha256", "caveat")] == [
+            here[k] for k in ("n", "bytes", "data_sha256", "prompt_sha256", "caveat")]  # fmt: skip
+    assert there["interval"] == pytest.approx(here["interval"], rel=1e-5) and there["tokens"] == here["tokens"]
+    # Without a tokenizer a window may begin within a word, whose rest is cut otherwise; what fits in one is the same.
+    assert by_text["score"] == pytest.approx(here["score"], rel=0.01)
+    for ours, theirs in zip(documents[2:], read[2:], strict=True):
+        assert (theirs["bits"], theirs["tokens"]) == (pytest.approx(ours["bits"], rel=2e-6), ours["tokens"])
+
+
+def test_a_context_that_the_endpoint_does_not_read_is_refused(served, tmp_path, capsys):
+    (tmp_path / "a.txt").write_text("The cat. " * 30)
+    assert main(["eval", served, "--data", str(tmp_path / "a.txt"), "--context", "47", "--retries", "30"]) == 2
+    assert "reads 46 tokens at once, 47 are asked for" in capsys.readouterr().err
+    assert main(["eval", served, "--data", str(tmp_path / "a.txt"), "--context", "46"]) == 0
 
 
 QUESTIONS = [{"query": f"Question: What is {i}?", "choices": ["water", "stone"], "gold": i % 2} for i in range(30)]
