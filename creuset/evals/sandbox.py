@@ -25,6 +25,9 @@ from pathlib import Path
 from creuset.core.errors import CreusetError
 
 CHILD = Path(__file__).with_name("sandbox_child.py")
+# Names another Python to run programs with, one that has the libraries they need. The standard library is enough for
+# the sandbox itself.
+PYTHON = "CREUSET_CODE_PYTHON"
 
 
 class SandboxRefused(CreusetError):
@@ -61,11 +64,12 @@ def run(program: str, limits: Limits | None = None) -> Verdict:
     with tempfile.TemporaryDirectory(prefix="sandbox-") as scratch:
         reading, writing = os.pipe()
         try:
-            words = [sys.executable, "-I", str(CHILD), scratch, json.dumps(asked), str(writing)]
+            words = [os.environ.get(PYTHON, sys.executable), "-I", str(CHILD), scratch, json.dumps(asked), str(writing)]
             # An environment of its own: keys of endpoints are in ours.
             child = subprocess.Popen(
                 words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                env={"LANG": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1"}, pass_fds=(writing,), cwd="/",
+                env={"LANG": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg",
+                     "HOME": scratch, "TMPDIR": scratch}, pass_fds=(writing,), cwd="/",
                 start_new_session=True,
             )  # fmt: skip
             os.close(writing)

@@ -47,6 +47,7 @@ class AnswerTask(Task):
     shots: ClassVar[int] = 0
     max_tokens: ClassVar[int] = 512
     stop: ClassVar[tuple[str, ...]] = ("\n\n",)
+    metric: ClassVar[str] = "em"        # "em_strict" and "em_lenient"
     strict_name: ClassVar[str]
     lenient_name: ClassVar[str]
 
@@ -123,7 +124,7 @@ class AnswerTask(Task):
     def _two(self, rows: Sequence[Row], suffix: str) -> list[Measure]:
         about = {"fewshot": self.fewshot}
         return [
-            correct_measure(self, f"em_strict{suffix}", rows, extractor=self.strict_name, extra=about),
-            correct_measure(self, f"em_lenient{suffix}", rows, key="correct_lenient", extracted="extracted_lenient",
-                            extractor=self.lenient_name, extra=about),
+            correct_measure(self, f"{self.metric}_strict{suffix}", rows, extractor=self.strict_name, extra=about),
+            correct_measure(self, f"{self.metric}_lenient{suffix}", rows, key="correct_lenient",
+                            extracted="extracted_lenient", extractor=self.lenient_name, extra=about),
         ]

@@ -45,6 +45,8 @@ _PLACES: dict[str, str] = {     # name: module:class
     "dialogues": "dialogues:Dialogues",
     "humaneval": "humaneval:HumanEval",
     "mbpp": "mbpp:Mbpp",
+    "bigcodebench_hard": "bigcodebench:BigCodeBenchHard",
+    "bigcodebench_hard_instruct": "bigcodebench:BigCodeBenchHardInstruct",
     "ifeval": "ifeval:Ifeval",
     "ifeval_fr": "ifeval:IfevalFr",
     "mt_bench": "mt_bench:MtBench",

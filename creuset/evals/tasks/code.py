@@ -22,9 +22,9 @@ FENCE = re.compile(r"^[ \t]*```[ \t]*(?:python|py|python3)?[ \t]*\n(.*?)^[ \t]*`
 STOPS = ("\nclass ", "\ndef ", "\n#", "\nif ", "\nprint", "\n@", "\nassert", "\n```")
 
 
-def continuation(text: str) -> str:
+def continuation(text: str, stops: Sequence[str] = STOPS) -> str:
     """A continuation up to the first line at the margin that starts something else."""
-    ends = [at for stop in STOPS if (at := text.find(stop)) >= 0]
+    ends = [at for stop in stops if (at := text.find(stop)) >= 0]
     return text[: min(ends)] if ends else text
 
 
@@ -49,7 +49,7 @@ def fenced_lenient(text: str, name: str) -> str | None:
 
 
 class CodeTask(Task):
-    """HumanEval and MBPP. `samples_each` replies a problem, at `temperature` when there are several."""
+    """HumanEval, MBPP and their like. `samples_each` replies a problem, at `temperature` when there are several."""
 
     limits = sandbox.Limits(wall_s=15, cpu_s=10)     # one published solution of MBPP needs six seconds
     forms: ClassVar[tuple[str, ...]] = ("generate", "chat")
@@ -75,11 +75,12 @@ class CodeTask(Task):
         raise NotImplementedError
 
     def score(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
-        readings, ends = [], Counter[str]()
+        readings, ends, why = [], Counter[str](), [""]
         for outcome in outcomes:
             strict, lenient = self.programs(sample, outcome.text) if isinstance(outcome, Reply) else (None, None)
-            first = self._passes(strict, ends)
-            readings.append((first, first if lenient == strict else self._passes(lenient, Counter()), strict, lenient))
+            first = self._passes(strict, ends, why)
+            readings.append((first, first if lenient == strict else self._passes(lenient, Counter(), []), strict,
+                             lenient))
         n = len(readings)
         return {
             "correct": sum(r[0] for r in readings) / n, "correct_lenient": sum(r[1] for r in readings) / n,
@@ -87,16 +88,19 @@ class CodeTask(Task):
             "extracted": all(r[2] is not None for r in readings),
             "extracted_lenient": all(r[3] is not None for r in readings),
             "failed": not any(isinstance(o, Reply) for o in outcomes), "answer": readings[0][2] or "",
-            "gold": sample.meta.get("solution", ""), "ends": dict(ends),
+            "gold": sample.meta.get("solution", ""), "ends": dict(ends), "why": why[-1],
             "cut": any(isinstance(o, Reply) and o.finish == "length" for o in outcomes),
         }
 
-    def _passes(self, program: str | None, ends: Counter[str]) -> bool:
+    def _passes(self, program: str | None, ends: Counter[str], why: list[str]) -> bool:
+        """`ends` counts how programs end; `why` gets what those say that do not pass."""
         if program is None:
             ends["no program"] += 1
             return False
         verdict = sandbox.run(program, self.limits)
         ends[verdict.reason] += 1
+        if not verdict.passed:
+            why.append(f"{verdict.reason}: {verdict.detail}")
         return verdict.passed
 
     def measures(self, rows: Sequence[Row]) -> list[Measure]:

@@ -7,7 +7,7 @@ metric      em_strict: the first line of the reply is a literal equal to the out
             an expression that is no literal counts as no answer
 shots       2 (the first two functions, not asked)
 reference   2-shot, base models: 69.8 DeepSeek-V3, 59.9 Qwen2.5-72B, 59.9 Llama-3.1-405B (README of DeepSeek-V3), whose
-            prompt is another. CRUXEval-I, which needs the function to be run, is not here
+            prompt is another. CRUXEval-I is cruxeval_i.py
 """
 
 import ast
