@@ -10,7 +10,7 @@ from creuset.core.errors import ConfigError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.usage = ("creuset dossier MODEL --out DIR [options]\n"
-                    "       creuset dossier template [--out operator.toml]")
+                    "       creuset dossier template [--operator answers.toml] [--out operator.toml]")
     parser.add_argument("model", metavar="MODEL", help="a model's folder; `template` writes the file of questions")
     parser.add_argument("--evaluation", type=Path, nargs="+", default=[], help="evaluation artifacts of this model")
     parser.add_argument("--audit", type=Path, nargs="+", default=[], help="audit artifacts of this model")
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     if args.model == "template":
-        return _template(args.out)
+        return _template(args.out, args.operator)
     from creuset.dossier.build import build
     from creuset.engine.locate import find_model
 
@@ -45,13 +45,14 @@ def _names(text: str) -> list[str]:
 
 
 def table(said: dict[str, Any]) -> str:
-    """Completeness for people, one form and recipient a line."""
+    """Completeness for people, one form and recipient a line; all the counts of a line add up to its fields."""
     lines = []
     for form, recipients in said["completeness"].items():
         for recipient, state in recipients.items():
             name = form if recipient == "all" else f"{form} ({recipient})"
             share = 100 * state["filled"] / state["fillable"] if state["fillable"] else 100.0
-            other = (("partly", "in part"), ("not_applicable", "not applicable"), ("elsewhere", "left to others"))
+            other = (("partly", "in part"), ("missing", "to fill"), ("not_applicable", "not applicable"),
+                     ("elsewhere", "left to others"))
             aside = [f"{state[key]} {words}" for key, words in other if state[key]]
             lines.append(f"{name:<28} {state['filled']:>3} / {state['fillable']:<3} {share:>5.0f} %"
                          + (f"  ({', '.join(aside)})" if aside else ""))
@@ -60,15 +61,18 @@ def table(said: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _template(out: Path | None) -> int:
-    from creuset.dossier.answers import template
+def _template(out: Path | None, operator: Path | None) -> int:
+    """The file of questions, with the answers that an earlier one holds."""
+    from creuset.dossier.answers import body_of, read, template
     from creuset.dossier.form import forms
 
     asked: dict[str, list[str]] = {}
     for form in forms().values():
         for key in form.asks():
             asked.setdefault(key, []).append(form.id)
-    text = template(asked)
+    body = body_of(operator) if operator else {}
+    read(body, operator.name if operator else "")       # refused by the name of what is wrong: nothing is dropped
+    text = template(asked, body)
     if out is None:
         print(text, end="")
     elif out.exists():

@@ -4,18 +4,19 @@
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from creuset.dossier import bom, cards, croissant, render_html, render_md, render_pdf
-from creuset.dossier.answers import Answer, read
+from creuset.dossier.answers import Answer, questions, read
 from creuset.dossier.facts import Facts, gather
+from creuset.dossier.figure import Figure
 from creuset.dossier.form import Filler, Form, chosen
-from creuset.dossier.page import Grid, Item, Page, Para, Section, Span, plain, typeset
+from creuset.dossier.page import Grid, Item, Line, Page, Para, Section, Span, Status, plain, typeset
 from creuset.dossier.records import OPERATOR, Shelf
-from creuset.dossier.words import RECIPIENTS, Lang, date, label, show
+from creuset.dossier.words import LANGS, RECIPIENTS, Lang, date, label, show
 
 FIGURES = "figures.json"
 
@@ -33,9 +34,11 @@ def compose(folder: Path, *, names: Sequence[str], langs: Sequence[Lang], day: s
     """Write all documents into `folder`, which holds the records."""
     shelf = Shelf(folder)
     facts = gather(shelf)
+    facts.say("document.date", *(date(day, lang) + "." for lang in LANGS))
     answers = _answers(shelf, facts)
     forms = chosen(names)
     completeness: dict[str, dict[str, Any]] = {}
+    asked: dict[str, None] = {}         # what the pages print as TO COMPLETE
     for lang in langs:
         filler = Filler(facts, answers, lang)
         (folder / lang).mkdir(exist_ok=True)
@@ -44,11 +47,13 @@ def compose(folder: Path, *, names: Sequence[str], langs: Sequence[Lang], day: s
             for recipient in form.recipients or ("",):
                 page = _page(form, filler, recipient, day, version)
                 _write(folder / lang, page)
-                state = count([i for s in page.sections for i in s.items])
+                items = [i for s in page.sections for i in s.items]
+                asked |= dict.fromkeys(key for item in items for key in item.open)
+                state = count(items)
                 completeness.setdefault(form.id, {})[recipient or "all"] = state
                 shown = f"{state['filled']} / {state['fillable']}"
                 rows.append(((Span(page.title, url=page.id),), plain(shown)))
-        _write(folder / lang, _contents(filler, forms, rows, day, version))
+        _write(folder / lang, _contents(filler, asked, rows, day, version))
     if not names or "croissant" in names or "data-card" in names:
         _json(folder / "croissant.json", croissant.document(facts, answers, day))
     if not names or "model-card" in names:
@@ -56,8 +61,7 @@ def compose(folder: Path, *, names: Sequence[str], langs: Sequence[Lang], day: s
     said = [asdict(f) | {"shown": {lang: show(f.value, f.style, lang) for lang in langs}}
             for f in facts.figures.values()]
     _json(folder / FIGURES, {"figures": said})
-    asked = {key for form in forms for key in form.asks()}
-    return Made(completeness, sorted(asked - set(answers)), len(said))
+    return Made(completeness, sorted(asked), len(said))
 
 
 def _json(path: Path, body: Any) -> None:
@@ -72,16 +76,27 @@ def _answers(shelf: Shelf, facts: Facts) -> Mapping[str, Answer]:
     found = read(shelf.body(record))
     for key, answer in found.items():
         for lang, at in answer.at.items():
-            facts.add(f"operator.{key}.{lang}", (record, at), style="text")
+            facts.add(f"operator.{key}.{lang}", (record, at), style="auto" if answer.source else "text")
+    if (grid := found.get("energy.grid")) and (energy := facts.figures.get("energy.kwh")):
+        places = [(shelf.record(s.record), s.pointer) for s in energy.sources]
+        facts.add("carbon.kg", *places, (record, grid.at["en"]), operation="carbon", style="g2")
     return found
 
 
+STATES: tuple[Status, ...] = ("filled", "partly", "missing", "not_applicable", "elsewhere")
+
+
 def count(items: Sequence[Item]) -> dict[str, int]:
-    """Fields by what became of them. Fillable are those that apply and that somebody here can know."""
-    every = {s: sum(i.status == s for i in items)
-             for s in ("filled", "partly", "missing", "not_applicable", "elsewhere")}
-    return {"filled": every["filled"], "fillable": every["filled"] + every["partly"] + every["missing"],
-            "partly": every["partly"], "not_applicable": every["not_applicable"], "elsewhere": every["elsewhere"]}
+    """Fields by what became of them, and their sum. Fillable are those that apply and that somebody here can know."""
+    every = {state: sum(item.status == state for item in items) for state in STATES}
+    return {**every, "fillable": every["filled"] + every["partly"] + every["missing"], "fields": len(items)}
+
+
+def counted(state: Mapping[str, int], lang: Lang) -> str:
+    """The counts in words: all fields are in one of them."""
+    other = (label(f"count_{key}", lang, n=state[key]) for key in STATES[1:] if state[key])
+    said = [label("complete", lang, filled=state["filled"], fillable=state["fillable"]), *other]
+    return ("; " if lang == "en" else " ; ").join([*said, label("count_fields", lang, n=state["fields"])]) + "."
 
 
 def _page(form: Form, filler: Filler, recipient: str, day: str, version: str) -> Page:
@@ -93,9 +108,9 @@ def _page(form: Form, filler: Filler, recipient: str, day: str, version: str) ->
     head = (
         _about(filler, day, version),
         *(b for b in intro if isinstance(b, Para) and not lost),
-        Para(plain(label("complete", lang, filled=state["filled"], fillable=state["fillable"]) + "."), "quiet"),
+        Para(plain(counted(state, lang)), "quiet"),
     )
-    law = _law(filler, form)
+    law = _law(filler, form, day)
     front = cards.front_matter(form.card, filler) if form.card else ""
     page = Page(f"{form.id}-{recipient.lower()}" if recipient else form.id, title, lang, head, sections, law, front)
     return Page(page.id, title, lang, head, sections, (*law, *_appendix(filler, page)), front)
@@ -114,7 +129,8 @@ def _about(filler: Filler, day: str, version: str) -> Para:
     ), "note")
 
 
-def _law(filler: Filler, form: Form) -> tuple[Section, ...]:
+def _law(filler: Filler, form: Form, day: str) -> tuple[Section, ...]:
+    """The provisions that the form rests on, and what holds on the day of the document."""
     if not form.law:
         return ()
     lang, record = filler.lang, filler.facts.shelf.first(role="law")
@@ -123,15 +139,26 @@ def _law(filler: Filler, form: Form) -> tuple[Section, ...]:
     known = {row["id"]: row for row in (*body["threshold"], *body["provision"])}
     rows = []
     for name in form.law:
-        row, figure = known[name], filler.facts.figures.get(f"law.{name}")
-        value = (filler.figure(figure),) if figure else plain("–")
-        if figure and row.get("unit") == "FLOP":
-            value = (*value, Span(" FLOP"))
-        basis = {"primary": "primary", "secondary": "secondary", "confirm": "confirm"}[row["basis"]]
-        rows.append((plain(row[lang]), value, plain(f"{row['source']} ({label(basis, lang)})")))
-    head = (label("provision", lang), label("date", lang), label("source", lang))
+        row = known[name]
+        rows.append((plain(row[lang]), _holds(filler, row, day),
+                     plain(f"{row['source'][lang]} ({label(row['basis'], lang)})")))
+    head = (label("provision", lang), label("standing", lang, date=date(day, lang)), label("source", lang))
     note = Para(plain(label("law_intro", lang, date=date(body["as_of"], lang))), "quiet")
     return (Section(label("law", lang), (note, Grid(head, tuple(rows), small=True)), ()),)
+
+
+def _holds(filler: Filler, row: Mapping[str, Any], day: str) -> Line:
+    """The value of a threshold, or which side of its date `day` is on."""
+    figure, lang = filler.facts.figures.get(f"law.{row['id']}"), filler.lang
+    if figure is None:
+        return plain("–")
+    if "value" in row:
+        return (filler.figure(figure), *([Span(" FLOP")] if row["unit"] == "FLOP" else []))
+    past = str(figure.value) <= day
+    key = ("published" if "published" in row else "applies" + "_later" * (not past) if "applies" in row else
+           "until" + "_over" * (str(figure.value) < day))
+    before, after = label(key, lang, date="\0").split("\0")
+    return tuple(s for s in (Span(before), filler.figure(figure), Span(after)) if s.text)
 
 
 def _anchors(page: Page) -> set[str]:
@@ -152,14 +179,7 @@ def _appendix(filler: Filler, page: Page) -> tuple[Section, ...]:
     lang, facts = filler.lang, filler.facts
     used = _anchors(page)
     figures = [f for f in facts.figures.values() if f.anchor in used]
-    rows = []
-    for figure in figures:
-        places = [f"{s.record}{s.pointer or ' /'}" for s in figure.sources]
-        shown = places if len(places) <= 3 else [*places[:2], "…", places[-1]]
-        how = "" if figure.operation == "read" else f"{figure.operation} ({len(places)}): "
-        value = show(figure.value, figure.style, lang)
-        rows.append((plain(figure.anchor), plain(value if len(value) <= 60 else value[:57] + "…"),
-                     plain(how + ", ".join(shown))))
+    rows = _places(figures, lang)
     cited = {s.record for f in figures for s in f.sources}
     records = [r for r in facts.shelf.records if r.id in cited]
     hashes = [(plain(r.id), plain(f"{r.kind} {r.name}".strip() or "–"), plain(r.file), (Span(r.sha256, code=True),))
@@ -168,19 +188,42 @@ def _appendix(filler: Filler, page: Page) -> tuple[Section, ...]:
         Para(plain(label("records_intro", lang)), "quiet"),
         Grid((label("record", lang), label("artifact", lang), label("file", lang), label("hash", lang)),
              tuple(hashes), small=True, anchors=tuple(r.id for r in records)),
-        Grid((label("figure", lang), label("value", lang), label("place", lang)), tuple(rows), small=True,
-             anchors=tuple(f.anchor for f in figures)),
+        Grid((label("place", lang), label("figure", lang)), rows, small=True),
     ), ()),)
 
 
-def _contents(filler: Filler, forms: Sequence[Form], rows: list[Any], day: str, version: str) -> Page:
+def _places(figures: Sequence[Figure], lang: Lang) -> tuple[tuple[Line, ...], ...]:
+    """A row for each object of a record, with the figures that are its fields; one for each computed figure."""
+    rows: dict[str, list[tuple[Figure, str]]] = {}
+    for figure in figures:
+        places = [f"{s.record}{s.pointer or ' /'}" for s in figure.sources]
+        if figure.operation == "read":
+            parent, _, name = places[0].rpartition("/")
+            if parent.endswith("/interval"):
+                parent, name = parent.removesuffix("/interval"), f"interval/{name}"
+            rows.setdefault(parent, []).append((figure, name))
+        else:
+            shown = places if len(places) <= 3 else [*places[:2], "…", places[-1]]
+            what = figure.operation + (f" ({len(places)})" if len(places) > 1 else "")
+            rows.setdefault(", ".join(shown), []).append((figure, what))
+    made = []
+    for place, found in rows.items():
+        line: list[Span] = []
+        for figure, name in found:
+            value = show(figure.value, figure.style, lang)
+            line += [Span("; ")] if line else []
+            line += [Span(figure.anchor, mark=figure.anchor), Span(f" {name} ", name=True),
+                     Span(value if len(value) <= 60 else value[:57] + "…", name=True)]
+        made.append(((Span(place, name=True),), tuple(line)))
+    return tuple(made)
+
+
+def _contents(filler: Filler, asked: Container[str], rows: list[Any], day: str, version: str) -> Page:
     """The page that lists the others, and what is left to ask the operator."""
     lang = filler.lang
     head = (label("document", lang), label("state", lang))
-    asked = {key for form in forms for key in form.asks()}
-    open_ = [q for q in filler.open_questions() if q.key in asked]
-    blocks: list[Any] = [Grid(head, tuple(rows))]
-    sections = [Section(label("contents", lang), tuple(blocks), ())]
+    open_ = [q for q in questions().values() if q.key in asked]
+    sections = [Section(label("contents", lang), (Grid(head, tuple(rows)),), ())]
     if open_:
         left = tuple((plain(q.text.of(lang)), (Span(q.key, code=True),)) for q in open_)
         grid = Grid((label("to_complete", lang), OPERATOR), left)

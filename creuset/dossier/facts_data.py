@@ -34,6 +34,7 @@ def fill(facts: Facts) -> None:
 
 def _shards(facts: Facts, record: Record) -> None:
     sources = facts.shelf.body(record).get("facts", {}).get("sources") or {}
+    all_tokens = [(record, pointer("facts", "sources", name, "train", "tokens")) for name in sources]
     rows = []
     for name in sources:
         at, key = pointer("facts", "sources", name), f"sources.{name}"
@@ -41,11 +42,14 @@ def _shards(facts: Facts, record: Record) -> None:
             name, facts.cell(f"{key}.licence", (record, at + "/licence")),
             facts.cell(f"{key}.documents", (record, at + "/train/documents")),
             facts.cell(f"{key}.tokens", (record, at + "/train/tokens")),
+            facts.cell(f"{key}.share", (record, at + "/train/tokens"), *all_tokens, operation="first_share",
+                       style="pct1"),
             facts.cell(f"{key}.bytes", (record, at + "/train/bytes")),
             facts.cell(f"{key}.heldout", (record, at + "/heldout/tokens")),
         ))
     facts.table("sources", (
-        SOURCE, LICENCE, Text("documents", "documents"), Text("tokens", "jetons"), Text("bytes", "octets"),
+        SOURCE, LICENCE, Text("documents", "documents"), Text("tokens", "jetons"), Text("share", "part"),
+        Text("bytes", "octets"),
         Text("held out, tokens", "réservés, jetons"),
     ), rows)
     for split, what in (("train", "documents"), ("train", "tokens"), ("train", "bytes"), ("heldout", "documents"),
@@ -53,9 +57,9 @@ def _shards(facts: Facts, record: Record) -> None:
         places = [(record, pointer("facts", "sources", name, split, what)) for name in sources]
         if places:
             facts.add(f"data.{split}.{what}", *places, operation="sum", style="int")
-    places = [(record, pointer("facts", "sources", name, "train", "tokens")) for name in sources]
-    if places:
-        facts.add("data.magnitude", *places, operation="exponent", style="pow10")
+    if all_tokens:
+        facts.add("data.band", *all_tokens, operation="data_band", style="words")
+        facts.add("data.magnitude", *all_tokens, operation="exponent", style="pow10")
         facts.add("data.sources", (record, "/facts/sources"), operation="count")
         if (config := facts.shelf.first(role="model", file="config.json")) is not None:
             facts.add("shape.vocabulary", (config, "/vocab_size"))

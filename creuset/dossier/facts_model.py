@@ -14,6 +14,12 @@ STAGES = {
     "dpo": Text("preference optimisation", "optimisation par préférences"),
     "grpo": Text("reinforcement learning", "apprentissage par renforcement"),
 }
+OBJECTIVES = {
+    "pretrain": Text("the likelihood of the next token of a text", "la vraisemblance du jeton suivant d'un texte"),
+    "sft": Text("the likelihood of the replies of dialogues", "la vraisemblance des réponses de dialogues"),
+    "dpo": Text("the margin of preferred replies over others", "l'écart entre réponses préférées et autres"),
+    "grpo": Text("the reward of replies that rules check", "la récompense de réponses vérifiées par des règles"),
+}
 
 
 def fill(facts: Facts) -> None:
@@ -72,12 +78,12 @@ def _law(facts: Facts) -> None:
     law = facts.shelf.first(role="law")
     assert law is not None, "collect puts it there"
     body = facts.shelf.body(law)
-    facts.add("law.as_of", (law, "/as_of"), style="month")
+    facts.add("law.as_of", (law, "/as_of"), style="date")
     for number, row in enumerate(body["threshold"]):
         facts.add(f"law.{row['id']}", (law, pointer("threshold", number, "value")), style=row["style"])
     for number, row in enumerate(body["provision"]):
-        if "date" in row:
-            facts.add(f"law.{row['id']}", (law, pointer("provision", number, "date")), style="date")
+        for what in ("applies", "until", "published"):
+            facts.add(f"law.{row['id']}", (law, pointer("provision", number, what)), style="date")
 
 
 def _training(facts: Facts) -> None:
@@ -119,9 +125,8 @@ def _training(facts: Facts) -> None:
     ):
         facts.add(key, *places(at), operation=operation, style=style)
     last, at, stage = stages[-1]
-    for key in ("method", "boundary"):
-        facts.add(f"energy.{key}", (last, f"{at}/energy/{key}"))
-    facts.add("flops.definition", (last, f"{at}/flops/definition"))
+    facts.add("flops.definition", (last, f"{at}/flops/definition"), style="words")
+    _methods(facts, stages)
     facts.add("code.commit", (last, f"{at}/commit/sha"))
     facts.add("code.version", (last, f"{at}/versions/creuset"))
     versions = [(name, facts.cell(f"versions.{name}", (last, f"{at}/versions/{name}")))
@@ -150,6 +155,24 @@ def _training(facts: Facts) -> None:
     if config:
         facts.add("flops.six_n_d", (config, ""), *places("/tokens"), operation="six_n_d", style="g2")
     _hyper(facts)
+
+
+def _methods(facts: Facts, stages: list[tuple[Record, str, dict[str, Any]]]) -> None:
+    """How each stage measured its energy, and what its training optimised."""
+    rows = [
+        (STAGES.get(stage["stage"], stage["stage"]),
+         facts.cell(f"energy.{number}.method", (record, f"{at}/energy/method"), style="words"),
+         facts.cell(f"energy.{number}.boundary", (record, f"{at}/energy/boundary"), style="words"),
+         facts.cell(f"energy.{number}.measured", (record, f"{at}/energy/measured")))
+        for number, (record, at, stage) in enumerate(stages, 1) if "energy" in stage
+    ]
+    facts.table("energy_methods", (
+        Text("stage", "étape"), Text("method", "méthode"), Text("boundary", "périmètre"),
+        Text("read from counters", "relevé sur des compteurs"),
+    ), rows)
+    known = list(dict.fromkeys(OBJECTIVES[s["stage"]] for _, _, s in stages if s["stage"] in OBJECTIVES))
+    if known:
+        facts.say("objectives", ", ".join(t.en for t in known), ", ".join(t.fr for t in known))
 
 
 def _hyper(facts: Facts) -> None:

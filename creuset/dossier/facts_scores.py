@@ -6,6 +6,7 @@ from typing import Any
 
 from creuset.dossier.facts import Cell, Facts
 from creuset.dossier.figure import pointer
+from creuset.dossier.french import both
 from creuset.dossier.records import Record
 from creuset.dossier.words import Text
 
@@ -37,9 +38,22 @@ class Row:
 
     @property
     def metric(self) -> str:
+        """Its name, as it is in the record."""
         found = self.body.get("metric") or self.body.get("source") or ""
         words = str(found).removeprefix("bits_per_byte.")
         return f"bits per byte, {words}" if self.body.get("task") == "bpb" and self.body.get("source") else words
+
+    @property
+    def named(self) -> Cell:
+        """The same for a page, with the unit where it is not a share."""
+        if self.metric.startswith("bits per byte, "):
+            source = self.metric.removeprefix("bits per byte, ")
+            return Text(self.metric, f"{both('bits per byte').fr}, {source}")
+        unit = str(self.body.get("unit") or "share")
+        if unit == "share":
+            return self.metric
+        words = both(unit)
+        return Text(f"{self.metric} ({words.en})", f"{self.metric} ({words.fr})")
 
 
 def rows_of(facts: Facts, role: str) -> Iterator[Row]:
@@ -72,10 +86,11 @@ def _tables(facts: Facts, key: str, rows: list[Row]) -> None:
     for record in dict.fromkeys(r.record for r in rows):
         mine = [r for r in rows if r.record == record]
         caveats = dict.fromkeys((str(r.body["task"]), str(r.body["caveat"])) for r in mine if r.body.get("caveat"))
+        words = [(task, both(caveat)) for task, caveat in caveats]
         whom_en = f"Scored: {record.of}, not the model itself. " if record.of else ""
         whom_fr = f"Évalué : {record.of}, et non le modèle lui-même. " if record.of else ""
-        said_en = ". ".join(f"{task}: {why.rstrip('.')}" for task, why in caveats)
-        said_fr = ". ".join(f"{task} : {why.rstrip('.')}" for task, why in caveats)
+        said_en = ". ".join(f"{task}: {why.en.rstrip('.')}" for task, why in words)
+        said_fr = ". ".join(f"{task} : {why.fr.rstrip('.')}" for task, why in words)
         caption = Text((whom_en + said_en).strip(), (whom_fr + said_fr).strip()) if record.of or caveats else None
         facts.table(key, HEAD, [_row(facts, r) for r in mine], caption)
 
@@ -88,10 +103,10 @@ def _row(facts: Facts, row: Row) -> tuple[Cell, ...]:
     high = facts.add(f"{key}.high", (record, at + "/interval/1"), style=style) if body.get("interval") else None
     status: Cell = STATUS.get(row.status, row.status)
     if body.get("why"):
-        words = STATUS.get(row.status, Text(row.status, row.status))
-        status = Text(f"{words.en}: {body['why']}", f"{words.fr} : {body['why']}")
+        words, why = STATUS.get(row.status, Text(row.status, row.status)), both(str(body["why"]))
+        status = Text(f"{words.en}: {why.en}", f"{words.fr} : {why.fr}")
     return (
-        str(body.get("task", "")), row.metric,
+        str(body.get("task", "")), row.named,
         facts.cell(f"{key}.score", (record, at + "/score"), style=style),
         (low, high) if low and high else "–",
         facts.cell(f"{key}.n", (record, at + "/n"), style="int"),

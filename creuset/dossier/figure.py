@@ -76,6 +76,12 @@ def size_band(config: Mapping[str, Any]) -> str:
     return _band(parameters(_shape(config)).total, bands)
 
 
+def data_band(*tokens: int) -> str:
+    """Bands of the public summary of training content for text."""
+    return _band(sum(tokens), [(1e9 - 1, "less than 1 billion tokens"), (1e13, "1 billion to 10 trillion tokens"),
+                              (math.inf, "more than 10 trillion tokens")])
+
+
 def time_band(*hours: float) -> str:
     """Months, in the form's bands."""
     return _band(sum(hours) / HOURS_IN_MONTH, [(1, "<1"), (3, "1–3"), (6, "3–6"), (math.inf, ">6")])
@@ -93,6 +99,8 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "share": lambda *values: sum(values[:-1]) / values[-1],             # of the last
     "one_less_share": lambda part, whole: 1 - part / whole,
     "exponent": lambda *values: math.floor(math.log10(sum(values))) if sum(values) > 0 else None,
+    "first_share": lambda part, *values: part / sum(values),            # of all the others
+    "carbon": lambda *values: sum(values[:-1]) * values[-1] / 1e3,      # kWh and g CO2e a kWh -> kg CO2e
     "mega": lambda *values: sum(values) / 1e3,                          # kWh -> MWh
     "days": lambda *hours: sum(hours) / 24,
     "rows": lambda *lists: sum(map(len, lists)),
@@ -104,6 +112,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "parameters_active": lambda config: parameters(_shape(config)).active,
     "size_band": size_band,
     "time_band": time_band,
+    "data_band": data_band,
     "kv_bytes": lambda config: kv_bytes(_shape(config)),
     "forward_flops": lambda config: forward_flops(_shape(config), context=_shape(config).context),
     "inference_100k": inference,

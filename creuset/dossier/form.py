@@ -6,7 +6,8 @@ A form has sections of fields. A field says where its contents come from:
   tables   tables of `Facts`; "?name" is shown where there is one and not missed elsewhere
   ask      keys of questions.toml; an unanswered one is printed as TO COMPLETE
   when     the field applies only where this fact is known; `otherwise` says why it does not
-  missing  words for where a table or a figure is not there: how to get it
+  needs    facts without which the field is not filled, whatever else is known
+  use      a field of common.toml to begin with
   elsewhere  true where neither the records nor the operator of the model can know: the provider of a system fills it
   to       the recipients that get the field, of those that the form has
 """
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from creuset.core.errors import ConfigError
-from creuset.dossier.answers import Answer, Question, questions
+from creuset.dossier.answers import Answer, questions
 from creuset.dossier.facts import Cell, Facts, Table
 from creuset.dossier.figure import Figure
 from creuset.dossier.page import Block, Grid, Item, Line, Para, Section, Span, Status, plain
@@ -29,7 +30,8 @@ from creuset.dossier.words import LANGUAGE_NAMES, Lang, Text, date, label, show
 
 FOLDER = Path(__file__).parent / "forms"
 SLOT = re.compile(r"\{([\w.\-]+)\}")
-KEYS = {"id", "en", "fr", "ref", "to", "say", "also", "tables", "ask", "when", "otherwise", "missing", "elsewhere"}
+KEYS = {"id", "en", "fr", "ref", "to", "say", "also", "tables", "ask", "when", "otherwise", "needs", "elsewhere"}
+COMMON = "common.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +64,20 @@ def asked(field: Mapping[str, Any]) -> list[str]:
 def forms() -> dict[str, Form]:
     """All forms, in the order of their files."""
     found = {}
-    for file in sorted(FOLDER.glob("*.toml")):
+    common = tomllib.loads((FOLDER / COMMON).read_text(encoding="utf-8"))
+
+    def whole(field: dict[str, Any]) -> dict[str, Any]:
+        base = {"id": field["use"], **common[field["use"]]} if "use" in field else {}
+        return base | {key: value for key, value in field.items() if key != "use"}
+
+    for file in sorted(f for f in FOLDER.glob("*.toml") if f.name != COMMON):
         body = tomllib.loads(file.read_text(encoding="utf-8"))
+        intro = body["intro"]
         form = Form(
-            id=body["id"], title=Text(**body["title"]), intro=Text(**body["intro"]), law=tuple(body.get("law", ())),
-            recipients=tuple(body.get("recipients", "").split()), sections=tuple(body["section"]),
-            card=body.get("card", ""),
+            id=body["id"], title=Text(**body["title"]), law=tuple(body.get("law", ())),
+            intro=Text(**(common["intro"][intro] if isinstance(intro, str) else intro)),
+            recipients=tuple(body.get("recipients", "").split()), card=body.get("card", ""),
+            sections=tuple({**s, "field": [whole(f) for f in s.get("field", ())]} for s in body["section"]),
         )
         for field in form.fields():
             assert set(field) <= KEYS, f"{file.name}: {field['id']} has {sorted(set(field) - KEYS)}"
@@ -96,14 +106,12 @@ class Filler:
     answers: Mapping[str, Answer]
     lang: Lang
 
-    def open_questions(self) -> list[Question]:
-        return [q for q in questions().values() if q.key not in self.answers and not q.optional]
-
     def sections(self, form: Form, recipient: str = "") -> tuple[Section, ...]:
         made = []
+        seen: dict[str, Line] = {}      # tables of this page, and the words that lead to them
         for section in form.sections:
             items = [
-                self.item(field) for field in section.get("field", ())
+                self.item(field, seen) for field in section.get("field", ())
                 if not recipient or recipient in field.get("to", recipient).split()
             ]
             intro = [Para(self.line(section["say"][self.lang])[0])] if "say" in section else []
@@ -111,67 +119,79 @@ class Filler:
                 made.append(Section(section[self.lang], tuple(intro), tuple(items)))
         return tuple(made)
 
-    def item(self, field: Mapping[str, Any]) -> Item:
-        status, blocks = self._contents(field)
+    def item(self, field: Mapping[str, Any], seen: dict[str, Line]) -> Item:
         to = tuple(field.get("to", "").split())
-        return Item(field["id"], field[self.lang], field.get("ref", ""), to, status, tuple(blocks))
 
-    def _contents(self, field: Mapping[str, Any]) -> tuple[Status, list[Block]]:
+        def made(status: Status, blocks: Iterable[Block], open_: Iterable[str] = ()) -> Item:
+            return Item(field["id"], field[self.lang], field.get("ref", ""), to, status, tuple(blocks), tuple(open_))
+
+        known = self.facts.texts | self.facts.figures
         if field.get("elsewhere"):
-            return "elsewhere", [Para(plain(label("elsewhere", self.lang)), "quiet")]
-        if "when" in field and field["when"] not in self.facts.texts | self.facts.figures:
-            why = self.line(field["otherwise"][self.lang])[0] if "otherwise" in field else ()
-            lead = label("not_applicable", self.lang) + (": " if self.lang == "en" else " : ") * bool(why)
-            return "not_applicable", [Para((Span(lead), *why), "quiet")]
+            return made("elsewhere", [Para(plain(label("elsewhere", self.lang)), "quiet")])
+        if "when" in field and field["when"] not in known:
+            why = self.line(field["otherwise"][self.lang] if "otherwise" in field else label("below", self.lang))[0]
+            lead = Span(label("not_applicable", self.lang) + self.colon)
+            return made("not_applicable", [Para((lead, *why), "quiet")])
         blocks: list[Block] = []
-        lost: list[str] = []
+        lost: list[str] = [name for name in field.get("needs", ()) if name not in known]
         done = 0
-        for text in [field["say"]] if "say" in field else []:
-            made, missing = self.paragraphs(text[self.lang])
+        if "say" in field:
+            words, missing = self.paragraphs(field["say"][self.lang])
             lost += missing
-            if not missing:
-                blocks += made
-                done += 1
+            blocks += [] if missing else words
+            done += not missing
         for text in field.get("also", ()):
-            if text.get("if", "") in self.facts.texts | self.facts.figures:
-                made, missing = self.paragraphs(text[self.lang])
-                blocks += [] if missing else made
+            if text.get("if", "") in known:
+                words, missing = self.paragraphs(text[self.lang])
+                blocks += [] if missing else words
         for name in field.get("tables", ()):
-            grids = [self.grid(t) for t in self.facts.tables.get(name.lstrip("?"), ())]
+            if (key := name.lstrip("?")) in seen:
+                blocks += [see] if (see := Para(seen[key], "quiet")) not in blocks else []
+                done += 1
+                continue
+            grids = [self.grid(t) for t in self.facts.tables.get(key, ())]
+            if grids:
+                seen[key] = self._see(field)
             blocks += grids
             done += bool(grids)
-            lost += [] if grids or name.startswith("?") else [name]
-        open_ = []
+            lost += [] if grids or name.startswith("?") else [key]
+        open_ = [name.removeprefix("operator.") for name in lost if name.startswith("operator.")]
         for key in field.get("ask", ()):
-            answer = self.answers.get(key.lstrip("?"))
-            if answer:
+            if answer := self.answers.get(key.lstrip("?")):
                 blocks += self.answer(key.lstrip("?"), answer)
                 done += 1
             elif not key.startswith("?"):
                 open_.append(key)
-        open_ += [name.removeprefix("operator.") for name in lost if name.startswith("operator.")]
         lost = [name for name in lost if not name.startswith("operator.")]
-        if lost:
-            blocks.append(self._not_recorded(field, lost))
-        blocks += [self._to_complete(key) for key in dict.fromkeys(open_)]
-        if not lost and not open_ and done:
-            return "filled", blocks
-        return ("partly" if done else "missing"), blocks
+        blocks += [self._not_recorded(lost)] if lost else []
+        open_ = list(dict.fromkeys(open_))
+        blocks += [self._to_complete(key) for key in open_]
+        status: Status = "filled" if done and not lost and not open_ else "partly" if done else "missing"
+        return made(status, blocks, open_)
 
-    def _not_recorded(self, field: Mapping[str, Any], lost: list[str]) -> Para:
+    @property
+    def colon(self) -> str:
+        return " : " if self.lang == "fr" else ": "
+
+    def _see(self, field: Mapping[str, Any]) -> Line:
+        before, after = label("see", self.lang, field="\0").split("\0")
+        return Span(before), Span(field[self.lang], jump=field["id"]), Span(after)
+
+    def _not_recorded(self, lost: list[str]) -> Para:
         lead = Span(label("not_recorded", self.lang), strong=True)
-        if "missing" in field:
-            words = (": " if self.lang == "en" else " : ") + field["missing"][self.lang]
-            return Para((lead, *plain(words)), "missing")
-        names: list[Span] = [Span(": " if self.lang == "en" else " : ")]
+        if lost == ["scores"]:
+            return Para((lead, *plain(self.colon + label("no_evaluation", self.lang))), "missing")
+        if all(name.startswith("audit") for name in lost):
+            return Para((lead, *plain(self.colon + label("no_audit", self.lang))), "missing")
+        names: list[Span] = [Span(self.colon)]
         for name in dict.fromkeys(lost):
             names += [Span(name, code=True), Span(", ")]
         return Para((lead, *names[:-1]), "missing")
 
     def _to_complete(self, key: str) -> Para:
         lead = Span(label("to_complete", self.lang), strong=True)
-        colon = " : " if self.lang == "fr" else ": "
-        return Para((lead, Span(colon + questions()[key].text.of(self.lang) + " "), Span(key, code=True)), "missing")
+        asks = Span(self.colon + questions()[key].text.of(self.lang) + " ")
+        return Para((lead, asks, Span(key, code=True)), "missing")
 
     def paragraphs(self, text: str) -> tuple[list[Block], list[str]]:
         blocks: list[Block] = []
@@ -222,7 +242,7 @@ class Filler:
         if isinstance(cell, tuple):
             between = " to " if self.lang == "en" else " à "
             return (self.figure(cell[0]), Span(between), self.figure(cell[1]))
-        return plain(cell.of(self.lang) if isinstance(cell, Text) else cell)
+        return plain(cell.of(self.lang)) if isinstance(cell, Text) else (Span(cell, name=cell != "–"),)
 
     def quoted(self, key: str, answer: Answer) -> list[Span]:
         """The operator's words in the middle of a sentence: a link to the file they are from."""
@@ -235,9 +255,10 @@ class Filler:
         note = label("operator", self.lang, date=date(answer.date, self.lang))
         if answer.borrowed not in (None, self.lang):
             given = LANGUAGE_NAMES[str(answer.borrowed)].of(self.lang)
-            note += "; " if self.lang == "en" else " ; "
-            note += label("other_language", self.lang, spoken=given)
+            note += ("; " if self.lang == "en" else " ; ") + label("other_language", self.lang, spoken=given)
+        if answer.source:
+            note += ("; " if self.lang == "en" else " ; ") + label("from", self.lang, source=answer.source)
         parts = answer.words[self.lang].strip().split("\n\n")
-        blocks: list[Block] = [Para(plain(" ".join(part.split()))) for part in parts[:-1]]
-        last = " ".join(parts[-1].split())
-        return [*blocks, Para((Span(last + " ("), Span(note, anchor=self.said(key).anchor), Span(")")))]
+        blocks: list[Block] = [Para((Span(" ".join(part.split()), said=True),)) for part in parts[:-1]]
+        last = Span(" ".join(parts[-1].split()), said=True)
+        return [*blocks, Para((last, Span(" ("), Span(note, anchor=self.said(key).anchor), Span(")")))]

@@ -17,6 +17,15 @@ class Span:
     code: bool = False
     strong: bool = False
     url: str = ""           # another document of the dossier
+    name: bool = False      # of a file, a test, a rule: the same in all languages
+    jump: str = ""          # another field of the page
+    mark: str = ""          # F12: what links to that figure lead to
+    said: bool = False      # words of the operator: as they were given
+
+    @property
+    def as_it_is(self) -> bool:
+        """Not prose of the page: no sign in it is set as French sets it."""
+        return bool(self.code or self.anchor or self.name or self.said or self.mark)
 
 
 Line = tuple[Span, ...]
@@ -50,6 +59,7 @@ class Item:
     to: tuple[str, ...]
     status: Status
     blocks: tuple[Block, ...]
+    open: tuple[str, ...] = ()          # keys of the questions that are printed as TO COMPLETE
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +102,7 @@ def typeset(page: Page) -> Page:
         return text
 
     def line(spans: Line) -> Line:
-        return tuple(s if s.code or s.anchor else replace(s, text=words(s.text)) for s in spans)
+        return tuple(s if s.as_it_is else replace(s, text=words(s.text)) for s in spans)
 
     def block(one: Block) -> Block:
         if isinstance(one, Para):

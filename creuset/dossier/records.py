@@ -135,6 +135,9 @@ class Shelf:
     def read(self, source: Source) -> Any:
         return pointed(self.body(source.record), source.pointer)
 
+    def record(self, id: str) -> Record:
+        return self._by_id[id]
+
     def of(self, *, role: str = "", kind: str = "", file: str = "") -> Iterator[Record]:
         for record in self.records:
             if role in ("", record.role) and kind in ("", record.kind) and file in ("", record.file):

@@ -64,6 +64,14 @@ def _span(span: Span) -> str:
     text = escape(span.text)
     text = f"<code>{text}</code>" if span.code else text
     text = f"<strong>{text}</strong>" if span.strong else text
+    if span.mark:
+        text = f'<span id="{span.mark}">{text}</span>'
+    if span.name:
+        text = f'<span translate="no">{text}</span>'
+    if span.said:
+        text = f'<span class="said">{text}</span>'
+    if span.jump:
+        return f'<a href="#{escape(span.jump)}">{text}</a>'
     if span.url:
         return f'<a href="{escape(span.url)}.html">{text}</a>'
     return f'<a class="figure" href="#{span.anchor}">{text}</a>' if span.anchor else text

@@ -53,6 +53,7 @@ def line(spans: Line) -> str:
 def _span(span: Span) -> str:
     text = f"`{span.text}`" if span.code else escape(span.text)
     text = f"**{text}**" if span.strong else text
+    text = f'<a id="{span.mark.lower()}"></a>{text}' if span.mark else text
     if span.url:
         return f"[{text}]({span.url}.md)"
     return f"[{text}](#{span.anchor.lower()})" if span.anchor else text

@@ -1,181 +1,235 @@
-"""A page as PDF (reportlab), with DejaVu's fonts, so that French and all signs are drawn: the same bytes each time.
-
-Why this library and these fonts: docs/adr/0010. What the fonts lack is written as U+XXXX, never dropped.
+"""A page as PDF: the same bytes each time. The layout is our own, since its tables are all there is to it and
+reportlab's general ones took nine tenths of the time; reportlab embeds the fonts and writes the file.
 """
 
 import functools
 import io
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
-from xml.sax.saxutils import escape
 
 from creuset.dossier.page import Block, Grid, Item, Line, Page, Para, Section, Span
-from creuset.dossier.words import NARROW, RECIPIENTS, Lang
+from creuset.dossier.pdf_text import (
+    AMBER,
+    LINK,
+    MISSING,
+    RAISED,
+    RULE,
+    SOFT,
+    Run,
+    Style,
+    broken,
+    drawable,
+    width_of,
+)
+from creuset.dossier.words import RECIPIENTS, Lang
 
-FONTS = Path(__file__).parent / "fonts"
-FACES = {"Body": "DejaVuSans", "Body-Bold": "DejaVuSans-Bold", "Mono": "DejaVuSansMono"}
-INK, LINK, MISSING, SOFT, LINE = "#1b1d22", "#1d4fa8", "#8a4b00", "#5d6470", "#d9dce2"
-
-
-@functools.cache
-def _glyphs() -> frozenset[int]:
-    """Registers the fonts, once in a process; the code points that all of them draw."""
-    from reportlab.lib.fonts import addMapping
-    from reportlab.pdfbase import pdfmetrics
-    from reportlab.pdfbase.ttfonts import TTFont
-
-    known: list[set[int]] = []
-    for name, file in FACES.items():
-        font = TTFont(name, str(FONTS / f"{file}.ttf"))
-        pdfmetrics.registerFont(font)
-        known.append(set(font.face.charToGlyph))
-    for bold in (0, 1):
-        for italic in (0, 1):   # there is no italic face: what asks for it gets the upright one
-            addMapping("Body", bold, italic, "Body-Bold" if bold else "Body")
-            addMapping("Mono", bold, italic, "Mono")
-    return frozenset(set.intersection(*known))
-
-
-def drawable(text: str) -> str:
-    """`text` with what the fonts draw. reportlab breaks lines at a narrow no-break space, not at a plain one."""
-    known = _glyphs()
-    text = text.replace(NARROW, "\u00a0")
-    return "".join(c if ord(c) in known or c in "\n\t" else f"U+{ord(c):04X}" for c in text)
+MM = 72 / 25.4
+WIDE, HIGH = 210 * MM, 297 * MM
+LEFT, TOP, BOTTOM = 20 * MM, 18 * MM, 18 * MM
+WIDTH = WIDE - 2 * LEFT
+STYLES = {
+    "": Style(), "quiet": Style(ink=SOFT), "note": Style(back=RAISED, before=6, after=9),
+    "missing": Style(ink=MISSING, back=AMBER, before=4, after=6),
+    "cell": Style(7.5, 10, after=0), "head": Style(7.5, 10, "Body-Bold", after=0),
+    "small": Style(6.5, 8.5, after=0), "about": Style(6.5, 8.5, ink=SOFT, after=2),
+    "h1": Style(17, 21, "Body-Bold", after=8, tag="H1"), "h2": Style(12, 16, "Body-Bold", before=14, after=5, tag="H2"),
+    "h3": Style(9, 12, "Body-Bold", before=7, after=1, tag="H3"),
+}
+PAD = 3.0       # around the words of a cell, points
 
 
 @functools.cache
-def _styles() -> dict[str, Any]:
-    from reportlab.lib.styles import ParagraphStyle
+def _colour(name: str) -> Any:
+    from reportlab.lib.colors import HexColor
 
-    _glyphs()
-    body = ParagraphStyle("body", fontName="Body", fontSize=9, leading=13, textColor=INK, spaceAfter=3,
-                          linkUnderline=True)
-    small = ParagraphStyle("small", parent=body, fontSize=6.5, leading=8.5, spaceAfter=0)
-    return {
-        "": body, "quiet": ParagraphStyle("quiet", parent=body, textColor=SOFT),
-        "note": ParagraphStyle("note", parent=body, backColor="#f2f4f7", borderPadding=5, spaceBefore=6, spaceAfter=8),
-        "missing": ParagraphStyle("missing", parent=body, textColor=MISSING, backColor="#fff6e8", borderPadding=3,
-                                  spaceBefore=3, spaceAfter=6),
-        "cell": ParagraphStyle("cell", parent=body, fontSize=7.5, leading=10, spaceAfter=0, splitLongWords=1),
-        "head": ParagraphStyle("head", parent=body, fontName="Body-Bold", fontSize=7.5, leading=10, spaceAfter=0),
-        "small": small, "about": ParagraphStyle("about", parent=small, textColor=SOFT, spaceAfter=2, keepWithNext=1),
-        "h1": ParagraphStyle("h1", parent=body, fontName="Body-Bold", fontSize=17, leading=21, spaceAfter=8),
-        "h2": ParagraphStyle("h2", parent=body, fontName="Body-Bold", fontSize=12, leading=16, spaceBefore=14,
-                             spaceAfter=5, keepWithNext=1),
-        "h3": ParagraphStyle("h3", parent=body, fontName="Body-Bold", fontSize=9, leading=12, spaceBefore=7,
-                             spaceAfter=1, keepWithNext=1),
-    }
+    return HexColor(name)
+
+
+class Sheet:
+    """The file as it grows: a place on the current page, and what is drawn there."""
+
+    def __init__(self, page: Page) -> None:
+        from reportlab import rl_config
+        from reportlab.pdfgen.canvas import Canvas
+
+        rl_config.useA85 = 0        # streams as bytes: smaller, and the detour by letters took a tenth of the time
+        self.out = io.BytesIO()
+        self.canvas: Any = Canvas(self.out, pagesize=(WIDE, HIGH), invariant=1, pageCompression=1, lang=page.lang)
+        self.canvas.setTitle(page.title)
+        self.canvas.setCreator("creuset")
+        self.canvas.setViewerPreference("DisplayDocTitle", "true")
+        self.title = page.title
+        self.number = 0
+        self._open()
+
+    def _open(self) -> None:
+        self.number += 1
+        self.y = HIGH - TOP
+        self.text = self.canvas.beginText()
+        self.ink = self.look = ""
+
+    def close(self) -> None:
+        """End the page, its foot drawn."""
+        foot = Style(7, 9, ink=SOFT)
+        number = broken([Span(str(self.number))], foot, WIDTH)[0]
+        self.words(broken([Span(self.title)], foot, WIDTH - 20)[0], LEFT, 10 * MM, foot)
+        self.words(number, WIDE - LEFT - number[0].width, 10 * MM, foot)
+        self.canvas.drawText(self.text)
+        self.canvas.showPage()
+
+    def turn(self) -> None:
+        self.close()
+        self._open()
+
+    def room(self, needed: float) -> bool:
+        """Whether so many points are left on the page."""
+        return self.y - needed >= BOTTOM
+
+    def words(self, line: Sequence[Run], x: float, y: float, style: Style) -> None:
+        """Draw a line with its baseline at `y`; figures are links."""
+        for run in line:
+            if run.span.mark:
+                self.mark(run.span.mark, y)
+            goal = run.span.anchor or run.span.jump
+            ink = LINK if goal else style.ink
+            if ink != self.ink:
+                self.text.setFillColor(_colour(ink))
+                self.ink = ink
+            if (look := f"{run.face} {run.size}") != self.look:
+                self.text.setFont(run.face, run.size)
+                self.look = look
+            self.text.setTextOrigin(round(x + run.x, 2), round(y, 2))
+            self.text.textOut(run.text)
+            if goal:
+                box = (x + run.x, y - 2, x + run.x + run.width, y + run.size)
+                self.canvas.linkAbsolute("", goal, box, thickness=0)
+
+    def box(self, x: float, y: float, width: float, height: float, colour: str) -> None:
+        self.canvas.setFillColor(_colour(colour))
+        self.canvas.rect(x, y, width, height, stroke=0, fill=1)
+
+    def mark(self, name: str, y: float) -> None:
+        """What links to `name` lead to."""
+        self.canvas.bookmarkPage(name, fit="XYZ", left=0, top=min(HIGH, y + 12))
+
+    def paragraph(self, line: Line, style: Style, *, ahead: float = 0.0) -> None:
+        """Words over the whole width; `ahead`: points that must follow on the same page."""
+        lines = broken(line, style, WIDTH - 2 * PAD if style.back else WIDTH)
+        self.y -= style.before
+        if not self.room(min(len(lines), 3) * style.leading + ahead):
+            self.turn()
+        while lines:
+            fits = max(1, int((self.y - BOTTOM) / style.leading))
+            part, lines = lines[:fits], lines[fits:]
+            high = len(part) * style.leading
+            if style.back:
+                self.box(LEFT, self.y - high - PAD + 1, WIDTH, high + PAD, style.back)
+            for row in part:
+                self.y -= style.leading
+                self.words(row, LEFT + (PAD if style.back else 0), self.y + (style.leading - style.size) / 2 + 1, style)
+            if lines:
+                self.turn()
+        self.y -= style.after
 
 
 def render(page: Page) -> bytes:
-    from reportlab.lib.pagesizes import A4
-    from reportlab.lib.units import mm
-    from reportlab.platypus import Paragraph, SimpleDocTemplate
-
-    styles = _styles()
-    out = io.BytesIO()
-    document = SimpleDocTemplate(
-        out, pagesize=A4, leftMargin=20 * mm, rightMargin=20 * mm, topMargin=18 * mm, bottomMargin=18 * mm,
-        title=page.title, lang=page.lang, invariant=1, creator="creuset", author="",
-    )
-    flow: list[Any] = [Paragraph(escape(drawable(page.title)), styles["h1"])]
+    sheet = Sheet(page)
+    sheet.paragraph((Span(page.title),), STYLES["h1"])
     for block in page.head:
-        flow += _block(block, document.width)
-    for section in (*page.sections, *page.tail):
-        flow += _section(section, page.lang, document.width)
-
-    def foot(canvas: Any, _: Any) -> None:
-        canvas.saveState()
-        canvas.setFont("Body", 7)
-        canvas.setFillColor(SOFT)
-        canvas.drawString(20 * mm, 10 * mm, drawable(page.title)[:95])
-        canvas.drawRightString(A4[0] - 20 * mm, 10 * mm, str(canvas.getPageNumber()))
-        canvas.restoreState()
-
-    document.build(flow, onFirstPage=foot, onLaterPages=foot)
-    return out.getvalue()
+        _block(sheet, block)
+    for number, section in enumerate((*page.sections, *page.tail)):
+        _section(sheet, section, page.lang, f"section-{number}")
+    sheet.close()
+    sheet.canvas.save()
+    return sheet.out.getvalue()
 
 
-def _section(section: Section, lang: Lang, width: float) -> list[Any]:
-    from reportlab.platypus import Paragraph
-
-    flow: list[Any] = [Paragraph(escape(drawable(section.title)), _styles()["h2"])]
+def _section(sheet: Sheet, section: Section, lang: Lang, name: str) -> None:
+    sheet.paragraph((Span(section.title),), STYLES["h2"], ahead=60)
+    sheet.mark(name, sheet.y + 20)
+    sheet.canvas.addOutlineEntry(drawable(section.title), name, level=0)
     for block in section.blocks:
-        flow += _block(block, width)
+        _block(sheet, block)
     for item in section.items:
-        flow += _item(item, lang, width)
-    return flow
+        _item(sheet, item, lang)
 
 
-def _item(item: Item, lang: Lang, width: float) -> list[Any]:
-    from reportlab.platypus import Paragraph
-
+def _item(sheet: Sheet, item: Item, lang: Lang) -> None:
     said = [item.ref] * bool(item.ref) + [RECIPIENTS[r].of(lang) for r in item.to]
-    flow: list[Any] = [Paragraph(escape(drawable(item.label)), _styles()["h3"])]
+    sheet.paragraph((Span(item.label),), STYLES["h3"], ahead=36)
+    sheet.mark(item.id, sheet.y + 12)
     if said:
-        flow.append(Paragraph(escape(drawable(" · ".join(said))), _styles()["about"]))
+        sheet.paragraph((Span(" · ".join(said)),), STYLES["about"], ahead=18)
     for block in item.blocks:
-        flow += _block(block, width)
-    return flow
+        _block(sheet, block)
 
 
-def _block(block: Block, width: float) -> list[Any]:
-    from reportlab.platypus import Paragraph
-
+def _block(sheet: Sheet, block: Block) -> None:
     if isinstance(block, Para):
-        return [Paragraph(line(block.line), _styles()[block.tone])]
-    return _grid(block, width)
+        sheet.paragraph(block.line, STYLES[block.tone])
+    else:
+        _grid(sheet, block)
 
 
-def _grid(grid: Grid, width: float) -> list[Any]:
-    from reportlab.lib.colors import HexColor
-    from reportlab.platypus import Paragraph, Spacer, Table
+def _grid(sheet: Sheet, grid: Grid) -> None:
+    """Rows are kept whole where a page holds them; the head stands on each page."""
+    if grid.caption:
+        sheet.paragraph((Span(grid.caption),), replace(STYLES["quiet"], size=8, leading=11), ahead=40)
+    style = STYLES["small" if grid.small else "cell"]
+    widths = _widths(grid, WIDTH)
+    at = [LEFT + sum(widths[:i]) for i in range(len(widths))]
+    head = [broken((Span(h),), STYLES["head"], w - 2 * PAD) for h, w in zip(grid.head, widths, strict=True)]
 
-    styles = _styles()
-    style = styles["small" if grid.small else "cell"]
-    rows: list[list[Any]] = [[Paragraph(escape(drawable(h)), styles["head"]) for h in grid.head]]
+    def draw(cells: Sequence[list[list[Run]]], look: Style) -> None:
+        high = max(len(c) for c in cells) * look.leading + 4
+        for cell, x in zip(cells, at, strict=True):
+            for number, row in enumerate(cell):
+                sheet.words(row, x + PAD, sheet.y - 2 - (number + 1) * look.leading + look.leading - look.size, look)
+        sheet.y -= high
+        sheet.box(LEFT, sheet.y, WIDTH, 0.4, RULE)
+
+    def begin() -> None:
+        high = max(map(len, head)) * STYLES["head"].leading + 4
+        sheet.box(LEFT, sheet.y - high, WIDTH, high, RAISED)
+        draw(head, STYLES["head"])
+
+    most = HIGH - TOP - BOTTOM - 60
+    sheet.y -= 3
+    if not sheet.room(60):
+        sheet.turn()
+    begin()
     for number, row in enumerate(grid.rows):
-        cells = [line(cell) for cell in row]
-        if grid.anchors:
-            cells[0] = f'<a name="{grid.anchors[number]}"/>{cells[0]}'
-        rows.append([Paragraph(cell, style) for cell in cells])
-    table = Table(rows, colWidths=_widths(grid, width), repeatRows=1, style=[
-        ("VALIGN", (0, 0), (-1, -1), "TOP"), ("LINEBELOW", (0, 0), (-1, -1), 0.4, HexColor(LINE)),
-        ("BACKGROUND", (0, 0), (-1, 0), HexColor("#f2f4f7")), ("LEFTPADDING", (0, 0), (-1, -1), 3),
-        ("RIGHTPADDING", (0, 0), (-1, -1), 3), ("TOPPADDING", (0, 0), (-1, -1), 2),
-        ("BOTTOMPADDING", (0, 0), (-1, -1), 2),
-    ])
-    caption = [Paragraph(escape(drawable(grid.caption)), styles["quiet"])] if grid.caption else []
-    return [*caption, Spacer(1, 3), table, Spacer(1, 6)]
+        cells = [broken(cell, style, w - 2 * PAD) for cell, w in zip(row, widths, strict=True)]
+        for part in _parts(cells, max(1, int(most / style.leading))):
+            if not sheet.room(max(map(len, part)) * style.leading + 4):
+                sheet.turn()
+                begin()
+            if grid.anchors:
+                sheet.mark(grid.anchors[number], sheet.y)
+            draw(part, style)
+    sheet.y -= 6
+
+
+def _parts(cells: list[list[list[Run]]], most: int) -> list[list[list[list[Run]]]]:
+    """A row as it is, or cut where it is longer than a page."""
+    longest = max(map(len, cells))
+    return [[cell[i:i + most] or [[]] for cell in cells] for i in range(0, longest, most)]
 
 
 def _widths(grid: Grid, width: float) -> list[float]:
     """Each column has its longest word; the rest is shared by how much the columns hold, the widest held back."""
-    from reportlab.pdfbase.pdfmetrics import stringWidth
-
     size = 6.5 if grid.small else 7.5
     needs, wants = [], []
     for i, head in enumerate(grid.head):
         cells = [drawable("".join(s.text for s in row[i])) for row in grid.rows]
         code = any(s.code for row in grid.rows for s in row[i])
-        words = {word for cell in cells for word in cell.split(" ")}
-        longest = max((stringWidth(w, "Mono" if code else "Body", size) for w in words), default=0.0)
-        named = max(stringWidth(w, "Body-Bold", 7.5) for w in drawable(head).split(" "))
-        needs.append(7 + max(named, min(longest, width / 3)))
+        longest = max((width_of(w, "Mono" if code else "Body", size) for cell in cells for w in set(cell.split(" "))),
+                      default=0.0)
+        named = max(width_of(w, "Body-Bold", 7.5) for w in drawable(head).split(" "))
+        needs.append(2 * PAD + 1 + max(named, min(longest, width / 3)))
         wants.append(min(42, max(map(len, [head, *cells]))))
     left = width - sum(needs)
     if left < 0:
         return [width * need / sum(needs) for need in needs]
     return [need + left * want / sum(wants) for need, want in zip(needs, wants, strict=True)]
-
-
-def line(spans: Line) -> str:
-    return "".join(map(_span, spans))
-
-
-def _span(span: Span) -> str:
-    text = escape(drawable(span.text))
-    if span.code:
-        text = f'<font name="Mono" size="{6.5 if len(span.text) > 24 else 8}">{text}</font>'
-    text = f"<b>{text}</b>" if span.strong else text
-    return f'<a href="#{span.anchor}" color="{LINK}">{text}</a>' if span.anchor else text

@@ -35,7 +35,7 @@ def show(value: Any, style: str, lang: Lang) -> str:
 
     Styles: auto, int, f0 to f6 (decimals), g1 to g6 (significant digits, powers of ten where they are shorter), short
     (g4 without zeros at the end), pct0 to pct3 (a share as a percentage), pow10 (an exponent), pow (a power of ten
-    itself), month and date (ISO strings), text.
+    itself), month and date (ISO strings), text, words (a sentence of a record: in French from the catalogue).
     """
     if value is None:
         return "–"
@@ -43,6 +43,10 @@ def show(value: Any, style: str, lang: Lang) -> str:
         return YES[value][lang]
     if style == "auto":
         style = "int" if isinstance(value, int) else "short" if isinstance(value, float) else "text"
+    if style == "words":
+        from creuset.dossier.french import both
+
+        return both(str(value)).of(lang)
     if style == "text" or (isinstance(value, str) and style not in ("date", "month")):
         return str(value)
     if style in ("date", "month"):
@@ -101,19 +105,33 @@ LABELS: dict[str, Text] = {
     "not_recorded": Text("Not in the records", "Absent des enregistrements"),
     "not_applicable": Text("Not applicable", "Sans objet"),
     "elsewhere": Text("Left to the provider of the system", "Relève du fournisseur du système"),
+    "below": Text("the recorded compute, {{flops.total}} FLOP, is not above the presumption of "
+                  "{{law.systemic_flop}} FLOP.",
+                  "le calcul enregistré, {{flops.total}} FLOP, ne dépasse pas la présomption de "
+                  "{{law.systemic_flop}} FLOP."),
+    "see": Text("The table is under “{field}”.", "Le tableau figure sous « {field} »."),
+    "no_audit": Text("no audit of this was given; `creuset audit` measures it.",
+                     "aucun audit de ce point n'a été fourni ; `creuset audit` le mesure."),
+    "no_evaluation": Text("no evaluation was given; `creuset eval` makes one.",
+                          "aucune évaluation n'a été fournie ; `creuset eval` en produit une."),
+    "from": Text("source: {source}", "source : {source}"),
+    "applies": Text("in application since {date}", "en application depuis le {date}"),
+    "applies_later": Text("applies from {date}: not yet", "applicable à compter du {date} : pas encore"),
+    "until": Text("time given ends on {date}: it runs", "délai jusqu'au {date} : en cours"),
+    "until_over": Text("time given ended on {date}", "délai échu le {date}"),
+    "published": Text("published on {date}", "publié le {date}"),
     "operator": Text("stated by the operator, {date}", "déclaré par l'exploitant, {date}"),
     "records": Text("Records behind the figures", "Enregistrements derrière les chiffres"),
     "records_intro": Text(
-        "Each figure above is a link to a line of this list, and each line says where the figure was read: the record, "
-        "and the place in it (JSON pointer), or the arithmetic and the places it reads. `creuset verify` reads them "
-        "again.",
-        "Chaque chiffre ci-dessus renvoie à une ligne de cette liste, et chaque ligne dit où le chiffre a été lu : "
-        "l'enregistrement et l'endroit (pointeur JSON), ou le calcul et les endroits qu'il lit. `creuset verify` les "
-        "relit.",
+        "Each figure above is a link to its number in this list (F1, F2 ...), which says where it was read: the "
+        "record, the place in it (JSON pointer) and the name of the field, or the arithmetic and the places it reads. "
+        "`creuset verify` reads them again.",
+        "Chaque chiffre ci-dessus renvoie à son numéro dans cette liste (F1, F2 ...), qui dit où il a été lu : "
+        "l'enregistrement, l'endroit (pointeur JSON) et le nom du champ, ou le calcul et les endroits qu'il lit. "
+        "`creuset verify` les relit.",
     ),
     "record": Text("record", "enregistrement"),
-    "figure": Text("figure", "chiffre"),
-    "value": Text("value", "valeur"),
+    "figure": Text("figures", "chiffres"),
     "place": Text("place in the record", "endroit dans l'enregistrement"),
     "artifact": Text("artifact", "artefact"),
     "file": Text("file", "fichier"),
@@ -126,7 +144,7 @@ LABELS: dict[str, Text] = {
         "confirmer : à vérifier au Journal officiel avant de s'y fier.",
     ),
     "provision": Text("provision", "disposition"),
-    "date": Text("date or value", "date ou valeur"),
+    "standing": Text("value, or what holds on {date}", "valeur, ou état au {date}"),
     "source": Text("source", "source"),
     "primary": Text("primary", "primaire"),
     "secondary": Text("secondary", "secondaire"),
@@ -134,6 +152,11 @@ LABELS: dict[str, Text] = {
     "made": Text("Made on {date} by creuset {version}", "Établi le {date} par creuset {version}"),
     "as_of": Text("law as of {date}", "droit à jour en {date}"),
     "complete": Text("{filled} of {fillable} fields filled", "{filled} champs remplis sur {fillable}"),
+    "count_partly": Text("{n} filled in part", "{n} en partie"),
+    "count_missing": Text("{n} to fill", "{n} à remplir"),
+    "count_not_applicable": Text("{n} not applicable", "{n} sans objet"),
+    "count_elsewhere": Text("{n} left to the provider of the system", "{n} relevant du fournisseur du système"),
+    "count_fields": Text("{n} fields in all", "{n} champs en tout"),
     "recipient": Text("recipient", "destinataire"),
     "contents": Text("Documents of this dossier", "Documents de ce dossier"),
     "field": Text("field", "champ"),
