@@ -10,8 +10,9 @@ import pytest
 from creuset.core.errors import ConfigError, DataError
 from creuset.evals import sandbox
 from creuset.evals.subject import Reply
-from creuset.evals.tasks.choices import in_form
-from creuset.evals.tasks.livecodebench import LiveCodeBench, unpacked
+from creuset.evals.tasks import livecodebench
+from creuset.evals.tasks.catalogue import make
+from creuset.evals.tasks.livecodebench import LiveCodeBench, fenced_last, unpacked
 
 
 def packed(value):
@@ -50,7 +51,8 @@ def scored(task, sample, code):
 def test_programs_are_run_on_public_and_private_tests(bench):
     task = LiveCodeBench()
     by_stdin, by_call = task.samples(bench)
-    assert "standard input" in by_stdin.asks[0].messages[0]["content"]
+    system, asked = by_stdin.asks[0].messages
+    assert system["role"] == "system" and "reads the inputs" in asked["content"] and "Add." in asked["content"]
     assert scored(task, by_stdin, "a, b = map(int, input().split())\nprint(a + b)") == 1
     assert scored(task, by_stdin, "import sys\nprint(sum(map(int, sys.stdin.buffer.read().split())))\nsys.exit()") == 1
     assert scored(task, by_stdin, "print(3)") == 0, "right in public, wrong in private"
@@ -59,8 +61,42 @@ def test_programs_are_run_on_public_and_private_tests(bench):
 
 
 def test_contests_outside_the_window_are_left_out(bench):
-    task = in_form(LiveCodeBench, "chat", window=("2024-08-01", "2024-12-31"))()
-    assert [s.id for s in task.samples(bench)] == ["twice"]
+    for name, ids in (("livecodebench_2408_2412", ["twice"]), ("livecodebench_2405_2409", ["sum", "twice"]),
+                      ("livecodebench_2405_2405", ["sum"])):
+        assert [s.id for s in make(name).samples(bench)] == ids
+    with pytest.raises(ConfigError, match="is not a task"):
+        make("livecodebench_2413_2414")
+
+
+def test_the_starter_code_stands_in_the_question_and_the_last_block_is_what_the_authors_read(bench):
+    task = LiveCodeBench()
+    by_stdin, by_call = task.samples(bench)
+    assert "```python\nclass Solution:\n    def twice(self, xs):\n```" in by_call.asks[0].messages[1]["content"]
+    assert "# YOUR CODE HERE" in by_stdin.asks[0].messages[1]["content"]
+    said = "```python\nprint(3)\n```\nNo:\n```\nprint(sum(map(int, input().split())))\n```"
+    row = task.score(by_stdin, [Reply(text=said, finish="stop")])
+    assert (row["correct"], row["correct_lenient"]) == (0, 1)
+    assert fenced_last("```python\nx") is None and fenced_last("<think>\n```\na\n```\n</think>no") is None
+
+
+def test_each_test_has_a_limit_of_time_of_its_own(bench, monkeypatch):
+    monkeypatch.setattr(livecodebench, "TEST_S", 1)
+    task = LiveCodeBench()
+    by_stdin, _ = task.samples(bench)
+    said = "```python\nwhile True:\n    pass\n```"
+    row = task.score(by_stdin, [Reply(text=said, finish="stop")])
+    assert row["correct"] == 0 and "a test took more than 1 s" in row["why"]
+
+
+def test_shares_by_month_and_difficulty_stand_beside_the_score(bench):
+    task = LiveCodeBench()
+    rows = [{"asked": 1, "right": r, "right_lenient": 1, "correct": float(r), "correct_lenient": 1.0, "ends": {},
+             "failed": False, "extracted": True, "extracted_lenient": True, "difficulty": d, "month": m}
+            for r, d, m in ((1, "easy", "2024-05"), (0, "easy", "2024-09"), (0, "hard", "2024-09"))]
+    strict, lenient = task.measures(rows)
+    assert strict.extra["by_month"] == {"2024-05": {"score": 1.0, "n": 1}, "2024-09": {"score": 0.0, "n": 2}}
+    assert strict.extra["by_difficulty"]["easy"] == {"score": 0.5, "n": 2}
+    assert lenient.extra["by_difficulty"]["hard"]["score"] == 1.0
 
 
 def test_a_pickle_that_would_make_an_object_is_refused():

@@ -69,6 +69,9 @@ def about(name: str) -> type[Task]:
             for part in getattr(task, "parts", ()):
                 if name == f"{whole}_{part.replace(' ', '_')}":
                     return in_form(task, task.form, name=name, part=(part,))
+            variant = getattr(task, "variant", None)
+            if variant is not None and (header := variant(name.removeprefix(f"{whole}_"))) is not None:
+                return in_form(task, task.form, name=name, **header)
     raise ConfigError(f"`{name}` is not a task", hint=f"there are bpb, {', '.join(NAMES)}")
 
 
