@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from creuset import __version__
+from creuset.core.disk import room_for
 from creuset.core.errors import CreusetError
 
 VERBS = {
@@ -29,7 +30,8 @@ VERBS = {
     "plan": ("creuset.plan.cli", "parameters, FLOPs, memory, time of a shape, by arithmetic"),
 }
 
-# What `creuset verify` asks of an artifact of this kind beyond its hashes: module with `check(path) -> problems`.
+# What `creuset verify` asks of an artifact of this kind beyond its hashes: a module with `check(path)`, the problems,
+# and `limits(path)`, sentences on what could not be proved.
 CHECKS = {"dossier": "creuset.dossier.check"}
 
 
@@ -50,7 +52,10 @@ def main(argv: list[str] | None = None) -> int:
     verb = next((word for word in argv if word in VERBS), None)
     try:
         args = _parser(verb).parse_args(argv)
-        code: int = importlib.import_module(VERBS[args.verb][0]).main(args)
+        with room_for():
+            code: int = importlib.import_module(VERBS[args.verb][0]).main(args)
+            with room_for("standard output"):
+                sys.stdout.flush()
         return code
     except CreusetError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -19,6 +19,7 @@ def main(args: argparse.Namespace) -> int:
     module = args.checks.get(read_manifest(args.path)["kind"])
     if module and not problems:     # what is damaged is not read further
         problems = importlib.import_module(module).check(args.path)
+    limits = importlib.import_module(module).limits(args.path) if module and not problems else []
     try:
         chain = ancestors(args.path)
     except ArtifactError:  # a manifest of the lineage is damaged: `problems` says which
@@ -27,6 +28,7 @@ def main(args: argparse.Namespace) -> int:
         print(json.dumps({
             "path": str(args.path),
             "ok": not problems,
+            "limits": limits,
             "problems": [{"where": p.where, "what": p.what} for p in problems],
             "chain": [{"kind": m["kind"], "sha256": m["sha256"], "parents": m["parents"]} for m in chain],
         }, indent=2))
@@ -39,5 +41,7 @@ def main(args: argparse.Namespace) -> int:
         print(f"{manifest['kind']:<12} {name:<24} {manifest['sha256'][:12]}  {state}")
     for problem in problems:
         print(f"BROKEN  {problem.where} {problem.what}")
-    print("broken" if problems else "whole: nothing was altered")
+    for limit in limits:
+        print(f"NOT PROVED  {limit}")
+    print("broken" if problems else "whole as far as it could be read" if limits else "whole: nothing was altered")
     return 1 if problems else 0

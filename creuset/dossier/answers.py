@@ -92,8 +92,8 @@ def _answer(key: str, answer: Any, given: Any, name: str) -> Answer | None:
         raise DataError(f"`{name}`: `{key}` has a value that is not in quotes: {_type(wrong)}")
     if not any(w.strip() for w in words.values()):
         return None
-    if (choices := questions()[key].choices) and (wrong := sorted({w.strip() for w in words.values()} - {*choices})):
-        raise DataError(f"`{name}`: `{key}` is `{wrong[0]}`", hint=f"one of {', '.join(choices)}")
+    if (choices := questions()[key].choices) and (other := sorted({w.strip() for w in words.values()} - {*choices})):
+        raise DataError(f"`{name}`: `{key}` is `{other[0]}`", hint=f"one of {', '.join(choices)}")
     return Answer(_date(key, date, name), {lang: place for lang, (place, _) in where.items()}, words, borrowed)
 
 

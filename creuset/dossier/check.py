@@ -3,7 +3,11 @@
   1. each copy of a record is the file that its artifact's manifest, in the lineage, names by hash
   2. each figure is read, or computed, again from its records
   3. the documents are made again from the records and compared byte for byte, by the code that made them; where the
-     code is another by now, the words of every link to a figure are compared with the figure instead
+     code is another by now, the words of every link to a figure are compared with the figure instead, and `limits`
+     says that the rest was not proved
+
+Nothing inside a dossier proves that all of it, records and hashes together, was not made up: its hash, or that of the
+model that it names, must be known from elsewhere.
 """
 
 import json
@@ -15,8 +19,10 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
+from creuset import __version__
 from creuset.core.artifact import LINEAGE, MANIFEST, Problem, read_manifest, sha256_file
 from creuset.core.errors import CreusetError
+from creuset.dossier import build
 from creuset.dossier.build import code
 from creuset.dossier.compose import FIGURES, compose
 from creuset.dossier.figure import Source, compute
@@ -37,8 +43,20 @@ def check(path: Path) -> list[Problem]:
     if problems:
         return problems
     if manifest["facts"].get("code") == code():
+        if sha256_file(path / LAW) != sha256_file(build.LAW):   # the code that it says made it has another law
+            return [Problem(f"{path.name}/{LAW}", "is not the law of the version that made the dossier")]
         return _again(path, manifest)
     return list(_links(path, {f"F{f['number']}": f for f in said}))
+
+
+def limits(path: Path) -> list[str]:
+    """What `check` cannot prove of this dossier."""
+    facts = read_manifest(path)["facts"]
+    if facts.get("code") == code():
+        return []
+    return [f"{path.name} says that it was made by other code than this (creuset {facts.get('version', '?')}; this is "
+            f"{__version__}): figures and the words of links in HTML pages were compared, not the rest of the pages, "
+            "nor Markdown and PDF; verify it with the version that made it"]
 
 
 def _records(shelf: Shelf, manifest: dict[str, Any]) -> Iterator[Problem]:
@@ -98,8 +116,13 @@ def _again(path: Path, manifest: dict[str, Any]) -> list[Problem]:
             for name in sorted(manifest["files"])
             if not (copy / name).is_file() or (copy / name).read_bytes() != (path / name).read_bytes()
         ]
+        made_files = {f.relative_to(copy).as_posix() for f in copy.rglob("*") if f.is_file()}
+        problems += [Problem(f"{path.name}/{name}", "is missing: its records give it")
+                     for name in sorted(made_files - set(manifest["files"])) if not name.startswith(LINEAGE + "/")]
         if made.completeness != facts.get("completeness"):
             problems.append(Problem(f"{path.name}/{MANIFEST}", "says another completeness than the documents"))
+        if (made.to_complete, made.figures) != (facts.get("to_complete"), facts.get("figures")):
+            problems.append(Problem(f"{path.name}/{MANIFEST}", "says other counts than the documents"))
     return problems
 
 

@@ -88,7 +88,7 @@ STATES: tuple[Status, ...] = ("filled", "partly", "missing", "not_applicable", "
 
 def count(items: Sequence[Item]) -> dict[str, int]:
     """Fields by what became of them, and their sum. Fillable are those that apply and that somebody here can know."""
-    every = {state: sum(item.status == state for item in items) for state in STATES}
+    every: dict[str, int] = {state: sum(item.status == state for item in items) for state in STATES}
     return {**every, "fillable": every["filled"] + every["partly"] + every["missing"], "fields": len(items)}
 
 

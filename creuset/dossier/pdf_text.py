@@ -133,7 +133,8 @@ def _cut(text: str, face: str, size: float, room: float, width: float) -> list[s
         return [text]
     if width_of(text, face, size) <= width:
         return ["\n", text] if room < width else [text]
-    parts, now = [], ""
+    parts: list[str] = []
+    now = ""
     for char in text:
         if now and width_of(now + char, face, size) > (room if not parts else width):
             parts += [now, "\n"]
