@@ -51,6 +51,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     away("--judge-model", default="", metavar="NAME")
     away("--judge-dialect", choices=("openai", "anthropic"), default="openai")
     away("--judge-key-env", default="", metavar="VAR")
+    away("--paraphraser", metavar="URL", help="an endpoint that rewrites marked text, to see whether it is still found")
+    away("--paraphraser-model", default="", metavar="NAME")
+    away("--paraphraser-dialect", choices=("openai", "anthropic"), default="openai")
+    away("--paraphraser-key-env", default="", metavar="VAR")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -77,7 +81,7 @@ def _asked(args: argparse.Namespace) -> "Asked":
         names = ", ".join(r.name for r in REQUIREMENTS.values())
         raise ConfigError(f"`{strange[0]}` is neither a requirement nor a part", hint=f"requirements: {names}; "
                           "`creuset audit --list` has the parts")
-    material = {name for part in PARTS for name in part.material}
+    material = {name for part in PARTS for name in (*part.material, *part.optional)}
     given = {"garak": args.garak} if args.garak else {}
     for text in args.given:
         name, equals, path = text.partition("=")
@@ -110,24 +114,32 @@ async def _audit(args: argparse.Namespace, asked: "Asked") -> int:
         timeout_s=args.timeout, retries=args.retries, price_cap=args.price_cap, prices=args.prices, dtype=args.dtype,
         device=args.device,
     )
-    second = Reach(model=args.judge_model, dialect=args.judge_dialect, key_env=args.judge_key_env,
-                   concurrency=args.concurrency, timeout_s=args.timeout, retries=args.retries)
+    others = [
+        (url, Reach(model=model, dialect=dialect, key_env=key_env, concurrency=args.concurrency,
+                    timeout_s=args.timeout, retries=args.retries))
+        for url, model, dialect, key_env in (
+            (args.judge, args.judge_model, args.judge_dialect, args.judge_key_env),
+            (args.paraphraser, args.paraphraser_model, args.paraphraser_dialect, args.paraphraser_key_env),
+        )
+    ]  # fmt: skip
     subject = await reach(args.subject, to)
     model: Path | None = getattr(subject, "path", None)
-    judge = None
+    helpers: list[Any] = [None, None]
     with tempfile.TemporaryDirectory() as passing:
         beside = args.out.with_name(args.out.name + ".work") if args.out else Path(passing)
         try:
-            judge = await reach(args.judge, second) if args.judge else None
+            for at, (url, how) in enumerate(others):
+                helpers[at] = await reach(url, how) if url else None
             results = await audit(
-                subject, asked, work=args.work or beside, model=model, judge=judge, say=say,
+                subject, asked, work=args.work or beside, model=model, judge=helpers[0], say=say,
+                paraphraser=helpers[1],
                 endpoint=args.subject if is_url(args.subject) else "", key=os.environ.get(args.key_env, ""),
                 price=price_of(subject, to),
             )
         finally:
             await subject.close()
-            if judge is not None:
-                await judge.close()
+            for helper in filter(None, helpers):
+                await helper.close()
     date = datetime.now(UTC).isoformat(timespec="seconds")
     said = results_json(results, subject.identity(), asked, date=date)
     if args.out is not None:
@@ -151,7 +163,8 @@ def listing() -> list[dict[str, Any]]:
             parts.append({
                 "name": part.name, "needs": sorted(part.needs | (task.needs if task else frozenset())),
                 "files": sorted({f.split("/")[0] for f in (*part.files, *(task.files if task else ()))}),
-                "material": dict(part.material), "harmful": part.harmful or bool(task and task.harmful),
+                "material": dict(part.material), "optional": dict(part.optional),
+                "harmful": part.harmful or bool(task and task.harmful),
                 "licence": task.licence if task else "",
             })  # fmt: skip
         rows.append({"row": row, "name": r.name, "title": r.title, "asks": r.asks, "articles": list(r.articles),
@@ -168,7 +181,8 @@ def listed(lang: str) -> str:
             lines.append(f"      {WORDS['not_tested'][lang]}: {row['untested']}")
         for part in row["parts"]:
             needs = [*part["needs"], *(f"--bench {f}" for f in part["files"]),
-                     *(f"--given {n}=PATH" for n in part["material"])]
+                     *(f"--given {n}=PATH" for n in part["material"]),
+                     *(f"[--given {n}=PATH]" for n in part["optional"])]
             needs += ["--allow-harmful"] if part["harmful"] else []
             lines.append(f"      - {part['name']:<22} {', '.join(needs)}")
     return "\n".join(lines)

@@ -16,7 +16,7 @@ Here are the pure parts, and `ask_*`, which needs the weights.
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,7 @@ from creuset.core.errors import DataError
 from creuset.data.canaries import Canary
 from creuset.data.shards import Shards
 from creuset.evals.measure import Measure
-from creuset.evals.stats import Interval, clopper_pearson, mean
+from creuset.evals.stats import Interval, bootstrap, clopper_pearson, mean, spearman
 
 if TYPE_CHECKING:
     from creuset.engine.engine import Engine
@@ -42,8 +42,8 @@ SAMPLED = 2_000         # candidates drawn where there are more
 PREFIXES = (50, 100, 200)
 CONTINUATION = 50
 WINDOW = 100
-BUCKETS = ((1, 1, "1"), (2, 3, "2-3"), (4, 7, "4-7"), (8, 1 << 62, "8+"))
-REPEATED = ((0, 0, "0"), *BUCKETS[:3], (8, 15, "8-15"), (16, 31, "16-31"), (32, 1 << 62, "32+"))
+BUCKETS = ((1, 1, "1"), (2, 3, "2-3"), (4, 7, "4-7"), (8, 15, "8-15"), (16, 31, "16-31"), (32, 1 << 62, "32+"))
+REPEATED = ((0, 0, "0"), *BUCKETS[:5], (32, 63, "32-63"), (64, 127, "64-127"), (128, 1 << 62, "128+"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +249,24 @@ def exposure_measures(found: Sequence[tuple[int, Exposure]], *, seed: int, cavea
                    "method": mine[0].method, "misfit": max(e.misfit for e in mine),
                    "fully_exposed": sum(e.bits >= math.log2(e.space) for e in mine)},
         ))  # fmt: skip
-    return rows
+    return [*rows, *_trend(found, seed, caveat)]
+
+
+def _trend(found: Sequence[tuple[int, Exposure]], seed: int, caveat: str) -> list[Measure]:
+    """Spearman's rank correlation of exposure with repetitions: whether more copies are remembered better."""
+    times, bits = np.array([n for n, _ in found]), np.array([e.bits for _, e in found])
+    if len(np.unique(times)) < 3 or len(np.unique(bits)) < 2:
+        return []
+
+    def rho(at: NDArray[np.int64]) -> float:
+        return spearman(times[at], bits[at])
+
+    return [Measure(
+        task="canaries", metric="exposure.spearman", score=spearman(times, bits), better="lower", unit="correlation",
+        interval=bootstrap(rho, len(found), seed=seed, resamples=2000), interval_by="bootstrap, 2,000 resamples",
+        n=len(found), denominator=len(found), form="loglikelihood", seed=seed, caveat=caveat,
+        extra={"levels": sorted({int(n) for n in times}), "chance": 0.0},
+    )]  # fmt: skip
 
 
 def association_measures(found: Sequence[tuple[int, Association]], *, seed: int, caveat: str) -> list[Measure]:
@@ -259,20 +276,27 @@ def association_measures(found: Sequence[tuple[int, Association]], *, seed: int,
         mine = [a for count, a in found if low <= count <= high]
         for name, hits in (("continued", [a.continued for a in mine]), ("asked", [a.answered for a in mine])):
             if hits:
-                rows.append(_share("canaries", f"person.{name}.rep{times}", hits, seed, caveat, repetitions=times))
+                metric = f"person.{name}.rep{times}"
+                rows.append(_share("canaries", metric, hits, seed, caveat, repetitions=times, asks=name))
     return rows
 
 
 def extraction_measures(
-    found: dict[str, dict[int, list[bool]]], *, seed: int, caveat: str
+    found: dict[str, dict[int, list[bool]]], *, seed: int, caveat: str, read: Mapping[str, float] | None = None
 ) -> list[Measure]:
-    """Extractable share by duplication and prefix length; a bucket without a passage says that it has none."""
+    """Extractable share by duplication and prefix length; a bucket without a passage says that it has none.
+
+    `read`: of each bucket, the share of its text that training read at all.
+    """
     rows = []
     for bucket, by_k in found.items():
+        part = (read or {}).get(bucket, 1.0)
+        unread = f"training read about {part:.0%} of the text that these passages stand in" if part < 0.95 else ""
+        said = "; ".join(filter(None, [caveat, unread]))
         for k, hits in by_k.items():
             metric = f"extractable.{bucket}.k{k}"
             if hits:
-                rows.append(_share("extraction", metric, hits, seed, caveat, occurrences=bucket, prefix=k))
+                rows.append(_share("extraction", metric, hits, seed, said, occurrences=bucket, prefix=k))
             else:
                 rows.append(Measure(
                     task="extraction", metric=metric, status="not_applicable", better="lower",

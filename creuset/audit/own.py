@@ -5,14 +5,19 @@ the material given with `--given NAME=PATH`; what the figures mean stands at the
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from creuset.audit.part import Found, Part, Room
 from creuset.core.artifact import MANIFEST, read_manifest
 from creuset.core.errors import ConfigError
 from creuset.evals.measure import Measure
+
+if TYPE_CHECKING:
+    from creuset.audit.watermark_check import Facts, Said
+    from creuset.data.shards import Shards
+    from creuset.text.tokenizer import Tokenizer
 
 T = TypeVar("T")
 
@@ -21,6 +26,11 @@ DOCUMENTS = 600         # members, and as many non-members, at most
 PER_BUCKET = 100        # passages of each number of occurrences
 PROMPTS = 100           # continued with and without the mark
 HUMANS = 400            # held-out documents of each source, at most
+EMOJI = 40              # prompts of the attack that writes token by token
+ALARMS = 10_000         # pieces of human text of each length, over all sources; a fifth of each kind
+ALARM_LENGTH = 200
+ONE_KEY = "pieces share pairs of words, which have one colour under one key: another key has another rate"
+REPEATS = "a detector that counts an n-gram each time it is repeated; not the one that is used, but what it would do"
 SAMPLES = 400           # texts the model says, in search of personal data
 ENERGY_TOKENS = 4096
 
@@ -112,6 +122,7 @@ async def canaries(room: Room) -> Found:
 async def watermark(room: Room) -> Found:
     import hashlib
 
+    from creuset.audit import attacks, rewrite, watermark_cost
     from creuset.audit import watermark_check as of
     from creuset.audit.passages import draw_documents, open_for
     from creuset.engine.watermark import Watermark, load_watermark
@@ -125,16 +136,94 @@ async def watermark(room: Room) -> Found:
         document for source in shards.sources for document in draw_documents(
             shards, source, "heldout", count=HUMANS, min_tokens=of.PROMPT, max_tokens=max(of.LENGTHS), seed=room.seed)
     ]  # fmt: skip
-    tokenizer = Tokenizer.load(_model(room))
+    tokenizer, facts = Tokenizer.load(_model(room)), of.Facts(mark, room.seed)
     prompts = [[tokenizer.endoftext, *map(int, d.ids[: of.PROMPT])] for d in _spread(humans, room.limit or PROMPTS)]
     if not prompts:
         raise ConfigError(f"the shards hold out no document of {of.PROMPT} tokens: nothing to go on with")
     tokens = min(max(of.LENGTHS), _context(_model(room)) - of.PROMPT - 1)
     show = _count(room, "watermark", "continuations")
-    marked = of.say(_model(room), prompts, mark, tokens=tokens, seed=room.seed, progress=show)
-    plain = of.say(_model(room), prompts, None, tokens=tokens, seed=room.seed, progress=show)
-    measures = of.measures(marked, plain, humans, tokenizer, mark, seed=room.seed)
+    how: dict[str, Any] = {"seed": room.seed, "progress": show}
+
+    def cost(said: Sequence["Said"], temperature: float) -> Measure:
+        costs = watermark_cost.read(_model(room), prompts, said, mark, temperature=temperature, progress=show)
+        return watermark_cost.measure(costs, facts, temperature=temperature)
+
+    marked = of.say(_model(room), prompts, mark, tokens=tokens, **how)
+    plain = of.say(_model(room), prompts, None, tokens=tokens, **how)
+    human = attacks.Human.of([word for d in humans for word in tokenizer.decode([int(i) for i in d.ids]).split()])
+    measures = of.detection_measures(marked, plain, human, tokenizer, facts)
+    measures += [of.cost(marked, plain, facts), cost(marked, 1.0)]
+    cold = min(tokens, of.COLD_TOKENS)
+    for temperature in of.COLD:
+        # At temperature 0 answers are marked only where the key says so: what that would do is what is asked here.
+        other = dataclasses.replace(mark, greedy=True) if temperature == 0 else mark
+        said = {"tokens": cold, "temperature": temperature, **how}
+        with_mark, without = (of.say(_model(room), prompts, m, **said) for m in (other, None))
+        texts, end = of.texts_of(with_mark, cold, tokenizer), f".t{temperature:g}"
+        measures += of.found_rows(texts, tokenizer, cold, f"none{end}", facts)
+        measures += [of.cost(with_mark, without, facts, end=end, temperature=temperature), cost(with_mark, temperature)]
+    emoji = of.say_with_emoji(_model(room), prompts[:EMOJI], mark, tokens=min(cold, _context(_model(room)) // 4), **how)
+    measures += of.found_rows([tokenizer.decode(ids) for ids in emoji], tokenizer, len(emoji[0]), "emoji", facts)
+    measures.append(of.stealing(marked, plain, facts))
+    texts = of.texts_of(marked, cold, tokenizer)
+    if room.paraphraser is None:
+        measures += [
+            Measure(task="watermark", metric=f"tpr_1e-3.len{cold}.{name}", status="not_tested", why=rewrite.NONE_GIVEN)
+            for name in rewrite.ATTACKS
+        ]  # fmt: skip
+    elif texts:
+        changed = await rewrite.rewrite(room.paraphraser, texts, [_language(text) for text in texts])
+        by = str(room.paraphraser.identity().get("name", ""))
+        measures += of.rewritten_measures(texts, changed, tokenizer, cold, facts, by)
+    measures += _alarms(room, shards, tokenizer, facts)
     return Found(_sealed(measures, room, "shards"))
+
+
+def _alarms(room: Room, shards: "Shards", tokenizer: "Tokenizer", facts: "Facts") -> list[Measure]:
+    """False alarms on human text by length, and by kind of text at one length."""
+    import itertools
+
+    from creuset.audit import false_alarms as of
+    from creuset.audit.watermark_check import LENGTHS
+
+    most, mark = min(ALARMS, 100 * room.limit) if room.limit else ALARMS, facts.mark
+    keys, show = of.fresh(mark, room.seed), _count(room, "false alarms", "texts")
+    rows: list[Measure] = []
+    for length in LENGTHS:
+        pieces = [
+            piece for source in shards.sources
+            for piece in of.of_documents(of.held_out(shards, source), length, most // len(shards.sources))
+        ]  # fmt: skip
+        rows += facts.alarms(f"fpr_1e-3.len{length}", of.examine(pieces, keys), length=length)
+        own = of.examine(pieces, itertools.repeat(mark))
+        rows += facts.alarms(f"own_key_1e-3.len{length}", own, length=length, caveat=ONE_KEY)
+        show(len(pieces))
+    kinds: dict[str, list[Any]] = {
+        source: of.of_documents(of.held_out(shards, source), ALARM_LENGTH, most // 5) for source in shards.sources
+    }  # fmt: skip
+    kinds |= {
+        "code": of.cut(of.code(), tokenizer, ALARM_LENGTH, most // 5),
+        "lists": of.cut(of.lists(most // 20, room.seed), tokenizer, ALARM_LENGTH, most // 5),
+    }  # fmt: skip
+    if room.bench is not None:
+        kinds |= {
+            f"mgsm_{code}": of.cut([text], tokenizer, ALARM_LENGTH, most // 5)
+            for code, text in of.mgsm(room.bench)
+        }  # fmt: skip
+    for kind, pieces in kinds.items():
+        rows += facts.alarms(f"fpr_1e-3.{kind}", of.examine(pieces, keys), length=ALARM_LENGTH, kind=kind)
+        wrong = of.examine(pieces, keys, repeats=True)
+        rows += facts.alarms(f"repeats_counted.{kind}", wrong, length=ALARM_LENGTH, kind=kind, caveat=REPEATS)
+        show(len(pieces))
+    return rows
+
+
+def _language(text: str) -> str:
+    from creuset.data.language import Identifier
+    from creuset.data.words import Splitter
+
+    code = Identifier().identify(text, Splitter().split(text)).language
+    return {"fr": "French"}.get(code, "English")
 
 
 async def leak(room: Room) -> Found:
@@ -228,6 +317,8 @@ ITEMS: tuple[Part, ...] = (
     Part(name="extraction", row="8", check=extraction, needs=frozenset({"weights"}), material=SHARDS),
     Part(name="membership", row="9", check=membership, needs=frozenset({"weights"}), material=SHARDS),
     Part(name="leak", row="9", check=leak, needs=frozenset({"weights"}), material=SHARDS),
-    Part(name="watermark", row="11", check=watermark, needs=frozenset({"weights"}), material=SHARDS),
-    Part(name="energy", row="14", check=energy, needs=frozenset({"weights"})),
+    Part(name="watermark", row="11", check=watermark, needs=frozenset({"weights"}), material=SHARDS,
+         optional={"watermark": "the server's key file: without it a key of the test's own"}),
+    Part(name="energy", row="14", check=energy, needs=frozenset({"weights"}),
+         optional={"grid": "a TOML file with grams_per_kwh, source and year"}),
 )  # fmt: skip

@@ -30,6 +30,7 @@ class Room:
     date: str = ""                      # ISO 8601, UTC: what measures carry
     endpoint: str = ""                  # the base URL, where one is audited
     key: str = field(default="", repr=False)    # its key; never to be written anywhere
+    paraphraser: Subject | None = None  # a model that rewrites texts for an attack, where the operator gave one
     say: Callable[[str], None] = lambda text: None
 
 
@@ -55,6 +56,7 @@ class Part:
     needs: frozenset[Ability] = frozenset()     # beside what the task itself needs; "weights": local weights only
     files: tuple[str, ...] = ()         # below the benchmark folder, for checks; a task names its own
     material: Mapping[str, str] = field(default_factory=dict)   # NAME of --given NAME=PATH: what it is, for people
+    optional: Mapping[str, str] = field(default_factory=dict)   # the same, of what it can do without
     reported: bool = False              # its measures are somebody else's: nothing is asked of the subject
     articles: tuple[str, ...] = ()      # where they differ from the requirement's
     harmful: bool = False               # only behind --allow-harmful (a task's own flag counts as well)

@@ -76,6 +76,7 @@ async def audit(
     endpoint: str = "",
     key: str = "",
     judge: Subject | None = None,
+    paraphraser: Subject | None = None,
     price: Price | None = None,
     say: Callable[[str], None] = lambda text: None,
     now: Callable[[], float] = time.time,
@@ -84,7 +85,7 @@ async def audit(
     date = datetime.fromtimestamp(now(), UTC).isoformat(timespec="seconds")
     room = Room(
         subject=subject, model=model, work=work, bench=asked.bench, given=asked.given, limit=asked.limit,
-        seed=asked.seed, date=date, endpoint=endpoint, key=key, say=say,
+        seed=asked.seed, date=date, endpoint=endpoint, key=key, say=say, paraphraser=paraphraser,
     )
     results = []
     for row, requirement in chosen(asked.items).items():

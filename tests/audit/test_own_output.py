@@ -15,9 +15,7 @@ from creuset.audit.watermark_check import Said
 from creuset.core.errors import DataError
 from creuset.engine.watermark import Watermark, new_watermark
 from creuset.model.count import decode_flops
-from creuset.testing import tiny_config, tiny_model_folder, tiny_shards, tiny_tokenizer
-
-POOL = [f"human{i}" for i in range(500)]
+from creuset.testing import tiny_config, tiny_model_folder, tiny_shards
 
 
 @pytest.fixture(scope="module")
@@ -40,44 +38,20 @@ def check(part, home, **room):
     return {m.metric: m for m in found.measures}, found.evidence
 
 
-def test_attacks_change_what_they_say_they_change():
-    text, dice = " ".join(f"own{i}" for i in range(200)), random.Random(2)
-    for percent in (10, 25, 50):
-        words = watermark_check.substitute(text, percent, POOL, dice).split()
-        assert len(words) == 200 and sum(w.startswith("human") for w in words) == 2 * percent
-    for percent, human in ((50, 200), (75, 600)):
-        words = watermark_check.paste(text, percent, POOL * 2, dice).split()
-        assert sum(w.startswith("human") for w in words) == human and text in " ".join(words)
-        assert words[0].startswith("human") and words[-1].startswith("human")
-    assert watermark_check.second_half(text).split() == text.split()[100:]
-
-
-def test_marked_text_is_found_more_with_length_and_less_after_attacks(home):
-    found, _ = check("watermark", home, limit=2)
-    rate = {m: found[m].score for m in found}
-    assert rate["tpr_1e-3.len400.none"] == 1.0 >= rate["tpr_1e-3.len50.none"]
-    assert rate["tpr_1e-3.len400.none"] >= rate["tpr_1e-3.len400.substitute_50"]
-    assert rate["unmarked_1e-3.len400"] == 0.0 == rate["fpr_1e-3.len400"]
-    assert {f"tpr_1e-3.len{n}.{a}" for n in (50, 100, 200, 400) for a in ("substitute_25", "paste_75", "second_half")} \
-        <= set(found)
-    cost = found["perplexity_ratio"]
-    assert cost.extra["perplexity_marked"] > 1 and cost.score == pytest.approx(
-        cost.extra["perplexity_marked"] / cost.extra["perplexity_unmarked"], rel=0.5
-    )
-
-
 def test_the_operators_own_key_is_used_and_not_shown(home, tmp_path):
     mark = new_watermark(tmp_path / "key.json", delta=4.0)
     found, _ = check("watermark", home, limit=1, given={"watermark": tmp_path / "key.json"})
     extra = found["tpr_1e-3.len400.none"].extra
     assert (extra["key_id"], extra["delta"]) == (mark.id, 4.0)
     assert mark.key.hex() not in json.dumps([m.row() for m in found.values()])
+    for attack in ("paraphrase", "translation"):
+        assert found[f"tpr_1e-3.len200.{attack}"].status == "not_tested"
+        assert "--paraphraser" in found[f"tpr_1e-3.len200.{attack}"].why
 
 
 def test_the_cost_is_the_ratio_of_perplexities_of_the_same_prompts():
     plain, marked = [Said([1], [2.0]), Said([1], [3.0])], [Said([1], [2.1]), Said([1], [3.3])]
-    mark = Watermark(key=bytes(32))
-    row = watermark_check.measures(marked, plain, [], tiny_tokenizer(), mark, lengths=(), seed=1)[-1]
+    row = watermark_check.cost(marked, plain, watermark_check.Facts(Watermark(key=bytes(32)), 1))
     assert row.score == pytest.approx(math.exp(0.2)) and row.interval is not None
     assert row.interval.low < row.score < row.interval.high
     assert row.extra["perplexity_unmarked"] == pytest.approx(math.exp(2.5))
