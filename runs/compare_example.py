@@ -1,9 +1,11 @@
 """A scorecard of four local endpoints and five published systems, from nothing: `make compare-example`.
 
-The four: the shipped model, a random one, and two small ones trained here in a minute on dialogues that this package
-writes by rule. Each is served by `creuset serve` and timed by `creuset compare speed`; `creuset eval` scores it on
-dialogues held out of the training of the two small ones (the shipped model learned from dialogues by the same rules),
-`creuset audit` says the energy of an answer. Everything stays in one folder; two cores and a few minutes are enough.
+The four are toys: the shipped model, a random one, and two small ones trained here in a minute on dialogues that this
+package writes by rule. Each is served by `creuset serve` and examined at its address as anybody's endpoint would be:
+`creuset eval URL` (dialogues held out of the training of the two small ones, the shipped model learned from dialogues
+by the same rules; IFEval in French; ten questions of OpenBookQA by likelihood), `creuset audit URL` (whatever needs no
+files of yours), `creuset compare speed` and `portability`. Energy is audited on the weights. Everything stays in one
+folder; two cores and a few minutes are enough.
 
     python runs/compare_example.py OUT
 """
@@ -25,7 +27,29 @@ CREUSET = [sys.executable, "-m", "creuset"]
 TREE = Path(__file__).resolve().parents[1]
 SMALL = ("--set", "context=256", "--set", "tokens_per_step=2048", "--set", "tokens_per_microbatch=2048",
          "--set", "evaluate_every=0", "--set", "precision=fp32")  # fmt: skip
-LOAD = {"requests": 12, "concurrency": 2, "max_tokens": 32, "prompt_words": 60}
+LOAD = {"requests": 24, "concurrency": 2, "max_tokens": 32, "prompt_words": 60}
+BENCH = TREE / "tests/evals/data/parity/bench"      # the first items of published files, with their licences
+# Fast parts whole, the rest on the first twelve samples: an example, whose intervals say how little that is.
+AUDITS = {"whole": (("security", "truthfulness", "service"), 120),
+          "first": (("robustness", "harm", "bias", "discrimination", "training-data", "memorisation", "privacy",
+                     "disclosure", "marking", "calibration"), 12)}
+MEASURES = (
+    "dialogues.same", "dialogues.figures", "ifeval_fr.prompt_strict", "ifeval_fr.instruction_strict", "openbookqa.acc",
+    "prompt_leak.leak", "prompt_leak.utility", "bipia.score", "llm_rules.score", "service.error_content",
+    "service.bad_body", "service.headers", "counterfactual_fr.flip_rate.origin", "counterfactual_fr.flip_rate.gender",
+    "counterfactual_fr.flip_rate.placebo", "counterfactual_fr.acc", "counterfactual_en.flip_rate.origin",
+    "counterfactual_en.flip_rate.gender", "abstention.abstains.fr.unanswerable", "abstention.abstains.fr.answerable",
+    "abstention.abstains.en.unanswerable", "abstention.abstains.en.answerable", "disclosure.score",
+    "energy.kwh_100k_tokens", "energy.flop_per_token",
+)
+REMARK = {
+    "en": "The first four systems are toys: models of 2 to 6 million parameters on two processor cores, made to show "
+          "the page. They know next to nothing, and no conclusion about real systems can be drawn from them. The other "
+          "five were not asked anything: what stands there was read.",
+    "fr": "Les quatre premiers systèmes sont des jouets : des modèles de 2 à 6 millions de paramètres sur deux cœurs, "
+          "faits pour montrer la page. Ils ne savent presque rien, et rien n'en découle sur de vrais systèmes. Aux "
+          "cinq autres, rien n'a été demandé : ce qui figure ici a été lu.",
+}
 
 
 def creuset(*words: object) -> None:
@@ -34,15 +58,14 @@ def creuset(*words: object) -> None:
 
 
 def texts(work: Path) -> None:
-    """Dialogues by rule as plain texts: what the small models are trained on, and what all are scored on."""
+    """Dialogues by rule, and as plain texts what the small models are trained on."""
     creuset("tune", "data", "--out", work / "dialogues", "--size", "small", "--limit", "400")
-    for name, folder in (("dialogues", work / "texts"), ("heldout", work / "held")):
-        folder.mkdir()
-        with zstandard.open(work / "dialogues" / f"{name}.jsonl.zst", "rt", encoding="utf-8") as stream:
-            rows = [json.loads(line) for line in stream]
-        said = ["\n".join(m["content"] for m in row["messages"]) for row in rows]
-        said = said if name == "dialogues" else said[:60]
-        (folder / "talks.jsonl").write_text("".join(json.dumps({"text": t}) + "\n" for t in said), encoding="utf-8")
+    (work / "texts").mkdir()
+    with zstandard.open(work / "dialogues/dialogues.jsonl.zst", "rt", encoding="utf-8") as stream:
+        rows = [json.loads(line) for line in stream]
+    said = ["\n".join(m["content"] for m in row["messages"]) for row in rows]
+    lines = "".join(json.dumps({"text": t}) + "\n" for t in said)
+    (work / "texts/talks.jsonl").write_text(lines, encoding="utf-8")
 
 
 def models(work: Path) -> dict[str, Path]:
@@ -107,20 +130,37 @@ def quote(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)     # a TOML basic string is a JSON string
 
 
+def examine(url: str, name: str, at: int, work: Path) -> None:
+    """All that is asked of an endpoint at its address."""
+    creuset("eval", url, "--task", "dialogues", "--bench", work / "dialogues", "--limit", 120, "--out",
+            work / f"eval-dialogues-{at}")
+    creuset("eval", url, "--task", "ifeval_fr", "--limit", 60, "--out", work / f"eval-ifeval-{at}")
+    creuset("eval", url, "--task", "openbookqa", "--bench", BENCH, "--out", work / f"eval-choice-{at}")
+    for part, (items, limit) in AUDITS.items():
+        creuset("audit", url, "--items", ",".join(items), "--limit", limit, "--out", work / f"audit-{part}-{at}")
+    load = [w for key, value in LOAD.items() for w in (f"--{key.replace('_', '-')}", value)]
+    creuset("compare", "speed", url, "--model", name, *load, "--out", work / f"speed-{at}")
+    creuset("compare", "portability", url, "--model", name, "--out", work / f"api-{at}")
+
+
 def comparison(names: list[str], date: str) -> str:
     """The TOML file of the comparison."""
-    lines = ['title = "Four local endpoints, and five systems as published"', "", "[volume]", "requests = 100_000",
-             "input_tokens = 800", "output_tokens = 250"]
+    lines = ['title = "Four local endpoints, and five systems as published"', f"measures = {json.dumps(MEASURES)}",
+             f"remark = {{ en = {quote(REMARK['en'])}, fr = {quote(REMARK['fr'])} }}", "", "[volume]",
+             "requests = 100_000", "input_tokens = 800", "output_tokens = 250", "cached_share = 0.25"]
     facts = {"weights": "yes", "training_known": "yes", "own_hardware": "yes", "runs_offline": "yes",
              "fine_tuning": "yes", "pinned": "yes", "exit": "yes", "api_portable": "yes"}
     for at, name in enumerate(names):
-        lines += ["", "[[system]]", f"name = {quote(name)}", 'provider = "this machine"',
-                  f'evaluations = ["eval-{at}"]', f'audits = ["audit-{at}"]', f'speed = "speed-{at}"']
+        evaluations = [f"eval-{part}-{at}" for part in ("dialogues", "ifeval", "choice")]
+        audits = [f"audit-{part}-{at}" for part in (*AUDITS, "energy")]
+        lines += ["", "[[system]]", f"name = {quote(name)}", 'provider = "toy, this machine"',
+                  f"evaluations = {json.dumps(evaluations)}", f"audits = {json.dumps(audits)}",
+                  f'speed = "speed-{at}"', f'portability = "api-{at}"']
         said = {**facts, "licence": "Apache-2.0", "runs_where": "anywhere, on two processor cores"}
         for key, value in said.items():
-            french = ', fr = "partout, sur deux cœurs"' if key == "runs_where" else ""
+            french = {"runs_where": "partout, sur deux cœurs", "licence": "Apache-2.0"}.get(key, "")
             lines.append(f"declared.{key} = {{ value = {quote(value)}, source = \"README.md and LICENSE of this "
-                         f'project", date = "{date}"{french} }}')
+                         f'project", date = "{date}"' + (f", fr = {quote(french)}" if french else "") + " }")
     for name in ("Qwen2.5-Max", "GPT-4o", "Claude 3.5 Sonnet", "DeepSeek V3", "Llama-3.1-405B"):
         lines += ["", "[[system]]", f"name = {quote(name)}", f"reported = {quote(name)}"]
     return "\n".join(lines) + "\n"
@@ -133,11 +173,9 @@ def main(out: Path) -> None:
     texts(work)
     found = models(work)
     for at, model in enumerate(found.values()):
-        creuset("eval", model, "--task", "bpb", "--data", work / "held/talks.jsonl", "--out", work / f"eval-{at}")
-        creuset("audit", model, "--items", "energy", "--out", work / f"audit-{at}")
+        creuset("audit", model, "--items", "energy", "--out", work / f"audit-energy-{at}")
         with served(model, f"system-{at}") as url:
-            load = [w for key, value in LOAD.items() for w in (f"--{key.replace('_', '-')}", value)]
-            creuset("compare", "speed", url, "--model", f"system-{at}", *load, "--out", work / f"speed-{at}")
+            examine(url, f"system-{at}", at, work)
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     (work / "comparison.toml").write_text(comparison(list(found), today), encoding="utf-8")
     creuset("compare", "run", work / "comparison.toml", "--out", out)
