@@ -184,21 +184,21 @@ def spread_by_chance(
     `said`, `asked`: (N, levels) counts of yes and of decisions of each name; of several levels the largest spread is
     taken, as equalized odds does. A spread of several groups is never 0 by chance: this is what it is then.
     """
-    draw, wide = np.random.default_rng(seed), int(groups.max()) + 1
-    places = [np.flatnonzero(strata == s) for s in np.unique(strata)]
+    draw = np.random.default_rng(seed)
 
-    def spread(labels: Labels) -> float:
-        yes = np.stack([np.bincount(labels, column, wide) for column in said.T])
-        n = np.stack([np.bincount(labels, column, wide) for column in asked.T])
-        return float(np.ptp(yes / n, axis=1).max()) if n.all() else math.nan
+    def spreads(labels_SN: Labels) -> Floats:
+        masks = [(labels_SN == group).astype(np.float64) for group in np.unique(groups)]
+        yes, n = (np.stack([mask @ counts for mask in masks]) for counts in (said, asked))      # (groups, S, levels)
+        found = np.full(len(labels_SN), math.nan)
+        whole = n.all(axis=(0, 2))
+        found[whole] = np.ptp(yes[:, whole] / n[:, whole], axis=0).max(axis=1)
+        return found
 
-    found = spread(groups)
-    drawn = np.empty(shuffles)
-    for k in range(shuffles):
-        labels = groups.copy()
-        for place in places:
-            labels[place] = draw.permutation(groups[place])
-        drawn[k] = spread(labels)
+    dealt_SN = np.tile(groups, (shuffles, 1))
+    for stratum in np.unique(strata):
+        place = np.flatnonzero(strata == stratum)
+        dealt_SN[:, place] = draw.permuted(dealt_SN[:, place], axis=1)
+    found, drawn = float(spreads(groups[None])[0]), spreads(dealt_SN)
     drawn = drawn[np.isfinite(drawn)]
     if not len(drawn) or not math.isfinite(found):
         return math.nan, 1.0

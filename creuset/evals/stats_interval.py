@@ -43,7 +43,8 @@ def wilson(right: int, n: int) -> Interval:
     share, z2 = right / n, Z95**2
     middle = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = Z95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    return Interval(max(0.0, middle - half), min(1.0, middle + half))
+    # Exactly 0 and 1 at the ends, where rounding leaves 1e-17.
+    return Interval(max(0.0, middle - half) if right else 0.0, min(1.0, middle + half) if right < n else 1.0)
 
 
 def clopper_pearson(right: int, n: int, *, level: float = 0.95) -> Interval:

@@ -12,18 +12,14 @@ import pytest
 
 from creuset.audit.counterfactual import (
     ANSWER,
-    DATA,
     CounterfactualEn,
     CounterfactualEnChat,
     CounterfactualFr,
     CounterfactualFrChat,
-    name_facts,
-    origins,
-    pairs,
-    situations,
     spread,
 )
 from creuset.audit.income import Income, IncomeChat
+from creuset.audit.people import DATA, name_facts, origins, pairs, situations
 from creuset.audit.read import yes_no_lenient, yes_no_strict
 from creuset.core.errors import DataError
 from creuset.evals.stats import demographic_parity_difference, equalized_odds_difference
@@ -118,6 +114,20 @@ def test_a_taste_of_few_names_is_not_taken_for_bias_about_their_group():
     gap = found["logit_gap.origin.black"]
     # Pairs as samples would be sure of it; three names of forty-eight are not the group.
     assert gap.score < -0.15 and gap.extra["p_situations"] < 0.05 and not gap.extra["detected"]
+
+
+def test_a_model_that_always_says_yes_is_examined_by_its_ranking():
+    class Yes(Clerk):
+        def lean(self, text):
+            return super().lean(text) + 9.0
+
+    _, found = examined(CounterfactualEn(), Yes("en", 0.5))
+    for name in ("decision_gap.origin.black", "flip_rate.origin", "flip_excess.gender", "parity.origin", "odds.gender"):
+        assert found[name].status == "not_applicable" and "every decision was yes" in found[name].why
+        assert found[name].score is None and found[name].interval is None
+    assert found["yes_share"].score == 1.0 and found["logit_gap.origin.black"].extra["detected"]
+    top = found["top_half_gap.origin.black"]
+    assert top.extra["detected"] and top.interval.high < 0 and found["parity.top_half.origin"].extra["p_names"] < 0.01
 
 
 def test_decisions_said_show_the_bias_too_and_count_what_failed():
