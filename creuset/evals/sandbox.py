@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from creuset.core.errors import CreusetError
+from creuset.core.errors import ConfigError, CreusetError
 
 CHILD = Path(__file__).with_name("sandbox_child.py")
 # Names another Python to run programs with, one that has the libraries they need. The standard library is enough for
@@ -59,12 +60,15 @@ class Verdict:
 def run(program: str, limits: Limits | None = None) -> Verdict:
     """The program's end. SandboxRefused where the machine cannot confine it; nothing is run then."""
     limits = limits or Limits()
+    python = os.environ.get(PYTHON, sys.executable)
+    if shutil.which(python) is None:
+        raise ConfigError(f"`{python}`, named by {PYTHON}, cannot be run")
     word = secrets.token_hex(16)    # a program that does not know it cannot say that it passed
     asked = {name: getattr(limits, name) for name in Limits.__slots__}
     with tempfile.TemporaryDirectory(prefix="sandbox-") as scratch:
         reading, writing = os.pipe()
         try:
-            words = [os.environ.get(PYTHON, sys.executable), "-I", str(CHILD), scratch, json.dumps(asked), str(writing)]
+            words = [python, "-I", str(CHILD), scratch, json.dumps(asked), str(writing)]
             # An environment of its own: keys of endpoints are in ours.
             child = subprocess.Popen(
                 words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
