@@ -23,7 +23,7 @@ from creuset.evals import sandbox
 from creuset.evals.measure import Measure
 from creuset.evals.subject import Ability, Outcome
 from creuset.evals.task import Form, Row, Sample
-from creuset.evals.tasks.code import CodeTask, continuation, fenced_lenient, fenced_strict
+from creuset.evals.tasks.code import CodeTask, continuation
 from creuset.evals.tasks.files import find, json_object, made
 
 ASK = (     # the words of the authors
@@ -74,12 +74,9 @@ class BigCodeBenchHard(CodeTask):
         )
 
     def programs(self, sample: Sample, text: str) -> tuple[str | None, str | None]:
-        found = fenced_strict(text), fenced_lenient(text, sample.gold["entry"])
-        if self.form == "generate":
-            strict = sample.gold["prompt"] + continuation(text, STOPS)
-            found = strict, found[1] if found[1] and f"def {sample.gold['entry']}" in found[1] else strict
-        strict_run, lenient_run = (None if f is None else _run(sample.gold, f) for f in found)
-        return strict_run, lenient_run
+        found = self.read(text, sample.gold["entry"], sample.gold["prompt"] + continuation(text, STOPS))
+        strict, loose = (None if f is None else _run(sample.gold, f) for f in found)
+        return strict, loose
 
     def score(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
         own = sample.gold["prompt"] + "\n" + sample.meta["solution"]

@@ -74,6 +74,13 @@ class CodeTask(Task):
         """The whole program, tests included, that the strict and the lenient reading find; None where none is."""
         raise NotImplementedError
 
+    def read(self, text: str, entry: str, continued: str) -> tuple[str | None, str | None]:
+        """The strict and the lenient reading of a reply; `continued`: what it is as a continuation of the prompt."""
+        found = fenced_lenient(text, entry)
+        if self.form != "generate":
+            return fenced_strict(text), found
+        return continued, found if found is not None and f"def {entry}" in found else continued
+
     def score(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
         readings, ends, why = [], Counter[str](), [""]
         for outcome in outcomes:

@@ -18,7 +18,7 @@ from creuset.core.errors import DataError
 from creuset.evals import sandbox
 from creuset.evals.subject import Ability
 from creuset.evals.task import Form, Row, Sample
-from creuset.evals.tasks.code import STOPS, CodeTask, continuation, fenced_lenient, fenced_strict
+from creuset.evals.tasks.code import STOPS, CodeTask, continuation
 from creuset.evals.tasks.files import find, made
 
 ASK = "Complete this Python function. Reply with the whole function in one ```python block and nothing else.\n\n{}"
@@ -47,15 +47,10 @@ class HumanEval(CodeTask):
 
     def programs(self, sample: Sample, text: str) -> tuple[str | None, str | None]:
         prompt, tests, entry = (sample.gold[k] for k in ("prompt", "test", "entry"))
-        end = f"\n\n{tests}\ncheck({entry})\n"
-        if self.form == "generate":
-            whole = prompt + continuation(text) + end
-            lenient = fenced_lenient(text, entry)
-            other = None if lenient is None or f"def {entry}" not in lenient else f"{_head(prompt)}\n{lenient}{end}"
-            return whole, other or whole
-        found = fenced_strict(text), fenced_lenient(text, entry)
         # The prompt's imports and helpers stand before the function: some replies leave them out.
-        strict, loose = (None if f is None else f"{_head(prompt)}\n{f}{end}" for f in found)
+        head = _head(prompt)
+        found = self.read(text, entry, prompt[len(head):] + continuation(text))
+        strict, loose = (None if f is None else f"{head}\n{f}\n\n{tests}\ncheck({entry})\n" for f in found)
         return strict, loose
 
 

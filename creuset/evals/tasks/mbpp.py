@@ -15,7 +15,7 @@ from creuset.core.errors import DataError
 from creuset.evals import sandbox
 from creuset.evals.subject import Ability
 from creuset.evals.task import Form, Row, Sample
-from creuset.evals.tasks.code import CodeTask, fenced_lenient, fenced_strict
+from creuset.evals.tasks.code import CodeTask
 from creuset.evals.tasks.files import find, json_rows, made
 
 ASK = ("You are an expert Python programmer, and here is your task: {text} "
@@ -56,13 +56,11 @@ class Mbpp(CodeTask):
         )
 
     def programs(self, sample: Sample, text: str) -> tuple[str | None, str | None]:
-        end = f"\n\n{sample.gold['tests']}\n"
-        lenient = fenced_lenient(text, sample.gold["entry"])
-        strict = text.partition("[DONE]")[0] if self.form == "generate" else fenced_strict(text)
-        if lenient is None or (self.form == "generate" and "```" not in text):
-            lenient = strict
-        found = [None if program is None else program + end for program in (strict, lenient)]
-        return found[0], found[1]
+        # A completion without a fence is read in one way: its first def is not where it begins.
+        fenced = text if self.form == "chat" or "```" in text else ""
+        found = self.read(fenced, sample.gold["entry"], text.partition("[DONE]")[0])
+        strict, loose = (None if f is None else f"{f}\n\n{sample.gold['tests']}\n" for f in found)
+        return strict, loose
 
 
 def _ask(row: Row) -> str:
