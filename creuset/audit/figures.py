@@ -4,6 +4,7 @@
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -133,6 +134,8 @@ class Social(Task):
             common["failed"] = sum(row["failed"] for row in rows)
             common["unextracted"] = sum(not row["failed"] and not row["extracted"] for row in rows)
             common["n"] = len(rows) - common["failed"] if n is None else n
+            if why_failed := Counter(str(row.get("reason") or "?") for row in rows if row["failed"]):
+                common["extra"]["failed_for"] = dict(sorted(why_failed.items()))
         common |= fields
         if value is None:
             return Measure(**common, status="not_applicable", why=why or "no sample of this kind was answered")
