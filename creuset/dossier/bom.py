@@ -70,27 +70,43 @@ def _card(facts: Facts, answers: Mapping[str, Answer]) -> dict[str, Any]:
         considerations["useCases"] = [intended.words["en"].strip()]
     if restricted := answers.get("use.restricted"):
         considerations["technicalLimitations"] = [restricted.words["en"].strip()]
-    if (energy := facts.value("energy.kwh")) is not None:
-        considerations["environmentalConsiderations"] = {
-            "energyConsumptions": [{
-                "activity": "training",
-                "energyProviders": [{
-                    "energySource": "unknown", "organization": {"name": "unknown"},
-                    "energyProvided": {"value": energy, "unit": "kWh"},
-                }],
-                "activityEnergyCost": {"value": energy, "unit": "kWh"},
-            }],
-            "properties": [
-                {"name": f"creuset:{key}", "value": str(facts.value(key))}
-                for key in ("energy.measured", "energy.method", "energy.boundary") if facts.value(key) is not None
-            ],
-        }
+    if environment := _environment(facts, answers):
+        considerations["environmentalConsiderations"] = environment
     card: dict[str, Any] = {"bom-ref": "model-card", "modelParameters": parameters}
     if metrics := _metrics(facts):
         card["quantitativeAnalysis"] = {"performanceMetrics": metrics}
     if considerations:
         card["considerations"] = considerations
     return card
+
+
+def _environment(facts: Facts, answers: Mapping[str, Answer]) -> dict[str, Any]:
+    """Energy of training. The schema wants a provider of it and a source: without both, which only the operator knows,
+    the energy is a property and not a consumption."""
+    energy = facts.value("energy.kwh")
+    if energy is None:
+        return {}
+    said: dict[str, Any] = {"properties": [
+        {"name": "creuset:energy.kwh", "value": str(energy)},
+        *({"name": f"creuset:{key}", "value": str(figure.value)} for key, figure in facts.figures.items()
+          if key.startswith("energy.") and key != "energy.kwh"),
+        *([{"name": "creuset:carbon.kg", "value": str(carbon)}] if (carbon := facts.value("carbon.kg")) is not None
+          else []),
+    ]}
+    provider, source = answers.get("energy.provider"), answers.get("energy.source")
+    if provider and source:
+        spent: dict[str, Any] = {
+            "activity": "training",
+            "energyProviders": [{
+                "energySource": source.words["en"].strip(), "organization": {"name": provider.words["en"].strip()},
+                "energyProvided": {"value": energy, "unit": "kWh"},
+            }],
+            "activityEnergyCost": {"value": energy, "unit": "kWh"},
+        }
+        if (carbon := facts.value("carbon.kg")) is not None:
+            spent["co2CostEquivalent"] = {"value": carbon / 1e3, "unit": "tCO2eq"}
+        said["energyConsumptions"] = [spent]
+    return said
 
 
 def _metrics(facts: Facts) -> list[dict[str, Any]]:

@@ -44,8 +44,16 @@ def _index(facts: Facts) -> list[dict[str, Any]]:
             found.append({
                 "task": {"type": "text-generation"},
                 "dataset": {"name": str(row.body["task"]), "type": str(row.body["task"])},
-                "metrics": [{"type": row.metric, "value": score}],
+                "metrics": [{"type": row.metric, "value": score, "args": _args(row.body)}],
             })
+    return found
+
+
+def _args(body: Mapping[str, Any]) -> dict[str, Any]:
+    """What a reader of the index needs beside a score: over how many samples, and how sure."""
+    found: dict[str, Any] = {"n": body.get("n", 0)}
+    if interval := body.get("interval"):
+        found |= {"low_95": interval[0], "high_95": interval[1]}
     return found
 
 

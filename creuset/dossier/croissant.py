@@ -35,7 +35,9 @@ def document(facts: Facts, answers: Mapping[str, Answer], day: str) -> dict[str,
         "@context": CONTEXT, "@type": "sc:Dataset", "name": name,
         "conformsTo": ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"],
         "description": f"What the model {shelf.model.name} was trained on, as the manifests of its lineage say.",
-        "datePublished": day, "version": str(facts.value("model.sha256"))[:12],
+        "datePublished": day,
+        "version": f"1.0.0+{str(facts.value('model.sha256'))[:12]}",        # semver: the build is the model's hash
+        "citeAs": f"{name} (sha256 of the model: {facts.value('model.sha256')}), described {day}",
         "inLanguage": codes(facts) or ["en"], "isLiveDataset": False,
         "url": f"urn:sha256:{facts.value('model.sha256')}",
         "distribution": [

@@ -1,10 +1,12 @@
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
+from huggingface_hub import ModelCard
 from pypdf import PdfReader
 
 from creuset.cli import main
@@ -38,6 +40,37 @@ def test_croissant_has_its_required_keys(whole, root):
     assert all({"@id", "name", "contentUrl", "encodingFormat", "sha256"} <= set(f) for f in data["distribution"])
     bins = {n: h for n, h in read_manifest(root / "shards")["files"].items() if n.endswith(".bin")}
     assert {f["sha256"] for f in data["distribution"]} == set(bins.values()) and bins
+
+
+RAI = {"dataCollection", "dataCollectionType", "dataCollectionMissingData", "dataCollectionRawData",
+       "dataCollectionTimeframe", "dataImputationProtocol", "dataManipulationProtocol", "dataPreprocessingProtocol",
+       "dataAnnotationProtocol", "dataAnnotationPlatform", "dataAnnotationAnalysis", "dataReleaseMaintenancePlan",
+       "personalSensitiveInformation", "dataSocialImpact", "dataBiases", "dataLimitations", "dataUseCases",
+       "annotationsPerItem", "annotatorDemographics", "machineAnnotationTools"}  # fmt: skip
+
+
+def test_croissant_has_what_its_validator_recommends_and_no_word_of_its_own(whole):
+    """mlcroissant 1.1 warned of a version that is not semantic and of no citation; terms are those of the RAI spec."""
+    data = json.loads((whole / "croissant.json").read_text(encoding="utf-8"))
+    assert re.fullmatch(r"\d+\.\d+\.\d+\+[0-9a-f]{12}", data["version"])
+    assert data["citeAs"].startswith(data["name"])
+    assert {k.removeprefix("rai:") for k in data if k.startswith("rai:")} <= RAI
+    names = [f["name"] for f in data["distribution"]]
+    assert len(names) == len(set(names))
+
+
+def test_the_hub_reads_the_card_with_its_scores_and_intervals(told, root):
+    scored = json.loads((root / "scores/results.json").read_text())["results"]
+    for lang in ("en", "fr"):
+        card = ModelCard((told / lang / "model-card.md").read_text(encoding="utf-8"))
+        assert card.data.library_name == "transformers" and card.data.pipeline_tag == "text-generation"
+        found = {r.metric_type: r for r in card.data.eval_results}
+        assert len(found) == len(scored)
+        for row in scored:
+            result = found["bits per byte, " + row["metric"].removeprefix("bits_per_byte.")]
+            low, high = row["interval"]
+            assert result.metric_value == row["score"]
+            assert result.metric_args == {"n": row["n"], "low_95": low, "high_95": high}
 
 
 def test_croissant_alone_can_be_asked_for(given, tmp_path):
