@@ -3,13 +3,17 @@
 import csv
 import random
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from creuset.core.errors import DataError
 from creuset.evals.extract import letter_simple_evals
 from creuset.evals.runner import data_hash
 from creuset.evals.subject import Likelihood
 from creuset.evals.tasks.catalogue import about, make
 from creuset.evals.tasks.chinese import SUBJECTS
+from creuset.evals.tasks.files import csv_rows
 
 HEADS = {"ceval": ["id", "question", *"ABCD", "answer"], "cmmlu": ["", "Question", *"ABCD", "Answer"]}
 
@@ -46,6 +50,22 @@ def test_every_layout_gives_the_same_questions_and_its_files_are_hashed(tmp_path
     before = data_hash(task, tmp_path / "here", samples)
     chinese(tmp_path / "here", home, subject, right="C")
     assert data_hash(task, tmp_path / "here", samples) != before
+
+
+def test_parquet_of_the_hub_gives_the_same_questions(tmp_path):
+    chinese(tmp_path / "plain", "ceval", "law")
+    for part in ("val", "dev"):
+        _, rows = zip(*csv_rows(tmp_path / f"plain/ceval/{part}/law_{part}.csv"), strict=True)
+        to = tmp_path / f"hub/ceval/law/{part}-00000-of-00001.parquet"
+        to.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.Table.from_pylist(list(rows)), to)
+    task = make("ceval_law")
+    samples, plain = (list(task.samples(tmp_path / folder)) for folder in ("hub", "plain"))
+    assert [s.pairs for s in samples] == [s.pairs for s in plain] and len(samples) == 5
+    assert data_hash(task, tmp_path / "hub", samples) != data_hash(task, tmp_path / "plain", plain)
+    (tmp_path / "hub/ceval/law/val-00000-of-00001.parquet").write_bytes(b"no")
+    with pytest.raises(DataError, match="is not parquet"):
+        list(task.samples(tmp_path / "hub"))
 
 
 @pytest.mark.parametrize(("name", "subjects", "areas"), [

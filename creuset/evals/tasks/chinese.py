@@ -2,7 +2,8 @@
 
 data        ceval/val/SUBJECT_val.csv and ceval/dev/SUBJECT_dev.csv: id, question, A, B, C, D, answer (explanation)
             cmmlu/test/SUBJECT.csv and cmmlu/dev/SUBJECT.csv: a number, Question, A, B, C, D, Answer
-            as the zips have them; also below cmmlu/data (the authors' repository) and ceval/formal_ceval (OpenCompass)
+            as the zips have them; also below cmmlu/data (the authors' repository) and ceval/formal_ceval (OpenCompass),
+            and as the hub's parquet files, ceval/SUBJECT/val-*.parquet
 licence     C-Eval CC-BY-NC-SA-4.0, CMMLU CC-BY-NC-4.0: not for commercial use
 metric      acc over all questions, interval clustered by subject. C-Eval: its val split, as answers of test are secret.
             Beside it the authors' own figures: the mean of the subjects' shares, and the same for each area
@@ -23,7 +24,7 @@ from typing import ClassVar
 from creuset.evals.measure import Measure
 from creuset.evals.task import Row as Scored
 from creuset.evals.tasks.choices import LETTERS, ChoiceTask, Group, Question, options
-from creuset.evals.tasks.files import Row, csv_rows, find, made
+from creuset.evals.tasks.files import Row, csv_rows, find, made, parquet_rows
 
 # By benchmark and subject: its name in Chinese and the areas that the authors count it to.
 SUBJECTS: dict[str, dict[str, list[str]]] = json.loads(
@@ -31,31 +32,39 @@ SUBJECTS: dict[str, dict[str, list[str]]] = json.loads(
 )
 
 
+def _files(homes: Sequence[str], splits: Sequence[str]) -> tuple[str, ...]:
+    shapes = ("{}/*.csv", "*/{}-*.parquet")
+    return tuple(f"{home}/{shape.format(split)}" for home in homes for split in splits for shape in shapes)
+
+
 class CEval(ChoiceTask):
     name = "ceval"
     parts = part = tuple(SUBJECTS["ceval"])
     homes: ClassVar[tuple[str, ...]] = ("ceval", "ceval/formal_ceval")
-    files = tuple(f"{home}/{part}/*.csv" for home in homes for part in ("val", "dev"))
+    splits: ClassVar[tuple[str, str]] = ("val", "dev")      # what is asked, and the worked examples
+    csv: ClassVar[str] = "{split}/{subject}_{split}.csv"
+    files = _files(homes, splits)
     licence = "CC-BY-NC-SA-4.0"
     reference = "90.1 DeepSeek-V3 base, 89.2 Qwen2.5-72B base, 5-shot (README of DeepSeek-V3)"
     shots = 5
     norm = False
-    asked: ClassVar[str] = "val/{}_val.csv"
-    worked: ClassVar[str] = "dev/{}_dev.csv"
     description: ClassVar[str] = "以下是中国关于{}的单项选择题，请选出其中的正确答案。\n\n"
     instruction = "请回答下面的单项选择题，可以先分析。最后一行必须写成 `Answer: X`，X 是 {letters} 中的一个字母。"
 
     def groups(self, folder: Path) -> Iterator[Group]:
         for subject in self.part:
             yield Group(
-                questions=self._read(folder, self.asked.format(subject), subject),
-                examples=self._read(folder, self.worked.format(subject), subject) if self.fewshot else (),
+                questions=self._read(folder, self.splits[0], subject),
+                examples=self._read(folder, self.splits[1], subject) if self.fewshot else (),
                 description=self.description.format(SUBJECTS[self.homes[0]][subject][0]),
             )
 
-    def _read(self, folder: Path, file: str, subject: str) -> list[Question]:
-        homes = [home for home in self.homes if (folder / home / file).is_file()] or self.homes
-        path = find(folder, f"{homes[0]}/{file}", self.name)
+    def _read(self, folder: Path, split: str, subject: str) -> list[Question]:
+        file = self.csv.format(split=split, subject=subject)
+        ways = (pattern for home in self.homes for pattern in (f"{home}/{file}", f"{home}/{subject}/{split}-*.parquet"))
+        found = [path for pattern in ways for path in sorted(folder.glob(pattern))]
+        path = found[0] if found else find(folder, f"{self.homes[0]}/{file}", self.name)
+        rows = parquet_rows(path) if path.suffix == ".parquet" else csv_rows(path)
 
         def question(line: int, cells: Row) -> Question:
             row = {key.lower(): value for key, value in cells.items()}
@@ -66,7 +75,7 @@ class CEval(ChoiceTask):
                 stem=stem, options=shown, cluster=subject,
             )
 
-        return list(made(path, csv_rows(path), question, self.name))
+        return list(made(path, rows, question, self.name))
 
     def lettered(self, q: Question) -> str:
         return q.context
@@ -89,9 +98,9 @@ class Cmmlu(CEval):
     name = "cmmlu"
     parts = part = tuple(SUBJECTS["cmmlu"])
     homes = ("cmmlu", "cmmlu/data")
-    files = tuple(f"{home}/{part}/*.csv" for home in homes for part in ("test", "dev"))
+    splits = ("test", "dev")
+    csv = "{split}/{subject}.csv"
+    files = _files(homes, splits)
     licence = "CC-BY-NC-4.0"
     reference = "88.8 DeepSeek-V3 base, 89.5 Qwen2.5-72B base, 5-shot (README of DeepSeek-V3)"
-    asked = "test/{}.csv"
-    worked = "dev/{}.csv"
     description = "以下是关于{}的单项选择题，请直接给出正确答案的选项。\n\n"

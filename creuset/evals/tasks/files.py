@@ -77,6 +77,17 @@ def tsv_rows(path: Path, header: tuple[str, ...]) -> Iterator[tuple[int, Row]]:
         yield number, dict(zip(header, cells, strict=True))
 
 
+def parquet_rows(path: Path) -> Iterator[tuple[int, Row]]:
+    """(number, fields) of a parquet file."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        yield from enumerate(pq.read_table(path).to_pylist(), 1)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"`{path}` is not parquet: {error}") from error
+
+
 def made(
     path: Path, rows: Iterator[tuple[int, Row]], make: Callable[[int, Row], Item], task: str
 ) -> Iterator[Item]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from creuset.core.errors import ConfigError, DataError
 from creuset.evals.task import Row
-from creuset.evals.tasks.files import json_rows, made
+from creuset.evals.tasks.files import json_rows, made, parquet_rows
 from creuset.evals.tasks.ifeval_check import CHECKS
 from creuset.evals.tasks.livebench.tables import formats
 from creuset.evals.tasks.livecodebench import unpacked
@@ -37,22 +37,12 @@ def rows(folder: Path, patterns: Sequence[str], name: str) -> Iterator[Row]:
         raise ConfigError(f"`{folder}` has no {' or '.join(patterns)}", hint="bring LiveBench's questions")
     seen: set[str] = set()
     for path in paths:
-        lines = _parquet(path) if path.suffix == ".parquet" else json_rows(path)
+        lines = parquet_rows(path) if path.suffix == ".parquet" else json_rows(path)
         for row in made(path, lines, lambda _, row: question(row), name):
             if row["question_id"] in seen:
                 raise DataError(f"`{path}`: question {row['question_id']} is there twice")
             seen.add(row["question_id"])
             yield row
-
-
-def _parquet(path: Path) -> Iterator[tuple[int, Row]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        yield from enumerate(pq.read_table(path).to_pylist(), 1)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"`{path}` is not parquet: {error}") from error
 
 
 def day(value: Any) -> str:
