@@ -106,6 +106,14 @@ def test_a_pickle_that_would_make_an_object_is_refused():
         unpacked("@@")
 
 
+def test_what_would_unpack_to_too_much_is_refused(monkeypatch):
+    tests = [{"input": "x" * 5000, "output": "y", "testtype": "stdin"}]
+    assert unpacked(packed(tests)) == tests
+    monkeypatch.setattr(livecodebench, "PACKED_BYTES", 4000)
+    with pytest.raises(ValueError, match="more than 4,000 bytes unpacked"):
+        unpacked(packed(tests))
+
+
 def test_what_is_missing_is_named(bench, tmp_path):
     with pytest.raises(ConfigError, match=r"has no livecodebench/\*"):
         list(LiveCodeBench().samples(tmp_path / "livecodebench"))

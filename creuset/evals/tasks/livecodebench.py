@@ -52,7 +52,8 @@ START = (
     "You will use the following starter code to write the solution to the problem and enclose your code within "
     "delimiters."
 )
-TEST_S = 6          # for one test
+TEST_S = 6                      # for one test
+PACKED_BYTES = 1 << 29          # of a problem's private tests, unpacked: a small field can unpack to all of the memory
 
 # What a program may use without importing it: contest programs are written for judges that offer these names.
 OFFERED = ("string", "re", "datetime", "collections", "heapq", "bisect", "copy", "math", "random", "statistics",
@@ -121,7 +122,11 @@ def unpacked(said: str) -> list[dict[str, Any]]:
         found = json.loads(said)
     except ValueError:
         try:
-            found = json.loads(_TextOnly(io.BytesIO(zlib.decompress(base64.b64decode(said, validate=True)))).load())
+            unpacker = zlib.decompressobj()
+            raw = unpacker.decompress(base64.b64decode(said, validate=True), PACKED_BYTES)
+            if unpacker.unconsumed_tail:
+                raise ValueError(f"its tests are more than {PACKED_BYTES:,} bytes unpacked")
+            found = json.loads(_TextOnly(io.BytesIO(raw)).load())
         except (binascii.Error, zlib.error, pickle.UnpicklingError, EOFError, TypeError) as error:
             raise ValueError(f"its tests are neither JSON nor packed JSON: {error}") from error
     if not isinstance(found, list):
