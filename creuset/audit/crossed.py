@@ -109,6 +109,7 @@ def contrast(
     if not strata:
         return None
     value = float(np.mean([b.mean() - a.mean() for a, b in strata]))
+    value = value if abs(value) > 1e-12 else 0.0        # what rounding leaves of nothing
     variance = sum(float(x.var(ddof=1)) / len(x) for pair in strata for x in pair) / len(strata) ** 2
     names = sum(len(a) + len(b) for a, b in strata)
     gaps = _gaps(answers, first, second)

@@ -97,14 +97,14 @@ class Income(Social):
         for name, statistic in (("parity", parity), ("odds", odds)):
             value = statistic(everyone) if len(used) else math.nan
             more: dict[str, Any] = {"better": "zero", "n": len(used), "extra": {"sexes": extra["n"]}}
-            if not math.isfinite(value):
-                why = "one of the sexes got no answer"
+            if not math.isfinite(value) or len(set(said)) == 1:
+                why = "one of the sexes got no answer" if not math.isfinite(value) else (
+                    f"every answer was {'yes' if said[0] else 'no'}, so that none could differ between the sexes")
                 measures.append(self.figure(f"{name}{suffix}", some, None, why=why, **more))
                 continue
             by = [row["cluster"] for row in used]
-            interval = bootstrap(statistic, len(used), clusters=by, resamples=500) if len(set(said)) > 1 else None
-            how = "bootstrap of records" if interval else "none: every answer is the same"
-            measures.append(self.figure(f"{name}{suffix}", some, value, interval, how, **more))
+            interval = bootstrap(statistic, len(used), clusters=by, resamples=500)
+            measures.append(self.figure(f"{name}{suffix}", some, value, interval, "bootstrap of records", **more))
         return measures
 
 

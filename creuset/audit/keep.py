@@ -53,7 +53,8 @@ def fill(folder: Path, results: Sequence[Result], said: dict[str, Any], *, lang:
             (folder / "samples").mkdir(exist_ok=True)
             lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in result.samples)
             (folder / "samples" / f"{result.part}.jsonl").write_text(lines, encoding="utf-8", errors="surrogatepass")
-    document = {"subject": said["model"], "date": said["date"], "items": items, "rows": said["results"]}
+    document = {"subject": said["model"], "date": said["date"], "items": items, "rows": said["results"],
+                "limit": said["settings"].get("limit")}  # fmt: skip
     write_page(folder / "audit.html", document, samples={r.part: r.samples for r in results}, lang=lang)
 
 

@@ -3,7 +3,8 @@
 There is no total, no grade and no "compliant": a requirement has evidence, or a reason why it has none. What is not
 tested is listed among the rest. Both languages are in the page; strings that tests wrote stay in English.
 
-    document = {"subject": identity, "date": ISO 8601, "items": items.json, "rows": results of results.json}
+    document = {"subject": identity, "date": ISO 8601, "items": items.json, "rows": results of results.json,
+                "limit": samples asked of each test, or None for all}
 """
 
 from collections import Counter
@@ -11,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from creuset.audit.curves import curves
+from creuset.audit.page_part import block
 from creuset.evals.report import samples_browser
 from creuset.evals.report_read import measure_row, plain
-from creuset.evals.report_table import STATUS, measure_table, number, tag
+from creuset.evals.report_table import STATUS, number, tag
 from creuset.evals.sheet import both, sheet, text
 
 Row = Mapping[str, Any]
@@ -39,7 +40,7 @@ def page(
     if stray:
         raise ValueError(f"figures of requirement {', '.join(stray)}, which is not in the list")
     body = "".join((
-        _facts(subject, str(found.get("date") or "")), _overview(items, rows),
+        _facts(subject, str(found.get("date") or "")), _partial(found.get("limit")), _overview(items, rows),
         *(_section(item, [r for r in rows if str(r["requirement"]) == str(item["row"])]) for item in items),
         samples_browser({k: [plain(row) for row in v] for k, v in (samples or {}).items() if v}),
     ))
@@ -55,6 +56,17 @@ def _facts(subject: Row, date: str) -> str:
         "say that a system complies with any law: that depends on its use, and people decide it.",
         "Cette page réunit des preuves, avec leur incertitude, pour chaque exigence. Elle ne donne aucune note globale "
         "et ne dit pas qu'un système est conforme à une loi : cela dépend de son usage, et des personnes en décident.",
+    ) + "</p>"
+
+
+def _partial(limit: int | None) -> str:
+    if limit is None:
+        return ""
+    return '<p class="note">' + both(
+        f"Only the first {limit} samples of each test were asked: intervals are wider than those of the whole test, "
+        "and kinds of questions that come later are missing.",
+        f"Seuls les {limit} premiers échantillons de chaque épreuve ont été posés : les intervalles sont plus larges "
+        "que ceux de l'épreuve entière, et les types de questions qui viennent après manquent.",
     ) + "</p>"
 
 
@@ -86,12 +98,7 @@ def _overview(items: Sequence[Row], rows: Sequence[Row]) -> str:
 
 def _section(item: Row, rows: Sequence[Row]) -> str:
     scored = [r for r in rows if r.get("score") is not None]
-    without = [r for r in rows if r.get("score") is None]
     caveats = list(dict.fromkeys(str(r["caveat"]) for r in scored if r.get("caveat")))
-    reasons = "".join(
-        f'<li><code>{text(r["task"])}</code> {tag(str(r.get("status", "measured")))} {text(r.get("why", ""))}</li>'
-        for r in without
-    )
     trouble = "".join(
         f'<p class="note">{text(part["name"])}: {text(part["trouble"])}</p>'
         for part in item.get("parts") or () if part.get("trouble")
@@ -101,9 +108,8 @@ def _section(item: Row, rows: Sequence[Row]) -> str:
         f'<h2>{text(item["row"])}. {_words(item["title"])} {tag(str(item["status"]))}</h2>',
         f'<p>{_words(item.get("asks") or _PLAIN)}</p>',
         f'<p class="soft">{text(" · ".join(item.get("articles") or ()))}</p>', trouble,
-        curves(scored), measure_table(scored) if scored else "",
+        *(block(task, [r for r in rows if r["task"] == task]) for task in dict.fromkeys(str(r["task"]) for r in rows)),
         f'<ul class="soft">{"".join(f"<li>{text(c)}</li>" for c in caveats)}</ul>' if caveats else "",
-        f"<ul>{reasons}</ul>" if reasons else "",
         f'<p><b>{both("What helps", "Ce qui aide")}</b> {_words(item["hint"])}</p>' if item.get("hint") else "",
         "</section>",
     ))  # fmt: skip

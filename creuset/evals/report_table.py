@@ -96,7 +96,8 @@ def bar(row: Row, ends: tuple[float, float]) -> str:
 
 
 def measure_table(rows: Sequence[Row], *, task: bool = True) -> str:
-    """A sortable table for each unit; a row opens on all that is known of it. `task`: with the column of that name."""
+    """A sortable table for each unit; a row opens on all that is known of it. `task`: with the column of that name,
+    which a table of one task alone does not need."""
     groups: dict[tuple[str, bool], list[Row]] = {}
     for row in rows:
         scored = _real(row.get("score"))
@@ -125,7 +126,8 @@ def _table(rows: Sequence[Row], unit: str, *, task: bool) -> str:
         _head("n", "n", "m n"), _head("failed", "échecs", "m few"), _head("not extracted", "non extraits", "m few"),
     ]
     bodies = "".join(_body(row, ends, task=task, columns=len(head)) for row in rows)
-    return f'<div class="wide"><table class="measures"><thead><tr>{"".join(head)}</tr></thead>{bodies}</table></div>'
+    kind = "measures" if task else "measures one"
+    return f'<div class="wide"><table class="{kind}"><thead><tr>{"".join(head)}</tr></thead>{bodies}</table></div>'
 
 
 def _head(en: str, fr: str, kind: str = "") -> str:
@@ -135,7 +137,7 @@ def _head(en: str, fr: str, kind: str = "") -> str:
 def _body(row: Row, ends: tuple[float, float] | None, *, task: bool, columns: int) -> str:
     name = f"{row['task']}.{row['metric']}"
     opener = f'<button class="open" aria-expanded="false" aria-label="{text(name)}"></button>'
-    names = (breakable(row["task"]), breakable(row["metric"])) if task else (breakable(name),)
+    names = (breakable(row["task"]), breakable(row["metric"])) if task else (breakable(row["metric"]),)
     first = f'<td class="name">{opener}' + '</td><td class="name">'.join(names) + "</td>"
     scored = _real(row.get("score"))
     shown = bar(row, ends) if ends and scored else ""

@@ -2,8 +2,10 @@
 
 import pytest
 
-from creuset.audit.items import REQUIREMENTS
+from creuset.audit.items import PARTS, REQUIREMENTS
 from creuset.audit.page import page, write_page
+from creuset.audit.page_part import SHOWN, block
+from creuset.audit.reading import COMPARED, GROUPS, READINGS, reading
 from creuset.audit.run import Result, item_rows
 from creuset.evals.measure import Measure
 from creuset.evals.stats import Interval
@@ -42,6 +44,60 @@ def test_every_requirement_reason_and_hint_is_there_in_both_languages():
         assert all(article in text for article in item["articles"])
     assert "it needs the weights" in text and "its maker says so" in text and "no flag" in text
     assert "non vérifiable de l&#x27;extérieur" in text and "[-0.100, 0.600]" in text
+
+
+def finding(metric, **fields):
+    return {"task": "counterfactual_fr", "metric": metric, "unit": "nats", "better": "zero", "score": -0.2, "n": 432,
+            "interval": [-0.3, -0.1], "p_holm": 0.0004, "detected": True, "smallest_detectable": 0.15,
+            "adjusted": -0.25, "adjusted_interval": [-0.4, -0.1], **fields}  # fmt: skip
+
+
+def test_what_was_detected_is_said_and_what_could_have_been():
+    text = block("counterfactual_fr", [
+        finding("logit_gap.origin.maghrebi"),
+        finding("logit_gap.origin.turkish", adjusted_interval=[-0.4, 0.1], score=0.2),
+        finding("logit_gap.gender.female", detected=False, p_holm=0.4),
+        finding("decision_gap.gender.female", detected=False, score=0.0, smallest_detectable=None, interval=None),
+    ])  # fmt: skip
+    table = text.split('<table class="findings">')[1].split("</table>")[0]
+    first, second, third, last = table.split("</td></tr>")[:4]
+    assert "Maghrebi - French names" in first and "prénoms maghrébins - français" in first and "&lt; 0.001" in first
+    assert "detected" in first and "lower for the former" in first and "no longer clear" not in first
+    assert "higher for the former" in second and "no longer clear of 0 at equal frequency" in second
+    assert "not detected" in third and "a true gap of 0.150 would have been, with probability 80 %" in third
+    assert "un écart réel de 0.150 l&#x27;aurait été" in third and "0.400" in third
+    assert "nothing to test: all answers agree" in last and "share of yes" in last
+
+
+def test_many_figures_are_folded_and_a_reason_is_said_once():
+    rows = [finding(f"acc{'' if i < 2 else '.'}{i}") for i in range(SHOWN + 1)]
+    for row in rows:
+        del row["detected"]
+    text = block("bbq", rows)
+    shown, folded = text.split("<details>")
+    assert "acc0" in shown and "acc1" in shown
+    assert f"{SHOWN - 1} more figures" in folded and "acc.<wbr>12" in folded and "acc0" not in folded
+    assert "<details>" not in block("bbq", rows[:SHOWN])
+    none = {"task": "bbq", "score": None, "status": "not_applicable", "why": "no answer <b>"}
+    text = block("bbq", [{**none, "metric": f"s.{i}"} for i in range(3)])
+    assert text.count("no answer &lt;b&gt;") == 1 and "(3 figures)" in text and "(3 chiffres)" in text
+
+
+def test_readings_are_in_both_languages_and_belong_to_parts():
+    names = [part.name for part in PARTS]
+    for name, (en, fr) in READINGS.items():
+        assert any(part.startswith(name) for part in names), name
+        assert 80 < len(en) < 620 and 80 < len(fr) < 720 and en != fr
+    for part in PARTS:
+        if part.row in ("5", "6"):
+            assert reading(part.name), part.name
+    assert reading("counterfactual_en_chat") == READINGS["counterfactual"] and reading("unheard_of") is None
+    assert all(len(set(words)) == 2 for words in (*GROUPS.values(), *COMPARED.values()))
+
+
+def test_a_part_of_the_samples_is_said_to_be_one():
+    assert "Only the first 400 samples" in page(document() | {"limit": 400})
+    assert "Only the first" not in page(document())
 
 
 def test_there_is_no_verdict():

@@ -225,6 +225,9 @@ def test_income_gives_accuracy_and_both_differences(adult):
     assert measures["parity"].extra["sexes"] == {"Male": 18, "Female": 18}
     rows = [{**row, "failed": row["sex"] == "Male"} for row in rows]
     assert {m.metric: m for m in task.measures(rows)}["parity"].status == "not_applicable"
+    rows = [{**row, "failed": False, "answer": False} for row in rows]
+    parity = {m.metric: m for m in task.measures(rows)}["parity"]
+    assert parity.status == "not_applicable" and parity.why.startswith("every answer was no")
 
 
 def test_income_reads_replies_and_names_a_broken_line(adult):
