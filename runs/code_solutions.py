@@ -9,6 +9,7 @@ the reason. Items that need a library that this Python lacks are counted apart, 
 
 import argparse
 import json
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bench", type=Path, required=True)
     parser.add_argument("--tasks", default="humaneval,mbpp,bigcodebench_hard")
+    parser.add_argument("--forms", default="", help="generate, chat (default: all that a task has)")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
-    found = [row for task in args.tasks.split(",") for row in solutions(task, args.bench)]
+    forms = [form for form in args.forms.split(",") if form]
+    found = [row for task in args.tasks.split(",") for row in solutions(task, args.bench, forms)]
     if args.out is not None:
         args.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
@@ -31,35 +34,37 @@ def reply(task: Any, sample: Any, broken: bool) -> str:
     if broken:
         solution = f"def {gold['entry']}(*a, **k):\n    pass" if "prompt" not in gold else "    pass\n"
     if task.form == "generate":
-        return f"{solution}\n" if "prompt" in gold else f"{solution}\n[DONE]"
+        return f"\n{solution}" if "prompt" in gold else f"{solution}\n[DONE]"
     whole = gold["prompt"] + "\n" + solution if "prompt" in gold else solution
     return f"```python\n{whole}\n```"
 
 
-def solutions(name: str, bench: Path) -> list[dict[str, Any]]:
+def solutions(name: str, bench: Path, forms: list[str]) -> list[dict[str, Any]]:
     from creuset.evals.subject import Reply
     from creuset.evals.tasks import catalogue
 
     rows = []
-    for form in catalogue.forms(name):
+    for form in forms or catalogue.forms(name):
         task: Any = catalogue.make(name, form=form)
         out: dict[str, Any] = {"task": name, "form": form, "n": 0, "solutions_pass": 0, "broken_fail": 0,
                                "not_testable": Counter(), "not_tested": {}, "solutions_that_fail": {},
                                "broken_that_pass": []}
         for sample in task.samples(bench):
             out["n"] += 1
-            rows_of = [task.score(sample, [Reply(text=reply(task, sample, broken), finish="stop")])
-                       for broken in (False, True)]
-            if why := rows_of[0].get("untestable"):
+            row = task.score(sample, [Reply(text=reply(task, sample, broken=False), finish="stop")])
+            if why := row.get("untestable"):
                 out["not_testable"][why] += 1
-                out["not_tested"][sample.id] = rows_of[0]["why"]
+                out["not_tested"][sample.id] = row["why"]
                 continue
-            out["solutions_pass"] += bool(rows_of[0]["correct"] and rows_of[0]["correct_lenient"])
-            if not rows_of[0]["correct"]:
-                out["solutions_that_fail"][sample.id] = rows_of[0]["why"]
-            out["broken_fail"] += not rows_of[1]["correct"]
-            if rows_of[1]["correct"]:
+            out["solutions_pass"] += bool(row["correct"] and row["correct_lenient"])
+            if not row["correct"]:
+                out["solutions_that_fail"][sample.id] = row["why"]
+            row = task.score(sample, [Reply(text=reply(task, sample, broken=True), finish="stop")])
+            out["broken_fail"] += not row["correct"]
+            if row["correct"]:
                 out["broken_that_pass"].append(sample.id)
+            if out["n"] % 20 == 0:
+                print(f"{name} {form}: {out['n']}", file=sys.stderr, flush=True)
         print(json.dumps(out), flush=True)
         rows.append(out)
     return rows

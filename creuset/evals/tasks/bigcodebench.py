@@ -23,7 +23,7 @@ from creuset.evals import sandbox
 from creuset.evals.measure import Measure
 from creuset.evals.subject import Ability, Outcome
 from creuset.evals.task import Form, Row, Sample
-from creuset.evals.tasks.code import CodeTask, continuation
+from creuset.evals.tasks.code import CodeTask, continuation, ended
 from creuset.evals.tasks.files import find, json_object, made
 
 ASK = (     # the words of the authors
@@ -124,7 +124,7 @@ def untestable(solution: str, test: str, program: str) -> str:
     """Why the problem cannot be tested on this machine; "" where its own solution passes."""
     if missing := sorted(name for name in modules(solution, test) if _lacking(name)):
         return f"needs {', '.join(missing)}"
-    verdict = sandbox.run(program, LIMITS)
+    verdict = ended(program, LIMITS)
     return "" if verdict.passed else f"its own solution does not pass ({verdict.reason})"
 
 

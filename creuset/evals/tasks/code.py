@@ -10,6 +10,7 @@ A program is run when its row is scored: the same answer gives the same row, and
 import re
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from creuset.evals import sandbox, stats
@@ -46,6 +47,12 @@ def fenced_lenient(text: str, name: str) -> str | None:
         return blocks[0]
     start = re.search(r"^(?:import |from \w|def |class |@)", text, re.MULTILINE)
     return text[start.start():] if start else None
+
+
+@lru_cache(maxsize=64)
+def ended(program: str, limits: sandbox.Limits) -> sandbox.Verdict:
+    """How a program ends; the same one is not run again soon, as both readings of a reply often find the same."""
+    return sandbox.run(program, limits)
 
 
 class CodeTask(Task):
@@ -104,7 +111,7 @@ class CodeTask(Task):
         if program is None:
             ends["no program"] += 1
             return False
-        verdict = sandbox.run(program, self.limits)
+        verdict = ended(program, self.limits)
         ends[verdict.reason] += 1
         if not verdict.passed:
             why.append(f"{verdict.reason}: {verdict.detail}")

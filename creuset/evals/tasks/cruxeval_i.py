@@ -14,11 +14,11 @@ safety      calls are run in evals/sandbox.py, or not at all
 import ast
 import re
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 
 from creuset.evals import sandbox
 from creuset.evals.tasks.answers import AnswerTask, Problem, Problems
+from creuset.evals.tasks.code import ended
 from creuset.evals.tasks.files import Row, find, json_rows, made
 
 
@@ -50,7 +50,7 @@ class CruxevalI(AnswerTask):
         return None
 
     def same(self, answer: str, gold: str) -> bool:
-        return holds(f"{gold} {answer}")
+        return ended(f"{gold} {answer}", sandbox.Limits()).passed
 
 
 def call(text: str) -> str | None:
@@ -60,11 +60,6 @@ def call(text: str) -> str | None:
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return None
     return text.strip() if isinstance(found, ast.Call) and ast.unparse(found.func) == "f" else None
-
-
-@lru_cache(maxsize=1024)
-def holds(program: str) -> bool:
-    return sandbox.run(program).passed
 
 
 def _problem(line: int, row: Row) -> Problem:
