@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from creuset.core.config import resolved
-from creuset.core.errors import ArtifactError
+from creuset.core.disk import room_for
+from creuset.core.errors import ArtifactError, DiskFull
 
 MANIFEST = "manifest.json"
 LINEAGE = "lineage"
@@ -62,8 +63,14 @@ def new_artifact(
     if not keep_scratch:
         shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True, exist_ok=True)
-    yield scratch
-    publish(scratch, path, kind=kind, settings=settings, parents=parents, facts=facts)
+    try:
+        with room_for(path):
+            yield scratch
+            publish(scratch, path, kind=kind, settings=settings, parents=parents, facts=facts)
+    except DiskFull:
+        if not keep_scratch:    # it would be thrown away at the next start: the room is needed now
+            shutil.rmtree(scratch, ignore_errors=True)
+        raise
 
 
 def publish(

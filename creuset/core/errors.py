@@ -5,6 +5,7 @@
       DataError          an input file is not what it claims to be       exit 3
       ArtifactError      an artifact is missing, damaged or foreign      exit 3
       TrainingError      a run cannot go on (non-finite steps)           exit 4
+      DiskFull           a file cannot be written: no room left          exit 4
       EngineError        the engine process is gone or refuses           exit 5, HTTP 503
       RequestError       a client's request is refused                   HTTP 400
         NotAllowed       401 invalid_api_key
@@ -39,6 +40,12 @@ class ArtifactError(CreusetError):
 
 
 class TrainingError(CreusetError):
+    exit_code = 4
+
+
+class DiskFull(CreusetError):
+    """There is no room to write; what was journaled before is kept, and the command can be started again."""
+
     exit_code = 4
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from creuset.core.artifact import sha256_json
-from creuset.core.errors import ConfigError, CreusetError, DataError
+from creuset.core.errors import ConfigError, DataError, DiskFull
 from creuset.evals.subject import Failure, Likelihood, Outcome, Reply
 from creuset.evals.task import Sample
 
@@ -23,12 +23,6 @@ KINDS: dict[str, type[Reply] | type[Likelihood] | type[Failure]] = {
     "reply": Reply, "likelihood": Likelihood, "failure": Failure,
 }
 VERSION = 1
-
-
-class DiskFull(CreusetError):
-    """What was answered so far is kept; the run can be started again."""
-
-    exit_code = 4
 
 
 def outcome_json(outcome: Outcome) -> dict[str, Any]:

@@ -1,4 +1,5 @@
 import asyncio
+import shutil
 
 import numpy as np
 import pytest
@@ -113,3 +114,31 @@ def test_token_scores_are_those_of_the_whole_text(subject):
 def test_identity_tells_models_and_settings_apart(folder):
     one, other = LocalSubject(folder), LocalSubject(folder, prefix=False)
     assert one.identity()["name"] == "tiny" and one.identity()["files"] and one.identity() != other.identity()
+
+
+@pytest.mark.parametrize("first", ["likelihoods", "words"])
+def test_the_weights_are_read_once_for_both(folder, tmp_path, first):
+    """Whatever is asked first: what is asked next does not need the file any more, and says the same."""
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    pairs = [Pair("The cat sat on", " the mat"), Pair("The dog " * 20, "ran")]
+    asks = [Ask(prompt="The cat", max_tokens=8)]
+
+    async def both(path, remove):
+        subject = LocalSubject(path)
+        found = {}
+        try:
+            for what in (first, "words" if first == "likelihoods" else "likelihoods"):
+                ask = subject.loglikelihood(pairs) if what == "likelihoods" else subject.generate(asks)
+                found[what] = await ask
+                for file in path.glob("*.safetensors") if remove else ():
+                    file.unlink()
+            return found["likelihoods"], found["words"][0].text
+        finally:
+            await subject.close()
+
+    likelihoods, said = asyncio.run(both(copy, True))
+    assert not list(copy.glob("*.safetensors"))
+    want = asyncio.run(LocalSubject(folder).loglikelihood(pairs))
+    assert [found.total for found in likelihoods] == pytest.approx([one.total for one in want], abs=1e-4)
+    assert said == asyncio.run(LocalSubject(folder).generate(asks))[0].text

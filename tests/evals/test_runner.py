@@ -3,8 +3,8 @@ import json
 
 import pytest
 
-from creuset.core.errors import ConfigError, DataError
-from creuset.evals.journal import DiskFull, outcome_json, outcome_of
+from creuset.core.errors import ConfigError, DataError, DiskFull
+from creuset.evals.journal import outcome_json, outcome_of
 from creuset.evals.local import LocalSubject
 from creuset.evals.measure import Measure
 from creuset.evals.prices import load
