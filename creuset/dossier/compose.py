@@ -5,7 +5,7 @@
 
 import json
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from creuset.dossier.figure import Figure
 from creuset.dossier.form import Filler, Form, chosen
 from creuset.dossier.page import Grid, Item, Line, Page, Para, Section, Span, Status, plain, typeset
 from creuset.dossier.records import OPERATOR, Shelf
-from creuset.dossier.words import LANGS, RECIPIENTS, Lang, date, label, show
+from creuset.dossier.words import LANGS, LANGUAGE_NAMES, RECIPIENTS, Lang, date, label, show
 
 FIGURES = "figures.json"
 
@@ -46,14 +46,15 @@ def compose(folder: Path, *, names: Sequence[str], langs: Sequence[Lang], day: s
         for form in forms:
             for recipient in form.recipients or ("",):
                 page = _page(form, filler, recipient, day, version)
-                _write(folder / lang, page)
+                _write(folder / lang, replace(page, links=_links(page, langs)))
                 items = [i for s in page.sections for i in s.items]
                 asked |= dict.fromkeys(key for item in items for key in item.open)
                 state = count(items)
                 completeness.setdefault(form.id, {})[recipient or "all"] = state
-                shown = f"{state['filled']} / {state['fillable']}"
-                rows.append(((Span(page.title, url=page.id),), plain(shown)))
-        _write(folder / lang, _contents(filler, asked, rows, day, version))
+                counts = (f"{state['filled']} / {state['fillable']}", *(str(state[s] or "–") for s in STATES[1:]))
+                rows.append(((Span(page.title, url=page.id),), *((Span(n),) for n in counts)))
+        page = _contents(filler, asked, rows, day, version)
+        _write(folder / lang, replace(page, links=_links(page, langs)))
     if not names or "croissant" in names or "data-card" in names:
         _json(folder / "croissant.json", croissant.document(facts, answers, day))
     if not names or "model-card" in names:
@@ -221,7 +222,7 @@ def _places(figures: Sequence[Figure], lang: Lang) -> tuple[tuple[Line, ...], ..
 def _contents(filler: Filler, asked: Container[str], rows: list[Any], day: str, version: str) -> Page:
     """The page that lists the others, and what is left to ask the operator."""
     lang = filler.lang
-    head = (label("document", lang), label("state", lang))
+    head = (label("document", lang), label("state", lang), *(label(f"state_{s}", lang) for s in STATES[1:]))
     open_ = [q for q in questions().values() if q.key in asked]
     sections = [Section(label("contents", lang), (Grid(head, tuple(rows)),), ())]
     if open_:
@@ -231,6 +232,14 @@ def _contents(filler: Filler, asked: Container[str], rows: list[Any], day: str, 
     page = Page("index", f"Dossier – {filler.facts.shelf.model.name}", lang, (_about(filler, day, version),),
                 tuple(sections), ())
     return Page(page.id, page.title, lang, page.head, page.sections, _appendix(filler, page))
+
+
+def _links(page: Page, langs: Sequence[Lang]) -> tuple[tuple[str, str], ...]:
+    """From a page: to the list of documents, its other language, and its other forms."""
+    others = [(LANGUAGE_NAMES[other].of(other).capitalize(), f"../{other}/{page.id}.html")
+              for other in langs if other != page.lang]
+    index = [(label("contents", page.lang), "index.html")] if page.id != "index" else []
+    return (*index, *others, ("PDF", f"{page.id}.pdf"), ("Markdown", f"{page.id}.md"))
 
 
 def _write(folder: Path, page: Page) -> None:

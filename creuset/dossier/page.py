@@ -45,7 +45,13 @@ class Grid:
     small: bool = False
     anchors: tuple[str, ...] = ()       # one a row, where rows can be jumped to
 
+    def numeric(self, column: int) -> bool:
+        """Whether the column holds numbers, which stand right: figures, or a dash where there is none."""
+        cells = ["".join(s.text for s in row[column]) for row in self.rows]
+        return all(NUMBER.fullmatch(c) for c in cells) and any(c != "–" for c in cells)
 
+
+NUMBER = re.compile(r"[−-]?[\d.,\u202f\u00a0]+( × 10[⁻⁰-⁹¹²³]+)?[\u202f\u00a0]?%?|–")
 Block = Para | Grid
 
 
@@ -78,6 +84,7 @@ class Page:
     sections: tuple[Section, ...]
     tail: tuple[Section, ...]           # law, records
     front_matter: str = ""              # YAML, cards only
+    links: tuple[tuple[str, str], ...] = ()     # where else to go from the page: words, address
 
 
 def plain(text: str) -> Line:

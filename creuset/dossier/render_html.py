@@ -10,13 +10,15 @@ STYLE = Path(__file__).parent / "page.css"
 
 
 def render(page: Page) -> str:
+    links = "".join(f'<a href="{escape(url)}">{escape(words)}</a>' for words, url in page.links)
+    nav = f"<nav>{links}</nav>\n" if links else ""
     body = "".join(map(_block, page.head))
     body += "".join(_section(s, page.lang) for s in (*page.sections, *page.tail))
     style = STYLE.read_text(encoding="utf-8")
     return (
         f'<!doctype html>\n<html lang="{page.lang}"><head><meta charset="utf-8">'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(page.title)}</title>'
-        f"<style>\n{style}</style></head>\n<body><main>\n<h1>{escape(page.title)}</h1>\n{body}</main></body></html>\n"
+        f"<style>\n{style}</style></head>\n<body><main>\n{nav}<h1>{escape(page.title)}</h1>\n{body}</main></body></html>\n"
     )
 
 
@@ -43,11 +45,13 @@ def _block(block: Block) -> str:
 
 
 def _grid(grid: Grid) -> str:
-    head = "".join(f'<th scope="col">{escape(h)}</th>' for h in grid.head)
+    look = [' class="n"' * grid.numeric(i) for i in range(len(grid.head))]
+    head = "".join(f'<th scope="col"{kind}>{escape(h)}</th>' for h, kind in zip(grid.head, look, strict=True))
     rows = []
     for number, row in enumerate(grid.rows):
         anchor = f' id="{grid.anchors[number]}"' if grid.anchors else ""
-        rows.append(f"<tr{anchor}>" + "".join(f"<td>{line(cell)}</td>" for cell in row) + "</tr>\n")
+        rows.append(f"<tr{anchor}>" + "".join(f"<td{kind}>{line(cell)}</td>"
+                                              for cell, kind in zip(row, look, strict=True)) + "</tr>\n")
     caption = f"<caption>{escape(grid.caption)}</caption>" if grid.caption else ""
     small = ' class="small"' if grid.small else ""
     return (

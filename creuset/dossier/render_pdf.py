@@ -181,10 +181,14 @@ def _grid(sheet: Sheet, grid: Grid) -> None:
     at = [LEFT + sum(widths[:i]) for i in range(len(widths))]
     head = [broken((Span(h),), STYLES["head"], w - 2 * PAD) for h, w in zip(grid.head, widths, strict=True)]
 
+    right = [grid.numeric(i) for i in range(len(widths))]
+
     def draw(cells: Sequence[list[list[Run]]], look: Style) -> None:
         high = max(len(c) for c in cells) * look.leading + 4
-        for cell, x in zip(cells, at, strict=True):
+        for column, (cell, x) in enumerate(zip(cells, at, strict=True)):
             for number, row in enumerate(cell):
+                if right[column] and row:
+                    x = at[column] + widths[column] - 2 * PAD - row[-1].x - row[-1].width
                 sheet.words(row, x + PAD, sheet.y - 2 - (number + 1) * look.leading + look.leading - look.size, look)
         sheet.y -= high
         sheet.box(LEFT, sheet.y, WIDTH, 0.4, RULE)

@@ -140,7 +140,7 @@ LABELS: dict[str, Text] = {
     "law_intro": Text(
         "As of {date}. Primary: the text itself was read. Secondary: several sources that agree. To be confirmed: "
         "check it against the Official Journal before relying on it.",
-        "Droit à jour en {date}. Primaire : le texte lui-même a été lu. Secondaire : plusieurs sources concordantes. À "
+        "Droit à jour au {date}. Primaire : le texte lui-même a été lu. Secondaire : plusieurs sources concordantes. À "
         "confirmer : à vérifier au Journal officiel avant de s'y fier.",
     ),
     "provision": Text("provision", "disposition"),
@@ -150,7 +150,7 @@ LABELS: dict[str, Text] = {
     "secondary": Text("secondary", "secondaire"),
     "confirm": Text("to be confirmed", "à confirmer"),
     "made": Text("Made on {date} by creuset {version}", "Établi le {date} par creuset {version}"),
-    "as_of": Text("law as of {date}", "droit à jour en {date}"),
+    "as_of": Text("law as of {date}", "droit à jour au {date}"),
     "complete": Text("{filled} of {fillable} fields filled", "{filled} champs remplis sur {fillable}"),
     "count_partly": Text("{n} filled in part", "{n} en partie"),
     "count_missing": Text("{n} to fill", "{n} à remplir"),
@@ -163,6 +163,10 @@ LABELS: dict[str, Text] = {
     "contents_field": Text("contents", "contenu"),
     "document": Text("document", "document"),
     "state": Text("fields filled", "champs remplis"),
+    "state_partly": Text("in part", "en partie"),
+    "state_missing": Text("to fill", "à remplir"),
+    "state_not_applicable": Text("not applicable", "sans objet"),
+    "state_elsewhere": Text("left to others", "relevant d'autrui"),
     "open": Text("What only the operator knows", "Ce que seul l'exploitant sait"),
     "model": Text("model", "modèle"),
     "other_language": Text("given in {spoken} only", "fourni en {spoken} seulement"),

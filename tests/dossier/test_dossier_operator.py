@@ -50,7 +50,7 @@ def test_where_everything_is_answered_nothing_is_to_complete(answered):
         text = page.read_text(encoding="utf-8")
         assert "TO COMPLETE" not in text and "À COMPLÉTER" not in text, page.name
     page = (answered / "fr/gdpr-notice.html").read_text(encoding="utf-8")
-    assert '<p><span class="said">Deux</span></p>\n<p><span class="said">Deux</span> (<a' in page, "two paragraphs alike"
+    assert '<p><span class="said">Deux</span></p>\n<p><span class="said">Deux</span> (<a' in page, "both stay"
 
 
 def test_an_answer_leaves_the_list_and_an_optional_question_is_never_on_it(whole, told):
