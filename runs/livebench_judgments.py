@@ -6,10 +6,11 @@ Each CHECKOUT holds livebench/data/live_bench/CATEGORY/TASK with question.jsonl,
 model_judgment/ground_truth_judgment.jsonl, as a run of LiveBench leaves them; questions may be in any of them, those of
 coding and language are rarely published. An answer is compared where it is older than its judgment: forks hold
 answers that were asked for again later. Of `connections` the words of an answer that was judged 1 are the truth of the
-same question for other models. Prints each difference, then a table by task and checkout; one JSON document at the end.
+same question for other models. Prints each difference, then a table by task and checkout with the mean scores; one JSON
+document at the end.
 
---golden keeps short items in which both agree, up to three of each rule, score and checkout: what
-tests/evals/data/livebench.jsonl was made with (of contests only the options stay of the question).
+--golden keeps short items in which both agree: what tests/evals/data/livebench.jsonl was made with. Of questions only
+what a rule looks at stays.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -71,10 +73,11 @@ def words_of_the_right(checkouts: list[Path]) -> dict[str, tuple[str, dict[str, 
 
 
 def short(gold: dict[str, Any]) -> dict[str, Any]:
-    """Of a contest's question the options only."""
-    if gold["rule"] != "contest":
+    """Of a question what its rule looks at: a contest's options, the formats of a table."""
+    of = {"contest": r"\\textbf{\([A-E]\)\s?}.*?(?:\\qquad|\$)", "tablereformat": r"Please convert .*? to \w+ format"}
+    if gold["rule"] not in of:
         return gold
-    return gold | {"question": " ".join(re.findall(r"\\textbf{\([A-E]\)\s?}.*?(?:\\qquad|\$)", gold["question"]))}
+    return gold | {"question": " ".join(re.findall(of[gold["rule"]], gold["question"]))}
 
 
 def main() -> None:
@@ -90,6 +93,7 @@ def main() -> None:
                 golds |= {row["question_id"]: row["gold"] for row in questions.rows(path, (), "livebench")}
     told = words_of_the_right(args.checkouts)
     table: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    means: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
     kept: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
     for task in args.task:
         for checkout in args.checkouts:
@@ -103,6 +107,7 @@ def main() -> None:
                 row = scored(gold, reply(answer))
                 equal = abs(row["correct"] - judgment["score"]) < SAME
                 count["equal" if equal else "different"] += 1
+                means[task, checkout.name].append((judgment["score"], row["correct"]))
                 if equal:
                     item = {"gold": short(gold), "reply": reply(answer), "score": judgment["score"],
                             "model": judgment["model"], "question_id": judgment["question_id"]}
@@ -110,20 +115,29 @@ def main() -> None:
                 else:
                     print(f"{task} {judgment['question_id'][:12]} {judgment['model']}: published {judgment['score']}, "
                           f"ours {row['correct']} {row.get('end', '')} {str(row['answer'])[:80]!r}", flush=True)
-    for (task, checkout_name), count in table.items():
-        print(f"{task:20} {checkout_name:16} " + ", ".join(f"{n} {what}" for what, n in sorted(count.items())))
+    lines = []
+    for (task, name), count in table.items():
+        both = means[task, name]
+        published, ours = (sum(side) / len(both) for side in zip(*both, strict=True)) if both else (None, None)
+        print(f"{task:20} {name:16} " + ", ".join(f"{n} {what}" for what, n in sorted(count.items()))
+              + (f"; published {published:.4f}, ours {ours:.4f}" if both else ""))
+        lines.append({"task": task, "checkout": name, "published": published, "ours": ours, **count})
     if args.golden:
         _keep(kept, args.golden)
-    print(json.dumps([{"task": t, "checkout": c, **count} for (t, c), count in table.items()]))
+    print(json.dumps(lines))
 
 
-def _keep(kept: dict[tuple[Any, ...], list[dict[str, Any]]], path: Path, most: int = 1500, each: int = 3) -> None:
-    lines = []
-    for items in kept.values():
+def _keep(kept: dict[tuple[Any, ...], list[dict[str, Any]]], path: Path) -> None:
+    """The shortest of each score and checkout in turn: three of each at most, and twelve of a rule."""
+    by_rule: dict[str, list[list[str]]] = defaultdict(list)
+    for (rule, _, _), items in sorted(kept.items(), key=str):
         sized = sorted((json.dumps(item, ensure_ascii=False) for item in items), key=len)
         # Instructions to repeat the request hold an article of a newspaper: not ours to publish.
-        lines += [line for line in sized if len(line) <= most and "repeat_prompt" not in line][:each]
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        by_rule[rule].append([line for line in sized if len(line) <= 3000 and "repeat_prompt" not in line][:3])
+    with path.open("w", encoding="utf-8") as stream:
+        for groups in by_rule.values():
+            turns = [line for turn in zip_longest(*groups) for line in turn if line is not None]
+            stream.writelines(f"{line}\n" for line in turns[:12])
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def test_marks_of_an_answer():
 
 
 @pytest.mark.parametrize(("text", "score"), [
-    ("It is BBBBB.", 1), ("It is CCCCC.", 0), ("<solution>b</solution>", 1), (r"\boxed{\text{B}}", 1),
+    ("It is BBBB.", 1), ("It is CCCCC.", 0), ("<solution>b</solution>", 1), (r"\boxed{\text{B}}", 1),
     (r"so the area is $3\pi$", 1), ("long\n**B**", 1), ("so it must be (B) at last", 1),
     ("B, surely, or C", 0), ("", 0),
 ])  # fmt: skip
@@ -61,6 +61,7 @@ def test_the_order_of_formulae(text, found):
 def test_a_proof_scores_by_the_edits_that_are_left():
     assert maths.proof("1,2,3,4", "Answer: 1, 2, 3, 4", "") == (1.0, "1,2,3,4")
     assert maths.proof("1,2,3,4", "Answer: 1, 3, 4", "")[0] == 0.75
+    assert maths.proof("1,2", "Answer: 1, 2, 3, 4", "")[0] == 0.5
     assert maths.proof("1,2", "Answer: none", "") == (0.0, None)
 
 
@@ -317,7 +318,8 @@ def test_a_part_is_a_category_or_a_task_and_never_called_the_whole(bench):
 
 
 @pytest.mark.parametrize(("task", "change", "said"), [
-    ("cta", {"ground_truth": ""}, "no ground truth"), ("cta", {"turns": ["a", "b"]}, "2 turns"),
+    ("cta", {"livebench_release_date": None}, "its release is ``"), ("cta", {"ground_truth": ""}, "no ground truth"),
+    ("cta", {"turns": ["a", "b"]}, "2 turns"),
     ("math_comp", {"subtask": "smc"}, "a letter from A to E"), ("olympiad", {"ground_truth": "1,x"}, "invalid literal"),
     ("tablereformat", {"turns": [asked("markdown")]}, "tables in markdown are not read"),
     ("simplify", {"instruction_id_list": ["a:b", "c:d"]}, "`a:b` is not known"),

@@ -24,7 +24,9 @@ def averages(task: Task, rows: Sequence[Row], part: Sequence[str], left_out: dic
     found = []
     for metric, tasks in wanted.items():
         common: dict[str, Any] = {"task": task.name, "metric": metric, "form": task.form, "licence": task.licence,
-                                  "extractor": "livebench"}
+                                  "extractor": "livebench", "caveat": ""}
+        if {"average", "data_analysis", "tablejoin", "tablereformat"} & {metric}:
+            common["caveat"] = getattr(task, "caveat", "")
         extra: dict[str, Any] = {"release": getattr(task, "release", "")}
         if left_out and metric == "average":
             extra["left_out"] = left_out

@@ -58,9 +58,11 @@ def stands(row: Row, release: str) -> bool:
 
 def question(row: Row) -> Row:
     """The row with what its scorer needs. ValueError, KeyError: it is no question of its task."""
-    task = row["task"]
+    task, row = row["task"], row | {"question_id": str(row["question_id"])}
     if task not in TASKS:
         return row
+    if not re.fullmatch(r"\d{4}-\d\d-\d\d", released := day(row["livebench_release_date"])):
+        raise ValueError(f"its release is `{released}`, not a date")
     if len(row["turns"]) != 1:
         raise ValueError(f"{len(row['turns'])} turns")
     text, truth = str(row["turns"][0]), row.get("ground_truth") or ""
@@ -73,7 +75,7 @@ def question(row: Row) -> Row:
         [int(number) for number in truth.split(",")]
         # One proof is asked several times, with more or fewer formulae masked.
         cluster = _name(text.partition("The question is:")[2].partition("The solution is:")[0])
-    elif task in ("zebra_puzzle", "connections") and day(row["livebench_release_date"]) < NEW_FORM:
+    elif task in ("zebra_puzzle", "connections") and released < NEW_FORM:
         rule = f"{task}_before"
     elif task == "tablereformat":
         formats(text)

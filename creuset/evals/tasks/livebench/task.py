@@ -4,7 +4,7 @@ data        livebench/**/*.jsonl or *.parquet, one or many files: question_id, c
             ground_truth, livebench_release_date, livebench_removal_date; nothing of it is shipped
 licence     Apache-2.0 (LiveBench's repository); articles and contest problems in the questions are their owners'
 metric      as LiveBench: mean of a task's scores, mean of a category's tasks, mean of the six categories. Each task by
-            LiveBench's own rule of August 2025 (maths, algebra, reasoning, language, tables, instructions, programs);
+            LiveBench's own rule of August 2025, which on published answers scores as that of February 2025 does;
             interval from the same weights, clustered by proof and by contest problem
 release     livebench: 2024-11-25 (62.3 Qwen2.5-Max, 60.5 DeepSeek-V3 by LiveBench's table of that release);
             livebench_0831: 2024-08-31 (53.2 Llama-3.1-405B). Questions of the release: out by then, not yet removed
@@ -40,6 +40,7 @@ class LiveBench(Task):
     licence: ClassVar[str] = "Apache-2.0; texts within are their owners'"
     reference: ClassVar[str] = "62.3 Qwen2.5-Max, 60.5 DeepSeek-V3 (LiveBench's table of 2024-11-25)"
     max_tokens: ClassVar[int] = 4096
+    caveat: ClassVar[str] = ""
 
     def samples(self, folder: Path) -> Iterator[Sample]:
         """One of each task in turn, so that the first few are of all of them."""
@@ -51,7 +52,7 @@ class LiveBench(Task):
                 self.left_out[task] += 1
             elif (task in self.part or TASKS[task] in self.part) and questions.stands(row, self.release):
                 ask = Ask(messages=({"role": "user", "content": str(row["turns"][0])},), max_tokens=self.max_tokens)
-                sample = Sample(id=str(row["question_id"]), asks=(ask,), gold=row["gold"], cluster=row["cluster"])
+                sample = Sample(id=row["question_id"], asks=(ask,), gold=row["gold"], cluster=row["cluster"])
                 by_task.setdefault(task, []).append(sample)
         for task in by_task:
             self._must_be_possible(task)
@@ -80,3 +81,4 @@ class LiveBench0831(LiveBench):
     name = "livebench_0831"
     release = "2024-08-31"
     reference = "53.2 Llama-3.1-405B (LiveBench's table of 2024-08-31)"
+    caveat = "tables were scored more strictly when this release's table was published; see the guide"
