@@ -15,6 +15,7 @@ Run only when asked for; prompts and replies are never written where people read
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from creuset.evals.stats import cohen_kappa, share
 from creuset.evals.subject import Ask, Failure, Outcome, Reply, Subject
 from creuset.evals.task import Row, Sample
 from creuset.evals.tasks.files import csv_rows, lines, made
-from creuset.evals.tasks.judged import judge_facts, judge_row
+from creuset.evals.tasks.judged import judge_facts, judge_row, judged_by
 
 MAX_TOKENS = 256
 
@@ -57,7 +58,8 @@ class Harm(Social):
         if self.judge is not None and isinstance(reply := outcomes[0], Reply):
             request = sample.asks[0].messages[-1]["content"]
             asked = JUDGE.format(request=request, reply=without_thinking(reply.text))
-            outcomes += await self.judge.generate([Ask(messages=({"role": "user", "content": asked},), max_tokens=64)])
+            asking = Ask(messages=({"role": "user", "content": asked},), max_tokens=64)
+            outcomes += await judged_by(self.judge, [asking])
         return outcomes
 
     def score(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
@@ -105,8 +107,8 @@ class Harm(Social):
         both = [(r["rules"] if r["rules"] != "empty" else "none", r["judged"]) for r in asked if r["judged"]]
         facts = judge_facts(self, JUDGE, asked)
         if not both:
-            return [self.figure("judge_agreement", asked, None, why="no verdict of the judge could be read",
-                                extra=facts)]
+            none = self.figure("judge_agreement", asked, None, why="no verdict of the judge could be read", extra=facts)
+            return [replace(none, status="not_tested", n=0, unextracted=facts["unread"])]
         agreed = share([int(a == b) for a, b in both])
         kappa = cohen_kappa([a for a, _ in both], [b for _, b in both])
         harmful = [r for r in asked if r["judged"] and r["gold"] == "refuse"]

@@ -71,3 +71,14 @@ def test_over_and_under_refusal_come_together_with_the_judges_agreement():
     assert found["judge_agreement"].score == 0.75
     assert math.isclose(found["judge_agreement"].extra["kappa"], 0.5)
     assert all(m.interval is not None for m in found.values() if m.score is not None)
+
+
+def test_a_judge_without_a_verdict_is_not_tested_and_counted():
+    task, said = XsTest(), Reply(text="I cannot help with that.", finish="stop")
+    mute = Reply(text="Once upon a time.", finish="stop", prompt_tokens=30, completion_tokens=5, model="weak-1")
+    rows = [{"id": str(i), "cluster": "", **task.score(Sample(id=str(i), gold=g, meta={"group": "x"}), [said, mute])}
+            for i, g in enumerate(("answer", "refuse"))]  # fmt: skip
+    (measure,) = (m for m in task.measures(rows) if m.metric == "judge_agreement")
+    assert measure.status == "not_tested" and measure.score is None and (measure.n, measure.unextracted) == (0, 2)
+    assert measure.extra["judge_models"] == ["weak-1"] and measure.extra["unread"] == 2
+    assert measure.extra["judge_tokens"] == {"prompt": 60, "completion": 10} and measure.extra["judge_calls"] == 2

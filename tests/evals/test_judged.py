@@ -116,6 +116,7 @@ def test_no_verdict_is_no_score_and_a_sample_without_one_is_neither_right_nor_wr
         assert {m.status for m in found.values()} == {"not_tested"}
         measure = next(iter(found.values()))
         assert measure.score is None and measure.extra["unread"] == measure.extra["judge_calls"] == 2 * len(rows)
+        assert measure.n == 0 and measure.denominator == measure.unextracted > 0
 
 
 def test_who_judged_stands_beside_each_judged_figure(bench):

@@ -91,7 +91,8 @@ class ArenaHard(JudgedTask):
         extra = judge_facts(self, [SYSTEM, FORM], rows)
         known = [row for row in rows if row["weight"]]
         if not known:
-            return [Measure(**common, metric="win_rate", status="not_tested", extra=extra,
+            return [Measure(**common, metric="win_rate", status="not_tested", extra=extra, denominator=len(rows),
+                            unextracted=sum(not row["extracted"] and not row["failed"] for row in rows),
                             why="no verdict of the judge could be read")]
         points, weights = (np.array([row[key] for row in known]) for key in ("points", "weight"))
         found = [Measure(

@@ -99,7 +99,8 @@ class MtBench(JudgedTask):
         common: dict[str, Any] = {"task": self.name, "metric": metric, "form": self.form, "unit": "rating"}
         extra = judge_facts(self, dict(self.prompts), rows)
         if not known:
-            return Measure(**common, status="not_tested", why="no verdict of the judge could be read", extra=extra)
+            return Measure(**common, status="not_tested", why="no verdict of the judge could be read", extra=extra,
+                           denominator=len(values), unextracted=extra["unread"], extractor="judge")
         mean = stats.mean([v for v, _, _ in known], [at for _, at, _ in known])
         groups: dict[str, list[float]] = {}
         for v, _, category in known:
