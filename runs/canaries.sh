@@ -3,8 +3,9 @@
 #
 #   runs/canaries.sh CORPUS TOKENIZER WORK      one CPU core, half an hour to an hour; run again, it goes on
 #
-# CORPUS and TOKENIZER are those of runs/speedrun.sh. WORK/audit is what docs/runs/canaries keeps.
-# RECIPE, SHARE (of all sizes), PLAN and LIMIT make a rehearsal of it; MINUTES=9 pauses the training.
+# CORPUS and TOKENIZER are those of runs/speedrun.sh. docs/runs/canaries keeps the results of WORK/memory and
+# WORK/members. RECIPE, SHARE (of all sizes), EPOCHS, PLAN, PASSAGES and DOCUMENTS make a rehearsal of it; MINUTES=9
+# pauses the training.
 set -euo pipefail
 corpus=${1:?corpus artifact} tokenizer=${2:?tokenizer artifact} work=${3:?folder}
 here=$(dirname "$0") share=${SHARE:-1}
@@ -20,16 +21,19 @@ has corpus || "$creuset" corpus build "$work"/texts/*.jsonl "$work/canaries/sour
     --ledger "$work/canaries/ledger.toml" --set dedup.exact=false --set dedup.near=false --set heldout.share=0.5 \
     --set heldout.max_mb=50 --out "$work/corpus"
 has shards || "$creuset" corpus tokenize "$work/corpus" --tokenizer "$tokenizer" --out "$work/shards"
-# One epoch: each copy in the shards is read once.
-steps=$("$python" - "$work/shards" "${STEP_TOKENS:-8192}" <<'PY'
+# Three quarters of an epoch: a copy in the shards is read 0.75 times on average, as the audit says beside its figures.
+steps=$("$python" - "$work/shards" "${STEP_TOKENS:-8192}" "${EPOCHS:-0.75}" <<'PY'
 import json, sys
 facts = json.load(open(f"{sys.argv[1]}/manifest.json"))["facts"]
-print(facts["train_tokens"] // int(sys.argv[2]))
+print(int(facts["train_tokens"] * float(sys.argv[3]) / int(sys.argv[2])))
 PY
 )
 has run/model || "$creuset" train "${RECIPE:-mini:twin}" --shards "$work/shards" --out "$work/run" --set "steps=$steps" \
     --threads 1 ${MINUTES:+--minutes $MINUTES}
 has run/model || exit 0
-has audit || "$creuset" audit "$work/run/model" --items canaries,extraction,membership \
-    --given "shards=$work/shards" --given "canaries=$work/canaries" --limit "${LIMIT:-4000}" --out "$work/audit"
-echo "$work/audit"
+given=(--given "shards=$work/shards" --given "canaries=$work/canaries")
+has memory || "$creuset" audit "$work/run/model" --items canaries,extraction "${given[@]}" --limit "${PASSAGES:-80}" \
+    --out "$work/memory"
+has members || "$creuset" audit "$work/run/model" --items membership "${given[@]}" --limit "${DOCUMENTS:-3600}" \
+    --out "$work/members"
+echo "$work/memory $work/members"

@@ -3,13 +3,14 @@
 A corpus, shards or dialogues artifact is read once, document by document; duplicates are looked for behind that. Memory
 is that of the counts, of 16 bytes a document, and of the index of the benchmarks; signatures lie in the work folder.
 
-    personal data    audit/recognise.py: finds a million tokens, by kind; precision on the labelled lines beside it
+    personal data    audit/recognise.py: finds a million tokens, by kind; beside it how right the recogniser is, on
+                     lines labelled by hand and on invented ones (audit/invented.py)
     toxicity         words of audit/data/wordlists.json: a million words, and the share of documents with any. A word
                      list knows neither quotation nor irony, misses what is hateful without a listed word, and counts
                      homonyms; it says where to look, not what is meant
     representation   shares among the listed words of a family (women among gendered words, regions, religions)
     duplicates       data/dedup.py: share of documents equal, or near (Jaccard 0.8 of word 5-grams), to an earlier one
-    leakage          data/leakage.py: documents that hold a text of a benchmark (13 words in a row, and 60 % of it)
+    leakage          audit/contamination.py: share of each benchmark's texts that stand in some training document
 
 Intervals of rates and shares take documents as units (linearised ratio); of shares of documents they are exact.
 """
@@ -24,18 +25,19 @@ from typing import Any
 
 import numpy as np
 
+from creuset.audit import invented
+from creuset.audit.contamination import Contamination
 from creuset.audit.recognise import KINDS, agreement, find
 from creuset.core.artifact import read_manifest
 from creuset.core.errors import ConfigError, DataError
 from creuset.data import ledger
 from creuset.data.dedup import Signer, exact_key, first_of_equals, near_duplicates
-from creuset.data.leakage import Index, benchmark_texts
 from creuset.data.parts import read_lines
-from creuset.data.settings import Dedup, Leakage
+from creuset.data.settings import Dedup
 from creuset.data.shards import Shards
 from creuset.data.words import Splitter, Words
 from creuset.evals.measure import Measure
-from creuset.evals.stats import Z95, Interval, clopper_pearson
+from creuset.evals.stats import Z95, Interval, clopper_pearson, wilson
 from creuset.text.tokenizer import Tokenizer
 
 LISTS = Path(__file__).parent / "data" / "wordlists.json"
@@ -166,7 +168,6 @@ class Count:
     by_source: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     licences: dict[str, str] = field(default_factory=dict)
     languages: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    leaks: Counter[str] = field(default_factory=Counter)
     equal: int = 0
     near: int = 0
 
@@ -180,13 +181,12 @@ def count(
     limit: int | None = None,
     seed: int = 17,
     progress: Callable[[int], None] = lambda documents: None,
-) -> tuple[Count, list[str]]:
-    """Read the artifact; the counts, and the names of the benchmarks that were looked for."""
+) -> tuple[Count, Contamination | None]:
+    """Read the artifact; the counts, and what of the benchmarks below `bench` was found."""
     from creuset.data.language import Identifier
 
     work.mkdir(parents=True, exist_ok=True)
-    index = Index.build(benchmark_texts([bench]), work / "leakage", Leakage()) if bench else None
-    names = sorted({_benchmark(name) for name, _ in index.items}) if index else []
+    leaks = Contamination.of(bench, work / "leakage") if bench else None
     found, splitter, identifier, lists, settings = Count(), Splitter(), Identifier(), WordLists(), Dedup()
     signer, keys = Signer(settings, seed), []
     families = sorted({family for pairs in lists.of.values() for family, _ in pairs if not family.startswith("toxic")})
@@ -199,8 +199,8 @@ def count(
             language = text.language or identifier.identify(text.text, words).language
             tokens = text.tokens if text.tokens >= 0 else len(tokenizer.encode(text.text))
             _count_one(found, text, words, language, tokens, lists, groups)
-            if index is not None and (leak := index.find(words)):
-                found.leaks[_benchmark(leak.benchmark)] += 1
+            if leaks is not None:
+                leaks.add(words)
             keys.append(exact_key(words))
             signer.sign(words).tofile(signatures)
             progress(1)
@@ -214,13 +214,7 @@ def count(
     found.near = int((first & (kept != np.arange(len(keys)))).sum())
     del table
     (work / "signatures.u32").unlink()
-    return found, names
-
-
-def _benchmark(name: str) -> str:
-    """`bench/arc/easy.jsonl` -> `arc`: the folder of a benchmark, or its file."""
-    parts = name.split("/")
-    return parts[1] if len(parts) > 1 else parts[0]
+    return found, leaks
 
 
 def _count_one(
@@ -250,7 +244,7 @@ def _count_one(
                 found.groups[family, group].add(listed[family, group], whole)
 
 
-def measures(found: Count, benchmarks: list[str], *, limited: bool) -> list[Measure]:
+def measures(found: Count, leaks: Contamination | None, *, limited: bool) -> list[Measure]:
     caveat = "the first documents only" if limited else ""
     common: dict[str, Any] = {"task": "corpus", "form": "static", "caveat": caveat, "n": found.documents,
                               "denominator": found.documents}  # fmt: skip
@@ -267,7 +261,7 @@ def measures(found: Count, benchmarks: list[str], *, limited: bool) -> list[Meas
             metric=f"personal.{kind}", score=MILLION * ratio.part / max(1.0, ratio.whole), unit="a million tokens",
             interval=ratio.interval(scale=MILLION), interval_by="linearised ratio, documents", better="lower",
             extra={"found": int(ratio.part), "labelled_right": a.right, "labelled_wrong": a.wrong,
-                   "labelled_missed": a.missed}, **common,
+                   "labelled_missed": a.missed} | _rightness(kind), **common,
         ))  # fmt: skip
     rows.append(Measure(metric="masked", score=found.masked, unit="count", better="",
                         extra={"what": "marks like [EMAIL], put in the place of personal data"}, **common))
@@ -287,9 +281,20 @@ def measures(found: Count, benchmarks: list[str], *, limited: bool) -> list[Meas
                             extra={"found": int(ratio.part), "of": int(ratio.whole)}, **common | size))  # fmt: skip
     rows.append(_of_documents("duplicates.exact", found.equal, found.documents, common))
     rows.append(_of_documents("duplicates.near", found.near, found.documents, common))
-    for name in benchmarks:
-        rows.append(_of_documents(f"leakage.{name}", found.leaks[name], found.documents, common))
-    return rows
+    return [*rows, *(leaks.measures(caveat) if leaks else ())]
+
+
+def _rightness(kind: str) -> dict[str, Any]:
+    """How many invented ones of a kind are found, and how many numbers that are none: with intervals."""
+    if kind not in invented.KINDS:
+        return {}
+    r = invented.rightness(kind)
+    found, wrong = wilson(r.found, r.asked), wilson(r.wrong, r.others)
+    return {
+        "recall": r.found / r.asked, "recall_interval": [found.low, found.high], "invented": r.asked,
+        "false_alarms": r.wrong / r.others, "false_alarms_interval": [wrong.low, wrong.high],
+        "hard_negatives": r.others,
+    }
 
 
 def _by_licence(found: Count) -> dict[str, dict[str, int]]:

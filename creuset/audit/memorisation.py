@@ -15,7 +15,7 @@ Here are the pure parts, and `ask_*`, which needs the weights.
 """
 
 import math
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 EXACT = 20_000          # candidates ranked one by one
 SAMPLED = 2_000         # candidates drawn where there are more
+TOGETHER = 500          # candidates in one tree of tokens, whose attention is a square
 PREFIXES = (50, 100, 200)
 CONTINUATION = 50
 WINDOW = 100
@@ -131,27 +132,19 @@ def _ids(tokenizer: "Tokenizer", text: str) -> Ids:
 
 
 def sequence_logprobs(model: "Transformer", sequences: Sequence[Ids]) -> Floats:
-    """ln p of each sequence's tokens behind what all share; sequences that differ in the last token are read once."""
-    from creuset.audit.scoring import last_rows
+    """ln p of each sequence's tokens behind what all of them share, which is read once."""
+    from creuset.audit.scoring import branches
 
     shortest = min(map(len, sequences))
     table = np.stack([s[:shortest] for s in sequences])
     differs = np.flatnonzero((table != table[0]).any(axis=0))
-    common = int(differs[0]) if len(differs) else shortest - 1
-    groups: defaultdict[tuple[int, ...], list[int]] = defaultdict(list)
-    for index, ids in enumerate(sequences):
-        groups[tuple(ids[:-1].tolist())].append(index)
-    total = np.empty(len(sequences))
-    by_length: defaultdict[int, list[tuple[int, ...]]] = defaultdict(list)
-    for stem in groups:
-        by_length[len(stem)].append(stem)
-    for length, stems in by_length.items():
-        rows = length - common + 1      # the first of them predicts token `common`
-        for index, logs_SV in last_rows(model, [np.array(stem) for stem in stems], rows):
-            stem = stems[index]
-            shared = sum(float(logs_SV[at, token]) for at, token in enumerate(stem[common:]))
-            for own in groups[stem]:
-                total[own] = shared + float(logs_SV[-1, sequences[own][-1]])
+    common = max(1, int(differs[0]) if len(differs) else shortest - 1)
+    rows = [[int(i) for i in ids] for ids in sequences]
+    order = sorted(range(len(rows)), key=lambda i: rows[i])     # neighbours share the most
+    total = np.empty(len(rows))
+    for start in range(0, len(order), TOGETHER):
+        part = order[start : start + TOGETHER]
+        total[part] = branches(model, [rows[i] for i in part], common)
     return total
 
 

@@ -39,11 +39,11 @@ async def training_data(room: Room) -> Found:
     from creuset.audit import corpus as of
     from creuset.text.tokenizer import Tokenizer
 
-    found, benchmarks = of.count(
+    found, leaks = of.count(
         room.given["corpus"], Tokenizer.load(_model(room)), room.work / "corpus", bench=room.bench, limit=room.limit,
         seed=room.seed, progress=_count(room, "training data", "documents"),
     )  # fmt: skip
-    return Found(_sealed(of.measures(found, benchmarks, limited=room.limit is not None), room, "corpus"))
+    return Found(_sealed(of.measures(found, leaks, limited=room.limit is not None), room, "corpus"))
 
 
 async def membership(room: Room) -> Found:
@@ -89,7 +89,8 @@ async def extraction(room: Room) -> Found:
 async def canaries(room: Room) -> Found:
     from creuset.audit import memorisation as of
     from creuset.audit.passages import NOT_PARENT, open_for
-    from creuset.data.canaries import read_canaries
+    from creuset.audit.readings import readings
+    from creuset.data.canaries import NAME, read_canaries
     from creuset.model.weights import load_model
 
     shards, parent = open_for(room.given["shards"], _model(room))
@@ -103,7 +104,9 @@ async def canaries(room: Room) -> Found:
         progress=_count(room, "exposure", "canaries"),
     )  # fmt: skip
     said = of.ask_people(engine, tokenizer, [c for _, c in people])
-    caveat = "" if parent else NOT_PARENT
+    times = (readings(room.given["shards"], _model(room)) or {}).get(NAME, 1.0)
+    passes = f"training read each canary {times:.2f} times as often as it stands there" if abs(times - 1) > 0.02 else ""
+    caveat = "; ".join(filter(None, ["" if parent else NOT_PARENT, passes]))
     exposed = [(n, e) for (n, _), e in zip(codes, bits, strict=True)]
     linked = [(n, a) for (n, _), a in zip(people, said, strict=True)]
     measures = of.exposure_measures(exposed, seed=room.seed, caveat=caveat)
@@ -251,12 +254,16 @@ async def leak(room: Room) -> Found:
 async def energy(room: Room) -> Found:
     from creuset.audit import energy as of
     from creuset.audit.memorisation import load
+    from creuset.core.energy import Meter
 
     grid = of.read_grid(room.given["grid"]) if "grid" in room.given else None
     engine, _ = load(_model(room))
     each = max(1, (room.limit or ENERGY_TOKENS) // of.ROUNDS)
-    spent = [of.generate(engine, tokens=each) for _ in range(of.ROUNDS)]
-    measures = of.generation_measures(spent, engine.config, grid)
+    idle = of.idle_watts(Meter.here(cores=1, gpus=0))
+    written = [of.generate(engine, tokens=each) for _ in range(of.ROUNDS)]
+    read = [of.read(engine, tokens=each, seed=number) for number in range(of.ROUNDS)]
+    measures = of.generation_measures(written, engine.config, grid, idle=idle)
+    measures += of.generation_measures(read, engine.config, grid, idle=idle)
     record = of.read_record(_model(room))
     if record is None:
         measures.append(Measure(task="energy", metric="training.kwh", status="not_tested", better="lower",

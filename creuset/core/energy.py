@@ -11,7 +11,10 @@ from typing import Any, Protocol
 
 from creuset.core.host import nvml
 
-WATTS_PER_CORE = 10.0   # assumption where no counter is readable; servers' rated power is 4-8 W a core
+WATTS_PER_CORE = 10.0   # assumption where no counter is readable
+# What rated power over cores comes to: a server's (AMD EPYC 9654: 360 W, 96 cores), a small desktop's (Ryzen 5 7600X:
+# 105 W, 6 cores). An estimate is anywhere between.
+WATTS_PER_CORE_RANGE = (3.75, 17.5)
 WATTS_PER_GPU = 700.0   # assumption: rated power of an H100 or H200 (SXM)
 
 
@@ -41,6 +44,20 @@ class Rapl:
             if zones:
                 return cls(zones)
         return None
+
+    @staticmethod
+    def why_not(root: Path = Path("/sys/class/powercap")) -> str:
+        """Why there is no counter of the processor here; empty where there is one."""
+        zones = [z for z in sorted(root.glob("*rapl:*")) if (z / "name").is_file()]
+        packages = [z for z in zones if (z / "name").read_text().startswith("package")]
+        if not packages:
+            return f"`{root}` has no package counter (a virtual machine, or a kernel without RAPL)"
+        try:
+            for zone in packages:
+                Rapl._read(zone)
+        except (OSError, ValueError) as error:
+            return f"`{packages[0] / 'energy_uj'}` cannot be read: {getattr(error, 'strerror', None) or error}"
+        return ""
 
     @staticmethod
     def _read(zone: Path) -> int:

@@ -82,21 +82,31 @@ class Index:
 
     def find(self, words: Words) -> Leak | None:
         """The first benchmark text (in the order of the document) that the rule finds, or None."""
+        for owner, at in self.shared(words):
+            if common := self.holds(words, owner, at):
+                return Leak(self.items[owner][0], common, " ".join(self._item(owner)[:60]))
+        return None
+
+    def shared(self, words: Words) -> Iterator[tuple[int, int]]:
+        """(number of a benchmark text, place in the document) of every run of words that both have: step 1 alone."""
         own = ngrams(words.hashes, self.settings.ngram)
         byte, bit = _place(own)
         maybe = np.flatnonzero(self._bitmap[byte] & bit)
         if len(maybe) == 0:
-            return None
+            return
         left = np.searchsorted(self._grams, own[maybe], side="left")
         right = np.searchsorted(self._grams, own[maybe], side="right")
         for at, lo, hi in zip(maybe.tolist(), left, right, strict=True):
             for owner in sorted(set(self._owners[lo:hi].tolist())):
-                name, item = self.items[owner][0], self._item(owner)
-                stretch = words.words[max(0, at - len(item)) : at + self.settings.ngram + len(item)]
-                common = longest_common_subsequence(item, stretch)
-                if common >= self.settings.ngram and common >= self.settings.share * min(len(item), len(stretch)):
-                    return Leak(name, common, " ".join(item[:60]))
-        return None
+                yield owner, at
+
+    def holds(self, words: Words, owner: int, at: int) -> int:
+        """Step 2 around a shared run: the words of the longest common subsequence, 0 where they are too few."""
+        item = self._item(owner)
+        stretch = words.words[max(0, at - len(item)) : at + self.settings.ngram + len(item)]
+        common = longest_common_subsequence(item, stretch)
+        enough = common >= self.settings.ngram and common >= self.settings.share * min(len(item), len(stretch))
+        return common if enough else 0
 
     def _item(self, number: int) -> list[str]:
         if number not in self._words:
@@ -168,6 +178,8 @@ def benchmark_texts(paths: Iterable[Path], *, min_words: int = 13) -> Iterator[t
 
 
 def _ending(path: Path) -> str:
+    if ".txt" in path.suffixes[:-1] and path.suffix.lower() in (".dev", ".test", ".train"):
+        return ".txt"       # WinoBias names its parts behind the ending
     return Path(path.stem).suffix.lower() if path.suffix.lower() in COMPRESSED else path.suffix.lower()
 
 
@@ -183,7 +195,7 @@ def _items(path: Path) -> Iterator[Any]:
         if ending in (".csv", ".tsv"):
             yield from csv.reader(text.splitlines(), delimiter="\t" if ending == ".tsv" else ",")
         elif ending == ".txt":
-            yield from text.split("\n\n")
+            yield from text.split("\n\n") if "\n\n" in text.strip() else text.splitlines()
         elif ending == ".json":
             body = json.loads(text)
             yield from (body if isinstance(body, list) else _rows(body))
@@ -194,8 +206,12 @@ def _items(path: Path) -> Iterator[Any]:
 
 
 def _rows(body: Any) -> list[Any]:
-    """The longest list of a JSON object (BIG-bench keeps its items in `examples`), else the object."""
-    lists = [v for v in body.values() if isinstance(v, list)] if isinstance(body, dict) else []
+    """The longest list of a JSON object (BIG-bench keeps its items in `examples`), those of its objects where it holds
+    only objects (BOLD has its prompts by group and person), else the object."""
+    values = list(body.values()) if isinstance(body, dict) else []
+    lists = [v for v in values if isinstance(v, list)]
+    if not lists and values and all(isinstance(v, dict) for v in values):
+        return [row for value in values for row in _rows(value)]
     return max(lists, key=len, default=[body])
 
 

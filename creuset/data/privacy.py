@@ -18,27 +18,31 @@ _EXAMPLE = re.compile(
 
 _CARD = re.compile(r"(?<![\w.\-+/])(?:\d[ -]?){12,18}\d(?![\w-]|\.\d)")
 _IBAN = re.compile(r"(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?!\w)")
+_S = r"[ .\u00a0\u202f]"     # between groups of digits; French typography has no-break spaces there
 _NIR = re.compile(
-    r"(?<!\w)[12378][ .]?\d{2}[ .]?(?:0[1-9]|1[0-2]|[2-9]\d)[ .]?(?:\d{2}|2[AB])[ .]?\d{3}[ .]?\d{3}[ .]?\d{2}(?!\w)"
+    rf"(?<!\w)[12378]{_S}?\d{{2}}{_S}?(?:0[1-9]|1[0-2]|[2-9]\d){_S}?(?:\d{{2}}|2[AB]){_S}?\d{{3}}{_S}?\d{{3}}{_S}?"
+    r"\d{2}(?!\w)"
 )
-_SIRET = re.compile(r"(?<!\w)\d{3}[ .\u00a0]?\d{3}[ .\u00a0]?\d{3}[ .\u00a0]?\d{5}(?!\w)")
-_SIREN = re.compile(r"(?<!\w)\d{3}[ .\u00a0]?\d{3}[ .\u00a0]?\d{3}(?![\w]|[ .]?\d)")
+_SIRET = re.compile(rf"(?<!\w)\d{{3}}{_S}?\d{{3}}{_S}?\d{{3}}{_S}?\d{{5}}(?!\w)")
+_SIREN = re.compile(rf"(?<!\w)\d{{3}}{_S}?\d{{3}}{_S}?\d{{3}}(?![\w]|{_S}?\d)")
 _ANNOUNCED = re.compile(r"\b(?:siren|siret|rcs|r\.c\.s\.|immatricul\w+|tva)\b", re.I)
 _IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w]|\.\d)")
 _IPV6 = re.compile(r"(?<![\w:.])(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{1,4}(?![\w:])")
 _VERSION = re.compile(r"(?:version|\bv|\bver\.?|release|php|apache|openssl|section|policy|\bec|§)\s*$", re.I)
+_D = r"[ .\-\u00a0\u202f]"
 _PHONE = re.compile(
     r"(?<![\w.,/+-])(?:"
-    r"\+\d{1,3}[ .\-]?(?:\(0?\d{1,4}\)[ .\-]?)?\d{1,4}(?:[ .\-]\d{2,4}){1,5}"  # +33 6 12 34 56 78, +1 415-555-0132
+    rf"(?:\+|00{_D}?)33{_D}?(?:\(0\){_D}?)?[1-9](?:{_D}?\d{{2}}){{4}}"  # +33 (0)6 12 34 56 78, 0033612345678
+    rf"|\+\d{{1,3}}{_D}?(?:\(0?\d{{1,4}}\){_D}?)?\d{{1,4}}(?:{_D}\d{{2,4}}){{1,5}}"  # +44 20 7946 0958, +1 415-555-0132
     r"|\+\d{9,14}"
     r"|\[\d{1,3}\] ?(?:\(\d{1,4}\) ?)?\d{1,4}(?:[ \-]\d{2,4}){1,4}"  # [45] 35-43-02-23
-    r"|0[1-9](?:[ .\-]\d{2}){4}"  # 06 12 34 56 78
+    rf"|0[1-9](?:{_D}\d{{2}}){{4}}"  # 06 12 34 56 78
     r"|0[1-9]\d{8}"
     r"|(?:1[ .\-])?\([2-9]\d{2}\) ?\d{3}[ .\-]\d{4}"  # (415) 555-0132
     r"|(?:1[.\-])?[2-9]\d{2}([.\-])[2-9]\d{2}\1\d{4}"  # 415-555-0132
     r")(?![\w]|[-/]\d|[.,]\d)"
 )
-_LONG_NUMBER = re.compile(r"\d(?:[ .()\-\u00a0]{0,2}\d){6}")
+_LONG_NUMBER = re.compile(r"\d(?:[ .()\-\u00a0\u202f]{0,2}\d){6}")
 
 _CARD_PREFIXES = re.compile(
     r"^(?:4\d{12}(?:\d{3}){0,2}|5[1-5]\d{14}|2[2-7]\d{14}|3[47]\d{13}|3(?:0[0-5]|[689]\d)\d{11}|6(?:011|5\d\d)\d{12}|35\d{14}|62\d{14,17})$"
@@ -142,7 +146,7 @@ def iban(text: str) -> bool:
 
 def nir(text: str) -> bool:
     """French social security number: 13 digits (2A and 2B for Corsica) and 97 - number mod 97."""
-    bare = re.sub(r"[ .]", "", text)
+    bare = re.sub(_S, "", text)
     number, key = bare[:-2], int(bare[-2:])
     number = number.replace("2A", "19").replace("2B", "18")
     return len(bare) == 15 and number.isdigit() and 97 - int(number) % 97 == key
@@ -217,7 +221,8 @@ def mask(
     if "nir" in kinds:
         swap(_NIR, "nir", lambda m: nir(m[0]))
     if "card" in kinds:
-        swap(_CARD, "card", lambda m: card(m[0]))
+        # 14 digits that begin like a Diners card may be a SIRET: the word before them says which.
+        swap(_CARD, "card", lambda m: card(m[0]) and not ("siret" in kinds and siret(m[0]) and _announced(m)))
     if "siret" in kinds:
         swap(_SIRET, "siret", lambda m: siret(m[0]) and _announced(m))
     if "siren" in kinds:

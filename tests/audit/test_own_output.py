@@ -4,6 +4,7 @@ import asyncio
 import json
 import math
 import random
+import time
 
 import pytest
 
@@ -12,6 +13,7 @@ from creuset.audit.items import PARTS, REQUIREMENTS
 from creuset.audit.part import Room
 from creuset.audit.run import measure_of
 from creuset.audit.watermark_check import Said
+from creuset.core.energy import Meter, Rapl
 from creuset.core.errors import DataError
 from creuset.engine.watermark import Watermark, new_watermark
 from creuset.model.count import decode_flops
@@ -90,13 +92,86 @@ def test_joules_become_kilowatt_hours_and_nothing_is_assumed_of_the_grid():
     rounds = [energy.Spent(joules, 1.0, 1000, 20, True, "a counter") for joules in (36.0, 36.0, 72.0)]
     rows = {m.metric: m for m in energy.generation_measures(rounds, config, None)}
     assert rows["kwh_100k_tokens"].score == pytest.approx(48 / 3.6e6 * 100)
-    assert rows["kwh_100k_tokens"].caveat == "" and rows["gco2e_100k_tokens"].status == "not_tested"
+    assert "idle power are in it" in rows["kwh_100k_tokens"].caveat and rows["gco2e_100k_tokens"].status == "not_tested"
+    assert rows["kwh_100k_tokens"].interval_by.endswith("rounds")
+    assert "kwh_by_cpu_time" not in rows["kwh_100k_tokens"].extra
     record = {"stage": "sft", "tokens": 1000, "flops": {"formula": 5e9}, "energy": {"kwh": 2.0, "measured": False,
               "method": "10 W"}}  # fmt: skip
     rows = {m.metric: m for m in energy.training_measures(record, config, energy.Grid(100.0, "x", 2026))}
     assert rows["training.kwh"].score == 2.0 and rows["training.gco2e"].score == 200.0
     assert rows["training.flop"].extra["flop_per_token"] == 5e6 and "last stage (sft)" in rows["training.kwh"].caveat
     assert energy.training_measures({}, config, None)[0].status == "not_tested"
+
+
+def estimate(joules, cpu_s, reads=False):
+    return energy.Spent(joules, 4.0, 1000, 20, False, "processor estimated: 2 cores x 10 W x wall time (assumption)",
+                        cpu_s, 2, reads)  # fmt: skip
+
+
+def test_an_estimate_looks_like_one_and_has_a_range():
+    row = energy.generation_measures([estimate(80.0, 2.0), estimate(80.0, 2.0)], tiny_config(), None)[0]
+    assert row.score == pytest.approx(80 / 3.6e6 * 100)
+    assert (row.interval.low, row.interval.high) == pytest.approx((row.score * 0.375, row.score * 1.75))
+    assert "not a confidence interval" in row.interval_by and row.extra["counter"] is False
+    assert row.caveat.startswith("an estimate from rated power and wall time: ")
+    assert "25% of that time" in row.caveat                 # 2 s of the 8 that two cores had
+    assert row.extra["kwh_by_cpu_time"] == pytest.approx(10 * 4.0 / 3.6e6 * 100_000 / 2000)
+    alone = energy.generation_measures([estimate(80.0, 7.9)], tiny_config(), None)[0]
+    assert "shared" not in alone.caveat and alone.interval.low < alone.score < alone.interval.high
+    reading = energy.generation_measures([estimate(8.0, 2.0, reads=True)] * 2, tiny_config(), None)
+    assert [m.metric for m in reading] == ["kwh_100k_prompt_tokens"]
+    carbon = energy.generation_measures([estimate(80.0, 2.0)], tiny_config(), energy.Grid(100.0, "x", 2026))[-1]
+    assert carbon.interval.high == pytest.approx(carbon.score * 1.75) and carbon.interval_by == energy.RANGE
+
+
+def test_a_records_estimate_has_its_range_and_a_counters_figure_has_none():
+    for measured, method in ((False, "processor estimated: 1 cores x 10 W x wall time"), (True, "RAPL")):
+        record = {"stage": "sft", "tokens": 10, "energy": {"kwh": 2.0, "measured": measured, "method": method}}
+        row = energy.training_measures(record, tiny_config(), None)[0]
+        assert (row.interval is None) == measured
+    assert math.isnan(energy.rated("RAPL package counters")) and energy.rated("2 x 700 W; 8 cores x 12.5 W") == 12.5
+
+
+def package(folder, name="package-0"):
+    zone = folder / "intel-rapl:0"
+    zone.mkdir(parents=True)
+    (zone / "name").write_text(name)
+    (zone / "max_energy_range_uj").write_text("100000000")
+    (zone / "energy_uj").write_text("1000000")
+    return zone
+
+
+def test_a_counter_that_cannot_be_read_is_refused_by_name(tmp_path):
+    assert "has no package counter" in Rapl.why_not(tmp_path)
+    package(tmp_path / "core", "core")
+    assert "has no package counter" in Rapl.why_not(tmp_path / "core") and Rapl.find(tmp_path / "core") is None
+    zone = package(tmp_path / "here")
+    assert Rapl.why_not(tmp_path / "here") == "" and Rapl.find(tmp_path / "here") is not None
+    (zone / "energy_uj").unlink()
+    (zone / "energy_uj").mkdir()
+    assert "energy_uj` cannot be read: Is a directory" in Rapl.why_not(tmp_path / "here")
+    assert Rapl.find(tmp_path / "here") is None
+
+
+def test_idle_power_is_that_of_the_counter(tmp_path):
+    zone = package(tmp_path)
+    meter = Meter(cores=1, gpus=0, cpu=Rapl.find(tmp_path), gpu=None)
+    assert energy.idle_watts(Meter(cores=1, gpus=0, cpu=None, gpu=None)) is None
+
+    def wait(seconds):
+        (zone / "energy_uj").write_text("31000000")     # 30 J
+        end = time.perf_counter() + 0.02
+        while time.perf_counter() < end:
+            pass
+
+    assert 30 / 5 < energy.idle_watts(meter, wait=wait) <= 30 / 0.02
+
+
+def test_reading_is_measured_apart_from_writing(home):
+    found, _ = check("energy", home, limit=160)
+    read, written = found["kwh_100k_prompt_tokens"], found["kwh_100k_tokens"]
+    assert read.score > 0 and read.extra["tokens"] == 5 * 200 and read.n == 5       # at least one prompt a round
+    assert read.extra["method"] == written.extra["method"] and read.score < written.score
 
 
 @pytest.mark.parametrize("text", ["", "grams_per_kwh = 50", "grams_per_kwh = -1\nsource = 'x'\nyear = 2026", "= x"])
