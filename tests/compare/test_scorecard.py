@@ -256,7 +256,7 @@ def test_what_ships_of_others_has_a_source_for_everything():
     assert len(book()["system"]) == 5
     for bench in book()["benchmark"]:
         assert bench["source"] in book()["source"] and set(bench["scores"]) <= set(book()["system"])
-        assert "Qwen2.5-Max" not in bench["scores"], "its tables are images: no figure of them was read as text"
+        assert "Qwen2.5-Max" not in bench["scores"] or bench["source"] == "livebench", "its own tables are images"
     used = {b["source"] for b in book()["benchmark"]}
     for about in book()["system"].values():
         for id, fact in about["declared"].items():
