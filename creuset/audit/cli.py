@@ -107,16 +107,18 @@ async def _audit(args: argparse.Namespace, asked: "Asked") -> int:
     from creuset.audit.keep import keep, results_json
     from creuset.audit.run import audit
     from creuset.core.log import say
-    from creuset.evals.reach import Reach, is_url, price_of, reach
+    from creuset.evals.reach import Reach, is_url, price_of, reach, share_purse
 
     to = Reach(
         model=args.model, dialect=args.dialect, key_env=args.key_env, concurrency=args.concurrency,
-        timeout_s=args.timeout, retries=args.retries, price_cap=args.price_cap, prices=args.prices, dtype=args.dtype,
-        device=args.device,
+        timeout_s=args.timeout, retries=args.retries, prices=args.prices, dtype=args.dtype, device=args.device,
+        # A folder costs nothing: where endpoints help to examine one, the cap is theirs.
+        price_cap=args.price_cap if is_url(args.subject) or not (args.judge or args.paraphraser) else None,
     )
     others = [
         (url, Reach(model=model, dialect=dialect, key_env=key_env, concurrency=args.concurrency,
-                    timeout_s=args.timeout, retries=args.retries))
+                    timeout_s=args.timeout, retries=args.retries, prices=args.prices,
+                    price_cap=args.price_cap if is_url(url or "") else None))
         for url, model, dialect, key_env in (
             (args.judge, args.judge_model, args.judge_dialect, args.judge_key_env),
             (args.paraphraser, args.paraphraser_model, args.paraphraser_dialect, args.paraphraser_key_env),
@@ -130,11 +132,13 @@ async def _audit(args: argparse.Namespace, asked: "Asked") -> int:
         try:
             for at, (url, how) in enumerate(others):
                 helpers[at] = await reach(url, how) if url else None
+            share_purse(subject, *helpers)
             results = await audit(
                 subject, asked, work=args.work or beside, model=model, judge=helpers[0], say=say,
                 paraphraser=helpers[1],
                 endpoint=args.subject if is_url(args.subject) else "", key=os.environ.get(args.key_env, ""),
                 price=price_of(subject, to),
+                judge_price=price_of(helpers[0], others[0][1]) if helpers[0] is not None else None,
             )
         finally:
             await subject.close()

@@ -78,6 +78,7 @@ async def audit(
     judge: Subject | None = None,
     paraphraser: Subject | None = None,
     price: Price | None = None,
+    judge_price: Price | None = None,
     say: Callable[[str], None] = lambda text: None,
     now: Callable[[], float] = time.time,
 ) -> list[Result]:
@@ -97,12 +98,13 @@ async def audit(
             ]))  # fmt: skip
         for part in parts:
             say(f"{row}. {requirement.title['en']}: {part.name}")
-            results.append(await _one(part, requirement, asked, room, judge, price))
+            results.append(await _one(part, requirement, asked, room, judge, (price, judge_price)))
     return results
 
 
 async def _one(
-    part: Part, requirement: Requirement, asked: Asked, room: Room, judge: Subject | None, price: Price | None
+    part: Part, requirement: Requirement, asked: Asked, room: Room, judge: Subject | None,
+    prices: tuple[Price | None, Price | None],
 ) -> Result:
     task = _task(part, room.subject, judge)
     if barred := _barred(part, task, asked, room):
@@ -112,7 +114,7 @@ async def _one(
     try:
         if task is not None:
             playing = Playing(limit=asked.limit, seed=asked.seed, harmful=asked.harmful,
-                              retry_failed=asked.retry_failed, price=price)
+                              retry_failed=asked.retry_failed, price=prices[0], judge_price=prices[1])
             journal = room.work / "journal" / f"{part.name}.jsonl"
             played = await play(task, room.subject, asked.bench or Path(), journal=journal, playing=playing)
             found, usage = Found(played.measures, played.rows), played.usage

@@ -89,7 +89,7 @@ def main(args: argparse.Namespace) -> int:
 async def _evaluate(args: argparse.Namespace) -> int:
     import shutil
 
-    from creuset.evals.reach import Reach, is_url, price_of, reach
+    from creuset.evals.reach import Reach, is_url, price_of, reach, share_purse
     from creuset.evals.run import Evaluation, Recorded, evaluate, keep, tasks_of
 
     names = tuple(dict.fromkeys(t for t in args.task.split(",") if t))
@@ -101,13 +101,16 @@ async def _evaluate(args: argparse.Namespace) -> int:
             dtype=args.dtype, device=args.device, form=args.form, fewshot=args.fewshot,
             seed=recorded.seed if recorded else args.seed, retry_failed=args.retry_failed, rescore=recorded is not None,
         )
+        # A folder costs nothing: where it is judged by an endpoint, the cap is the judge's.
+        cap = args.price_cap if is_url(words_of(args)) or not is_url(args.judge or "") else None
         to = Reach(
             model=args.model, dialect=args.dialect, key_env=args.key_env, concurrency=args.concurrency,
-            timeout_s=args.timeout, retries=args.retries, price_cap=args.price_cap, prices=args.prices,
+            timeout_s=args.timeout, retries=args.retries, price_cap=cap, prices=args.prices,
             stream=args.stream, prefix=not args.no_prefix, context=args.context, dtype=args.dtype, device=args.device,
         )
         judged = Reach(model=args.judge_model, dialect=args.judge_dialect, key_env=args.judge_key_env,
-                       concurrency=args.concurrency, timeout_s=args.timeout, retries=args.retries)
+                       concurrency=args.concurrency, timeout_s=args.timeout, retries=args.retries, prices=args.prices,
+                       price_cap=args.price_cap if is_url(args.judge or "") else None)
         judge = await reach(args.judge, judged) if args.judge else None
         try:
             tasks_of(ask, judge)    # what is wrong with the question is said before a model is loaded
@@ -118,8 +121,11 @@ async def _evaluate(args: argparse.Namespace) -> int:
                 work = args.rescore or args.work
                 if kept_by_us:
                     work = args.out.with_name(args.out.name + ".work")
-                price = price_of(subject, to)
-                results, samples = await evaluate(subject, ask, work=work, price=price, judge=judge)
+                share_purse(subject, judge)
+                results, samples = await evaluate(
+                    subject, ask, work=work, price=price_of(subject, to), judge=judge,
+                    judge_price=price_of(judge, judged) if judge is not None else None,
+                )
             finally:
                 await subject.close()
         finally:
@@ -132,7 +138,7 @@ async def _evaluate(args: argparse.Namespace) -> int:
         if kept_by_us:
             shutil.rmtree(work, ignore_errors=True)     # every answer is in the artifact now
     print(json.dumps(results, indent=2, ensure_ascii=False) if args.json else table(results["results"]))
-    if is_url(words_of(args)):
+    if is_url(words_of(args)) or results["usage"]["judge"] is not None:
         _say_usage(results["usage"])
     return 0
 
@@ -144,11 +150,14 @@ def words_of(args: argparse.Namespace) -> str:
 def _say_usage(usage: dict[str, Any]) -> None:
     from creuset.core.log import say
 
-    cost = f", {usage['cost']:.4f} {usage['currency']}" if usage["cost"] is not None else ""
-    say(f"{usage['calls']:,} calls, {usage['failed']:,} failed, {usage['retried']:,} retried; "
-        f"{usage['prompt_tokens']:,} + {usage['completion_tokens']:,} tokens{cost}")
-    for kind, count in usage["warnings"].items():
-        say(f"warning: {kind}: {count:,} replies")
+    for who, of in (("", usage), ("judge: ", usage["judge"])):
+        if of is None:
+            continue
+        cost = f", {of['cost']:.4f} {of['currency']}" if of["cost"] is not None else ""
+        say(f"{who}{of['calls']:,} calls, {of['failed']:,} failed, {of['retried']:,} retried; "
+            f"{of['prompt_tokens']:,} + {of['completion_tokens']:,} tokens{cost}")
+        for kind, count in of["warnings"].items():
+            say(f"warning: {who}{kind}: {count:,} replies")
 
 
 def listing() -> list[dict[str, Any]]:

@@ -69,6 +69,13 @@ class Broken(Exception):
         self.reason = reason
 
 
+@dataclass(slots=True)
+class Purse:
+    """What is spent, in one currency, by all who pay from it: a subject and its judge share one."""
+
+    spent: float = 0.0
+
+
 Join = Callable[[list[Json]], Json]     # the events of a stream -> the body it stands for; raises Broken
 HasText = Callable[[Json], bool]        # whether an event of a stream brings text
 
@@ -100,7 +107,7 @@ class Client:
         self._clock, self._now, self._sleep = clock, now, sleep
         self._random = random.Random(calling.seed)
         self._open = asyncio.Semaphore(calling.concurrency)
-        self.spent = 0.0
+        self.purse = Purse()
         # Certificates take long to load and plain HTTP has none; a proxy is nothing for this machine's own addresses.
         here = parts.hostname in ("localhost", "127.0.0.1", "::1")
         limits = httpx.Limits(max_connections=calling.concurrency + 2)
@@ -116,7 +123,7 @@ class Client:
 
     def pay(self, prompt_tokens: int, completion_tokens: int) -> None:
         if self.calling.price is not None:
-            self.spent += self.calling.price.cost(prompt_tokens, completion_tokens)
+            self.purse.spent += self.calling.price.cost(prompt_tokens, completion_tokens)
 
     async def get(self, path: str) -> Answer | Failure:
         return await self.call("GET", path, None)
@@ -137,9 +144,10 @@ class Client:
         while True:
             attempt += 1
             async with self._open:
-                if cap is not None and self.spent >= cap:
+                if cap is not None and self.purse.spent >= cap:
                     currency = self.calling.price.currency if self.calling.price else ""
-                    return Failure(reason="price_cap", detail=f"{self.spent:.4f} of {cap:.4f} {currency} are spent")
+                    said = f"{self.purse.spent:.4f} of {cap:.4f} {currency} are spent"
+                    return Failure(reason="price_cap", detail=said)
                 found, wait = await self._attempt(method, url, body, join, has_text, attempt)
             if not isinstance(found, Failure) or wait is None or attempt > self.calling.retries:
                 return found

@@ -128,24 +128,26 @@ async def _window(
 
     Pieces that are refused as too long and pieces of too few tokens close in on it.
     """
-    many, best = 0, None
+    many = 0
+    best: tuple[Told, str] | None = None
     while True:
         piece = document[at : at + size]
         told = await asking(piece)
         if isinstance(told, Failure):
-            if told.reason != "context_length" or not context or size < 2:
+            few = len(best[1]) if best is not None else 0
+            if told.reason != "context_length" or not context or (best is None and size < 2):
                 return told
+            if best is not None and size - few <= 1:
+                return best
             many = size
         elif not told.offsets or len(told.offsets) < len(told.values) - 1:
             return Failure(reason="no_logprobs", detail="the reply does not tell where tokens begin (text_offset)")
         else:
             best = told, piece
             ends = at + len(piece) == len(document)
-            if ends or not context or len(_tokens(told, piece)[1]) >= context + 2:
+            few = len(piece)
+            if ends or not context or len(_tokens(told, piece)[1]) >= context + 2 or (many and many - few <= 1):
                 return best
-        few = len(best[1]) if best is not None else 0
-        if many and many - few <= 1:
-            return best or told
         size = (few + many) // 2 if many else 2 * size
 
 

@@ -39,6 +39,10 @@ async def reach(name: str, to: Reach, **clocks: Any) -> Subject:
         from creuset.evals.endpoint import open_endpoint
 
         price = load(to.prices).find(to.model) if to.model else None
+        if price is None and to.price_cap is not None:
+            named = f"`{to.model}` is in no price file" if to.model else "it has no name"
+            raise ConfigError(f"a price cap needs the price of each endpoint that is asked; of `{name}` {named}",
+                              hint="give --prices FILE with its price, and its name")
         calling = Calling(
             key_env=to.key_env, concurrency=to.concurrency, timeout_s=to.timeout_s, retries=to.retries,
             price_cap=to.price_cap, price=price, stream=to.stream,
@@ -55,6 +59,16 @@ async def reach(name: str, to: Reach, **clocks: Any) -> Subject:
     return LocalSubject(
         find_model(name), prefix=to.prefix, context=to.context, dtype=to.dtype, device=to.device
     )
+
+
+def share_purse(*subjects: Subject | None) -> None:
+    """Let all endpoints pay from the first one's purse, so that a price cap holds for them together."""
+    clients = [client for subject in subjects if (client := getattr(subject, "client", None)) is not None]
+    currencies = sorted({client.calling.price.currency for client in clients if client.calling.price is not None})
+    if len(currencies) > 1 and any(client.calling.price_cap is not None for client in clients):
+        raise ConfigError(f"one price cap for prices in {' and '.join(currencies)}", hint="give prices in one currency")
+    for client in clients[1:]:
+        client.purse = clients[0].purse
 
 
 def price_of(subject: Subject, to: Reach) -> Price | None:

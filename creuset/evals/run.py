@@ -14,7 +14,7 @@ from creuset.evals.bpb import Bpb
 from creuset.evals.journal import read
 from creuset.evals.prices import Price
 from creuset.evals.report import write_report
-from creuset.evals.runner import Playing, play, read_samples, total_usage, usage_of
+from creuset.evals.runner import Playing, cost_of, play, read_samples, total_usage, usage_of
 from creuset.evals.subject import Ability, Subject, Usage
 from creuset.evals.task import Form, Task
 from creuset.evals.tasks import catalogue
@@ -91,6 +91,7 @@ async def evaluate(
     work: Path | None = None,
     price: Price | None = None,
     judge: Subject | None = None,
+    judge_price: Price | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> tuple[dict[str, Any], dict[str, Rows]]:
     """The results of `ask`, and per task what each document or item got. `work`: the folder of the journals."""
@@ -99,9 +100,10 @@ async def evaluate(
     rows: Rows = []
     samples: dict[str, Rows] = {}
     used: list[Usage] = []
-    playing = Playing(limit=ask.limit, seed=ask.seed, retry_failed=ask.retry_failed, rescore=ask.rescore, price=price)
+    playing = Playing(limit=ask.limit, seed=ask.seed, retry_failed=ask.retry_failed, rescore=ask.rescore, price=price,
+                      judge_price=judge_price)
     if work is not None and not ask.rescore:
-        _charge(subject, [work / f"{name}.jsonl" for name in tasks], price)
+        _charge(subject, judge, [work / f"{name}.jsonl" for name in tasks], price, judge_price)
     for name in ask.tasks:
         journal = work / f"{name}.jsonl" if work is not None else None
         limits = replace(playing, limit=None) if name == "bpb" else playing      # there it is one of each source
@@ -121,6 +123,7 @@ async def evaluate(
         "results": rows,
         "usage": asdict(total_usage(used)),
         "price": asdict(price) if price else None,
+        "judge_price": asdict(judge_price) if judge_price else None,
         "wall_s": clock() - begun,
         "hardware": hardware(gpus=int(ask.device.startswith("cuda"))),
         "versions": versions(),
@@ -144,14 +147,17 @@ def _context(subject: Subject, ask: Evaluation) -> int:
     return int(getattr(subject, "context", 0) or ask.context)
 
 
-def _charge(subject: Subject, journals: Sequence[Path], price: Price | None) -> None:
+def _charge(
+    subject: Subject, judge: Subject | None, journals: Sequence[Path], price: Price | None, judge_price: Price | None
+) -> None:
     """What an earlier run spent counts against the cap of this one."""
-    client = getattr(subject, "client", None)
-    if client is None or price is None:
+    client = getattr(subject, "client", None) or getattr(judge, "client", None)
+    if client is None:
         return
     for journal in journals:
         if journal.is_file() and (found := read(journal)) is not None:
-            client.spent += usage_of((o for e in found[1].values() for o in e.outcomes), price).cost or 0.0
+            outcomes = (o for e in found[1].values() for o in e.outcomes)
+            client.purse.spent += cost_of(usage_of(outcomes, price, judge_price))
 
 
 @dataclass(slots=True)

@@ -56,6 +56,7 @@ class Playing:
     rescore: bool = False           # ask nobody: score what the journal holds
     harmful: bool = False           # allow tasks whose prompts are harmful
     price: Price | None = None
+    judge_price: Price | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,7 +116,7 @@ async def play(
         "date": datetime.fromtimestamp(now(), UTC).isoformat(timespec="seconds"),
     }
     measures, rows = _scored(task, answered, about)
-    usage = usage_of((o for _, entry in answered for o in entry.outcomes), playing.price)
+    usage = usage_of((o for _, entry in answered for o in entry.outcomes), playing.price, playing.judge_price)
     return Played(task=task.name, measures=measures, rows=rows, usage=usage, asked=len(answered), samples=len(samples))
 
 
@@ -163,7 +164,7 @@ async def _ask(
         if entry is None or (playing.retry_failed and entry.failed):
             waiting.append(sample)
     width = playing.width or int(getattr(subject, "width", WIDTH))
-    watch = _Watch(task.name, len(samples), len(samples) - len(waiting), journal, playing.price, clock)
+    watch = _Watch(task.name, len(samples), len(samples) - len(waiting), journal, playing, clock)
     left = iter(waiting)
     failing: list[tuple[Sample, list[Outcome]]] = []    # a row of fatal failures: not yet believed
 
@@ -209,11 +210,11 @@ class _Watch:
     """The line on stderr: how far, how fast, how long, how much."""
 
     def __init__(
-        self, name: str, total: int, before: int, journal: Journal, price: Price | None, clock: Callable[[], float]
+        self, name: str, total: int, before: int, journal: Journal, playing: Playing, clock: Callable[[], float]
     ) -> None:
         self._name, self._total, self._before, self._clock = name, total, before, clock
         self._begun, self._done, self._failed = clock(), 0, 0
-        self._price, self._spent = price, 0.0
+        self._prices, self._spent = (playing.price, playing.judge_price), 0.0
         self._line = Progress()
         for entry in journal.entries.values():
             self._pay(entry.outcomes)
@@ -234,20 +235,36 @@ class _Watch:
             said += f", {duration((self._total - done) / rate)} left"
         if self._failed:
             said += f", {self._failed:,} failed"
-        if self._price is not None:
-            said += f", {self._spent:.4f} {self._price.currency}"
+        if (price := self._prices[0] or self._prices[1]) is not None:
+            said += f", {self._spent:.4f} {price.currency}"
         self._line.show(said, final=done == self._total)
 
     def _pay(self, outcomes: Sequence[Outcome]) -> None:
-        if self._price is not None:
-            self._spent += usage_of(outcomes, self._price).cost or 0.0
+        if any(self._prices):
+            self._spent += cost_of(usage_of(outcomes, *self._prices))
 
 
-def usage_of(outcomes: Iterable[Outcome], price: Price | None = None) -> Usage:
+def cost_of(usage: Usage) -> float:
+    """Of the subject and of the judge, as far as prices are known."""
+    return (usage.cost or 0.0) + (cost_of(usage.judge) if usage.judge is not None else 0.0)
+
+
+def usage_of(outcomes: Iterable[Outcome], price: Price | None = None, judge_price: Price | None = None) -> Usage:
     """What the calls behind `outcomes` consumed, as far as they say. Attempts that failed may have been billed too."""
+    every = list(outcomes)
+    judged = [isinstance(o, Reply | Failure) and o.by == "judge" for o in every]
+    mine = _usage([o for o, apart in zip(every, judged, strict=True) if not apart], price)
+    if not any(judged):
+        return mine
+    return replace(mine, judge=_usage([o for o, apart in zip(every, judged, strict=True) if apart], judge_price))
+
+
+def _usage(outcomes: Sequence[Outcome], price: Price | None) -> Usage:
     calls = failed = retried = prompt = completion = 0
     warnings: Counter[str] = Counter()
     for outcome in outcomes:
+        if not outcome.attempts:        # a call that was not made, because one before it had failed
+            continue
         calls += 1
         retried += outcome.attempts - 1
         if isinstance(outcome, Failure):
@@ -265,6 +282,7 @@ def usage_of(outcomes: Iterable[Outcome], price: Price | None = None) -> Usage:
 
 def total_usage(parts: Sequence[Usage]) -> Usage:
     costs = [p.cost for p in parts if p.cost is not None]
+    judges = [p.judge for p in parts if p.judge is not None]
     warnings: Counter[str] = Counter()
     for part in parts:
         warnings.update(part.warnings)
@@ -272,7 +290,7 @@ def total_usage(parts: Sequence[Usage]) -> Usage:
         **{n: sum(getattr(p, n) for p in parts)
            for n in ("calls", "failed", "retried", "prompt_tokens", "completion_tokens")},
         cost=sum(costs) if costs else None, currency=next((p.currency for p in parts if p.currency), ""),
-        warnings=dict(sorted(warnings.items())),
+        warnings=dict(sorted(warnings.items())), judge=total_usage(judges) if judges else None,
     )  # fmt: skip
 
 

@@ -74,6 +74,7 @@ class Reply:
     reasoning: str = ""
     warnings: tuple[str, ...] = ()      # "KIND: words", counted by kind: "usage_zero: 0 tokens for 41 characters"
     tool_calls: tuple[dict[str, Any], ...] = ()     # as OpenAI's API has them: id, type, function {name, arguments}
+    by: str = ""                        # "judge" where not the subject said it: it has a price of its own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +97,7 @@ class Failure:
     reason: str                         # timeout, connection, http_500, empty, broken_json, refused_400, price_cap ...
     detail: str = ""
     attempts: int = 1
+    by: str = ""                        # as in Reply
 
 
 Outcome = Reply | Likelihood | Failure
@@ -136,3 +138,4 @@ class Usage:
     cost: float | None = None           # None: no price is known
     currency: str = ""
     warnings: dict[str, int] = field(default_factory=dict)
+    judge: "Usage | None" = None        # what a judge consumed, at its own price; in none of the figures above

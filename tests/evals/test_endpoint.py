@@ -202,7 +202,7 @@ def test_the_price_cap_begins_no_further_call():
         replies, subject = asked(server, (QUESTION,) * 9, calling=calling)
     done = [r for r in replies if isinstance(r, Reply)]
     assert len(done) == 4 and {r.reason for r in replies[4:]} == {"price_cap"}
-    assert subject.client.spent == pytest.approx(4 * 1000 * 2.5e-6 + 12 * 1e-5)
+    assert subject.client.purse.spent == pytest.approx(4 * 1000 * 2.5e-6 + 12 * 1e-5)
     assert "of 0.0100 USD" in replies[-1].detail
     with pytest.raises(ValueError, match="a price cap needs a price"):
         Calling(price_cap=1.0)

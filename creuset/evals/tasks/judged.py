@@ -10,6 +10,7 @@ Both readers give what the authors' give on published judgments (tests/evals/tes
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from creuset.core.artifact import sha256_json
@@ -57,8 +58,7 @@ class JudgedTask(Task):
             messages: list[Message] = [{"role": "system", "content": system}] if system else []
             asks.append(Ask(messages=(*messages, {"role": "user", "content": question}), max_tokens=max_tokens,
                             temperature=TEMPERATURE))
-        return list(await self.judge.generate(asks))
-
+        return await judged_by(self.judge, asks)
 
 
 def judge_row(outcomes: Sequence[Outcome], read: Sequence[object | None]) -> Row:
@@ -87,9 +87,14 @@ def judge_facts(task: Task, prompts: object, rows: Sequence[Row]) -> dict[str, A
     }  # fmt: skip
 
 
+async def judged_by(judge: Subject, asks: Sequence[Ask]) -> list[Outcome]:
+    """What the judge says, marked as its own: it is counted and paid apart."""
+    return [replace(outcome, by="judge") for outcome in await judge.generate(asks)]
+
+
 def not_asked(reason: str) -> Failure:
     """In the place of a call that could not be made because one before it failed: it keeps its place in the row."""
-    return Failure(reason="not_asked", detail=reason, attempts=0)
+    return Failure(reason="not_asked", detail=reason, attempts=0, by="judge")
 
 
 def text_of(outcome: Outcome) -> str | None:
