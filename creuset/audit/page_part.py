@@ -41,15 +41,25 @@ def _figures(scored: Sequence[Row]) -> str:
 
 def _without(rows: Sequence[Row]) -> str:
     """Why there is no figure: once a reason, however many figures it holds for."""
-    reasons: dict[tuple[str, str], int] = {}
+    reasons: dict[tuple[str, str, str], int] = {}
     for row in rows:
-        reason = str(row.get("status", "measured")), str(row.get("why", ""))
+        reason = str(row.get("status", "measured")), str(row.get("why", "")), _judge(row)
         reasons[reason] = reasons.get(reason, 0) + 1
     said = "".join(
-        f"<li>{tag(status)} {text(why)}" + (both(f" ({n} figures)", f" ({n} chiffres)") if n > 1 else "") + "</li>"
-        for (status, why), n in reasons.items()
+        f"<li>{tag(status)} {text(why)}{judge}" + (both(f" ({n} figures)", f" ({n} chiffres)") if n > 1 else "")
+        + "</li>" for (status, why, judge), n in reasons.items()
     )
     return f"<ul>{said}</ul>" if said else ""
+
+
+def _judge(row: Row) -> str:
+    """Who was asked for verdicts, and how many came."""
+    if not row.get("judge"):
+        return ""
+    who = text(", ".join(str(row[key]) for key in ("judge", "judge_at") if row.get(key)))
+    asked, unread, failed = (number(row.get(key) or 0) for key in ("judge_calls", "unread", "judge_failed"))
+    return " (" + both(f"judge: {who}; {asked} calls, {unread} without a verdict, {failed} failed",
+                       f"juge : {who} ; {asked} appels, {unread} sans verdict, {failed} en échec") + ")"
 
 
 def _findings(rows: Sequence[Row]) -> str:

@@ -27,6 +27,11 @@ _FIELDS = (
     ("data", "data", "données"), ("data_sha256", "data sha256", "sha256 des données"),
     ("prompt_sha256", "prompts sha256", "sha256 des invites"), ("licence", "licence", "licence"),
     ("seed", "seed", "graine"), ("date", "date", "date"),
+    ("judge", "judge", "juge"), ("judge_models", "judge, by its own name", "juge, selon lui-même"),
+    ("judge_at", "judge at", "adresse du juge"), ("judge_temperature", "judge's temperature", "température du juge"),
+    ("judge_prompt_sha256", "judge's prompts sha256", "sha256 des invites du juge"),
+    ("judge_calls", "calls to the judge", "appels au juge"), ("judge_failed", "failed", "échecs du juge"),
+    ("unread", "without a verdict", "sans verdict"),
 )  # fmt: skip
 _SHOWN = {"task", "metric", "score", "interval", "unit", "better", "n", "denominator", "failed", "unextracted",
           "status", "why", "requirement", *(name for name, *_ in _FIELDS)}  # fmt: skip

@@ -5,6 +5,7 @@ import math
 import pytest
 
 from creuset.audit.harm import XsTest
+from creuset.audit.page_part import block
 from creuset.audit.refusal import refusal, verdict
 from creuset.evals.subject import Failure, Reply
 from creuset.evals.task import Sample
@@ -82,3 +83,4 @@ def test_a_judge_without_a_verdict_is_not_tested_and_counted():
     assert measure.status == "not_tested" and measure.score is None and (measure.n, measure.unextracted) == (0, 2)
     assert measure.extra["judge_models"] == ["weak-1"] and measure.extra["unread"] == 2
     assert measure.extra["judge_tokens"] == {"prompt": 60, "completion": 10} and measure.extra["judge_calls"] == 2
+    assert "judge: weak-1; 2 calls, 2 without a verdict, 0 failed" in block("xstest", [measure.row()])
