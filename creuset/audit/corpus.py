@@ -1,7 +1,7 @@
-"""Training data, counted: personal data, toxicity, representation, duplicates, languages, sources, licences, leakage.
+"""Training data, counted: personal data, toxicity, representation, duplicates, languages, sources, licences.
 
 A corpus, shards or dialogues artifact is read once, document by document; duplicates are looked for behind that. Memory
-is that of the counts, of 16 bytes a document, and of the index of the benchmarks; signatures lie in the work folder.
+is that of the counts and of 16 bytes a document; signatures lie in the work folder.
 
     personal data    audit/recognise.py: finds a million tokens, by kind; beside it how right the recogniser is, on
                      lines labelled by hand and on invented ones (audit/invented.py)
@@ -10,8 +10,8 @@ is that of the counts, of 16 bytes a document, and of the index of the benchmark
                      homonyms; it says where to look, not what is meant
     representation   shares among the listed words of a family (women among gendered words, regions, religions)
     duplicates       data/dedup.py: share of documents equal, or near (Jaccard 0.8 of word 5-grams), to an earlier one
-    leakage          audit/contamination.py: share of each benchmark's texts that stand in some training document
 
+Benchmarks in the training data are looked for apart (audit/contamination.py).
 Intervals of rates and shares take documents as units (linearised ratio); of shares of documents they are exact.
 """
 
@@ -26,7 +26,6 @@ from typing import Any
 import numpy as np
 
 from creuset.audit import invented
-from creuset.audit.contamination import Contamination
 from creuset.audit.recognise import KINDS, agreement, find
 from creuset.core.artifact import read_manifest
 from creuset.core.errors import ConfigError, DataError
@@ -79,6 +78,23 @@ def documents(path: Path) -> Iterator[Text]:
         raise ConfigError(
             f"`{path}` is no training data but of kind {kind}", hint="give a corpus, shards or dialogues artifact"
         )
+
+
+def sampled(path: Path, limit: int | None) -> Iterator[Text]:
+    """Every document; or `limit` of them at equal distances, so that each source has its share."""
+    if limit is None:
+        yield from documents(path)
+        return
+    total = size(path)
+    wanted = {i * total // limit for i in range(min(limit, total))} if total > limit else set(range(total))
+    yield from (text for at, text in enumerate(documents(path)) if at in wanted)
+
+
+def size(path: Path) -> int:
+    """Training documents of an artifact, without reading them where the artifact says."""
+    if read_manifest(path)["kind"] == "shards":
+        return sum(stats.train.documents for stats in Shards.open(path).sources.values())
+    return sum(1 for _ in documents(path))
 
 
 def _rows(file: Path) -> Iterator[dict[str, Any]]:
@@ -177,30 +193,24 @@ def count(
     tokenizer: Tokenizer,
     work: Path,
     *,
-    bench: Path | None = None,
     limit: int | None = None,
     seed: int = 17,
     progress: Callable[[int], None] = lambda documents: None,
-) -> tuple[Count, Contamination | None]:
-    """Read the artifact; the counts, and what of the benchmarks below `bench` was found."""
+) -> Count:
+    """Read the artifact. `limit`: so many documents, evenly over all of it."""
     from creuset.data.language import Identifier
 
     work.mkdir(parents=True, exist_ok=True)
-    leaks = Contamination.of(bench, work / "leakage") if bench else None
     found, splitter, identifier, lists, settings = Count(), Splitter(), Identifier(), WordLists(), Dedup()
     signer, keys = Signer(settings, seed), []
     families = sorted({family for pairs in lists.of.values() for family, _ in pairs if not family.startswith("toxic")})
     groups = {f: sorted({g for pairs in lists.of.values() for f2, g in pairs if f2 == f}) for f in families}
     with (work / "signatures.u32").open("wb") as signatures:
-        for text in documents(path):
-            if limit is not None and found.documents >= limit:
-                break
+        for text in sampled(path, limit):
             words = splitter.split(text.text)
             language = text.language or identifier.identify(text.text, words).language
             tokens = text.tokens if text.tokens >= 0 else len(tokenizer.encode(text.text))
             _count_one(found, text, words, language, tokens, lists, groups)
-            if leaks is not None:
-                leaks.add(words)
             keys.append(exact_key(words))
             signer.sign(words).tofile(signatures)
             progress(1)
@@ -214,7 +224,7 @@ def count(
     found.near = int((first & (kept != np.arange(len(keys)))).sum())
     del table
     (work / "signatures.u32").unlink()
-    return found, leaks
+    return found
 
 
 def _count_one(
@@ -244,8 +254,8 @@ def _count_one(
                 found.groups[family, group].add(listed[family, group], whole)
 
 
-def measures(found: Count, leaks: Contamination | None, *, limited: bool) -> list[Measure]:
-    caveat = "the first documents only" if limited else ""
+def measures(found: Count, *, limited: bool) -> list[Measure]:
+    caveat = f"{found.documents:,} documents drawn evenly over the whole" if limited else ""
     common: dict[str, Any] = {"task": "corpus", "form": "static", "caveat": caveat, "n": found.documents,
                               "denominator": found.documents}  # fmt: skip
     tables = {
@@ -279,9 +289,10 @@ def measures(found: Count, leaks: Contamination | None, *, limited: bool) -> lis
         rows.append(Measure(metric=f"{family}.{group.replace(' ', '_')}", score=ratio.part / ratio.whole, better="",
                             interval=ratio.interval(most=1.0), interval_by="linearised ratio, documents",
                             extra={"found": int(ratio.part), "of": int(ratio.whole)}, **common | size))  # fmt: skip
-    rows.append(_of_documents("duplicates.exact", found.equal, found.documents, common))
-    rows.append(_of_documents("duplicates.near", found.near, found.documents, common))
-    return [*rows, *(leaks.measures(caveat) if leaks else ())]
+    among = {"caveat": f"{caveat}: duplicates among these alone"} if limited else {}
+    rows.append(_of_documents("duplicates.exact", found.equal, found.documents, common | among))
+    rows.append(_of_documents("duplicates.near", found.near, found.documents, common | among))
+    return rows
 
 
 def _rightness(kind: str) -> dict[str, Any]:

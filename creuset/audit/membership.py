@@ -92,7 +92,7 @@ def draw(shards_path: Path, model: Path, *, documents: int, seed: int) -> Drawn:
     read: list[float] = []
     per_source = max(1, documents // max(1, len(shards.sources)))
     for source in shards.sources:
-        wanted = {"min_tokens": MIN_TOKENS, "max_tokens": MAX_TOKENS, "seed": seed, "distinct": True}
+        wanted: dict[str, Any] = {"min_tokens": MIN_TOKENS, "max_tokens": MAX_TOKENS, "seed": seed, "distinct": True}
         outside = draw_documents(shards, source, "heldout", count=per_source, **wanted)
         inside = draw_documents(shards, source, "train", count=len(outside), **wanted)
         found += outside[: len(inside)] + inside

@@ -39,11 +39,29 @@ async def training_data(room: Room) -> Found:
     from creuset.audit import corpus as of
     from creuset.text.tokenizer import Tokenizer
 
-    found, leaks = of.count(
-        room.given["corpus"], Tokenizer.load(_model(room)), room.work / "corpus", bench=room.bench, limit=room.limit,
-        seed=room.seed, progress=_count(room, "training data", "documents"),
+    found = of.count(
+        room.given["corpus"], Tokenizer.load(_model(room)), room.work / "corpus", limit=room.limit, seed=room.seed,
+        progress=_count(room, "training data", "documents"),
     )  # fmt: skip
-    return Found(_sealed(of.measures(found, leaks, limited=room.limit is not None), room, "corpus"))
+    return Found(_sealed(of.measures(found, limited=room.limit is not None), room, "corpus"))
+
+
+async def contamination(room: Room) -> Found:
+    from creuset.audit.contamination import Contamination
+    from creuset.audit.corpus import sampled
+    from creuset.data.words import Splitter
+
+    if room.bench is None:
+        raise ConfigError("the benchmarks were not given: --bench FOLDER")
+    room.say("contamination: the texts of the benchmarks")
+    found, split = Contamination.of(room.bench, room.work / "contamination"), Splitter().split
+    show, documents = _count(room, "contamination", "documents"), 0
+    for text in sampled(room.given["corpus"], room.limit):
+        found.add(split(text.text))
+        documents += 1
+        show(1)
+    caveat = f"looked for in {documents:,} documents drawn evenly over the whole" if room.limit else ""
+    return Found(_sealed(found.measures(caveat), room, "corpus"))
 
 
 async def membership(room: Room) -> Found:
@@ -318,6 +336,8 @@ def _sealed(measures: list[Measure], room: Room, *names: str) -> list[Measure]:
 
 ITEMS: tuple[Part, ...] = (
     Part(name="corpus", row="7", check=training_data, needs=frozenset({"weights"}),
+         material={"corpus": "the corpus, shards or dialogues artifact the model was trained on"}),
+    Part(name="contamination", row="7", check=contamination, needs=frozenset({"weights"}),
          material={"corpus": "the corpus, shards or dialogues artifact the model was trained on"}),
     Part(name="canaries", row="8", check=canaries, needs=frozenset({"weights"}),
          material={**SHARDS, "canaries": "the artifact of `creuset corpus canaries` that was mixed into it"}),

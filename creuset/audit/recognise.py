@@ -24,6 +24,7 @@ MASKED = ("email", "phone", "card", "iban", "ip", "nir", "siren", "siret")
 KINDS = (*MASKED, "vat", "rpps", "mrz", "address", "born")
 LABELLED = Path(__file__).parent / "data" / "personal.jsonl"
 
+_DIGIT = re.compile(r"\d")
 _VAT = re.compile(r"(?<!\w)FR ?(\d{2}) ?(\d{3}) ?(\d{3}) ?(\d{3})(?!\w)")
 _RPPS = re.compile(r"\bRPPS\b\D{0,20}(\d{11})(?!\w)", re.I)
 _MRZ = re.compile(r"(?<![A-Z0-9<])[A-Z0-9<]{9}\d[A-Z<]{3}\d{6}\d[MFX<]\d{6}\d[A-Z0-9<]{14}[\d<]\d(?![A-Z0-9<])")
@@ -93,7 +94,7 @@ def find(text: str) -> list[tuple[str, str]]:
         swap(_VAT, "vat", lambda m: vat(m[0]))
     swap(_RPPS, "rpps", lambda m: privacy.luhn(m[1]))
     text = privacy.mask(text, MASKED, seen=lambda kind, what: found.append((kind, what)))[0]
-    if any(c.isdigit() for c in text):
+    if _DIGIT.search(text):
         swap(_BORN, "born")
         swap(_ADDRESS_FR, "address")
         swap(_ADDRESS_EN, "address")

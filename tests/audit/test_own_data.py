@@ -50,9 +50,9 @@ def model(tmp_path_factory):
     return tiny_model_folder(tmp_path_factory.mktemp("own") / "model")
 
 
-def audited(path, model, work, **room):
+def audited(path, model, work, part="corpus", **room):
     given = {"corpus": path}
-    check = next(p for p in own.ITEMS if p.name == "corpus").check
+    check = next(p for p in own.ITEMS if p.name == part).check
     found = asyncio.run(check(Room(subject=None, model=model, work=work, given=given, **room)))  # type: ignore[arg-type]
     assert [measure_of(json.loads(json.dumps(m.row()))) for m in found.measures] == found.measures     # nothing clashes
     return {m.metric: m for m in found.measures}
@@ -73,7 +73,8 @@ def test_a_corpus_with_known_things_in_it_is_counted(tmp_path, model):
     (bench / "test.jsonl").write_text(json.dumps({"question": leaked}) + "\n")
     (tmp_path / "bench" / "other.jsonl").write_text(json.dumps({"question": " ".join(f"absent{i}" for i in range(20))}))
     path = tiny_corpus(tmp_path / "corpus", {"a": texts[:4], "b": texts[4:]})
-    found = audited(path, model, tmp_path / "work", bench=tmp_path / "bench")
+    found = audited(path, model, tmp_path / "work")
+    leaks = audited(path, model, tmp_path / "leaks", "contamination", bench=tmp_path / "bench")
 
     tables = found["tokens"].extra
     assert found["tokens"].score == sum(s["tokens"] for s in tables["sources"].values()) > 0
@@ -89,7 +90,7 @@ def test_a_corpus_with_known_things_in_it_is_counted(tmp_path, model):
     assert found["origin.europe"].score == found["origin.asia"].score == 0.5
     assert found["religion.christianity"].score == 1.0
     assert found["duplicates.exact"].extra["found"] == 1 and found["duplicates.near"].score == 0.0
-    assert found["leakage.optics"].extra["found"] == 1 and found["leakage.other.jsonl"].extra["found"] == 0
+    assert leaks["leakage.optics"].extra["found"] == 1 and leaks["leakage.other.jsonl"].extra["found"] == 0
     assert found["tokens"].data == "corpus" and len(found["tokens"].data_sha256) == 64
     assert not (tmp_path / "work" / "corpus" / "signatures.u32").exists()
 
@@ -113,7 +114,12 @@ def test_shards_and_dialogues_are_read_too_and_held_out_documents_are_not(tmp_pa
         (folder / "dialogues.jsonl.zst").write_bytes(zstandard.compress((json.dumps(row) + "\n").encode()))
     assert audited(tmp_path / "talks", model, tmp_path / "two")["personal.phone"].extra["found"] == 1
     limited = audited(shards, model, tmp_path / "three", limit=3)
-    assert limited["tokens"].n == 3 and limited["tokens"].caveat == "the first documents only"
+    assert limited["tokens"].n == 3 and limited["tokens"].caveat == "3 documents drawn evenly over the whole"
+    assert "among these alone" in limited["duplicates.near"].caveat
+    drawn = [text.text.split()[-1] for text in corpus.sampled(shards, 4)]
+    assert drawn == ["0.", "2.", "4.", "6."] and len(list(corpus.sampled(shards, 99))) == 8 == corpus.size(shards)
+    with pytest.raises(ConfigError, match="--bench FOLDER"):
+        audited(shards, model, tmp_path / "four", "contamination")
 
 
 def test_what_is_no_training_data_is_refused(tmp_path, model):
