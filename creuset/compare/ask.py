@@ -1,6 +1,6 @@
 """What to compare: one TOML file of the reader, read into typed values. Bad input names the file, the key, the value.
 
-    title = "..."
+    title = "..."                   # or { en = "...", fr = "..." }
     measures = ["mmlu.acc"]         # which measures of the artifacts are rows; left out: the first of each task
     remark = { en = "...", fr = "..." }     # printed above everything else
     [volume]                        # what is asked of the chosen system in a month
@@ -117,7 +117,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    title: str
+    title: Text
     volume: Volume
     load: Load
     systems: tuple[Asked, ...]
@@ -163,17 +163,21 @@ def read(file: Path) -> Comparison:
     if not isinstance(measures, list) or any(not isinstance(m, str) for m in measures):
         raise ConfigError(f"`{file.name}`: measures is {measures!r}, not a list of names such as `mmlu.acc`")
     return Comparison(
-        str(found.get("title", file.stem)), _table(Volume, found.get("volume", {}), file, "volume"),
-        _table(Load, found.get("load", {}), file, "load"), systems, tuple(measures), file, _remark(found, file),
+        _words(found, "title", file) or Text(file.stem, file.stem),
+        _table(Volume, found.get("volume", {}), file, "volume"), _table(Load, found.get("load", {}), file, "load"),
+        systems, tuple(measures), file, _words(found, "remark", file),
     )
 
 
-def _remark(found: dict[str, Any], file: Path) -> Text | None:
-    said = found.get("remark")
+def _words(found: dict[str, Any], key: str, file: Path) -> Text | None:
+    """Text, or text in two languages."""
+    said = found.get(key)
+    if isinstance(said, str):
+        said = {"en": said, "fr": said}
     if said is None:
         return None
     if not isinstance(said, dict) or set(said) != {"en", "fr"} or any(not isinstance(v, str) for v in said.values()):
-        raise ConfigError(f"`{file.name}`: remark is {said!r}, not a table of `en` and `fr`")
+        raise ConfigError(f"`{file.name}`: {key} is {said!r}, not a table of `en` and `fr`")
     return Text(said["en"], said["fr"])
 
 

@@ -90,7 +90,7 @@ class System:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scorecard:
-    title: str
+    title: Text
     made: str                           # date, ISO 8601
     systems: tuple[System, ...]
     rows: tuple[Row, ...]

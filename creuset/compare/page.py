@@ -54,11 +54,11 @@ def render(card: Scorecard) -> str:
     style = (STATIC / "page.css").read_text(encoding="utf-8")
     script = "".join((STATIC / f"{name}.js").read_text(encoding="utf-8") for name in ("rank", "page", "choices"))
     held = json.dumps(card.as_json(), ensure_ascii=False).replace("<", "\\u003c")
-    title = escape(card.title)
+    title = both(card.title.en, card.title.fr)
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="{policy(style, script)}">
-<meta name="viewport" content="width=device-width,initial-scale=1"><title>{title}</title>
+<meta name="viewport" content="width=device-width,initial-scale=1"><title>{escape(card.title.en)}</title>
 <style>{style}</style></head><body>
 <header><h1>{title}</h1><div><button id="lang" type="button">Français</button>
 <button id="theme" type="button">{both("Light / dark", "Clair / sombre")}</button></div>
@@ -157,10 +157,11 @@ def _ranking(card: Scorecard) -> str:
     )
     over = both(
         f"{DRAWS:,} weightings, spread evenly over all there are: dark, how often a system is surely first; light, how "
-        "often nobody is surely before it. Your weights do not matter here, your other choices do.",
+        "often nobody is surely before it; of the groups in which something is known of one of them. Your weights do "
+        "not matter here, your other choices do.",
         f"{number(DRAWS, 'count', 'fr')} pondérations, réparties sur toutes celles qui existent : en foncé, la part où "
-        "un système est sûrement premier ; en clair, où nul n'est sûrement devant lui. Vos poids n'y jouent pas, vos "
-        "autres choix si.",
+        "un système est sûrement premier ; en clair, où nul n'est sûrement devant lui ; sur les groupes où l'on sait "
+        "quelque chose de l'un d'eux. Vos poids n'y jouent pas, vos autres choix si.",
     )
     return f"""<section><h2>{both("Your weights", "Vos poids")}</h2><p class="soft">{intro}</p>
 <noscript><p>{both("Weights and plots need JavaScript; the table below does not.",

@@ -38,10 +38,11 @@ function rank() {
   const all = standings(state.weights), wide = byId("ranking").clientWidth || 700, narrow = wide < 480;
   const left = narrow ? 26 : Math.min(210, wide * .36), right = narrow ? 84 : 172, line = narrow ? 52 : 36;
   const x = v => left + v * (wide - left - right);
-  const drawn = [];
+  const drawn = [], told = [];       // `told` is the picture in words, for those who do not see it
   let y = 4;
   for (const [title, list] of lists()) {
     if (title) {
+      told.push(title);
       let put = "";
       for (const word of [...title.split(" "), null]) {
         if (word !== null && (put + word).length < wide / 6.6) { put += word + " "; continue; }
@@ -84,12 +85,14 @@ function rank() {
       const said = state.missing === "interval" ? `${s.low.toFixed(2)}–${s.high.toFixed(2)}`
         : s.total.toFixed(2) + (s.half >= .005 ? " ± " + s.half.toFixed(2) : "");
       drawn.push(draw("text", {x: wide - right + 8, y: top + 16}, said.replaceAll(".", say(".", ","))));
+      told.push(`${best === worst ? best : best + "–" + worst} ${name} ${said}`);
       drawn.push(draw("text", {x: wide, y: narrow ? y + 14 : top + 16, "text-anchor": "end", class: "soft"}, percent(s.coverage) + say(" known", " connu")));
       y += line;
     }
     y += 6;
   }
-  const svg = draw("svg", {viewBox: `0 0 ${wide} ${y}`, role: "img", "aria-label": say("Ranking by your weights", "Classement selon vos poids")});
+  const svg = draw("svg", {viewBox: `0 0 ${wide} ${y}`, role: "img",
+    "aria-label": [say("Ranking by your weights", "Classement selon vos poids"), ...told].join("; ")});
   svg.append(...drawn);
   byId("ranking").replaceChildren(svg);
 }
@@ -98,7 +101,7 @@ function rank() {
 function firsts() {
   const wide = byId("firsts").clientWidth || 700, left = Math.min(190, wide * .34), right = 96, line = 24;
   const x = v => left + v * (wide - left - right);
-  const drawn = [];
+  const drawn = [], told = [];
   let y = 2;
   for (const [title, list] of lists()) {
     if (list.length < 2) continue;
@@ -111,12 +114,13 @@ function firsts() {
         draw("rect", {x: left, y: y + 3, width: x(tied) - left, height: 14, class: "tied"}),
         draw("rect", {x: left, y: y + 3, width: x(alone) - left, height: 14, class: "alone"}),
         draw("text", {x: wide - right + 8, y: y + 14}, alone === tied ? percent(alone) : `${percent(alone)} – ${percent(tied)}`));
+      told.push(`${card.systems[list[i]].name} ${percent(alone)} – ${percent(tied)}`);
       y += line;
     }
     y += 6;
   }
-  const svg = draw("svg", {viewBox: `0 0 ${wide} ${y}`, role: "img", "aria-label": say("Share of all weightings in which each is first",
-    "Part de toutes les pondérations où chacun est premier")});
+  const svg = draw("svg", {viewBox: `0 0 ${wide} ${y}`, role: "img", "aria-label": [say("Share of all weightings in which each is first",
+    "Part de toutes les pondérations où chacun est premier"), ...told].join("; ")});
   svg.append(...drawn);
   byId("firsts").replaceChildren(svg);
 }
