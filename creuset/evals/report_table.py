@@ -31,7 +31,7 @@ _FIELDS = (
     ("judge_at", "judge at", "adresse du juge"), ("judge_temperature", "judge's temperature", "température du juge"),
     ("judge_prompt_sha256", "judge's prompts sha256", "sha256 des invites du juge"),
     ("judge_calls", "calls to the judge", "appels au juge"), ("judge_failed", "failed", "échecs du juge"),
-    ("unread", "without a verdict", "sans verdict"),
+    ("unread", "without a verdict", "sans verdict"), ("judge_cost", "cost of the judge", "coût du juge"),
 )  # fmt: skip
 _SHOWN = {"task", "metric", "score", "interval", "unit", "better", "n", "denominator", "failed", "unextracted",
           "status", "why", "requirement", *(name for name, *_ in _FIELDS)}  # fmt: skip

@@ -117,6 +117,7 @@ async def play(
     }
     measures, rows = _scored(task, answered, about)
     usage = usage_of((o for _, entry in answered for o in entry.outcomes), playing.price, playing.judge_price)
+    measures = [_with_cost(measure, usage.judge) for measure in measures]
     return Played(task=task.name, measures=measures, rows=rows, usage=usage, asked=len(answered), samples=len(samples))
 
 
@@ -242,6 +243,14 @@ class _Watch:
     def _pay(self, outcomes: Sequence[Outcome]) -> None:
         if any(self._prices):
             self._spent += cost_of(usage_of(outcomes, *self._prices))
+
+
+def _with_cost(measure: Measure, judge: Usage | None) -> Measure:
+    """What the judge of all samples cost, beside each figure that it judged."""
+    if judge is None or "judge" not in measure.extra:
+        return measure
+    cost = "no price is known" if judge.cost is None else f"{judge.cost:.4f} {judge.currency}"
+    return replace(measure, extra=measure.extra | {"judge_cost": cost})
 
 
 def cost_of(usage: Usage) -> float:

@@ -29,11 +29,12 @@ def leave(
     for task, rows in tasks.items():
         found = share([r["correct"] for r in rows])
         given = {"data_sha256": "d" * 64, "data": f"{task}.jsonl", "form": "generate", "extractor": "letter",
-                 "date": "2026-11-25T10:00:00+00:00", "seed": 1234, "interval_by": found.by} | fields  # fmt: skip
+                 "date": "2026-11-25T10:00:00+00:00", "seed": 1234, "interval_by": found.by,
+                 "extra": {"chance": 0.25}} | fields  # fmt: skip
         measure = Measure(
             task=task, metric="acc", score=found.value, interval=found.interval, n=len(rows), denominator=len(rows),
             failed=sum(r["failed"] for r in rows), unextracted=sum(not r["extracted"] for r in rows),
-            extra={"chance": 0.25}, **given,
+            **given,
         )
         results.append(measure.row())
         lines = "".join(json.dumps(r) + "\n" for r in rows)

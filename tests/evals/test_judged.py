@@ -6,6 +6,7 @@ import json
 import pytest
 
 from creuset.core.errors import ConfigError, DataError
+from creuset.evals.prices import Price
 from creuset.evals.runner import Playing, play
 from creuset.evals.subject import Failure, Reply
 from creuset.evals.tasks.arena_hard import ArenaHard
@@ -147,6 +148,10 @@ def test_a_journal_knows_who_judged(bench, tmp_path):
     again = run(None, rescore=True)
     assert [m.row() | {"date": ""} for m in again.measures] == [m.row() | {"date": ""} for m in first.measures]
     assert again.measures[0].extra["judge"] == "another" and again.measures[0].extra["judge_at"] == "http://elsewhere"
+    assert {m.extra["judge_cost"] for m in first.measures} == {"no price is known"}
+    price = Price(id="x", name="x", names=(), provider="us", input=1.0, output=2.0, currency="EUR")
+    priced = run(None, rescore=True, judge_price=price)
+    assert {m.extra["judge_cost"] for m in priced.measures} == {"0.0000 EUR"}, "its replies counted no token"
 
 
 def test_without_a_judge_nothing_is_scored(bench):

@@ -73,6 +73,13 @@ def test_other_data_other_forms_and_other_questions_are_refused_by_name(tmp_path
         compare_runs(a, c)
 
 
+def test_scores_of_two_judges_are_not_compared(tmp_path):
+    extra = [{"chance": 0.25, "judge": "j", "judge_at": at, "judge_prompt_sha256": "0"} for at in ("here", "there")]
+    a, b = (leave(tmp_path / at["judge_at"], {"demo": [row(0, 1.0)]}, extra=at) for at in extra)
+    with pytest.raises(DataError, match="demo: its judge_at differs: here against there"):
+        compare_runs(a, b)
+
+
 def test_what_stands_on_one_side_only_is_counted(tmp_path):
     a = leave(tmp_path / "a", {"demo": [row(i, 1.0) for i in range(10)]})
     b = leave(tmp_path / "b", {"demo": [row(i, 1.0) for i in range(4, 17)]})
