@@ -198,7 +198,8 @@ def table(rows: list[dict[str, Any]]) -> str:
         said += f"  {row['failed']:,} failed" if row["failed"] else ""
         said += f"  {row['unextracted']:,} without an answer" if row["unextracted"] else ""
         lines.append(f"{what:<44} {row['score']:.4f}  {between}  n = {row['n']:,} {unit}{said}")
-    return "\n".join(lines)
+    caveats = {row["task"]: row["caveat"] for row in rows if row.get("caveat")}
+    return "\n".join([*lines, *(f"{task}: {caveat}" for task, caveat in caveats.items())])
 
 
 def _card(args: argparse.Namespace) -> int:

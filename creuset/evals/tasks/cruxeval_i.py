@@ -50,7 +50,7 @@ class CruxevalI(AnswerTask):
         return None
 
     def same(self, answer: str, gold: str) -> bool:
-        return ended(f"{gold} {answer}", sandbox.Limits()).passed
+        return ended(f"{gold} {answer}", sandbox.Limits(wall_s=20, cpu_s=3)).passed
 
 
 def call(text: str) -> str | None:
