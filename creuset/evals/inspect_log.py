@@ -7,7 +7,7 @@ of harmful tasks are not in the rows, and so not in the logs.
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +59,9 @@ def task_log(run: Run, task: str, touched: str) -> Row:
         "eval": {
             "eval_id": _id(run, task, "eval"), "run_id": _id(run, "", "run"), "created": date, "task": task,
             "task_id": _id(run, task, "task"), "task_version": 0,
-            "dataset": {"name": str(measures[0].get("data") or task), "samples": len(rows), "sample_ids": ids,
-                        "shuffled": False},
+            # The viewer heads the page with the name: of MMLU the files would be 114.
+            "dataset": {"name": task, "location": str(measures[0].get("data") or "") or None, "samples": len(rows),
+                        "sample_ids": ids, "shuffled": False},
             "model": run.name, "model_base_url": run.subject.get("url"),
             "config": {"limit": settings.get("limit"), "epochs": 1},
             "packages": {"creuset": __version__},
@@ -72,9 +73,24 @@ def task_log(run: Run, task: str, touched: str) -> Row:
             "completed_samples": sum(not row.get("failed") for row in rows),
             "scores": _scores(measures),
         },
-        "stats": {"started_at": date, "completed_at": date, "model_usage": {run.name: usage}},
+        "stats": {"started_at": _start(run, task, date), "completed_at": date, "model_usage": {run.name: usage}},
         "samples": samples,
     }  # fmt: skip
+
+
+def _start(run: Run, task: str, end: str) -> str:
+    """When the task was begun: when the one before it was done; of the first, the whole time before the last end."""
+    ends = {str(row["task"]): str(row["date"]) for row in run.results if row.get("date")}
+    before = list(ends)[: list(ends).index(task)] if task in ends else []
+    wall = run.about.get("wall_s")
+    if before:
+        start = ends[before[-1]]
+    elif isinstance(wall, int | float) and ends:
+        last = datetime.fromisoformat(max(ends.values()))
+        start = (last - timedelta(seconds=float(wall))).isoformat(timespec="seconds")
+    else:
+        return end
+    return min(start, end)
 
 
 def _id(run: Run, task: str, kind: str) -> str:
@@ -122,11 +138,15 @@ def _sample(row: Row, index: int, model: str) -> Row:
         "metadata": {"cluster": row.get("cluster") or "", "outcomes": outcomes},
         "store": {}, "events": [], "model_usage": {model: _usage(outcomes)},
     }  # fmt: skip
+    seconds = [float(o["seconds"]) for o in outcomes if isinstance(o.get("seconds"), int | float)]
+    if seconds:
+        found["total_time"] = found["working_time"] = round(sum(seconds), 3)
     if row.get("choices"):
         found["choices"] = [str(choice) for choice in row["choices"]]
     if failures:
         reason = f"{failures[0].get('reason')}: {failures[0].get('detail', '')}"
-        found["error"] = {"message": reason, "traceback": "", "traceback_ansi": ""}
+        # The viewer's page of the error shows the last of the three alone.
+        found["error"] = {"message": reason, "traceback": reason, "traceback_ansi": reason}
     return found
 
 

@@ -48,6 +48,7 @@ def write_report(path: Path, out: Path | None = None, *, lang: str = "en", harmf
     if file.suffix != ".html":
         raise ConfigError(f"`{file}` is not a name of a page", hint="give a name that ends in .html")
     table = file.with_suffix(".csv")
+    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(page(run, lang=lang, harmful=harmful), encoding="utf-8", errors="replace")
     table.write_text(results_csv(run.results), encoding="utf-8", errors="replace", newline="")
     return [file, table]

@@ -16,7 +16,7 @@ def row(number: int, correct: float, **more: Any) -> dict[str, Any]:
         "id": f"demo/{number}", "cluster": "", "prompt": f"Question {number}\nAnswer:", "gold": "A", "correct": correct,
         "answer": "A" if correct else "B", "extracted": True, "failed": False,
         "outcomes": [{"kind": "reply", "text": f"I say {'A' if correct else 'B'}, {number}", "finish": "stop",
-                      "prompt_tokens": 7, "completion_tokens": 5}],
+                      "prompt_tokens": 7, "completion_tokens": 5, "seconds": 0.5}],
     } | more  # fmt: skip
 
 

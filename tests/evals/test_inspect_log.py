@@ -51,9 +51,34 @@ def test_scores_and_samples_are_those_of_the_run(tmp_path):
     assert [s["scores"]["correct"]["value"] for s in log["samples"]] == ["C", "I", 0.5, "C"]
     assert one["input"].startswith("Question 0") and one["output"]["choices"][0]["message"]["content"] == "I say A, 0"
     assert [m["role"] for m in chat["messages"]] == ["system", "user", "assistant"]
-    assert failed["error"]["message"] == "timeout: after 60 s"
+    assert failed["error"] == dict.fromkeys(("message", "traceback", "traceback_ansi"), "timeout: after 60 s")
+    assert one["total_time"] == one["working_time"] == 0.5 and "total_time" not in failed
     assert (choice["target"], choice["output"]["choices"][0]["message"]["content"]) == (" no", " no")
     assert log["stats"]["model_usage"]["demo model"] == {"input_tokens": 17, "output_tokens": 10, "total_tokens": 27}
+
+
+def test_a_log_says_when_its_task_was_begun_and_what_it_is_called(tmp_path):
+    run = leave(tmp_path / "run", {"first": rows(), "second": rows(), "third": rows()})
+    results = json.loads((run / "results.json").read_text())
+    ends = {"first": "2026-11-25T10:00:00+00:00", "second": "2026-11-25T10:05:00+00:00",
+            "third": "2026-11-25T10:04:00+00:00"}      # scored again on another clock: never before it began
+    for measure in results["results"]:
+        measure |= {"date": ends[measure["task"]], "data": "a.csv, b.csv"}
+    (run / "results.json").write_text(json.dumps(results | {"wall_s": 400.0}))
+    logs = {log["eval"]["task"]: log for log in (json.loads(f.read_text()) for f in write_logs(run, tmp_path / "logs"))}
+    spans = {task: (log["stats"]["started_at"], log["stats"]["completed_at"]) for task, log in logs.items()}
+    assert spans == {"first": ("2026-11-25T09:58:20+00:00", ends["first"]), "second": (ends["first"], ends["second"]),
+                     "third": (ends["third"], ends["third"])}
+    assert (logs["first"]["eval"]["dataset"]["name"], logs["first"]["eval"]["dataset"]["location"]) == (
+        "first", "a.csv, b.csv")
+    (run / "results.json").write_text(json.dumps({k: v for k, v in results.items() if k != "wall_s"}))
+    first = next(json.loads(f.read_text()) for f in write_logs(run, tmp_path / "more") if "_first_" in f.name)
+    assert first["stats"]["started_at"] == first["stats"]["completed_at"] == ends["first"]
+
+
+def test_a_page_is_written_into_a_folder_that_was_not_there(tmp_path):
+    assert report(leave(tmp_path / "run", {"demo": rows()}), tmp_path / "new/deep/page.html") == 0
+    assert (tmp_path / "new/deep/page.html").is_file() and (tmp_path / "new/deep/page.csv").is_file()
 
 
 def test_questions_of_harmful_tasks_stay_hidden(tmp_path):
