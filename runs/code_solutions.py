@@ -20,10 +20,12 @@ def main() -> None:
     parser.add_argument("--bench", type=Path, required=True)
     parser.add_argument("--tasks", default="humaneval,mbpp,bigcodebench_hard")
     parser.add_argument("--forms", default="", help="generate, chat (default: all that a task has)")
+    parser.add_argument("--solutions-only", action="store_true", help="leave out the functions that do nothing")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     forms = [form for form in args.forms.split(",") if form]
-    found = [row for task in args.tasks.split(",") for row in solutions(task, args.bench, forms)]
+    found = [row for task in args.tasks.split(",")
+             for row in solutions(task, args.bench, forms, broken=not args.solutions_only)]
     if args.out is not None:
         args.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
@@ -39,7 +41,7 @@ def reply(task: Any, sample: Any, broken: bool) -> str:
     return f"```python\n{whole}\n```"
 
 
-def solutions(name: str, bench: Path, forms: list[str]) -> list[dict[str, Any]]:
+def solutions(name: str, bench: Path, forms: list[str], *, broken: bool) -> list[dict[str, Any]]:
     from creuset.evals.subject import Reply
     from creuset.evals.tasks import catalogue
 
@@ -51,6 +53,8 @@ def solutions(name: str, bench: Path, forms: list[str]) -> list[dict[str, Any]]:
                                "broken_that_pass": []}
         for sample in task.samples(bench):
             out["n"] += 1
+            if out["n"] % 20 == 0:
+                print(f"{name} {form}: {out['n']}", file=sys.stderr, flush=True)
             row = task.score(sample, [Reply(text=reply(task, sample, broken=False), finish="stop")])
             if why := row.get("untestable"):
                 out["not_testable"][why] += 1
@@ -59,12 +63,11 @@ def solutions(name: str, bench: Path, forms: list[str]) -> list[dict[str, Any]]:
             out["solutions_pass"] += bool(row["correct"] and row["correct_lenient"])
             if not row["correct"]:
                 out["solutions_that_fail"][sample.id] = row["why"]
-            row = task.score(sample, [Reply(text=reply(task, sample, broken=True), finish="stop")])
-            out["broken_fail"] += not row["correct"]
-            if row["correct"]:
-                out["broken_that_pass"].append(sample.id)
-            if out["n"] % 20 == 0:
-                print(f"{name} {form}: {out['n']}", file=sys.stderr, flush=True)
+            if broken:
+                row = task.score(sample, [Reply(text=reply(task, sample, broken=True), finish="stop")])
+                out["broken_fail"] += not row["correct"]
+                if row["correct"]:
+                    out["broken_that_pass"].append(sample.id)
         print(json.dumps(out), flush=True)
         rows.append(out)
     return rows
