@@ -65,6 +65,7 @@ def test_bigcodebench_runs_the_unit_tests_calibrated_and_counts_what_it_cannot_t
     rows = [task.score(s, [right]) | {"id": s.id} for s in samples]
     network = "its own solution does not pass (failed)"
     assert [row["untestable"] for row in rows] == ["", "needs no_such_library", network]
+    assert [row["correct"] for row in rows] == [1, None, None]
     wrong = task.score(samples[0], [reply("    return 3\n")])
     assert wrong["correct"] == 0 and "1 of 2 tests: test_none: AssertionError: 3 != 0" in wrong["why"]
     strict, lenient = task.measures([*rows, wrong | {"id": "again"}])

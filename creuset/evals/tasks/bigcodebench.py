@@ -81,7 +81,8 @@ class BigCodeBenchHard(CodeTask):
     def score(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
         own = sample.gold["prompt"] + "\n" + sample.meta["solution"]
         why = untestable(own, sample.gold["test"], _run(sample.gold, own))
-        return super().score(sample, outcomes) | {"untestable": why}
+        unsaid = {"correct": None, "correct_lenient": None} if why else {}      # neither right nor wrong
+        return super().score(sample, outcomes) | {"untestable": why, **unsaid}
 
     def measures(self, rows: Sequence[Row]) -> list[Measure]:
         why = Counter(row["untestable"] for row in rows if row["untestable"])
