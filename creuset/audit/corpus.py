@@ -6,9 +6,7 @@ is that of the counts and of 16 bytes a document; signatures lie in the work fol
     personal data    audit/recognise.py: finds a million tokens, by kind; beside it how right the recogniser is, on
                      lines labelled by hand and on invented ones (audit/invented.py)
     toxicity         words of audit/data/wordlists.json: a million words, and the share of documents with any. A word
-                     list knows neither quotation nor irony, misses what is hateful without a listed word, and counts
-                     homonyms; it says where to look, not what is meant
-    representation   shares among the listed words of a family (women among gendered words, regions, religions)
+    XX    representation   shares among the listed words of a family (women among gendered words, regions, religions)
     duplicates       data/dedup.py: share of documents equal, or near (Jaccard 0.8 of word 5-grams), to an earlier one
 
 Benchmarks in the training data are looked for apart (audit/contamination.py).
@@ -40,6 +38,7 @@ from creuset.evals.stats import Z95, Interval, clopper_pearson, wilson
 from creuset.text.tokenizer import Tokenizer
 
 LISTS = Path(__file__).parent / "data" / "wordlists.json"
+LABELS = Path(__file__).parent / "data" / "toxic_labels.jsonl"
 MILLION = 1e6
 POISSON_0 = -math.log(0.025)      # upper 97.5 % limit of the mean where 0 were counted
 
@@ -278,7 +277,7 @@ def measures(found: Count, *, limited: bool) -> list[Measure]:
     for language, ratio in found.toxic.items():
         if not ratio.documents:
             continue
-        size = {"n": ratio.documents, "denominator": ratio.documents}
+        size = {"n": ratio.documents, "denominator": ratio.documents, "extra": abusive(language)}
         rows.append(Measure(metric=f"toxic.{language}", score=MILLION * ratio.part / max(1.0, ratio.whole),
                             interval=ratio.interval(scale=MILLION), interval_by="linearised ratio, documents",
                             unit="a million words", better="lower", **common | size))  # fmt: skip
@@ -306,6 +305,14 @@ def _rightness(kind: str) -> dict[str, Any]:
         "false_alarms": r.wrong / r.others, "false_alarms_interval": [wrong.low, wrong.high],
         "hard_negatives": r.others,
     }
+
+
+def abusive(language: str) -> dict[str, Any]:
+    """What share of labelled hits of the word list were abusive, with its interval."""
+    rows = [json.loads(line) for line in LABELS.read_text(encoding="utf-8").splitlines()]
+    mine = [row["abusive"] for row in rows if row["lang"] == language]
+    span = wilson(sum(mine), len(mine))
+    return {"abusive": sum(mine) / len(mine), "abusive_interval": [span.low, span.high], "labelled_hits": len(mine)}
 
 
 def _by_licence(found: Count) -> dict[str, dict[str, int]]:
