@@ -179,6 +179,7 @@ def test_a_table_is_the_same_in_its_own_writing_only(kind):
 
 def test_a_table_may_have_its_columns_in_any_order_and_text_around():
     assert tables.reformat(TRUTHS["csv"], "n,name\n1.0,Eve\n2.50,\n", asked("csv"))[0] == 1
+    assert tables.reformat("a,b\n1,x\n,y\n", "a,b\n1.0,x\nNaN,y\n", asked("csv"))[0] == 1, "numbers, one cell empty"
     around = "The table, as asked:\nname,n\nEve,1\n,2.5\n\nDone, (a, b)"
     assert tables.reformat(TRUTHS["csv"], around, asked("csv"))[0] == 1
     around = f"Here it is, in the format:\n{TRUTHS['jsonl']}\nBye"
