@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from creuset.evals import extract
+from creuset.evals.task import Form
 from creuset.evals.tasks.choices import LETTERS, ChoiceTask, Group, Question
 from creuset.evals.tasks.files import Row, csv_rows, find, made
 
@@ -32,7 +33,7 @@ class GpqaDiamond(ChoiceTask):
     name = "gpqa_diamond"
     form = "chat"
     needs = frozenset({"chat"})
-    forms = ("chat", "generate", "loglikelihood")
+    forms: ClassVar[tuple[Form, ...]] = ("chat", "generate", "loglikelihood")
     files = ("gpqa/gpqa_diamond.csv",)
     licence = "CC-BY-4.0"
     reference = "59.1 DeepSeek-V3, 49.0 Qwen2.5-72B, 49.9 GPT-4o-0513, pass@1 (README of DeepSeek-V3)"
