@@ -16,6 +16,7 @@ from creuset.evals.report_read import Row, Run, read_run
 from creuset.evals.report_table import csv_fields, measure_table, number
 from creuset.evals.sheet import both, embed, embed_packed, label, sheet, text
 
+MOST = 20_000       # samples of a task in a page: more would make it slow to open
 HIDDEN = ("prompt", "prompts", "choices", "pairs", "outcomes", "answer", "gold", "text")
 _WORDS = {
     "prompt": ("asked", "demandé"), "reply": ("reply", "réponse"), "reasoning": ("reasoning", "raisonnement"),
@@ -29,6 +30,12 @@ _WORDS = {
                    "Les questions de cette épreuve sont nuisibles : ni elles ni les réponses ne sont montrées."),
     "none_here": ("No sample is like that.", "Aucun échantillon ne correspond."),
 }  # fmt: skip
+_SPREAD = both(
+    "For pages to open, some tasks have not all their samples here, but evenly spread ones; the files of samples have "
+    "all.",
+    "Pour que la page s'ouvre, certaines épreuves n'ont pas ici tous leurs échantillons, mais une partie également "
+    "répartie ; les fichiers d'échantillons les ont tous.",
+)
 FILTERS = (
     ("all", "all", "tous"), ("wrong", "wrong", "faux"), ("right", "right", "justes"), ("failed", "failed", "échoués"),
     ("unextracted", "no answer found", "sans réponse trouvée"),
@@ -150,11 +157,17 @@ def samples_browser(
     filters: Sequence[tuple[str, str, str]] = FILTERS,
     words: Mapping[str, tuple[str, str]] | None = None,
 ) -> str:
-    """The part of a page in which samples are looked at; needs the script browse.js and the style browse.css."""
+    """The part of a page in which samples are looked at; needs the script browse.js and the style browse.css.
+
+    Of a task with more than MOST samples the page has that many, evenly spread; the files of samples have all.
+    """
     if not samples:
         return ""
-    names = list(samples)
+    names, counts = list(samples), {name: len(rows) for name, rows in samples.items()}
+    samples = {name: spread(rows, MOST) for name, rows in samples.items()}
     options = "".join(f'<option value="{text(n)}">{text(n)} ({number(len(samples[n]))})</option>' for n in names)
+    cut = ", ".join(f"{n}: {number(MOST)} / {number(counts[n])}" for n in names if counts[n] > MOST)
+    note = f'<p class="note">{_SPREAD} {text(cut)}.</p>' if cut else ""
     pressed = "".join(
         f'<button data-filter="{name}" aria-pressed="{"true" if i == 0 else "false"}">{both(en, fr)}</button>'
         for i, (name, en, fr) in enumerate(filters)
@@ -166,7 +179,7 @@ def samples_browser(
         f'<section id="browse"><h2>{both("Samples", "Échantillons")}</h2><p class="soft">',
         both("Keys: / to search, j and k or the arrows to move.",
              "Touches : / pour chercher, j et k ou les flèches pour parcourir."),
-        f'</p><div class="tools"><select id="task" {label("Task", "Épreuve")}>{options}</select>{pressed}',
+        f'</p>{note}<div class="tools"><select id="task" {label("Task", "Épreuve")}>{options}</select>{pressed}',
         f'<input id="seek" type="search" placeholder="search" {label("search", "chercher", "placeholder")}>',
         '<span id="count" class="soft" role="status"></span></div><div class="split">',
         f'<div id="list" tabindex="0" role="listbox" {label("Samples", "Échantillons")}><div class="room"></div></div>',
@@ -174,6 +187,11 @@ def samples_browser(
         "<noscript>The samples need JavaScript.</noscript></section>",
         embed("words", {**_WORDS, **(words or {})}), data,
     ))  # fmt: skip
+
+
+def spread(rows: Sequence[Row], most: int) -> Sequence[Row]:
+    """At most `most` of the rows, in their order, at even distances: every kind of sample keeps its share."""
+    return rows if len(rows) <= most else [rows[i * len(rows) // most] for i in range(most)]
 
 
 def _shown(row: Row, *, harmful: bool) -> Row:

@@ -180,3 +180,14 @@ def test_rows_sort_and_open_and_the_page_speaks_french_at_400_pixels(tmp_path, s
     before = tab.js("getComputedStyle(document.body).backgroundColor")
     tab.click("[data-light]")
     assert tab.js("getComputedStyle(document.body).backgroundColor") != before
+
+
+def test_a_page_has_at_most_so_many_samples_of_a_task_evenly_spread(monkeypatch):
+    from creuset.evals import report as module
+
+    assert list(module.spread(range(10), 4)) == [0, 2, 5, 7] and module.spread("abc", 3) == "abc"
+    monkeypatch.setattr(module, "MOST", 4)
+    text = module.samples_browser({"big": [row(i, 1.0) for i in range(10)], "small": [row(0, 1.0)]})
+    assert "big (4)" in text and "big: 4 / 10." in text and "small: " not in text
+    assert "evenly spread" in text and "également répartie" in text
+    assert "evenly spread" not in module.samples_browser({"small": [row(0, 1.0)] * 4})

@@ -41,6 +41,7 @@
     only_b: row => flip(row, false, true),
     neither: row => flip(row, false, false),
   };
+  const amount = n => String(n).replace(/\B(?=(\d{3})+$)/g, "\u202f");     // as the tables write it
   const low = one => one.low ??= JSON.stringify(one.row).toLowerCase();
 
   const sift = () => {
@@ -48,8 +49,7 @@
     const sought = JSON.stringify(at("seek").value.trim().toLowerCase()).slice(1, -1);
     shown = rows.filter(one => tests[filter](one.row) && (!sought || low(one).includes(sought))).map(one => one.row);
     room.style.height = shown.length * HEIGHT + "px";
-    count.textContent = shown.length === rows.length ? rows.length.toLocaleString(document.documentElement.lang)
-      : `${shown.length.toLocaleString(document.documentElement.lang)} / ${rows.length.toLocaleString(document.documentElement.lang)}`;
+    count.textContent = shown.length === rows.length ? amount(rows.length) : `${amount(shown.length)} / ${amount(rows.length)}`;
     list.scrollTop = 0;
     choose(shown.length ? 0 : -1);
   };
