@@ -89,7 +89,8 @@ def test_a_corpus_with_known_things_in_it_is_counted(tmp_path, model):
     known = found["toxic.en"].extra
     assert known["labelled_hits"] == 60 and known["abusive"] == pytest.approx(21 / 60)
     assert known["abusive_interval"][0] < known["abusive"] < known["abusive_interval"][1]
-    assert all(row["word"] in row["context"].lower() for row in map(json.loads, corpus.LABELS.read_text("utf-8").splitlines()))
+    labels = [json.loads(line) for line in corpus.LABELS.read_text("utf-8").splitlines()]
+    assert all(row["word"] in row["context"].lower() for row in labels)
     assert found["gender.en.female"].score == pytest.approx(3 / 5)              # she, woman, woman; he, he
     assert found["origin.europe"].score == found["origin.asia"].score == 0.5
     assert found["religion.christianity"].score == 1.0
