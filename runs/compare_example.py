@@ -28,13 +28,14 @@ CREUSET = [sys.executable, "-m", "creuset"]
 TREE = Path(__file__).resolve().parents[1]
 SMALL = ("--set", "context=256", "--set", "tokens_per_step=2048", "--set", "tokens_per_microbatch=2048",
          "--set", "evaluate_every=0", "--set", "precision=fp32")  # fmt: skip
-LOAD = {"requests": 24, "concurrency": 2, "max_tokens": 32, "prompt_words": 60}
+LOAD = {"requests": 12, "concurrency": 2, "max_tokens": 32, "prompt_words": 60}
 BENCH = TREE / "tests/evals/data/parity/bench"      # the first items of published files, with their licences
-# A few samples of each part, decisions on four situations: an example, whose intervals say how little that is. What
-# needs files of yours, weights or a flag is asked for too, so that the page says that it was not tested.
-AUDITS = {"talk": (("security", "truthfulness", "service"), 48),
-          "rest": (("robustness", "harm", "bias", "counterfactual_fr", "counterfactual_en", "training-data",
-                     "memorisation", "privacy", "disclosure", "marking", "calibration"), 4)}
+# Of each part the first few samples: an example, whose intervals say how little that is.
+SAMPLES = {"dialogues": 32, "ifeval_fr": 12, "talk": 24, "rest": 4}
+# What needs files of yours, weights or a flag is asked for too, so that the page says that it was not tested.
+AUDITS = {"talk": ("security", "truthfulness", "service"),
+          "rest": ("robustness", "harm", "bias", "counterfactual_fr", "counterfactual_en", "training-data",
+                   "memorisation", "privacy", "disclosure", "marking", "calibration")}  # fmt: skip
 MEASURES = (
     "dialogues.same", "dialogues.figures", "ifeval_fr.prompt_strict", "ifeval_fr.instruction_strict", "openbookqa.acc",
     "prompt_leak.leak", "prompt_leak.utility", "bipia.score", "llm_rules.score", "service.error_content",
@@ -135,12 +136,12 @@ def quote(text: str) -> str:
 def examine(at: int, model: Path, work: Path) -> None:
     """All that is asked of an endpoint at its address, but for its speed."""
     with served(model, f"system-{at}") as url:
-        creuset("eval", url, "--task", "dialogues", "--bench", work / "dialogues", "--limit", 60, "--out",
-                work / f"eval-dialogues-{at}")
-        creuset("eval", url, "--task", "ifeval_fr", "--limit", 24, "--out", work / f"eval-ifeval-{at}")
-        creuset("eval", url, "--task", "openbookqa", "--bench", BENCH, "--out", work / f"eval-choice-{at}")
-        for part, (items, limit) in AUDITS.items():
-            creuset("audit", url, "--items", ",".join(items), "--limit", limit, "--out", work / f"audit-{part}-{at}")
+        for task, more in (("dialogues", ("--bench", work / "dialogues")), ("ifeval_fr", ())):
+            creuset("eval", url, "--task", task, *more, "--limit", SAMPLES[task], "--out", work / f"eval-{task}-{at}")
+        creuset("eval", url, "--task", "openbookqa", "--bench", BENCH, "--out", work / f"eval-openbookqa-{at}")
+        for part, items in AUDITS.items():
+            creuset("audit", url, "--items", ",".join(items), "--limit", SAMPLES[part], "--out",
+                    work / f"audit-{part}-{at}")
         creuset("compare", "portability", url, "--model", f"system-{at}", "--out", work / f"api-{at}")
 
 
@@ -161,7 +162,7 @@ def comparison(names: list[str], date: str) -> str:
     facts = {"weights": "yes", "training_known": "yes", "own_hardware": "yes", "runs_offline": "yes",
              "fine_tuning": "yes", "pinned": "yes", "exit": "yes", "api_portable": "yes"}
     for at, name in enumerate(names):
-        evaluations = [f"eval-{part}-{at}" for part in ("dialogues", "ifeval", "choice")]
+        evaluations = [f"eval-{part}-{at}" for part in ("dialogues", "ifeval_fr", "openbookqa")]
         audits = [f"audit-{part}-{at}" for part in (*AUDITS, "energy")]
         lines += ["", "[[system]]", f"name = {quote(name)}", 'provider = "toy, this machine"',
                   f"evaluations = {json.dumps(evaluations)}", f"audits = {json.dumps(audits)}",
