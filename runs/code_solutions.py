@@ -4,7 +4,7 @@
 
 Each problem is scored with its published solution, as a model would write it in each form of the task, and with a
 function that does nothing (`pass`). One line a task and form; what does not go as it should is listed by problem, with
-the reason. Items that need a library that this Python lacks are counted apart, by library.
+the reason; progress goes to stderr. Items that need a library that this Python lacks are counted apart, by library.
 """
 
 import argparse
@@ -53,9 +53,9 @@ def solutions(name: str, bench: Path, forms: list[str], *, broken: bool) -> list
                                "broken_that_pass": []}
         for sample in task.samples(bench):
             out["n"] += 1
-            if out["n"] % 20 == 0:
-                print(f"{name} {form}: {out['n']}", file=sys.stderr, flush=True)
             row = task.score(sample, [Reply(text=reply(task, sample, broken=False), finish="stop")])
+            said = row.get("untestable") or ("passes" if row["correct"] and row["correct_lenient"] else "fails")
+            print(f"{form} {sample.id}: {said}  {row['why']}", file=sys.stderr, flush=True)
             if why := row.get("untestable"):
                 out["not_testable"][why] += 1
                 out["not_tested"][sample.id] = row["why"]
