@@ -167,7 +167,7 @@ def samples_browser(
     samples = {name: spread(rows, MOST) for name, rows in samples.items()}
     options = "".join(f'<option value="{text(n)}">{text(n)} ({number(len(samples[n]))})</option>' for n in names)
     cut = ", ".join(f"{n}: {number(MOST)} / {number(counts[n])}" for n in names if counts[n] > MOST)
-    note = f'<p class="note">{_SPREAD} {text(cut)}.</p>' if cut else ""
+    warned = f'<p class="note">{_SPREAD} {text(cut)}.</p>' if cut else ""
     pressed = "".join(
         f'<button data-filter="{name}" aria-pressed="{"true" if i == 0 else "false"}">{both(en, fr)}</button>'
         for i, (name, en, fr) in enumerate(filters)
@@ -179,7 +179,7 @@ def samples_browser(
         f'<section id="browse"><h2>{both("Samples", "Échantillons")}</h2><p class="soft">',
         both("Keys: / to search, j and k or the arrows to move.",
              "Touches : / pour chercher, j et k ou les flèches pour parcourir."),
-        f'</p>{note}<div class="tools"><select id="task" {label("Task", "Épreuve")}>{options}</select>{pressed}',
+        f'</p>{warned}<div class="tools"><select id="task" {label("Task", "Épreuve")}>{options}</select>{pressed}',
         f'<input id="seek" type="search" placeholder="search" {label("search", "chercher", "placeholder")}>',
         '<span id="count" class="soft" role="status"></span></div><div class="split">',
         f'<div id="list" tabindex="0" role="listbox" {label("Samples", "Échantillons")}><div class="room"></div></div>',
