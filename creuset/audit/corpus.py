@@ -288,7 +288,8 @@ def measures(found: Count, *, limited: bool) -> list[Measure]:
         rows.append(Measure(metric=f"{family}.{group.replace(' ', '_')}", score=ratio.part / ratio.whole, better="",
                             interval=ratio.interval(most=1.0), interval_by="linearised ratio, documents",
                             extra={"found": int(ratio.part), "of": int(ratio.whole)}, **common | size))  # fmt: skip
-    among = {"caveat": f"{caveat}: duplicates among these alone"} if limited else {}
+    alone = f"{found.documents:,} documents drawn evenly over the whole: duplicates among these alone"
+    among = {"caveat": alone} if limited else {}
     rows.append(_of_documents("duplicates.exact", found.equal, found.documents, common | among))
     rows.append(_of_documents("duplicates.near", found.near, found.documents, common | among))
     return rows
