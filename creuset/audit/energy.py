@@ -160,9 +160,10 @@ def _per_100k(rounds: Sequence[Spent], metric: str, idle: float | None) -> Measu
     else:
         facts["kwh_by_cpu_time"] = kwh(rated(spent.method) * cpu) * TASK_TOKENS / tokens
         interval, by = _range(interval or Interval(found.value, found.value), spent.method), RANGE
-        caveat = f"an estimate from rated power and wall time: {Rapl.why_not() or 'no counter of the GPU is readable'}"
+        caveats = ["an estimate from rated power and wall time", Rapl.why_not() or "no counter of the GPU is readable"]
         if wall and (held := cpu / (wall * spent.cores)) < 0.8:
-            caveat += f"; the process had its processors for {held:.0%} of that time, the machine being shared"
+            caveats.append(f"the process had its processors for {held:.0%} of that time, the machine being shared")
+        caveat = "; ".join(caveats)
     return Measure(task="energy", metric=metric, score=found.value, unit="kWh", better="lower", n=len(rounds),
                    interval=interval, interval_by=by, denominator=len(rounds), form="generate", caveat=caveat,
                    extra=facts)  # fmt: skip

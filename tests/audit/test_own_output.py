@@ -113,7 +113,7 @@ def test_an_estimate_looks_like_one_and_has_a_range():
     assert row.score == pytest.approx(80 / 3.6e6 * 100)
     assert (row.interval.low, row.interval.high) == pytest.approx((row.score * 0.375, row.score * 1.75))
     assert "not a confidence interval" in row.interval_by and row.extra["counter"] is False
-    assert row.caveat.startswith("an estimate from rated power and wall time: ")
+    assert row.caveat.startswith("an estimate from rated power and wall time; ")
     assert "25% of that time" in row.caveat                 # 2 s of the 8 that two cores had
     assert row.extra["kwh_by_cpu_time"] == pytest.approx(10 * 4.0 / 3.6e6 * 100_000 / 2000)
     alone = energy.generation_measures([estimate(80.0, 7.9)], tiny_config(), None)[0]
