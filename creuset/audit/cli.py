@@ -108,6 +108,7 @@ async def _audit(args: argparse.Namespace, asked: "Asked") -> int:
     from creuset.audit.run import audit
     from creuset.core.log import say
     from creuset.evals.reach import Reach, is_url, price_of, reach, share_purse
+    from creuset.evals.used import usage_lines
 
     to = Reach(
         model=args.model, dialect=args.dialect, key_env=args.key_env, concurrency=args.concurrency,
@@ -146,6 +147,9 @@ async def _audit(args: argparse.Namespace, asked: "Asked") -> int:
                 await helper.close()
     date = datetime.now(UTC).isoformat(timespec="seconds")
     said = results_json(results, subject.identity(), asked, date=date)
+    if is_url(args.subject) or any(others[i][0] for i in (0, 1)):
+        for line in usage_lines(said["usage"]):
+            say(line)
     if args.out is not None:
         keep(args.out, results, said, model=model, lang=args.lang)
         if args.work is None:

@@ -21,10 +21,11 @@ from creuset.core.artifact import sha256_json
 from creuset.core.errors import ConfigError, DataError
 from creuset.evals.measure import Measure, Status
 from creuset.evals.prices import Price
-from creuset.evals.runner import Playing, play, total_usage
+from creuset.evals.runner import Playing, play
 from creuset.evals.stats import Interval
 from creuset.evals.subject import NotTestable, Subject, Usage
 from creuset.evals.task import Row, Task
+from creuset.evals.used import total_usage
 
 STATUSES: tuple[Status, ...] = ("measured", "reported", "not_testable", "not_tested", "not_applicable")
 OUTSIDE = {

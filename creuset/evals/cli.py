@@ -89,8 +89,10 @@ def main(args: argparse.Namespace) -> int:
 async def _evaluate(args: argparse.Namespace) -> int:
     import shutil
 
+    from creuset.core.log import say
     from creuset.evals.reach import Reach, is_url, price_of, reach, share_purse
     from creuset.evals.run import Evaluation, Recorded, evaluate, keep, tasks_of
+    from creuset.evals.used import usage_lines
 
     names = tuple(dict.fromkeys(t for t in args.task.split(",") if t))
     recorded = Recorded.of(args.rescore, names) if args.rescore is not None else None
@@ -139,25 +141,13 @@ async def _evaluate(args: argparse.Namespace) -> int:
             shutil.rmtree(work, ignore_errors=True)     # every answer is in the artifact now
     print(json.dumps(results, indent=2, ensure_ascii=False) if args.json else table(results["results"]))
     if is_url(words_of(args)) or results["usage"]["judge"] is not None:
-        _say_usage(results["usage"])
+        for line in usage_lines(results["usage"]):
+            say(line)
     return 0
 
 
 def words_of(args: argparse.Namespace) -> str:
     return str(args.words[0]) if args.words else ""
-
-
-def _say_usage(usage: dict[str, Any]) -> None:
-    from creuset.core.log import say
-
-    for who, of in (("", usage), ("judge: ", usage["judge"])):
-        if of is None:
-            continue
-        cost = f", {of['cost']:.4f} {of['currency']}" if of["cost"] is not None else ""
-        say(f"{who}{of['calls']:,} calls, {of['failed']:,} failed, {of['retried']:,} retried; "
-            f"{of['prompt_tokens']:,} + {of['completion_tokens']:,} tokens{cost}")
-        for kind, count in of["warnings"].items():
-            say(f"warning: {who}{kind}: {count:,} replies")
 
 
 def listing() -> list[dict[str, Any]]:

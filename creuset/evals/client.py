@@ -175,6 +175,8 @@ class Client:
         except Broken as broken:
             return self._failed(broken.reason, str(broken), attempt)
         except httpx.RemoteProtocolError as error:
+            if "without sending" in str(error):
+                return self._failed("disconnected", str(error), attempt)
             return self._failed("truncated", f"the reply ended early: {error}", attempt)
         except httpx.HTTPError as error:
             return self._failed("connection", f"{type(error).__name__}: {error}", attempt)

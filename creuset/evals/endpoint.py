@@ -56,7 +56,8 @@ class Replies:
         elif completion > ask.max_tokens:
             warnings.append(f"usage_over: {completion} tokens, {ask.max_tokens} were allowed")
         if not text and not calls and finish != "tool_calls":
-            warnings.append("empty: a reply without text")
+            filtered = finish == "content_filter"
+            warnings.append("filtered: the endpoint's filter" if filtered else "empty: a reply without text")
         at = min((i for s in ask.stop[stops_sent:] if (i := text.find(s)) >= 0), default=None)
         if at is not None:
             text, finish = text[:at], "stop"

@@ -14,10 +14,11 @@ from creuset.evals.bpb import Bpb
 from creuset.evals.journal import read
 from creuset.evals.prices import Price
 from creuset.evals.report import write_report
-from creuset.evals.runner import Playing, cost_of, play, read_samples, total_usage, usage_of
+from creuset.evals.runner import Playing, play, read_samples
 from creuset.evals.subject import Ability, Subject, Usage
 from creuset.evals.task import Form, Task
 from creuset.evals.tasks import catalogue
+from creuset.evals.used import cost_of, total_usage, usage_of
 
 Rows = list[dict[str, Any]]
 BPB = (

@@ -15,7 +15,7 @@ A row of NAME.jsonl has `id`, `cluster`, what was asked (`prompt`, a text or mes
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
@@ -30,12 +30,16 @@ from creuset.evals.measure import Measure, Status
 from creuset.evals.prices import Price
 from creuset.evals.subject import Failure, NotTestable, Outcome, Reply, Subject, Usage
 from creuset.evals.task import Row, Sample, Task
+from creuset.evals.used import cost_of, said_of, usage_of
 
 WIDTH = 16                  # samples in play, where the subject does not say
 # Failures that are about the endpoint and not the sample; a run that ends in such a one is not at its end.
 GONE = ("connection", "refused_401", "refused_404", "quota")
 # Those that may be about the sample: only a row of them says that it is the endpoint.
-FATAL = (*GONE, "timeout", "refused_403")
+FATAL = (*GONE, "disconnected", "timeout", "refused_403")
+ROW_AT_END = 3              # connections closed for so many samples at the end of a run: it is not at its end
+# Those of an endpoint that never answered rightly; after one right answer they are about the sample.
+UNUSABLE = ("broken_json", "truncated", "stream_error", "no_logprobs", "http_")
 PATIENCE = 10               # samples failing so, one after the other, at least
 
 
@@ -116,9 +120,24 @@ async def play(
         "date": datetime.fromtimestamp(now(), UTC).isoformat(timespec="seconds"),
     }
     measures, rows = _scored(task, answered, about)
+    if lost := _all_failed(answered):
+        measures = [replace(m, status="not_tested", why=lost, score=None, interval=None) for m in measures]
     usage = usage_of((o for _, entry in answered for o in entry.outcomes), playing.price, playing.judge_price)
+    if task.harmful:
+        usage = replace(usage, examples={})     # an endpoint's words may hold a prompt
     measures = [_with_cost(measure, usage.judge) for measure in measures]
     return Played(task=task.name, measures=measures, rows=rows, usage=usage, asked=len(answered), samples=len(samples))
+
+
+def _all_failed(answered: Sequence[tuple[Sample, Entry]]) -> str:
+    """Why there is no score, where no call of any sample succeeded; else ""."""
+    reasons: Counter[str] = Counter()
+    for _, entry in answered:
+        if not entry.outcomes or not all(isinstance(o, Failure) for o in entry.outcomes):
+            return ""
+        reasons.update(o.reason for o in entry.outcomes if isinstance(o, Failure) and o.attempts)
+    counted = ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common())
+    return f"every call failed: {counted}; --retry-failed asks again"
 
 
 def _judge(task: Task, scored_again: Path | None) -> dict[str, Any]:
@@ -167,15 +186,18 @@ async def _ask(
     width = playing.width or int(getattr(subject, "width", WIDTH))
     watch = _Watch(task.name, len(samples), len(samples) - len(waiting), journal, playing, clock)
     left = iter(waiting)
+    works = any(not entry.failed for entry in journal.entries.values())
     failing: list[tuple[Sample, list[Outcome]]] = []    # a row of fatal failures: not yet believed
 
     async def worker() -> None:
+        nonlocal works
         for sample in left:
             outcomes = await task.play(sample, subject)
             reasons = {o.reason: o for o in outcomes if isinstance(o, Failure)}
             if "price_cap" in reasons:
                 raise Stopped(f"{task.name}: {reasons['price_cap'].detail}", hint="give a higher --price-cap to go on")
-            if any(reason in FATAL for reason in reasons):
+            works = works or not reasons
+            if any(reason in FATAL or (not works and reason.startswith(UNUSABLE)) for reason in reasons):
                 failing.append((sample, outcomes))
                 if len(failing) >= max(PATIENCE, 2 * width):
                     raise _gone(task, failing)
@@ -192,7 +214,8 @@ async def _ask(
         for running in workers:
             running.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
-    if any(isinstance(o, Failure) and o.reason in GONE for _, outcomes in failing for o in outcomes):
+    last = [{o.reason for o in outcomes if isinstance(o, Failure)} for _, outcomes in failing]
+    if any(reasons & set(GONE) for reasons in last) or sum("disconnected" in r for r in last) >= ROW_AT_END:
         raise _gone(task, failing)
     for one in failing:
         journal.write(*one)
@@ -200,10 +223,12 @@ async def _ask(
 
 
 def _gone(task: Task, failing: Sequence[tuple[Sample, list[Outcome]]]) -> Stopped:
-    last = next(o for o in failing[-1][1] if isinstance(o, Failure) and o.reason in FATAL)
+    last = next(o for o in failing[-1][1] if isinstance(o, Failure))
+    what = "check the key (--key-env), then " if last.reason in ("refused_401", "refused_403") else ""
+    what = "check the URL and --model, then " if last.reason == "refused_404" else what
     return Stopped(
-        f"{task.name}: nothing but failures for {len(failing)} samples: {last.reason}: {last.detail}",
-        hint="what was answered before is kept: run the same command again",
+        f"{task.name}: nothing but failures for {len(failing)} samples: {said_of(last.reason)} ({last.detail})",
+        hint=f"what was answered before is kept: {what}run the same command again",
     )
 
 
@@ -251,56 +276,6 @@ def _with_cost(measure: Measure, judge: Usage | None) -> Measure:
         return measure
     cost = "no price is known" if judge.cost is None else f"{judge.cost:.4f} {judge.currency}"
     return replace(measure, extra=measure.extra | {"judge_cost": cost})
-
-
-def cost_of(usage: Usage) -> float:
-    """Of the subject and of the judge, as far as prices are known."""
-    return (usage.cost or 0.0) + (cost_of(usage.judge) if usage.judge is not None else 0.0)
-
-
-def usage_of(outcomes: Iterable[Outcome], price: Price | None = None, judge_price: Price | None = None) -> Usage:
-    """What the calls behind `outcomes` consumed, as far as they say. Attempts that failed may have been billed too."""
-    every = list(outcomes)
-    judged = [isinstance(o, Reply | Failure) and o.by == "judge" for o in every]
-    mine = _usage([o for o, apart in zip(every, judged, strict=True) if not apart], price)
-    if not any(judged):
-        return mine
-    return replace(mine, judge=_usage([o for o, apart in zip(every, judged, strict=True) if apart], judge_price))
-
-
-def _usage(outcomes: Sequence[Outcome], price: Price | None) -> Usage:
-    calls = failed = retried = prompt = completion = 0
-    warnings: Counter[str] = Counter()
-    for outcome in outcomes:
-        if not outcome.attempts:        # a call that was not made, because one before it had failed
-            continue
-        calls += 1
-        retried += outcome.attempts - 1
-        if isinstance(outcome, Failure):
-            failed += 1
-            continue
-        prompt += outcome.prompt_tokens
-        completion += outcome.completion_tokens if isinstance(outcome, Reply) else 0
-        warnings.update(w.partition(":")[0] for w in outcome.warnings)
-    return Usage(
-        calls=calls, failed=failed, retried=retried, prompt_tokens=prompt, completion_tokens=completion,
-        cost=price.cost(prompt, completion) if price else None, currency=price.currency if price else "",
-        warnings=dict(sorted(warnings.items())),
-    )
-
-
-def total_usage(parts: Sequence[Usage]) -> Usage:
-    costs = [p.cost for p in parts if p.cost is not None]
-    judges = [p.judge for p in parts if p.judge is not None]
-    warnings: Counter[str] = Counter()
-    for part in parts:
-        warnings.update(part.warnings)
-    return Usage(
-        **{n: sum(getattr(p, n) for p in parts)
-           for n in ("calls", "failed", "retried", "prompt_tokens", "completion_tokens")},
-        cost=sum(costs) if costs else None, currency=next((p.currency for p in parts if p.currency), ""),
-        warnings=dict(sorted(warnings.items())), judge=total_usage(judges) if judges else None,
-    )  # fmt: skip
 
 
 def _scored(

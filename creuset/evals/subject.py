@@ -138,4 +138,6 @@ class Usage:
     cost: float | None = None           # None: no price is known
     currency: str = ""
     warnings: dict[str, int] = field(default_factory=dict)
+    reasons: dict[str, int] = field(default_factory=dict)       # of the failures
+    examples: dict[str, str] = field(default_factory=dict)      # the first one's words, by warning and by reason
     judge: "Usage | None" = None        # what a judge consumed, at its own price; in none of the figures above

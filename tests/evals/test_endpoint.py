@@ -98,7 +98,7 @@ def script_again():
         ((200, "[]"), "broken_json", 3),
         ((200, ""), "broken_json", 3),
         ((200, {"choices": []}), "broken_json", 1),
-        (None, "truncated", 3),
+        (None, "disconnected", 3),
         ((400, {"error": {"message": "no such field"}}), "refused_400", 1),
         ((401, {"error": {"message": "bad key"}}), "refused_401", 1),
         ((404, "<html>gone</html>"), "refused_404", 1),

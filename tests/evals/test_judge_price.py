@@ -5,9 +5,9 @@ import json
 import pytest
 
 from creuset.cli import main
-from creuset.evals.runner import cost_of, total_usage, usage_of
 from creuset.evals.subject import Failure, Reply
 from creuset.evals.tasks.judged import not_asked
+from creuset.evals.used import cost_of, total_usage, usage_of
 from tests.evals.scripted import Scripted, chat, only_chat
 
 PRICES = """

@@ -226,7 +226,7 @@ def test_the_price_cap_counts_what_an_earlier_run_spent(tmp_path, capsys):
     [
         (["{folder}", "--task", "arc_easy", "--bench", "{bench}", "--price-cap", "1"], "is no URL"),
         (["http://127.0.0.1:9/v1", "--model", "m", "--task", "arc_easy", "--bench", "{bench}", "--price-cap", "1"],
-         "a price cap needs a price"),
+         "a price cap needs the price of each endpoint"),
         (["{folder}", "--task", "mt_bench", "--bench", "{bench}"], "needs a judge"),
         (["{folder}", "--task", "boolq", "--bench", "{bench}", "--fewshot", "-1"], "fewshot must not be negative"),
         (["{folder}", "--rescore", "{bench}"], "--rescore asks no model"),

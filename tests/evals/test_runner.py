@@ -8,10 +8,11 @@ from creuset.evals.journal import outcome_json, outcome_of
 from creuset.evals.local import LocalSubject
 from creuset.evals.measure import Measure
 from creuset.evals.prices import load
-from creuset.evals.runner import Playing, Stopped, play, total_usage, usage_of
+from creuset.evals.runner import Playing, Stopped, play
 from creuset.evals.stats import wilson
 from creuset.evals.subject import Ask, Failure, Likelihood, Pair, Reply
 from creuset.evals.task import Sample, Task
+from creuset.evals.used import total_usage, usage_of
 
 
 class Capitals(Task):
@@ -171,7 +172,7 @@ def test_an_endpoint_that_is_gone_stops_the_run_and_the_next_run_goes_on(lines):
         alive -= 1
         return replying()(question) if alive >= 0 else Failure(reason="connection", detail="refused")
 
-    with pytest.raises(Stopped, match="chat: nothing but failures for 8 samples: connection: refused") as stopped:
+    with pytest.raises(Stopped, match="failures for 8 samples: connection: no connection") as stopped:
         asyncio.run(play(Chat(), Other(dying), lines, journal=journal))
     assert "run the same command again" in stopped.value.hint
     back = Other(replying())
@@ -266,3 +267,53 @@ def test_usage_counts_tokens_money_and_warnings():
     assert usage.warnings == {"empty": 1, "usage_zero": 2}
     twice = total_usage([usage, usage])
     assert twice.calls == 8 and twice.cost == pytest.approx(2 * usage.cost) and twice.warnings["usage_zero"] == 4
+
+
+@pytest.fixture
+def many(tmp_path):
+    (tmp_path / "lines.txt").write_text("".join(f"What is in river {i}?\n" for i in range(30)))
+    return tmp_path
+
+
+def bad(reason):
+    return Failure(reason=reason, detail=f"first {reason}", attempts=2)
+
+
+@pytest.mark.parametrize("reason", ["broken_json", "http_500", "truncated"])
+def test_an_endpoint_that_never_answers_rightly_stops_the_run(many, reason):
+    with pytest.raises(Stopped, match=f"nothing but failures for 10 samples: {reason}"):
+        asyncio.run(play(Chat(), Other(lambda q: bad(reason)), many, playing=Playing(width=2)))
+    asked = []
+
+    def once(q):
+        asked.append(q)
+        return Reply(text="A", finish="stop") if len(asked) == 3 else bad(reason)
+
+    # One right answer: the others are about their samples, and counted.
+    played = asyncio.run(play(Chat(), Other(once), many, playing=Playing(width=1)))
+    assert played.usage.reasons == {reason: 29} and played.usage.examples == {reason: f"first {reason}"}
+    assert played.measures[0].status == "measured" and played.measures[0].failed == 29
+
+
+def test_where_every_call_failed_there_is_no_score(lines):
+    played = asyncio.run(play(Chat(), Other(lambda q: bad("http_500")), lines, playing=Playing(limit=9)))
+    assert len(played.measures) == 1 and played.asked == 9
+    for measure in played.measures:
+        assert (measure.status, measure.score, measure.interval) == ("not_tested", None, None)
+        assert "every call failed: " in measure.why and "http_500" in measure.why
+
+
+def test_connections_closed_at_the_end_are_not_the_end(many):
+    def dead_from(number):
+        seen = []
+
+        def answer(q):
+            seen.append(q)
+            return bad("disconnected") if len(seen) > number else Reply(text="A", finish="stop")
+
+        return answer
+
+    with pytest.raises(Stopped, match="nothing but failures for 3 samples: disconnected"):
+        asyncio.run(play(Chat(), Other(dead_from(27)), many, playing=Playing(width=1)))
+    played = asyncio.run(play(Chat(), Other(dead_from(28)), many, playing=Playing(width=1)))
+    assert played.usage.reasons == {"disconnected": 2}, "two may be about their samples"
