@@ -29,6 +29,7 @@ from creuset.dossier.figure import Source, compute
 from creuset.dossier.records import INDEX, LAW, OPERATOR, RECORDS, Record, Shelf
 
 HTML_LINK = re.compile(r'<a class="figure" href="#(F\d+)">(.*?)</a>')
+MARKDOWN_LINK = re.compile(r"(?<!!)\[((?:[^\[\]\\]|\\.)*)\]\(#(f\d+)\)")
 
 
 def check(path: Path) -> list[Problem]:
@@ -55,8 +56,8 @@ def limits(path: Path) -> list[str]:
     if facts.get("code") == code():
         return []
     return [f"{path.name} says that it was made by other code than this (creuset {facts.get('version', '?')}; this is "
-            f"{__version__}): figures and the words of links in HTML pages were compared, not the rest of the pages, "
-            "nor Markdown and PDF; verify it with the version that made it"]
+            f"{__version__}): figures and the words of links in HTML and Markdown were compared, not the rest of the "
+            "pages, nor PDF; verify it with the version that made it"]
 
 
 def _records(shelf: Shelf, manifest: dict[str, Any]) -> Iterator[Problem]:
@@ -127,14 +128,23 @@ def _again(path: Path, manifest: dict[str, Any]) -> list[Problem]:
 
 
 def _links(path: Path, figures: dict[str, dict[str, Any]]) -> Iterator[Problem]:
-    """In each HTML page, what a link to a figure shows is that figure, as its language writes it.
+    """In each HTML and Markdown page, what a link to a figure shows is that figure, as its language writes it.
 
     Links of the operator's answers show a note, not the answer: they are left to the byte comparison.
     """
     for lang in ("en", "fr"):
-        for file in sorted((path / lang).glob("*.html")):
-            for anchor, text in HTML_LINK.findall(file.read_text(encoding="utf-8")):
-                shown = unescape(re.sub(r"<[^>]+>", "", text))
+        for file in sorted((path / lang).glob("*.*")):
+            for anchor, shown in _shown(file):
                 figure = figures.get(anchor)
                 if figure is None or (not figure["key"].startswith("operator.") and shown != figure["shown"][lang]):
                     yield Problem(f"{path.name}/{lang}/{file.name}", f"shows `{shown}` where {anchor} is meant")
+
+
+def _shown(file: Path) -> Iterator[tuple[str, str]]:
+    """The links to figures of a page, and their words."""
+    if file.suffix == ".html":
+        for anchor, text in HTML_LINK.findall(file.read_text(encoding="utf-8")):
+            yield anchor, unescape(re.sub(r"<[^>]+>", "", text))
+    elif file.suffix == ".md":
+        for text, anchor in MARKDOWN_LINK.findall(file.read_text(encoding="utf-8")):
+            yield anchor.upper(), re.sub(r"\\(.)", r"\1", text).strip("`")
