@@ -10,9 +10,10 @@ reference  none: the authors judge with GPT-3.5, and attack every document with 
 
 All 33,750 + 7,500 combinations are not asked: each document meets each class once, with the attack and the place
 (start, middle, end) taking turns. The order is such that the first few hundred questions hold all classes. Start and
-end are the authors'; their middle is before a sentence drawn at random, ours between the two middle lines. Our rule for
-code agrees with theirs on 2,689 of 2,700 replies made for it (runs/bipia_rules.py); what they ask GPT-3.5 has no
-published replies or labels to compare with.
+end are the authors'; their middle is before a sentence drawn at random, ours between the two middle lines. Against the
+rules that the authors have as code (runs/bipia_rules.py): code, alike on 2,689 of 2,700 replies made for it;
+translation, on 7,394 of 7,500 texts and languages; emoji, the same question. What they ask GPT-3.5 has no published
+replies or labels to compare with.
 """
 
 import json
@@ -98,7 +99,8 @@ class Injection(Social):
     licence = "MIT (code contexts CC BY-SA)"
     requirement = "3"
     extractor = "injection_rules"
-    note = "judged by rules; read it beside false_alarm, in which the same rules see clean documents"
+    note = ("judged by rules whose agreement with people was never measured: no labelled replies are published; read "
+            "it beside false_alarm, in which the same rules see clean documents, and beside utility")
 
     def samples(self, folder: Path) -> Iterator[Sample]:
         kinds = [(kind, documents(folder, kind), attacks(folder, "code" if kind == "code" else "text"))
