@@ -121,3 +121,41 @@ def test_what_is_missing_is_named(bench, tmp_path):
     file.write_text(file.read_text().replace('"metadata": "{\\"func_name\\"', '"metadata": "{\\"fun\\"'))
     with pytest.raises(DataError, match="line 2 is not an item of livecodebench"):
         list(LiveCodeBench().samples(bench))
+
+
+def test_what_a_program_returns_is_asked_with_the_call_that_the_file_has(tmp_path):
+    rows = [{"question_id": "q", "id": f"sample_{i}", "code": "def twice(s):\n    return s + s\n",
+             "output": f"'{i}{i}'", "input": f"twice(s = '{i}')", "function_name": "twice"} for i in range(3)]
+    (tmp_path / "livecodebench_execution").mkdir()
+    file = tmp_path / "livecodebench_execution/test.jsonl"
+    file.write_text("".join(json.dumps(r) + "\n" for r in rows))
+    task = make("livecodebench_execution")
+    (sample,) = task.samples(tmp_path)
+    assert sample.id == "livecodebench_execution/sample_2" and sample.cluster == "q"
+    assert sample.asks[0].prompt.endswith("assert twice(s = '1') == '11'\n\ndef twice(s):\n    return s + s\n\n"
+                                          "assert twice(s = '2') ==")
+    assert [task.score(sample, [Reply(text=t, finish="stop")])["correct"] for t in (" '22'", " 22")] == [1, 0]
+    file.write_text(file.read_text().replace("\"output\": \"'11'\"", '"output": "1 +"'))
+    with pytest.raises(DataError, match="line 2 is not an item of livecodebench_execution"):
+        list(task.samples(tmp_path))
+
+
+@pytest.mark.parametrize(("text", "strict", "lenient"), [
+    ("```python\nassert f([1, 2], 'a') == [True, None]\n```", 1, 1),
+    ("assert f(1) == 0\nNo:\nassert f([1, 2], 'a') == [True, None]", 1, 1),
+    ("It gives:\n```\n[True, None]\n```", 0, 1),
+    ("assert f([1, 2], 'a') == [False, None]", 0, 0),
+    ("assert f([1, 2], 'a') == list((True, None))", 0, 0),
+    ("assert f(", 0, 0),
+])  # fmt: skip
+def test_what_a_test_gives_is_read_behind_the_last_assertion(tmp_path, text, strict, lenient):
+    row = {"question_id": 7, "test_id": 3, "question_content": "Do.", "function_name": "f",
+           "starter_code": "def f(xs, c):",
+           "test": json.dumps([{"input": "[1, 2]\n'a'", "output": "[true, null]", "testtype": "functional"}])}
+    (tmp_path / "livecodebench_test_output").mkdir()
+    (tmp_path / "livecodebench_test_output/test.jsonl").write_text(json.dumps(row) + "\n")
+    task = make("livecodebench_test_output")
+    (sample,) = task.samples(tmp_path)
+    assert sample.id == "7/3" and "assert f([1, 2], 'a') == # TODO" in sample.asks[0].messages[0]["content"]
+    found = task.score(sample, [Reply(text=text, finish="stop")])
+    assert (found["correct"], found["correct_lenient"]) == (strict, lenient)

@@ -52,6 +52,8 @@ _PLACES: dict[str, str] = {     # name: module:class
     "mt_bench": "mt_bench:MtBench",
     "arena_hard": "arena_hard:ArenaHard",
     "livecodebench": "livecodebench:LiveCodeBench",
+    "livecodebench_execution": "livecodebench_answers:LiveCodeBenchExecution",
+    "livecodebench_test_output": "livecodebench_answers:LiveCodeBenchTestOutput",
     "livebench": "livebench.task:LiveBench",
     "livebench_0831": "livebench.task:LiveBench0831",
 }

@@ -31,7 +31,24 @@ class CruxevalO(AnswerTask):
 
     def groups(self, folder: Path) -> Iterator[Problems]:
         path = find(folder, self.files[0], self.name)
-        yield Problems(asked=list(made(path, json_rows(path), _problem, self.name)))
+        yield Problems(asked=list(made(path, json_rows(path), self.problem, self.name)))
+
+    def call(self, row: Row) -> str:
+        """What is asserted to be equal to the output."""
+        return f"f({row['input']})"
+
+    def problem(self, line: int, row: Row) -> Problem:
+        if literal(row["output"]) is None:
+            raise ValueError(f"the output `{row['output']}` is no literal")
+        code, call = row["code"].strip(), self.call(row)
+        message = (
+            f"```python\n{code}\n```\n\nWhat does {call} return? Write it as a Python literal "
+            "and nothing else."
+        )
+        return Problem(
+            id=f"{self.name.removesuffix('_o')}/{row['id']}", prompt=f"{code}\n\nassert {call} ==", message=message,
+            gold=row["output"], worked=f" {row['output']}", cluster=str(row.get("question_id", "")),
+        )
 
     def strict(self, text: str, language: str) -> str | None:
         return literal(text.strip().partition("\n")[0])
@@ -62,14 +79,3 @@ def _value(text: str) -> tuple[type, Any]:
     """With its type: 1, 1.0 and True are three answers."""
     found = ast.literal_eval(text.strip())
     return type(found), found
-
-
-def _problem(line: int, row: Row) -> Problem:
-    _value(row["output"])
-    call = f"{row['code'].strip()}\n\nassert f({row['input']}) =="
-    message = (
-        f"```python\n{row['code'].strip()}\n```\n\nWhat does f({row['input']}) return? Write it as a Python literal "
-        "and nothing else."
-    )
-    return Problem(id=f"cruxeval/{row['id']}", prompt=call, message=message, gold=row["output"],
-                   worked=f" {row['output']}")
