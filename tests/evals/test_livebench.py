@@ -1,6 +1,7 @@
 """LiveBench: each rule on replies written for this, the questions of a release, averages, and what is refused."""
 
 import json
+import venv
 
 import pytest
 
@@ -75,6 +76,7 @@ def test_the_formula_of_a_reply(text, found):
 
 @pytest.mark.parametrize(("text", "score"), [
     ("<solution>yes, no, unknown</solution>", 1), ("**yes**, **no** and **unknown.**", 1), ("**yes, no, yes**", 0),
+    ("**no** **no** **no** so **yes, no, unknown**", 1),
     (r"\boxed{yes, no, unknown}", 1), ("I say yes, no, unknown", 1), ("yes and no", 0), ("**so** yes, no, unknown", 1),
 ])  # fmt: skip
 def test_who_lies(text, score):
@@ -333,16 +335,22 @@ def test_a_line_that_is_no_question_is_named(bench, task, change, said):
         list(LiveBench().samples(folder))
 
 
-def test_what_is_missing_or_there_twice_is_named(bench, tmp_path, monkeypatch):
+def test_what_is_missing_or_there_twice_is_named(bench, tmp_path):
     with pytest.raises(ConfigError, match="has no livebench"):
         list(LiveBench().samples(tmp_path))
-    one = [row for row in questions() if row["task"] == "AMPS_Hard"]
-    folder = bench(one)
-    monkeypatch.setattr(algebra, "NEEDS", ("sympy", "no_such_library"))
-    with pytest.raises(ConfigError, match="compares formulae with no_such_library, not installed"):
-        list(LiveBench().samples(folder))
-    with pytest.raises(DataError, match="question AMPS_Hard is there twice"):
+    one = [row for row in questions() if row["task"] == "cta"]
+    bench(one)
+    with pytest.raises(DataError, match="question cta is there twice"):
         list(LiveBench().samples(bench(one)))
+
+
+def test_formulae_are_refused_where_the_python_of_the_sandbox_cannot_compare_them(bench, tmp_path, monkeypatch, run):
+    venv.create(tmp_path / "bare")
+    monkeypatch.setenv(sandbox.PYTHON, str(tmp_path / "bare/bin/python"))
+    algebra.check.cache_clear()
+    folder = bench([row for row in questions() if row["task"] == "AMPS_Hard"])
+    with pytest.raises(ConfigError, match=r"compares formulae .* No module named 'sympy'"):
+        list(LiveBench().samples(folder))
 
 
 def test_the_interval_of_a_mean_of_means():

@@ -7,12 +7,11 @@ cannot be read equals nothing. LiveBench reads with sympy's own parsers, and may
 those call different; on its published judgments this reader comes to the same scores (docs/log.md), and asks nobody.
 """
 
-from importlib.util import find_spec
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 CLOSE = 1e-3
-NEEDS = ("sympy", "latex2sympy2_extended")
 
 
 def expression(latex: str) -> Any:
@@ -40,11 +39,19 @@ def equal(truth: str, answer: str) -> bool:
         return False
 
 
-def missing() -> list[str]:
-    """Libraries that are not installed."""
-    return [name for name in NEEDS if find_spec(name) is None]
-
-
 def program(truth: str, answer: str) -> str:
     """This file, and an assertion that the two are equal."""
     return f"{Path(__file__).read_text(encoding='utf-8')}\nassert equal({truth!r}, {answer!r}), 'different'\n"
+
+
+@cache
+def check() -> None:
+    """ConfigError, which names what is not installed, where formulae cannot be compared; once a process."""
+    from creuset.core.errors import ConfigError
+    from creuset.evals import sandbox
+
+    sandbox.check()
+    verdict = sandbox.run(program("2 x", "x + x"), sandbox.Limits(wall_s=60, cpu_s=50))
+    if not verdict.passed:
+        raise ConfigError(f"AMPS_Hard compares formulae with sympy, which fails: {verdict.detail or verdict.reason}",
+                          hint="pip install 'creuset[math]', or choose other parts of livebench")

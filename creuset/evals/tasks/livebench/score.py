@@ -6,7 +6,7 @@ from creuset.evals.task import Row
 from creuset.evals.tasks.ifeval_check import follows
 from creuset.evals.tasks.livebench import algebra, language, maths, reasoning, tables
 from creuset.evals.tasks.livebench.marks import Scorer
-from creuset.evals.tasks.livecodebench import with_tests
+from creuset.evals.tasks.livecodebench import LiveCodeBench, fenced_last, with_tests
 
 RULES: dict[str, Scorer] = {
     "contest": maths.contest, "aime": maths.digits, "olympiad": maths.proof,
@@ -16,7 +16,6 @@ RULES: dict[str, Scorer] = {
     "cta": tables.column_kind, "tablejoin": tables.join, "tablereformat": tables.reformat,
 }  # fmt: skip
 ALGEBRA = sandbox.Limits(wall_s=60, cpu_s=50)
-PROGRAM = sandbox.Limits(wall_s=60, cpu_s=50)
 
 
 def scored(gold: Row, reply: str) -> Row:
@@ -50,18 +49,17 @@ def _compare(truth: str, text: str) -> Row:
 
 def code(text: str) -> str:
     """The last fenced block of a reply, else all of it; a single fence at its end is left out."""
-    lines = text.rstrip().split("\n")
-    fences = [i for i, line in enumerate(lines) if "```" in line]
-    if len(fences) >= 2:
-        return "\n".join(lines[fences[-2] + 1 : fences[-1]])
+    if (last := fenced_last(text)) is not None:
+        return last
     if len(text) > 1 and text[0] == text[-1] == "`":
         return text[1:-1]
-    return "\n".join(lines[:-1]) if fences == [len(lines) - 1] else text.rstrip()
+    *before, end = text.rstrip().split("\n")
+    return "\n".join(before) if "```" in end else text.rstrip()
 
 
 def _run(gold: Row, text: str) -> Row:
     program = code(text)
     if not program.startswith(gold["begun"]):
         program = f"{gold['begun']}\n{program}"
-    end = sandbox.run(with_tests(program, gold["tests"], gold["name"]), PROGRAM).reason
+    end = sandbox.run(with_tests(program, gold["tests"], gold["name"]), LiveCodeBench.limits).reason
     return {"correct": float(end == "passed"), "answer": program, "extracted": bool(text.strip()), "end": end}

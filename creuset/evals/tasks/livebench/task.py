@@ -18,7 +18,6 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import ClassVar
 
-from creuset.core.errors import ConfigError
 from creuset.evals import sandbox
 from creuset.evals.measure import Measure
 from creuset.evals.subject import Ability, Ask, Outcome, Reply
@@ -61,10 +60,9 @@ class LiveBench(Task):
 
     def _must_be_possible(self, task: str) -> None:
         """What a scorer needs is refused by name before anything is asked or paid for."""
-        if task == "AMPS_Hard" and (lacking := algebra.missing()):
-            raise ConfigError(f"AMPS_Hard compares formulae with {' and '.join(lacking)}, not installed",
-                              hint="pip install 'creuset[math]', or choose other parts of livebench")
-        if task == "AMPS_Hard" or TASKS[task] == "coding":
+        if task == "AMPS_Hard":
+            algebra.check()
+        elif TASKS[task] == "coding":
             sandbox.check()
 
     def score(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
