@@ -279,6 +279,9 @@ def test_questions_of_a_release(bench):
     folder = bench(rows)
     assert {s.id for s in LiveBench().samples(folder)} == {"cta", "zebra_puzzle", "new"}
     assert {s.id for s in LiveBench0831().samples(folder)} == {"cta", "zebra_puzzle", "gone"}
+    by_name = catalogue.make("livebench_2025-04-02")
+    assert {s.id for s in by_name.samples(folder)} == {"cta", "zebra_puzzle", "new", "later"} and not by_name.caveat
+    assert "more strictly" in catalogue.make("livebench_2024-07-26").caveat
     rules = {s.id: s.gold["rule"] for s in LiveBench().samples(folder)}
     assert (rules["zebra_puzzle"], rules["new"]) == ("zebra_puzzle_before", "zebra_puzzle")
 

@@ -7,11 +7,13 @@ metric      as LiveBench: mean of a task's scores, mean of a category's tasks, m
             LiveBench's own rule of August 2025, which on published answers scores as that of February 2025 does;
             interval from the same weights, clustered by proof and by contest problem
 release     livebench: 2024-11-25 (62.3 Qwen2.5-Max, 60.5 DeepSeek-V3 by LiveBench's table of that release);
-            livebench_0831: 2024-08-31 (53.2 Llama-3.1-405B). Questions of the release: out by then, not yet removed
+            livebench_0831: 2024-08-31 (53.2 Llama-3.1-405B); livebench_YYYY-MM-DD: any other. Its questions: out by
+            then, not yet removed
 parts       livebench_math, livebench_olympiad ...: a category or a task; an average with a task missing is not given
 safety      programs, and formulae (sympy), run in evals/sandbox.py or not at all
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
@@ -27,6 +29,8 @@ from creuset.evals.tasks.livebench.averages import averages
 from creuset.evals.tasks.livebench.questions import CATEGORIES, TASKS
 from creuset.evals.tasks.livebench.score import scored
 
+STRICTER = "tables were scored more strictly when this release's table was published; see the guide"
+
 
 class LiveBench(Task):
     name: ClassVar[str] = "livebench"
@@ -40,6 +44,13 @@ class LiveBench(Task):
     reference: ClassVar[str] = "62.3 Qwen2.5-Max, 60.5 DeepSeek-V3 (LiveBench's table of 2024-11-25)"
     max_tokens: ClassVar[int] = 4096
     caveat: ClassVar[str] = ""
+
+    @classmethod
+    def variant(cls, said: str) -> Row | None:
+        """`livebench_2024-07-26`: the questions of that release."""
+        if not re.fullmatch(r"\d{4}-\d\d-\d\d", said):
+            return None
+        return {"release": said, "reference": "", "caveat": STRICTER if said < cls.release else ""}
 
     def samples(self, folder: Path) -> Iterator[Sample]:
         """One of each task in turn, so that the first few are of all of them."""
@@ -79,4 +90,4 @@ class LiveBench0831(LiveBench):
     name = "livebench_0831"
     release = "2024-08-31"
     reference = "53.2 Llama-3.1-405B (LiveBench's table of 2024-08-31)"
-    caveat = "tables were scored more strictly when this release's table was published; see the guide"
+    caveat = STRICTER
