@@ -81,6 +81,7 @@ def test_many_figures_are_folded_and_a_reason_is_said_once():
     none = {"task": "bbq", "score": None, "status": "not_applicable", "why": "no answer <b>"}
     text = block("bbq", [{**none, "metric": f"s.{i}"} for i in range(3)])
     assert text.count("no answer &lt;b&gt;") == 1 and "(3 figures)" in text and "(3 chiffres)" in text
+    assert "figures)" not in block("bbq", [{**none, "metric": "s"}])
 
 
 def test_readings_are_in_both_languages_and_belong_to_parts():
