@@ -46,7 +46,24 @@ def curves(rows: Sequence[Row]) -> str:
     return "".join(_figure(curve, rows) for curve in CURVES)
 
 
+def figure(curve: Curve, rows: Sequence[Row], *, lang: str = "en") -> str:
+    """One curve as an SVG file of its own; empty where it has no two levels."""
+    style = "text{font:12px system-ui,sans-serif;fill:#5d6570}.rail{stroke:#dcdfe3}.mark{stroke:#a8321f}"
+    hidden = f".{'fr' if lang == 'en' else 'en'}{{display:none}}"
+    drawn = _svg(curve, rows)
+    return drawn.replace(
+        ">", f' xmlns="http://www.w3.org/2000/svg"><style>{style}{hidden}</style>'
+        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>', 1
+    )
+
+
 def _figure(curve: Curve, rows: Sequence[Row]) -> str:
+    drawn = _svg(curve, rows)
+    caption = f"<figcaption>{both(*curve.title)}</figcaption>"
+    return f'<figure class="curve">{caption}<div class="wide">{drawn}</div></figure>' if drawn else ""
+
+
+def _svg(curve: Curve, rows: Sequence[Row]) -> str:
     mine = [
         r for r in rows
         if r.get("task") == curve.task and str(r.get("metric", "")).startswith(curve.metric)
@@ -88,9 +105,8 @@ def _figure(curve: Curve, rows: Sequence[Row]) -> str:
         parts.append(f'<line class="mark" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{down(chance):.1f}" '
                      f'y2="{down(chance):.1f}" stroke-dasharray="4 3"/>')  # fmt: skip
     return (
-        f'<figure class="curve"><figcaption>{both(*curve.title)}</figcaption><div class="wide">'
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" role="img" aria-label="{text(curve.title[0])}">'
-        f'{"".join(parts)}</svg></div></figure>'
+        f'{"".join(parts)}</svg>'
     )
 
 

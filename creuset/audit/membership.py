@@ -14,13 +14,15 @@ x_1..x_n, read behind <|endoftext|>, with l_t = ln p(x_t | x_<t):
 
 A document of the training split is a member only where training read it. The lineage says how often each source was
 read on average (audit/readings.py); times the copies of a document, this is how often it was read. The figures are of
-sources read once or more; `.read_N` are those of the members read about N times against the non-members of the same
-sources, `.read_0-1` of what may or may not have been read. Copies are asked once.
+members read once or more; `.read_N` are those of the members read about N times, `.read_0-1` of what may or may not
+have been read, each against the non-members of the same sources; `.read_0` sets one half of the non-members against the
+other. Copies are asked once.
 
 k is 20 in the figures and swept in `sweep`; the best of a sweep is not a figure, since it is chosen after the fact.
 The statistics are pure functions of numbers; the weights are asked in `collect`.
 """
 
+import dataclasses
 import math
 import zlib
 from collections.abc import Callable, Sequence
@@ -123,27 +125,40 @@ def collect(
 def measures(found: Sequence[Scores], *, parent: bool, seed: int) -> list[Measure]:
     """AUROC (DeLong) and TPR at 1 % FPR (bootstrap, members and non-members drawn apart) of each attack."""
     caveat = CAVEAT if parent else f"{NOT_PARENT}; {CAVEAT}"
-    unread = {s.source for s in found if s.member and s.read < 1}
-    main = [s for s in found if s.source not in unread]
-    rows = _attacks(main, "", caveat, parent=parent, seed=seed) if main else [Measure(
+    members = [s for s in found if s.member and not s.read < 1]     # nan: not known, and taken at its word
+    rows = _attacks(_against(members, found), "", caveat, parent=parent, seed=seed) if members else [Measure(
         task="membership", metric="auroc.loss", status="not_testable", better="lower",
-        why="no source of these shards with held-out documents was read once by training: who is a member is not known",
+        why="no document of these shards that was drawn was read once by training: who is a member is not known",
     )]  # fmt: skip
-    for low, high, name in LEVELS:
-        members = [s for s in found if s.member and low <= s.read < high]
-        sources = {s.source for s in members}
-        others = [s for s in found if not s.member and s.source in sources]
-        # One level that is all there is would say the same again.
-        if members and len(members) + len(others) < len(found):
-            said = f"training read less than all of these sources; {caveat}" if low < 1 else caveat
-            rows += _attacks([*others, *members], f".read_{name}", said, parent=parent, seed=seed, read=name)
+    levels = {
+        name: [s for s in found if s.member and low <= s.read < high] for low, high, name in LEVELS
+    }
+    if sum(map(bool, levels.values())) > 1:     # one level that is all there is would say the same again
+        rows += _attacks(_control(found), ".read_0", caveat, parent=parent, seed=seed, read="0")
+        for name, mine in levels.items():
+            said = f"training read less than all of these documents; {caveat}" if name == LEVELS[0][2] else caveat
+            rows += _attacks(_against(mine, found), f".read_{name}", said, parent=parent, seed=seed, read=name)
     return rows
+
+
+def _against(members: Sequence[Scores], found: Sequence[Scores]) -> list[Scores]:
+    """These members, and the non-members of their sources; nothing where there is none."""
+    sources = {s.source for s in members}
+    return [*(s for s in found if not s.member and s.source in sources), *members]
+
+
+def _control(found: Sequence[Scores]) -> list[Scores]:
+    """Non-members against non-members: what an attack finds where there is nothing to be found."""
+    others = [s for s in found if not s.member]
+    return [dataclasses.replace(s, member=i % 2 == 0) for i, s in enumerate(others)]
 
 
 def _attacks(
     found: Sequence[Scores], end: str, caveat: str, *, parent: bool, seed: int, **level: str
 ) -> list[Measure]:
-    labels = np.array([s.member for s in found])
+    labels = np.array([s.member for s in found], dtype=bool)
+    if labels.all() or not labels.any():
+        return []
     common: dict[str, Any] = {
         "task": "membership", "n": len(found), "denominator": len(found), "form": "loglikelihood", "seed": seed,
         "caveat": caveat,

@@ -84,6 +84,12 @@ def test_what_training_did_not_read_is_no_member_in_the_figures():
     assert rows["auroc.loss.read_2-3"].n == 60 == rows["auroc.loss.read_32+"].n
     assert 0.5 in rows["auroc.loss.read_0-1"].interval and "less than all" in rows["auroc.loss.read_0-1"].caveat
     assert rows["tpr_1pct.zlib.read_32+"].extra["read"] == "32+" and "auroc.loss.read_1" not in rows
+    control = rows["auroc.loss.read_0"]
+    assert (control.n, control.extra["members"]) == (90, 45) and 0.5 in control.interval
+    mixed = [*found, *(made("twice", True, dice.normal(5.0), 0.75) for _ in range(30))]
+    again = {m.metric: m for m in membership.measures(mixed, parent=True, seed=1)}
+    assert again["auroc.loss"].n == 120         # of one source, those that were read and not the others
+    assert again["auroc.loss.read_0-1"].n == 120 and again["auroc.loss.read_0-1"].extra["members"] == 60
     alone = membership.measures([s for s in found if s.source == "twice"], parent=True, seed=1)
     assert not [m for m in alone if "read_" in m.metric]    # one level is all there is
     nobody = membership.measures([s for s in found if s.source == "unread"], parent=True, seed=1)
@@ -136,6 +142,9 @@ def test_a_curve_shows_every_level_line_and_point_and_needs_two_levels():
     drawn = curves.curves(rows)
     assert drawn.count("<figure") == 2 and drawn.count('r="3.5"') == 7 and drawn.count('r="2"') == 6
     assert "held-out" in drawn and drawn.count("<polyline") == 3 and drawn.count('class="mark"') == 1
+    alone = curves.figure(curves.CURVES[0], rows)
+    assert alone.startswith("<svg") and alone.count("xmlns=") == 1 and "<figure" not in alone
+    assert "times in the" in alone and ".fr{display:none}" in alone and curves.figure(curves.CURVES[0], rows[:1]) == ""
     assert curves.curves(rows[:1]) == "" == curves.curves([{"task": "canaries", "metric": "exposure.rep0"}])
     strange = [row("extraction", "extractable.x", 0.5, occurrences=level, prefix=1) for level in ("<script>", "b")]
     assert "<script" not in curves.curves(strange)
