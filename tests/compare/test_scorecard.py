@@ -1,4 +1,4 @@
-"""From the reader's file to the folder: rows, kinds of cells, refusals, the page in a browser."""
+"""From the reader's file to the folder: rows, kinds of cells, refusals, what ships of others."""
 
 import csv
 import json
@@ -7,88 +7,19 @@ import re
 import pytest
 
 from creuset.cli import main
-from creuset.compare.ask import Load, book, criteria, read
-from creuset.compare.card import GROUPS, KINDS, WEIGHED, Cell, Row, Text
+from creuset.compare.ask import book, criteria, read
+from creuset.compare.card import GROUPS, KINDS
 from creuset.compare.evidence import coverage_rows
 from creuset.compare.gather import declared_rows, measured_rows, scale_of
-from creuset.compare.money import Tokens, Volume, month
 from creuset.compare.page import STATIC, number, policy
-from creuset.compare.portable import PROBES, Portability, Tried
-from creuset.compare.rank import first_shares, parts, places, standings
-from creuset.compare.run import keep_portability, keep_speed
-from creuset.compare.speed import Call, summarise
-from creuset.core.artifact import new_artifact, read_manifest
+from creuset.compare.portable import PROBES
+from creuset.core.artifact import read_manifest
 from creuset.core.errors import ArtifactError, ConfigError
 from creuset.evals.measure import Measure
-from creuset.evals.stats import Interval
-from tests.compare.scorecard_picture import open_page, serve
-from tests.web.conftest import browser, chromium  # noqa: F401
-
-FACT = '{ value = "%s", source = "https://x.example/<b>", date = "2026-01-02" }'
+from tests.compare.shelf import acc, built, results, shelf  # noqa: F401
 
 
-def results(path, kind, measures):
-    with new_artifact(path, kind=kind) as folder:
-        (folder / "results.json").write_text(json.dumps({"results": [m.row() for m in measures]}))
-
-
-def acc(score, **more):
-    fields = {"task": "quiz", "metric": "acc", "n": 100, "denominator": 100, "form": "chat", "date": "2026-01-01",
-              "prompt_sha256": "p", "interval": Interval(score - 0.1, score + 0.1)}  # fmt: skip
-    return Measure(score=score, **(fields | more))
-
-
-@pytest.fixture
-def shelf(tmp_path):
-    """Two systems measured, one as published."""
-    leak = {"task": "leak", "metric": "rate", "better": "lower", "requirement": "3"}
-    results(tmp_path / "e0", "evaluation", [acc(0.8), acc(0.7, metric="acc_norm")])
-    results(tmp_path / "e1", "evaluation", [acc(0.75, failed=2), acc(0.9, task="other", prompt_sha256="q")])
-    results(tmp_path / "a0", "audit", [Measure(score=0.25, **leak)])
-    results(tmp_path / "a1", "audit", [Measure(status="not_testable", why="needs weights", **leak)])
-    for at, first in enumerate((0.1, 0.4)):
-        calls = [Call(first_s=first, whole_s=1, stream_s=0.5, tokens=11, by_usage=True)] * 4
-        speed = summarise(calls, 4.0, url="u", model="m", load=Load(), date="2026-01-03")
-        keep_speed(tmp_path / f"s{at}", speed, calls)
-    probes = tuple(Tried(id, "refused" if id == "embeddings" else "untried" if id == "stop" else "right", "said")
-                   for id, _, _ in PROBES)
-    keep_portability(tmp_path / "p0", Portability(url="u", model="m", date="2026-01-04", right=18, tried=19,
-                                                  probes=probes))
-    (tmp_path / "c.toml").write_text(f"""
-title = "A & B"
-remark = {{ en = "Only toys <b>", fr = "Des jouets" }}
-[volume]
-requests = 1000
-input_tokens = 100
-output_tokens = 50
-[[system]]
-name = "One <i>"
-evaluations = ["e0"]
-audits = ["a0"]
-speed = "s0"
-portability = "p0"
-hourly = {{ value = 3.6, currency = "USD", source = "invoice", date = "2026-01-01" }}
-declared.weights = {FACT % "yes"}
-declared.licence = {FACT % "Apache-2.0"}
-[[system]]
-name = "Two"
-evaluations = ["e1"]
-audits = ["a1"]
-speed = "s1"
-declared.weights = {FACT % "no"}
-[[system]]
-name = "Three"
-reported = "GPT-4o"
-""")
-    return tmp_path
-
-
-def built(shelf):
-    assert main(["compare", "run", str(shelf / "c.toml"), "--out", str(shelf / "out")]) == 0
-    return json.loads((shelf / "out/scorecard.json").read_text())
-
-
-def test_rows_hold_what_artifacts_files_and_declarations_say(shelf):
+def test_rows_hold_what_artifacts_files_and_declarations_say(shelf):  # noqa: F811
     card = built(shelf)
     rows = {r["id"]: r for r in card["rows"]}
     kinds = {id: [c["kind"] for c in r["cells"]] for id, r in rows.items()}
@@ -112,7 +43,7 @@ def test_rows_hold_what_artifacts_files_and_declarations_say(shelf):
     assert [r["group"] for r in card["rows"]] == sorted((r["group"] for r in card["rows"]), key=list(GROUPS).index)
 
 
-def test_what_was_tried_of_the_api_is_evidence_behind_one_share(shelf):
+def test_what_was_tried_of_the_api_is_evidence_behind_one_share(shelf):  # noqa: F811
     rows = {r["id"]: r for r in built(shelf)["rows"]}
     right = rows["api.right"]
     assert right["group"] == "competition" and right["cells"][0]["value"] == pytest.approx(18 / 19)
@@ -125,7 +56,7 @@ def test_what_was_tried_of_the_api_is_evidence_behind_one_share(shelf):
     assert all(line.endswith(",no") for line in lines if line.startswith("api,")), "evidence is never weighed"
 
 
-def test_what_the_audit_could_test_is_counted_by_status(shelf):
+def test_what_the_audit_could_test_is_counted_by_status(shelf):  # noqa: F811
     parts_ = [{"name": "leak", "status": "measured", "why": "", "counts": {"measured": 2, "not_tested": 1}},
               {"name": "bipia", "status": "not_tested", "why": "no data", "counts": {"not_tested": 1}}]
     items = [{"row": "3", "title": {"en": "Attacks", "fr": "Attaques"}, "status": "measured", "parts": parts_},
@@ -143,7 +74,7 @@ def test_what_the_audit_could_test_is_counted_by_status(shelf):
         coverage_rows([[shelf / "a0"]])
 
 
-def test_an_estimate_never_looks_measured(shelf):
+def test_an_estimate_never_looks_measured(shelf):  # noqa: F811
     kwh = {"task": "energy", "metric": "kwh_100k_tokens", "unit": "kWh", "better": "lower", "requirement": "14"}
     flop = {"task": "arithmetic", "metric": "flop_per_token", "unit": "FLOP", "better": "lower", "requirement": "14"}
     rated = Measure(score=0.2, caveat="from rated power", extra={"counter": False, "method": "65 W x time"}, **kwh)
@@ -164,20 +95,20 @@ def test_an_estimate_never_looks_measured(shelf):
     assert all(f'<span class="{kind}">' in page for kind in KINDS), "and stands in the legend"
 
 
-def test_measured_and_published_scores_share_no_row(shelf):
+def test_measured_and_published_scores_share_no_row(shelf):  # noqa: F811
     for row in built(shelf)["rows"]:
         kinds = {c["kind"] for c in row["cells"]} - {"unknown"}
         assert row["group"] == "price" or len(kinds) <= 1, row["id"]
 
 
-def test_every_cell_that_is_not_ours_says_where_it_is_from(shelf):
+def test_every_cell_that_is_not_ours_says_where_it_is_from(shelf):  # noqa: F811
     for row in built(shelf)["rows"]:
         for cell in row["cells"]:
             assert cell["kind"] == "unknown" or cell["source"], row["id"]
             assert cell["kind"] not in ("reported", "declared") or cell["date"], row["id"]
 
 
-def test_the_folder_is_an_artifact_of_what_was_read_and_the_table_is_whole(shelf):
+def test_the_folder_is_an_artifact_of_what_was_read_and_the_table_is_whole(shelf):  # noqa: F811
     card = built(shelf)
     assert main(["verify", str(shelf / "out")]) == 0
     assert {p["name"] for p in read_manifest(shelf / "out")["parents"]} == {"e0", "e1", "a0", "a1", "s0", "s1", "p0"}
@@ -187,7 +118,7 @@ def test_the_folder_is_an_artifact_of_what_was_read_and_the_table_is_whole(shelf
     assert main(["compare", "run", str(shelf / "c.toml"), "--out", str(shelf / "out")]) == 2
 
 
-def test_different_prompts_are_shown_and_not_weighed(shelf):
+def test_different_prompts_are_shown_and_not_weighed(shelf):  # noqa: F811
     results(shelf / "e2", "evaluation", [acc(0.1, prompt_sha256="another")])
     file = shelf / "c.toml"
     file.write_text(file.read_text().replace('["e1"]', '["e2"]'))
@@ -196,7 +127,7 @@ def test_different_prompts_are_shown_and_not_weighed(shelf):
     assert [c.value for c in row.cells] == [0.8, 0.1, None]
 
 
-def test_measures_can_be_named(shelf):
+def test_measures_can_be_named(shelf):  # noqa: F811
     file = shelf / "c.toml"
     file.write_text('measures = ["quiz.acc_norm"]\n' + file.read_text())
     assert [r.id for r in measured_rows(read(file))] == ["quiz.acc_norm chat"]
@@ -221,7 +152,7 @@ def test_measures_can_be_named(shelf):
     (', fr = "Des jouets" }', " }", "not a table of `en` and `fr`"),
     ('"e1"', '"a1"', "is of kind audit, not evaluation"),
 ])  # fmt: skip
-def test_what_cannot_be_is_refused_by_name(shelf, capsys, old, new, said):
+def test_what_cannot_be_is_refused_by_name(shelf, capsys, old, new, said):  # noqa: F811
     file = shelf / "c.toml"
     text = file.read_text()
     assert old in text
@@ -238,7 +169,7 @@ def test_one_system_is_no_comparison_and_no_toml_is_no_file(tmp_path):
     assert main(["compare", "run", str(tmp_path / "d.toml"), "--out", str(tmp_path / "o")]) == 3
 
 
-def test_a_damaged_artifact_is_named(shelf):
+def test_a_damaged_artifact_is_named(shelf):  # noqa: F811
     (shelf / "e1/results.json").write_text('{"results": [{"score": 1}]}')
     with pytest.raises(ArtifactError, match="not what an evaluation leaves"):
         measured_rows(read(shelf / "c.toml"))
@@ -289,113 +220,10 @@ def test_a_unit_and_a_direction_make_a_scale(unit, better, scale):
     assert scale_of({"task": "t", "unit": unit, "better": better}) == scale
 
 
-def test_the_page_loads_nothing_and_runs_only_its_own_script(shelf):
+def test_the_page_loads_nothing_and_runs_only_its_own_script(shelf):  # noqa: F811
     built(shelf)
     page = (shelf / "out/index.html").read_text()
     assert "One &lt;i&gt;" in page and "One <i>" not in page
     style, script = re.search(r"<style>(.*?)</style>", page, re.S)[1], re.findall(r"<script>(.*?)</script>", page, re.S)
     assert len(script) == 1 and policy(style, script[0]) in page and "unsafe" not in policy(style, script[0])
     assert not re.search(r'(src|href)=|style="| on\w+="', page.split('id="card"')[0])
-
-
-def rows_of(card):
-    return [Row(**{**r, "label": Text("", ""), "cells": tuple(
-        Cell(**{**c, "words": None}) for c in r["cells"])}) for r in card["rows"]]
-
-
-def test_the_reader_weighs_in_the_browser_as_python_does(shelf, browser):  # noqa: F811
-    card = built(shelf)
-    rows = rows_of(card)
-    server, url = serve(shelf / "out")
-    try:
-        page = open_page(browser, url, width=1200)
-        for missing in ("ignore", "worst", "interval"):
-            page.js(f"document.querySelector('input[name=missing][value={missing}]').click()")
-            for weights in ({}, {"speed": 0}, {"quality": 9, "strategy": 1}):
-                page.js(f"Object.assign(state.weights, equal(), {json.dumps(weights)})")
-                said = page.js("standings(state.weights).map(s => [s.total, s.coverage, s.low, s.high, s.half])")
-                known = standings(rows, page.js("state.weights"), missing=missing)
-                for one, other in zip(said, known, strict=True):
-                    assert one == pytest.approx([other.total, other.coverage, other.low, other.high, other.half])
-                found = [list(p) for p in places(known, missing)]
-                assert page.js("places(standings(state.weights), state.missing)") == found
-            shares = page.js("firstShares(parts(counted, columns(), false), state.missing, groups)")
-            for one, other in zip(shares, first_shares(parts(rows), missing), strict=True):
-                assert one == pytest.approx(list(other), abs=1e-9)
-        shared = page.js("document.querySelector('#shared').click(), standings(state.weights).map(s => s.total)")
-        totals = [s.total for s in standings(rows, page.js("state.weights"), shared_only=True, missing="interval")]
-        assert shared == pytest.approx(totals)
-        assert "missing=interval" in page.js("location.hash") and "shared=1" in page.js("location.hash")
-        assert page.complaints == []
-        page.close()
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-def test_the_readers_volume_is_priced_in_the_browser_as_python_does(shelf, browser):  # noqa: F811
-    card = built(shelf)
-    row = next(i for i, r in enumerate(card["rows"]) if r["id"] == "price.month.USD")
-    offer = Tokens(**card["offers"][2])
-    server, url = serve(shelf / "out")
-    type_ = ("const i = document.querySelector('[data-volume=%s]'); i.value = %s; "
-             "i.dispatchEvent(new Event('input'))")
-    cell = f"document.querySelector('#table td[data-r=\"{row}\"][data-c=\"2\"]')"
-    try:
-        page = open_page(browser, url, width=1200)
-        volume = card["volume"]
-        for name, typed in (("requests", 2_000_000), ("cached_share", 40), ("batch_share", 25), ("output_tokens", 9)):
-            page.js("{" + type_ % (name, typed) + "}")
-            volume[name] = typed / 100 if name.endswith("share") else typed
-            price = month(Volume(**volume), offer)
-            assert page.js(f"card.rows[{row}].cells[2].value") == pytest.approx(price)
-            assert page.js(cell + ".innerText").strip() == f"≈ {price:,.2f}".removeprefix("≈ ")
-        page.js("{" + type_ % ("cached_share", 140) + "}")
-        assert page.js("state.volume.cached_share") == 0.4, "more than all of it is no share"
-        assert "volume=" in page.js("location.hash")
-        again = page.js("location.href")
-        page.js("document.querySelector('#lang').click()")
-        assert page.js(cell + ".innerText").strip() == number(price, "USD", "fr")
-        page.call("Page.navigate", url="about:blank")
-        page.call("Page.navigate", url=again)
-        page.wait("document.readyState === 'complete' && document.querySelector('#ranking svg')")
-        assert page.js("state.volume.requests") == 2_000_000
-        assert page.js(f"card.rows[{row}].cells[2].value") == pytest.approx(price)
-        assert page.complaints == []
-        page.close()
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-def test_the_page_is_usable_by_keyboard_in_a_narrow_window_and_in_french(shelf, browser):  # noqa: F811
-    built(shelf)
-    server, url = serve(shelf / "out")
-    try:
-        page = open_page(browser, url, width=1200)
-        assert page.js("document.documentElement.lang") == "en" and "Only toys <b>" in page.text("main")
-        page.js("document.querySelector('#lang').click()")
-        assert "Vos poids" in page.text("main") and "Your weights" not in page.text("main")
-        page.js("set('speed', 0)")
-        assert "speed:0" in page.js("location.hash")
-        page.js("document.querySelector('#equal').click()")
-        assert set(page.js("Object.values(state.weights)")) <= {0, 5}
-        assert list(page.js("state.weights")) == list(WEIGHED)
-        page.js("document.querySelector('#table td').focus()")
-        for key in ("ArrowDown", "Enter"):
-            page.press(key)
-        assert page.js("!document.querySelector('#detail').hidden")
-        page.press("Escape")
-        assert page.js("document.querySelector('#detail').hidden")
-        folded = "[...document.querySelectorAll('tr[data-of=api]')].filter(r => r.offsetParent).length"
-        assert page.js(folded) == 0
-        page.js("document.querySelector('button[data-group=api]').focus()")
-        page.press("Enter")
-        assert page.js(folded) == len(PROBES)
-        page.size(360, 780)
-        assert page.js("document.documentElement.scrollWidth <= innerWidth"), "nothing sticks out of a narrow window"
-        assert [r for r in page.requests if not r.startswith(url.rpartition("/")[0])] == [] and page.complaints == []
-        page.close()
-    finally:
-        server.shutdown()
-        server.server_close()
