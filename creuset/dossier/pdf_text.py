@@ -136,8 +136,8 @@ def _cut(text: str, face: str, size: float, room: float, width: float) -> list[s
     parts: list[str] = []
     now = ""
     for char in text:
-        if now and width_of(now + char, face, size) > (room if not parts else width):
-            parts += [now, "\n"]
-            now = ""
+        if width_of(now + char, face, size) > room and (now or room < width):
+            parts += [now, "\n"] if now else ["\n"]
+            now, room = "", width
         now += char
     return [*parts, now]
