@@ -271,9 +271,11 @@ class OpenAISubject(Replies):
         if isinstance(plain, Failure) and plain.reason.startswith("refused_"):
             plain = await self.client.post("/completions", body)
         if isinstance(chat, Failure) and isinstance(plain, Failure):
+            ready = chat.reason not in ("http_503", "http_429")
             raise EngineError(
                 f"`{self.client.url}` answers neither a chat nor a completion: {chat.reason}: {chat.detail}",
-                hint="check the URL (it ends in /v1), --model and --key-env",
+                hint="check the URL (it ends in /v1), --model and --key-env" if ready else "it is there but not ready: "
+                "try again in a while, or with more --retries",
             )
         able: set[Ability] = set()
         for name, outcome in (("chat", chat), ("completion", plain)):

@@ -23,20 +23,29 @@ class Foreign:
     """A server with words for tokens. ln p of a token is less the farther it is from the beginning of its prompt, so
     that a sum says how a document was cut."""
 
-    def __init__(self, *, control=True, bos="", most=10_000, offsets=True, echo=True, broken=False):
+    def __init__(self, *, control=True, bos="", most=10_000, offsets=True, echo=True, broken=False,
+                 tokenizer=False):
         self.control, self.bos, self.most, self.offsets, self.echo, self.broken = (
             control, bos, most, offsets, echo, broken)
-        self.prompts, self.dead = [], False
+        self.tokenizer, self.words, self.prompts, self.dead = tokenizer, {}, [], False
 
     def value(self, at):
         return -0.5 - 0.01 * at
 
+    def tokenize(self, text):
+        return [self.words.setdefault(word, len(self.words)) for word in cut(text, self.control)]
+
     def __call__(self, path, body, number):
+        if path == "/tokenize" and self.tokenizer and not self.dead:
+            return 200, {"tokens": self.tokenize(body["prompt"]), "max_model_len": self.most}
         if path != "/v1/completions" or self.dead:
             return 401 if self.dead else 404, {"error": {"message": "no"}}
         if not self.echo:
             return 200, {"model": "w", "choices": [{"text": "a", "finish_reason": "length", "logprobs": None}]}
         prompt = body["prompt"]
+        if isinstance(prompt, list):
+            names = {number: word for word, number in self.words.items()}
+            prompt = "".join(names[i] for i in prompt[0])
         tokens = [*(["<s>"] if self.bos else []), *cut(prompt, self.control)]
         if len(tokens) > self.most:
             return 400, {"error": {"message": "this model's maximum context length is exceeded"}}
@@ -101,6 +110,26 @@ def test_windows_are_those_of_a_folder_whatever_the_server_puts_before(held, tmp
     assert ("does not have" in row["caveat"]) == (not control and not bos)
 
 
+@pytest.mark.parametrize("control", [True, False])
+@pytest.mark.parametrize("words", [(), ("--context", "8"), ("--context", "8", "--overlap", "3"), ("--context", "9")])
+def test_a_tokenizer_that_can_be_asked_gives_the_tokens(held, tmp_path, capsys, control, words):
+    foreign = Foreign(control=control, tokenizer=True, most=10)
+    with Scripted(foreign) as server:
+        if words[-1:] == ("9",):
+            assert "reads 8 tokens at once, 9 are asked for" in run(server.url, held, capsys, *words, code=2)
+            return
+        (row,) = run(server.url, held, capsys, *words, "--out", str(tmp_path / "out"))["results"]
+    overlap = 3 if "3" in words else 0
+    rows = [json.loads(line) for line in (tmp_path / "out" / "bpb.jsonl").read_text().splitlines()]
+    for text, found in zip(TEXTS, rows, strict=True):       # without --context: as many as the server reads, less two
+        total, tokens = wanted(foreign, text, 8, overlap)
+        assert (found["bits"] * math.log(2), found["tokens"]) == (pytest.approx(-total), tokens)
+        assert found["bytes"] == len(text.encode()) - (0 if control else len(cut(text, control)[0].encode()))
+    assert ("does not have" in row["caveat"]) != control
+    usage = [o for r in rows for o in r["outcomes"]]
+    assert sum(o["prompt_tokens"] for o in usage) == sum(len(cut(p, control)) for p in foreign.prompts[1:]), "what was read is what is billed, the probe apart"
+
+
 @pytest.mark.parametrize("most", [10, 12])
 def test_pieces_that_are_too_long_close_in_on_the_window(held, tmp_path, capsys, most):
     with Scripted(foreign := Foreign(most=most)) as server:
@@ -123,7 +152,8 @@ def test_what_the_reply_does_not_tell_is_a_failed_document(held, tmp_path, capsy
         assert (row["n"], row["failed"], failed) == (2, 1, ["0/held/0"])
         assert rows[0]["outcomes"][0]["reason"] == "no_logprobs"
     else:
-        assert row["status"] == "not_tested" and row["why"].startswith("every call failed: 3 no_logprobs") and len(failed) == 3
+        assert row["status"] == "not_tested" and row["why"].startswith("every call failed: 3 no_logprobs")
+        assert len(failed) == 3
 
 
 def test_an_endpoint_without_echo_says_so(held, capsys):

@@ -304,3 +304,11 @@ def test_which_model_is_asked_when_none_is_named():
 )
 def test_the_boundary_in_text(offsets, told, found):
     assert boundary(offsets, Pair("The cat", " sat"), told) == found
+
+
+def test_an_endpoint_that_is_not_ready_is_said_to_be_there():
+    with Scripted(lambda path, body, n: (503, {"error": {"message": "loading"}})) as server, pytest.raises(
+        EngineError, match="http_503"
+    ) as refused:
+        asyncio.run(open_endpoint(server.url, model="m", calling=Calling(retries=0)))
+    assert "not ready" in refused.value.hint
