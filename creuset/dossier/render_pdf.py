@@ -222,7 +222,10 @@ def _parts(cells: list[list[list[Run]]], most: int) -> list[list[list[list[Run]]
 
 
 def _widths(grid: Grid, width: float) -> list[float]:
-    """Each column has its longest word; the rest is shared by how much the columns hold, the widest held back."""
+    """Each column has its longest word; the rest is shared by how much the columns hold, the widest held back.
+
+    In the small tables of records a few long places do not count.
+    """
     size = 6.5 if grid.small else 7.5
     needs, wants = [], []
     for i, head in enumerate(grid.head):
@@ -232,7 +235,8 @@ def _widths(grid: Grid, width: float) -> list[float]:
                       default=0.0)
         named = max(width_of(w, "Body-Bold", 7.5) for w in drawable(head).split(" "))
         needs.append(2 * PAD + 1 + max(named, min(longest, width / 3)))
-        wants.append(min(42, max(map(len, [head, *cells]))))
+        lengths = sorted(map(len, [head, *cells]))
+        wants.append(min(90, lengths[len(lengths) * 9 // 10]) if grid.small else min(42, lengths[-1]))
     left = width - sum(needs)
     if left < 0:
         return [width * need / sum(needs) for need in needs]
