@@ -127,7 +127,8 @@ def test_a_tokenizer_that_can_be_asked_gives_the_tokens(held, tmp_path, capsys, 
         assert found["bytes"] == len(text.encode()) - (0 if control else len(cut(text, control)[0].encode()))
     assert ("does not have" in row["caveat"]) != control
     usage = [o for r in rows for o in r["outcomes"]]
-    assert sum(o["prompt_tokens"] for o in usage) == sum(len(cut(p, control)) for p in foreign.prompts[1:]), "what was read is what is billed, the probe apart"
+    read = sum(len(cut(prompt, control)) for prompt in foreign.prompts[1:])
+    assert sum(o["prompt_tokens"] for o in usage) == read, "what was read is what is billed, the probe apart"
 
 
 @pytest.mark.parametrize("most", [10, 12])
