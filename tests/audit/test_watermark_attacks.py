@@ -88,6 +88,8 @@ def test_every_attack_is_there_once_and_draws_for_itself():
     found = attacks.every(texts, plain, HUMAN, seed=3)
     assert next(iter(found)) == "none" and found["none"] == texts and all(len(v) == 2 for v in found.values())
     assert {"mix_marked", "mix_unmarked", "typos", "synonyms", "lower", "paste_90", "neighbour_25"} <= set(found)
+    assert f"{found['first_half'][0]} {found['second_half'][0]}" == TEXT
+    assert found["middle_third"][0].split() == TEXT.split()[67:133]
     assert "mix_unmarked" not in attacks.every(texts, [], HUMAN, seed=3)
     assert "mix_marked" not in attacks.every(texts[:1], [], HUMAN, seed=3)
     assert attacks.every(texts, [], HUMAN, seed=3)["typos"] == found["typos"]       # whatever else is tried
