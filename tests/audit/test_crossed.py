@@ -55,7 +55,7 @@ def test_the_gap_is_the_mean_of_pairs_where_nothing_is_lost():
     assert back.value == pytest.approx(-told.value) and back.interval.low == pytest.approx(-told.interval.high)
 
 
-@pytest.mark.parametrize("taste, mood", [(0.6, 0.0), (0.0, 0.6), (0.4, 0.4)])
+@pytest.mark.parametrize("taste, mood", [(0.6, 0.0), (0.0, 0.6), (0.4, 0.4), (0.0, 0.0)])
 def test_the_interval_covers_whether_names_or_situations_vary(taste, mood):
     told = [contrast(dealt(seed, gap=0.3, taste=taste, mood=mood), "a", "b", shuffles=0) for seed in range(60)]
     covered = np.mean([0.3 in t.interval for t in told])

@@ -81,6 +81,7 @@ def test_who_reads_the_options_is_right_in_every_order_and_never_flips(kind, ben
     assert all(set(row["right"].values()) == {1} for row in rows)
     assert {found[m].score for m in found if m.startswith("acc")} == {1.0} and found["format_spread"].score == 0.0
     assert {found[m].score for m in found if m.startswith("flip")} == {0.0}
+    assert found["acc_mean.shuffled"].interval is None is found["format_spread"].interval     # no certainty is claimed
     # Of the options in another order the letter is another: the one who is right had to follow.
     assert any(form["order"] != sorted(form["order"]) for form in variants(questions()[0], {}))
 
@@ -100,6 +101,8 @@ def test_who_likes_the_second_letter_flips_with_the_order_and_with_nothing_else(
     table = np.array([[row["right"][f"order{i}"] for i in (1, 2, 3)] for row in rows]).mean(0)
     assert found["acc_mean.shuffled"].score == pytest.approx(table.mean())
     assert found["acc_worst.shuffled"].score == pytest.approx(table.min())
+    low, high = found["acc_mean.shuffled"].interval.low, found["acc_mean.shuffled"].interval.high
+    assert 0.0 <= low < found["acc_mean.shuffled"].score < high <= 1.0
     assert found["acc"].extra["chance"] == pytest.approx(np.mean([1 / len(o) for o in OPTIONS]))
 
 
