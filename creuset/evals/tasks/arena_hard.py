@@ -9,7 +9,8 @@ metric      win rate: each question judged twice, positions swapped; a strong ve
             three: on published judgments it was 0.59 times as wide as the one over questions, and too narrow.
             Agreement: share of questions whose two verdicts name one winner
 reference   85.5 DeepSeek-V3, 85.2 Claude 3.5 Sonnet, 80.4 GPT-4o (DeepSeek-V3 README: another judge)
-note        the judge's prompt is written for this project and asks for the same five verdicts
+note        the judge's prompt is written for this project and asks for the same five verdicts. It is asked once: the
+            authors ask a second time where it gave none. Questions of v2.0 and their two baselines are not read
 """
 
 from collections.abc import Iterator, Sequence
