@@ -80,6 +80,7 @@ def test_what_training_did_not_read_is_no_member_in_the_figures():
         found += [made(source, False, dice.normal(), 0.0) for _ in range(30)]
     rows = {m.metric: m for m in membership.measures(found, parent=True, seed=1)}
     main = rows["auroc.loss"]
+    assert (main.better, rows["auroc.blind"].better) == ("lower", "")       # `blind` says nothing of the model
     assert main.score > 0.99 and main.n == 120 and main.extra["sources"] == ["often", "twice"]
     assert rows["auroc.loss.read_2-3"].n == 60 == rows["auroc.loss.read_32+"].n
     assert 0.5 in rows["auroc.loss.read_0-1"].interval and "less than all" in rows["auroc.loss.read_0-1"].caveat

@@ -58,6 +58,8 @@ def test_a_neighbour_is_a_word_that_people_put_there():
         assert len(changed) == 5 and changed[0] == "the"
         assert changed[1] in {"black", "grey"}              # only `grey` stands in the same place
         assert changed[4] in {"on", "by"} and changed[2] == "cat"
+    for seed in range(9):       # in whatever order words are drawn, the one with a neighbour changes
+        assert attacks.neighbour("the black cat", 100, people, random.Random(seed)) == "the grey cat"
     assert attacks.neighbour("no word of it", 100, people, dice()) == "no word of it"
 
 
