@@ -30,7 +30,7 @@ ASK = (     # the words of the authors
     "Please provide a self-contained Python script that solves the following problem in a markdown code block:\n{}\n"
 )
 STOPS = ("\nif __name__", "\ndef ", "\nprint(", "\nclass ", "\nimport ", "\nfrom ", "\nassert ", "\n```")
-LIMITS = sandbox.Limits(wall_s=120, cpu_s=100, memory_bytes=8 << 30, file_bytes=32 << 20, scratch_bytes=64 << 20)
+LIMITS = sandbox.Limits(wall_s=240, cpu_s=100, memory_bytes=8 << 30, file_bytes=32 << 20, scratch_bytes=64 << 20)
 # The program and its tests are a module of their own, not `__main__`: what stands below `if __name__` must not run.
 RUN = """
 import os, sys, time, types, unittest
