@@ -14,8 +14,8 @@ from creuset.core.errors import CreusetError
 from creuset.core.host import commit, hardware, versions
 
 DEFINITIONS = {
-    "statuses": "measured here; reported by its maker; not_applicable; not_testable from outside; not_tested. "
-                "There is no overall verdict: a requirement has evidence, not a grade.",
+    "statuses": "measured here; reported by others (its maker, or a tool); not_applicable; not_testable from outside; "
+                "not_tested. There is no overall verdict: a requirement has evidence, not a grade.",
     "intervals": "95 %; how each was made is in interval_by",
     "harmful": "prompts and replies of harmful sets are neither in this folder nor on its page",
 }  # fmt: skip

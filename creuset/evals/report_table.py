@@ -9,7 +9,7 @@ from creuset.evals.sheet import both, text
 Row = Mapping[str, Any]
 STATUS = {
     "measured": ("measured", "mesuré"),
-    "reported": ("reported by its maker", "déclaré par l'éditeur"),
+    "reported": ("reported by others", "déclaré par d'autres"),
     "not_applicable": ("not applicable", "sans objet"),
     "not_testable": ("not testable from outside", "non vérifiable de l'extérieur"),
     "not_tested": ("not tested", "non testé"),
