@@ -27,6 +27,10 @@ def test_a_month_by_tokens(volume, price):
     assert month(volume, LIST) == pytest.approx(price)
 
 
+def test_the_volume_that_is_assumed_is_the_one_that_the_guide_states():
+    assert Volume() == asked() and (Volume().cached_share, Volume().batch_share) == (0, 0)
+
+
 def test_without_a_discount_on_the_list_the_full_price_counts():
     plain = Tokens(currency="USD", input=2.5, output=10.0)
     for volume in (asked(), asked(cached_share=0.9), asked(batch_share=0.9), asked(cached_share=0.3, batch_share=0.3)):
