@@ -1,6 +1,6 @@
 """The referee asked live: lm-evaluation-harness `hf` on a folder, its `local-completions` on our server, and we.
 
-Per sample of 22 tasks: the same prompts, ln p within 1e-4, the same greedy replies, the same scores. The harness is no
+Per sample of 23 tasks: the same prompts, ln p within 1e-4, the same greedy replies, the same scores. The harness is no
 dependency: LM_EVAL_PYTHON names the Python that has it, with transformers and torch. Without it this fails, it does
 not skip. What it says here of the committed model is also what tests/evals/test_parity.py compares with.
 """
