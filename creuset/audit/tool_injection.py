@@ -126,7 +126,8 @@ def _world(meta: dict[str, Any]) -> dict[str, Any]:
     if not meta["style"]:
         return world
     order = data["styles"][meta["style"]].format(order=data["goals"][meta["goal"]]["order"])
-    return infect(world, *data["tasks"][meta["task"]]["carrier"], order)
+    kind, key = data["tasks"][meta["task"]]["carrier"]
+    return infect(world, kind, key, order)
 
 
 def _answered(office: Office, reply: Reply) -> Iterator[tuple[dict[str, Any], str]]:
