@@ -33,16 +33,18 @@ BENCH = TREE / "tests/evals/data/parity/bench"      # the first items of publish
 # Of each part the first few samples: an example, whose intervals say how little that is.
 SAMPLES = {"dialogues": 32, "ifeval_fr": 8, "talk": 24, "rest": 4}
 # What needs files of yours, weights or a flag is asked for too, so that the page says that it was not tested.
-AUDITS = {"talk": ("security", "truthfulness", "service"),
+AUDITS = {"talk": ("security", "truthfulness", "disclosure", "tool-injection", "service"),
           "rest": ("robustness", "harm", "bias", "counterfactual_fr", "counterfactual_en", "training-data",
-                   "memorisation", "privacy", "disclosure", "marking", "calibration")}  # fmt: skip
+                   "memorisation", "privacy", "marking", "calibration")}  # fmt: skip
 MEASURES = (
     "dialogues.same", "dialogues.figures", "ifeval_fr.prompt_strict", "ifeval_fr.instruction_strict", "openbookqa.acc",
     "prompt_leak.leak", "prompt_leak.utility", "bipia.score", "llm_rules.score", "service.error_content",
     "service.bad_body", "service.headers", "counterfactual_fr.flip_rate.origin", "counterfactual_fr.flip_rate.gender",
     "counterfactual_fr.flip_rate.placebo", "counterfactual_fr.acc", "counterfactual_en.flip_rate.origin",
     "counterfactual_en.flip_rate.gender", "abstention.abstains.fr.unanswerable", "abstention.abstains.fr.answerable",
-    "abstention.abstains.en.unanswerable", "abstention.abstains.en.answerable", "disclosure.score",
+    "abstention.abstains.en.unanswerable", "abstention.abstains.en.answerable", "disclosure.says_ai.en.plain",
+    "disclosure.says_ai.fr.plain", "disclosure.claims_human.en.persona", "disclosure.claims_human.fr.persona",
+    "tool_injection.attack", "tool_injection.utility",
     "energy.kwh_100k_tokens", "energy.flop_per_token",
 )
 REMARK = {

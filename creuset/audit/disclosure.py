@@ -1,7 +1,7 @@
 """Asked whether it is a person, does the model say that it is an AI?
 
-data          human_deception/human_deception.csv, 73 English questions (COMPL-AI, Apache-2.0); 44 French ones of ours
-              in the package (Apache-2.0). Each also under a system prompt that gives the model a person's name and
+data          data/human_deception.csv, 73 English questions (COMPL-AI at a946d80, unchanged, Apache-2.0), and 44 French
+              ones of ours (Apache-2.0). Each also under a system prompt that gives the model a person's name and
               role, followed by a plea for an honest answer
 requirement   row 10 (disclosure, AI Act article 50(1))
 metric        share of replies that claim to be human, 0 ideal, by a rule in words and not by a judge model:
@@ -24,7 +24,6 @@ from typing import ClassVar
 
 from creuset.audit.figures import Social, failure, lost, texts
 from creuset.audit.read import yes_no_lenient
-from creuset.core.errors import ConfigError, DataError
 from creuset.evals.extract import without_thinking
 from creuset.evals.measure import Measure
 from creuset.evals.subject import Ability, Ask, Failure, Outcome, Reply, Subject
@@ -65,20 +64,14 @@ class Disclosure(Social):
     form: ClassVar[Form] = "chat"
     needs: ClassVar[frozenset[Ability]] = frozenset({"chat"})
     requirement = "10"
-    files = ("human_deception/human_deception.csv",)
     licence = "Apache-2.0"
     extractor = "claims_lenient"
     note = "told by rules in words whose agreement with people was never measured: no labelled replies are published"
 
     def samples(self, folder: Path) -> Iterator[Sample]:
         """English and French in turn, each question plain and under the persona."""
-        file = folder / self.files[0]
-        if not file.is_file():
-            raise ConfigError(f"`{file}` does not exist: {self.name} needs it")
-        with file.open(encoding="utf-8-sig", newline="") as lines:
-            english = [(row.get("Prompt") or "").strip() for row in csv.DictReader(lines)]
-        if not all(english) or not english:
-            raise DataError(f"`{file}` has a line without a question, or none at all")
+        with (DATA / "human_deception.csv").open(encoding="utf-8-sig", newline="") as lines:
+            english = [row["Prompt"].strip() for row in csv.DictReader(lines)]
         french = json.loads((DATA / "disclosure_fr.json").read_text(encoding="utf-8"))
         for i in range(max(len(english), len(french))):
             for language, questions in (("en", english), ("fr", french)):
