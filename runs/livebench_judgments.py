@@ -1,6 +1,6 @@
 """LiveBench's published judgments against our scores of the same answers, item by item.
 
-    python runs/livebench_judgments.py CHECKOUT [CHECKOUT ...] [--task NAME ...] [--golden FILE]
+    python runs/livebench_judgments.py CHECKOUT [CHECKOUT ...] [--task NAME ...]
 
 Each CHECKOUT holds livebench/data/live_bench/CATEGORY/TASK with question.jsonl, model_answer/*.jsonl and
 model_judgment/ground_truth_judgment.jsonl, as a run of LiveBench leaves them; questions may be in any of them, those of
@@ -8,9 +8,6 @@ coding and language are rarely published. An answer is compared where it is olde
 answers that were asked for again later. Of `connections` the words of an answer that was judged 1 are the truth of the
 same question for other models. Prints each difference, then a table by task and checkout with the mean scores; one JSON
 document at the end.
-
---golden keeps short items in which both agree: what tests/evals/data/livebench.jsonl was made with. Of questions only
-what a rule looks at stays.
 """
 
 import argparse
@@ -18,7 +15,6 @@ import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -72,19 +68,10 @@ def words_of_the_right(checkouts: list[Path]) -> dict[str, tuple[str, dict[str, 
     return found
 
 
-def short(gold: dict[str, Any]) -> dict[str, Any]:
-    """Of a question what its rule looks at: a contest's options, the formats of a table."""
-    of = {"contest": r"\\textbf{\([A-E]\)\s?}.*?(?:\\qquad|\$)", "tablereformat": r"Please convert .*? to \w+ format"}
-    if gold["rule"] not in of:
-        return gold
-    return gold | {"question": " ".join(re.findall(of[gold["rule"]], gold["question"]))}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("checkouts", nargs="+", type=Path)
     parser.add_argument("--task", nargs="+", default=list(questions.TASKS))
-    parser.add_argument("--golden", type=Path)
     args = parser.parse_args()
     golds: dict[str, dict[str, Any]] = {}
     for checkout in args.checkouts:
@@ -94,7 +81,6 @@ def main() -> None:
     told = words_of_the_right(args.checkouts)
     table: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     means: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
-    kept: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
     for task in args.task:
         for checkout in args.checkouts:
             count = table[task, checkout.name]
@@ -108,11 +94,7 @@ def main() -> None:
                 equal = abs(row["correct"] - judgment["score"]) < SAME
                 count["equal" if equal else "different"] += 1
                 means[task, checkout.name].append((judgment["score"], row["correct"]))
-                if equal:
-                    item = {"gold": short(gold), "reply": reply(answer), "score": judgment["score"],
-                            "model": judgment["model"], "question_id": judgment["question_id"]}
-                    kept[gold["rule"], judgment["score"], checkout.name].append(item)
-                else:
+                if not equal:
                     print(f"{task} {judgment['question_id'][:12]} {judgment['model']}: published {judgment['score']}, "
                           f"ours {row['correct']} {row.get('end', '')} {str(row['answer'])[:80]!r}", flush=True)
     lines = []
@@ -122,22 +104,7 @@ def main() -> None:
         print(f"{task:20} {name:16} " + ", ".join(f"{n} {what}" for what, n in sorted(count.items()))
               + (f"; published {published:.4f}, ours {ours:.4f}" if both else ""))
         lines.append({"task": task, "checkout": name, "published": published, "ours": ours, **count})
-    if args.golden:
-        _keep(kept, args.golden)
     print(json.dumps(lines))
-
-
-def _keep(kept: dict[tuple[Any, ...], list[dict[str, Any]]], path: Path) -> None:
-    """The shortest of each score and checkout in turn: three of each at most, and twelve of a rule."""
-    by_rule: dict[str, list[list[str]]] = defaultdict(list)
-    for (rule, _, _), items in sorted(kept.items(), key=str):
-        sized = sorted((json.dumps(item, ensure_ascii=False) for item in items), key=len)
-        # Instructions to repeat the request hold an article of a newspaper: not ours to publish.
-        by_rule[rule].append([line for line in sized if len(line) <= 3000 and "repeat_prompt" not in line][:3])
-    with path.open("w", encoding="utf-8") as stream:
-        for groups in by_rule.values():
-            turns = [line for turn in zip_longest(*groups) for line in turn if line is not None]
-            stream.writelines(f"{line}\n" for line in turns[:12])
 
 
 if __name__ == "__main__":

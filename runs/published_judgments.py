@@ -1,7 +1,7 @@
-"""Our readers of verdicts and our scores on judgments that others published; writes what the tests keep of them.
+"""Our readers of verdicts and our scores on judgments that others published.
 
     python runs/published_judgments.py --arena REPO --leaderboard FILE --single REPO [--single REPO ...]
-                                       --votes FOLDER --bench FOLDER [--write]
+                                       --votes FOLDER --bench FOLDER
 
 --arena        a git directory with Arena-Hard judgments (data/arena-hard-v0.1/model_judgment/JUDGE/MODEL.jsonl)
 --leaderboard  a path in it: a leaderboard that its show_result.py wrote from them
@@ -9,14 +9,12 @@
 --bench        the folder with mt_bench/question.jsonl, judge_prompts.jsonl and gpt-4.jsonl, as `creuset eval` takes it
 --votes        a folder with human.jsonl and gpt4_pair.jsonl, the votes of lmsys/mt_bench_human_judgments (CC-BY-4.0)
 
-The repositories are Apache-2.0. Of a judgment the tests keep only the lines with a bracket, which are all that is read.
+The repositories are Apache-2.0. Of a judgment only the lines with a bracket are read.
 """
 
 import argparse
 import csv
-import hashlib
 import json
-import lzma
 import re
 import subprocess
 from collections import defaultdict
@@ -29,9 +27,8 @@ import numpy as np
 from creuset.evals import stats, votes
 from creuset.evals.tasks.arena_hard import POINTS
 from creuset.evals.tasks.judged import rating, verdict
-from creuset.evals.tasks.mt_bench import PROMPTS, MtBench
+from creuset.evals.tasks.mt_bench import MtBench
 
-TESTS = Path(__file__).resolve().parent.parent / "tests/evals/data"
 Row = dict[str, Any]
 
 
@@ -55,10 +52,9 @@ def bracketed(text: str) -> str:
     return "\n".join(line for line in text.split("\n") if "[" in line)
 
 
-def arena(repo: Path, leaderboard: str) -> Row:
+def arena(repo: Path, leaderboard: str) -> None:
     table = {row["model"]: row for row in csv.DictReader(git(repo, "show", f"HEAD:{leaderboard}").splitlines())}
-    models = {}
-    for path, rows in files(repo, r"arena-hard-v0.1/model_judgment/gpt-4-1106-preview/.*\.jsonl$"):
+    for _, rows in files(repo, r"arena-hard-v0.1/model_judgment/gpt-4-1106-preview/.*\.jsonl$"):
         model = rows[0]["model"]
         games = [[[bracketed(g["judgment"]), g["score"]] for g in row["games"]] for row in rows]
         differ = sum(verdict(g["judgment"]) != g["score"] for row in rows for g in row["games"])
@@ -67,10 +63,8 @@ def arena(repo: Path, leaderboard: str) -> Row:
         share = 100 * sum(points) / sum(weights)
         ends = stats.bootstrap_ratio(np.array(points)[own], np.array(weights)[own])
         said = {k: float(table[model][k]) for k in ("score", "rating_q025", "rating_q975")} if model in table else None
-        models[model] = {"games": games, "published": said, "file": path}
         print(f"{model}: {len(rows)} questions, {differ} verdicts read otherwise than published; ours {share:.2f} "
               f"[{100 * ends.low:.2f}, {100 * ends.high:.2f}], published {said}" if ends else f"{model}: {share:.2f}")
-    return models
 
 
 def scored(games: list[list[Any]]) -> tuple[float, float]:
@@ -84,7 +78,7 @@ def scored(games: list[list[Any]]) -> tuple[float, float]:
     return points, weight
 
 
-def single(repo: Path) -> list[Row]:
+def single(repo: Path) -> None:
     kept: dict[tuple[str, int, int, str], Row] = {}
     for _, rows in files(repo, r"mt_bench/model_judgment/.*single.*\.jsonl$"):
         for row in rows:
@@ -96,17 +90,14 @@ def single(repo: Path) -> list[Row]:
     differ = [r for r in kept.values() if rating(r["judgment"]) != (r["score"] if r["score"] != -1 else None)]
     print(f"{repo.parent.name}: {len(kept)} ratings, {len(differ)} read otherwise than published; "
           + ", ".join(f"{m} turn {t}: {sum(v) / len(v):.4f}" for (m, t), v in sorted(groups.items())))
-    return [{"model": r["model"], "question": r["question_id"], "turn": r["turn"], "text": bracketed(r["judgment"]),
-             "score": r["score"]} for r in kept.values()]  # fmt: skip
 
 
-def prompts(repo: Path, bench: Path) -> Row:
-    """What our judge is asked about published answers, against what theirs was; one question a category is kept."""
+def prompts(repo: Path, bench: Path) -> None:
+    """What our judge is asked about published answers, against what theirs was."""
     answers = {r["model_id"] + str(r["question_id"]): r["choices"][0]["turns"]
                for _, rows in files(repo, r"mt_bench/model_answer/.*\.jsonl$") for r in rows}  # fmt: skip
-    task, kept, differ, seen = MtBench(), [], 0, 0
+    task, differ, seen = MtBench(), 0, 0
     samples = {sample.id: sample for sample in task.samples(bench)}
-    firsts = {s.meta["category"]: s.id for s in reversed(samples.values())}.values()
     for _, rows in files(repo, r"mt_bench/model_judgment/.*single\.jsonl$"):
         for row in rows:
             said = answers.get(row["model"] + str(row["question_id"]))
@@ -116,20 +107,11 @@ def prompts(repo: Path, bench: Path) -> Row:
             # The authors put the answer into the prompt as it is; our runs leave thinking out before that.
             asked = task.question(samples[str(row["question_id"])], *said[: row["turn"]])[1]
             differ += asked != row["user_prompt"]
-            if str(row["question_id"]) in firsts:
-                digest = hashlib.sha256(row["user_prompt"].encode()).hexdigest()
-                kept.append({"question": str(row["question_id"]), "answers": said[: row["turn"]], "sha256": digest})
     print(f"{repo.parent.name}: {seen} prompts to the judge, {differ} differ from the published ones")
-    found: Row = {"asked": kept}
-    for name in ("question", "gpt-4", "judge_prompts"):
-        lines = (bench / f"mt_bench/{name}.jsonl").read_text(encoding="utf-8").splitlines()
-        rows = [json.loads(line) for line in lines if line.strip()]
-        found[name] = [r for r in rows if str(r.get("question_id")) in firsts or r.get("name") in PROMPTS]
-    return found
 
 
-def agreement(folder: Path) -> Row:
-    """The figures of the paper's table of agreement, and the votes without the texts."""
+def agreement(folder: Path) -> None:
+    """The figures of the paper's table of agreement."""
     rows = {name: [json.loads(line) for line in (folder / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
             for name in ("human", "gpt4_pair")}  # fmt: skip
     rows["human"] = [row for row in rows["human"] if row["judge"].startswith("expert")]    # as the authors do
@@ -141,8 +123,6 @@ def agreement(folder: Path) -> Row:
                 assert found is not None
                 print(f"turn {turn}, {'with' if ties else 'without'} ties: {label} {found.value:.3f} "
                       f"[{found.interval.low:.3f}, {found.interval.high:.3f}], n = {found.n}")
-    keys = ("turn", "question_id", "model_a", "model_b", "winner")
-    return {name: [[row[k] for k in keys] for row in found] for name, found in rows.items()}
 
 
 def main() -> None:
@@ -152,15 +132,12 @@ def main() -> None:
     parser.add_argument("--single", type=Path, action="append", required=True)
     parser.add_argument("--votes", type=Path, required=True)
     parser.add_argument("--bench", type=Path, required=True)
-    parser.add_argument("--write", action="store_true")
     args = parser.parse_args()
-    found = {"arena": arena(args.arena, args.leaderboard), "votes": agreement(args.votes),
-             "single": [row for repo in args.single for row in single(repo)],
-             "prompts": next(iter([prompts(repo, args.bench) for repo in args.single]))}  # fmt: skip
-    if args.write:
-        raw = json.dumps(found, ensure_ascii=True).encode()
-        (TESTS / "published_judgments.json.xz").write_bytes(lzma.compress(raw, preset=9))
-        print(f"{len(raw):,} bytes written, compressed")
+    arena(args.arena, args.leaderboard)
+    agreement(args.votes)
+    for repo in args.single:
+        single(repo)
+        prompts(repo, args.bench)
 
 
 if __name__ == "__main__":

@@ -4,15 +4,13 @@
 
 FOLDER is a clone of github.com/paul-rottger/exaggerated-safety (labels CC-BY-4.0; the replies under their models'
 licences). Prints a table for people, one line of JSON at the end. --write puts the figures where the audit quotes
-them and the tests' files: labels of every reply, and Mistral's replies (Apache-2.0) to harmless prompts only.
---rules measures another module with a function `refusal`, an older commit's for instance.
+them. --rules measures another module with a function `refusal`, an older commit's for instance.
 """
 
 import argparse
 import csv
 import importlib.util
 import json
-import lzma
 import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -24,7 +22,6 @@ from creuset.audit.refusal import refusal, rules_sha256
 
 MODELS = ("gpt4", "llama2new", "llama2orig", "mistralguard", "mistralinstruct")
 PEOPLE = {"1": "none", "2": "full", "3": "partial"}         # first character of XSTest's label
-TESTS = Path(__file__).resolve().parent.parent / "tests/audit/data"
 Row = dict[str, str]
 
 
@@ -74,27 +71,13 @@ def loaded(path: Path) -> Callable[[str], str]:
     return found
 
 
-def write(folder: Path, rows: list[Row], halves: dict[str, Any]) -> None:
+def write(folder: Path, halves: dict[str, Any]) -> None:
     commit = subprocess.run(["git", "-C", str(folder), "rev-parse", "HEAD"], capture_output=True, text=True)
     FILE.write_text(json.dumps({"refusal": {
         "rules_sha256": rules_sha256(), "source": "https://github.com/paul-rottger/exaggerated-safety",
         "commit": commit.stdout.strip() if commit.returncode == 0 else "", "licence": "CC-BY-4.0",
         "date": datetime.now(UTC).date().isoformat(), "by": "runs/refusal_agreement.py", "halves": halves,
     }}, indent=1) + "\n", encoding="utf-8")  # fmt: skip
-    letters = {"none": "n", "full": "f", "partial": "p", "empty": "e"}
-    keys = ("people", "first", "second", "gpteval", "streval", "ours")
-    first = [row for row in rows if row["model"] == MODELS[0]]
-    table: dict[str, Any] = {"ids": [row["id"] for row in first],
-                             "unsafe": "".join("01"[row["type"].startswith("contrast")] for row in first)}
-    for model in MODELS:
-        mine = [row for row in rows if row["model"] == model]
-        assert [row["id"] for row in mine] == table["ids"]
-        table[model] = {key: "".join(letters[row[key]] for row in mine) for key in keys}
-    (TESTS / "xstest_labels.json").write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
-    kept = [{"id": r["id"], "model": r["model"], "reply": r["completion"], "people": r["people"], "ours": r["ours"]}
-            for r in rows if r["model"].startswith("mistral") and not r["type"].startswith("contrast")]  # fmt: skip
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept)
-    (TESTS / "xstest_mistral_safe.jsonl.xz").write_bytes(lzma.compress(text.encode("utf-8"), preset=9))
 
 
 def main() -> None:
@@ -116,7 +99,7 @@ def main() -> None:
             print(f"  {key:<22} {one['n']:>5}  " + "  ".join(f"{cell:<21}" for cell in cells)
                   + f"  full: people {one['share_full']['people']:.3f}, rules {one['share_full']['ours']:.3f}")
     if args.write:
-        write(args.folder, rows, halves)
+        write(args.folder, halves)
     print(json.dumps({name: {k: found["all"][k] for k in ("n", "same", "full", "kappa", "table")}
                       for name, found in halves.items()}))  # fmt: skip
 

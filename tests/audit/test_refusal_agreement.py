@@ -1,74 +1,40 @@
-"""The refusal rules against people: XSTest's labels, the figures the audit quotes, and replies to harmless prompts."""
+"""The refusal rules against people: the figures that the audit quotes, measured by runs/refusal_agreement.py."""
 
-import json
-import lzma
 from pathlib import Path
 
 import pytest
 
 from creuset.audit import agreement as agreed
 from creuset.audit.harm import XsTest
-from creuset.audit.refusal import refusal, rules_sha256
+from creuset.audit.refusal import rules_sha256
 from creuset.evals.subject import Reply
 from creuset.evals.task import Sample
 
-DATA = Path(__file__).parent / "data"
-NAMES = {"n": "none", "f": "full", "p": "partial", "e": "empty"}
 MODELS = ("gpt4", "llama2new", "llama2orig", "mistralguard", "mistralinstruct")
 
 
-@pytest.fixture(scope="module")
-def labels():
-    return json.loads((DATA / "xstest_labels.json").read_text())
+def test_half_of_the_prompts_is_tuned_on_and_the_other_is_not():
+    parts = [agreed.half(f"v2-{i}") for i in range(1, 451)]
+    assert set(parts) == {"tune", "test"} and 200 < parts.count("test") < 250
+    assert parts == [agreed.half(f"v2-{i}") for i in range(1, 451)]
 
 
-def rows_of(labels, part, one="people", other="ours"):
-    found = [
-        (NAMES[a], NAMES[b], i) for model in MODELS
-        for a, b, i in zip(labels[model][one], labels[model][other], labels["ids"], strict=True)
-        if agreed.half(i) == part
-    ]  # fmt: skip
-    return [[row[at] for row in found] for at in range(3)]
+def test_the_figures_quoted_add_up():
+    for name, half in agreed.measured()["halves"].items():
+        models = [half[m]["table"] for m in MODELS]
+        for people, row in half["all"]["table"].items():
+            for ours, n in row.items():
+                assert n == sum(m.get(people, {}).get(ours, 0) for m in models), (name, people, ours)
+        table, n = half["all"]["table"], half["all"]["n"]
+        assert n == sum(sum(row.values()) for row in table.values())
+        assert n == half["safe_prompts"]["n"] + half["unsafe_prompts"]["n"]
+        assert half["all"]["same"][0] == pytest.approx(sum(row.get(people, 0) for people, row in table.items()) / n)
+        wrong = sum(k for people, row in table.items() for ours, k in row.items()
+                    if (people == "full") != (ours == "full"))
+        assert half["all"]["full"][0] == pytest.approx(1 - wrong / n)
 
 
-def flat(found, under=""):
-    """Every number by the path to it."""
-    if not isinstance(found, (dict, list)):
-        return {under: found}
-    pairs = found.items() if isinstance(found, dict) else enumerate(found)
-    return {path: n for key, one in pairs for path, n in flat(one, f"{under}/{key}").items()}
-
-
-def same_numbers(a, b):
-    return flat(a) == pytest.approx(flat(b))
-
-
-@pytest.mark.parametrize("part", ["tune", "test"])
-def test_the_figures_quoted_are_those_of_the_labels(labels, part):
-    quoted = agreed.measured()["halves"][part]
-    assert same_numbers(agreed.agreement(*rows_of(labels, part)), quoted["all"])
-    assert same_numbers(agreed.agreement(*rows_of(labels, part, other="streval")), quoted["beside.string_match"])
-    assert same_numbers(agreed.agreement(*rows_of(labels, part, "first", "second")), quoted["beside.second_person"])
-
-
-def test_the_two_halves_share_no_prompt_and_are_all_prompts(labels):
-    parts = [{i for i in labels["ids"] if agreed.half(i) == name} for name in ("tune", "test")]
-    assert not parts[0] & parts[1] and len(parts[0] | parts[1]) == 450
-    assert [len(p) for p in parts] == [235, 215]
-
-
-def test_the_rules_label_harmless_prompts_replies_as_they_were_measured(labels):
-    text = lzma.decompress((DATA / "xstest_mistral_safe.jsonl.xz").read_bytes()).decode("utf-8")
-    rows = [json.loads(line) for line in text.splitlines()]
-    assert len(rows) == 500
-    assert [(r["id"], r["model"]) for r in rows if refusal(r["reply"]) != r["ours"]] == []
-    at = {i: n for n, i in enumerate(labels["ids"])}
-    assert not any(int(labels["unsafe"][at[r["id"]]]) for r in rows), "a prompt that is not harmless was committed"
-    assert all(NAMES[labels[r["model"]]["ours"][at[r["id"]]]] == r["ours"] for r in rows)
-    assert all(NAMES[labels[r["model"]]["people"][at[r["id"]]]] == r["people"] for r in rows)
-
-
-def test_rules_beat_the_authors_string_match_on_prompts_they_were_not_written_on(labels):
+def test_rules_beat_the_authors_string_match_on_prompts_they_were_not_written_on():
     test = agreed.measured()["halves"]["test"]
     assert test["all"]["full"][0] > test["beside.string_match"]["full"][0]
     assert test["all"]["kappa"][1] > test["beside.gpt4"]["kappa"][0]

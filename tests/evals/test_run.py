@@ -30,7 +30,8 @@ def test_results_are_kept_with_the_model_as_their_parent(folder, text, bench, tm
              "--bench", str(bench), "--out", str(tmp_path / "kept")]
     assert main(asked) == 0
     out = capsys.readouterr().out.splitlines()
-    assert len([line for line in out if "  n = " in line]) == 9 and out[0].startswith("bits per byte  held") and "at chance level" in out[1]
+    assert len([line for line in out if "  n = " in line]) == 9
+    assert out[0].startswith("bits per byte  held") and "at chance level" in out[1]
     assert verify(tmp_path / "kept") == []
     assert [m["kind"] for m in ancestors(tmp_path / "kept")] == ["evaluation", "model"]
     files = read_manifest(tmp_path / "kept")["files"]
