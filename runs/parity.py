@@ -220,7 +220,8 @@ def compare(
 
     if len(samples) != len(documents):
         raise SystemExit(f"{task.name}: {len(samples)} of ours, {len(documents)} of the harness's")
-    out: dict[str, Any] = {"n": len(samples), "max_delta_ln_p": None, "theirs": {}, "ours": {}}
+    out: dict[str, Any] = {"n": len(samples), "max_delta_ln_p": None, "likelihoods": 0, "above_1e-4": 0,
+                           "theirs": {}, "ours": {}}
     kinds: dict[str, list[Any]] = {k: [] for k in ("prompts", "greedy", "replies", "scores", "failed")}
     for sample, said, document in zip(samples, outcomes, documents, strict=True):
         wanted = {(asked[0], json.dumps(asked[1])): asked[2:] for asked in document["asked"]}
@@ -234,6 +235,8 @@ def compare(
             elif isinstance(outcome, Likelihood):
                 delta = abs(outcome.total - wanted[key][0])
                 out["max_delta_ln_p"] = max(out["max_delta_ln_p"] or 0.0, delta)
+                out["likelihoods"] += 1
+                out["above_1e-4"] += delta > 1e-4
                 if outcome.greedy != wanted[key][1]:
                     kinds["greedy"].append([sample.id, shown, delta])
             elif isinstance(outcome, Reply) and outcome.text != wanted[key][0]:
@@ -269,6 +272,7 @@ def _sum(task: str, found: list[dict[str, Any]]) -> dict[str, Any]:
     }
     return {
         "task": task, "parts": len(found), "n": n, "max_delta_ln_p": max(deltas) if deltas else None,
+        **{k: sum(f[k] for f in found) for k in ("likelihoods", "above_1e-4")},
         **{k: sum(f[k] for f in found) for k in ("prompts", "greedy", "replies", "scores", "failed")}, **sides,
         "examples": examples,
     }
