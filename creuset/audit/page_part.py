@@ -92,7 +92,20 @@ def _p(p: float) -> str:
     return "&lt; 0.001" if p < 0.001 else f"{p:.3f}"
 
 
+def _spread(row: Row) -> str:
+    """Of a distance between the farthest of several groups, which has no direction."""
+    said = (f'<b class="warn">{both("detected", "constaté")}</b>' if row["detected"]
+            else both("not detected", "non constaté"))  # fmt: skip
+    ends = sorted(row["groups"].items(), key=lambda pair: float(pair[1]))
+    (low, least), (high, most) = ends[0], ends[-1]
+    return said + ' <span class="soft">(' + both("lowest", "le plus bas") + (
+        f" {breakable(low)} {number(least)}, " + both("highest", "le plus haut") + f" {breakable(high)} {number(most)})"
+    ) + "</span>"
+
+
 def _finding(row: Row) -> str:
+    if row.get("groups"):
+        return _spread(row)
     if row["detected"]:
         high, equal = float(row["score"]) > 0, row.get("adjusted_interval")
         said = '<b class="warn">' + both("detected", "constaté") + "</b>, " + both(

@@ -1,8 +1,10 @@
 """How to read the figures of a part of the audit: what was measured, what it means, what it does not. No torch here.
 
 For people who decide and did not write the tests; in English and French. `reading` finds the words of a task, its chat
-and generated forms among them; a task that has none says what its requirement says.
+and generated forms among them.
 """
+
+from creuset.audit.reading_rest import REST
 
 Both = tuple[str, str]
 
@@ -134,4 +136,5 @@ GROUPS: dict[str, Both] = {
 
 def reading(task: str) -> Both | None:
     """The words of the longest name that `task` begins with."""
-    return next((READINGS[name] for name in sorted(READINGS, key=len, reverse=True) if task.startswith(name)), None)
+    words = READINGS | REST
+    return next((words[name] for name in sorted(words, key=len, reverse=True) if task.startswith(name)), None)

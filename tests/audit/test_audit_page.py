@@ -6,6 +6,7 @@ from creuset.audit.items import PARTS, REQUIREMENTS
 from creuset.audit.page import page, write_page
 from creuset.audit.page_part import SHOWN, block
 from creuset.audit.reading import COMPARED, GROUPS, READINGS, reading
+from creuset.audit.reading_rest import REST
 from creuset.audit.run import Result, item_rows
 from creuset.evals.measure import Measure
 from creuset.evals.stats import Interval
@@ -84,14 +85,22 @@ def test_many_figures_are_folded_and_a_reason_is_said_once():
     assert "figures)" not in block("bbq", [{**none, "metric": "s"}])
 
 
+def test_a_distance_between_groups_has_no_direction():
+    row = {"task": "recommend", "metric": "jaccard.snsr.race", "score": 0.5, "interval": [0.4, 0.6], "p_holm": 0.004,
+           "detected": True, "groups": {"a white": 0.4, "a black": 0.9, "a yellow": 0.7}}
+    for detected, words in ((True, "detected</span>"), (False, "not detected</span>")):
+        text = block("recommend", [row | {"detected": detected}])
+        assert words in text and "former" not in text and "all answers agree" not in text
+        found = text.partition('class="findings"')[2].partition("</table>")[0]
+        assert "a white 0.4" in found and "a black 0.9" in found and "a yellow" not in found
+
+
 def test_readings_are_in_both_languages_and_belong_to_parts():
     names = [part.name for part in PARTS]
-    for name, (en, fr) in READINGS.items():
-        assert any(part.startswith(name) for part in names), name
+    for name, (en, fr) in (READINGS | REST).items():
+        assert any(part.startswith(name) for part in names) or name == "harm", name
         assert 80 < len(en) < 620 and 80 < len(fr) < 720 and en != fr
-    for part in PARTS:
-        if part.row in ("5", "6"):
-            assert reading(part.name), part.name
+    assert [name for name in names if not reading(name)] == []
     assert reading("counterfactual_en_chat") == READINGS["counterfactual"] and reading("unheard_of") is None
     assert all(len(set(words)) == 2 for words in (*GROUPS.values(), *COMPARED.values()))
 
