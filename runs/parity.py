@@ -219,7 +219,8 @@ def compare(
     from tests.evals.parity import mark
 
     if len(samples) != len(documents):
-        raise SystemExit(f"{task.name}: {len(samples)} of ours, {len(documents)} of the harness's")
+        raise SystemExit(f"{task.name}: {len(samples)} of ours, {len(documents)} of the harness's: "
+                         "kept from a run with another --per-part; give another --work")
     out: dict[str, Any] = {"n": len(samples), "max_delta_ln_p": None, "likelihoods": 0, "above_1e-4": 0,
                            "theirs": {}, "ours": {}}
     kinds: dict[str, list[Any]] = {k: [] for k in ("prompts", "greedy", "replies", "scores", "failed")}

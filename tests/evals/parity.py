@@ -194,7 +194,7 @@ TASKS: dict[str, Told] = {
     "mgsm_direct_fr": of_mgsm("fr", "direct"),
     "mmlu_pro_business": of_pro("business"),
 }
-GENERATED = ("gsm8k", "bbh", "mgsm", "mmlu_pro")
+GENERATED = ("gsm8k", "bbh", "mgsm", "mmlu_pro_")       # mmlu_professional_law is none of them
 # What scripted replies look like; {gold} is the right answer, {other} a wrong one.
 SAID = [
     " {gold}", " The answer is {gold}.", " It is 3 + 4. So the answer is {gold}.", "#### {gold}",
