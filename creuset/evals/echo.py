@@ -213,3 +213,26 @@ def boundary(offsets: Sequence[int], pair: Pair, usage: Json) -> tuple[int, int]
     begin = end - len(pair.continuation)
     first = next((i for i, offset in enumerate(offsets[:last]) if offset >= begin), last - 1)
     return max(1, min(first, last - 1)), last
+
+
+def has_scores(body: Json) -> bool:
+    """Whether the reply to an echoed prompt tells log-probabilities and the likeliest tokens."""
+    try:
+        told = body["choices"][0]["logprobs"]
+        return any(isinstance(v, float) for v in told["token_logprobs"][1:]) and bool(told["top_logprobs"])
+    except (KeyError, IndexError, TypeError):
+        return False
+
+
+def shifted(body: Json) -> bool:
+    """Whether the last entry of an echoed prompt tells what comes behind it: the generated token is its likeliest.
+
+    llama-cpp-python 0.3.36 does so, and lists no entry for the generated token.
+    """
+    try:
+        told, text = body["choices"][0]["logprobs"], body["choices"][0]["text"]
+        generated = text[len("".join(told["tokens"])):]
+        likeliest = max(told["top_logprobs"][-1].items(), key=lambda pair: float(pair[1]))[0]
+        return bool(likeliest) and generated.startswith(likeliest)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+        return False

@@ -267,7 +267,7 @@ class OpenAISubject(Replies):
             chat = await self.client.post("/chat/completions", body)
         body = {"model": self.model, "prompt": "Hello world", "max_tokens": 1, "temperature": 0}
         plain = await self.client.post("/completions", {**body, "echo": True, "logprobs": 1})
-        scores = isinstance(plain, Answer) and _has_scores(plain.body)
+        scores = isinstance(plain, Answer) and echo.has_scores(plain.body)
         if isinstance(plain, Failure) and plain.reason.startswith("refused_"):
             plain = await self.client.post("/completions", body)
         if isinstance(chat, Failure) and isinstance(plain, Failure):
@@ -286,7 +286,11 @@ class OpenAISubject(Replies):
                 self.why_not[name] = f"the endpoint answers no {name} ({outcome.detail})"
             else:
                 able.add(name)  # type: ignore[arg-type]
-        if scores:
+        if scores and isinstance(plain, Answer) and echo.shifted(plain.body):
+            self.why_not["loglikelihood"] = (
+                "the endpoint gives each token of a prompt the log-probability that it has one place later: "
+                "no likelihood can be read from it")
+        elif scores:
             able.add("loglikelihood")
             await self._tokenizer()
             if not self._by_ids:
@@ -321,14 +325,6 @@ class OpenAISubject(Replies):
         self._eot = ids[0] if isinstance(ids, list) and len(ids) == 1 else None
         if self._prefix_asked is not False and self._eot is not None:
             self._prefix = [self._eot]
-
-
-def _has_scores(body: Json) -> bool:
-    try:
-        told = body["choices"][0]["logprobs"]
-        return any(isinstance(v, float) for v in told["token_logprobs"][1:]) and bool(told["top_logprobs"])
-    except (KeyError, IndexError, TypeError):
-        return False
 
 
 def _has_text(event: Json) -> bool:

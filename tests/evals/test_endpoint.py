@@ -49,6 +49,28 @@ def after_probe(reply):
     return only_chat(by_number)
 
 
+def test_log_probabilities_one_place_off_are_not_read():
+    """As llama-cpp-python gives them: the last entry of the prompt is about the token behind it, which has none."""
+    def echoed(more):
+        tokens, best = ["Hello", " world", *(["!"] if more else [])], [None, {"x": -1.0}, {"!": -0.5}]
+        n = len(tokens)
+        told = {"tokens": tokens, "token_logprobs": [None, -7.5, -0.5][:n], "text_offset": [0, 5, 11][:n],
+                "top_logprobs": best if more else [None, {"!": -0.5}]}
+        return 200, {"model": "m", "choices": [{"text": "Hello world!", "finish_reason": "length", "logprobs": told}],
+                     "usage": {"prompt_tokens": 2, "completion_tokens": 1}}
+
+    for more in (True, False):
+        def answer(path, body, number, more=more):
+            if path == "/v1/completions":
+                return echoed(more)
+            return (200, chat("Hi")) if path == "/v1/chat/completions" else (404, {"error": {"message": "not here"}})
+
+        with Scripted(answer) as server:
+            _, subject = asked(server)
+        assert ("loglikelihood" in subject.abilities) == more
+        assert more or "one place later" in subject.why_not["loglikelihood"]
+
+
 def test_a_chat_endpoint_says_what_it_cannot():
     with Scripted(after_probe(lambda body, n: (200, chat(reasoning_content="hm")))) as server:
         (reply,), subject = asked(server)
