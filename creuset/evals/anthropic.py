@@ -4,14 +4,13 @@ The system prompt travels apart, `max_tokens` is always given, roles must altern
 stop sequences of nothing but blanks are refused there and applied here. There is no seed.
 """
 
-import asyncio
 import json
 from collections.abc import Sequence
 
 from creuset.core.errors import ConfigError, EngineError
 from creuset.evals.client import Broken, Json
 from creuset.evals.endpoint import Replies
-from creuset.evals.subject import Ask, Done, Failure, Likelihood, NotTestable, Pair, Reply, Whole
+from creuset.evals.subject import Ask, Done, Failure, Likelihood, NotTestable, Pair, Reply, Whole, each
 
 VERSION = "2023-06-01"
 FINISH = {"end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length", "tool_use": "tool_calls",
@@ -29,14 +28,7 @@ class AnthropicSubject(Replies):
     async def generate(self, asks: Sequence[Ask], done: Done | None = None) -> list[Reply | Failure]:
         if not all(ask.messages for ask in asks):
             raise NotTestable(self.why_not["completion"])
-
-        async def one(at: int, ask: Ask) -> Reply | Failure:
-            outcome = await self._generate(ask)
-            if done is not None:
-                done(at, outcome)
-            return outcome
-
-        return list(await asyncio.gather(*(one(i, ask) for i, ask in enumerate(asks))))
+        return await each(asks, self._generate, done)
 
     async def loglikelihood(self, pairs: Sequence[Pair], done: Done | None = None) -> list[Likelihood | Failure]:
         raise NotTestable(self.why_not["loglikelihood"])

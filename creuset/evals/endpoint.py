@@ -15,7 +15,19 @@ from creuset.core.errors import ConfigError, EngineError
 from creuset.evals import echo
 from creuset.evals.client import Answer, Broken, Calling, Client, Json
 from creuset.evals.echo import Told, boundary
-from creuset.evals.subject import Ability, Ask, Done, Failure, Likelihood, NotTestable, Pair, Reply, Subject, Whole
+from creuset.evals.subject import (
+    Ability,
+    Ask,
+    Done,
+    Failure,
+    Likelihood,
+    NotTestable,
+    Pair,
+    Reply,
+    Subject,
+    Whole,
+    each,
+)
 
 MAX_STOPS_CHAT = 4      # OpenAI's limit; further ones are applied here, to the reply
 EOT = "<|endoftext|>"
@@ -97,26 +109,12 @@ class OpenAISubject(Replies):
     async def generate(self, asks: Sequence[Ask], done: Done | None = None) -> list[Reply | Failure]:
         for ability in {"chat" if ask.messages else "completion" for ask in asks} - self.abilities:
             raise NotTestable(self.why_not.get(ability, f"the endpoint has no {ability}"))
-
-        async def one(at: int, ask: Ask) -> Reply | Failure:
-            outcome = await self._generate(ask)
-            if done is not None:
-                done(at, outcome)
-            return outcome
-
-        return list(await asyncio.gather(*(one(i, ask) for i, ask in enumerate(asks))))
+        return await each(asks, self._generate, done)
 
     async def loglikelihood(self, pairs: Sequence[Pair], done: Done | None = None) -> list[Likelihood | Failure]:
         if "loglikelihood" not in self.abilities:
             raise NotTestable(self.why_not.get("loglikelihood", "the endpoint gives no log-probabilities"))
-
-        async def one(at: int, pair: Pair) -> Likelihood | Failure:
-            outcome = await self._likelihood(pair)
-            if done is not None:
-                done(at, outcome)
-            return outcome
-
-        return list(await asyncio.gather(*(one(i, pair) for i, pair in enumerate(pairs))))
+        return await each(pairs, self._likelihood, done)
 
     async def _generate(self, ask: Ask) -> Reply | Failure:
         body: Json = {"model": self.model, "temperature": ask.temperature, "top_p": ask.top_p,
@@ -228,14 +226,7 @@ class OpenAISubject(Replies):
         if self._window and self.context > most:
             raise ConfigError(f"`{self.client.url}` reads {most} tokens at once, {self.context} are asked for",
                               hint="give a smaller --context")
-
-        async def one(at: int, whole: Whole) -> Likelihood | Failure:
-            outcome = await self._through(whole)
-            if done is not None:
-                done(at, outcome)
-            return outcome
-
-        return list(await asyncio.gather(*(one(i, whole) for i, whole in enumerate(texts))))
+        return await each(texts, self._through, done)
 
     async def _through(self, whole: Whole) -> Likelihood | Failure:
         if self._by_ids:

@@ -13,7 +13,7 @@ through `text.chat`. A prompt that leaves no room to answer is a Failure; one th
 import asyncio
 import itertools
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -30,7 +30,7 @@ from creuset.engine.engine import Engine
 from creuset.engine.request import Event, Request, Sampling
 from creuset.engine.settings import EngineSettings
 from creuset.evals.choice import continuation
-from creuset.evals.subject import Ability, Ask, Done, Failure, Likelihood, Outcome, Pair, Reply, Whole
+from creuset.evals.subject import Ability, Ask, Done, Failure, Likelihood, Pair, Reply, Whole, each
 from creuset.model.convert import config_of
 from creuset.model.score import Network, Reading, log_likelihoods
 from creuset.model.transformer import Transformer
@@ -127,13 +127,13 @@ class LocalSubject:
         return config_of(self.path).context
 
     async def generate(self, asks: Sequence[Ask], done: Done | None = None) -> list[Reply | Failure]:
-        return await _each(asks, self._reply, done)
+        return await each(asks, self._reply, done)
 
     async def loglikelihood(self, pairs: Sequence[Pair], done: Done | None = None) -> list[Likelihood | Failure]:
-        return await _each(pairs, self._likelihood, done)
+        return await each(pairs, self._likelihood, done)
 
     async def read_through(self, texts: Sequence[Whole], done: Done | None = None) -> list[Likelihood | Failure]:
-        return await _each(texts, self._through, done)
+        return await each(texts, self._through, done)
 
     async def close(self) -> None:
         for task in self._tasks.values():
@@ -350,15 +350,3 @@ def identity(path: Path) -> dict[str, Any]:
         return {"name": path.resolve().name, "sha256": read_manifest(path)["sha256"], "artifact": True}
     weights = sorted([*path.glob("*.safetensors"), *path.glob("config.json")])
     return {"name": path.resolve().name, "files": {f.name: sha256_file(f) for f in weights}, "artifact": False}
-
-
-async def _each(questions: Sequence[Any], answer: Callable[[Any], Awaitable[Any]], done: Done | None) -> list[Any]:
-    """Ask all at once; the answers in the order of the questions."""
-
-    async def one(position: int, question: Any) -> Outcome:
-        outcome: Outcome = await answer(question)
-        if done is not None:
-            done(position, outcome)
-        return outcome
-
-    return list(await asyncio.gather(*(one(i, q) for i, q in enumerate(questions))))

@@ -64,7 +64,9 @@ def tasks_of(ask: Evaluation, judge: Subject | None = None) -> dict[str, Task]:
             found[name] = _bits(ask)
             continue
         if ask.bench is None and catalogue.about(name).files:
-            raise ConfigError("these tasks need their files", hint="give --bench: a folder of them, or the one file")
+            files = ", ".join(catalogue.about(name).files[:3])
+            raise ConfigError(f"`{name}` needs its files ({files})",
+                              hint="give --bench: a folder of them, or the one file")
         task = catalogue.make(name, form=ask.form, fewshot=ask.fewshot)
         if getattr(task, "judged", False):
             if judge is None and not ask.rescore:

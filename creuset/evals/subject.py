@@ -5,7 +5,8 @@ Reading order: `Ask` and `Pair` (what is put to a subject), `Reply`, `Likelihood
 that a run can go on where it stopped and be scored again without being asked again.
 """
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -141,3 +142,15 @@ class Usage:
     reasons: dict[str, int] = field(default_factory=dict)       # of the failures
     examples: dict[str, str] = field(default_factory=dict)      # the first one's words, by warning and by reason
     judge: "Usage | None" = None        # what a judge consumed, at its own price; in none of the figures above
+
+
+async def each(questions: Sequence[Any], answer: Callable[[Any], Awaitable[Any]], done: Done | None) -> list[Any]:
+    """Ask all at once; the answers in the order of the questions."""
+
+    async def one(position: int, question: Any) -> Outcome:
+        outcome: Outcome = await answer(question)
+        if done is not None:
+            done(position, outcome)
+        return outcome
+
+    return list(await asyncio.gather(*(one(i, q) for i, q in enumerate(questions))))

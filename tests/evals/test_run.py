@@ -62,7 +62,7 @@ def test_bf16_gives_nearly_the_same_figure(folder, text, capsys):
     ("words", "code", "said"),
     [
         (["--task", "bpb"], 2, "bits per byte needs text"),
-        (["--task", "arc_easy"], 2, "these tasks need their files"),
+        (["--task", "ifeval_fr,arc_easy"], 2, "`arc_easy` needs its files (arc/arc_easy.jsonl)"),
         (["--task", "mmlv", "--bench", "x"], 2, "`mmlv` is not a task"),
         (["--data", "nothing.txt"], 2, "does not exist"),
         (["--data", "{text}", "--overlap", "99"], 2, "overlap (99) must be below the context (48)"),
