@@ -10,17 +10,16 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor
 
-from creuset.core.device import bf16_pays
 from creuset.train.settings import Optim
 
 
-def orthogonalize(matrices_BMN: Tensor, *, iterations: int = 5) -> Tensor:
-    """Push every singular value of each matrix of the batch towards 1; result in the input's dtype.
+def orthogonalize(matrices_BMN: Tensor, *, dtype: torch.dtype = torch.float32, iterations: int = 5) -> Tensor:
+    """Push every singular value of each matrix of the batch towards 1, computing in `dtype`; result in the input's.
 
     Quintic Newton-Schulz with Jordan's coefficients: values land in about [0.7, 1.2], which is all Muon needs.
     """
     a, b, c = 3.4445, -4.7750, 2.0315
-    x = matrices_BMN.to(torch.bfloat16 if bf16_pays(matrices_BMN.device) else torch.float32)
+    x = matrices_BMN.to(dtype)
     wide = x.shape[-2] <= x.shape[-1]
     if not wide:
         x = x.mT
@@ -40,8 +39,11 @@ def is_matrix(name: str, parameter: Tensor) -> bool:
 class Optimizer:
     """Owns the fp32 masters and their moments; `state` and `load` are plain dicts of tensors."""
 
-    def __init__(self, parameters: Iterable[tuple[str, Tensor]], settings: Optim) -> None:
-        self.settings = settings
+    def __init__(
+        self, parameters: Iterable[tuple[str, Tensor]], settings: Optim, *, muon_dtype: torch.dtype = torch.float32
+    ) -> None:
+        """`muon_dtype`: of the products in Muon's iteration; masters and moments are fp32 whatever it is."""
+        self.settings, self.muon_dtype = settings, muon_dtype
         self.masters: dict[str, Tensor] = {name: p.detach().float().clone() for name, p in parameters}
         muon = settings.matrices == "muon"
         self.matrices = [n for n, m in self.masters.items() if is_matrix(n, m)]
@@ -82,7 +84,7 @@ class Optimizer:
             stack = update.reshape(-1, *update.shape[-2:])
             groups.setdefault((stack.shape[-2], stack.shape[-1]), []).append((name, stack))
         for (rows, columns), members in groups.items():  # one batched product per shape
-            whole = orthogonalize(torch.cat([stack for _, stack in members]))
+            whole = orthogonalize(torch.cat([stack for _, stack in members]), dtype=self.muon_dtype)
             # Match the size of AdamW's updates (arXiv:2502.16982, eq. 4).
             whole.mul_(0.2 * max(rows, columns) ** 0.5)
             for (name, _), piece in zip(members, torch.split(whole, [len(stack) for _, stack in members]), strict=True):

@@ -13,6 +13,7 @@ class Optim:
     lr: float = 3e-3  # AdamW's peak (embeddings, norms, routers, biases)
     matrix_lr: float = 3e-3  # Muon's peak, in units of AdamW's update size (arXiv:2502.16982, eq. 4)
     matrices: Literal["muon", "adamw"] = "muon"
+    muon_precision: Literal["auto", "bf16", "fp32"] = "auto"  # of Muon's iteration; auto: that of the model
     weight_decay: float = 0.1  # on matrices only; norms, biases, routers and embeddings are exempt
     beta1: float = 0.9
     beta2: float = 0.95

@@ -30,8 +30,14 @@ class TrainState:
     @classmethod
     def begin(cls, model: Transformer, settings: Training, device: torch.device) -> "TrainState":
         """Take `model`'s weights as fp32 masters and leave it computing in the run's precision."""
-        optimizer = Optimizer(((n, p.to(device)) for n, p in model.named_parameters()), settings.optim)
-        model = model.to(device=device, dtype=devices.precision(settings.precision, device))
+        dtype = devices.precision(settings.precision, device)
+        muon = settings.optim.muon_precision
+        optimizer = Optimizer(
+            ((n, p.to(device)) for n, p in model.named_parameters()),
+            settings.optim,
+            muon_dtype=dtype if muon == "auto" else devices.precision(muon, device),
+        )
+        model = model.to(device=device, dtype=dtype)
         model.checkpoint = settings.checkpoint_activations
         config = model.config
         layers = sum(config.moe_layer(i) for i in range(config.layers))

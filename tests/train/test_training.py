@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from creuset.cli import main
 from creuset.core.artifact import read_manifest, verify
@@ -119,6 +121,30 @@ def test_the_update_does_not_depend_on_micro_batches_or_recomputation(
     np.testing.assert_allclose(balance_one, balance_many, rtol=1e-5)
     for name, tensor in one.items():
         torch.testing.assert_close(many[name], tensor, rtol=2e-3, atol=2e-5, msg=lambda m, n=name: f"{n}: {m}")
+
+
+class _Dtypes(TorchDispatchMode):
+    """Notes the floating-point types of every result while it is open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[torch.dtype] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        self.seen |= {t.dtype for t in pytree.tree_leaves(out) if isinstance(t, torch.Tensor)}
+        return out
+
+
+@pytest.mark.parametrize(("muon", "found"), [("auto", False), ("fp32", False), ("bf16", True)])
+def test_fp32_settings_compute_nothing_in_bf16_unless_muon_is_told_to(shards: Path, muon: str, found: bool) -> None:
+    """What the machine is good at does not matter: only the settings decide."""
+    state = fresh(tiny_run(precision="fp32", optim=Optim(muon_precision=muon)))  # type: ignore[arg-type]
+    source = PretrainSource(Shards.open(shards), weights={"en": 1.0}, context=64, seed=1)
+    with _Dtypes() as dtypes:
+        train_step(state, source.step(tokens=256, micro=256, rank=0, world=1))
+    assert torch.float32 in dtypes.seen
+    assert (torch.bfloat16 in dtypes.seen) == found
 
 
 def _rank(rank: int, world: int, folder: str, shards: str) -> None:
