@@ -113,3 +113,18 @@ def test_requests_are_admitted_in_order_of_arrival():
     one.schedule()
     assert [s.id for s in one.running] == ["0", "1"] and [s.id for s in one.waiting] == ["2", "3"]
     run(one, live)
+
+
+def test_a_preempted_request_waits_before_those_that_have_not_begun():
+    one = scheduler(6, cached=False, max_running=2)
+    live = {id: one.add(request(id, range(8), 12)) for id in ("a", "b", "later")}
+    ended, still = [], dict(live)
+    while not one.preemptions:
+        run(one, still, steps=1)
+    assert [s.id for s in one.running] == ["a"] and [s.id for s in one.waiting] == ["b", "later"]
+    assert one.waiting[0].computed == 0 and one.waiting[0].blocks == [], "its blocks were given back"
+    while still:
+        before = set(still)
+        run(one, still, steps=1)
+        ended += sorted(before - set(still))
+    assert ended == ["a", "b", "later"]

@@ -1,0 +1,121 @@
+"""A run that is asked to stop ends its step, saves, says so, and goes on later as if it had never stopped."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from creuset.core.record import Recorder
+from creuset.data.batches import Batch, PretrainSource
+from creuset.data.shards import Shards
+from creuset.testing import tiny_shards
+from creuset.train import checkpoint
+from creuset.train.loop import Outcome, resume, train
+from creuset.train.settings import Pretrain
+from creuset.train.state import TrainState
+from tests.train.test_training import fresh, losses, tiny_run
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_shards(tmp_path_factory.mktemp("data") / "shards")
+
+
+class Interrupted:
+    """A batch source that sends this process a signal while it reads the batch of one step."""
+
+    def __init__(self, source: PretrainSource, *, at: int, number: signal.Signals) -> None:
+        self.source, self.at, self.number, self.steps = source, at, number, 0
+
+    def step(self, *, tokens: int, micro: int, rank: int, world: int) -> list[Batch]:
+        self.steps += 1
+        if self.steps == self.at:
+            os.kill(os.getpid(), self.number)
+        return self.source.step(tokens=tokens, micro=micro, rank=rank, world=world)
+
+    def cursor(self) -> dict[str, Any]:
+        return self.source.cursor()
+
+    def seek(self, cursor: Mapping[str, Any]) -> None:
+        self.source.seek(cursor)
+
+
+def source(shards: Path) -> PretrainSource:
+    return PretrainSource(Shards.open(shards), weights={"en": 1.0}, context=64, seed=1)
+
+
+def go(settings: Pretrain, batches: Any, folder: Path) -> tuple[Outcome, TrainState]:
+    folder.mkdir(exist_ok=True)
+    state, recorder = fresh(settings), Recorder.start()
+    resume(state, batches, recorder, folder)
+    return train(state, batches, None, folder, recorder, peak_flops=1e9), state
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_pauses_after_its_step_with_a_checkpoint_and_the_run_goes_on_from_there(
+    shards: Path, tmp_path: Path, number: signal.Signals, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = tiny_run(steps=6, save_every=100)  # no checkpoint but the one that the signal asks for
+    whole, state = go(settings, source(shards), tmp_path / "whole")
+    before = {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)}
+    paused, _ = go(settings, Interrupted(source(shards), at=3, number=number), tmp_path / "broken")
+    assert (paused.finished, paused.step) == (False, 3)
+    assert "paused at step 3: the same command goes on from here" in capsys.readouterr().err
+    assert [path.name for path in checkpoint.saved(tmp_path / "broken" / "checkpoints")] == ["step-0000003"]
+    assert {n: signal.getsignal(n) for n in before} == before, "the run kept the process's signals"
+    ended, later = go(settings, source(shards), tmp_path / "broken")
+    assert (ended.finished, ended.step) == (whole.finished, whole.step) == (True, 6)
+    assert "resumed at step 3" in capsys.readouterr().err
+    assert losses(tmp_path / "broken") == losses(tmp_path / "whole")
+    for name, tensor in state.tensors().items():
+        assert later.tensors()[name].equal(tensor), name
+
+
+def test_a_signal_in_the_last_step_is_no_pause(shards: Path, tmp_path: Path) -> None:
+    settings = tiny_run(steps=2)
+    ended, _ = go(settings, Interrupted(source(shards), at=2, number=signal.SIGTERM), tmp_path / "run")
+    assert (ended.finished, ended.step) == (True, 2)
+
+
+def test_minutes_pause_by_the_clock_that_is_given(shards: Path, tmp_path: Path) -> None:
+    folder, state, ticks = tmp_path / "run", fresh(tiny_run(steps=6)), iter(range(10_000))
+    folder.mkdir()
+    recorder = Recorder.start()
+    paused = train(
+        state, source(shards), None, folder, recorder, peak_flops=1e9, stop_after_s=6, clock=lambda: float(next(ticks))
+    )
+    assert not paused.finished and 0 < paused.step < 6
+    assert checkpoint.saved(folder / "checkpoints")[-1].name == f"step-{paused.step:07d}"
+
+
+def long_recipe() -> Pretrain:
+    """Too long to end before the signal; found by name in the subprocess."""
+    return tiny_run(steps=100_000, evaluate_every=0, save_every=2)
+
+
+def test_the_command_that_gets_sigterm_exits_with_0_and_its_last_checkpoint_is_its_last_step(
+    shards: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "creuset", "train", "tests.train.test_pause:long_recipe", "--shards", str(shards)]
+    process = subprocess.Popen(
+        [*command, "--out", str(out), "--threads", "1", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    deadline = time.monotonic() + 120
+    while not list((out / "checkpoints").glob("step-*/state.json")):
+        assert process.poll() is None and time.monotonic() < deadline, "the run ended or hung before a checkpoint"
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    told, said = process.communicate(timeout=120)
+    assert process.returncode == 0, said.decode()
+    report = json.loads(told)
+    assert (report["finished"], report["model"]) == (False, None) and report["step"] == len(losses(out))
+    assert checkpoint.saved(out / "checkpoints")[-1].name == f"step-{report['step']:07d}"
+    assert not (out / "model").exists(), "a paused run published a model"
