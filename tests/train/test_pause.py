@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,19 @@ from tests.train.test_training import fresh, losses, tiny_run
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_shards(tmp_path_factory.mktemp("data") / "shards")
+
+
+@pytest.fixture(autouse=True)
+def a_signal_that_nobody_takes_fails_the_test() -> Iterator[None]:
+    """Without this it would end the whole test run."""
+
+    def fail(*_: object) -> None:
+        raise AssertionError("the run did not take the signal")
+
+    before = {number: signal.signal(number, fail) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 class Interrupted:
