@@ -50,7 +50,7 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 def by_transformers(theirs: Any, messages: list[dict[str, Any]]) -> tuple[list[int], list[int]]:
     found = theirs.apply_chat_template(
-        copy.deepcopy(messages), chat_template=CHATML, tokenize=True, return_dict=True, return_assistant_tokens_mask=True
+        copy.deepcopy(messages), chat_template=CHATML, return_dict=True, return_assistant_tokens_mask=True
     )
     return found["input_ids"], found["assistant_masks"]
 
