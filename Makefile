@@ -4,7 +4,7 @@ PORT ?= 8000
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup run test test-slow check bench story compare-example clean
+.PHONY: setup run test test-slow mutants check bench story compare-example clean
 
 setup: .venv/.ready
 
@@ -27,6 +27,11 @@ test-slow: setup
 	test -x .cache/inspect/bin/python || $(PYTHON) -m venv .cache/inspect
 	.cache/inspect/bin/python -m pip install --quiet --disable-pip-version-check inspect_ai==0.3.285
 	INSPECT_PYTHON=$(CURDIR)/.cache/inspect/bin/python $(BIN)/python -m pytest -m slow
+
+# Slow: about 300 small changes to the code, each of which some test should notice (docs/adr/0011).
+mutants: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,mutants]'
+	PYTHONPATH=$(CURDIR) $(BIN)/python -m tests.mutation --keep docs/runs/mutants.jsonl
 
 check: setup
 	$(BIN)/ruff check creuset tests bench
