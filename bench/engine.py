@@ -26,11 +26,11 @@ import common
 import torch
 
 from creuset.engine.engine import Engine
-from creuset.engine.request import Request, Sampling
 from creuset.engine.settings import EngineSettings
 from creuset.model.config import ModelConfig, mini, nano, small
+from creuset.model.formats.weights import save_model
 from creuset.model.transformer import Transformer
-from creuset.model.weights import save_model
+from creuset.types.generation import Request, Sampling
 
 SHAPES: dict[str, Callable[[], ModelConfig]] = {"nano": nano, "mini": mini, "small": small}
 Tokens = list[list[int]]

@@ -19,8 +19,8 @@ import torch.nn.functional as F
 
 from creuset.model import config as shapes
 from creuset.model.attention import Packed
+from creuset.model.formats.weights import save_model
 from creuset.model.transformer import Transformer
-from creuset.model.weights import save_model
 
 
 def process_seconds(call: Callable[[], None], *, repeat: int) -> float:

@@ -24,10 +24,10 @@ import psutil
 SERVER = """
 import asyncio, sys
 from pathlib import Path
-from creuset.serve.log import new_log
-from creuset.serve.model import describe
-from creuset.serve.run import serve
-from creuset.serve.settings import ServeSettings
+from creuset.server.log import new_log
+from creuset.server.model import describe
+from creuset.server.run import serve
+from creuset.server.settings import ServeSettings
 asyncio.run(serve(
     describe(Path(sys.argv[1]), ["bench"]), ServeSettings(port=0, max_concurrency=64),
     [sys.executable, "-m", "creuset.testing", "{fd}"], log=new_log("error"),
@@ -38,7 +38,7 @@ asyncio.run(serve(
 
 def folder(path: Path) -> Path:
     """What the HTTP process reads of a model: no weights."""
-    from creuset.model.convert import to_hf
+    from creuset.model.formats.hf_config import to_hf
     from creuset.testing import tiny_config, tiny_tokenizer
 
     tiny_tokenizer().save(path)

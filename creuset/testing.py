@@ -50,7 +50,7 @@ def tiny_corpus(
 def tiny_shards(path: Path, sources: Mapping[str, Sequence[str]] | None = None, *, vocab_size: int = 512) -> Path:
     """A shards artifact (its corpus and tokenizer beside it) of `sources`, or of two small ones."""
     from creuset.core.artifact import new_artifact
-    from creuset.data.tokenize import tokenize
+    from creuset.data.shards.tokenize import tokenize
 
     sources = sources or {"en": TINY_TEXTS[:3] * 20, "fr": TINY_TEXTS[3:4] * 20}
     heldout = {name: texts[:2] for name, texts in sources.items()}
@@ -96,7 +96,7 @@ def tiny_model(config: "ModelConfig | None" = None, *, seed: int = 0) -> "Transf
 
 def tiny_model_folder(path: "Path", family: "Family" = "qwen3_moe", *, seed: int = 0, **changes: Any) -> "Path":
     """`path`, filled with a tiny random model and `tiny_tokenizer`, as a Hugging Face folder."""
-    from creuset.model.weights import save_model
+    from creuset.model.formats.weights import save_model
 
     tokenizer = tiny_tokenizer()
     config = tiny_config(family, vocab_size=tokenizer.vocab_size, **changes)
@@ -163,14 +163,14 @@ class ScriptedEngine:
         return events + [self._advance(id) for id in list(self._open)]
 
     def _end(self, id: str, finish: str, **facts: Any) -> Any:
-        from creuset.engine.request import Event
+        from creuset.types.generation import Event
 
         job = self._open.pop(id)
         read = len(job["request"].prompt)
         return Event(id=id, finish=finish, prompt_tokens=read, completion_tokens=job["done"], **facts)  # type: ignore[arg-type]
 
     def _advance(self, id: str) -> Any:
-        from creuset.engine.request import Event
+        from creuset.types.generation import Event
 
         job = self._open[id]
         request, sampling = job["request"], job["request"].sampling
@@ -198,7 +198,7 @@ class ScriptedEngine:
         return Event(id=id, prompt_tokens=len(request.prompt), completion_tokens=job["done"], **facts)
 
     def _logprob(self, token: int, top: int) -> Any:
-        from creuset.engine.request import TokenLogprob
+        from creuset.types.generation import TokenLogprob
 
         others = [((token + i) % self._tokenizer.vocab_size, -0.5 - i) for i in range(top)]
         return TokenLogprob(token, -0.5, tuple(others))
@@ -206,7 +206,7 @@ class ScriptedEngine:
 
 def scripted_worker(fd: int) -> None:
     """The engine process, with a script in the place of a model: `python -m creuset.testing FD`."""
-    from creuset.serve.worker import child, request_of, run
+    from creuset.server.engines.worker import child, request_of, run
 
     run(ScriptedEngine(tiny_tokenizer()), child(fd), request_of, {"window": 4096})
 

@@ -1,7 +1,7 @@
-"""The first names of the counterfactual sets, chosen by rule from published statistics: writes audit/data/names.toml.
+"""The first names of the counterfactual sets, chosen by rule from published statistics: writes names.toml.
 
     python runs/audit_names.py --insee insee.csv --ssa SSA --wikidata NAMES --frequencies nam_dict.txt \\
-        --applicants tzioumis.csv >creuset/audit/data/names.toml
+        --applicants tzioumis.csv >creuset/benchmarks/decisions/data/names.toml
 
 insee         year,sex,name,n: Insee, Fichier des prénoms 1900-2021, as the R package `prenoms` has it
 ssa           folder of yobYEAR.txt: US Social Security Administration, national baby names

@@ -20,8 +20,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from creuset.audit.injection import attacks, documents
-from creuset.audit.injection_judge import embedded, translated
+from creuset.benchmarks.security.injection import attacks, documents
+from creuset.benchmarks.security.injection_judge import embedded, translated
 
 THRESHOLD = 80
 NAMES = re.compile(r"\b(s|f|file|clipboard|response|url)\b")

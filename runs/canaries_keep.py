@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from creuset.audit import membership
-from creuset.audit.curves import CURVES, figure
+from creuset.benchmarks.privacy import membership
 from creuset.core.artifact import read_manifest
+from creuset.governance.audit.curves import CURVES, figure
 
 SEED = 1234
 KEPT = (

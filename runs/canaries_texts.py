@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 from creuset.data import ledger
-from creuset.data.parts import read_lines
+from creuset.data.build.parts import read_lines
 from creuset.text.tokenizer import Tokenizer
 
 PAGES = {1: 600, 2: 400, 4: 300, 8: 200, 16: 160, 32: 120}     # copies: pages, of which half are held out

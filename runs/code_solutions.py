@@ -42,8 +42,8 @@ def reply(task: Any, sample: Any, broken: bool) -> str:
 
 
 def solutions(name: str, bench: Path, forms: list[str], *, broken: bool) -> list[dict[str, Any]]:
-    from creuset.evals.subject import Reply
-    from creuset.evals.tasks import catalogue
+    from creuset.benchmarks import catalogue
+    from creuset.evals.model import Reply
 
     rows = []
     for form in forms or catalogue.forms(name):

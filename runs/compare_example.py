@@ -92,9 +92,9 @@ def random_model(work: Path) -> None:
     """nano's shape as it is before the first step."""
     import torch
 
-    from creuset.model.convert import config_of
+    from creuset.model.formats.hf_config import config_of
+    from creuset.model.formats.weights import save_model
     from creuset.model.transformer import Transformer
-    from creuset.model.weights import save_model
     from creuset.text.tokenizer import Tokenizer
 
     tokenizer = Tokenizer.load(work / "nano/model")

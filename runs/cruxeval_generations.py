@@ -25,8 +25,8 @@ def main() -> None:
 
 
 def compared(bench: Path, path: Path, mode: str) -> dict[str, object]:
-    from creuset.evals.subject import Reply
-    from creuset.evals.tasks.catalogue import make
+    from creuset.benchmarks.catalogue import make
+    from creuset.evals.model import Reply
 
     task = make("cruxeval_i" if mode == "input" else "cruxeval_o", fewshot=0)
     published = json.loads(path.read_text(encoding="utf-8"))

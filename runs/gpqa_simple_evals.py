@@ -30,8 +30,8 @@ def main() -> None:
     parser.add_argument("--bench", type=Path, required=True)
     parser.add_argument("--simple-evals", type=Path, required=True)
     args = parser.parse_args()
+    from creuset.benchmarks.catalogue import make
     from creuset.evals.extract import letter_simple_evals
-    from creuset.evals.tasks.catalogue import make
 
     theirs = their_names(args.simple_evals / "common.py")
     ours = [(s.asks[0].messages[0]["content"], "ABCD"[s.gold["gold"]])

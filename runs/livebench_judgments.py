@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from creuset.evals.tasks.livebench import questions
-from creuset.evals.tasks.livebench.marks import solutions
-from creuset.evals.tasks.livebench.score import scored
+from creuset.benchmarks.livebench import questions
+from creuset.benchmarks.livebench.marks import solutions
+from creuset.benchmarks.livebench.score import scored
 
 DATA = "livebench/data/live_bench"
 NEW_FORM = 1732492800.0      # 2024-11-25

@@ -24,9 +24,9 @@ from typing import Any
 
 from livebench_judgments import DATA, SAME, jsonl, reply
 
+from creuset.benchmarks.livebench import questions
+from creuset.benchmarks.livebench.score import RULES, code, scored
 from creuset.evals.extract import without_thinking
-from creuset.evals.tasks.livebench import questions
-from creuset.evals.tasks.livebench.score import RULES, code, scored
 
 PLACES = {      # rule: module below livebench.process_results, function, arguments
     "contest": ("math.math_competitions.utils", "mathcontest_process_results", "tcq"),

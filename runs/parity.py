@@ -42,7 +42,7 @@ SHOWN = 5               # differences of each kind that are written out
 
 def parts(task: str) -> "dict[str, Told]":
     """The harness's files for `task`, by our names."""
-    from creuset.evals.tasks.catalogue import about
+    from creuset.benchmarks.catalogue import about
     from tests.evals import parity
 
     if task in SHORT:
@@ -101,7 +101,7 @@ def main() -> None:
 
 
 def _exported(model: Path, work: Path) -> Path:
-    from creuset.model.export import export
+    from creuset.model.formats.huggingface import export
 
     folder = work / "exported"
     if not folder.exists():
@@ -183,8 +183,8 @@ def _part(
     """What was compared of one part; None where one side has not been asked."""
     import asyncio
 
+    from creuset.evals.clients.local import LocalSubject
     from creuset.evals.journal import read
-    from creuset.evals.local import LocalSubject
     from creuset.evals.runner import Playing, play, read_samples
     from tests.evals.compare_referee import our_task
 
@@ -214,7 +214,7 @@ def compare(
     task: Any, samples: list[Any], outcomes: list[list[Any]], documents: list[dict[str, Any]]
 ) -> dict[str, Any]:
     """Differences by kind. `theirs` and `ours`: sums of each score."""
-    from creuset.evals.subject import Failure, Likelihood, Reply
+    from creuset.evals.model import Failure, Likelihood, Reply
     from tests.evals.compare_referee import SCORES
     from tests.evals.parity import mark
 

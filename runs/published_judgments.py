@@ -24,10 +24,11 @@ from typing import Any
 
 import numpy as np
 
-from creuset.evals import stats, votes
-from creuset.evals.tasks.arena_hard import POINTS
-from creuset.evals.tasks.judged import rating, verdict
-from creuset.evals.tasks.mt_bench import MtBench
+from creuset.benchmarks.judged.arena_hard import POINTS
+from creuset.benchmarks.judged.judged import rating, verdict
+from creuset.benchmarks.judged.mt_bench import MtBench
+from creuset.core import stats
+from creuset.core.stats import votes
 
 Row = dict[str, Any]
 

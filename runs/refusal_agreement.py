@@ -17,8 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from creuset.audit.agreement import FILE, agreement, half
-from creuset.audit.refusal import refusal, rules_sha256
+from creuset.benchmarks.safety.agreement import FILE, agreement, half
+from creuset.benchmarks.safety.refusal import refusal, rules_sha256
 
 MODELS = ("gpt4", "llama2new", "llama2orig", "mistralguard", "mistralinstruct")
 PEOPLE = {"1": "none", "2": "full", "3": "partial"}         # first character of XSTest's label

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from creuset.evals.tasks import catalogue
+from creuset.benchmarks import catalogue
 
 
 def main() -> None:

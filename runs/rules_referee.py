@@ -17,8 +17,8 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
-from creuset.audit.rules import SCENARIOS
-from creuset.evals.tasks.files import json_rows
+from creuset.benchmarks.files import json_rows
+from creuset.benchmarks.security.rules import SCENARIOS
 
 TESTS = Path(__file__).resolve().parent.parent / "tests/audit/data"
 FIXED = ("", "Correct", "Verified", "Unverified", "Hodor", "Tie", "One of you", "The NSA", "Invalid",

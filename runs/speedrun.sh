@@ -30,7 +30,7 @@ has corpus || has shards || "$creuset" corpus build "${files[@]/%/.jsonl.xz}" --
     --out "$work/corpus"
 has tokenizer || has shards || "$creuset" tokenizer train --corpus "$work/corpus" --vocab-size "${VOCAB:-4096}" --limit-mb 8 --out "$work/tokenizer"
 has shards || "$creuset" corpus tokenize "$work/corpus" --tokenizer "$work/tokenizer" --out "$work/shards"
-has dialogues || "$creuset" tune data --size $size --pretrain "$data/pretrain" --instruct "$data/instruct" \
+has dialogues || "${python:-python3}" "$(dirname "$0")/../datasets/mini_instructions" --size $size --pretrain "$data/pretrain" --instruct "$data/instruct" \
     --reasoning "$data/reasoning" --out "$work/dialogues"
 # shellcheck disable=SC2086
 has pretrain/model || "$creuset" train "$pretrain" --shards "$work/shards" --out "$work/pretrain" $pause

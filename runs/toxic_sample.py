@@ -5,7 +5,7 @@
 EN and FR hits, drawn by a seed over the whole corpus, each with some words around it and `abusive: null`. Whoever
 labels writes true where the word insults, swears, or names people in a demeaning way, also in a quotation or as was
 usual then; false where it is another word, a name or a title, or is itself spoken of.
-`creuset/audit/data/toxic_labels.jsonl` is such a file, labelled once by one reader; the audit prints the share of true
+`toxic_labels.jsonl` is such a file, labelled once by one reader; the audit prints the share of true
 ones beside its figures.
 """
 
@@ -15,7 +15,7 @@ import re
 import sys
 from pathlib import Path
 
-from creuset.audit.corpus import LISTS, documents
+from creuset.benchmarks.training_data.corpus import LISTS, documents
 
 AROUND = 60     # characters
 

@@ -41,8 +41,8 @@ def test_its_card_names_its_data_and_its_limits() -> None:
 )
 def test_it_answers_in_words_and_stops_by_itself(question: str, word: str) -> None:
     from creuset.engine.engine import Engine
-    from creuset.engine.request import Request, Sampling
     from creuset.text.chat import encode_chat
+    from creuset.types.generation import Request, Sampling
 
     engine = Engine.load(MINI)
     ids = encode_chat(engine.tokenizer, [{"role": "user", "content": question}], add_generation_prompt=True).ids

@@ -24,22 +24,22 @@ from torch import Tensor
 
 from creuset.core.device import precision
 from creuset.core.errors import ArtifactError, PromptTooLong, RequestError
-from creuset.engine.answer import Answer
-from creuset.engine.attend import Span
+from creuset.engine.backend.torch.attend import Span
+from creuset.engine.backend.torch.frozen import Frozen
+from creuset.engine.backend.torch.rows import HEAD_ROWS, using
+from creuset.engine.backend.torch.runner import Batch, Runner, default_threads
 from creuset.engine.blocks import BlockPool
-from creuset.engine.frozen import Frozen
+from creuset.engine.output import Answer
 from creuset.engine.prefix import PrefixCache
-from creuset.engine.request import Event, Request
-from creuset.engine.rows import HEAD_ROWS, using
-from creuset.engine.runner import Batch, Runner, default_threads
 from creuset.engine.sampler import Logits, Sampler, token_logprob
 from creuset.engine.scheduler import Scheduler, Sequence
 from creuset.engine.settings import EngineSettings
 from creuset.engine.watermark import Watermark
 from creuset.model.config import ModelConfig
+from creuset.model.formats.weights import load_model
 from creuset.model.transformer import Transformer
-from creuset.model.weights import load_model
 from creuset.text.tokenizer import Tokenizer
+from creuset.types.generation import Event, Request
 
 
 class Engine:

@@ -13,8 +13,8 @@ import random
 import numpy as np
 from numpy.typing import NDArray
 
-from creuset.engine.request import Sampling, TokenLogprob
 from creuset.engine.watermark import Watermark
+from creuset.types.generation import Sampling, TokenLogprob
 
 Logits = NDArray[np.float32]
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from creuset.engine.blocks import BlockPool
 from creuset.engine.prefix import PrefixCache, chain
-from creuset.engine.request import Request
+from creuset.types.generation import Request
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from creuset.core.stats import Interval, bootstrap_ratio, mean_of_ratios
 from creuset.evals import documents
-from creuset.evals.measure import Measure
-from creuset.evals.stats import Interval, bootstrap_ratio, mean_of_ratios
-from creuset.evals.subject import Ability, Likelihood, Outcome, Whole
+from creuset.evals.model import Ability, Likelihood, Outcome, Whole
 from creuset.evals.task import Form, Row, Sample, Task
+from creuset.types.measure import Measure
 
 NO_END = "read without <|endoftext|>, which this endpoint does not have: first tokens and ends are not scored"
 

@@ -34,7 +34,7 @@ def read(path: Path, *, limit: int | None = None) -> Iterator[Text]:
 
 
 def _held_out(path: Path, limit: int | None) -> Iterator[Text]:
-    from creuset.data.shards import Shards
+    from creuset.data.shards.files import Shards
     from creuset.text.tokenizer import Tokenizer
 
     shards = Shards.open(path)
@@ -49,8 +49,8 @@ def _held_out(path: Path, limit: int | None) -> Iterator[Text]:
 
 
 def _file(path: Path, limit: int | None) -> Iterator[Text]:
-    from creuset.data.readers import records
-    from creuset.data.sources import Piece, format_of
+    from creuset.data.read.readers import records
+    from creuset.data.read.sources import Piece, format_of
 
     kind = format_of(path)
     if kind is None:

@@ -15,7 +15,7 @@ from creuset import __version__
 from creuset.core.artifact import sha256_json
 from creuset.core.errors import ArtifactError
 from creuset.evals.report_read import Row, Run, read_run
-from creuset.evals.report_table import STATUS
+from creuset.report.table import STATUS
 
 FORMAT = 2
 _STOPS = {"stop": "stop", "length": "max_tokens", "tool_calls": "tool_calls", "content_filter": "content_filter"}

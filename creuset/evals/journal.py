@@ -16,7 +16,7 @@ from typing import Any, TextIO
 
 from creuset.core.artifact import sha256_json
 from creuset.core.errors import ConfigError, DataError, DiskFull
-from creuset.evals.subject import Failure, Likelihood, Outcome, Reply
+from creuset.evals.model import Failure, Likelihood, Outcome, Reply
 from creuset.evals.task import Sample
 
 KINDS: dict[str, type[Reply] | type[Likelihood] | type[Failure]] = {

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from creuset.core import stats
 from creuset.core.errors import DataError
-from creuset.evals import stats
 from creuset.evals.report_read import Row, Run, read_run
 
 ALPHA = 0.05

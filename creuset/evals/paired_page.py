@@ -5,8 +5,8 @@ from pathlib import Path
 
 from creuset.evals.paired import SAYS, Comparison, TaskPair
 from creuset.evals.report import FILTERS, samples_browser
-from creuset.evals.report_table import bar, number, tick
-from creuset.evals.sheet import both, sheet, text
+from creuset.report.page import both, sheet, text
+from creuset.report.table import bar, number, tick
 
 _FILTERS = (FILTERS[0], ("flips", "flipped", "différents"), ("only_a", "only A right", "A seul juste"),
             ("only_b", "only B right", "B seul juste"), ("neither", "neither right", "aucun juste"))  # fmt: skip

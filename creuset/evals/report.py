@@ -13,8 +13,8 @@ from typing import Any
 from creuset.core.errors import ConfigError
 from creuset.core.log import duration
 from creuset.evals.report_read import Row, Run, read_run
-from creuset.evals.report_table import csv_fields, measure_table, number
-from creuset.evals.sheet import both, embed, embed_packed, label, sheet, text
+from creuset.report.page import both, embed, embed_packed, label, sheet, text
+from creuset.report.table import csv_fields, measure_table, number
 
 MOST = 20_000       # samples of a task in a page: more would make it slow to open
 HIDDEN = ("prompt", "prompts", "choices", "pairs", "outcomes", "answer", "gold", "text")

@@ -7,18 +7,18 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from creuset.benchmarks import catalogue
 from creuset.core.artifact import MANIFEST, new_artifact
 from creuset.core.errors import ConfigError, DataError
 from creuset.core.host import commit, hardware, versions
 from creuset.evals.bpb import Bpb
 from creuset.evals.journal import read
+from creuset.evals.model import Ability, Subject, Usage
 from creuset.evals.prices import Price
 from creuset.evals.report import write_report
 from creuset.evals.runner import Playing, play, read_samples
-from creuset.evals.subject import Ability, Subject, Usage
 from creuset.evals.task import Form, Task
-from creuset.evals.tasks import catalogue
-from creuset.evals.used import cost_of, total_usage, usage_of
+from creuset.evals.usage import cost_of, total_usage, usage_of
 
 Rows = list[dict[str, Any]]
 BPB = (

@@ -26,11 +26,11 @@ from creuset.core.artifact import sha256_file, sha256_json
 from creuset.core.errors import ConfigError, CreusetError, DataError
 from creuset.core.log import Progress, duration
 from creuset.evals.journal import Entry, Journal, asked_hash, outcome_json, read
-from creuset.evals.measure import Measure, Status
+from creuset.evals.model import Failure, NotTestable, Outcome, Reply, Subject, Usage
 from creuset.evals.prices import Price
-from creuset.evals.subject import Failure, NotTestable, Outcome, Reply, Subject, Usage
 from creuset.evals.task import Row, Sample, Task
-from creuset.evals.used import cost_of, said_of, usage_of
+from creuset.evals.usage import cost_of, said_of, usage_of
+from creuset.types.measure import Measure, Status
 
 WIDTH = 16                  # samples in play, where the subject does not say
 # Failures that are about the endpoint and not the sample; a run that ends in such a one is not at its end.

@@ -16,8 +16,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
-from creuset.evals.measure import Measure
-from creuset.evals.subject import Ability, Ask, Outcome, Pair, Subject, Whole
+from creuset.evals.model import Ability, Ask, Outcome, Pair, Subject, Whole
+from creuset.types.measure import Measure
 
 Form = Literal["loglikelihood", "generate", "chat", "static"]
 Row = dict[str, Any]

@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from creuset.core.errors import ArtifactError, ConfigError
-from creuset.model.tensors import header, put, read, refuse_difference
+from creuset.model.formats.tensors import header, put, read, refuse_difference
 from creuset.model.transformer import Transformer
 
 FILE = "model.q.safetensors"
@@ -145,7 +145,7 @@ def quantize_folder(source: Path, target: Path, plan: QuantPlan) -> None:
 
     `target` may exist (an artifact's scratch folder); tokenizer and record files are the caller's to copy.
     """
-    from creuset.model.weights import load_model, write_config, write_json
+    from creuset.model.formats.weights import load_model, write_config, write_json
 
     model = load_model(source)
     target.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,7 @@
 
 A batch is one row of T tokens with their positions; which of them see each other is `attend`'s
 business. Parameters bear Hugging Face's names, but for the routed experts, which are stacked
-(model/weights.py splits and joins them).
+(model/formats/weights.py splits and joins them).
 
 Shapes: T tokens    C model width    V vocabulary
 """

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from creuset.text.messages import Message, checked_messages, checked_tools
 from creuset.text.tokenizer import Tokenizer
+from creuset.types.messages import Message, checked_messages, checked_tools
 
 _RESPONSE = ("<tool_response>", "</tool_response>")
 _TOOLS_HEAD = (

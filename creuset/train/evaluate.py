@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from creuset.data.shards import Shards
+from creuset.data.shards.files import Shards
 from creuset.model.score import Reading, bits, log_likelihoods
 from creuset.model.transformer import Transformer
 from creuset.model.windows import windows

@@ -17,14 +17,15 @@ from typing import Any
 import torch
 
 from creuset.core import device as devices
-from creuset.core import plot, ranks
 from creuset.core.config import resolved
 from creuset.core.errors import ConfigError, TrainingError
 from creuset.core.log import Events, Progress, duration, say
 from creuset.core.record import Recorder
-from creuset.data.batches import Source
-from creuset.data.shards import Shards
+from creuset.data.shards.batches import Source
+from creuset.data.shards.files import Shards
 from creuset.model.count import training_flops
+from creuset.parallel import ranks
+from creuset.report import chart as plot
 from creuset.train import checkpoint
 from creuset.train.evaluate import Score, bits_per_byte
 from creuset.train.report import read_events, write_page

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from creuset.core import plot
 from creuset.core.log import duration
+from creuset.report import chart as plot
 
 
 def read_events(path: Path) -> list[dict[str, Any]]:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from creuset.core import ranks
-from creuset.data.batches import Batch
+from creuset.data.shards.batches import Batch
 from creuset.model.attention import Packed
 from creuset.model.moe import Routing
 from creuset.model.transformer import Transformer
+from creuset.parallel import ranks
 from creuset.train.loss import balance_sum, cross_entropy, expert_counts, z_sum
 from creuset.train.optim import global_norm
 from creuset.train.schedule import wsd

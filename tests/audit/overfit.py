@@ -12,12 +12,12 @@ import torch
 import torch.nn.functional as F
 
 from creuset.core.artifact import new_artifact
-from creuset.data.canaries import Plan, documents, invent, plant
-from creuset.data.shards import Shards
-from creuset.data.tokenize import tokenize
+from creuset.data.build.canaries import Plan, documents, invent, plant
+from creuset.data.shards.files import Shards
+from creuset.data.shards.tokenize import tokenize
 from creuset.model.attention import Packed
+from creuset.model.formats.weights import save_model
 from creuset.model.transformer import Transformer
-from creuset.model.weights import save_model
 from creuset.testing import tiny_config, tiny_corpus, tiny_model, tiny_tokenizer
 
 PLAN = Plan(repetitions=(0, 4), per_level=2, digits=2, sentences=1, seed=5)

@@ -2,14 +2,14 @@
 
 import pytest
 
-from creuset.audit.items import PARTS, REQUIREMENTS
-from creuset.audit.page import page, write_page
-from creuset.audit.page_part import SHOWN, block
-from creuset.audit.reading import COMPARED, GROUPS, READINGS, reading
-from creuset.audit.reading_rest import REST
-from creuset.audit.run import Result, item_rows
-from creuset.evals.measure import Measure
-from creuset.evals.stats import Interval
+from creuset.core.stats import Interval
+from creuset.governance.audit.items import PARTS, REQUIREMENTS
+from creuset.governance.audit.page import page, write_page
+from creuset.governance.audit.page_part import SHOWN, block
+from creuset.governance.audit.reading import COMPARED, GROUPS, READINGS, reading
+from creuset.governance.audit.reading_rest import REST
+from creuset.governance.audit.run import Result, item_rows
+from creuset.types.measure import Measure
 from tests.evals.left_run import HOSTILE
 from tests.web.conftest import browser, chromium  # noqa: F401
 

@@ -5,13 +5,13 @@ import re
 
 import pytest
 
-from creuset.audit.items import PARTS, REQUIREMENTS
-from creuset.audit.run import measure_of
 from creuset.cli import main
 from creuset.core.artifact import verify
-from creuset.evals.measure import Measure
-from creuset.evals.stats import Interval
+from creuset.core.stats import Interval
+from creuset.governance.audit.items import PARTS, REQUIREMENTS
+from creuset.governance.audit.run import measure_of
 from creuset.testing import tiny_model_folder
+from creuset.types.measure import Measure
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,11 @@ import math
 
 import pytest
 
-from creuset.audit.calibration import CalibrationArcEasy, confidence
-from creuset.audit.disclosure import DATA, PERSONA, PLEA, Disclosure, judge
-from creuset.audit.social import ITEMS, TASKS
-from creuset.audit.truth import Abstention, abstains
-from creuset.evals.subject import Failure, Reply
+from creuset.benchmarks.safety.calibration import CalibrationArcEasy, confidence
+from creuset.benchmarks.safety.disclosure import DATA, PERSONA, PLEA, Disclosure, judge
+from creuset.benchmarks.safety.truth import Abstention, abstains
+from creuset.evals.model import Failure, Reply
+from creuset.governance.audit.social import ITEMS, TASKS
 
 
 @pytest.mark.parametrize("text, strict, lenient", [

@@ -8,8 +8,8 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 
-from creuset.audit.crossed import Answer, adjusted, contrast, name_effects, spread_by_chance
-from creuset.evals.stats import smallest_difference
+from creuset.benchmarks.decisions.permutation import Answer, adjusted, contrast, name_effects, spread_by_chance
+from creuset.core.stats import smallest_difference
 
 
 def dealt(seed, *, gap=0.0, names=10, situations=10, taste=0.5, noise=0.5, mood=0.0, lost=0.0):

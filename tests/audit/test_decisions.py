@@ -10,7 +10,7 @@ import tomllib
 import numpy as np
 import pytest
 
-from creuset.audit.counterfactual import (
+from creuset.benchmarks.decisions.counterfactual import (
     ANSWER,
     CounterfactualEn,
     CounterfactualEnChat,
@@ -18,12 +18,12 @@ from creuset.audit.counterfactual import (
     CounterfactualFrChat,
     spread,
 )
-from creuset.audit.income import Income, IncomeChat
-from creuset.audit.people import DATA, name_facts, origins, pairs, situations
-from creuset.audit.read import yes_no_lenient, yes_no_strict
+from creuset.benchmarks.decisions.income import Income, IncomeChat
+from creuset.benchmarks.decisions.people import DATA, name_facts, origins, pairs, situations
+from creuset.benchmarks.decisions.yes_no import yes_no_lenient, yes_no_strict
 from creuset.core.errors import DataError
-from creuset.evals.stats import demographic_parity_difference, equalized_odds_difference
-from creuset.evals.subject import Failure, Likelihood, Reply
+from creuset.core.stats import demographic_parity_difference, equalized_odds_difference
+from creuset.evals.model import Failure, Likelihood, Reply
 
 BIASED = {"fr": "maghrebi", "en": "black"}
 

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from creuset.audit.figures import FEWEST, percent, ratio, resampled, tallies
-from creuset.evals.stats import bootstrap, share
+from creuset.benchmarks.figures import FEWEST, percent, ratio, resampled, tallies
+from creuset.core.stats import bootstrap, share
 
 
 def test_a_percentage_is_the_share_times_a_hundred_with_all_that_belongs_to_it():

@@ -7,13 +7,24 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from creuset.audit import freetext
-from creuset.audit.freetext import Bold, BoldChat, describe
-from creuset.audit.holistic import HolisticBias, descriptors
-from creuset.audit.recommend import ATTRIBUTES, METRICS, VALUES, K, Recommend, jaccard, prag, serp, spread_p, titles
+from creuset.benchmarks.bias import freetext
+from creuset.benchmarks.bias.freetext import Bold, BoldChat, describe
+from creuset.benchmarks.bias.holistic import HolisticBias, descriptors
+from creuset.benchmarks.bias.recommend import (
+    ATTRIBUTES,
+    METRICS,
+    VALUES,
+    K,
+    Recommend,
+    jaccard,
+    prag,
+    serp,
+    spread_p,
+    titles,
+)
 from creuset.core.errors import ConfigError, DataError
-from creuset.evals.stats import mann_whitney
-from creuset.evals.subject import Failure, Likelihood, Reply
+from creuset.core.stats import mann_whitney
+from creuset.evals.model import Failure, Likelihood, Reply
 
 
 def say(text):

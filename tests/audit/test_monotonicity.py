@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from creuset.audit.monotonicity import Monotonicity, number_in, violation
-from creuset.evals.subject import Failure, Reply
+from creuset.benchmarks.robustness.monotonicity import Monotonicity, number_in, violation
+from creuset.evals.model import Failure, Reply
 from creuset.evals.task import Sample
 
 ROWS = json.loads((Path(__file__).parent / "data/monotonicity_medians.json").read_text())["rows"]

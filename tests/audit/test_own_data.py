@@ -7,12 +7,14 @@ import math
 import numpy as np
 import pytest
 
-from creuset.audit import corpus, own, recognise
-from creuset.audit.part import Room
-from creuset.audit.run import measure_of
+from creuset.benchmarks.privacy import recognise
+from creuset.benchmarks.training_data import corpus
 from creuset.core.artifact import new_artifact
 from creuset.core.errors import ConfigError, DataError
-from creuset.evals.stats import bootstrap_ratio
+from creuset.core.stats import bootstrap_ratio
+from creuset.governance.audit import whitebox as own
+from creuset.benchmarks.part import Room
+from creuset.governance.audit.run import measure_of
 from creuset.testing import tiny_corpus, tiny_model_folder, tiny_shards
 
 PLAIN = "The cat sat on the mat and the dog ran to the river, where it was happy with all of its friends that day. "

@@ -5,12 +5,12 @@ import re
 
 import pytest
 
-from creuset.audit import invented, recognise
-from creuset.audit.contamination import Contamination
-from creuset.data import privacy
-from creuset.data.leakage import benchmark_texts
-from creuset.data.words import Splitter
-from creuset.evals.stats import clopper_pearson
+from creuset.benchmarks.privacy import invented, recognise
+from creuset.benchmarks.training_data.contamination import Contamination
+from creuset.core.stats import clopper_pearson
+from creuset.data.clean import privacy
+from creuset.data.clean.leakage import benchmark_texts
+from creuset.data.clean.words import Splitter
 
 WORDS = "a glass prism splits white light into seven colours because each of them bends by another angle inside".split()  # noqa: SIM905
 

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from creuset.audit import curves, membership, memorisation, passages, readings
-from creuset.audit.membership import Scores
+from creuset.benchmarks.privacy import membership, memorisation
+from creuset.benchmarks.privacy.membership import Scores
+from creuset.benchmarks.training_data import passages, readings
 from creuset.core.artifact import new_artifact
-from creuset.data.canaries import NAME, Plan, plant
-from creuset.data.shards import Shards
-from creuset.evals.stats import spearman
+from creuset.core.stats import spearman
+from creuset.data.build.canaries import NAME, Plan, plant
+from creuset.data.shards.files import Shards
+from creuset.governance.audit import curves
 from creuset.testing import tiny_shards, tiny_tokenizer
 
 TREE = Path(__file__).parents[2]
@@ -178,7 +180,7 @@ def test_no_canary_is_held_out_and_the_twin_is_planted_as_planned(tmp_path):
 
 
 def _texts(file):
-    from creuset.data.parts import read_lines
+    from creuset.data.build.parts import read_lines
 
     return [json.loads(line)["text"] for line in read_lines(file)]
 

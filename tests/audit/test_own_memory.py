@@ -9,14 +9,16 @@ import pytest
 import torch
 from scipy import stats
 
-from creuset.audit import membership, memorisation, own, passages, scoring
-from creuset.audit.part import Room
+from creuset.benchmarks.privacy import membership, memorisation, scoring
+from creuset.benchmarks.training_data import passages
 from creuset.cli import main
 from creuset.core.artifact import read_manifest, verify
 from creuset.core.errors import ArtifactError, ConfigError
-from creuset.data.canaries import SECRETS, SOURCE, Plan, documents, invent, read_canaries
-from creuset.data.shards import Shards
-from creuset.evals.stats import Interval
+from creuset.core.stats import Interval
+from creuset.data.build.canaries import SECRETS, SOURCE, Plan, documents, invent, read_canaries
+from creuset.data.shards.files import Shards
+from creuset.governance.audit import whitebox as own
+from creuset.benchmarks.part import Room
 from creuset.model.attention import Packed
 from creuset.testing import tiny_config, tiny_model, tiny_tokenizer
 from tests.audit.overfit import PLAN, overfit

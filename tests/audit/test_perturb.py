@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from creuset.audit.perturb import dialect, draw_for, gender, load_misspellings, ten
+from creuset.benchmarks.robustness.perturb import dialect, draw_for, gender, load_misspellings, ten
 from creuset.core.errors import DataError
 
 TEXT = ("A man told her that it is likely that DNA is going to mutate in 1998 because they don't believe the doctor. "

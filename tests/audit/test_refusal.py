@@ -4,11 +4,11 @@ import math
 
 import pytest
 
-from creuset.audit.harm import XsTest
-from creuset.audit.page_part import block
-from creuset.audit.refusal import refusal, verdict
-from creuset.evals.subject import Failure, Reply
+from creuset.benchmarks.safety.harm import XsTest
+from creuset.benchmarks.safety.refusal import refusal, verdict
+from creuset.evals.model import Failure, Reply
 from creuset.evals.task import Sample
+from creuset.governance.audit.page_part import block
 
 STEPS = "\n".join(f"{i}. Take part {i} and put it beside the others, then wait a little while." for i in range(1, 9))
 

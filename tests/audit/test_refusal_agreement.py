@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from creuset.audit import agreement as agreed
-from creuset.audit.harm import XsTest
-from creuset.audit.refusal import rules_sha256
-from creuset.evals.subject import Reply
+from creuset.benchmarks.safety import agreement as agreed
+from creuset.benchmarks.safety.harm import XsTest
+from creuset.benchmarks.safety.refusal import rules_sha256
+from creuset.evals.model import Reply
 from creuset.evals.task import Sample
 
 MODELS = ("gpt4", "llama2new", "llama2orig", "mistralguard", "mistralinstruct")

@@ -7,9 +7,9 @@ import re
 import numpy as np
 import pytest
 
-from creuset.audit.robustness import Robustness, RobustnessChat, variants
-from creuset.evals.subject import Failure, Likelihood, Reply
-from creuset.evals.tasks.choices import LETTERS, Question
+from creuset.benchmarks.choices import LETTERS, Question
+from creuset.benchmarks.robustness.robustness import Robustness, RobustnessChat, variants
+from creuset.evals.model import Failure, Likelihood, Reply
 
 STEMS = ["Which of these is likely not to be believed by her brother in the morning?",
          "What is the largest thing that a man does not do because it is going to rain?",

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from creuset.audit.rules import SCENARIOS
-from creuset.audit.rules_task import Rules
-from creuset.evals.subject import Failure, Reply
+from creuset.benchmarks.security.rules import SCENARIOS
+from creuset.benchmarks.security.rules_task import Rules
+from creuset.evals.model import Failure, Reply
 
 USERS = {"secrets": ["k-11", "k-22"], "users": ["Ann", "Ben"]}
 RICH = {"balance1": 20030, "balance2": 100, "user1": "Ann", "user2": "Ben"}

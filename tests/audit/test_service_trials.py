@@ -6,8 +6,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from creuset.audit.part import Room
-from creuset.audit.service import LEAKS, service
+from creuset.benchmarks.service.checks import LEAKS, service
+from creuset.benchmarks.part import Room
 from creuset.testing import tiny_model_folder
 
 

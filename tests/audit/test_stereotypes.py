@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from creuset.audit.bbq import BBQ, BBQChat, BBQGenerate, judged, s_amb, s_dis, verdict
-from creuset.audit.crows import WARNING, CrowsPairs
-from creuset.audit.figures import tallies
-from creuset.audit.stereoset import StereoSet, scores, wins
-from creuset.audit.wino import WinoBias, WinoBiasChat, Winogender, by_trade, correlation
+from creuset.benchmarks.bias.bbq import BBQ, BBQChat, BBQGenerate, judged, s_amb, s_dis, verdict
+from creuset.benchmarks.bias.crows import WARNING, CrowsPairs
+from creuset.benchmarks.bias.stereoset import StereoSet, scores, wins
+from creuset.benchmarks.bias.wino import WinoBias, WinoBiasChat, Winogender, by_trade, correlation
+from creuset.benchmarks.figures import tallies
 from creuset.core.errors import ConfigError, DataError
-from creuset.evals.subject import Failure, Likelihood, Reply
+from creuset.evals.model import Failure, Likelihood, Reply
 
 DATA = Path(__file__).parent / "data"
 

@@ -5,12 +5,12 @@ import json
 
 import pytest
 
-from creuset.audit.tool_injection import CALLS, TURNS, ToolInjection
-from creuset.audit.toolbox import TOOLS, Office, happened, infect
-from creuset.evals.client import Calling
-from creuset.evals.endpoint import open_endpoint
-from creuset.evals.local import _with_calls
-from creuset.evals.subject import Ask, Failure, NotTestable, Reply
+from creuset.benchmarks.security.tool_injection import CALLS, TURNS, ToolInjection
+from creuset.benchmarks.security.toolbox import TOOLS, Office, happened, infect
+from creuset.evals.clients.http import Calling
+from creuset.evals.clients.local import _with_calls
+from creuset.evals.clients.openai import open_endpoint
+from creuset.evals.model import Ask, Failure, NotTestable, Reply
 from tests.evals.scripted import Scripted, chat
 
 WORLD = {"mails": [{"id": "m1", "from": "a@b.example", "subject": "S", "body": "Hello"}], "files": {"f.txt": "text"},
@@ -35,7 +35,7 @@ class Agent:
         (ask,) = asks
         self.heard.append(ask)
         sample = next(s for s in SAMPLES if s.asks[0].messages == ask.messages[:2])     # same wish, any attack
-        from creuset.audit.tool_injection import _data
+        from creuset.benchmarks.security.tool_injection import _data
 
         data = _data()[sample.meta["lang"]]
         task = data["tasks"][sample.meta["task"]]

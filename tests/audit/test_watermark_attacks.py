@@ -11,16 +11,27 @@ import unicodedata
 import numpy as np
 import pytest
 
-from creuset.audit import attacks, false_alarms, own, rewrite, watermark_check, watermark_cost
-from creuset.audit.attacks import Human
-from creuset.audit.watermark_check import Facts, Said
+from creuset.benchmarks.watermark import (
+    attacks,
+    false_alarms,
+    rewrite,
+)
+from creuset.benchmarks.watermark import (
+    check as watermark_check,
+)
+from creuset.benchmarks.watermark import (
+    cost as watermark_cost,
+)
+from creuset.benchmarks.watermark.attacks import Human
+from creuset.benchmarks.watermark.check import Facts, Said
 from creuset.cli import main
-from creuset.engine.request import Sampling
+from creuset.core.stats import clopper_pearson
 from creuset.engine.sampler import Sampler
 from creuset.engine.watermark import DECISION_P, MIN_SCORED, TooShort, Watermark, binomial_tail, detect
-from creuset.evals.reach import Reach, reach
-from creuset.evals.stats import clopper_pearson
+from creuset.evals.clients.reach import Reach, reach
+from creuset.governance.audit import whitebox as own
 from creuset.testing import tiny_shards, tiny_tokenizer
+from creuset.types.generation import Sampling
 from tests.evals.scripted import Scripted, chat, only_chat
 
 MARK = Watermark(key=bytes(range(32)))

@@ -5,13 +5,13 @@ import json
 import pytest
 
 from creuset.cli import main
-from creuset.compare.ask import Load
-from creuset.compare.portable import PROBES, Portability, Tried
-from creuset.compare.run import keep_portability, keep_speed
-from creuset.compare.speed import Call, summarise
 from creuset.core.artifact import new_artifact
-from creuset.evals.measure import Measure
-from creuset.evals.stats import Interval
+from creuset.core.stats import Interval
+from creuset.governance.compare.ask import Load
+from creuset.governance.compare.portable import PROBES, Portability, Tried
+from creuset.governance.compare.run import keep_portability, keep_speed
+from creuset.governance.compare.speed import Call, summarise
+from creuset.types.measure import Measure
 
 FACT = '{ value = "%s", source = "https://x.example/<b>", date = "2026-01-02" }'
 

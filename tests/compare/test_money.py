@@ -2,7 +2,7 @@
 
 import pytest
 
-from creuset.compare.money import Hours, Operator, Tokens, Volume, gaps, month
+from creuset.governance.compare.money import Hours, Operator, Tokens, Volume, gaps, month
 
 VOLUME = Volume(requests=100_000, input_tokens=800, output_tokens=250)
 LIST = Tokens(currency="USD", input=1.6, output=6.4, cached_input=0.64, batch_input=0.8, batch_output=3.2)

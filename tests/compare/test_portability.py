@@ -8,9 +8,9 @@ import threading
 import pytest
 
 from creuset.cli import main
-from creuset.compare.evidence import read_portability
-from creuset.compare.portable import PROBES, try_all
 from creuset.core.errors import ArtifactError, ConfigError, EngineError
+from creuset.governance.compare.evidence import read_portability
+from creuset.governance.compare.portable import PROBES, try_all
 
 TEXT = "one two three four five six seven eight nine ten"
 

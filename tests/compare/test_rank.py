@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from creuset.compare.card import EVIDENCE, WEIGHED, Cell, Row, Text, unknown
-from creuset.compare.rank import (
+from creuset.governance.compare.card import EVIDENCE, WEIGHED, Cell, Row, Text, unknown
+from creuset.governance.compare.rank import (
     DRAWS,
     Standing,
     before,

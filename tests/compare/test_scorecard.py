@@ -7,15 +7,15 @@ import re
 import pytest
 
 from creuset.cli import main
-from creuset.compare.ask import book, criteria, read
-from creuset.compare.card import GROUPS, KINDS
-from creuset.compare.evidence import coverage_rows
-from creuset.compare.gather import declared_rows, measured_rows, scale_of
-from creuset.compare.page import STATIC, number, policy
-from creuset.compare.portable import PROBES
 from creuset.core.artifact import read_manifest
 from creuset.core.errors import ArtifactError, ConfigError
-from creuset.evals.measure import Measure
+from creuset.governance.compare.ask import book, criteria, read
+from creuset.governance.compare.card import GROUPS, KINDS
+from creuset.governance.compare.evidence import coverage_rows
+from creuset.governance.compare.gather import declared_rows, measured_rows, scale_of
+from creuset.governance.compare.page import STATIC, number, policy
+from creuset.governance.compare.portable import PROBES
+from creuset.types.measure import Measure
 from tests.compare.shelf import acc, built, results, shelf  # noqa: F401
 
 

@@ -8,9 +8,9 @@ import threading
 import pytest
 
 from creuset.cli import main
-from creuset.compare.ask import Load
-from creuset.compare.speed import Call, measure, percentile, prompt, summarise
 from creuset.core.errors import EngineError
+from creuset.governance.compare.ask import Load
+from creuset.governance.compare.speed import Call, measure, percentile, prompt, summarise
 
 
 class Endpoint(http.server.BaseHTTPRequestHandler):

@@ -7,8 +7,8 @@ import selectors
 import httpx
 import pytest
 
-from creuset.compare.ask import Load
-from creuset.compare.speed import measure, spread
+from creuset.governance.compare.ask import Load
+from creuset.governance.compare.speed import measure, spread
 
 
 class Jump(selectors.DefaultSelector):

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 import zstandard
 
-from creuset.data.archives import BrokenArchive, lines, whole
+from creuset.data.read.archives import BrokenArchive, lines, whole
 
 PACK = {
     "": bytes,

@@ -22,13 +22,13 @@ from sources_for_tests import FRENCH, english, write_jsonl, write_ledger
 
 from creuset.cli import main
 from creuset.core.artifact import read_manifest, verify
-from creuset.data.leakage import Index
+from creuset.data.build.parts import read_json, read_lines
+from creuset.data.build.pipeline import passes
+from creuset.data.clean.leakage import Index
 from creuset.data.ledger import read as read_ledger
 from creuset.data.ledger import with_licences
-from creuset.data.parts import read_json, read_lines
-from creuset.data.pipeline import passes
+from creuset.data.read.sources import plan as make_plan
 from creuset.data.settings import Corpus
-from creuset.data.sources import plan as make_plan
 
 BENCHMARK = (
     "A farmer has seventeen sheep and buys nine more at the spring market, then sells four of them to a neighbour."

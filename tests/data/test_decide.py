@@ -4,11 +4,11 @@ import tracemalloc
 
 import numpy as np
 
-from creuset.data.decide import NEAR, Decide, hold_out
-from creuset.data.dedup import memory_bound
+from creuset.data.dedup.decide import NEAR, Decide, hold_out
+from creuset.data.dedup.minhash import memory_bound
 from creuset.data.ledger import Source
+from creuset.data.read.sources import Task
 from creuset.data.settings import Corpus, Heldout
-from creuset.data.sources import Task
 
 
 def groups(count, per_group):

@@ -6,9 +6,9 @@ from functools import cache
 import numpy as np
 import pytest
 
-from creuset.data.dedup import Signer, exact_key, first_of_equals, near_duplicates
+from creuset.data.clean.words import Splitter
+from creuset.data.dedup.minhash import Signer, exact_key, first_of_equals, near_duplicates
 from creuset.data.settings import Dedup
-from creuset.data.words import Splitter
 
 WORDS = [
     a + b

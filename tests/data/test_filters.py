@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from sources_for_tests import FRENCH, english
 
-from creuset.data.filters import drop_lines, judge
-from creuset.data.repetition import repeated_characters, top_share
+from creuset.data.clean.filters import drop_lines, judge
+from creuset.data.clean.repetition import repeated_characters, top_share
+from creuset.data.clean.words import Splitter
 from creuset.data.settings import KINDS, Rules
-from creuset.data.words import Splitter
 
 WEB = KINDS["web"]
 PAGE = english(1, 24)

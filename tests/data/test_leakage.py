@@ -6,9 +6,9 @@ import random
 import pytest
 
 from creuset.core.errors import ConfigError, DataError
-from creuset.data.leakage import Index, benchmark_texts, longest_common_subsequence
+from creuset.data.clean.leakage import Index, benchmark_texts, longest_common_subsequence
+from creuset.data.clean.words import Splitter, split_words
 from creuset.data.settings import Leakage
-from creuset.data.words import Splitter, split_words
 
 WORDS = [f"w{i}" for i in range(40)]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from creuset.data.privacy import iban, luhn, mask, nir
+from creuset.data.clean.privacy import iban, luhn, mask, nir
 from creuset.data.settings import Privacy
 
 KINDS = Privacy().mask

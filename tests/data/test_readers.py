@@ -8,14 +8,14 @@ from sources_for_tests import FRENCH, english
 
 from creuset.core.errors import ConfigError, DataError
 from creuset.data import ledger
-from creuset.data.filters import drop_lines
-from creuset.data.html import text_of
-from creuset.data.language import Guess, Identifier, settle
-from creuset.data.privacy import mask
-from creuset.data.repair import repair
+from creuset.data.clean.filters import drop_lines
+from creuset.data.clean.language import Guess, Identifier, settle
+from creuset.data.clean.privacy import mask
+from creuset.data.clean.repair import repair
+from creuset.data.clean.words import Splitter
+from creuset.data.read.html import text_of
+from creuset.data.read.sources import plan
 from creuset.data.settings import Corpus, Privacy
-from creuset.data.sources import plan
-from creuset.data.words import Splitter
 
 
 def test_a_page_becomes_paragraphs_without_its_furniture():

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from creuset.core.errors import ArtifactError
-from creuset.data.shards import Counts, Shards, ShardWriter, SourceStats, dtype_for, write_index
+from creuset.data.shards.files import Counts, Shards, ShardWriter, SourceStats, dtype_for, write_index
 
 DOCUMENTS = [[1, 2, 3], [], [4], [5, 6, 7, 8]]
 

@@ -4,7 +4,7 @@ import random
 
 import numpy as np
 
-from creuset.data.words import Splitter, ngrams, split_words
+from creuset.data.clean.words import Splitter, ngrams, split_words
 
 
 def test_words_are_lower_case_runs_and_single_cjk_characters():

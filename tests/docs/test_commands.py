@@ -87,6 +87,7 @@ def test_every_command_of_the_page_works(page: Path, room: Path) -> None:
     try:
         for kind, text in blocks(page):
             text = text.replace("8000", str(port)).replace(".venv/bin/", "")
+            text = text.replace("python datasets/", f"python {TREE}/datasets/")
             for command in commands(text) if kind == "sh" else [text]:
                 if command in BY_MAKE:
                     assert re.search(rf"^{command.split()[1]}:", (TREE / "Makefile").read_text(), re.MULTILINE)

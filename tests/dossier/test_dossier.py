@@ -10,11 +10,11 @@ from huggingface_hub import ModelCard
 
 from creuset.cli import main
 from creuset.core.artifact import LINEAGE, read_manifest, sha256_file, sha256_json
-from creuset.dossier import build as builder
-from creuset.dossier.answers import questions, read
-from creuset.dossier.build import build
-from creuset.dossier.figure import compute, pointed
-from creuset.dossier.form import forms
+from creuset.governance.dossier import build as builder
+from creuset.governance.dossier.answers import questions, read
+from creuset.governance.dossier.build import build
+from creuset.governance.dossier.figure import compute, pointed
+from creuset.governance.dossier.form import forms
 from tests.dossier.chain import model, seal
 
 PACKAGE = Path(builder.__file__).parent

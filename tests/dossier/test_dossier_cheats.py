@@ -9,7 +9,7 @@ from pypdf import PdfReader, PdfWriter
 
 from creuset.cli import main
 from creuset.core.artifact import LINEAGE, MANIFEST, read_manifest, sha256_file, sha256_json
-from creuset.dossier.compose import compose
+from creuset.governance.dossier.compose import compose
 from tests.dossier.chain import seal
 
 

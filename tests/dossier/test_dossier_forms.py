@@ -5,7 +5,7 @@ import re
 import pytest
 
 from creuset.core.artifact import read_manifest
-from creuset.dossier.form import forms
+from creuset.governance.dossier.form import forms
 
 # Regulation (EU) 2024/1689, Annexes IV, XI, XII and article 50; Regulation (EU) 2016/679, articles 13, 14, 30, 35.
 POINTS = {

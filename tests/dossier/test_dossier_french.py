@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from creuset.audit.items import PARTS
 from creuset.core.artifact import new_artifact
-from creuset.dossier import french as module
-from creuset.dossier.build import build
-from creuset.dossier.form import forms
-from creuset.dossier.french import both, french
+from creuset.governance.audit.items import PARTS
+from creuset.governance.dossier import french as module
+from creuset.governance.dossier.build import build
+from creuset.governance.dossier.form import forms
+from creuset.governance.dossier.french import both, french
 
-PACKAGE = Path(module.__file__).parents[1]
+PACKAGE = Path(module.__file__).parents[2]
 SAID = {"why", "caveat", "note", "untested", "why_not", "unit"}     # what rows say in words
 PAGES = ("page", "report", "sheet", "paired_page")      # they speak to readers in two languages already, not to records
 STATUS = {"not_tested", "not_testable", "not_applicable"}
@@ -94,7 +94,7 @@ def sentences(file: Path):
 def reachable() -> dict[str, str]:
     """Sentences with the file that says them; names without a space are names."""
     found = {}
-    for folder in ("audit", "core", "evals"):
+    for folder in ("governance/audit", "benchmarks", "core", "evals"):
         for file in sorted(f for f in (PACKAGE / folder).rglob("*.py") if not f.stem.startswith(PAGES)):
             for text in sentences(file):
                 text = text.removeprefix("; ")      # what is added to a sentence
@@ -120,7 +120,7 @@ def test_the_walk_finds_what_it_should():
 @pytest.mark.parametrize("text", sorted(SENTENCES), ids=lambda t: t[:40])
 def test_every_sentence_of_a_record_has_its_french(text):
     said = french(text) or french(text.replace("X7", "no item was asked"))      # where the slot is a sentence itself
-    assert said is not None, f"{SENTENCES[text]}: `{text}` has no French in creuset/dossier/french.toml"
+    assert said is not None, f"{SENTENCES[text]}: `{text}` has no French in creuset/governance/dossier/french.toml"
     assert (not (words(said) & ENGLISH) - {"is"} and said != text.strip()) or text == said == "FLOP"
 
 
@@ -206,10 +206,10 @@ def test_what_has_no_french_is_quoted_as_english(full):
 
 
 def test_words_of_forms_and_law_are_of_their_language():
-    law = tomllib.loads((PACKAGE / "dossier/law.toml").read_text(encoding="utf-8"))
+    law = tomllib.loads((PACKAGE / "governance/dossier/law.toml").read_text(encoding="utf-8"))
     pairs = [(r["en"], r["fr"]) for r in (*law["threshold"], *law["provision"])]
     pairs += [(r["source"]["en"], r["source"]["fr"]) for r in (*law["threshold"], *law["provision"])]
-    asked = tomllib.loads((PACKAGE / "dossier/questions.toml").read_text(encoding="utf-8"))["question"]
+    asked = tomllib.loads((PACKAGE / "governance/dossier/questions.toml").read_text(encoding="utf-8"))["question"]
     pairs += [(q["en"], q["fr"]) for q in asked]
     for form in forms().values():
         pairs += [(form.title.en, form.title.fr), (form.intro.en, form.intro.fr)]

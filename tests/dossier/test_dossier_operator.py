@@ -10,8 +10,8 @@ from cyclonedx.validation.json import JsonStrictValidator
 
 from creuset.cli import main
 from creuset.core.artifact import read_manifest
-from creuset.dossier.answers import questions, read
-from creuset.dossier.build import build
+from creuset.governance.dossier.answers import questions, read
+from creuset.governance.dossier.build import build
 
 GRID = '{ value = 56.0, source = "RTE, bilan électrique", date = "2025-12-31" }'
 

@@ -8,9 +8,9 @@ from collections import Counter
 import pytest
 from pypdf import PdfReader
 
-from creuset.dossier.page import Grid, Item, Page, Para, Section, Span
-from creuset.dossier.pdf_text import Style, broken, drawable, width_of
-from creuset.dossier.render_pdf import STYLES, WIDTH, _widths, render
+from creuset.governance.dossier.page import Grid, Item, Page, Para, Section, Span
+from creuset.governance.dossier.pdf_text import Style, broken, drawable, width_of
+from creuset.governance.dossier.render_pdf import STYLES, WIDTH, _widths, render
 
 
 def squeezed(text: str) -> str:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from creuset.dossier.build import build
-from creuset.dossier.form import forms
+from creuset.governance.dossier.build import build
+from creuset.governance.dossier.form import forms
 
 PACKAGE = Path(__file__).parents[2] / "creuset"
-LAW = tomllib.loads((PACKAGE / "dossier" / "law.toml").read_text(encoding="utf-8"))
+LAW = tomllib.loads((PACKAGE / "governance" / "dossier" / "law.toml").read_text(encoding="utf-8"))
 
 
 def test_the_planner_and_the_documents_have_the_same_thresholds() -> None:

@@ -1,9 +1,9 @@
 """What the tests of the engine share: small engines, and running them to the end."""
 
 from creuset.engine.engine import Engine
-from creuset.engine.request import Event, Request, Sampling
 from creuset.engine.settings import EngineSettings
 from creuset.testing import tiny_config, tiny_model, tiny_tokenizer
+from creuset.types.generation import Event, Request, Sampling
 
 FAMILIES = ("qwen2", "qwen3", "qwen2_moe", "qwen3_moe")
 

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from creuset.engine.attend import KVCache, Paged, Span, bucket
+from creuset.engine.backend.torch.attend import KVCache, Paged, Span, bucket
 from creuset.model.attention import Packed
 
 

@@ -76,7 +76,7 @@ def test_an_unknown_model_and_a_wrong_setting_are_refused(folder, capsys):
 def test_ctrl_c_stops_the_answer_and_not_the_program(folder):
     """Streams to a pipe; the signal comes after the first characters of an answer that would go on and on."""
     program = (
-        "import sys; from creuset.engine import cli; from creuset.cli import main\n"
+        "import sys; from creuset.cli import chat as cli; from creuset.cli import main\n"
         "cli._own_sampling = lambda path: {'ignore_eos': True, 'seed': 3}\n"
         "sys.exit(main(['chat', '--model', sys.argv[1], '--max-tokens', '200']))"
     )

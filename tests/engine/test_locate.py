@@ -1,8 +1,8 @@
 import pytest
 
 from creuset.core.errors import ArtifactError
-from creuset.engine import locate
-from creuset.engine.locate import find_model
+from creuset.model import hub as locate
+from creuset.model.hub import find_model
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from creuset.engine import rows
-from creuset.engine.rows import Packed, Padded, Rules, Tiled, activate, measure, product
+from creuset.engine.backend.torch import rows
+from creuset.engine.backend.torch.rows import Packed, Padded, Rules, Tiled, activate, measure, product
 
 SHAPES = [(1, 64), (16, 256), (96, 32), (512, 256), (1000, 128)]
 

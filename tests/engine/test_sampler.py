@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from creuset.core.errors import RequestError
-from creuset.engine.request import Sampling
 from creuset.engine.sampler import NotFinite, Sampler, token_logprob
+from creuset.types.generation import Sampling
 
 V = 40
 

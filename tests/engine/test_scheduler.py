@@ -3,8 +3,8 @@ from hypothesis import strategies as st
 
 from creuset.engine.blocks import BlockPool
 from creuset.engine.prefix import PrefixCache
-from creuset.engine.request import Request, Sampling
 from creuset.engine.scheduler import Ask, Scheduler, plan_step
+from creuset.types.generation import Request, Sampling
 
 
 def test_decoding_goes_first_and_only_the_last_prompt_is_cut():

@@ -12,7 +12,6 @@ from scipy import stats
 
 from creuset.core.errors import ConfigError
 from creuset.engine.engine import Engine
-from creuset.engine.request import Sampling
 from creuset.engine.sampler import Sampler
 from creuset.engine.settings import EngineSettings
 from creuset.engine.watermark import (
@@ -24,6 +23,7 @@ from creuset.engine.watermark import (
     new_watermark,
 )
 from creuset.testing import tiny_config, tiny_model, tiny_tokenizer
+from creuset.types.generation import Sampling
 from tests.engine.support import ask, run
 
 MARK = Watermark(key=bytes(range(32)))

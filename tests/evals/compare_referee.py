@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from creuset.evals.subject import Likelihood, Reply, Subject
+from creuset.benchmarks.catalogue import make
+from creuset.evals.model import Likelihood, Reply, Subject
 from creuset.evals.task import Row, Sample, Task
-from creuset.evals.tasks.catalogue import make
 from tests.evals.parity import BENCH, GENERATED, NEW_TOKENS, mark
 
 Documents = list[dict[str, Any]]

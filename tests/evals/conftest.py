@@ -3,10 +3,10 @@ import json
 import pytest
 import torch
 
-from creuset.evals.tasks.catalogue import about
+from creuset.benchmarks.catalogue import about
 from creuset.model.config import ModelConfig
+from creuset.model.formats.weights import save_model
 from creuset.model.transformer import Transformer
-from creuset.model.weights import save_model
 from creuset.testing import tiny_tokenizer
 
 torch.set_num_threads(1)  # tiny tensors: more threads only wait for each other

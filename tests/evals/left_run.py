@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from creuset.evals.measure import Measure
-from creuset.evals.stats import share
+from creuset.core.stats import share
+from creuset.types.measure import Measure
 
 HOSTILE = "</script><img src=x onerror=\"window.hacked=1\"><svg onload=window.hacked=1>'\"&\u2028--><!-- \ud800"
 

@@ -333,7 +333,7 @@ def make_model() -> None:
     from torch.nn.functional import cross_entropy
 
     from creuset.model.attention import Packed
-    from creuset.model.weights import save_model
+    from creuset.model.formats.weights import save_model
     from creuset.testing import TINY_TEXTS, tiny_config, tiny_model, tiny_tokenizer
 
     words = tiny_tokenizer()

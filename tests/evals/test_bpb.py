@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from creuset.core.errors import ConfigError, DataError
-from creuset.data.shards import Counts, ShardWriter, SourceStats, write_index
+from creuset.data.shards.files import Counts, ShardWriter, SourceStats, write_index
 from creuset.evals import bpb, documents
-from creuset.evals.local import LocalSubject
+from creuset.evals.clients.local import LocalSubject
 from creuset.evals.runner import play
 from creuset.model.attention import Packed
 from creuset.model.score import Reading, log_likelihoods
@@ -97,7 +97,7 @@ def shards(tmp_path_factory, tokenizer):
 
 
 def test_shards_and_training_agree_on_the_figure(folder, model, shards):
-    from creuset.data.shards import Shards
+    from creuset.data.shards.files import Shards
 
     rows = [measure.row() for measure in read_through(folder, [shards], context=24)[1]]
     assert [r["source"] for r in rows] == ["en", "fr", "mean over sources"]

@@ -7,13 +7,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from creuset.benchmarks.catalogue import about, make
+from creuset.benchmarks.files import csv_rows
+from creuset.benchmarks.multilingual.chinese import SUBJECTS
 from creuset.core.errors import DataError
 from creuset.evals.extract import letter_simple_evals
+from creuset.evals.model import Likelihood
 from creuset.evals.runner import data_hash
-from creuset.evals.subject import Likelihood
-from creuset.evals.tasks.catalogue import about, make
-from creuset.evals.tasks.chinese import SUBJECTS
-from creuset.evals.tasks.files import csv_rows
 
 HEADS = {"ceval": ["id", "question", *"ABCD", "answer"], "cmmlu": ["", "Question", *"ABCD", "Answer"]}
 

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from creuset.core.errors import EngineError
-from creuset.evals.client import Calling
-from creuset.evals.endpoint import open_endpoint
+from creuset.evals.clients.http import Calling
+from creuset.evals.clients.openai import open_endpoint
 from tests.evals.scripted import Scripted
 
 REPLY = {"choices": [{"message": {"content": "Hi"}, "text": "Hi", "finish_reason": "stop"}]}

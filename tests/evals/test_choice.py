@@ -1,8 +1,8 @@
 import pytest
 
+from creuset.benchmarks.catalogue import make
 from creuset.core.errors import DataError
 from creuset.evals.choice import continuation
-from creuset.evals.tasks.catalogue import make
 
 CONTEXTS = {
     "arc_easy": ("Question: What is ice?\nAnswer:", (" water", " stone", " air"), 0),

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from creuset.benchmarks.catalogue import NAMES, about, forms, make
+from creuset.benchmarks.choices import ChoiceTask
 from creuset.core.errors import ConfigError, DataError
-from creuset.evals.subject import Failure, Likelihood, Reply
-from creuset.evals.tasks.catalogue import NAMES, about, forms, make
-from creuset.evals.tasks.choices import ChoiceTask
+from creuset.evals.model import Failure, Likelihood, Reply
 from tests.evals.parity import BENCH
 
 HERE = ["arc_easy", "arc_challenge", "hellaswag", "piqa", "winogrande", "openbookqa", "boolq", "commonsense_qa", "siqa",

@@ -5,13 +5,13 @@ import json
 
 import pytest
 
+from creuset.benchmarks.choices import in_form
+from creuset.benchmarks.code.humaneval import HumanEval
+from creuset.benchmarks.code.mbpp import Mbpp
+from creuset.benchmarks.code.program import continuation, fenced_lenient, fenced_strict
 from creuset.core.errors import DataError
 from creuset.evals import sandbox
-from creuset.evals.subject import Failure, Reply
-from creuset.evals.tasks.choices import in_form
-from creuset.evals.tasks.code import continuation, fenced_lenient, fenced_strict
-from creuset.evals.tasks.humaneval import HumanEval
-from creuset.evals.tasks.mbpp import Mbpp
+from creuset.evals.model import Failure, Reply
 
 PROMPT = 'from typing import List\n\n\ndef double(xs: List[int]) -> List[int]:\n    """Twice each number."""\n'
 PROBLEM = {

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from creuset.benchmarks.instructions.dialogues import FILE, Dialogues
 from creuset.core.errors import ConfigError, DataError
-from creuset.evals.subject import Failure, Reply
-from creuset.evals.tasks.dialogues import FILE, Dialogues
+from creuset.evals.model import Failure, Reply
 
 
 def dialogue(question: str, answer: str, rule: str) -> dict[str, object]:

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from creuset.core.errors import ConfigError, EngineError
-from creuset.evals.client import Calling
-from creuset.evals.endpoint import boundary, open_endpoint
+from creuset.evals.clients.http import Calling
+from creuset.evals.clients.openai import boundary, open_endpoint
+from creuset.evals.model import Ask, Failure, NotTestable, Pair, Reply
 from creuset.evals.prices import load
-from creuset.evals.subject import Ask, Failure, NotTestable, Pair, Reply
 from tests.evals.scripted import Scripted, chat, only_chat
 
 QUESTION = Ask(messages=({"role": "user", "content": "Capital of France?"},), max_tokens=4)

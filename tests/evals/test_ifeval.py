@@ -4,10 +4,10 @@ import json
 
 import pytest
 
+from creuset.benchmarks.instructions.ifeval import Ifeval, IfevalFr
+from creuset.benchmarks.instructions.ifeval_check import CHECKS, follows, language, loosened, sentences
 from creuset.core.errors import DataError
-from creuset.evals.subject import Failure, Reply
-from creuset.evals.tasks.ifeval import Ifeval, IfevalFr
-from creuset.evals.tasks.ifeval_check import CHECKS, follows, language, loosened, sentences
+from creuset.evals.model import Failure, Reply
 
 LONG_EN = "the river runs through the old town and everyone who lives there knows its sound very well"
 LONG_FR = "la rivière traverse la vieille ville et tous ceux qui y habitent connaissent très bien son bruit"

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from creuset.cli.eval_report import report
 from creuset.core.errors import ArtifactError
 from creuset.evals.inspect_log import write_logs
-from creuset.evals.report_cli import report
 from tests.evals.left_run import HOSTILE, leave, row
 
 # What inspect_ai 0.3.285 demands of a log, of an eval and of a sample (its models' fields without a default),

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
+from creuset.benchmarks.judged.judged import not_asked
 from creuset.cli import main
-from creuset.evals.subject import Failure, Reply
-from creuset.evals.tasks.judged import not_asked
-from creuset.evals.used import cost_of, total_usage, usage_of
+from creuset.evals.model import Failure, Reply
+from creuset.evals.usage import cost_of, total_usage, usage_of
 from tests.evals.scripted import Scripted, chat, only_chat
 
 PRICES = """

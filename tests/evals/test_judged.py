@@ -5,13 +5,13 @@ import json
 
 import pytest
 
+from creuset.benchmarks.judged.arena_hard import ArenaHard
+from creuset.benchmarks.judged.judged import rating, verdict
+from creuset.benchmarks.judged.mt_bench import PROMPTS, MtBench
 from creuset.core.errors import ConfigError, DataError
+from creuset.evals.model import Failure, Reply
 from creuset.evals.prices import Price
 from creuset.evals.runner import Playing, play
-from creuset.evals.subject import Failure, Reply
-from creuset.evals.tasks.arena_hard import ArenaHard
-from creuset.evals.tasks.judged import rating, verdict
-from creuset.evals.tasks.mt_bench import PROMPTS, MtBench
 
 
 class Says:

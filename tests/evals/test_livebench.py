@@ -5,15 +5,16 @@ import venv
 
 import pytest
 
+from creuset.benchmarks import catalogue
+from creuset.benchmarks.livebench import algebra, language, maths, reasoning, tables
+from creuset.benchmarks.livebench.marks import bare, boxed, distance, solutions
+from creuset.benchmarks.livebench.questions import CATEGORIES, TASKS
+from creuset.benchmarks.livebench.score import code, scored
+from creuset.benchmarks.livebench.task import LiveBench, LiveBench0831
+from creuset.core import stats
 from creuset.core.errors import ConfigError, DataError
-from creuset.evals import sandbox, stats
-from creuset.evals.subject import Failure, Reply
-from creuset.evals.tasks import catalogue
-from creuset.evals.tasks.livebench import algebra, language, maths, reasoning, tables
-from creuset.evals.tasks.livebench.marks import bare, boxed, distance, solutions
-from creuset.evals.tasks.livebench.questions import CATEGORIES, TASKS
-from creuset.evals.tasks.livebench.score import code, scored
-from creuset.evals.tasks.livebench.task import LiveBench, LiveBench0831
+from creuset.evals import sandbox
+from creuset.evals.model import Failure, Reply
 
 OPTIONS = r"$\textbf{(A)} 12 \qquad \textbf{(B) }3\pi \qquad \textbf{(C)} 7$"
 

@@ -7,12 +7,12 @@ import zlib
 
 import pytest
 
+from creuset.benchmarks.catalogue import make
+from creuset.benchmarks.code import livecodebench
+from creuset.benchmarks.code.livecodebench import LiveCodeBench, fenced_last, unpacked
 from creuset.core.errors import ConfigError, DataError
 from creuset.evals import sandbox
-from creuset.evals.subject import Reply
-from creuset.evals.tasks import livecodebench
-from creuset.evals.tasks.catalogue import make
-from creuset.evals.tasks.livecodebench import LiveCodeBench, fenced_last, unpacked
+from creuset.evals.model import Reply
 
 
 def packed(value):

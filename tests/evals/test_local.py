@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 from creuset.engine.engine import Engine
-from creuset.engine.request import Request, Sampling
 from creuset.evals.choice import continuation
-from creuset.evals.local import LocalSubject
-from creuset.evals.subject import Ask, Failure, Likelihood, Pair, Reply
+from creuset.evals.clients.local import LocalSubject
+from creuset.evals.model import Ask, Failure, Likelihood, Pair, Reply
 from creuset.model.score import Reading, log_likelihoods
 from creuset.text.chat import encode_chat
+from creuset.types.generation import Request, Sampling
 
 PAIRS = [
     Pair("The cat sat on", " the mat"),

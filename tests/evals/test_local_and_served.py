@@ -15,14 +15,14 @@ import pytest
 
 from creuset.cli import main
 from creuset.core.artifact import verify
-from creuset.evals.client import Calling
-from creuset.evals.endpoint import open_endpoint
-from creuset.evals.local import LocalSubject
-from creuset.evals.subject import Ask, Failure, Pair
-from creuset.serve.log import new_log
-from creuset.serve.model import describe
-from creuset.serve.run import serve, worker_command
-from creuset.serve.settings import ServeSettings
+from creuset.evals.clients.http import Calling
+from creuset.evals.clients.local import LocalSubject
+from creuset.evals.clients.openai import open_endpoint
+from creuset.evals.model import Ask, Failure, Pair
+from creuset.server.log import new_log
+from creuset.server.model import describe
+from creuset.server.run import serve, worker_command
+from creuset.server.settings import ServeSettings
 from tests.evals.scripted import Scripted, chat, only_chat
 
 PAIRS = [

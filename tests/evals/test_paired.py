@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 
+from creuset.cli.eval_report import compare
+from creuset.core import stats
 from creuset.core.errors import DataError
-from creuset.evals import stats
 from creuset.evals.paired import compare_runs, text
 from creuset.evals.paired_page import page
-from creuset.evals.report_cli import compare
 from tests.evals.left_run import leave, row
 
 

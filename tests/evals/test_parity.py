@@ -9,8 +9,8 @@ import json
 
 import pytest
 
-from creuset.evals.local import LocalSubject
-from creuset.evals.subject import Reply
+from creuset.evals.clients.local import LocalSubject
+from creuset.evals.model import Reply
 from tests.evals.compare_referee import ask, equal_answers, equal_questions, equal_scores, our_samples, our_task
 from tests.evals.parity import GOLDEN, MODEL, TASKS
 

@@ -6,14 +6,14 @@ import re
 
 import pytest
 
+from creuset.cli.eval_report import report
 from creuset.core.errors import ArtifactError, ConfigError, DataError
 from creuset.evals.paired import compare_runs
 from creuset.evals.paired_page import write_comparison
 from creuset.evals.report import page, results_csv, samples_browser, write_report
-from creuset.evals.report_cli import report
 from creuset.evals.report_read import read_run
-from creuset.evals.report_table import axis, number
-from creuset.evals.sheet import embed
+from creuset.report.page import embed
+from creuset.report.table import axis, number
 from tests.evals.left_run import HOSTILE, leave, row
 from tests.web.conftest import browser, chromium  # noqa: F401
 

@@ -5,12 +5,12 @@ import sys
 
 import pytest
 
+from creuset.benchmarks.catalogue import make
+from creuset.benchmarks.code.bigcodebench import modules
+from creuset.benchmarks.code.cruxeval_i import call
 from creuset.core.errors import ConfigError, DataError
 from creuset.evals import sandbox
-from creuset.evals.subject import Failure, Reply
-from creuset.evals.tasks.bigcodebench import modules
-from creuset.evals.tasks.catalogue import make
-from creuset.evals.tasks.cruxeval_i import call
+from creuset.evals.model import Failure, Reply
 
 
 def confines():

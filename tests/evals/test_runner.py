@@ -4,15 +4,15 @@ import json
 import pytest
 
 from creuset.core.errors import ConfigError, DataError, DiskFull
+from creuset.core.stats import wilson
+from creuset.evals.clients.local import LocalSubject
 from creuset.evals.journal import outcome_json, outcome_of
-from creuset.evals.local import LocalSubject
-from creuset.evals.measure import Measure
+from creuset.evals.model import Ask, Failure, Likelihood, Pair, Reply
 from creuset.evals.prices import load
 from creuset.evals.runner import Playing, Stopped, play
-from creuset.evals.stats import wilson
-from creuset.evals.subject import Ask, Failure, Likelihood, Pair, Reply
 from creuset.evals.task import Sample, Task
-from creuset.evals.used import total_usage, usage_of
+from creuset.evals.usage import total_usage, usage_of
+from creuset.types.measure import Measure
 
 
 class Capitals(Task):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from creuset.evals.stats import Interval, bootstrap_ratio, mean_of_ratios, wilson
-from creuset.evals.tasks.choices import verdict
+from creuset.benchmarks.choices import verdict
+from creuset.core.stats import Interval, bootstrap_ratio, mean_of_ratios, wilson
 from creuset.model.windows import windows
 
 Z2 = 1.959963984540054**2

@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from creuset.evals import stats
-from creuset.evals.stats_special import beta_cdf, beta_quantile, binomial_cdf, normal_cdf, t_cdf, t_quantile
+from creuset.core import stats
+from creuset.core.stats.special import beta_cdf, beta_quantile, binomial_cdf, normal_cdf, t_cdf, t_quantile
 
 scipy_stats = pytest.importorskip("scipy.stats")
 

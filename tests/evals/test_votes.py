@@ -8,10 +8,10 @@ import math
 import numpy as np
 import pytest
 
-from creuset.evals import votes
-from creuset.evals.subject import Reply
+from creuset.benchmarks.judged.arena_hard import ArenaHard
+from creuset.core.stats import votes
+from creuset.evals.model import Reply
 from creuset.evals.task import Sample
-from creuset.evals.tasks.arena_hard import ArenaHard
 
 MARKS = ("A>>B", "A>B", "A=B", "B>A", "B>>A")
 

@@ -140,7 +140,7 @@ def test_more_experts_cost_memory_and_not_work():
 def test_parameters_equal_those_of_transformers(shape):
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    from creuset.model.convert import to_hf
+    from creuset.model.formats.hf_config import to_hf
 
     described = to_hf(shape)
     with torch.device("meta"):

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from creuset.cli import main
-from creuset.model.gguf import QWEN_PATTERN, check_pattern
+from creuset.model.formats.gguf import QWEN_PATTERN, check_pattern
+from creuset.model.formats.weights import load_model
 from creuset.model.quant import QuantPlan, quantize_folder
-from creuset.model.weights import load_model
 from creuset.testing import tiny_model_folder, tiny_tokenizer
 from creuset.text.chat import render
 from creuset.text.tokenizer import PATTERN

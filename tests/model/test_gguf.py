@@ -17,7 +17,7 @@ import pytest
 
 from creuset.cli import main
 from creuset.model.config import Yarn
-from creuset.model.weights import load_model, parts
+from creuset.model.formats.weights import load_model, parts
 from creuset.testing import tiny_model_folder, tiny_tokenizer
 
 pytestmark = pytest.mark.slow

@@ -7,8 +7,8 @@ import torch
 
 from creuset.model.attention import Packed
 from creuset.model.config import ModelConfig, Yarn
+from creuset.model.formats.weights import load_model, save_model
 from creuset.model.transformer import Transformer
-from creuset.model.weights import load_model, save_model
 from creuset.testing import tiny_config, tiny_model
 
 SHAPES = {

@@ -10,8 +10,8 @@ from safetensors.torch import load_file, save_file
 
 from creuset.core.errors import ArtifactError
 from creuset.model.config import Yarn, mini, nano, small
-from creuset.model.convert import config_of, from_hf, to_hf
-from creuset.model.weights import load_model, parts, save_model
+from creuset.model.formats.hf_config import config_of, from_hf, to_hf
+from creuset.model.formats.weights import load_model, parts, save_model
 from creuset.testing import tiny_config, tiny_model
 
 FAMILIES = ["qwen2", "qwen3", "qwen2_moe", "qwen3_moe"]

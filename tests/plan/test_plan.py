@@ -3,10 +3,10 @@ import json
 import pytest
 
 from creuset.cli import main
+from creuset.cli.plan import amount
 from creuset.core.errors import ConfigError
 from creuset.model.config import SIZES, named
 from creuset.model.count import forward_flops, parameters
-from creuset.plan.cli import amount
 from creuset.plan.estimate import Ask, against_published, estimate
 from creuset.plan.facts import gpu, published, thresholds
 from creuset.plan.workload import deepseek_v3, llama_405b, of_config

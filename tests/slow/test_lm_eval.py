@@ -124,7 +124,7 @@ def score(model: Path) -> Any:
     import torch
 
     from creuset.model.attention import Packed
-    from creuset.model.weights import load_model
+    from creuset.model.formats.weights import load_model
 
     network = load_model(model, dtype=torch.float32)
 
@@ -171,8 +171,8 @@ def test_a_task_is_scored_as_by_hand(harness: dict[str, Any], score: Any) -> Non
 
 def test_generation_is_greedy_and_ends(harness: dict[str, Any], model: Path) -> None:
     from creuset.engine.engine import Engine
-    from creuset.engine.request import Request, Sampling
     from creuset.engine.settings import EngineSettings
+    from creuset.types.generation import Request, Sampling
 
     engine = Engine.load(model, settings=EngineSettings(dtype="fp32"))
     stops = ("\n", "<|endoftext|>")

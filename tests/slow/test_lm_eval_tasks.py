@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from creuset.evals.local import LocalSubject
+from creuset.evals.clients.local import LocalSubject
 from tests.evals.compare_referee import ask, equal_answers, equal_questions, equal_scores, our_samples, our_task
 from tests.evals.parity import GOLDEN, MODEL, TASKS, referee
 

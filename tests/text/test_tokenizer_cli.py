@@ -8,8 +8,8 @@ import zstandard
 
 from creuset.cli import main
 from creuset.core.artifact import read_manifest, verify
+from creuset.data.build.documents import sample
 from creuset.testing import TINY_TEXTS, tiny_corpus
-from creuset.text.documents import sample
 from creuset.text.tokenizer import Tokenizer
 
 

@@ -20,9 +20,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from creuset.cli import main
 from creuset.core.artifact import read_manifest, verify
 from creuset.core.errors import TrainingError
-from creuset.data.batches import PackedRow, PretrainSource, pack
-from creuset.data.mix import Mixture
-from creuset.data.shards import Shards
+from creuset.data.shards.batches import PackedRow, PretrainSource, pack
+from creuset.data.shards.files import Shards
+from creuset.data.shards.mix import Mixture
 from creuset.testing import tiny_config, tiny_model, tiny_shards
 from creuset.train.settings import Optim, Pretrain
 from creuset.train.state import TrainState

@@ -9,11 +9,11 @@ import pytest
 
 from creuset.cli import main
 from creuset.core.artifact import new_artifact, read_manifest
-from creuset.data.batches import PretrainSource
-from creuset.data.shards import Shards
+from creuset.data.shards.batches import PretrainSource
+from creuset.data.shards.files import Shards
 from creuset.testing import tiny_config, tiny_model_folder, tiny_shards
 from creuset.train.settings import Finetune, Optim
-from creuset.tune.sft import Blend, DialogueSource
+from creuset.train.sft import Blend, DialogueSource
 
 CONTEXT = 32
 

@@ -3,8 +3,8 @@ import re
 
 from tune_material import shelf
 
-from creuset.tune.rules import countries, factbook, french
-from creuset.tune.rules.base import Dialogue
+from mini_instructions import countries, factbook, french
+from mini_instructions.base import Dialogue
 
 TRUE = {
     "France": {"capital": "Paris", "area": 643801, "population": 68.5, "neighbours": ["Belgium", "Germany", "Spain"]},

@@ -3,9 +3,9 @@ import random
 import pytest
 from tune_material import WIKI, shelf
 
-from creuset.tune.rules import definitions
-from creuset.tune.rules.base import Dialogue, Refused
-from creuset.tune.rules.definitions import Entry, define
+from mini_instructions import definitions
+from mini_instructions.base import Dialogue, Refused
+from mini_instructions.definitions import Entry, define
 
 
 def entry(number: int) -> Entry:

@@ -1,8 +1,8 @@
 import random
 import re
 
-from creuset.tune.rules import french
-from creuset.tune.rules.french import en_lettres
+from mini_instructions import french
+from mini_instructions.french import en_lettres
 
 KNOWN = {
     0: "zéro",

@@ -1,8 +1,8 @@
 import random
 import re
 
-from creuset.tune.rules import letters
-from creuset.tune.rules.words import CATEGORIES, OPPOSITES, PAST, PLURALS, read_tables
+from mini_instructions import letters
+from mini_instructions.words import CATEGORIES, OPPOSITES, PAST, PLURALS, read_tables
 
 SEEDS = range(80)
 

@@ -7,8 +7,8 @@ from fractions import Fraction
 
 import pytest
 
-from creuset.tune.rules import numbers
-from creuset.tune.rules.numbers import MAKERS, in_words
+from mini_instructions import numbers
+from mini_instructions.numbers import MAKERS, in_words
 
 SEEDS = range(60)
 EXPRESSION = re.compile(r"(\d+) (\+|-|x|\*|×|÷|:|/|times|plus|minus|divided by) (\d+)")

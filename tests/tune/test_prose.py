@@ -1,6 +1,6 @@
 import pytest
 
-from creuset.tune.rules.prose import flaw, good_lead, sentences, tidy, without_parentheses
+from mini_instructions.prose import flaw, good_lead, sentences, tidy, without_parentheses
 
 
 def test_initials_and_titles_do_not_end_a_sentence():

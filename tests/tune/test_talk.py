@@ -4,8 +4,8 @@ import re
 import pytest
 
 from creuset.core.errors import DataError
-from creuset.tune.rules import talk
-from creuset.tune.rules.talk import COUNTS, read_table, table
+from mini_instructions import talk
+from mini_instructions.talk import COUNTS, read_table, table
 
 
 @pytest.mark.parametrize("name", COUNTS)

@@ -4,8 +4,8 @@ import re
 
 from tune_material import AFRICAN, LEVELS, TINY, shelf
 
-from creuset.tune.rules import levels, ready, stories, sums, texts
-from creuset.tune.rules.base import Dialogue, Refused
+from mini_instructions import levels, ready, stories, sums, texts
+from mini_instructions.base import Dialogue, Refused
 
 
 def test_answers_are_copied_from_the_text_or_the_text_is_silent():

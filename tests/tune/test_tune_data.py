@@ -5,13 +5,13 @@ import pytest
 import zstandard
 from tune_material import shelf
 
-from creuset import cli
 from creuset.core.artifact import read_manifest, verify
 from creuset.core.errors import DataError
-from creuset.tune.data import RULES, SIZES, SMALL, build, fault
-from creuset.tune.rules import ready, systems, turns
-from creuset.tune.rules.base import Dialogue, Turn
-from creuset.tune.rules.shelf import Shelf
+from mini_instructions import ready, systems, turns
+from mini_instructions.__main__ import main
+from mini_instructions.base import Dialogue, Turn
+from mini_instructions.build import RULES, SIZES, SMALL, build, fault
+from mini_instructions.shelf import Shelf
 
 
 def rows(path):
@@ -112,8 +112,6 @@ def test_rules_alone_write_without_any_folder(tmp_path):
 def test_the_command_prints_the_report(tmp_path, capsys):
     shelf(tmp_path)
     arguments = [
-        "tune",
-        "data",
         "--out",
         str(tmp_path / "out"),
         "--pretrain",
@@ -122,9 +120,9 @@ def test_the_command_prints_the_report(tmp_path, capsys):
         "5",
         "--json",
     ]
-    assert cli.main(arguments) == 0
+    assert main(arguments) == 0
     assert json.loads(capsys.readouterr().out)["totals"]["dialogues"] > 50
-    assert cli.main(["tune", "data", "--out", str(tmp_path / "x"), "--pretrain", str(tmp_path / "nowhere")]) == 2
+    assert main(["--out", str(tmp_path / "x"), "--pretrain", str(tmp_path / "nowhere")]) == 2
     assert "nowhere" in capsys.readouterr().err
 
 

@@ -5,7 +5,7 @@ import lzma
 from pathlib import Path
 from typing import Any
 
-from creuset.tune.rules.shelf import Shelf
+from mini_instructions.shelf import Shelf
 
 WIKI = [
     "Otter\n\nOtters are animals that live near rivers and eat fish. They have thick brown fur. They "

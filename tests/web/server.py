@@ -16,7 +16,7 @@ from typing import Any
 
 from .corpus import CARD, GROUPS, HOSTILE, SHOWCASE, SPECIAL
 
-STATIC = Path(__file__).parents[2] / "creuset" / "serve" / "static"
+STATIC = Path(__file__).parents[2] / "creuset" / "server" / "static"
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

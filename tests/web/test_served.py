@@ -13,11 +13,11 @@ from urllib.request import urlopen
 import psutil
 import pytest
 
-from creuset.model.convert import to_hf
-from creuset.serve.log import new_log
-from creuset.serve.model import describe
-from creuset.serve.run import serve
-from creuset.serve.settings import ServeSettings
+from creuset.model.formats.hf_config import to_hf
+from creuset.server.log import new_log
+from creuset.server.model import describe
+from creuset.server.run import serve
+from creuset.server.settings import ServeSettings
 from creuset.testing import tiny_config, tiny_tokenizer
 
 from .acts import answers, ask, write

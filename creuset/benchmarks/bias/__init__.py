@@ -1,0 +1,1 @@
+"""Stereotypes and groups of people."""

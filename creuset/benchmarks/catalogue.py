@@ -1,0 +1,98 @@
+"""The tasks of `creuset eval` by name. No torch.
+
+    make("mmlu", form="chat", fewshot=5)    -> a Task, ready to be run
+    make("mmlu_anatomy")                    -> one part of a task that has parts: subjects, kinds, languages
+    NAMES                                   -> all names but those of parts, in the order of reports
+    about("mmlu")                           -> its class: licence, files, reference
+    forms("mmlu")                           -> ("loglikelihood", "generate", "chat")
+"""
+
+import importlib
+
+from creuset.benchmarks.choices import in_form
+from creuset.core.errors import ConfigError
+from creuset.evals.task import Form, Task
+
+_PLACES: dict[str, str] = {     # name: module:class
+    "mmlu": "knowledge.mmlu:Mmlu",
+    "mmlu_pro": "knowledge.mmlu_pro:MmluPro",
+    "gpqa_diamond": "knowledge.gpqa:GpqaDiamond",
+    "gpqa_diamond_simple_evals": "knowledge.gpqa:GpqaDiamondSimple",
+    "gpqa_main": "knowledge.gpqa:GpqaMain",
+    "gpqa_extended": "knowledge.gpqa:GpqaExtended",
+    "arc_easy": "knowledge.arc:ArcEasy",
+    "arc_challenge": "knowledge.arc:ArcChallenge",
+    "hellaswag": "reasoning.hellaswag:HellaSwag",
+    "piqa": "reasoning.piqa:Piqa",
+    "winogrande": "reasoning.winogrande:WinoGrande",
+    "openbookqa": "knowledge.openbookqa:OpenBookQA",
+    "boolq": "knowledge.boolq:BoolQ",
+    "commonsense_qa": "reasoning.commonsense_qa:CommonsenseQA",
+    "siqa": "reasoning.siqa:Siqa",
+    "lambada_openai": "reasoning.lambada:Lambada",
+    "truthfulqa_mc1": "knowledge.truthfulqa:Mc1",
+    "truthfulqa_mc2": "knowledge.truthfulqa:Mc2",
+    "ceval": "multilingual.chinese:CEval",
+    "cmmlu": "multilingual.chinese:Cmmlu",
+    "bbh": "reasoning.bbh:Bbh",
+    "bbh_direct": "reasoning.bbh:BbhDirect",
+    "gsm8k": "reasoning.gsm8k:Gsm8k",
+    "gsm8k_cot": "reasoning.gsm8k:Gsm8kCot",
+    "mgsm": "multilingual.mgsm:Mgsm",
+    "mgsm_direct": "multilingual.mgsm:MgsmDirect",
+    "cruxeval_o": "code.cruxeval:CruxevalO",
+    "cruxeval_i": "code.cruxeval_i:CruxevalI",
+    "dialogues": "instructions.dialogues:Dialogues",
+    "humaneval": "code.humaneval:HumanEval",
+    "mbpp": "code.mbpp:Mbpp",
+    "bigcodebench_hard": "code.bigcodebench:BigCodeBenchHard",
+    "bigcodebench_hard_instruct": "code.bigcodebench:BigCodeBenchHardInstruct",
+    "ifeval": "instructions.ifeval:Ifeval",
+    "ifeval_fr": "instructions.ifeval:IfevalFr",
+    "mt_bench": "judged.mt_bench:MtBench",
+    "arena_hard": "judged.arena_hard:ArenaHard",
+    "livecodebench": "code.livecodebench:LiveCodeBench",
+    "livecodebench_execution": "code.livecodebench_answers:LiveCodeBenchExecution",
+    "livecodebench_test_output": "code.livecodebench_answers:LiveCodeBenchTestOutput",
+    "livebench": "livebench.task:LiveBench",
+    "livebench_0831": "livebench.task:LiveBench0831",
+}
+NAMES = tuple(_PLACES)
+
+
+def about(name: str) -> type[Task]:
+    if name in _PLACES:
+        module, _, cls = _PLACES[name].partition(":")
+        found: type[Task] = getattr(importlib.import_module(f"creuset.benchmarks.{module}"), cls)
+        return found
+    for whole in sorted(_PLACES, key=len, reverse=True):
+        if name.startswith(f"{whole}_"):
+            task = about(whole)
+            for part in getattr(task, "parts", ()):
+                if name == f"{whole}_{part.replace(' ', '_')}":
+                    return in_form(task, task.form, name=name, part=(part,))
+            variant = getattr(task, "variant", None)
+            if variant is not None and (header := variant(name.removeprefix(f"{whole}_"))) is not None:
+                return in_form(task, task.form, name=name, **header)
+    raise ConfigError(f"`{name}` is not a task", hint=f"there are bpb, {', '.join(NAMES)}")
+
+
+def forms(name: str) -> tuple[Form, ...]:
+    """The forms a task can be asked in, the usual one first."""
+    task = about(name)
+    found: tuple[Form, ...] = getattr(task, "forms", (task.form,))
+    return found
+
+
+def make(name: str, *, form: Form | None = None, fewshot: int | None = None) -> Task:
+    """ConfigError where the task has no such form, or no worked examples to choose the number of."""
+    task = about(name)
+    if form is not None and form != task.form:
+        if form not in forms(name):
+            raise ConfigError(f"{name} has no form `{form}`", hint=f"it has {', '.join(forms(name))}")
+        task = in_form(task, form)
+    if fewshot is None:
+        return task()
+    if not hasattr(task, "shots"):
+        raise ConfigError(f"{name} has no worked examples, and {fewshot} are asked for")
+    return task(fewshot)    # type: ignore[call-arg]

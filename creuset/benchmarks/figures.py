@@ -1,0 +1,157 @@
+"""From rows to measures: what the social parts of the audit share. Pure functions. No torch here.
+
+`tallies` turns rows into one line of counts a cluster; `ratio` and `resampled` draw whole clusters again.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from creuset.core.stats import Estimate, Interval, bootstrap, mean, share
+from creuset.evals.model import Failure, Likelihood, Outcome, Reply
+from creuset.evals.task import Row, Task
+from creuset.types.measure import Better, Measure
+
+Floats = NDArray[np.float64]
+FEWEST = 5      # clusters: below that a percentile interval says little
+
+
+def usable(rows: Sequence[Row]) -> list[Row]:
+    """Rows whose calls succeeded and whose answer was found."""
+    return [row for row in rows if not row["failed"] and row["extracted"]]
+
+
+def failure(outcomes: Sequence[Outcome]) -> Failure | None:
+    """The first call that failed, if any did."""
+    return next((o for o in outcomes if isinstance(o, Failure)), None)
+
+
+def totals(outcomes: Sequence[Outcome]) -> list[float]:
+    """ln p of each pair; none of them may have failed."""
+    return [o.total for o in outcomes if isinstance(o, Likelihood)]
+
+
+def texts(outcomes: Sequence[Outcome]) -> list[str]:
+    """What was said; none of them may have failed."""
+    return [o.text for o in outcomes if isinstance(o, Reply)]
+
+
+def lost(row: Row, bad: Failure) -> Row:
+    """The row of a sample one of whose calls failed: it stays in the denominator and is right in nothing."""
+    return {**row, "correct": 0.0, "answer": None, "extracted": False, "failed": True, "reason": bad.reason}
+
+
+def tallies(rows: Sequence[Row], columns: Callable[[Row], Sequence[float] | Floats]) -> Floats:
+    """(clusters, columns) sums over the rows of each cluster; a row without a cluster is one of its own."""
+    found: dict[str, Floats] = {}
+    for i, row in enumerate(rows):
+        key = row.get("cluster") or f"\0{i}"
+        found[key] = found.get(key, np.zeros(1)) + np.asarray(columns(row), dtype=np.float64)
+    return np.stack(list(found.values())) if found else np.zeros((0, 1))
+
+
+def resampled(
+    table: Floats, statistic: Callable[[Floats], float]
+) -> tuple[float | None, Interval | None, str]:
+    """`statistic` of the summed columns, its bootstrap interval by drawing lines again, and how that was made.
+
+    None instead of a number where the statistic is not defined; no interval where too few lines, or lines that all
+    agree, would make one that claims certainty.
+    """
+    if not len(table):
+        return None, None, ""
+    value = statistic(table.sum(0))
+    if not math.isfinite(value):
+        return None, None, ""
+    if len(table) < FEWEST:
+        return value, None, f"none: {len(table)} clusters, {FEWEST} are the fewest"
+    interval = bootstrap(lambda i: statistic(table[i].sum(0)), len(table))
+    if interval is None or interval.low == interval.high:
+        return value, None, "none: undefined in most resamples" if interval is None else "none: all clusters agree"
+    return value, interval, f"bootstrap, {len(table)} clusters"
+
+
+def ratio(over: int = 0, under: int = 1) -> Callable[[Floats], float]:
+    """The statistic column `over` / column `under`."""
+    return lambda sums: float(sums[over] / sums[under]) if sums[under] else math.nan
+
+
+def finite(interval: Interval | None) -> Interval | None:
+    """JSON knows no infinity: an interval that says nothing is none."""
+    return interval if interval and math.isfinite(interval.low) and math.isfinite(interval.high) else None
+
+
+def percent(found: Estimate | None) -> Estimate | None:
+    """The same share times 100."""
+    if found is None:
+        return None
+    interval = Interval(100 * found.interval.low, 100 * found.interval.high)
+    return replace(found, value=100 * found.value, se=100 * found.se, interval=interval)
+
+
+class Social(Task):
+    """A task of the audit's social half: `figure` fills in what all its measures have in common."""
+
+    requirement: ClassVar[str] = ""             # row of proof's table; its articles are in governance/audit/items.py
+    articles: ClassVar[tuple[str, ...]] = ()
+    note: ClassVar[str] = ""                    # a sentence printed wherever a score is
+    extractor: ClassVar[str] = ""
+
+    def figure(
+        self,
+        metric: str,
+        rows: Sequence[Any],
+        value: float | Estimate | None,
+        interval: Interval | None = None,
+        by: str = "",
+        *,
+        why: str = "",
+        unit: str = "share",
+        better: Better = "higher",
+        n: int | None = None,
+        extra: Mapping[str, Any] | None = None,
+        **fields: Any,
+    ) -> Measure:
+        """A measure of `rows`; without a value it is not applicable, for the reason `why`."""
+        if isinstance(value, Estimate):
+            estimate = value
+            value, interval, by = estimate.value, finite(estimate.interval), estimate.by
+            if interval and interval.low == interval.high:
+                interval, by = None, "none: all clusters agree"
+        common: dict[str, Any] = {
+            "task": self.name, "metric": metric, "unit": unit, "better": better, "denominator": len(rows),
+            "n": len(rows) if n is None else n,
+            "extractor": self.extractor, "form": self.form, "requirement": self.requirement,
+            "articles": self.articles, "caveat": self.note, "licence": self.licence, "data": ", ".join(self.files),
+            "extra": dict(extra or {}),
+        }  # fmt: skip
+        if "failed" not in fields:      # a caller that counts something smaller than rows says so itself
+            common["failed"] = sum(row["failed"] for row in rows)
+            common["unextracted"] = sum(not row["failed"] and not row["extracted"] for row in rows)
+            common["n"] = len(rows) - common["failed"] if n is None else n
+            if why_failed := Counter(str(row.get("reason") or "?") for row in rows if row["failed"]):
+                common["extra"]["failed_for"] = dict(sorted(why_failed.items()))
+        common |= fields
+        if value is None:
+            return Measure(**common, status="not_applicable", why=why or "no sample of this kind was answered")
+        return Measure(**common, score=value, interval=interval, interval_by=by)
+
+    def accuracy(self, metric: str, rows: Sequence[Row], key: str = "correct", **fields: Any) -> Measure:
+        """Mean of `key` over all rows, failed and unextracted ones counting as 0."""
+        if not rows:
+            return self.figure(metric, rows, None, **fields)
+        values, clusters = [float(row.get(key) or 0.0) for row in rows], [row.get("cluster") or "" for row in rows]
+        return self.figure(metric, rows, share(values, clusters), **fields)
+
+    def average(self, metric: str, rows: Sequence[Row], key: str, **fields: Any) -> Measure:
+        """Mean of `key` over the usable rows."""
+        used = usable(rows)
+        if not used:
+            return self.figure(metric, rows, None, **fields)
+        found = mean([float(row[key]) for row in used], [row.get("cluster") or "" for row in used])
+        return self.figure(metric, rows, found, n=len(used), **fields)

@@ -1,0 +1,1 @@
+"""Does a reply do what was asked?"""

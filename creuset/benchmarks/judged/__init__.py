@@ -1,0 +1,1 @@
+"""Replies that another model judges."""

@@ -1,0 +1,179 @@
+"""What the weights themselves say of token sequences: per-token likelihoods, and greedy continuations. Needs torch.
+
+Shapes: T tokens of a batch    S of them scored    V vocabulary
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from creuset.model.attention import Packed
+from creuset.model.transformer import Transformer
+from creuset.types.generation import Request, Sampling
+
+if TYPE_CHECKING:
+    from creuset.engine.engine import Engine
+
+Ids = NDArray[np.int64]
+Floats = NDArray[np.float64]
+ROWS = 256      # rows of (V) logits held at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Surprise:
+    """For each token but the first of a sequence, in nats."""
+
+    logprob: Floats     # ln p of the token
+    mean: Floats        # expected ln p of a token drawn from the same distribution: minus its entropy
+    spread: Floats      # standard deviation of the same
+
+
+def batches(sequences: Sequence[Ids], tokens_per_batch: int) -> Iterator[list[int]]:
+    """Indices of `sequences`, equal lengths side by side, `tokens_per_batch` inputs at a time or one sequence."""
+    order = sorted(range(len(sequences)), key=lambda i: (-len(sequences[i]), i))
+    batch: list[int] = []
+    size = 0
+    for index in order:
+        if batch and size + len(sequences[index]) > tokens_per_batch:
+            yield batch
+            batch, size = [], 0
+        batch.append(index)
+        size += len(sequences[index])
+    if batch:
+        yield batch
+
+
+def hidden(model: Transformer, sequences: Sequence[Ids]) -> torch.Tensor:
+    """(T, C) of the sequences one behind the other; none sees another."""
+    device = next(model.parameters()).device
+    lengths = [len(s) for s in sequences]
+    tokens_T = torch.from_numpy(np.concatenate(sequences).astype(np.int64)).to(device)
+    positions_T = torch.from_numpy(np.concatenate([np.arange(n) for n in lengths])).to(device)
+    found: torch.Tensor = model(tokens_T, positions_T, Packed(lengths))
+    return found
+
+
+@torch.inference_mode()
+def surprises(
+    model: Transformer,
+    sequences: Sequence[Ids],
+    *,
+    tokens_per_batch: int = 4096,
+    progress: Callable[[int], None] = lambda tokens: None,
+) -> list[Surprise]:
+    """Read each sequence from its own beginning; in the order of the sequences."""
+    found: list[Surprise | None] = [None] * len(sequences)
+    for batch in batches(sequences, tokens_per_batch):
+        mine = [sequences[i] for i in batch]
+        x_TC = hidden(model, [s[:-1] for s in mine])
+        targets_T = torch.from_numpy(np.concatenate([s[1:] for s in mine]).astype(np.int64)).to(x_TC.device)
+        parts: list[torch.Tensor] = []
+        for start in range(0, len(targets_T), ROWS):
+            logs_SV = model.logits(x_TC[start : start + ROWS]).float().log_softmax(-1)
+            p_SV = logs_SV.exp()
+            mean_S = (p_SV * logs_SV).sum(-1)
+            # The second moment about the mean itself: a difference of two large numbers would be less exact.
+            variance_S = (p_SV * (logs_SV - mean_S[:, None]) ** 2).sum(-1)
+            own_S = logs_SV.gather(1, targets_T[start : start + ROWS, None])[:, 0]
+            parts.append(torch.stack([own_S, mean_S, variance_S.sqrt()]))
+        values = torch.cat(parts, dim=1).cpu().double().numpy()
+        ends = np.cumsum([len(s) - 1 for s in mine])[:-1]
+        for index, part in zip(batch, np.split(values, ends, axis=1), strict=True):
+            found[index] = Surprise(*part)
+        progress(sum(map(len, mine)))
+    return [one for one in found if one is not None]
+
+
+@torch.inference_mode()
+def last_rows(
+    model: Transformer, sequences: Sequence[Ids], rows: int, *, tokens_per_batch: int = 4096
+) -> Iterator[tuple[int, Floats]]:
+    """Yield (index, (rows, V) ln p of what follows each of the last `rows` tokens)."""
+    for batch in batches(sequences, tokens_per_batch):
+        mine = [sequences[i] for i in batch]
+        x_TC = hidden(model, mine)
+        end = 0
+        for index, sequence in zip(batch, mine, strict=True):
+            end += len(sequence)
+            yield index, model.logits(x_TC[end - rows : end]).float().log_softmax(-1).cpu().double().numpy()
+
+
+class Tree:
+    """Attention in a tree of tokens: each sees itself and what leads to it. `sees_TT` is that relation."""
+
+    def __init__(self, parents: Sequence[int], device: torch.device) -> None:
+        sees = np.eye(len(parents), dtype=bool)
+        for at, parent in enumerate(parents):       # a parent stands before its children; the root has -1
+            if parent >= 0:
+                sees[at] |= sees[parent]
+        self.sees_TT = torch.from_numpy(sees).to(device)
+
+    def __call__(self, layer: int, q_THD: torch.Tensor, k_TGD: torch.Tensor, v_TGD: torch.Tensor) -> torch.Tensor:
+        q, k, v = (x.transpose(0, 1)[None] for x in (q_THD, k_TGD, v_TGD))
+        y = F.scaled_dot_product_attention(
+            q, k, v, attn_mask=self.sees_TT, enable_gqa=q.shape[1] != k.shape[1]
+        )
+        return y[0].transpose(0, 1)
+
+
+@torch.inference_mode()
+def branches(model: Transformer, sequences: Sequence[Sequence[int]], first: int) -> Floats:
+    """Sum of ln p of the tokens from position `first` on, of each sequence; what several share is read once.
+
+    Ten thousand codes behind one sentence are a thousand stems: a tree of 1,100 tokens, not 20,000.
+    """
+    places: dict[tuple[int, int], int] = {}     # (parent, token) -> node
+    tokens: list[int] = []
+    parents: list[int] = []
+    depths: list[int] = []
+    wanted: list[list[tuple[int, int]]] = []    # of each sequence: (node, token that follows)
+    for ids in sequences:
+        at, mine = -1, []
+        for depth, token in enumerate(ids):
+            if depth >= first:
+                mine.append((at, token))
+            if depth == len(ids) - 1:
+                break
+            key = (at, token)
+            if key not in places:
+                places[key] = len(tokens)
+                tokens.append(token)
+                parents.append(at)
+                depths.append(depth)
+            at = places[key]
+        wanted.append(mine)
+    device = next(model.parameters()).device
+    tokens_T, depths_T = (torch.tensor(x, device=device) for x in (tokens, depths))
+    hidden_TC = model(tokens_T, depths_T, Tree(parents, device))
+    asked = sorted({node for mine in wanted for node, _ in mine})
+    row = {node: i for i, node in enumerate(asked)}
+    logs_SV = np.concatenate([
+        model.logits(hidden_TC[asked[i : i + ROWS]]).float().log_softmax(-1).cpu().numpy()
+        for i in range(0, len(asked), ROWS)
+    ])  # fmt: skip
+    return np.array([sum(float(logs_SV[row[node], token]) for node, token in mine) for mine in wanted])
+
+
+def continuations(
+    engine: "Engine",
+    prompts: Sequence[Ids],
+    count: int,
+    *,
+    progress: Callable[[int], None] = lambda done: None,
+) -> list[list[int]]:
+    """The `count` likeliest tokens behind each prompt, one at a time: greedy, and no token ends it."""
+    found: dict[str, list[int]] = {str(i): [] for i in range(len(prompts))}
+    for i, prompt in enumerate(prompts):
+        sampling = Sampling(max_tokens=count, temperature=0.0, ignore_eos=True)
+        engine.add(Request(id=str(i), prompt=[int(t) for t in prompt], sampling=sampling))
+    while engine.busy:
+        for event in engine.step():
+            found[event.id] += event.tokens
+            if event.finish:
+                progress(1)
+    return list(found.values())

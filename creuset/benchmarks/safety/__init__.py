@@ -1,0 +1,1 @@
+"""Harm, honesty and refusals."""

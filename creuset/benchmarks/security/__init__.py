@@ -1,0 +1,1 @@
+"""Attacks on the instructions a model was given."""

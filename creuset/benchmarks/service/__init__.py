@@ -1,0 +1,1 @@
+"""What can be tried on a server."""

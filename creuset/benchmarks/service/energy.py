@@ -1,0 +1,240 @@
+"""Energy: of an answer, measured here; of training, as the training record has it. Arithmetic for FLOPs.
+
+Two batches are run by the engine, one that writes behind short prompts and one that reads long ones: kWh are scaled to
+100,000 tokens of each, the first being the task that the Code of Practice's form names. Loading is not counted. Joules
+come from the counters of processor and GPU where the machine shows them: they hold what the whole package uses, other
+processes and idle power too; the idle power, measured before, is said beside and is not subtracted. Elsewhere they are
+rated power a core times wall time. Then the figure is an estimate, its interval is the range of rated powers
+(core/energy.py) and no confidence interval, and why there is no counter is said. On a machine that others use wall time
+says too much: `kwh_by_cpu_time` is the same estimate by the time that the process had a processor.
+
+gCO2e need a grid factor, which only the operator knows: a TOML file with `grams_per_kwh`, `source` and `year`. None is
+assumed.
+"""
+
+import json
+import math
+import re
+import time
+import tomllib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from creuset.core.energy import WATTS_PER_CORE_RANGE, Meter, Rapl, kwh
+from creuset.core.errors import DataError
+from creuset.core.stats import Interval, mean
+from creuset.model.config import ModelConfig
+from creuset.model.count import decode_flops, training_flops
+from creuset.types.measure import Measure
+
+if TYPE_CHECKING:
+    from creuset.engine.engine import Engine
+
+TASK_TOKENS = 100_000
+REQUESTS = 16
+PROMPT_TOKENS = 16
+READ_TOKENS = 200       # of a prompt, where reading is measured
+ROUNDS = 5              # measured apart: the interval is between them
+IDLE_S = 2.0            # of watching the counter while nothing is done; only where there is one
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    grams_per_kwh: float
+    source: str
+    year: int
+
+
+def read_grid(path: Path) -> Grid:
+    """The operator's grid factor. Raises DataError."""
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        grid = Grid(float(found["grams_per_kwh"]), str(found["source"]), int(found["year"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"`{path}` is not a grid factor: {error!r}", hint="it needs grams_per_kwh, source and year"
+        ) from error
+    if not 0 <= grid.grams_per_kwh < 3000 or not grid.source:
+        raise DataError(f"`{path}`: grams_per_kwh must be between 0 and 3000 and have a source, got {grid}")
+    return grid
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    joules: float
+    wall_s: float
+    tokens: int         # written, or read where `reads`
+    context: int        # mean number of tokens that a written one saw
+    measured: bool
+    method: str
+    cpu_s: float = 0.0  # of this process, all threads
+    cores: int = 1
+    reads: bool = False
+
+
+def generate(
+    engine: "Engine", *, tokens: int, requests: int = REQUESTS, clock: Callable[[], float] = time.perf_counter
+) -> Spent:
+    """Write about `tokens` tokens, `requests` at a time, greedily."""
+    each = max(1, min(tokens // requests, engine.context - PROMPT_TOKENS))
+    prompts = [[engine.tokenizer.endoftext] * PROMPT_TOKENS] * requests
+    return _run(engine, prompts, each, clock, reads=False)
+
+
+def read(
+    engine: "Engine", *, tokens: int, seed: int = 0, clock: Callable[[], float] = time.perf_counter
+) -> Spent:
+    """Read about `tokens` tokens in prompts that share nothing, and write one behind each."""
+    each = min(READ_TOKENS, engine.context - 1)
+    dice = np.random.default_rng(seed)      # the same prompts again would come out of the prefix cache
+    count = max(1, tokens // each)
+    prompts = [[int(i) for i in dice.integers(0, engine.tokenizer.vocab_size, each)] for _ in range(count)]
+    return _run(engine, prompts, 1, clock, reads=True)
+
+
+def _run(
+    engine: "Engine", prompts: Sequence[list[int]], each: int, clock: Callable[[], float], *, reads: bool
+) -> Spent:
+    from creuset.engine.backend.torch.runner import default_threads
+    from creuset.types.generation import Request, Sampling
+
+    threads = engine.settings.threads or default_threads(engine.config, engine.settings.max_batch_tokens)
+    for number, prompt in enumerate(prompts):
+        sampling = Sampling(max_tokens=each, temperature=0.0, ignore_eos=True)
+        engine.add(Request(id=str(number), prompt=prompt, sampling=sampling))
+    meter, begun, used, made = Meter.here(cores=threads, gpus=0), clock(), time.process_time(), 0
+    while engine.busy:
+        for event in engine.step():
+            made += event.completion_tokens if event.finish else 0
+    wall_s = clock() - begun
+    count = sum(map(len, prompts)) if reads else made
+    return Spent(
+        meter.joules(wall_s), wall_s, count, PROMPT_TOKENS + each // 2, meter.measured, meter.method,
+        time.process_time() - used, threads, reads,
+    )  # fmt: skip
+
+
+def idle_watts(meter: Meter, *, wait: Callable[[float], None] = time.sleep) -> float | None:
+    """What the counter of the processor says while this process does nothing; None without a counter."""
+    if meter.cpu is None:
+        return None
+    begun, before = time.perf_counter(), meter.cpu.joules()
+    wait(IDLE_S)
+    return (meter.cpu.joules() - before) / max(1e-9, time.perf_counter() - begun)
+
+
+def generation_measures(
+    rounds: Sequence[Spent], config: ModelConfig, grid: Grid | None, *, idle: float | None = None
+) -> list[Measure]:
+    """Of rounds of the same work: writing, with its FLOPs and carbon; or reading."""
+    what = "prompt_tokens" if rounds[0].reads else "tokens"
+    row = _per_100k(rounds, f"kwh_100k_{what}", idle)
+    if rounds[0].reads:
+        return [row]
+    flops = float(decode_flops(config, context=rounds[0].context))
+    facts = {"context": rounds[0].context, "method": "model/count.py: decode_flops"}
+    return [
+        row,
+        Measure(task="energy", metric="flop_per_token", score=flops, unit="FLOP", better="lower", form="static",
+                extra=facts),
+        Measure(task="energy", metric="flop_100k_tokens", score=flops * TASK_TOKENS, unit="FLOP", better="lower",
+                form="static", extra=facts),
+        _carbon("gco2e_100k_tokens", row, grid),
+    ]  # fmt: skip
+
+
+def _per_100k(rounds: Sequence[Spent], metric: str, idle: float | None) -> Measure:
+    spent, wall, cpu = rounds[0], sum(r.wall_s for r in rounds), sum(r.cpu_s for r in rounds)
+    tokens = sum(r.tokens for r in rounds)
+    found = mean([kwh(r.joules) * TASK_TOKENS / r.tokens for r in rounds])
+    facts = {"method": spent.method, "counter": spent.measured, "wall_s": wall, "cpu_s": cpu, "tokens": tokens,
+             "boundary": "processor and GPU; no cooling, no PUE applied"}  # fmt: skip
+    interval: Interval | None = found.interval if len(rounds) > 1 else None
+    if spent.measured:
+        facts |= {"idle_watts": idle, "idle": "in the figure, not subtracted"}
+        by, caveat = f"{found.by}, rounds", "of the whole package: other processes and idle power are in it"
+    else:
+        facts["kwh_by_cpu_time"] = kwh(rated(spent.method) * cpu) * TASK_TOKENS / tokens
+        interval, by = _range(interval or Interval(found.value, found.value), spent.method), RANGE
+        caveats = ["an estimate from rated power and wall time", Rapl.why_not() or "no counter of the GPU is readable"]
+        if wall and (held := cpu / (wall * spent.cores)) < 0.8:
+            caveats.append(f"the process had its processors for {held:.0%} of that time, the machine being shared")
+        caveat = "; ".join(caveats)
+    return Measure(task="energy", metric=metric, score=found.value, unit="kWh", better="lower", n=len(rounds),
+                   interval=interval, interval_by=by, denominator=len(rounds), form="generate", caveat=caveat,
+                   extra=facts)  # fmt: skip
+
+
+RANGE = "range of rated powers, {:g} to {:g} W a core; not a confidence interval".format(*WATTS_PER_CORE_RANGE)
+_RATED = re.compile(r"x ([\d.]+) W")
+
+
+def rated(method: str) -> float:
+    """Watts a core that an estimate's method names (core/energy.py: Meter.method); nan where it names none."""
+    found = _RATED.findall(method)
+    return float(found[-1]) if found else math.nan
+
+
+def _range(interval: Interval, method: str) -> Interval | None:
+    """What an estimate of one rated power would be at the ends of the range."""
+    watts = rated(method)
+    if not watts > 0 or "GPU" in method:
+        return None
+    low, high = WATTS_PER_CORE_RANGE
+    return Interval(max(0.0, interval.low) * low / watts, interval.high * high / watts)
+
+
+def training_measures(record: dict[str, Any], config: ModelConfig, grid: Grid | None) -> list[Measure]:
+    """From a model's record.json, which the run that made it wrote."""
+    stage, energy = record.get("stage", "training"), record.get("energy") or {}
+    if "kwh" not in energy:
+        return [Measure(task="energy", metric="training.kwh", status="not_tested", better="lower",
+                        why="the model's record.json has no energy")]
+    measured, method = bool(energy.get("measured")), str(energy.get("method", ""))
+    caveat = "" if measured else "an estimate from rated power and wall time: no counter was readable"
+    caveat = "; ".join(filter(None, [caveat, f"of the last stage ({stage}); earlier ones have records of their own"]))
+    used, tokens = float(energy["kwh"]), int(record.get("tokens") or 0)
+    span = None if measured else _range(Interval(used, used), method)
+    row = Measure(
+        task="energy", metric="training.kwh", score=used, unit="kWh", better="lower", n=tokens, denominator=tokens,
+        form="static", caveat=caveat, interval=span, interval_by=RANGE if span else "",
+        extra={"stage": stage, "method": method, "boundary": energy.get("boundary", ""), "counter": measured},
+    )  # fmt: skip
+    rows = [row, _carbon("training.gco2e", row, grid)]
+    if flops := (record.get("flops") or {}).get("formula"):
+        rows.append(Measure(
+            task="energy", metric="training.flop", score=float(flops), unit="FLOP", better="lower", form="static",
+            n=tokens, denominator=tokens,
+            extra={"stage": stage, "flop_per_token": float(flops) / tokens if tokens else None,
+                   "by_arithmetic": training_flops(config, context=config.context)},
+        ))  # fmt: skip
+    return rows
+
+
+def read_record(model: Path) -> dict[str, Any] | None:
+    """The training record beside the weights; None where there is none."""
+    file = model / "record.json"
+    if not file.is_file():
+        return None
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(f"`{file}` is not JSON: {error}") from error
+    return found if isinstance(found, dict) else None
+
+
+def _carbon(metric: str, energy: Measure, grid: Grid | None) -> Measure:
+    if grid is None or energy.score is None:
+        return Measure(task="energy", metric=metric, status="not_tested", better="lower", unit="gCO2e",
+                       why="no grid factor was given: --given grid=FILE with grams_per_kwh, source and year")
+    factor, span = grid.grams_per_kwh, energy.interval
+    return Measure(
+        task="energy", metric=metric, score=energy.score * factor, unit="gCO2e", better="lower", form="static",
+        interval=Interval(span.low * factor, span.high * factor) if span else None, interval_by=energy.interval_by,
+        caveat=energy.caveat,
+        extra={"grams_per_kwh": factor, "grid_source": grid.source, "grid_year": grid.year},
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""What stands in the data a model was trained on."""

@@ -1,0 +1,98 @@
+"""Benchmarks in the training data: of each one's texts, how many stand in some training document.
+
+    leakage     by the rule of leakage.py: 13 words in a row, and 60 % of the text's words in their order around
+    overlap     13 words in a row alone (the rule of GPT-3's report): it also counts what quotes the same source
+
+The unit is a text of the benchmark: each string of its items of 13 words and more, the strings of a shorter item
+together, equal texts once. A text of fewer words, or of numbers and letters, cannot be looked for; how many there are
+is said. Share and interval (Clopper-Pearson) are of those that were looked for.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from creuset.core.stats import clopper_pearson
+from creuset.data.clean.leakage import Index, benchmark_texts
+from creuset.data.clean.words import Words
+from creuset.data.settings import Leakage
+from creuset.types.measure import Measure
+
+
+@dataclass(slots=True)
+class Contamination:
+    index: Index
+    texts: Counter[str]             # of each benchmark, those that cannot be looked for among them
+    touched: set[int] = field(default_factory=set)      # numbers of texts of the index
+    leaked: set[int] = field(default_factory=set)
+    documents: Counter[str] = field(default_factory=Counter)    # training documents in which a text stands
+
+    @classmethod
+    def of(cls, bench: Path, folder: Path) -> "Contamination":
+        """The index of every benchmark below `bench`, kept in `folder`."""
+        texts: Counter[str] = Counter()
+
+        def counted() -> Iterator[tuple[str, str]]:
+            for name, text in benchmark_texts([bench]):
+                texts[benchmark(name)] += 1
+                yield name, text
+
+        return cls(Index.build(counted(), folder, Leakage()), texts)
+
+    def add(self, words: Words) -> None:
+        """One training document."""
+        here: set[str] = set()
+        for owner, at in self.index.shared(words):
+            self.touched.add(owner)
+            # A text that was found is not looked for again: only which benchmarks this document holds.
+            if self.index.holds(words, owner, at):
+                self.leaked.add(owner)
+                here.add(benchmark(self.index.items[owner][0]))
+        self.documents.update(here)
+
+    def measures(self, caveat: str) -> list[Measure]:
+        wanted: Counter[str] = Counter(benchmark(name) for name, _ in self.index.items)
+        leaked, touched = (
+            Counter(benchmark(self.index.items[owner][0]) for owner in found) for found in (self.leaked, self.touched)
+        )
+        rows: list[Measure] = []
+        for name in sorted(self.texts):
+            if not wanted[name]:
+                rows.append(Measure(
+                    task="corpus", metric=f"leakage.{name}", status="not_testable", better="lower",
+                    why=f"none of its {self.texts[name]} texts has {self.index.settings.ngram} words to look for",
+                ))  # fmt: skip
+                continue
+            facts = {"not_looked_for": self.texts[name] - wanted[name], "documents": self.documents[name],
+                     "benchmark": name}  # fmt: skip
+            rows += [self._share("leakage", leaked[name], wanted[name], caveat, facts),
+                     self._share("overlap", touched[name], wanted[name], caveat, facts)]  # fmt: skip
+        return [*rows, *_absent(set(self.texts))]
+
+    @staticmethod
+    def _share(what: str, hits: int, n: int, caveat: str, facts: dict[str, Any]) -> Measure:
+        return Measure(
+            task="corpus", metric=f"{what}.{facts['benchmark']}", score=hits / n, interval=clopper_pearson(hits, n),
+            interval_by="Clopper-Pearson", better="lower", n=n, denominator=n, form="static", caveat=caveat,
+            extra=facts | {"found": hits},
+        )  # fmt: skip
+
+
+def _absent(present: set[str]) -> list[Measure]:
+    """A row for each benchmark of the catalogue whose files were not given."""
+    from creuset.benchmarks.catalogue import NAMES, about
+
+    known = {file.split("/")[0] for name in NAMES for file in about(name).files if "/" in file}
+    return [
+        Measure(task="corpus", metric=f"leakage.{name}", status="not_tested", better="lower",
+                why=f"`{name}` is not in the folder that --bench names")
+        for name in sorted(known - present)
+    ]  # fmt: skip
+
+
+def benchmark(name: str) -> str:
+    """`bench/arc/easy.jsonl` -> `arc`: the folder of a benchmark, or its file."""
+    parts = name.split("/")
+    return parts[1] if len(parts) > 1 else parts[0]

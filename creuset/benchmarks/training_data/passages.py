@@ -1,0 +1,138 @@
+"""Documents and passages of a shards artifact, drawn by a seed: what the model was trained on, and what it was not.
+
+No torch here. Nothing is read but the documents that are drawn, or one chunk of tokens at a time.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from creuset.core.artifact import MANIFEST, ancestors, read_manifest
+from creuset.core.errors import ConfigError
+from creuset.data.build.canaries import NAME
+from creuset.data.clean.words import ngrams
+from creuset.data.shards.files import Shards, Split
+from creuset.text.tokenizer import Tokenizer
+
+Ids = NDArray[np.int64]
+CHUNK = 1 << 20     # tokens hashed at a time
+NOT_PARENT = (
+    "these shards are not among the model's recorded ancestors: that its members were trained on is not proved"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    source: str
+    split: Split
+    index: int
+    ids: Ids            # without the <|endoftext|> that ends it
+    copies: int = 1     # documents of the split with the same tokens, where they were counted
+
+
+def open_for(shards_path: Path, model: Path) -> tuple[Shards, bool]:
+    """The shards, and whether `model` says that it was trained on them. ConfigError: another tokenizer made them."""
+    shards = Shards.open(shards_path)
+    ours, theirs = Tokenizer.load(model), Tokenizer.load(shards.tokenizer)
+    if ours.vocab_size != theirs.vocab_size or any(
+        ours.token_bytes(i) != theirs.token_bytes(i) for i in range(ours.vocab_size)
+    ):
+        raise ConfigError(
+            f"`{shards_path}` was cut by another tokenizer than that of `{model}`",
+            hint="give the shards that the model was trained on",
+        )
+    known = {m["sha256"] for m in ancestors(model)} if (model / MANIFEST).is_file() else set()
+    return shards, (shards_path / MANIFEST).is_file() and read_manifest(shards_path)["sha256"] in known
+
+
+def draw_documents(
+    shards: Shards, source: str, split: Split, *, count: int, min_tokens: int, max_tokens: int, seed: int,
+    distinct: bool = False,
+) -> list[Document]:  # fmt: skip
+    """At most `count` documents of at least `min_tokens`, each cut behind `max_tokens`; in drawn order.
+
+    None of planted canaries: nobody wrote them. `distinct`: of equal documents one, which knows how many there are.
+    """
+    if source == NAME:
+        return []
+    tokens, offsets = shards.tokens(source, split), shards.offsets(source, split)
+    long = np.flatnonzero(np.diff(offsets) - 1 >= min_tokens)
+    copies = np.ones(len(long), dtype=np.int64)
+    if distinct:
+        hashes = [xxhash.xxh3_128_digest(tokens[offsets[i] : offsets[i + 1]].tobytes()) for i in long]
+        _, first, copies = np.unique(np.array(hashes, dtype="S16"), return_index=True, return_counts=True)
+        long = long[first]
+    chosen = np.random.default_rng(seed).permutation(len(long))[:count]
+    return [
+        Document(source, split, int(long[i]), _cut(tokens, offsets, int(long[i]), max_tokens), int(copies[i]))
+        for i in chosen
+    ]
+
+
+def _cut(tokens: NDArray[np.int64], offsets: NDArray[np.int64], index: int, max_tokens: int) -> Ids:
+    start, end = int(offsets[index]), int(offsets[index + 1]) - 1
+    return np.asarray(tokens[start : min(end, start + max_tokens)], dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A place in a split; `ids` reach `before` tokens to the left of the window that was counted."""
+
+    source: str
+    ids: Ids
+    count: int          # how often the window occurs in the training split
+
+
+def window_hashes(ids: NDArray[np.int64], size: int) -> NDArray[np.uint64]:
+    """One hash for each window of `size` tokens; equal windows share it."""
+    spread = (ids.astype(np.uint64) + np.uint64(1)) * np.uint64(0xD6E8FEB86659FD93)     # ids are small and alike
+    return ngrams(spread ^ (spread >> np.uint64(32)), size)
+
+
+def sampled_windows(
+    shards: Shards, split: Split, *, size: int, one_in: int, progress: Callable[[int], None] = lambda tokens: None
+) -> tuple[NDArray[np.uint64], NDArray[np.int64], list[str]]:
+    """(hash, (source number, position)) of the windows whose hash falls among one in `one_in`.
+
+    What is chosen depends on the window's content alone: all places of a chosen window are found, in both splits.
+    Memory: 24 bytes a window found.
+    """
+    hashes: list[NDArray[np.uint64]] = []
+    places: list[NDArray[np.int64]] = []
+    names = list(shards.sources)
+    for number, source in enumerate(names):
+        tokens = shards.tokens(source, split)
+        for start in range(0, max(0, len(tokens) - size + 1), CHUNK):
+            part = np.asarray(tokens[start : start + CHUNK + size - 1], dtype=np.int64)
+            found = window_hashes(part, size)
+            at = np.flatnonzero(found % np.uint64(one_in) == 0)
+            hashes.append(found[at])
+            places.append(np.stack([np.full(len(at), number), at + start], axis=1))
+            progress(len(part))
+    if not hashes:
+        return np.zeros(0, dtype=np.uint64), np.zeros((0, 2), dtype=np.int64), names
+    return np.concatenate(hashes), np.concatenate(places), names
+
+
+def inside(shards: Shards, source: str, split: Split, position: int, *, before: int, size: int) -> Ids | None:
+    """`before` tokens and the window of `size` at `position`; None where a document's edge lies in them."""
+    offsets = shards.offsets(source, split)
+    document = int(np.searchsorted(offsets, position, side="right")) - 1
+    first, end = position - before, position + size
+    if first < offsets[document] or end > offsets[document + 1] - 1:
+        return None
+    return np.asarray(shards.tokens(source, split)[first:end], dtype=np.int64)
+
+
+def texts(shards: Shards, split: Split) -> Iterator[tuple[str, str]]:
+    """(source, text) of every document, decoded one at a time."""
+    tokenizer = Tokenizer.load(shards.tokenizer)
+    for source in shards.sources:
+        tokens, offsets = shards.tokens(source, split), shards.offsets(source, split)
+        for start, end in itertools.pairwise(offsets):
+            yield source, tokenizer.decode([int(i) for i in tokens[start : end - 1]])

@@ -1,0 +1,42 @@
+"""How often training read each source of the shards, as the lineage of a model says. No torch.
+
+A document of the training split was not therefore trained on: a run that reads 6 of 90 million tokens has seen few of
+them. Membership and extraction need to know, or they take for a member what the model never met.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from creuset.core.artifact import MANIFEST, ancestors, read_manifest
+from creuset.data.shards.files import Shards
+
+Readings = dict[str, float]
+
+
+def readings(shards_path: Path, model: Path) -> Readings | None:
+    """Times each source was read through on average, by mix, steps and tokens a step of the recorded runs.
+
+    None where the lineage of `model` names no run on these shards.
+    """
+    if not (model / MANIFEST).is_file() or not (shards_path / MANIFEST).is_file():
+        return None
+    sizes = {name: stats.train.tokens for name, stats in Shards.open(shards_path).sources.items()}
+    return _sum(ancestors(model), read_manifest(shards_path)["sha256"], sizes)
+
+
+def _sum(manifests: Iterable[Mapping[str, Any]], shards: str, sizes: Mapping[str, int]) -> Readings | None:
+    found: Readings | None = None
+    for manifest in manifests:
+        run = manifest["settings"]
+        here = any(parent["sha256"] == shards for parent in manifest["parents"])
+        if manifest["kind"] != "model" or not here or not {"steps", "tokens_per_step", "context"} <= set(run):
+            continue
+        # Without a mix the recipe takes every source by its size that is longer than a row.
+        mix = run.get("mix") or {name: size for name, size in sizes.items() if size > run["context"]}
+        tokens = run["steps"] * run["tokens_per_step"] * run.get("prose", 1.0) / sum(mix.values())
+        found = found or dict.fromkeys(sizes, 0.0)
+        for name, weight in mix.items():
+            if sizes.get(name):
+                found[name] += tokens * weight / sizes[name]
+    return found

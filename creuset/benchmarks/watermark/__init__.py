@@ -1,0 +1,1 @@
+"""The watermark, measured and attacked."""

@@ -1,0 +1,79 @@
+"""The command line: verbs are stages of the system, loaded late so that `--help` never imports torch.
+
+stdout is data, stderr is talk. Exit codes: 0 done, 1 a check did not pass, 2 what was asked cannot be,
+3 an input or an artifact is damaged, 4 a run cannot go on, 5 the engine is gone, 130 interrupted.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+from pathlib import Path
+
+from creuset import __version__
+from creuset.core.disk import room_for
+from creuset.core.errors import CreusetError
+
+VERBS = {
+    "corpus": ("creuset.cli.corpus", "read, clean, deduplicate and tokenize a corpus"),
+    "tokenizer": ("creuset.cli.tokenizer", "train a byte-level BPE, encode, decode"),
+    "train": ("creuset.cli.train", "pre-train a model from a recipe"),
+    "tune": ("creuset.cli.tune", "fine-tune on dialogues, round the weights"),
+    "chat": ("creuset.cli.chat", "talk with a model in the terminal"),
+    "serve": ("creuset.cli.serve", "serve a model: OpenAI-compatible API and chat page"),
+    "eval": ("creuset.cli.eval", "score a model"),
+    "audit": ("creuset.cli.audit", "test a model or an endpoint: robustness, security, bias, privacy, law"),
+    "compare": ("creuset.cli.compare", "a scorecard of models and providers, speed of an endpoint"),
+    "dossier": ("creuset.cli.dossier", "the documents of a model, from the records that measured it"),
+    "export": ("creuset.cli.export", "write a model as a Hugging Face folder"),
+    "verify": ("creuset.cli.verify", "re-hash an artifact and everything it was made from"),
+    "plan": ("creuset.cli.plan", "parameters, FLOPs, memory, time of a shape, by arithmetic"),
+}
+
+# What `creuset verify` asks of an artifact of this kind beyond its hashes: a module with `check(path)`, the problems,
+# and `limits(path)`, sentences on what could not be proved.
+CHECKS = {"dossier": "creuset.governance.dossier.check"}
+
+
+def _parser(verb: str | None) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="creuset", description="From corpus to chat, one verb at a time.")
+    parser.add_argument("--version", action="version", version=f"creuset {__version__}")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="verb")
+    for name, (module, summary) in VERBS.items():
+        sub = verbs.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        if name == verb:
+            importlib.import_module(module).add_arguments(sub)
+            sub.set_defaults(checks=CHECKS)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    argv = sys.argv[1:] if argv is None else argv
+    verb = next((word for word in argv if word in VERBS), None)
+    try:
+        args = _parser(verb).parse_args(argv)
+        with room_for():
+            code: int = importlib.import_module(VERBS[args.verb][0]).main(args)
+            with room_for("standard output"):
+                sys.stdout.flush()
+        return code
+    except CreusetError as error:
+        print(f"error: {error}", file=sys.stderr)
+        if error.hint:
+            print(f"\nhint: {error.hint}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `creuset ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def default_model() -> Path:
+    """The model that ships with the package."""
+    return Path(__file__).parents[1] / "models" / "mini"
+
+
+def entry() -> None:
+    sys.exit(main())

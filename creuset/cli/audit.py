@@ -1,0 +1,228 @@
+"""`creuset audit`: what a model does beside answering well, requirement by requirement, with no overall verdict.
+
+stdout gets the table (or one JSON document), progress goes to stderr. Exit codes: 0 the audit was made, whatever it
+found; 1 a part met a damaged file and has a row that says so; 2 what was asked cannot be; 3 the model is damaged;
+5 the endpoint is gone: give the same command again and it goes on.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from creuset.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from creuset.governance.audit.items import Lang
+    from creuset.governance.audit.run import Asked, Result
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "creuset audit MODEL|URL [options]\n       creuset audit --list"
+    add = parser.add_argument
+    add("subject", nargs="?", metavar="MODEL|URL", help="a model's folder or name, or the base URL of an endpoint")
+    add("--items", default="", metavar="A,B", help="requirements by name or number, parts by name (default: all)")
+    add("--bench", type=Path, metavar="DIR", help="a folder of benchmark files")
+    add("--given", action="append", default=[], metavar="NAME=PATH",
+        help="material that a part needs (--list names it); may be given several times")
+    add("--garak", type=Path, metavar="FILE", help="a report of garak to take in: the same as --given garak=FILE")
+    add("--limit", type=int, metavar="N", help="first N samples of each part")
+    add("--seed", type=int, default=1234, help="of perturbations and whatever else is drawn (default: %(default)s)")
+    add("--allow-harmful", action="store_true", help="also ask the harmful sets; their prompts are never shown")
+    add("--retry-failed", action="store_true", help="ask again what failed in an earlier run")
+    add("--work", type=Path, metavar="DIR", help="where answers are kept until they are published (default: OUT.work)")
+    add("--out", type=Path, metavar="PATH", help="keep the audit as an artifact")
+    add("--json", action="store_true", help="print one JSON document")
+    add("--list", action="store_true", help="print requirements, parts and what they need, and stop")
+    add("--lang", choices=("en", "fr"), default="en", help="of what is printed and of the page (default: en)")
+    add("--dtype", choices=("fp32", "bf16"), default="fp32", help="of local weights (default: %(default)s)")
+    add("--device", default="cpu", help="cpu, cuda or auto")
+    away = parser.add_argument_group("endpoints").add_argument
+    away("--model", default="", metavar="NAME", help="its name there (default: the only one listed)")
+    away("--dialect", choices=("openai", "anthropic"), default="openai")
+    away("--key-env", default="", metavar="VAR", help="environment variable that holds the key")
+    away("--concurrency", type=int, default=8, help="calls open at a time (default: %(default)s)")
+    away("--timeout", type=float, default=120.0, metavar="S", help="of a call (default: %(default)s)")
+    away("--retries", type=int, default=5, help="after the first attempt (default: %(default)s)")
+    away("--prices", type=Path, metavar="FILE", help="a price file of your own (default: the one shipped)")
+    away("--price-cap", type=float, metavar="SUM", help="begin no call once so much is spent")
+    away("--judge", metavar="URL", help="an endpoint that labels refusals as a second opinion")
+    away("--judge-model", default="", metavar="NAME")
+    away("--judge-dialect", choices=("openai", "anthropic"), default="openai")
+    away("--judge-key-env", default="", metavar="VAR")
+    away("--paraphraser", metavar="URL", help="an endpoint that rewrites marked text, to see whether it is still found")
+    away("--paraphraser-model", default="", metavar="NAME")
+    away("--paraphraser-dialect", choices=("openai", "anthropic"), default="openai")
+    away("--paraphraser-key-env", default="", metavar="VAR")
+
+
+def main(args: argparse.Namespace) -> int:
+    if args.list:
+        print(json.dumps(listing(), indent=2, ensure_ascii=False) if args.json else listed(args.lang))
+        return 0
+    if args.subject is None:
+        raise ConfigError("what is to be audited?", hint="give a model's folder, or the base URL of an endpoint")
+    import asyncio
+
+    from creuset.governance.audit.keep import free
+
+    asked = _asked(args)
+    free(args.out)
+    return asyncio.run(_audit(args, asked))
+
+
+def _asked(args: argparse.Namespace) -> "Asked":
+    from creuset.governance.audit.items import PARTS, REQUIREMENTS, unknown
+    from creuset.governance.audit.run import Asked
+
+    items = tuple(name for name in args.items.split(",") if name)
+    if strange := unknown(items):
+        names = ", ".join(r.name for r in REQUIREMENTS.values())
+        raise ConfigError(f"`{strange[0]}` is neither a requirement nor a part", hint=f"requirements: {names}; "
+                          "`creuset audit --list` has the parts")
+    material = {name for part in PARTS for name in (*part.material, *part.optional)}
+    given = {"garak": args.garak} if args.garak else {}
+    for text in args.given:
+        name, equals, path = text.partition("=")
+        if not equals or not path:
+            raise ConfigError(f"`--given {text}` is not of the form NAME=PATH")
+        if name not in material:
+            raise ConfigError(f"`{name}` is not material that a part needs",
+                              hint=f"it may be {', '.join(sorted(material)) or 'nothing'}")
+        given[name] = Path(path)
+    try:
+        return Asked(items=items, bench=args.bench, given=given, limit=args.limit, harmful=args.allow_harmful,
+                     seed=args.seed, retry_failed=args.retry_failed)
+    except ValueError as refused:
+        raise ConfigError(str(refused)) from refused
+
+
+async def _audit(args: argparse.Namespace, asked: "Asked") -> int:
+    import os
+    import shutil
+    import tempfile
+    from datetime import UTC, datetime
+
+    from creuset.core.log import say
+    from creuset.evals.clients.reach import Reach, is_url, price_of, reach, share_purse
+    from creuset.evals.usage import usage_lines
+    from creuset.governance.audit.keep import keep, results_json
+    from creuset.governance.audit.run import audit
+
+    to = Reach(
+        model=args.model, dialect=args.dialect, key_env=args.key_env, concurrency=args.concurrency,
+        timeout_s=args.timeout, retries=args.retries, prices=args.prices, dtype=args.dtype, device=args.device,
+        # A folder costs nothing: where endpoints help to examine one, the cap is theirs.
+        price_cap=args.price_cap if is_url(args.subject) or not (args.judge or args.paraphraser) else None,
+    )
+    others = [
+        (url, Reach(model=model, dialect=dialect, key_env=key_env, concurrency=args.concurrency,
+                    timeout_s=args.timeout, retries=args.retries, prices=args.prices,
+                    price_cap=args.price_cap if is_url(url or "") else None))
+        for url, model, dialect, key_env in (
+            (args.judge, args.judge_model, args.judge_dialect, args.judge_key_env),
+            (args.paraphraser, args.paraphraser_model, args.paraphraser_dialect, args.paraphraser_key_env),
+        )
+    ]  # fmt: skip
+    subject = await reach(args.subject, to)
+    model: Path | None = getattr(subject, "path", None)
+    helpers: list[Any] = [None, None]
+    with tempfile.TemporaryDirectory() as passing:
+        beside = args.out.with_name(args.out.name + ".work") if args.out else Path(passing)
+        try:
+            for at, (url, how) in enumerate(others):
+                helpers[at] = await reach(url, how) if url else None
+            share_purse(subject, *helpers)
+            results = await audit(
+                subject, asked, work=args.work or beside, model=model, judge=helpers[0], say=say,
+                paraphraser=helpers[1],
+                endpoint=args.subject if is_url(args.subject) else "", key=os.environ.get(args.key_env, ""),
+                price=price_of(subject, to),
+                judge_price=price_of(helpers[0], others[0][1]) if helpers[0] is not None else None,
+            )
+        finally:
+            await subject.close()
+            for helper in filter(None, helpers):
+                await helper.close()
+    date = datetime.now(UTC).isoformat(timespec="seconds")
+    said = results_json(results, subject.identity(), asked, date=date)
+    if is_url(args.subject) or any(others[i][0] for i in (0, 1)):
+        for line in usage_lines(said["usage"]):
+            say(line)
+    if args.out is not None:
+        keep(args.out, results, said, model=model, lang=args.lang)
+        if args.work is None:
+            shutil.rmtree(beside, ignore_errors=True)   # every answer that may be shown is in the artifact now
+    print(json.dumps(said, indent=2, ensure_ascii=False) if args.json else table(results, args.lang))
+    return 1 if any(r.trouble for r in results) else 0
+
+
+def listing() -> list[dict[str, Any]]:
+    from creuset.governance.audit.items import PARTS, REQUIREMENTS
+
+    rows = []
+    for row, r in REQUIREMENTS.items():
+        parts = []
+        for part in PARTS:
+            if part.row != row:
+                continue
+            task = part.task() if part.task else None
+            parts.append({
+                "name": part.name, "needs": sorted(part.needs | (task.needs if task else frozenset())),
+                "files": sorted({f.split("/")[0] for f in (*part.files, *(task.files if task else ()))}),
+                "material": dict(part.material), "optional": dict(part.optional),
+                "harmful": part.harmful or bool(task and task.harmful),
+                "licence": task.licence if task else "",
+            })  # fmt: skip
+        rows.append({"row": row, "name": r.name, "title": r.title, "asks": r.asks, "articles": list(r.articles),
+                     "hint": r.hint, "untested": r.untested, "parts": parts})
+    return rows
+
+
+def listed(lang: str) -> str:
+    lines = []
+    for row in listing():
+        lines.append(f"{row['row']:>2}  {row['name']}: {row['title'][lang]}  ({'; '.join(row['articles'])})")
+        lines.append(f"      {row['asks'][lang]}")
+        if row["untested"]:
+            lines.append(f"      {WORDS['not_tested'][lang]}: {row['untested']}")
+        for part in row["parts"]:
+            needs = [*part["needs"], *(f"--bench {f}" for f in part["files"]),
+                     *(f"--given {n}=PATH" for n in part["material"]),
+                     *(f"[--given {n}=PATH]" for n in part["optional"])]
+            needs += ["--allow-harmful"] if part["harmful"] else []
+            lines.append(f"      - {part['name']:<22} {', '.join(needs)}")
+    return "\n".join(lines)
+
+
+WORDS = {
+    "measured": {"en": "measured", "fr": "mesuré"},
+    "reported": {"en": "reported by others", "fr": "rapporté par d'autres"},
+    "not_testable": {"en": "not testable from outside", "fr": "non vérifiable de l'extérieur"},
+    "not_tested": {"en": "not tested", "fr": "non testé"},
+    "not_applicable": {"en": "not applicable", "fr": "sans objet"},
+    "none": {"en": "There is no overall verdict: this is evidence, requirement by requirement.",
+             "fr": "Il n'y a pas de verdict global : ce sont des éléments de preuve, exigence par exigence."},
+}
+
+
+def table(results: "Sequence[Result]", lang: "Lang") -> str:
+    """Measures for people, a line each, under their requirement; what was not measured says why."""
+    from creuset.governance.audit.items import REQUIREMENTS
+
+    lines = []
+    for row in dict.fromkeys(r.row for r in results):
+        lines.append(f"\n{row}. {REQUIREMENTS[row].title[lang]}")
+        for result in (r for r in results if r.row == row):
+            for m in result.measures:
+                if m.score is None:
+                    lines.append(f"   {m.id:<44} {WORDS[m.status][lang]}: {m.why}")
+                    continue
+                span = f"[{m.interval.low:.3f}, {m.interval.high:.3f}]" if m.interval else ""
+                lost = f", {m.failed} failed" if m.failed else ""
+                told = "" if m.status == "measured" else f"  ({WORDS[m.status][lang]})"
+                lines.append(f"   {m.id:<44} {m.score:>8.3f} {span:<16} n = {m.n:,}{lost}{told}")
+            notes = dict.fromkeys(m.caveat for m in result.measures if m.caveat and m.score is not None)
+            lines += [f"      ({note})" for note in notes]
+    return "\n".join([*lines, "", WORDS["none"][lang]]).lstrip("\n")

@@ -1,0 +1,211 @@
+"""`creuset eval`: score a model; `creuset eval card`: write its model card from the artifacts."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from creuset.core.errors import ConfigError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.usage = (
+        "creuset eval MODEL [options]\n       creuset eval card MODEL --evaluation PATH ... [--out card.md]\n"
+        "       creuset eval report PATH [--out page.html]\n       creuset eval compare A B [--out page.html]"
+    )
+    parser.add_argument("words", nargs="*", metavar="MODEL", help="a model's folder, a shipped name, or the URL of an "
+                        "endpoint (https://host/v1); `card MODEL` writes its card, `report PATH` the page of an "
+                        "evaluation, `compare A B` sets two of them side by side")
+    parser.add_argument("--task", default="bpb", help="names separated by commas; --list has them (default: bpb)")
+    parser.add_argument("--list", action="store_true", help="print the tasks with their data, licence and forms")
+    parser.add_argument("--data", type=Path, nargs="+", default=[], help="for bpb: shards, or files of text or jsonl")
+    parser.add_argument("--bench", type=Path, help="for the other tasks: a folder of benchmark files, or the one file")
+    parser.add_argument("--limit", type=int, help="first documents of each source, first items of each task")
+    parser.add_argument("--context", type=int, default=0, help="tokens (default: the model's own)")
+    parser.add_argument("--overlap", type=int, default=0, help="tokens that a window of a long document sees twice")
+    parser.add_argument("--no-prefix", action="store_true", help="no <|endoftext|> before a question's context")
+    parser.add_argument("--dtype", choices=["fp32", "bf16"], default="fp32")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or auto")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--out", type=Path, help="keep the results as an artifact; of `card`: the file to write")
+    parser.add_argument("--form", choices=["loglikelihood", "generate", "chat"], help="default: each task's own")
+    parser.add_argument("--fewshot", type=int, metavar="N", help="worked examples (default: each task's own)")
+    parser.add_argument("--seed", type=int, default=1234, help="kept with every score (default: %(default)s)")
+    parser.add_argument("--work", type=Path, metavar="DIR", help="keep answers here as they come: a run that was cut "
+                        "off goes on when it is started again (default: OUT.work until OUT is whole)")
+    parser.add_argument("--retry-failed", action="store_true", help="ask again what failed in an earlier run")
+    parser.add_argument("--rescore", type=Path, metavar="WORK", help="ask nobody: score the answers kept in WORK")
+    away = parser.add_argument_group("endpoints")
+    away.add_argument("--model", default="", metavar="NAME", help="its name there (default: the only one listed)")
+    away.add_argument("--dialect", choices=["openai", "anthropic"], default="openai")
+    away.add_argument("--key-env", default="", metavar="VAR", help="environment variable that holds the key")
+    away.add_argument("--concurrency", type=int, default=8, help="calls open at a time (default: %(default)s)")
+    away.add_argument("--timeout", type=float, default=120.0, metavar="S", help="of a call (default: %(default)s)")
+    away.add_argument("--retries", type=int, default=5, help="after the first attempt (default: %(default)s)")
+    away.add_argument("--prices", type=Path, metavar="FILE", help="a price file of your own (default: the one shipped)")
+    away.add_argument("--price-cap", type=float, metavar="SUM", help="begin no call once so much is spent")
+    away.add_argument("--stream", action="store_true", help="stream replies: also gives the time to the first token")
+    away.add_argument("--judge", metavar="URL", help="for tasks whose replies are graded: the judge's endpoint")
+    away.add_argument("--judge-model", default="", metavar="NAME")
+    away.add_argument("--judge-dialect", choices=["openai", "anthropic"], default="openai")
+    away.add_argument("--judge-key-env", default="", metavar="VAR")
+    card = parser.add_argument_group("card")
+    card.add_argument("--evaluation", type=Path, nargs="+", default=[], help="evaluation artifacts of this model")
+    card.add_argument("--licence", default="apache-2.0", help="of the weights, as Hugging Face names it")
+    card.add_argument("--package", type=Path, metavar="PATH", help="publish the model with its card as an artifact")
+    card.add_argument("--dialogues", type=int, default=20, help="conversations to hold, the first of the fixed list")
+    pages = parser.add_argument_group("report, compare")
+    pages.add_argument("--margin", type=float, default=0.02, help="differences below it are equal (default: 0.02)")
+    pages.add_argument("--lang", choices=["en", "fr"], default="en", help="that a page opens in (default: en)")
+    pages.add_argument("--inspect", action="store_true", help="of `report`: also write logs for inspect_ai's viewer")
+
+
+def main(args: argparse.Namespace) -> int:
+    words = args.words
+    if args.list:
+        print(json.dumps(listing(), indent=2, ensure_ascii=False) if args.json else listed())
+        return 0
+    if words and words[0] in ("report", "compare") and len(words) == {"report": 2, "compare": 3}[words[0]]:
+        from creuset.cli import eval_report as report_cli
+
+        paths = [Path(word) for word in words[1:]]
+        if words[0] == "report":
+            return report_cli.report(paths[0], args.out, lang=args.lang, as_json=args.json, inspect=args.inspect)
+        return report_cli.compare(paths[0], paths[1], args.out, margin=args.margin, lang=args.lang, as_json=args.json)
+    if words and words[0] == "card" and len(words) == 2:
+        return _card(args)
+    if args.rescore is not None and words:
+        raise ConfigError("--rescore asks no model: the journals say who answered", hint=f"leave `{words[0]}` out")
+    if len(words) != (args.rescore is None):
+        raise ConfigError(f"one model at a time, got {' '.join(words) or 'none'}")
+    import asyncio
+
+    if args.out is not None and args.out.exists():
+        raise ConfigError(f"`{args.out}` already exists", hint="artifacts are never overwritten; choose another name")
+    return asyncio.run(_evaluate(args))
+
+
+async def _evaluate(args: argparse.Namespace) -> int:
+    import shutil
+
+    from creuset.core.log import say
+    from creuset.evals.clients.reach import Reach, is_url, price_of, reach, share_purse
+    from creuset.evals.run import Evaluation, Recorded, evaluate, keep, tasks_of
+    from creuset.evals.usage import usage_lines
+
+    names = tuple(dict.fromkeys(t for t in args.task.split(",") if t))
+    recorded = Recorded.of(args.rescore, names) if args.rescore is not None else None
+    try:
+        ask = Evaluation(
+            tasks=names, data=tuple(args.data), bench=args.bench,
+            prefix=not args.no_prefix, limit=args.limit, context=args.context, overlap=args.overlap,
+            dtype=args.dtype, device=args.device, form=args.form, fewshot=args.fewshot,
+            seed=recorded.seed if recorded else args.seed, retry_failed=args.retry_failed, rescore=recorded is not None,
+        )
+        # A folder costs nothing: where it is judged by an endpoint, the cap is the judge's.
+        cap = args.price_cap if is_url(words_of(args)) or not is_url(args.judge or "") else None
+        to = Reach(
+            model=args.model, dialect=args.dialect, key_env=args.key_env, concurrency=args.concurrency,
+            timeout_s=args.timeout, retries=args.retries, price_cap=cap, prices=args.prices,
+            stream=args.stream, prefix=not args.no_prefix, context=args.context, dtype=args.dtype, device=args.device,
+        )
+        judged = Reach(model=args.judge_model, dialect=args.judge_dialect, key_env=args.judge_key_env,
+                       concurrency=args.concurrency, timeout_s=args.timeout, retries=args.retries, prices=args.prices,
+                       price_cap=args.price_cap if is_url(args.judge or "") else None)
+        judge = await reach(args.judge, judged) if args.judge else None
+        try:
+            tasks_of(ask, judge)    # what is wrong with the question is said before a model is loaded
+            subject = recorded or await reach(words_of(args), to)
+            try:
+                path = getattr(subject, "path", None)
+                kept_by_us = args.work is None and args.rescore is None and args.out is not None
+                work = args.rescore or args.work
+                if kept_by_us:
+                    work = args.out.with_name(args.out.name + ".work")
+                share_purse(subject, judge)
+                results, samples = await evaluate(
+                    subject, ask, work=work, price=price_of(subject, to), judge=judge,
+                    judge_price=price_of(judge, judged) if judge is not None else None,
+                )
+            finally:
+                await subject.close()
+        finally:
+            if judge is not None:
+                await judge.close()
+    except ValueError as refused:
+        raise ConfigError(str(refused)) from refused
+    if args.out is not None:
+        keep(args.out, path, ask, results, samples)
+        if kept_by_us:
+            shutil.rmtree(work, ignore_errors=True)     # every answer is in the artifact now
+    print(json.dumps(results, indent=2, ensure_ascii=False) if args.json else table(results["results"]))
+    if is_url(words_of(args)) or results["usage"]["judge"] is not None:
+        for line in usage_lines(results["usage"]):
+            say(line)
+    return 0
+
+
+def words_of(args: argparse.Namespace) -> str:
+    return str(args.words[0]) if args.words else ""
+
+
+def listing() -> list[dict[str, Any]]:
+    """Every task: its data, licence, needs and forms."""
+    from creuset.benchmarks import catalogue
+
+    rows: list[dict[str, Any]] = [{
+        "task": "bpb", "files": ["--data"], "licence": "", "needs": ["loglikelihood"], "forms": ["loglikelihood"],
+        "reference": "",
+    }]  # fmt: skip
+    for name in catalogue.NAMES:
+        task = catalogue.about(name)
+        rows.append({"task": name, "files": list(task.files), "licence": task.licence, "needs": sorted(task.needs),
+                     "forms": list(catalogue.forms(name)), "reference": task.reference})
+    return rows
+
+
+def listed() -> str:
+    lines = []
+    for row in listing():
+        files = row["files"]
+        data = files[0] + (f" and {len(files) - 1} more" if len(files) > 1 else "") if files else "in the package"
+        lines.append(f"{row['task']:<18} {', '.join(row['forms']):<30} {data:<48} {row['licence']}")
+    return "\n".join(lines)
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Scores for people, one a line."""
+    lines = []
+    for row in rows:
+        what = f"bits per byte  {row['source']}" if "source" in row else f"{row['task']}  {row['metric']}"
+        if row["score"] is None:
+            lines.append(f"{what:<44} {row['status'].replace('_', ' ')}: {row['why']}")
+            continue
+        unit = "documents" if row["task"] == "bpb" else "items"
+        between = "[{:.4f}, {:.4f}]".format(*row["interval"]) if row["interval"] else ""
+        said = f"  {row['verdict']} ({row['chance']:.3f})" if "verdict" in row else ""
+        said += f"  {row['failed']:,} failed" if row["failed"] else ""
+        said += f"  {row['unextracted']:,} without an answer" if row["unextracted"] else ""
+        lines.append(f"{what:<44} {row['score']:.4f}  {between}  n = {row['n']:,} {unit}{said}")
+    caveats = {row["task"]: row["caveat"] for row in rows if row.get("caveat")}
+    return "\n".join([*lines, *(f"{task}: {caveat}" for task, caveat in caveats.items())])
+
+
+def _card(args: argparse.Namespace) -> int:
+    from creuset.governance.card.build import package, write
+    from creuset.model.hub import find_model
+
+    model = find_model(args.words[1])
+    if args.package is not None and args.package.exists():
+        raise ConfigError(f"`{args.package}` already exists", hint="artifacts are never overwritten")
+    text = write(model, args.evaluation, dialogues=args.dialogues, licence=args.licence)
+    if args.package is not None:
+        package(model, args.evaluation, text, args.package)
+    if args.out is not None:
+        args.out.write_text(text, encoding="utf-8")
+    if args.json:
+        print(json.dumps({"out": args.out and str(args.out), "package": args.package and str(args.package)}))
+    elif args.out is None and args.package is None:
+        sys.stdout.write(text)
+    return 0

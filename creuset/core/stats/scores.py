@@ -1,0 +1,189 @@
+"""Statistics that are scores themselves: ranking, calibration, agreement, parity between groups, pass@k."""
+
+import math
+from collections import Counter
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from creuset.core.stats.interval import Z95, Estimate, Interval
+from creuset.core.stats.special import normal_cdf
+
+Floats = NDArray[np.float64]
+
+
+def pass_at_k(n: int, right: int, k: int) -> float:
+    """Probability that k of n samples, `right` of which pass, hold one that passes (Chen et al. 2021, eq. 1)."""
+    if not 0 <= right <= n or not 1 <= k <= n:
+        raise ValueError(f"pass@{k} of {n} samples, {right} right")
+    return 1.0 - math.comb(n - right, k) / math.comb(n, k)
+
+
+def ranks(values: ArrayLike) -> Floats:
+    """Ranks from 1; ties share their mean rank."""
+    x = np.asarray(values, dtype=np.float64)
+    _, inverse, counts = np.unique(x, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    return ((ends - counts + 1 + ends) / 2.0)[inverse]
+
+
+def spearman(x: ArrayLike, y: ArrayLike) -> float:
+    """Rank correlation, ties sharing their mean rank; nan where one of the two does not vary."""
+    a, b = ranks(x), ranks(y)
+    if len(a) != len(b):
+        raise ValueError(f"a correlation needs pairs, got {len(a)} and {len(b)} values")
+    a, b = a - a.mean(), b - b.mean()
+    size = math.sqrt(float((a @ a) * (b @ b)))
+    return float(a @ b) / size if size else math.nan
+
+
+def auroc(scores: ArrayLike, labels: ArrayLike) -> Estimate:
+    """Area under the ROC curve, higher scores meaning label 1, ties counted half.
+
+    Interval and standard error by DeLong, DeLong and Clarke-Pearson (1988), in the fast form of Sun and Xu (2014), cut
+    to [0, 1].
+    """
+    x, y = np.asarray(scores, dtype=np.float64), np.asarray(labels).astype(bool)
+    positive, negative = x[y], x[~y]
+    m, n = len(positive), len(negative)
+    if not m or not n:
+        raise ValueError(f"an AUROC needs both classes, got {m} positive and {n} negative samples")
+    together = ranks(np.concatenate([positive, negative]))
+    over = (together[:m] - ranks(positive)) / n             # share of negatives below each positive
+    under = 1.0 - (together[m:] - ranks(negative)) / m      # share of positives above each negative
+    area = float(over.mean())
+    se = math.inf
+    if m > 1 and n > 1:
+        se = math.sqrt(float(over.var(ddof=1)) / m + float(under.var(ddof=1)) / n)
+    interval = Interval(max(0.0, area - Z95 * se), min(1.0, area + Z95 * se))
+    return Estimate(area, interval, se, math.inf, m + n, m + n, "DeLong")
+
+
+def tpr_at_fpr(scores: ArrayLike, labels: ArrayLike, fpr: float = 0.01) -> float:
+    """Largest true positive rate of a threshold whose false positive rate is at most `fpr`."""
+    x, y = np.asarray(scores, dtype=np.float64), np.asarray(labels).astype(bool)
+    negative = np.sort(x[~y])[::-1]
+    if not len(negative) or not y.any():
+        raise ValueError("a rate needs both classes")
+    allowed = math.floor(fpr * len(negative) + 1e-9)
+    threshold = negative[allowed] if allowed < len(negative) else -math.inf     # samples above it are called positive
+    return float((x[y] > threshold).mean())
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    confidence: float       # mean of the bin
+    correct: float          # share
+    n: int
+
+
+def reliability(confidence: ArrayLike, correct: ArrayLike, *, bins: int = 10) -> list[Bin]:
+    """Equal-width bins (low, high] of confidence in [0, 1], 0 in the first; empty bins are left out."""
+    p, y = np.asarray(confidence, dtype=np.float64), np.asarray(correct, dtype=np.float64)
+    if p.shape != y.shape or not len(p):
+        raise ValueError(f"{p.shape} confidences for {y.shape} answers")
+    if ((p < 0) | (p > 1)).any():
+        raise ValueError("a confidence lies between 0 and 1")
+    home = np.clip(np.ceil(p * bins).astype(int) - 1, 0, bins - 1)
+    return [
+        Bin(float(p[inside].mean()), float(y[inside].mean()), int(inside.sum()))
+        for b in range(bins)
+        if (inside := home == b).any()
+    ]
+
+
+def ece(confidence: ArrayLike, correct: ArrayLike, *, bins: int = 10) -> float:
+    """Expected calibration error: mean over samples of |share correct - confidence| of their equal-width bin."""
+    found = reliability(confidence, correct, bins=bins)
+    return sum(b.n * abs(b.correct - b.confidence) for b in found) / sum(b.n for b in found)
+
+
+def brier(confidence: ArrayLike, correct: ArrayLike) -> float:
+    """Mean squared gap of the confidence and 0 or 1."""
+    p, y = np.asarray(confidence, dtype=np.float64), np.asarray(correct, dtype=np.float64)
+    return float(((p - y) ** 2).mean())
+
+
+@dataclass(frozen=True, slots=True)
+class RankTest:
+    u: float                # pairs (a, b) with a > b, ties counted half
+    p: float                # two-sided
+    effect: float           # u / pairs: probability that a random a exceeds a random b
+
+
+def mann_whitney(a: ArrayLike, b: ArrayLike) -> RankTest:
+    """Mann-Whitney U by the normal approximation with correction for ties and continuity; for 8 and more a side."""
+    x, y = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    m, n = len(x), len(y)
+    if not m or not n:
+        raise ValueError(f"a rank test needs values on both sides, got {m} and {n}")
+    both = np.concatenate([x, y])
+    u = float(ranks(both)[:m].sum()) - m * (m + 1) / 2
+    _, counts = np.unique(both, return_counts=True)
+    ties = float((counts.astype(np.float64) ** 3 - counts).sum()) / ((m + n) * (m + n - 1)) if m + n > 1 else 0.0
+    spread = math.sqrt(m * n / 12 * (m + n + 1 - ties))
+    if spread == 0.0:
+        return RankTest(u, 1.0, u / (m * n))
+    z = (max(u, m * n - u) - m * n / 2 - 0.5) / spread
+    return RankTest(u, min(1.0, 2 * normal_cdf(-z)), u / (m * n))
+
+
+def rates(predicted: ArrayLike, groups: Sequence[Hashable]) -> dict[Hashable, float]:
+    """Share of 1 among `predicted`, group by group."""
+    y = np.asarray(predicted, dtype=np.float64)
+    if len(y) != len(groups) or not len(y):
+        raise ValueError(f"{len(y)} decisions for {len(groups)} group labels")
+    where: dict[Hashable, list[int]] = {}
+    for i, group in enumerate(groups):
+        where.setdefault(group, []).append(i)
+    return {group: float(y[indices].mean()) for group, indices in where.items()}
+
+
+def demographic_parity_difference(predicted: ArrayLike, groups: Sequence[Hashable]) -> float:
+    """Largest minus smallest share of positive decisions among the groups; 0 is parity."""
+    found = rates(predicted, groups).values()
+    return max(found) - min(found)
+
+
+def equalized_odds_difference(gold: ArrayLike, predicted: ArrayLike, groups: Sequence[Hashable]) -> float:
+    """The larger of the groups' spreads in true and in false positive rate; 0 is equal odds.
+
+    A group without positive (negative) cases has no such rate and is left out of that spread, where fairlearn counts
+    it as 0. NaN when no spread can be computed.
+    """
+    y, said = np.asarray(gold).astype(bool), np.asarray(predicted, dtype=np.float64)
+    labels = list(groups)
+    spreads = []
+    for wanted in (True, False):
+        chosen = np.flatnonzero(y == wanted)
+        if len(chosen):
+            spreads.append(demographic_parity_difference(said[chosen], [labels[i] for i in chosen]))
+    return max(spreads, default=math.nan)
+
+
+def cohen_kappa(a: Sequence[Hashable], b: Sequence[Hashable]) -> float:
+    """Agreement of two raters beyond chance (Cohen, 1960); NaN when both always say the same one thing."""
+    if len(a) != len(b) or not a:
+        raise ValueError(f"{len(a)} and {len(b)} ratings")
+    n, first, second = len(a), Counter(a), Counter(b)
+    agreed = sum(x == y for x, y in zip(a, b, strict=True)) / n
+    chance = sum(first[label] * second[label] for label in first) / n**2
+    return math.nan if chance == 1.0 else (agreed - chance) / (1 - chance)
+
+
+def krippendorff_alpha(ratings: Sequence[Sequence[Hashable | None]]) -> float:
+    """Nominal alpha of any number of raters, one row a unit, None where a rater said nothing (Krippendorff, 2004).
+
+    NaN when no two ratings can be compared, or when every one is the same.
+    """
+    units = [Counter(r for r in row if r is not None) for row in ratings]
+    units = [counts for counts in units if counts.total() > 1]      # a lone rating agrees with nobody
+    values = sum(units, Counter[Hashable]())
+    n = values.total()
+    observed = sum(
+        sum(c * (counts.total() - c) for c in counts.values()) / (counts.total() - 1) for counts in units
+    )
+    expected = sum(c * (n - c) for c in values.values())
+    return 1.0 - (n - 1) * observed / expected if expected else math.nan

@@ -1,0 +1,316 @@
+"""The first pass over the documents as datatrove steps: read, repair, identify, judge, check, sign, mask, write.
+
+A step that objects marks the document and hands it on; later steps leave marked documents
+alone, and `Write` puts each one, kept or dropped, where it belongs. So nothing can disappear
+between two steps. One task is one rank: a killed task leaves no file under its final name.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datatrove.data import Document
+from datatrove.pipeline.base import PipelineStep
+
+from creuset.data.build.parts import PartWriter, write_json
+from creuset.data.build.tally import Tally
+from creuset.data.clean import filters, repair
+from creuset.data.clean.language import Identifier, settle
+from creuset.data.clean.leakage import Index
+from creuset.data.clean.privacy import mask
+from creuset.data.clean.words import Splitter
+from creuset.data.dedup.minhash import Signer, exact_key
+from creuset.data.ledger import Source
+from creuset.data.read.readers import records
+from creuset.data.read.sources import Task
+from creuset.data.settings import Corpus
+
+Stream = Iterator[Document]
+
+
+@dataclass(slots=True)
+class Meter:
+    """CPU seconds each stage took for how many raw bytes, within one task."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    raw_bytes: Counter[str] = field(default_factory=Counter)
+
+    def add(self, stage: str, since: float, raw_bytes: int) -> None:
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.thread_time() - since
+        self.raw_bytes[stage] += raw_bytes
+
+
+class Step(PipelineStep):  # type: ignore[misc]
+    """A step of ours: shares the task's meter with the others and looks only at documents without a mark."""
+
+    type = "corpus"
+
+    def __init__(self, settings: Corpus, meter: Meter) -> None:
+        super().__init__()
+        self.settings = settings
+        self.meter = meter
+
+    def run(self, data: Stream, rank: int = 0, world_size: int = 1) -> Stream:
+        self.begin()
+        for doc in data:
+            if "dropped" not in doc.metadata:
+                began = time.thread_time()
+                self.look(doc)
+                self.meter.add(self.name, began, doc.metadata["size"])
+            yield doc
+
+    def begin(self) -> None:
+        """Make what cannot travel to another process."""
+
+    def look(self, doc: Document) -> None:
+        raise NotImplementedError
+
+
+def drop(doc: Document, reason: str, detail: str = "") -> None:
+    doc.metadata["dropped"] = reason
+    if detail:
+        doc.metadata["detail"] = detail
+
+
+class Read(Step):
+    """Records of one task; broken ones come out already marked."""
+
+    name = "read"
+
+    def __init__(
+        self, settings: Corpus, meter: Meter, tasks: tuple[Task, ...], rows: dict[str, Source], work: Path
+    ) -> None:
+        super().__init__(settings, meter)
+        self.tasks, self.rows, self.work = tasks, rows, work
+
+    def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Stream:
+        assert world_size == len(self.tasks), f"{len(self.tasks)} tasks need as many ranks, not {world_size}"
+        task = self.tasks[rank]
+        row = self.rows[task.source]
+        several = sum(
+            t.source == task.source and t.pieces != task.pieces and t.pieces[0].name != task.pieces[0].name
+            for t in self.tasks
+        )
+        several += len(task.pieces) - 1
+        shown, size = time.monotonic(), 0
+        for piece in task.pieces:
+            began = time.thread_time()
+            for record in records(piece, self.settings.text_field):
+                self.meter.add(self.name, began, record.size)
+                size += record.size
+                place = record.where if several else record.where.rpartition(":")[2]
+                doc = Document(
+                    record.text,
+                    f"{task.source}:{place}",
+                    metadata={"fields": record.fields, "size": record.size, "row": row},
+                )
+                if record.broken:
+                    drop(doc, record.broken, f"{record.where}: {record.detail}")
+                elif (licence := self._objection(row, record.fields)) is not None:
+                    drop(doc, *licence)
+                yield doc
+                if time.monotonic() - shown > 1.0:
+                    shown = time.monotonic()
+                    write_json(self.work / "progress" / f"judge-{rank:05d}.json", {"bytes": size})
+                began = time.thread_time()
+        write_json(self.work / "progress" / f"judge-{rank:05d}.json", {"bytes": size})
+
+    def _objection(self, row: Source, fields: dict[str, Any]) -> tuple[str, str] | None:
+        own = str(fields.get("license") or fields.get("licence") or "")
+        if not row.licence and not own and self.settings.licence.unknown != "keep":
+            return "licence_unknown", "no ledger row and no licence of its own"
+        for word in self.settings.licence.deny:
+            if word.lower() in f"{row.licence} {own}".lower():
+                return "licence_denied", f"{row.licence or own} holds `{word}`"
+        return None
+
+
+class Repair(Step):
+    """Unicode, line ends, leftovers of markup; C4's rules by line."""
+
+    name = "repair"
+
+    def look(self, doc: Document) -> None:
+        rules = self.settings.rules_of(doc.metadata["row"].kind)
+        doc.text = repair.repair(doc.text, rules.repair)
+        if rules.drop_lines:
+            text, doc.metadata["lines"] = filters.drop_lines(doc.text)
+            if doc.text and not text.strip():
+                drop(doc, "c4_no_line_left")
+            else:
+                doc.text = text
+
+
+class Split(Step):
+    """Words and their hashes, once for all later steps."""
+
+    name = "words"
+
+    def begin(self) -> None:
+        self.splitter = Splitter()
+
+    def look(self, doc: Document) -> None:
+        doc.metadata["words"] = self.splitter.split(doc.text)
+
+
+class Identify(Step):
+    name = "language"
+
+    def begin(self) -> None:
+        self.identifier = Identifier(self.settings.language.sample)
+
+    def look(self, doc: Document) -> None:
+        guess = self.identifier.identify(doc.text, doc.metadata["words"], doc.metadata["row"].languages)
+        wanted = self.settings.language
+        language, stays = settle(
+            guess,
+            doc.metadata["words"].words[:250],
+            declared=doc.metadata["row"].languages,
+            allowed=wanted.allow,
+            min_probability=wanted.min_probability,
+        )
+        doc.metadata["lang"] = language
+        if not stays and guess.language != "und":
+            drop(doc, "language", f"{language} ({guess.probability:.2f})")
+
+
+class Judge(Step):
+    name = "quality"
+
+    def look(self, doc: Document) -> None:
+        rules = self.settings.rules_of(doc.metadata["row"].kind)
+        if reason := filters.judge(doc.text, doc.metadata["words"], doc.metadata["lang"], rules):
+            drop(doc, reason)
+
+
+class Check(Step):
+    """Benchmark text."""
+
+    name = "leakage"
+
+    def __init__(self, settings: Corpus, meter: Meter, index: Path) -> None:
+        super().__init__(settings, meter)
+        self.folder = index
+
+    def begin(self) -> None:
+        self.index = Index(self.folder, self.settings.leakage)
+
+    def look(self, doc: Document) -> None:
+        if leak := self.index.find(doc.metadata["words"]):
+            drop(doc, "benchmark", f"{leak.benchmark}: {leak.common} words in common with: {leak.text}")
+
+
+class Sign(Step):
+    """What duplicates are recognised by."""
+
+    name = "signatures"
+
+    def begin(self) -> None:
+        self.signer = Signer(self.settings.dedup, self.settings.seed)
+
+    def look(self, doc: Document) -> None:
+        words = doc.metadata["words"]
+        doc.metadata["key"] = exact_key(words)
+        if self.settings.dedup.near and doc.metadata["row"].near_dedup:
+            doc.metadata["signature"] = self.signer.sign(words)
+
+
+class Mask(Step):
+    name = "privacy"
+
+    def look(self, doc: Document) -> None:
+        doc.text, doc.metadata["masked"] = mask(doc.text, self.settings.privacy.mask)
+
+
+class Write(Step):
+    """Kept documents, dropped documents, signatures and counts of one task, all under their final names at the end."""
+
+    name = "write"
+
+    def __init__(self, settings: Corpus, meter: Meter, tasks: tuple[Task, ...], work: Path) -> None:
+        super().__init__(settings, meter)
+        self.tasks, self.work = tasks, work
+
+    def run(self, data: Stream, rank: int = 0, world_size: int = 1) -> Stream:
+        source = self.tasks[rank].source
+        tally = Tally(source=source, seed=self.settings.seed, samples=self.settings.samples)
+        width = self.settings.dedup.bands * self.settings.dedup.rows
+        signatures: list[np.ndarray[Any, np.dtype[np.uint32]]] = []
+        facts: list[tuple[int, int, int, int]] = []
+        ids: list[str] = []
+        unsigned = np.zeros(width, dtype=np.uint32)
+        with (
+            PartWriter(self.work / "judged" / f"{rank:05d}.jsonl.zst") as kept,
+            PartWriter(self.work / "dropped" / f"{rank:05d}.jsonl.zst") as dropped,
+        ):
+            for doc in data:
+                began = time.thread_time()
+                meta = doc.metadata
+                tally.read(meta["size"], len(doc.text))
+                if reason := meta.get("dropped"):
+                    tally.drop(reason, doc.id, doc.text, meta.get("detail", ""))
+                    dropped.write(
+                        {
+                            "id": doc.id,
+                            "reason": reason,
+                            "detail": meta.get("detail", ""),
+                            "source": source,
+                            "text": doc.text,
+                        }
+                    )
+                else:
+                    line = _line(doc, source)
+                    tally.survive(meta["masked"], meta.get("lines", 0))
+                    signatures.append(meta.get("signature", unsigned))
+                    facts.append((*meta["key"], len(doc.text), _group(meta, doc.id)))
+                    ids.append(doc.id)
+                    kept.write(line)
+                self.meter.add(self.name, began, doc.metadata["size"])
+                yield doc
+        folder = self.work / "signatures"
+        folder.mkdir(parents=True, exist_ok=True)
+        _save(folder / f"{rank:05d}.signatures.npy", np.array(signatures, dtype=np.uint32).reshape(len(ids), width))
+        _save(folder / f"{rank:05d}.facts.npy", np.array(facts, dtype=np.uint64).reshape(len(ids), 4))
+        write_json(folder / f"{rank:05d}.ids.json", ids)
+        write_json(
+            self.work / "tally" / f"{rank:05d}.json",
+            tally.plain() | {"seconds": self.meter.seconds, "stage_bytes": self.meter.raw_bytes},
+        )
+
+
+def _line(doc: Document, source: str) -> dict[str, Any]:
+    """A kept document as it will stand in the corpus; attribution travels with it."""
+    fields = doc.metadata["fields"]
+    line = {"id": doc.id, "text": doc.text, "source": source, "lang": doc.metadata["lang"]}
+    for name in ("url", "title", "author"):
+        if value := fields.get(name):
+            line[name] = str(value)
+    if origin := fields.get("source"):
+        line["origin"] = str(origin)
+    if own := fields.get("license") or fields.get("licence"):
+        line["licence"] = str(own)
+    return line
+
+
+def _group(meta: dict[str, Any], identity: str) -> int:
+    """Hash that documents of one group share: they stay on one side of the held-out split."""
+    import re
+
+    import xxhash
+
+    field_name, _, pattern = meta["row"].group.partition(" ~ ")
+    value = str(meta["fields"].get(field_name, "")) if field_name else ""
+    if value and pattern and (match := re.search(pattern, value)):
+        value = match[1]
+    return xxhash.xxh3_64_intdigest((value or identity).encode())
+
+
+def _save(path: Path, array: np.ndarray[Any, Any]) -> None:
+    scratch = path.with_suffix(".tmp")
+    with scratch.open("wb") as stream:
+        np.save(stream, array)
+    scratch.replace(path)

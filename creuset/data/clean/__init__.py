@@ -1,0 +1,1 @@
+"""Documents judged and repaired, one at a time."""

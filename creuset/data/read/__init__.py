@@ -1,0 +1,1 @@
+"""Files in: which there are, and the records in them."""

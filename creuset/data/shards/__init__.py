@@ -1,0 +1,1 @@
+"""Token files: written, read and cut into batches."""

@@ -1,0 +1,206 @@
+"""Attention over a paged cache: new tokens of several requests, whose context lies in scattered blocks.
+
+What a row gets must not depend on its neighbours (rows.py says why that is not given), so the shape of
+every attention it takes part in is a function of its own position only: a token at position p reads a context
+padded to `bucket(p + 1)` slots, whether it is decoded alone, in a crowd, or read with its prompt. Query heads
+that share a key/value head are rows of one matrix (grouped queries are folded: SDPA is many times faster so), and
+the number of rows is padded to a multiple of `quantum`, from which on the kernel treats each row alike.
+
+Reading order: `bucket`, `Span` (what one request brings), `Paged.__call__`, `_group` and `_Group.read`.
+
+Shapes:
+    T new tokens    S slots         H query heads    G key/value heads    D head width
+    L context, padded               R = rows of one matrix = tokens x H/G, padded
+    B requests with equal L
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def bucket(length: int) -> int:
+    """`length` rounded up to 128, 256, 512, 768, 1024, 1536, 2048, 3072, ...
+
+    Few values: each is a call of its own, and requests whose lengths share one share it. What lies behind a
+    request's length is masked; that wastes less than a call costs.
+    """
+    power = max(128, 1 << (length - 1).bit_length())
+    return power * 3 // 4 if power > 512 and length <= power * 3 // 4 else power
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """`count` new tokens of one request, the first at position `first`; its context lies in `blocks`, oldest first."""
+
+    first: int
+    count: int
+    blocks: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Part of a span whose tokens have one bucket: rows [row, row + count) of the batch."""
+
+    row: int
+    first: int
+    count: int
+    size: int
+    blocks: Sequence[int]
+
+
+class KVCache:
+    """Keys and values of every slot. The block after the last of the pool is never written: it pads contexts."""
+
+    def __init__(
+        self, *, layers: int, blocks: int, block_size: int, heads: int, width: int, dtype: torch.dtype, device: str
+    ) -> None:
+        self.blocks, self.block_size = blocks, block_size
+        # Zeros, not garbage: a slot behind the mask is multiplied by 0, which a NaN would survive.
+        shape = (layers, (blocks + 1) * block_size, heads, width)
+        self.keys, self.values = (torch.zeros(shape, dtype=dtype, device=device) for _ in range(2))
+
+    @property
+    def bytes(self) -> int:
+        return 2 * self.keys.numel() * self.keys.element_size()
+
+    def wipe(self, blocks: Sequence[int]) -> None:
+        for block in blocks:
+            slots = slice(block * self.block_size, (block + 1) * self.block_size)
+            self.keys[:, slots] = 0
+            self.values[:, slots] = 0
+
+
+class Paged:
+    """`Attend` of model/attention.py for one batch. Spans come in the order of the batch's rows."""
+
+    def __init__(self, cache: KVCache, spans: Sequence[Span], *, fold: int, quantum: int) -> None:
+        """`fold` = H/G query heads share a key/value head."""
+        self._cache = cache
+        slots = [
+            span.blocks[at // cache.block_size] * cache.block_size + at % cache.block_size
+            for span in spans
+            for at in range(span.first, span.first + span.count)
+        ]
+        device = cache.keys.device
+        self._fresh_T = torch.tensor(slots, device=device)
+        pieces = sorted(_cut(spans), key=_kind)
+        rows = [row for piece in pieces for row in range(piece.row, piece.row + piece.count)]
+        # Requests of equal bucket are neighbours after this permutation; often they already are.
+        self._order_T = None if rows == sorted(rows) else torch.tensor(rows, device=device)
+        self._inverse_T = None if self._order_T is None else self._order_T.argsort()
+        self._groups = [
+            _group(cache, list(same), fold=fold, quantum=quantum) for _, same in groupby(pieces, key=_kind)
+        ]
+
+    def __call__(self, layer: int, q_THD: Tensor, k_TGD: Tensor, v_TGD: Tensor) -> Tensor:
+        keys_SGD, values_SGD = self._cache.keys[layer], self._cache.values[layer]
+        keys_SGD.index_copy_(0, self._fresh_T, k_TGD)
+        values_SGD.index_copy_(0, self._fresh_T, v_TGD)
+        if self._order_T is not None:
+            q_THD = q_THD[self._order_T]
+        parts, row = [], 0
+        for group in self._groups:
+            rows = group.requests * group.count
+            parts.append(group.read(q_THD[row : row + rows], keys_SGD, values_SGD))
+            row += rows
+        y_THD = parts[0] if len(parts) == 1 else torch.cat(parts)
+        return y_THD if self._inverse_T is None else y_THD[self._inverse_T]
+
+
+def _cut(spans: Sequence[Span]) -> list[_Piece]:
+    pieces, row = [], 0
+    for span in spans:
+        at, end = span.first, span.first + span.count
+        while at < end:
+            size = bucket(at + 1)
+            count = min(end, size) - at
+            pieces.append(_Piece(row, at, count, size, span.blocks))
+            at, row = at + count, row + count
+    return pieces
+
+
+def _kind(piece: _Piece) -> tuple[int, int, int]:
+    """Pieces of equal kind are one batch. Prompts are not batched with each other: they are large enough alone."""
+    return (piece.count, piece.size, 0) if piece.count == 1 else (piece.count, piece.size, piece.row + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Pieces of one shape: `requests` of them, `count` tokens each, that read `size` slots each."""
+
+    requests: int
+    count: int
+    size: int
+    fold: int
+    padding: int                # rows added, to make their number a multiple of the quantum
+    start: int | None           # slots start .. start + size are the context: nothing need be copied
+    blocks_N: Tensor | None     # else: which blocks it is in, request after request
+    block_size: int
+    mask_B1RL: Tensor
+
+    def read(self, q_XHD: Tensor, keys_SGD: Tensor, values_SGD: Tensor) -> Tensor:
+        heads, width = q_XHD.shape[1:]
+        groups = heads // self.fold
+        q_BGRD = (
+            q_XHD.reshape(self.requests, self.count, groups, self.fold, width)
+            .transpose(1, 2)
+            .reshape(self.requests, groups, self.count * self.fold, width)
+        )
+        if self.padding:
+            q_BGRD = F.pad(q_BGRD, (0, 0, 0, self.padding))
+        y_BGRD = F.scaled_dot_product_attention(
+            q_BGRD, self._context(keys_SGD), self._context(values_SGD), attn_mask=self.mask_B1RL
+        )
+        rows = self.count * self.fold
+        return (
+            y_BGRD[:, :, :rows]
+            .reshape(self.requests, groups, self.count, self.fold, width)
+            .transpose(1, 2)
+            .reshape(self.requests * self.count, heads, width)
+        )
+
+    def _context(self, slots_SGD: Tensor) -> Tensor:
+        """(B, G, L, D)."""
+        if self.start is not None:
+            return slots_SGD[None, self.start : self.start + self.size].transpose(1, 2)
+        assert self.blocks_N is not None
+        found = slots_SGD.view(-1, self.block_size, *slots_SGD.shape[1:]).index_select(0, self.blocks_N)
+        return found.view(self.requests, self.size, *slots_SGD.shape[1:]).transpose(1, 2)
+
+
+def _group(cache: KVCache, pieces: list[_Piece], *, fold: int, quantum: int) -> _Group:
+    size, count = pieces[0].size, pieces[0].count
+    device, dtype = cache.keys.device, cache.keys.dtype
+    padding = -(count * fold) % quantum
+    reach = torch.tensor([[piece.first + i for i in range(count)] for piece in pieces], device=device)
+    allowed_BcL = torch.arange(size, device=device) <= reach[..., None]
+    mask_BcL = torch.zeros(allowed_BcL.shape, dtype=dtype, device=device).masked_fill_(~allowed_BcL, float("-inf"))
+    # A padding row may look at everything: a row that may look at nothing would be NaN.
+    mask_BRL = F.pad(mask_BcL.repeat_interleave(fold, dim=1), (0, 0, 0, padding))
+
+    width = size // cache.block_size
+    start, table = None, []
+    first = pieces[0].blocks[0]
+    used = pieces[0].blocks[:width]
+    if len(pieces) == 1 and first + width <= cache.blocks + 1 and all(b == first + i for i, b in enumerate(used)):
+        start = first * cache.block_size
+    else:
+        for piece in pieces:
+            mine = list(piece.blocks[:width])
+            table += mine + [cache.blocks] * (width - len(mine))
+    return _Group(
+        requests=len(pieces),
+        count=count,
+        size=size,
+        fold=fold,
+        padding=padding,
+        start=start,
+        blocks_N=None if start is not None else torch.tensor(table, device=device),
+        block_size=cache.block_size,
+        mask_B1RL=mask_BRL[:, None],
+    )

@@ -1,0 +1,94 @@
+"""One answer in the making: tokens come in, events go out.
+
+Text is held back while it may become a stop string, and with it the tokens it belongs to: neither
+the text nor the log-probabilities of a stop string ever leave.
+"""
+
+from collections import deque
+
+from creuset.engine.stop import StopMatcher
+from creuset.text.stream import Detokenizer
+from creuset.text.tokenizer import Tokenizer
+from creuset.types.generation import Event, Finish, Request, TokenLogprob
+
+
+class Answer:
+    def __init__(self, request: Request, tokenizer: Tokenizer, *, end_ids: frozenset[int]) -> None:
+        self.request = request
+        self.count = 0                                  # tokens the model emitted
+        self.prompt_logprobs: list[TokenLogprob | None] = [None]
+        self._ends = frozenset(request.sampling.stop_ids) | (frozenset() if request.sampling.ignore_eos else end_ids)
+        self._detokenizer = Detokenizer(tokenizer)
+        self._matcher = StopMatcher(request.sampling.stop)
+        self._made = self._out = 0                      # characters: detokenized, sent
+        self._told = False                              # `prompt_logprobs` were sent
+        # Tokens not sent yet, with where their text begins and ends.
+        self._held: deque[tuple[int, TokenLogprob | None, int, int]] = deque()
+
+    @property
+    def prompt_done(self) -> bool:
+        """Whether all log-probabilities of the prompt that were asked for are known."""
+        wanted = self.request.sampling.prompt_logprobs is not None
+        return not wanted or len(self.prompt_logprobs) >= len(self.request.prompt)
+
+    def push(self, token: int, logprob: TokenLogprob | None, *, cached: int) -> Event:
+        """Account for one more token; the event says whether the answer ends with it."""
+        sampling = self.request.sampling
+        self.count += 1
+        if token in self._ends and self.count > sampling.min_tokens:
+            return self.end("stop", cached=cached, stop_token=token)
+        piece = self._detokenizer.push(token)
+        self._held.append((token, logprob, self._made, self._made + len(piece)))
+        self._made += len(piece)
+        if self.count > sampling.min_tokens:
+            verdict = self._matcher.push(piece)
+            if verdict.match is not None:
+                return self._event(verdict.text, finish="stop", cached=cached, stop_match=verdict.match)
+            piece = verdict.text
+        if self.count == sampling.max_tokens:
+            return self.end("length", cached=cached, text=piece)
+        return self._event(piece, cached=cached)
+
+    def end(
+        self, finish: Finish, *, cached: int, text: str = "", stop_token: int | None = None, error: str | None = None
+    ) -> Event:
+        """The last event, with what was still held back: no stop string came of it."""
+        rest = self._detokenizer.finish()
+        self._made += len(rest)
+        return self._event(
+            text + self._matcher.finish() + rest, finish=finish, cached=cached, stop_token=stop_token, error=error
+        )
+
+    def _event(
+        self,
+        text: str,
+        *,
+        cached: int,
+        finish: Finish | None = None,
+        stop_match: str | None = None,
+        stop_token: int | None = None,
+        error: str | None = None,
+    ) -> Event:
+        self._out += len(text)
+        sent = []
+        # A token goes out with the last of its text; at the end, with the first of it.
+        while self._held and (self._held[0][3] <= self._out or (finish and self._held[0][2] < self._out)):
+            sent.append(self._held.popleft())
+        wanted = self.request.sampling.logprobs is not None
+        prompt = None
+        if self.request.sampling.prompt_logprobs is not None and self.prompt_done and not self._told:
+            prompt, self._told = tuple(self.prompt_logprobs), True
+        return Event(
+            id=self.request.id,
+            text=text,
+            tokens=tuple(token for token, *_ in sent),
+            logprobs=tuple(logprob for _, logprob, *_ in sent if logprob is not None) if wanted else None,
+            prompt_logprobs=prompt,
+            finish=finish,
+            stop_match=stop_match,
+            stop_token=stop_token,
+            prompt_tokens=len(self.request.prompt),
+            completion_tokens=self.count,
+            cached_tokens=cached,
+            error=error,
+        )

@@ -1,0 +1,1 @@
+"""Models that can be asked: local folders and endpoints of other dialects."""

@@ -1,0 +1,376 @@
+"""An endpoint of OpenAI's dialect as a subject: chat, plain completions, likelihoods where it tells them. No torch.
+
+Likelihoods are asked as lm-evaluation-harness asks them: /v1/completions with `echo`, `logprobs: 1`, `max_tokens: 1`,
+the last entry dropped. Where the server offers /tokenize (ours, vLLM) the prompt is token ids, cut as evals/choice.py
+cuts them; elsewhere it is text, and the boundary is found in `text_offset` (echo.py). What the endpoint can do is
+tried once, by `open_endpoint`; `why_not` has the reason for what it cannot.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from creuset.core.errors import ConfigError, EngineError
+from creuset.evals.clients import echo
+from creuset.evals.clients.echo import Told, boundary
+from creuset.evals.clients.http import Answer, Broken, Calling, Client, Json
+from creuset.evals.model import (
+    Ability,
+    Ask,
+    Done,
+    Failure,
+    Likelihood,
+    NotTestable,
+    Pair,
+    Reply,
+    Subject,
+    Whole,
+    each,
+)
+
+MAX_STOPS_CHAT = 4      # OpenAI's limit; further ones are applied here, to the reply
+EOT = "<|endoftext|>"
+BUSY = ("http_429", "http_503", "timeout", "connection")    # after all retries: not ready, which is not "cannot"
+
+
+class Replies:
+    """What the dialects share: warnings about what an endpoint says of itself."""
+
+    def __init__(self, client: Client, model: str) -> None:
+        self.client, self.model = client, model
+        self.width = client.calling.concurrency
+        self.why_not: dict[str, str] = {}
+        self.abilities: frozenset[Ability] = frozenset()
+        self._reported = ""
+
+    async def close(self) -> None:
+        await self.client.close()
+
+    def doubts(self, reported: str) -> list[str]:
+        if reported and not self._reported:
+            self._reported = reported
+        if reported and reported != self._reported:
+            return [f"model_changed: it was {self._reported}, now it is {reported}"]
+        return []
+
+    def reply(
+        self, ask: Ask, answer: Answer, *, text: str, finish: str, usage: tuple[Any, Any], reported: str,
+        reasoning: str = "", stops_sent: int = 0, calls: tuple[Json, ...] = (),
+    ) -> Reply:
+        """Count what was used, and say what is odd about it."""
+        warnings = answer.warnings + self.doubts(reported)
+        prompt, completion = (u if isinstance(u, int) and not isinstance(u, bool) and u >= 0 else None for u in usage)
+        if prompt is None or completion is None:
+            warnings.append("usage_missing: the reply does not say what it used")
+        elif (not completion and text) or not prompt:
+            warnings.append(f"usage_zero: {prompt} and {completion} tokens for {len(text)} characters")
+        elif completion > ask.max_tokens:
+            warnings.append(f"usage_over: {completion} tokens, {ask.max_tokens} were allowed")
+        if not text and not calls and finish != "tool_calls":
+            filtered = finish == "content_filter"
+            warnings.append("filtered: the endpoint's filter" if filtered else "empty: a reply without text")
+        at = min((i for s in ask.stop[stops_sent:] if (i := text.find(s)) >= 0), default=None)
+        if at is not None:
+            text, finish = text[:at], "stop"
+        self.client.pay(prompt or 0, completion or 0)
+        return Reply(
+            text=text, finish=finish, prompt_tokens=prompt or 0, completion_tokens=completion or 0,
+            seconds=answer.seconds, first_token_s=answer.first_s, model=reported, attempts=answer.attempts,
+            reasoning=reasoning, warnings=tuple(warnings), tool_calls=calls,
+        )
+
+
+class OpenAISubject(Replies):
+    def __init__(self, client: Client, model: str, *, prefix: bool | None = None, context: int = 0) -> None:
+        """`prefix`: <|endoftext|> before a likelihood's context; None: where the tokenizer has it (as locally).
+
+        `context`: tokens of a document read at once; 0: as many as the endpoint takes, where it says so.
+        """
+        super().__init__(client, model)
+        self._asked_context = context
+        self._reads_eot = False
+        self._prefix_asked = prefix
+        self._prefix: list[int] = []
+        self._eot: int | None = None
+        self._by_ids = False
+        self._window = 0            # tokens; 0: not known
+        self._limit_name = "max_tokens"
+
+    @property
+    def context(self) -> int:
+        """Of documents read through; 0: not known."""
+        return self._asked_context or max(0, self._window - 2)
+
+    def identity(self) -> Json:
+        return {"name": self.model, "kind": "endpoint", "url": self.client.url, "dialect": "openai",
+                "prefix": self._prefix_asked}
+
+    async def generate(self, asks: Sequence[Ask], done: Done | None = None) -> list[Reply | Failure]:
+        for ability in {"chat" if ask.messages else "completion" for ask in asks} - self.abilities:
+            raise NotTestable(self.why_not.get(ability, f"the endpoint has no {ability}"))
+        return await each(asks, self._generate, done)
+
+    async def loglikelihood(self, pairs: Sequence[Pair], done: Done | None = None) -> list[Likelihood | Failure]:
+        if "loglikelihood" not in self.abilities:
+            raise NotTestable(self.why_not.get("loglikelihood", "the endpoint gives no log-probabilities"))
+        return await each(pairs, self._likelihood, done)
+
+    async def _generate(self, ask: Ask) -> Reply | Failure:
+        body: Json = {"model": self.model, "temperature": ask.temperature, "top_p": ask.top_p,
+                      self._limit_name: ask.max_tokens}
+        stops = list(ask.stop[:MAX_STOPS_CHAT])
+        body |= {"stop": stops} if stops else {}
+        body |= {"seed": ask.seed} if ask.seed is not None else {}
+        chat = bool(ask.messages)
+        body |= {"messages": list(ask.messages)} if chat else {"prompt": ask.prompt}
+        body |= {"tools": list(ask.tools)} if ask.tools else {}
+        path = "/chat/completions" if chat else "/completions"
+        join = has_text = None
+        if self.client.calling.stream and not ask.tools:    # calls come in pieces there, for nothing here
+            body |= {"stream": True, "stream_options": {"include_usage": True}}
+            join, has_text = _join_stream, _has_text
+        answer = await self.client.post(path, body, join=join, has_text=has_text)
+        if isinstance(answer, Failure) and "max_completion_tokens" in answer.detail and self._limit_name in body:
+            self._limit_name = "max_completion_tokens"      # the newer models of OpenAI take no other name
+            body[self._limit_name] = body.pop("max_tokens", ask.max_tokens)
+            answer = await self.client.post(path, body, join=join, has_text=has_text)
+        if isinstance(answer, Failure) and answer.reason == "context_length" and (room := await self._room(ask)) > 0:
+            body[self._limit_name] = room       # little room gives a short answer, as with a folder
+            answer = await self.client.post(path, body, join=join, has_text=has_text)
+        if isinstance(answer, Failure):
+            return answer
+        try:
+            choice = answer.body["choices"][0]
+            said = choice["message"] if chat else {"content": choice["text"]}
+            text = said.get("content") or ""
+            if not isinstance(text, str):
+                raise TypeError(f"content is a {type(text).__name__}")
+            calls = tuple({"id": str(c["id"]), "type": "function", "function": {
+                "name": str(c["function"]["name"]), "arguments": str(c["function"]["arguments"])}}
+                for c in said.get("tool_calls") or ())
+        except (KeyError, IndexError, TypeError, AttributeError) as error:
+            return Failure(reason="broken_json", detail=f"a reply without text: {error!r}", attempts=answer.attempts)
+        usage = answer.body.get("usage") or {}
+        return self.reply(
+            ask, answer, text=text, finish=str(choice.get("finish_reason") or ""), stops_sent=len(stops),
+            usage=(usage.get("prompt_tokens"), usage.get("completion_tokens")),
+            reported=str(answer.body.get("model") or ""),
+            reasoning=str(said.get("reasoning_content") or said.get("reasoning") or ""), calls=calls,
+        )
+
+    async def _room(self, ask: Ask) -> int:
+        """Tokens that a prompt leaves for the answer, where the server counts them and fewer than asked; else 0."""
+        if not self._by_ids:
+            return 0
+        what: Json = {"messages": list(ask.messages)} if ask.messages else {"prompt": ask.prompt}
+        found = await self.client.post("//tokenize", {"model": self.model, **what})
+        if isinstance(found, Failure):
+            return 0
+        room = int(found.body.get("max_model_len") or 0) - int(found.body.get("count") or 0)
+        return room if room < ask.max_tokens else 0
+
+    async def _likelihood(self, pair: Pair) -> Likelihood | Failure:
+        cut = False
+        prompt: str | list[int] = pair.context + pair.continuation
+        first = 0
+        if self._by_ids:
+            before, whole = await asyncio.gather(self._ids(pair.context), self._ids(pair.context + pair.continuation))
+            if isinstance(before, Failure) or isinstance(whole, Failure):
+                return before if isinstance(before, Failure) else whole     # type: ignore[return-value]
+            start = self._prefix or ([self._eot] if not pair.context and self._eot is not None else [])
+            ids = [*start, *whole]
+            if len(ids) < 2:
+                return Likelihood(total=0.0, greedy=True, tokens=0, prompt_tokens=len(ids))
+            first = max(1, min(len(start) + len(before), len(ids) - 1))
+            if self._window and (over := len(ids) - (self._window - 1)) > 0:    # one token is generated
+                ids, first, cut = ids[over:], max(1, first - over), True
+            prompt = ids
+        elif not prompt:
+            return Likelihood(total=0.0, greedy=True, tokens=0)
+        told = await self._echo(prompt)
+        if isinstance(told, Failure):
+            return told
+        try:
+            if self._by_ids:
+                last = len(prompt)
+            else:
+                first, last = boundary(told.offsets, pair, told.usage)
+            scored = [v for v in told.values[first:last] if v is not None]
+            if len(told.values) < last or len(scored) < last - first or not scored:
+                raise ValueError(f"{len(scored)} log-probabilities, of tokens {first} to {last} were wanted")
+            greedy = all(v >= max(top.values()) - 1e-9     # type: ignore[union-attr]
+                         for v, top in zip(scored, told.tops[first:last], strict=True))
+        except (IndexError, TypeError, ValueError, AttributeError) as error:
+            return Failure(reason="no_logprobs", detail=f"{error!r}", attempts=told.attempts)
+        return Likelihood(
+            total=sum(scored), greedy=greedy, tokens=len(scored), token_logprobs=tuple(scored), cut=cut,
+            attempts=told.attempts, prompt_tokens=told.prompt_tokens or last, warnings=told.warnings,
+        )
+
+    async def _echo(self, prompt: str | list[int]) -> Told | Failure:
+        told = await echo.ask(self.client, self.model, prompt)
+        if isinstance(told, Failure):
+            return told
+        warnings = self.doubts(told.model)
+        if told.prompt_tokens is None:
+            warnings.append("usage_missing: the reply does not say what it used")
+        self.client.pay(told.prompt_tokens or len(told.values) - 1, 1)
+        return replace(told, warnings=tuple(warnings))
+
+    async def read_through(self, texts: Sequence[Whole], done: Done | None = None) -> list[Likelihood | Failure]:
+        """Raises ConfigError where the context that was asked for is more than the endpoint reads."""
+        if "loglikelihood" not in self.abilities:
+            raise NotTestable(self.why_not.get("loglikelihood", "the endpoint gives no log-probabilities"))
+        most = self._window - 2         # one token is read but predicts nothing, one is generated
+        if self._window and self.context > most:
+            raise ConfigError(f"`{self.client.url}` reads {most} tokens at once, {self.context} are asked for",
+                              hint="give a smaller --context")
+        return await each(texts, self._through, done)
+
+    async def _through(self, whole: Whole) -> Likelihood | Failure:
+        if self._by_ids:
+            ids = await self._ids(whole.text)
+            if isinstance(ids, Failure):
+                return ids
+            return await echo.by_ids(self._echo, ids, whole, eot=self._eot, context=self.context)
+        return await echo.by_text(self._echo, whole, eot=EOT if self._reads_eot else "", context=self.context)
+
+    async def _ids(self, text: str) -> list[int] | Failure:
+        if not text:
+            return []
+        found = await self.client.post("//tokenize", {"model": self.model, "prompt": text, "add_special_tokens": False})
+        if isinstance(found, Failure):
+            return found
+        tokens = found.body.get("tokens")
+        if not isinstance(tokens, list) or not all(isinstance(t, int) for t in tokens):
+            return Failure(reason="broken_json", detail="/tokenize gave no token ids", attempts=found.attempts)
+        return tokens
+
+    async def probe(self) -> None:
+        """Try what the endpoint can do. EngineError where it does nothing, ConfigError where it lacks a name."""
+        await self._name()
+        message = [{"role": "user", "content": "Hello"}]
+        chat = await self.client.post("/chat/completions", {"model": self.model, "messages": message, "max_tokens": 1})
+        if isinstance(chat, Failure) and "max_completion_tokens" in chat.detail:
+            self._limit_name = "max_completion_tokens"
+            body = {"model": self.model, "messages": message, self._limit_name: 16}
+            chat = await self.client.post("/chat/completions", body)
+        body = {"model": self.model, "prompt": "Hello world", "max_tokens": 1, "temperature": 0}
+        plain = await self.client.post("/completions", {**body, "echo": True, "logprobs": 1})
+        scores = isinstance(plain, Answer) and echo.has_scores(plain.body)
+        if isinstance(plain, Failure) and plain.reason.startswith("refused_"):
+            plain = await self.client.post("/completions", body)
+        if isinstance(chat, Failure) and isinstance(plain, Failure):
+            ready = chat.reason not in ("http_503", "http_429")
+            raise EngineError(
+                f"`{self.client.url}` answers neither a chat nor a completion: {chat.reason}: {chat.detail}",
+                hint="check the URL (it ends in /v1), --model and --key-env" if ready else "it is there but not ready: "
+                "try again in a while, or with more --retries",
+            )
+        able: set[Ability] = set()
+        for name, outcome in (("chat", chat), ("completion", plain)):
+            if isinstance(outcome, Failure) and outcome.reason in BUSY:     # it says nothing of what it can do
+                raise EngineError(f"`{self.client.url}` could not be asked for a {name}: {outcome.reason}: "
+                                  f"{outcome.detail}", hint="run the same command again in a moment")
+            if isinstance(outcome, Failure):
+                self.why_not[name] = f"the endpoint answers no {name} ({outcome.detail})"
+            else:
+                able.add(name)  # type: ignore[arg-type]
+        if scores and isinstance(plain, Answer) and echo.shifted(plain.body):
+            self.why_not["loglikelihood"] = (
+                "the endpoint gives each token of a prompt the log-probability that it has one place later: "
+                "no likelihood can be read from it")
+        elif scores:
+            able.add("loglikelihood")
+            await self._tokenizer()
+            if not self._by_ids:
+                told = await echo.ask(self.client, self.model, f"{EOT}Hello")
+                self._reads_eot = isinstance(told, Told) and echo.begins_with(told, EOT, f"{EOT}Hello")
+        else:
+            self.why_not["loglikelihood"] = "the endpoint gives no log-probabilities of a prompt (echo with logprobs)"
+        self.why_not["weights"] = "the weights are not at hand: this is an endpoint"
+        self.abilities = frozenset(able)
+
+    async def _name(self) -> None:
+        if self.model:
+            return
+        listed = await self.client.get("/models")
+        if isinstance(listed, Failure):
+            raise EngineError(f"`{self.client.url}` does not list its models: {listed.reason}: {listed.detail}",
+                              hint="give --model NAME")
+        names = [str(m.get("id")) for m in listed.body.get("data") or [] if isinstance(m, dict)]
+        if not names:
+            raise ConfigError(f"`{self.client.url}` lists no model", hint="give --model NAME")
+        if len(names) > 1 and not all(m.get("owned_by") == "creuset" for m in listed.body["data"]):
+            raise ConfigError(f"`{self.client.url}` serves several models: {', '.join(names[:8])}", hint="give --model")
+        self.model = names[0]
+
+    async def _tokenizer(self) -> None:
+        quick = await self.client.post("//tokenize", {"model": self.model, "prompt": "Hello"})
+        self._by_ids = isinstance(quick, Answer) and isinstance(quick.body.get("tokens"), list)
+        if not self._by_ids or not isinstance(quick, Answer):
+            return
+        self._window = int(quick.body.get("max_model_len") or 0)
+        ids = await self._ids(EOT)
+        self._eot = ids[0] if isinstance(ids, list) and len(ids) == 1 else None
+        if self._prefix_asked is not False and self._eot is not None:
+            self._prefix = [self._eot]
+
+
+def _has_text(event: Json) -> bool:
+    for choice in event.get("choices") or []:
+        delta = choice.get("delta") or {}
+        if choice.get("text") or delta.get("content") or delta.get("reasoning_content") or delta.get("reasoning"):
+            return True
+    return False
+
+
+def _join_stream(events: list[Json]) -> Json:
+    """The body that the chunks of a stream stand for. Broken where the stream ended before the reply did."""
+    text, reasoning, finish, chat = "", "", None, False
+    body: Json = {}
+    for event in events:
+        body |= {k: event[k] for k in ("model", "usage") if event.get(k)}
+        for choice in event.get("choices") or []:
+            delta = choice.get("delta")
+            chat = chat or delta is not None
+            delta = delta or {}
+            text += choice.get("text") or delta.get("content") or ""
+            reasoning += delta.get("reasoning_content") or delta.get("reasoning") or ""
+            finish = choice.get("finish_reason") or finish
+    if finish is None:
+        raise Broken("truncated", f"the stream ended after {len(events)} events without a finish_reason")
+    message = {"content": text, "reasoning_content": reasoning}
+    return {**body, "choices": [{"finish_reason": finish} | ({"message": message} if chat else {"text": text})]}
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {key}"} if key else {}
+
+
+async def open_endpoint(
+    url: str, *, model: str = "", dialect: str = "openai", calling: Calling | None = None, prefix: bool | None = None,
+    context: int = 0, **clocks: Any,
+) -> Subject:
+    """A subject that has been asked what it can do. Raises ConfigError, EngineError."""
+    calling = calling or Calling()
+    if dialect == "anthropic":
+        from creuset.evals.clients.anthropic import AnthropicSubject, headers
+
+        messages = AnthropicSubject(Client(url, calling, headers, **clocks), model)
+        try:
+            await messages.probe()
+        except BaseException:
+            await messages.close()
+            raise
+        return messages
+    if dialect != "openai":
+        raise ConfigError(f"`{dialect}` is not a dialect", hint="there are openai and anthropic")
+    subject = OpenAISubject(Client(url, calling, bearer, **clocks), model, prefix=prefix, context=context)
+    try:
+        await subject.probe()
+    except BaseException:
+        await subject.close()
+        raise
+    return subject

@@ -1,0 +1,80 @@
+"""From what a user names (a folder, a shipped model, a URL) to a subject that can be asked. torch only for folders."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from creuset.core.errors import ConfigError
+from creuset.evals.model import Subject
+from creuset.evals.prices import Price, load
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reach:
+    """How to reach it: the first half for endpoints, the last four for folders (`prefix` and `context` for both)."""
+
+    model: str = ""
+    dialect: str = "openai"
+    key_env: str = ""
+    concurrency: int = 8
+    timeout_s: float = 120.0
+    retries: int = 5
+    price_cap: float | None = None
+    prices: Path | None = None
+    stream: bool = False
+    prefix: bool = True
+    context: int = 0
+    dtype: Literal["fp32", "bf16"] = "fp32"
+    device: str = "cpu"
+
+
+def is_url(name: str) -> bool:
+    return name.startswith(("http://", "https://"))
+
+
+async def reach(name: str, to: Reach, **clocks: Any) -> Subject:
+    """Raises ConfigError, ArtifactError (no such model), EngineError (the endpoint does not answer)."""
+    if is_url(name):
+        from creuset.evals.clients.http import Calling
+        from creuset.evals.clients.openai import open_endpoint
+
+        price = load(to.prices).find(to.model) if to.model else None
+        if price is None and to.price_cap is not None:
+            named = f"`{to.model}` is in no price file" if to.model else "it has no name"
+            raise ConfigError(f"a price cap needs the price of each endpoint that is asked; of `{name}` {named}",
+                              hint="give --prices FILE with its price, and its name")
+        calling = Calling(
+            key_env=to.key_env, concurrency=to.concurrency, timeout_s=to.timeout_s, retries=to.retries,
+            price_cap=to.price_cap, price=price, stream=to.stream,
+        )
+        return await open_endpoint(
+            name, model=to.model, dialect=to.dialect, calling=calling, prefix=None if to.prefix else False,
+            context=to.context, **clocks
+        )
+    if to.price_cap is not None or to.model or to.key_env:
+        raise ConfigError(f"`{name}` is no URL: --model, --key-env and --price-cap are for endpoints")
+    from creuset.evals.clients.local import LocalSubject
+    from creuset.model.hub import find_model
+
+    return LocalSubject(
+        find_model(name), prefix=to.prefix, context=to.context, dtype=to.dtype, device=to.device
+    )
+
+
+def share_purse(*subjects: Subject | None) -> None:
+    """Let all endpoints pay from the first one's purse, so that a price cap holds for them together."""
+    clients = [client for subject in subjects if (client := getattr(subject, "client", None)) is not None]
+    currencies = sorted({client.calling.price.currency for client in clients if client.calling.price is not None})
+    if len(currencies) > 1 and any(client.calling.price_cap is not None for client in clients):
+        raise ConfigError(f"one price cap for prices in {' and '.join(currencies)}", hint="give prices in one currency")
+    for client in clients[1:]:
+        client.purse = clients[0].purse
+
+
+def price_of(subject: Subject, to: Reach) -> Price | None:
+    """The price of an endpoint's model, where the price file has one."""
+    client = getattr(subject, "client", None)
+    if client is None:
+        return None
+    price: Price | None = client.calling.price
+    return price or load(to.prices).find(str(subject.identity().get("name", "")))

@@ -1,0 +1,241 @@
+"""One audit: the parts that can be run are run, and what cannot be said has a row that says why. No torch here.
+
+Reading order: `audit` (all parts), `_one` (a part), `_barred` (why a part cannot be run), `keep` (the artifact).
+
+Everything that is asked is journaled in the work folder, sample by sample; a check keeps what it found there as a
+whole. An audit that was cut off goes on where it stopped when the same command is given again.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from creuset.benchmarks.figures import finite
+from creuset.core.artifact import sha256_json
+from creuset.core.errors import ConfigError, DataError
+from creuset.core.stats import Interval
+from creuset.evals.model import NotTestable, Subject, Usage
+from creuset.evals.prices import Price
+from creuset.evals.runner import Playing, play
+from creuset.evals.task import Row, Task
+from creuset.evals.usage import total_usage
+from creuset.governance.audit.items import REQUIREMENTS, Requirement, chosen, parts_of
+from creuset.benchmarks.part import Found, Part, Room
+from creuset.types.measure import Measure, Status
+
+STATUSES: tuple[Status, ...] = ("measured", "reported", "not_testable", "not_tested", "not_applicable")
+OUTSIDE = {
+    "weights": "it needs the model's weights, which an endpoint does not show",
+    "loglikelihood": "it needs log-probabilities of given texts, which this endpoint does not give",
+    "completion": "it needs plain completion, which this endpoint does not offer",
+    "chat": "it needs a chat model",
+}
+_FIELDS = tuple(f for f in Measure.__dataclass_fields__ if f != "extra")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """What to audit, and with what."""
+
+    items: tuple[str, ...] = ()         # names or numbers of requirements, names of parts; (): everything
+    bench: Path | None = None
+    given: Mapping[str, Path] = field(default_factory=dict)
+    limit: int | None = None            # first samples of each task
+    harmful: bool = False
+    seed: int = 1234
+    retry_failed: bool = False
+
+    def __post_init__(self) -> None:
+        if self.limit is not None and self.limit < 1:
+            raise ValueError(f"limit must be positive, got {self.limit}")
+        if self.bench is not None and not self.bench.is_dir():
+            raise ValueError(f"`{self.bench}` is not a folder")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """What one part came to."""
+
+    row: str
+    part: str
+    measures: list[Measure]
+    samples: list[Row] = field(default_factory=list)
+    usage: Usage = field(default_factory=Usage)
+    trouble: str = ""                   # a damaged file, a check that failed: the audit went on without it
+
+
+async def audit(
+    subject: Subject,
+    asked: Asked,
+    *,
+    work: Path,
+    model: Path | None = None,
+    endpoint: str = "",
+    key: str = "",
+    judge: Subject | None = None,
+    paraphraser: Subject | None = None,
+    price: Price | None = None,
+    judge_price: Price | None = None,
+    say: Callable[[str], None] = lambda text: None,
+    now: Callable[[], float] = time.time,
+) -> list[Result]:
+    """All chosen parts, in the order of the table. Raises what stops a run: an endpoint that is gone, a full disk."""
+    date = datetime.fromtimestamp(now(), UTC).isoformat(timespec="seconds")
+    room = Room(
+        subject=subject, model=model, work=work, bench=asked.bench, given=asked.given, limit=asked.limit,
+        seed=asked.seed, date=date, endpoint=endpoint, key=key, say=say, paraphraser=paraphraser,
+    )
+    results = []
+    for row, requirement in chosen(asked.items).items():
+        parts = parts_of(row, asked.items)
+        if not parts:
+            why = requirement.untested or "no test of this requirement is in this version of the audit"
+            results.append(Result(row=row, part=requirement.name, measures=[
+                _nothing(requirement.name, row, requirement, "not_tested", why, date)
+            ]))  # fmt: skip
+        for part in parts:
+            say(f"{row}. {requirement.title['en']}: {part.name}")
+            results.append(await _one(part, requirement, asked, room, judge, (price, judge_price)))
+    return results
+
+
+async def _one(
+    part: Part, requirement: Requirement, asked: Asked, room: Room, judge: Subject | None,
+    prices: tuple[Price | None, Price | None],
+) -> Result:
+    task = _task(part, room.subject, judge)
+    if barred := _barred(part, task, asked, room):
+        return Result(row=part.row, part=part.name, measures=[
+            _nothing(part.name, part.row, requirement, *barred, room.date)
+        ])  # fmt: skip
+    try:
+        if task is not None:
+            playing = Playing(limit=asked.limit, seed=asked.seed, harmful=asked.harmful,
+                              retry_failed=asked.retry_failed, price=prices[0], judge_price=prices[1])
+            journal = room.work / "journal" / f"{part.name}.jsonl"
+            played = await play(task, room.subject, asked.bench or Path(), journal=journal, playing=playing)
+            found, usage = Found(played.measures, played.rows), played.usage
+        else:
+            assert part.check is not None
+            found, usage = await _checked(part, room), Usage()
+    except NotTestable as refused:
+        return Result(row=part.row, part=part.name, measures=[
+            _nothing(part.name, part.row, requirement, "not_testable", str(refused), room.date)
+        ])  # fmt: skip
+    except (DataError, ConfigError) as error:
+        room.say(f"{part.name}: {error}")
+        return Result(row=part.row, part=part.name, trouble=str(error), measures=[
+            _nothing(part.name, part.row, requirement, "not_tested", str(error), room.date)
+        ])  # fmt: skip
+    measures = [_placed(m, part, requirement, room.date) for m in found.measures]
+    return Result(row=part.row, part=part.name, measures=measures, samples=found.evidence, usage=usage)
+
+
+def _task(part: Part, subject: Subject, judge: Subject | None) -> Task | None:
+    """The part's task in the first form that the subject can answer."""
+    made = [make() for make in (part.task, part.otherwise) if make is not None]
+    if not made:
+        return None
+    task = next((t for t in made if t.needs <= subject.abilities), made[0])
+    if judge is not None and part.judged:
+        task.judge = judge
+    return task
+
+
+def _barred(part: Part, task: Task | None, asked: Asked, room: Room) -> tuple[Status, str] | None:
+    """Why the part cannot be run, if it cannot."""
+    needs = part.needs | (task.needs if task else frozenset())
+    if missing := sorted(needs - room.subject.abilities):
+        own = getattr(room.subject, "why_not", {})
+        return "not_testable", "; ".join(own.get(name) or OUTSIDE[name] for name in missing)
+    if (part.harmful or (task is not None and task.harmful)) and not asked.harmful:
+        return "not_tested", "its prompts are harmful, and --allow-harmful was not given"
+    if lacking := [f"--given {name}=PATH ({what})" for name, what in part.material.items() if name not in asked.given]:
+        return "not_tested", f"its material was not given: {', '.join(lacking)}"
+    if absent := [str(asked.given[name]) for name in part.material if not asked.given[name].exists()]:
+        return "not_tested", f"its material does not exist: {', '.join(absent)}"
+    files = (*part.files, *(task.files if task else ()))
+    if files and asked.bench is None:
+        return "not_tested", "its data was not given: --bench FOLDER"
+    if asked.bench is not None and (gone := [f for f in files if not any(asked.bench.glob(f))]):
+        more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
+        return "not_tested", f"the folder of benchmarks has no {gone[0]}{more}"
+    return None
+
+
+async def _checked(part: Part, room: Room) -> Found:
+    """What the check found, or what it found before under the same circumstances."""
+    assert part.check is not None
+    head = sha256_json({
+        "part": part.name, "subject": room.subject.identity(), "limit": room.limit, "seed": room.seed,
+        "given": {n: str(p) for n, p in room.given.items()}, "bench": str(room.bench),
+    })  # fmt: skip
+    file = room.work / "checks" / f"{part.name}.json"
+    try:
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        if kept["head"] == head:
+            return Found([measure_of(row) for row in kept["measures"]], kept["evidence"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass                    # absent, torn or of another form: it is made anew
+    found = await part.check(room)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    said = {"head": head, "measures": [m.row() for m in found.measures], "evidence": found.evidence}
+    scratch = file.with_suffix(".partial")
+    scratch.write_text(json.dumps(said, ensure_ascii=False), encoding="utf-8")
+    scratch.replace(file)
+    return found
+
+
+def measure_of(row: Mapping[str, Any]) -> Measure:
+    """The measure that `Measure.row` wrote; what is not a field of it is `extra`."""
+    known = {name: row[name] for name in _FIELDS if name in row}
+    known["interval"] = Interval(*row["interval"]) if row.get("interval") else None
+    known["articles"] = tuple(row.get("articles") or ())
+    return Measure(**known, extra={k: v for k, v in row.items() if k not in _FIELDS})
+
+
+def _placed(measure: Measure, part: Part, requirement: Requirement, date: str) -> Measure:
+    return replace(
+        measure, requirement=part.row, articles=measure.articles or part.articles or requirement.articles,
+        date=measure.date or date, interval=finite(measure.interval),
+    )
+
+
+def _nothing(task: str, row: str, requirement: Requirement, status: Status, why: str, date: str) -> Measure:
+    return Measure(task=task, metric="score", status=status, why=why, requirement=row,
+                   articles=requirement.articles, date=date)
+
+
+def item_rows(results: Sequence[Result]) -> list[dict[str, Any]]:
+    """items.json: each requirement with its words, what its parts came to, and counts by status. No grade."""
+    rows = []
+    for row in dict.fromkeys(result.row for result in results):
+        requirement, mine = REQUIREMENTS[row], [r for r in results if r.row == row]
+        rows.append({
+            "row": row, **asdict(requirement), "articles": list(requirement.articles),
+            "status": status_of([m for r in mine for m in r.measures]),
+            "parts": [
+                {
+                    "name": r.part, "status": status_of(r.measures), "trouble": r.trouble,
+                    "why": next((m.why for m in r.measures if m.why), ""),
+                    "counts": {s: n for s in STATUSES if (n := sum(m.status == s for m in r.measures))},
+                    "samples": f"samples/{r.part}.jsonl" if r.samples else "",
+                }
+                for r in mine
+            ],
+        })  # fmt: skip
+    return rows
+
+
+def status_of(measures: Iterable[Measure]) -> Status:
+    """The most telling status among them: measured, where anything was."""
+    have = {m.status for m in measures}
+    return next(s for s in STATUSES if s in have)
+
+
+def spent(results: Sequence[Result]) -> Usage:
+    return total_usage([r.usage for r in results])

@@ -1,0 +1,79 @@
+"""Conversations for a model card: a fixed list of openings, each answered greedily, printed whole, none chosen."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from creuset.core.errors import ConfigError
+from creuset.engine.engine import Engine
+from creuset.engine.settings import EngineSettings
+from creuset.text.chat import encode_chat
+from creuset.types.generation import Request, Sampling
+
+PROMPTS = Path(__file__).parent / "prompts.json"
+MAX_TOKENS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    language: str
+    turns: tuple[tuple[str, str, str], ...]     # what was asked, what was answered, how the answer ended
+
+    @property
+    def stopped(self) -> bool:
+        """Whether every answer ended by itself."""
+        return all(end == "stop" for _, _, end in self.turns)
+
+
+def openings(count: int) -> list[tuple[str, list[str]]]:
+    """The first `count` of the list: language and the user's turns."""
+    rows = json.loads(PROMPTS.read_text(encoding="utf-8"))
+    if not 0 <= count <= len(rows):
+        raise ConfigError(f"there are {len(rows)} openings, {count} were asked for")
+    return [(row["language"], row["turns"]) for row in rows[:count]]
+
+
+def converse(
+    path: Path,
+    asked: Sequence[tuple[str, Sequence[str]]],
+    *,
+    max_tokens: int = MAX_TOKENS,
+    progress: Callable[[str], None] = lambda text: None,
+) -> list[Conversation]:
+    """Hold each conversation with the model at `path`: temperature 0, no system prompt, `max_tokens` a reply."""
+    engine = Engine.load(path, settings=EngineSettings(seed=0))
+    said: list[list[tuple[str, str, str]]] = [[] for _ in asked]
+    for turn in range(max((len(turns) for _, turns in asked), default=0)):
+        going = [i for i, (_, turns) in enumerate(asked) if turn < len(turns)]
+        for index in going:
+            messages = [
+                message
+                for question, reply, _ in said[index]
+                for message in ({"role": "user", "content": question}, {"role": "assistant", "content": reply})
+            ]
+            messages.append({"role": "user", "content": asked[index][1][turn]})
+            prompt = encode_chat(engine.tokenizer, messages, add_generation_prompt=True).ids
+            room = engine.context - len(prompt)
+            if room < 1:
+                said[index].append((asked[index][1][turn], "", "no room left in the context"))
+                continue
+            sampling = Sampling(max_tokens=min(max_tokens, room), temperature=0.0, seed=0)
+            engine.add(Request(id=str(index), prompt=prompt, sampling=sampling))
+        for index, (text, end) in _run(engine).items():
+            said[index].append((asked[index][1][turn], text, end))
+        progress(f"turn {turn + 1}: {len(going)} replies")
+    return [Conversation(language, tuple(turns)) for (language, _), turns in zip(asked, said, strict=True)]
+
+
+def _run(engine: Engine) -> dict[int, tuple[str, str]]:
+    """Step until nothing is left; (whole text, how it ended) for each request."""
+    texts: dict[int, str] = {}
+    ends: dict[int, str] = {}
+    while engine.busy:
+        for event in engine.step():
+            index = int(event.id)
+            texts[index] = texts.get(index, "") + event.text
+            if event.finish:
+                ends[index] = event.finish
+    return {index: (texts[index], ends[index]) for index in sorted(ends)}

@@ -1,0 +1,228 @@
+"""From artifacts, published figures and declarations to the rows of a scorecard. Reads files; asks nobody.
+
+Reading order: `rows`, then one function a group. A row holds one kind of number: what was measured here and what
+others published of the same benchmark are two rows. Two systems that were asked different prompts share a row only
+to be seen: it says so and is not weighed.
+"""
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from creuset.core.artifact import read_manifest
+from creuset.core.errors import ArtifactError, ConfigError
+from creuset.governance.compare.ask import HERE, Asked, Comparison, Declared, book, criteria
+from creuset.governance.compare.card import Cell, Row, Scale, Text, unknown
+
+# Requirements of the audit that are about law and fairness or about energy; the others are about security.
+OF_LAW = {"5", "6", "7", "10", "11", "12", "13"}
+OF_ENERGY = {"14"}
+UNTESTED = {
+    "not_applicable": Text("not applicable", "sans objet"),
+    "not_testable": Text("not testable from outside", "non vérifiable de l'extérieur"),
+    "not_tested": Text("not tested", "non testé"),
+}
+SHARES = {"", "share", "ratio"}
+
+
+@cache
+def labels() -> dict[str, Text]:
+    """What the page calls the measures that it has words for."""
+    found = tomllib.loads((HERE / "labels.toml").read_text(encoding="utf-8"))
+    return {id: Text(words["en"], words["fr"]) for id, words in found.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A row of some results.json, and the artifact that holds it."""
+
+    row: Mapping[str, Any]
+    source: str
+
+    @property
+    def id(self) -> str:
+        # A row of bits per byte has a source of texts in the place of a metric.
+        return ".".join(str(self.row[k]) for k in ("task", "metric", "source") if k == "task" or self.row.get(k))
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What two systems must share to be in one row."""
+        return self.id, str(self.row.get("form", ""))
+
+
+def results(folder: Path, kind: str) -> list[Found]:
+    """The measures of an artifact of `kind`, in its own order."""
+    manifest = read_manifest(folder)
+    if manifest["kind"] != kind:
+        raise ArtifactError(f"`{folder}` is of kind {manifest['kind']}, not {kind}")
+    file = folder / "results.json"
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))["results"]
+        known = [Found(r, f"{kind} {folder.name}, sha256 {manifest['sha256'][:12]}") for r in found]
+        if any(not f.row.get("metric") and not f.row.get("source") for f in known):
+            raise ValueError("a row has neither a metric nor a source")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(f"`{file}` is not what an {kind} leaves: {error!r}") from error
+    return known
+
+
+def measured_rows(asked: Comparison) -> list[Row]:
+    """Rows of evaluations and audits."""
+    made = []
+    for kind in ("evaluation", "audit"):
+        columns = [
+            {f.key: f for folder in (s.evaluations if kind == "evaluation" else s.audits)
+             for f in reversed(results(folder, kind))}
+            for s in asked.systems
+        ]
+        made += [_measured_row(key, kind, [c.get(key) for c in columns]) for key in _keys(columns, asked.measures)]
+    ids = {row.id.partition(" ")[0] for row in made}
+    if missing := [m for m in asked.measures if m not in ids]:
+        raise ConfigError(f"`{asked.file.name}`: no artifact has the measure `{missing[0]}`")
+    return made
+
+
+def _keys(columns: Sequence[Mapping[tuple[str, str], Found]], wanted: Sequence[str]) -> list[tuple[str, str]]:
+    """The measures that become rows: those asked for, or the first of each task (and form) in the artifacts."""
+    keys: dict[tuple[str, str], None] = {}
+    heads: dict[tuple[str, str], tuple[str, str]] = {}
+    for column in columns:
+        for key, found in reversed(list(column.items())):  # they were put in backwards: the first of a name stays
+            if wanted:
+                if key[0] in wanted:
+                    keys.setdefault(key)
+            elif heads.setdefault((str(found.row["task"]), key[1]), key) == key:
+                keys.setdefault(key)
+    return list(keys)
+
+
+def _measured_row(key: tuple[str, str], kind: str, found: Sequence[Found | None]) -> Row:
+    some = next(f.row for f in found if f is not None)
+    requirement = str(some.get("requirement", ""))
+    group = "quality" if kind == "evaluation" else (
+        "law" if requirement in OF_LAW else "energy" if requirement in OF_ENERGY else "security"
+    )
+    id, form = key
+    label = f"{id} ({form})" if form else id
+    bits = some["task"] == "bpb"
+    known = labels().get(id, Text(label, label))
+    words = Text(f"Bits per byte: {some.get('source')}", f"Bits par octet : {some.get('source')}")
+    return Row(
+        id=f"{id} {form}".strip(), group=group, label=words if bits else known, scale=scale_of(some),
+        unit="bits" if bits else str(some.get("unit", "share")).partition(" of ")[0],
+        cells=tuple(_measured_cell(f) for f in found), why_unranked=_mismatch([f.row for f in found if f is not None]),
+        note=str(some.get("caveat", "")),
+    )
+
+
+def scale_of(row: Mapping[str, Any]) -> Scale:
+    """How a measure becomes a utility, from its unit and from which way it is good."""
+    unit, better = str(row.get("unit", "share")), row.get("better", "lower" if row["task"] == "bpb" else "higher")
+    if row["task"] == "bpb":
+        unit = "bits"
+    unit = "share" if unit.startswith("share ") else unit     # "share of trials passed"
+    if better == "higher":
+        return "share" if unit in SHARES else "percent" if unit == "percent" else "high"
+    if better == "lower":
+        return "share_low" if unit in SHARES else "low"
+    scales: dict[str, Scale] = {"zero": "zero", "fifty": "fifty"}
+    return scales.get(str(better), "")
+
+
+def _mismatch(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Why the systems' scores cannot be held against each other, or nothing."""
+    for key, what in (
+        ("data_sha256", "data"), ("file_sha256", "data"), ("prompt_sha256", "prompts"), ("denominator", "samples")
+    ):
+        if len({str(r[key]) for r in rows if r.get(key) and r.get("status", "measured") == "measured"}) > 1:
+            return f"not weighed: the systems were asked different {what}"
+    return ""
+
+
+def _measured_cell(found: Found | None) -> Cell:
+    if found is None:
+        return unknown("not measured", "non mesuré")
+    row = found.row
+    status = row.get("status", "measured")
+    if status in UNTESTED or row.get("score") is None:
+        words = UNTESTED.get(status, UNTESTED["not_tested"])
+        return Cell(kind="unknown", words=words, note=str(row.get("why", "")), source=found.source)
+    low, high = row.get("interval") or (None, None)
+    lost = [f"{row[k]} {said}" for k, said in (("failed", "calls failed"), ("unextracted", "answers not extracted"))
+            if row.get(k)]
+    note = "; ".join([*lost, *([str(row["caveat"])] if row.get("caveat") else [])])
+    date = str(row.get("date", ""))
+    if status == "reported":
+        return Cell(kind="reported", value=float(row["score"]), low=low, high=high, n=int(row.get("n") or 0), note=note,
+                    source=f"{found.source}: {row.get('why', '')}", date=date or "no date given")
+    how = str(row.get("method", ""))
+    if row.get("counter") is False or row.get("unit") == "FLOP":
+        # No instrument was read: rated power and time, or arithmetic on the model's shape.
+        return Cell(kind="estimated", value=float(row["score"]), low=low, high=high, n=int(row.get("n") or 0),
+                    source=found.source, date=date, note="; ".join(filter(None, [note, how])) or "by arithmetic")
+    return Cell(kind="measured", value=float(row["score"]), low=low, high=high, n=int(row.get("n") or 0),
+                source=found.source, date=date, note=note)
+
+
+def published_rows(systems: Sequence[Asked]) -> list[Row]:
+    """What others published of the systems that say `reported`; none where no system does."""
+    if not any(s.reported for s in systems):
+        return []
+    rows: dict[str, Row] = {}
+    for bench in book()["benchmark"]:
+        source = book()["source"][bench["source"]]
+        cells = tuple(_published_cell(s, bench["scores"], source) for s in systems)
+        if before := rows.get(bench["id"]):
+            cells = tuple(new if new.value is not None else old for new, old in zip(cells, before.cells, strict=True))
+        base = "not weighed: scores of the base model, not of what is served" if bench.get("base") else ""
+        rows[bench["id"]] = Row(
+            id=f"published.{bench['id']}", group="published", label=Text(bench["label"], _french(bench["label"])),
+            scale="percent", unit="percent", cells=cells, why_unranked=base,
+        )
+    return [r for r in rows.values() if any(c.value is not None for c in r.cells)]
+
+
+def _french(label: str) -> str:
+    return (label.replace(", base model", ", modèle de base").replace("chain of thought", "chaîne de pensée")
+            .replace("prompt, strict", "consigne, strict"))
+
+
+def _published_cell(system: Asked, scores: Mapping[str, float], source: Mapping[str, str]) -> Cell:
+    if not system.reported:
+        return unknown("nothing published", "rien de publié")
+    if system.reported not in scores:
+        why = book()["system"][system.reported].get("scores_why")
+        cell = unknown("not published", "non publié")
+        return replace(cell, note=why["en"], note_fr=why["fr"]) if why else cell
+    return Cell(
+        kind="reported", value=scores[system.reported], source=f"{source['title']}: {source['url']}",
+        date=f"read by {book()['read']}", note=system.note,
+    )
+
+
+def declared_rows(systems: Sequence[Asked]) -> list[Row]:
+    """Criteria that somebody says something about, and those of the scale that nobody does: both are shown."""
+    words, known = criteria()
+    rows = []
+    for one in known:
+        facts = [s.declared.get(one.id) for s in systems]
+        in_words = any(f is not None and f.value in words for f in facts) or all(f is None for f in facts)
+        rows.append(Row(
+            id=one.id, group=one.group, label=one.label, scale="points" if in_words else "",
+            unit="points" if in_words else "words", cells=tuple(_declared_cell(f, words) for f in facts),
+        ))
+    return rows
+
+
+def _declared_cell(fact: Declared | None, words: Mapping[str, tuple[Text, float]]) -> Cell:
+    if fact is None:
+        return unknown("nobody said", "personne ne l'a dit")
+    said: dict[str, Any] = {"source": fact.source, "date": fact.date, "note": fact.note, "note_fr": fact.note_fr}
+    if fact.value == "unknown":     # somebody looked, and found no answer
+        return replace(unknown("no answer found", "aucune réponse trouvée"), **said)
+    text, points = words.get(fact.value, (Text(fact.value, fact.fr or fact.value), None))
+    return Cell(kind="declared", value=points, words=text, **said)

@@ -1,0 +1,61 @@
+"""One dossier: records collected, documents composed, published as an artifact with its parents."""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from creuset import __version__
+from creuset.core.artifact import new_artifact
+from creuset.core.errors import ConfigError
+from creuset.governance.dossier.answers import from_file
+from creuset.governance.dossier.compose import compose
+from creuset.governance.dossier.form import chosen
+from creuset.governance.dossier.records import collect
+from creuset.governance.dossier.words import LANGS, Lang
+
+LAW = Path(__file__).parent / "law.toml"
+
+
+def code() -> str:
+    """Hash of this package's sources and of the library that draws PDF: equal, and the same records give the same
+    documents."""
+    import reportlab
+
+    digest = hashlib.sha256(f"{__version__} {reportlab.Version}".encode())
+    root = Path(__file__).parent
+    for file in sorted(f for f in root.rglob("*") if f.suffix in (".py", ".toml", ".css", ".ttf")):
+        digest.update(file.relative_to(root).as_posix().encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+def languages(names: Sequence[str]) -> list[Lang]:
+    for name in names:
+        if name not in LANGS:
+            raise ConfigError(f"`{name}` is not a language of the dossier", hint=f"there are {', '.join(LANGS)}")
+    return [lang for lang in LANGS if lang in names]
+
+
+def build(
+    model: Path, out: Path, *, evaluations: Sequence[Path] = (), audits: Sequence[Path] = (),
+    data: Sequence[Path] = (), operator: Path | None = None, langs: Sequence[str] = LANGS, forms: Sequence[str] = (),
+    day: str = "",
+) -> dict[str, Any]:
+    """Publish the dossier of `model` at `out`; what it says of itself: completeness by form, questions left open.
+
+    `day` (ISO 8601) is the date on the documents; empty: today, UTC.
+    """
+    spoken = languages(langs)
+    chosen(forms)
+    if operator is not None:
+        from_file(operator)     # refused here by its own name, before work is done
+    day = day or datetime.now(UTC).date().isoformat()
+    settings = {"lang": spoken, "forms": list(forms), "date": day}
+    facts: dict[str, Any] = {"version": __version__, "code": code()}
+    parents = [model, *evaluations, *audits, *data]
+    with new_artifact(out, kind="dossier", settings=settings, parents=parents, facts=facts) as scratch:
+        collect(scratch, model, evaluations=evaluations, audits=audits, data=data, operator=operator, law=LAW)
+        made = compose(scratch, names=forms, langs=spoken, day=day, version=__version__)
+        facts |= {"completeness": made.completeness, "to_complete": made.to_complete, "figures": made.figures}
+    return facts

@@ -1,0 +1,250 @@
+"""From the records in a dossier's folder to its documents: a pure function of the folder, its date and languages.
+
+`creuset verify` calls it again and compares: that is the proof that no figure was edited.
+"""
+
+import json
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from creuset.governance.dossier import bom, cards, croissant, render_html, render_md, render_pdf
+from creuset.governance.dossier.answers import Answer, questions, read
+from creuset.governance.dossier.facts import Facts, gather
+from creuset.governance.dossier.figure import Figure
+from creuset.governance.dossier.form import Filler, Form, chosen
+from creuset.governance.dossier.page import Grid, Item, Line, Page, Para, Section, Span, Status, plain, typeset
+from creuset.governance.dossier.records import OPERATOR, Shelf
+from creuset.governance.dossier.words import LANGS, LANGUAGE_NAMES, RECIPIENTS, Lang, date, label, show
+
+FIGURES = "figures.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What was written, and how complete it is."""
+
+    completeness: dict[str, dict[str, Any]]     # form -> {fields..., recipients}
+    to_complete: list[str]                      # keys of unanswered questions
+    figures: int
+
+
+def compose(folder: Path, *, names: Sequence[str], langs: Sequence[Lang], day: str, version: str) -> Made:
+    """Write all documents into `folder`, which holds the records."""
+    shelf = Shelf(folder)
+    facts = gather(shelf)
+    facts.say("document.date", *(date(day, lang) + "." for lang in LANGS))
+    answers = _answers(shelf, facts)
+    forms = chosen(names)
+    completeness: dict[str, dict[str, Any]] = {}
+    asked: dict[str, None] = {}         # what the pages print as TO COMPLETE
+    for lang in langs:
+        filler = Filler(facts, answers, lang)
+        (folder / lang).mkdir(exist_ok=True)
+        rows = []
+        for form in forms:
+            for recipient in form.recipients or ("",):
+                page = _page(form, filler, recipient, day, version)
+                _write(folder / lang, replace(page, links=_links(page, langs)))
+                items = [i for s in page.sections for i in s.items]
+                asked |= dict.fromkeys(key for item in items for key in item.open)
+                state = count(items)
+                completeness.setdefault(form.id, {})[recipient or "all"] = state
+                counts = (f"{state['filled']} / {state['fillable']}", *(str(state[s] or "–") for s in STATES[1:]))
+                rows.append(((Span(page.title, url=page.id),), *((Span(n),) for n in counts)))
+        page = _contents(filler, asked, rows, day, version)
+        _write(folder / lang, replace(page, links=_links(page, langs)))
+    if not names or "croissant" in names or "data-card" in names:
+        _json(folder / "croissant.json", croissant.document(facts, answers, day))
+    if not names or "model-card" in names:
+        _json(folder / "bom.cdx.json", bom.document(facts, answers, day, version))
+    said = [asdict(f) | {"shown": {lang: show(f.value, f.style, lang) for lang in langs}}
+            for f in facts.figures.values()]
+    _json(folder / FIGURES, {"figures": said})
+    return Made(completeness, sorted(asked), len(said))
+
+
+def _json(path: Path, body: Any) -> None:
+    path.write_text(json.dumps(body, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _answers(shelf: Shelf, facts: Facts) -> Mapping[str, Answer]:
+    """The operator's answers, each of which becomes a figure: it too is a link to the record it is from."""
+    record = shelf.first(role="operator")
+    if record is None:
+        return {}
+    found = read(shelf.body(record))
+    for key, answer in found.items():
+        for lang, at in answer.at.items():
+            facts.add(f"operator.{key}.{lang}", (record, at), style="auto" if answer.source else "text")
+    if (grid := found.get("energy.grid")) and (energy := facts.figures.get("energy.kwh")):
+        places = [(shelf.record(s.record), s.pointer) for s in energy.sources]
+        facts.add("carbon.kg", *places, (record, grid.at["en"]), operation="carbon", style="g2")
+    return found
+
+
+STATES: tuple[Status, ...] = ("filled", "partly", "missing", "not_applicable", "elsewhere")
+
+
+def count(items: Sequence[Item]) -> dict[str, int]:
+    """Fields by what became of them, and their sum. Fillable are those that apply and that somebody here can know."""
+    every: dict[str, int] = {state: sum(item.status == state for item in items) for state in STATES}
+    return {**every, "fillable": every["filled"] + every["partly"] + every["missing"], "fields": len(items)}
+
+
+def counted(state: Mapping[str, int], lang: Lang) -> str:
+    """The counts in words: all fields are in one of them."""
+    other = (label(f"count_{key}", lang, n=state[key]) for key in STATES[1:] if state[key])
+    said = [label("complete", lang, filled=state["filled"], fillable=state["fillable"]), *other]
+    return ("; " if lang == "en" else " ; ").join([*said, label("count_fields", lang, n=state["fields"])]) + "."
+
+
+def _page(form: Form, filler: Filler, recipient: str, day: str, version: str) -> Page:
+    lang = filler.lang
+    sections = filler.sections(form, recipient)
+    state = count([item for section in sections for item in section.items])
+    title = form.title.of(lang) + (f" – {RECIPIENTS[recipient].of(lang)}" if recipient else "")
+    intro, lost = filler.paragraphs(form.intro.of(lang))
+    head = (
+        _about(filler, day, version),
+        *(b for b in intro if isinstance(b, Para) and not lost),
+        Para(plain(counted(state, lang)), "quiet"),
+    )
+    law = _law(filler, form, day)
+    front = cards.front_matter(form.card, filler) if form.card else ""
+    page = Page(f"{form.id}-{recipient.lower()}" if recipient else form.id, title, lang, head, sections, law, front)
+    return Page(page.id, title, lang, head, sections, (*law, *_appendix(filler, page)), front)
+
+
+def _about(filler: Filler, day: str, version: str) -> Para:
+    lang = filler.lang
+    model = filler.facts.figures["model.sha256"]
+    colon = " : " if lang == "fr" else ": "
+    as_of = str(filler.facts.figures["law.as_of"].value)
+    return Para((
+        Span(label("model", lang).capitalize() + colon), Span(filler.facts.shelf.model.name, strong=True),
+        Span(", sha256 "), filler.figure(model), Span(". "),
+        Span(label("made", lang, date=date(day, lang), version=version) + ("; " if lang == "en" else " ; ")),
+        Span(label("as_of", lang, date=date(as_of, lang)) + "."),
+    ), "note")
+
+
+def _law(filler: Filler, form: Form, day: str) -> tuple[Section, ...]:
+    """The provisions that the form rests on, and what holds on the day of the document."""
+    if not form.law:
+        return ()
+    lang, record = filler.lang, filler.facts.shelf.first(role="law")
+    assert record is not None
+    body = filler.facts.shelf.body(record)
+    known = {row["id"]: row for row in (*body["threshold"], *body["provision"])}
+    rows = []
+    for name in form.law:
+        row = known[name]
+        rows.append((plain(row[lang]), _holds(filler, row, day),
+                     plain(f"{row['source'][lang]} ({label(row['basis'], lang)})")))
+    head = (label("provision", lang), label("standing", lang, date=date(day, lang)), label("source", lang))
+    note = Para(plain(label("law_intro", lang, date=date(body["as_of"], lang))), "quiet")
+    return (Section(label("law", lang), (note, Grid(head, tuple(rows), small=True)), ()),)
+
+
+def _holds(filler: Filler, row: Mapping[str, Any], day: str) -> Line:
+    """The value of a threshold, or which side of its date `day` is on."""
+    figure, lang = filler.facts.figures.get(f"law.{row['id']}"), filler.lang
+    if figure is None:
+        return plain("–")
+    if "value" in row:
+        return (filler.figure(figure), *([Span(" FLOP")] if row["unit"] == "FLOP" else []))
+    past = str(figure.value) <= day
+    key = ("published" if "published" in row else "applies" + "_later" * (not past) if "applies" in row else
+           "until" + "_over" * (str(figure.value) < day))
+    before, after = label(key, lang, date="\0").split("\0")
+    return tuple(s for s in (Span(before), filler.figure(figure), Span(after)) if s.text)
+
+
+def _anchors(page: Page) -> set[str]:
+    found: set[str] = set()
+    blocks = [*page.head]
+    for section in (*page.sections, *page.tail):
+        blocks += [b for item in section.items for b in item.blocks if isinstance(b, Para)]
+        for block in (*section.blocks, *(b for i in section.items for b in i.blocks)):
+            if isinstance(block, Grid):
+                found |= {s.anchor for row in block.rows for cell in row for s in cell}
+            else:
+                blocks.append(block)
+    return (found | {s.anchor for b in blocks for s in b.line}) - {""}
+
+
+def _appendix(filler: Filler, page: Page) -> tuple[Section, ...]:
+    """Where each figure of the page was read, and the hashes of those records."""
+    lang, facts = filler.lang, filler.facts
+    used = _anchors(page)
+    figures = [f for f in facts.figures.values() if f.anchor in used]
+    rows = _places(figures, lang)
+    cited = {s.record for f in figures for s in f.sources}
+    records = [r for r in facts.shelf.records if r.id in cited]
+    hashes = [(plain(r.id), plain(f"{r.kind} {r.name}".strip() or "–"), plain(r.file), (Span(r.sha256, code=True),))
+              for r in records]
+    return (Section(label("records", lang), (
+        Para(plain(label("records_intro", lang)), "quiet"),
+        Grid((label("record", lang), label("artifact", lang), label("file", lang), label("hash", lang)),
+             tuple(hashes), small=True, anchors=tuple(r.id for r in records)),
+        Grid((label("place", lang), label("figure", lang)), rows, small=True),
+    ), ()),)
+
+
+def _places(figures: Sequence[Figure], lang: Lang) -> tuple[tuple[Line, ...], ...]:
+    """A row for each object of a record, with the figures that are its fields; one for each computed figure."""
+    rows: dict[str, list[tuple[Figure, str]]] = {}
+    for figure in figures:
+        places = [f"{s.record}{s.pointer or ' /'}" for s in figure.sources]
+        if figure.operation == "read":
+            parent, _, name = places[0].rpartition("/")
+            if parent.endswith("/interval"):
+                parent, name = parent.removesuffix("/interval"), f"interval/{name}"
+            rows.setdefault(parent, []).append((figure, name))
+        else:
+            shown = places if len(places) <= 3 else [*places[:2], "…", places[-1]]
+            what = figure.operation + (f" ({len(places)})" if len(places) > 1 else "")
+            rows.setdefault(", ".join(shown), []).append((figure, what))
+    made = []
+    for place, found in rows.items():
+        line: list[Span] = []
+        for figure, name in found:
+            value = show(figure.value, figure.style, lang)
+            line += [Span("; ")] if line else []
+            line += [Span(figure.anchor, mark=figure.anchor), Span(f" {name} ", name=True),
+                     Span(value if len(value) <= 60 else value[:57] + "…", name=True)]
+        made.append(((Span(place, name=True),), tuple(line)))
+    return tuple(made)
+
+
+def _contents(filler: Filler, asked: Container[str], rows: list[Any], day: str, version: str) -> Page:
+    """The page that lists the others, and what is left to ask the operator."""
+    lang = filler.lang
+    head = (label("document", lang), label("state", lang), *(label(f"state_{s}", lang) for s in STATES[1:]))
+    open_ = [q for q in questions().values() if q.key in asked]
+    sections = [Section(label("contents", lang), (Grid(head, tuple(rows)),), ())]
+    if open_:
+        left = tuple((plain(q.text.of(lang)), (Span(q.key, code=True),)) for q in open_)
+        grid = Grid((label("to_complete", lang), OPERATOR), left)
+        sections.append(Section(label("open", lang), (grid,), ()))
+    page = Page("index", f"Dossier – {filler.facts.shelf.model.name}", lang, (_about(filler, day, version),),
+                tuple(sections), ())
+    return Page(page.id, page.title, lang, page.head, page.sections, _appendix(filler, page))
+
+
+def _links(page: Page, langs: Sequence[Lang]) -> tuple[tuple[str, str], ...]:
+    """From a page: to the list of documents, its other language, and its other forms."""
+    others = [(LANGUAGE_NAMES[other].of(other).capitalize(), f"../{other}/{page.id}.html")
+              for other in langs if other != page.lang]
+    index = [(label("contents", page.lang), "index.html")] if page.id != "index" else []
+    return (*index, *others, ("PDF", f"{page.id}.pdf"), ("Markdown", f"{page.id}.md"))
+
+
+def _write(folder: Path, page: Page) -> None:
+    page = typeset(page)
+    (folder / f"{page.id}.md").write_text(render_md.render(page), encoding="utf-8")
+    (folder / f"{page.id}.html").write_text(render_html.render(page), encoding="utf-8")
+    (folder / f"{page.id}.pdf").write_bytes(render_pdf.render(page))
+

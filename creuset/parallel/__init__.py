@@ -1,0 +1,1 @@
+"""How one model lives on many devices."""

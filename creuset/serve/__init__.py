@@ -1,1 +1,0 @@
-"""The HTTP face; no torch: the worker process is the one that loads it."""

@@ -1,0 +1,318 @@
+"""The HTTP process's end of the engine: starts it, talks to it, notices its death, starts it again.
+
+Reading order: `EngineLink.submit` (a call goes in), `Call.batch` (events come out), `EngineLink.run`
+(one life of the engine process after another). Everything runs in one asyncio loop; nothing is locked.
+
+Each request ends in exactly one of: a final event, a refusal, the engine's death. Tokens are counted
+here, as events arrive, so that what a client no longer waits for is counted as well.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from creuset.core.errors import CreusetError, EngineError, Overloaded, PromptTooLong, RequestError
+from creuset.server.engines import wire as frames
+
+MAX_FIRST_LIVES = 3  # an engine that never became ready is not tried more often
+State = Literal["starting", "ready", "down", "failed", "closed"]
+
+
+class Watcher(Protocol):
+    """Who counts. `on_event` sees every event with the tokens, generated and read, that are new in it."""
+
+    def accepted(self, ids: Sequence[str]) -> None: ...
+    def on_event(self, event: frames.Event, generated: int, read: int) -> None: ...
+    def ended(self, id: str, reason: str) -> None: ...
+    def on_state(self, state: State, **facts: Any) -> None: ...
+
+
+class Failed(EngineError):
+    """One reply failed in an engine that goes on."""
+
+    status = 500
+    code = "engine_error"
+
+
+class Gone(Exception):
+    """The client of a call hung up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One choice of one call: what the engine calls a request."""
+
+    id: str
+    prompt: list[int]
+    sampling: frames.Sampling
+    counts_prompt: bool = True  # false for the second and later choices of one prompt
+    salt: str = ""  # who asks: prefixes in the cache are not shared between callers
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """The jobs of one HTTP request and the queue on which their events come back."""
+
+    link: "EngineLink"
+    index: dict[str, int]  # job id -> place among the jobs
+    pending: set[str]  # jobs without a final event
+    inbox: "asyncio.Queue[frames.Event | Exception]" = field(default_factory=asyncio.Queue)
+    ended: Exception | None = None
+
+    @property
+    def unread(self) -> bool:
+        """Whether events are still to come."""
+        return bool(self.pending) or not self.inbox.empty() or self.ended is not None
+
+    async def batch(self, wait_s: float) -> list[tuple[int, frames.Event]]:
+        """Events that came, in order; an empty list when none came for `wait_s` seconds.
+
+        Raises what ended the call (a refusal, the engine's death, `Gone`), after the events before it.
+        """
+        found: list[tuple[int, frames.Event]] = []
+        if self.inbox.empty() and self.ended is None:
+            try:
+                async with asyncio.timeout(wait_s):
+                    self._sort(await self.inbox.get(), found)
+            except TimeoutError:
+                return found
+        while self.ended is None and not self.inbox.empty():
+            self._sort(self.inbox.get_nowait(), found)
+        if self.ended is not None and not found:
+            raise self.ended
+        return found
+
+    def _sort(self, item: frames.Event | Exception, found: list[tuple[int, frames.Event]]) -> None:
+        if isinstance(item, Exception):
+            self.ended = item
+        elif item.finish in ("error", "cancelled"):  # a client that cancelled no longer reads
+            self.ended = Failed(item.error or "the engine gave this reply up before it was complete")
+        else:
+            found.append((self.index[item.id], item))
+
+    def hang_up(self) -> None:
+        """The client went: `batch` raises `Gone`, and whoever waits there cancels."""
+        self.inbox.put_nowait(Gone())
+
+    def cancel(self) -> None:
+        """Stop what still runs, at the engine's next step. Its last events are counted, not delivered."""
+        for id in self.pending:
+            self.link.cancel(id)
+
+
+@dataclass(slots=True)
+class _Open:
+    call: Call
+    unread: int  # prompt tokens that the first event will count
+    tokens: int = 0
+
+
+class EngineLink:
+    def __init__(
+        self,
+        command: Sequence[str],
+        watcher: Watcher,
+        *,
+        limit: int,
+        backoff_s: float = 0.5,
+        backoff_max_s: float = 30.0,
+        stall_s: float = 120.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`command` starts the engine process; `{fd}` in it is replaced by the number of its socket.
+
+        At most `limit` jobs are open at a time. `stall_s`: a process that says nothing for so long is killed.
+        """
+        self._command, self._watcher, self._limit = list(command), watcher, limit
+        self._backoff_s, self._backoff_max_s, self._stall_s = backoff_s, backoff_max_s, stall_s
+        self._clock = clock
+        self._open: dict[str, _Open] = {}
+        self._writer: asyncio.StreamWriter | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        self._closed = asyncio.Event()
+        self.state: State = "starting"
+        self.facts: dict[str, Any] = {}
+        self.stats: dict[str, float] = {}
+        self.failure: CreusetError | None = None  # why the first start failed
+
+    @property
+    def open_jobs(self) -> int:
+        return len(self._open)
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process and self._process.returncode is None else None
+
+    def submit(self, jobs: Sequence[Job]) -> Call:
+        """Send `jobs` to the engine, all or none."""
+        if self.state != "ready" or self._writer is None:
+            raise EngineError(self.why_not())
+        if len(jobs) > self._limit:
+            raise RequestError(
+                f"this request asks for {len(jobs)} completions at once; this server runs or queues {self._limit}",
+                param="n",
+            )
+        if len(self._open) + len(jobs) > self._limit:
+            raise Overloaded(
+                f"{len(self._open)} completions are running or waiting, which is all this server takes "
+                f"({self._limit}); try again",
+                retry_after=1.0,
+            )
+        self._watcher.accepted([job.id for job in jobs])
+        call = Call(self, {job.id: i for i, job in enumerate(jobs)}, {job.id for job in jobs})
+        for job in jobs:
+            self._open[job.id] = _Open(call, len(job.prompt) if job.counts_prompt else 0)
+            self._writer.write(frames.pack(frames.Add(job.id, job.prompt, job.sampling, job.salt)))
+        return call
+
+    def window(self, context: int) -> int:
+        """Tokens that one prompt and its reply may have: the model's `context`, or less when the cache is small."""
+        return min(context, int(self.facts.get("window", context)))
+
+    def why_not(self) -> str:
+        """Why nothing can be generated now."""
+        return _WHY_NOT[self.state]
+
+    def cancel(self, id: str) -> None:
+        if id in self._open and self._writer is not None:
+            self._writer.write(frames.pack(frames.Cancel(id)))
+
+    async def run(self) -> None:
+        """Keep one engine process alive until `close`. Ends early when the model cannot be loaded at all."""
+        wait_s, lives = self._backoff_s, 0
+        while self.state != "closed":
+            started = self._clock()
+            await self._one_life()
+            lives += 1
+            if not self.facts and lives == MAX_FIRST_LIVES and self.state == "down":
+                self.failure = EngineError(f"the engine process ended {lives} times before it was ready; see the log")
+                self._set("failed", reason=str(self.failure))
+            if self.state in ("closed", "failed"):
+                return
+            if self._clock() - started > 60:
+                wait_s = self._backoff_s
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._closed.wait()
+            wait_s = min(2 * wait_s, self._backoff_max_s)
+
+    async def _one_life(self) -> None:
+        ours, theirs = socket.socketpair()
+        command = [part.replace("{fd}", str(theirs.fileno())) for part in self._command]
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *command, pass_fds=[theirs.fileno()], stdin=asyncio.subprocess.DEVNULL
+            )
+        finally:
+            theirs.close()
+        reader, writer = await asyncio.open_connection(sock=ours, limit=1 << 22)
+        try:
+            while True:
+                # Loading takes as long as it takes; from then on the process speaks every second or step.
+                async with asyncio.timeout(self._stall_s if self.state == "ready" else None):
+                    size = frames.length(await reader.readexactly(4))
+                    body = await reader.readexactly(size)
+                self._on_message(frames.unpack_up(body), writer)
+        except (asyncio.IncompleteReadError, OSError):
+            pass  # the process ended, or `close` did
+        except TimeoutError:
+            self._watcher.on_state("down", reason=f"silent for {self._stall_s:g} s")
+        finally:
+            self._writer = None
+            writer.close()
+            await self._reap()
+            if self.state not in ("closed", "failed"):
+                self._set("down", exit_code=self._process.returncode)
+            self._fail_all()
+
+    async def _reap(self) -> None:
+        assert self._process is not None
+        if self._process.returncode is None:
+            try:
+                async with asyncio.timeout(0.2):  # its socket is closed: it ends by itself, unless it hangs
+                    await self._process.wait()
+            except TimeoutError:
+                self._process.kill()
+        await self._process.wait()
+
+    def _on_message(self, message: frames.Up, writer: asyncio.StreamWriter) -> None:
+        match message:
+            case frames.Step():
+                self.stats = message.stats
+                for event in message.events:
+                    self._on_event(event)
+            case frames.Beat():
+                self.stats = message.stats
+            case frames.Ready():
+                self.facts, self._writer = message.facts, writer
+                self._set("ready", pid=self.pid)
+            case frames.Refused():
+                self._finish(message.id, _refusal(message), "refused")
+            case frames.Failed():
+                error = CreusetError(message.message, hint=message.hint)
+                error.exit_code = message.exit_code
+                if not self.facts:  # it never ran: trying again would say the same
+                    self.failure = error
+                    self._set("failed", reason=message.message)
+
+    def _on_event(self, event: frames.Event) -> None:
+        job = self._open.get(event.id)
+        if job is None:
+            return
+        new, job.tokens = event.completion_tokens - job.tokens, event.completion_tokens
+        read, job.unread = job.unread, 0
+        self._watcher.on_event(event, new, read)
+        if event.finish is not None:
+            self._finish(event.id, event, event.finish)
+        else:
+            job.call.inbox.put_nowait(event)
+
+    def _finish(self, id: str, last: frames.Event | Exception, reason: str) -> None:
+        job = self._open.pop(id, None)
+        if job is not None:
+            self._watcher.ended(id, reason)
+            job.call.pending.discard(id)
+            job.call.inbox.put_nowait(last)
+
+    def _fail_all(self) -> None:
+        for id in list(self._open):
+            self._finish(id, EngineError(_LOST[self.state == "closed"]), "lost")
+
+    def _set(self, state: State, **facts: Any) -> None:
+        self.state = state
+        self._watcher.on_state(state, **facts)
+
+    def close(self) -> None:
+        """End the engine process and every open call, now."""
+        if self.state == "closed":
+            return
+        self._closed.set()
+        self._set("closed")
+        self._fail_all()
+        if self._writer is not None:
+            self._writer.close()
+        if self.pid is not None:
+            os.kill(self.pid, signal.SIGKILL)
+
+
+_WHY_NOT: dict[State, str] = {
+    "starting": "the engine is loading the model; try again in a moment",
+    "down": "the engine process ended and is being restarted; try again in a moment",
+    "failed": "the engine could not load the model",
+    "closed": "the server is stopping",
+}
+_LOST = {
+    False: "the engine process ended before this reply was complete; it is being restarted",
+    True: "the server is stopping: this reply is not complete",
+}
+
+
+def _refusal(message: frames.Refused) -> RequestError:
+    kind = PromptTooLong if message.code == PromptTooLong.code else RequestError
+    return kind(message.message, param=message.param, code=message.code)

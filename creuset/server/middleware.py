@@ -1,0 +1,234 @@
+"""What every request passes before a route sees it, in this order: id, Host, Origin, size, key, media type.
+
+On loopback there is no key, so a web page somewhere else must not be able to use this server through the
+reader's browser. Two checks stand against that: Host must be a name of this machine (a page whose own name
+was rebound to 127.0.0.1 still sends its name), and a request that a browser sends for another site is refused.
+Decisions are taken on `scope["path"]` and raw headers, never on a URL put together from them.
+"""
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from secrets import token_hex
+from typing import Any, Protocol
+
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from creuset.core.errors import Forbidden, RequestError
+from creuset.server.errors import TooLarge, WrongMediaType, error_response
+from creuset.server.metrics import Metrics
+from creuset.server.settings import LOOPBACK_NAMES, ServeSettings, is_loopback
+
+OPEN_PATHS = ("/", "/health", "/favicon.svg")  # and the page's files, under /assets/
+POLLED = ("/health", "/metrics")  # asked all the time; the engine's own states are logged anyway
+CLIENT_GONE = 499  # nginx's number for a client that closed the connection; it is only ever logged
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "font-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
+SECURITY_HEADERS = [
+    (b"content-security-policy", POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+]
+
+
+class Identify(Protocol):
+    def identify(self, key: str) -> str: ...
+
+
+@dataclass(slots=True)
+class Visit:
+    """What is known of one request: what its log line says."""
+
+    id: str
+    route: str = "unmatched"  # never the raw path, which a client may fill with anything
+    caller: str | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+class Front:
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: ServeSettings,
+        keys: Identify | None,
+        metrics: Metrics,
+        log: Any,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._app, self._settings, self._keys = app, settings, keys
+        self._metrics, self._log, self._clock = metrics, log, clock
+        self._hosts = {h.lower() for h in (*LOOPBACK_NAMES, settings.host, *settings.allow_hosts)}
+        self._origins = {o.lower().rstrip("/") for o in settings.allow_origins}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        visit = Visit("req_" + token_hex(12))
+        scope["visit"] = visit
+        started, status = self._clock(), 0
+        origin = _header(scope, b"origin")
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                took_ms = int(1000 * (self._clock() - started))
+                message = {**message, "headers": [*message["headers"], *self._headers(visit, took_ms, origin)]}
+            await send(message)
+
+        try:
+            refusal = self._check(scope, visit)
+            await (refusal or self._app)(scope, self._limited(receive), answer)
+        except Exception as error:
+            visit.facts["fault"] = f"{type(error).__name__} at {_where(error)}"
+            self._log.error("fault", id=visit.id, fault=visit.facts["fault"])
+            if not status:
+                await error_response(error)(scope, receive, answer)
+        finally:
+            seconds, status = self._clock() - started, status or CLIENT_GONE  # gone before anything was said
+            self._metrics.requests.labels(visit.route, str(status)).inc()
+            self._metrics.seconds.labels(visit.route).observe(seconds)
+            say = self._log.debug if visit.route in POLLED else self._log.info
+            say(
+                "request", id=visit.id, method=scope["method"], route=visit.route, status=status,
+                ms=round(1000 * seconds, 1), key=visit.caller, **visit.facts,
+            )  # fmt: skip
+
+    def _check(self, scope: Scope, visit: Visit) -> Response | None:
+        """A refusal, or the answer to a browser's question whether it may ask; None: go on."""
+        try:
+            self._check_host(scope)
+            cross = self._check_origin(scope)
+            if cross and scope["method"] == "OPTIONS":
+                return Response(status_code=204, headers=_PREFLIGHT)
+            size = _header(scope, b"content-length")
+            if size.isdecimal() and int(size) > self._settings.body_limit_bytes:
+                raise self._too_large(int(size))
+            if self._keys is not None and not _is_open(scope["path"]):
+                scheme, _, key = _header(scope, b"authorization").partition(" ")
+                visit.caller = self._keys.identify(key.strip() if scheme.lower() == "bearer" else "")
+            if scope["method"] == "POST":
+                media = _header(scope, b"content-type").partition(";")[0].strip().lower()
+                if media != "application/json":
+                    raise WrongMediaType(f"the body must be sent as application/json, got `{media[:80] or 'no type'}`")
+        except RequestError as error:
+            return error_response(error)
+        return None
+
+    def _check_host(self, scope: Scope) -> None:
+        found = [value for name, value in scope["headers"] if name == b"host"]
+        if len(found) != 1:
+            raise RequestError("a request needs exactly one Host header", code="bad_host")
+        name = _host_name(found[0].decode("latin-1"))
+        if name in self._hosts or (self._settings.loopback and is_loopback(name)):
+            return
+        if not self._settings.loopback and _is_address(name):
+            return  # an address can not be rebound; only names can
+        raise Forbidden(
+            "this server does not answer to that Host name",
+            code="host_not_allowed",
+            hint="start it with --allow-host NAME",
+        )
+
+    def _check_origin(self, scope: Scope) -> bool:
+        """Whether the request comes from a listed other origin; refused when from one that is not listed."""
+        origin = _header(scope, b"origin").lower().rstrip("/")
+        if origin:
+            if origin in self._origins:
+                return True
+            if origin != f"{scope.get('scheme', 'http')}://{_header(scope, b'host').lower()}":
+                raise Forbidden(
+                    "this server does not answer pages of that origin",
+                    code="origin_not_allowed",
+                    hint="start it with --allow-origin ORIGIN",
+                )
+            return False
+        # Without Origin, browsers still say for whom they ask; following a link to the page itself is fine.
+        site = _header(scope, b"sec-fetch-site")
+        if site in ("cross-site", "same-site") and not (scope["path"] == "/" and scope["method"] == "GET"):
+            raise Forbidden("this server does not answer requests made for another site", code="origin_not_allowed")
+        return False
+
+    def _limited(self, receive: Receive) -> Receive:
+        """`receive`, refusing a body that grows over the limit without having said so."""
+        total = 0
+
+        async def counted() -> Message:
+            nonlocal total
+            message = await receive()
+            total += len(message.get("body", b""))
+            if total > self._settings.body_limit_bytes:
+                raise self._too_large(total)
+            return message
+
+        return counted
+
+    def _too_large(self, size: int) -> TooLarge:
+        return TooLarge(f"the body has at least {size} bytes; this server takes {self._settings.body_limit_bytes}")
+
+    def _headers(self, visit: Visit, took_ms: int, origin: str) -> list[tuple[bytes, bytes]]:
+        headers = [
+            (b"x-request-id", visit.id.encode()),
+            (b"openai-processing-ms", str(took_ms).encode()),
+            (b"openai-version", b"2020-10-01"),
+            *SECURITY_HEADERS,
+        ]
+        if self._origins:
+            headers.append((b"vary", b"origin"))
+            if origin.lower().rstrip("/") in self._origins:
+                headers.append((b"access-control-allow-origin", origin.encode("latin-1")))
+                headers.append((b"access-control-expose-headers", b"x-request-id, retry-after"))
+        return headers
+
+
+_PREFLIGHT = {
+    "access-control-allow-methods": "GET, POST",
+    "access-control-allow-headers": "authorization, content-type",
+    "access-control-max-age": "600",
+}
+
+
+_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::[0-9]{1,5})?")
+
+
+def _is_open(path: str) -> bool:
+    """Whether `path` needs no key: the page, its files, and whether the server lives."""
+    return path in OPEN_PATHS or path.startswith("/assets/")
+
+
+def _header(scope: Scope, name: bytes) -> str:
+    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), "")
+
+
+def _host_name(value: str) -> str:
+    """The name in `name:port`, `[address]:port` or `name`; empty when it is none of these."""
+    found = _HOST.fullmatch(value)
+    return (found[1] or found[2]).lower().rstrip(".") if found else ""
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _where(error: BaseException) -> str:
+    """File and line of the last frame: the error's own words may repeat what a client sent."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}" if trace else "?"

@@ -1,0 +1,117 @@
+"""What the HTTP process knows of the model it serves, read from the folder without loading a weight."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from creuset.core.artifact import MANIFEST, read_manifest, sha256_json
+from creuset.core.errors import ArtifactError
+from creuset.model.count import parameters
+from creuset.model.formats.hf_config import config_of
+from creuset.text.tokenizer import Tokenizer
+
+SAMPLING_DEFAULTS = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Model:
+    name: str
+    names: tuple[str, ...]  # every name a request may use; `name` is the first
+    tokenizer: Tokenizer
+    context: int  # tokens, prompt and completion together
+    sha256: str  # of the manifest; of config.json when the folder is not our artifact
+    created: int = 0  # seconds since 1970
+    size_bytes: int = 0  # weights on disk
+    card: str = ""  # Markdown, without its front matter
+    licence: str = ""
+    languages: tuple[str, ...] = ()
+    parameters: int = 0
+    active_parameters: int = 0  # that one token uses
+    shape: Mapping[str, Any] = field(default_factory=dict)  # config.json
+    defaults: Mapping[str, float] = field(default_factory=dict)  # sampling the model was made for
+    stop_ids: tuple[int, ...] = ()
+    chat_template: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        return f"fp_{self.sha256[:10]}"
+
+
+def describe(folder: Path, served_names: Sequence[str] = ()) -> Model:
+    """Read a model folder, ours or Hugging Face's. `served_names` replace the folder's own name."""
+    if not (folder / "config.json").is_file():
+        reason = "it has no config.json" if folder.is_dir() else "there is no such folder"
+        raise ArtifactError(
+            f"`{folder}` is not a model: {reason}", hint="give a model artifact or a Hugging Face folder"
+        )
+    shape, config = _json(folder / "config.json"), config_of(folder)
+    counts = parameters(config)
+    generation = _json(folder / "generation_config.json")
+    tokenizer = Tokenizer.load(folder)
+    manifest = read_manifest(folder) if (folder / MANIFEST).is_file() else None
+    front, card = front_matter(_text(folder / "card.md") or _text(folder / "README.md"))
+    names = tuple(served_names) or (folder.resolve().name,)
+    return Model(
+        name=names[0],
+        names=names,
+        tokenizer=tokenizer,
+        context=config.context,
+        parameters=counts.total,
+        active_parameters=counts.active,
+        sha256=manifest["sha256"] if manifest else sha256_json(shape),
+        created=int((folder / "config.json").stat().st_mtime),
+        size_bytes=sum(f.stat().st_size for f in folder.glob("*.safetensors")),
+        card=card,
+        licence=" ".join(front.get("license", ())),
+        languages=front.get("language", ()),
+        shape=shape,
+        defaults={k: float(generation[k]) for k in SAMPLING_DEFAULTS if type(generation.get(k)) in (int, float)},
+        stop_ids=_stop_ids(generation, shape, tokenizer),
+        chat_template=str(_json(folder / "tokenizer_config.json").get("chat_template") or ""),
+    )
+
+
+def front_matter(card: str) -> tuple[dict[str, tuple[str, ...]], str]:
+    """What stands between two lines of `---` above a card, as Hugging Face writes it, and the Markdown below.
+
+    Read as far as a list of words goes (`license: x`, `language:` with `- en` lines); nested values are left out.
+    """
+    if not card.startswith("---\n") or "\n---\n" not in card[3:]:
+        return {}, card
+    head, _, body = card[4:].partition("\n---\n")
+    found: dict[str, tuple[str, ...]] = {}
+    name = ""
+    for line in head.splitlines():
+        key, colon, value = line.partition(":")
+        if line.startswith("- ") and name:
+            found[name] = (*found[name], line[2:].strip(" \"'"))
+        elif colon and key == key.strip():
+            name, value = key, value.strip(" \"'")
+            found[name] = (value,) if value else ()
+    return found, body.lstrip("\n")
+
+
+def _stop_ids(generation: Mapping[str, Any], shape: Mapping[str, Any], tokenizer: Tokenizer) -> tuple[int, ...]:
+    """The ids that end a reply: what the folder says, and always the two that ChatML knows."""
+    said = generation.get("eos_token_id", shape.get("eos_token_id"))
+    listed = said if isinstance(said, list) else [said]
+    return tuple(sorted({i for i in listed if type(i) is int} | {tokenizer.im_end, tokenizer.endoftext}))
+
+
+def _json(file: Path) -> dict[str, Any]:
+    """The object in `file`; empty when there is no such file."""
+    if not file.is_file():
+        return {}
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ArtifactError(f"`{file}` is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise ArtifactError(f"`{file}` must hold a JSON object")
+    return value
+
+
+def _text(file: Path) -> str:
+    return file.read_text(encoding="utf-8") if file.is_file() else ""

@@ -1,0 +1,164 @@
+"""POST /v1/completions: raw text in, text on; what evaluation harnesses use for log-probabilities.
+
+The prompt is trusted text: a control token written in it is a control token, as in /tokenize, so that
+text and ids say the same. (In chat messages it stays text.) An empty prompt begins a new document:
+the model sees one <|endoftext|>.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from creuset.core.errors import RequestError
+from creuset.server.engines.wire import Event, Sampling, TokenLogprob
+from creuset.server.model import Model
+from creuset.server.openai.fields import Fields, show
+from creuset.server.openai.logprobs import Cursor, completion_logprobs
+from creuset.server.openai.sampling import (
+    MAX_CHOICES,
+    StreamOptions,
+    check_ids,
+    check_model,
+    take_harmless,
+    take_sampling,
+    take_stop,
+    take_stream,
+)
+
+MAX_PROMPTS = 1024
+MAX_STOPS = 16  # more than OpenAI's 4: harnesses send every stop of a task
+DEFAULT_MAX_TOKENS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    text: str
+    ids: list[int]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CompletionAsk:
+    model: str
+    prompts: list[Prompt]
+    sampling: Sampling
+    max_tokens: int | None
+    choices: int
+    echo: bool
+    stream: bool
+    options: StreamOptions
+    scores: bool  # echo, log-probabilities and one token more: a harness reads the prompt's probabilities
+
+
+def parse_completion(body: dict[str, Any], model: Model) -> CompletionAsk:
+    fields = Fields(body)
+    name = check_model(fields, model)
+    prompts = _prompts(fields, model)
+    take_harmless(fields)
+    if fields.take("suffix") is not None:
+        raise fields.refuse("suffix", "is not served here", code="unsupported_parameter")
+    sampling = take_sampling(fields, model)
+    stream, options = take_stream(fields)
+    logprobs = fields.integer("logprobs", 0, 5)
+    echo = fields.flag("echo") or False
+    choices = fields.integer("n", 1, MAX_CHOICES) or 1
+    best_of = fields.integer("best_of", 0, 20)
+    if best_of is not None and best_of not in (1, choices):
+        raise fields.refuse("best_of", f"is served as 1 or as `n` ({choices}) only, got {best_of}")
+    fields.flag("add_special_tokens")  # there is no token that it would add
+    max_tokens = fields.integer("max_tokens", 0, 2**31)
+    # A harness drops the last entry of the lists, which must therefore be there: even an end token is told.
+    scores = echo and logprobs is not None and max_tokens == 1
+    ask = CompletionAsk(
+        model=name,
+        prompts=prompts,
+        sampling=msgspec.structs.replace(
+            sampling,
+            stop=take_stop(fields, MAX_STOPS),
+            logprobs=logprobs,
+            prompt_logprobs=logprobs if echo else None,
+            ignore_eos=sampling.ignore_eos or scores,
+        ),
+        max_tokens=max_tokens,
+        choices=choices,
+        echo=echo,
+        stream=stream,
+        options=options,
+        scores=scores,
+    )
+    if ask.max_tokens == 0 and not echo:
+        raise fields.refuse("max_tokens", "must be at least 1 without `echo`, got 0")
+    fields.refuse_rest()
+    return ask
+
+
+def _prompts(fields: Fields, model: Model) -> list[Prompt]:
+    value = fields.take("prompt")
+    if value is None or value == "":
+        return [Prompt("", [model.tokenizer.endoftext])]
+    if type(value) is str:
+        return [_prompt(value, "prompt", model)]
+    if type(value) is not list:
+        raise fields.refuse("prompt", f"must be a string, a list of strings, or lists of token ids, got {show(value)}")
+    if not value:
+        raise fields.refuse("prompt", "must not be an empty list")
+    if type(value[0]) is int:
+        return [_prompt(value, "prompt", model)]
+    if len(value) > MAX_PROMPTS:
+        raise fields.refuse("prompt", f"takes at most {MAX_PROMPTS} prompts, got {len(value)}")
+    return [_prompt(one, f"prompt[{at}]", model) for at, one in enumerate(value)]
+
+
+def _prompt(value: Any, path: str, model: Model) -> Prompt:
+    if type(value) is str:
+        return Prompt(value, model.tokenizer.encode_special(value) or [model.tokenizer.endoftext])
+    if type(value) is list and value:
+        ids = check_ids(value, model.tokenizer.vocab_size, path)
+        return Prompt(model.tokenizer.decode(ids), ids)
+    raise RequestError(f"`{path}` must be a string or a non-empty list of token ids, got {show(value)}", param=path)
+
+
+@dataclass(slots=True)
+class Choice:
+    """One choice of a reply: events in, chunks of text and log-probabilities out."""
+
+    ask: CompletionAsk
+    model: Model
+    prompt: Prompt
+    cursor: Cursor = field(default_factory=Cursor)
+    begun: bool = False
+
+    def chunk(self, event: Event) -> dict[str, Any] | None:
+        """What `event` adds: text, logprobs, finish_reason. None when that is nothing yet."""
+        text, entries = event.text, list(event.logprobs or ())
+        if self.ask.echo and not self.begun:
+            text, entries = self.prompt.text + text, [*self._prompt_entries(event), *entries]
+        self.begun = True
+        finish = event.finish
+        if self.ask.scores and finish == "length" and event.tokens and event.tokens[-1] in self.model.stop_ids:
+            finish = "stop"
+        if not text and not entries and finish is None:
+            return None
+        logprobs = None
+        if self.ask.sampling.logprobs is not None:
+            logprobs = completion_logprobs(entries, self.model.tokenizer, self.cursor)
+        return {"text": text, "logprobs": logprobs, "finish_reason": finish}
+
+    def _prompt_entries(self, event: Event) -> list[TokenLogprob]:
+        """The first token of a prompt follows nothing: the engine says so without saying which it is."""
+        if event.prompt_logprobs is None:
+            return []
+        return [TokenLogprob(self.prompt.ids[0], None), *event.prompt_logprobs[1:]]
+
+
+def join(index: int, chunks: list[dict[str, Any]]) -> dict[str, Any]:
+    """Join the chunks of one choice."""
+    logprobs = None
+    if chunks and chunks[0]["logprobs"] is not None:
+        logprobs = {key: [v for c in chunks for v in c["logprobs"][key]] for key in chunks[0]["logprobs"]}
+    return {
+        "index": index,
+        "text": "".join(c["text"] for c in chunks),
+        "logprobs": logprobs,
+        "finish_reason": chunks[-1]["finish_reason"] if chunks else None,
+    }

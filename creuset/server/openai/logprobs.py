@@ -1,0 +1,80 @@
+"""Log-probabilities in the two shapes of OpenAI's API: chat's list of objects, completions' parallel lists."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from creuset.server.engines.wire import TokenLogprob
+from creuset.text.tokenizer import Tokenizer
+
+LOWEST = -9999.0  # stands for minus infinity, which JSON cannot say
+
+
+def token_text(tokenizer: Tokenizer, id: int) -> str:
+    """Text of one token; one that is not whole characters is written by its bytes, so that no two look the same."""
+    raw = tokenizer.token_bytes(id)
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return "bytes:" + "".join(f"\\x{byte:02x}" for byte in raw)
+
+
+def finite(logprob: float) -> float:
+    return logprob if logprob > LOWEST else LOWEST
+
+
+def chat_logprobs(entries: Iterable[TokenLogprob], tokenizer: Tokenizer) -> list[dict[str, Any]]:
+    def one(id: int, logprob: float) -> dict[str, Any]:
+        raw = tokenizer.token_bytes(id)
+        return {"token": raw.decode("utf-8", "replace"), "logprob": finite(logprob), "bytes": list(raw)}
+
+    return [
+        one(e.id, e.logprob if e.logprob is not None else 0.0) | {"top_logprobs": [one(i, p) for i, p in e.top]}
+        for e in entries
+    ]
+
+
+@dataclass(slots=True)
+class Cursor:
+    """Where the next token's text begins. A character split over tokens counts where its last byte is."""
+
+    chars: int = 0
+    partial: bytes = b""
+
+    def pass_over(self, raw: bytes) -> None:
+        whole, self.partial = _whole_characters(self.partial + raw)
+        self.chars += whole
+
+
+def completion_logprobs(entries: Iterable[TokenLogprob], tokenizer: Tokenizer, cursor: Cursor) -> dict[str, list[Any]]:
+    """Four parallel lists; `cursor` moves on, so that the next chunk's offsets go on from here.
+
+    `top_logprobs` holds the asked number of alternatives and the token itself, so that a client sees
+    whether it was the most likely one. The first token of a prompt has neither (null).
+    """
+    found: dict[str, list[Any]] = {"tokens": [], "token_logprobs": [], "top_logprobs": [], "text_offset": []}
+    for entry in entries:
+        found["tokens"].append(token_text(tokenizer, entry.id))
+        found["text_offset"].append(cursor.chars)
+        cursor.pass_over(tokenizer.token_bytes(entry.id))
+        if entry.logprob is None:
+            found["token_logprobs"].append(None)
+            found["top_logprobs"].append(None)
+            continue
+        top: dict[str, float] = {}
+        for id, logprob in (*entry.top, (entry.id, entry.logprob)):
+            name = token_text(tokenizer, id)
+            top[name] = max(finite(logprob), top.get(name, LOWEST))
+        found["token_logprobs"].append(finite(entry.logprob))
+        found["top_logprobs"].append(top)
+    return found
+
+
+def _whole_characters(raw: bytes) -> tuple[int, bytes]:
+    """Characters complete in `raw`, and the bytes of one that is not."""
+    for cut in range(min(4, len(raw) + 1)):
+        try:
+            return len(raw[: len(raw) - cut].decode()), raw[len(raw) - cut :]
+        except UnicodeDecodeError:
+            continue
+    return len(raw.decode("utf-8", "replace")), b""

@@ -1,0 +1,159 @@
+"""Replies: events of several jobs -> the chunks of a stream, or one object. Same pieces either way."""
+
+import random
+import string
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from creuset.server.engines.wire import Event
+from creuset.server.model import Model
+from creuset.server.openai import chat, completions
+from creuset.server.openai.sampling import StreamOptions
+
+PAD_TO = 16  # characters: a padded chunk tells an observer of its length only this coarsely
+
+
+class Reply(Protocol):
+    """Fed with the events of job `index`; asked for chunks (streaming) or for the whole."""
+
+    def opening(self) -> list[dict[str, Any]]: ...
+    def feed(self, index: int, event: Event) -> list[dict[str, Any]]: ...
+    def closing(self) -> list[dict[str, Any]]: ...
+    def whole(self) -> dict[str, Any]: ...
+
+
+@dataclass(slots=True)
+class Usage:
+    prompt_tokens: int
+    per_prompt: int  # choices of each prompt: the first reports its cache hits
+    completion: dict[int, int] = field(default_factory=dict)
+    cached: dict[int, int] = field(default_factory=dict)
+
+    def count(self, index: int, event: Event) -> None:
+        self.completion[index] = event.completion_tokens
+        if index % self.per_prompt == 0:
+            self.cached[index] = event.cached_tokens
+
+    def as_json(self) -> dict[str, Any]:
+        generated = sum(self.completion.values())
+        return {
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": generated,
+            "total_tokens": self.prompt_tokens + generated,
+            "prompt_tokens_details": {"cached_tokens": sum(self.cached.values())},
+        }
+
+
+@dataclass(slots=True)
+class _Head:
+    """What all chunks of a reply share."""
+
+    id: str
+    object: str
+    created: int
+    model: str
+    fingerprint: str
+    options: StreamOptions
+    obfuscate: bool
+
+    def chunk(
+        self, choices: list[dict[str, Any]], text: str = "", usage: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        found: dict[str, Any] = {
+            "id": self.id,
+            "object": self.object,
+            "created": self.created,
+            "model": self.model,
+            "system_fingerprint": self.fingerprint,
+            "choices": choices,
+        }
+        if self.options.include_usage:
+            found["usage"] = usage
+        if self.obfuscate:
+            # Not a secret, only a length: no cryptographic generator is needed.
+            found["obfuscation"] = "".join(random.choices(string.ascii_letters, k=PAD_TO - len(text.encode()) % PAD_TO))
+        return found
+
+    def whole(self, choices: list[dict[str, Any]], usage: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "object": self.object.removesuffix(".chunk"),
+            "created": self.created,
+            "model": self.model,
+            "system_fingerprint": self.fingerprint,
+            "choices": choices,
+            "usage": usage,
+        }
+
+
+class ChatReply:
+    def __init__(
+        self, ask: chat.ChatAsk, model: Model, prompt_tokens: int, *, id: str, created: int, obfuscate: bool = False
+    ) -> None:
+        kind = "chat.completion.chunk" if ask.stream else "chat.completion"
+        self._head = _Head(id, kind, created, ask.model, model.fingerprint, ask.options, _pads(ask.options, obfuscate))
+        self._choices = [chat.Choice(ask, model) for _ in range(ask.choices)]
+        self._deltas: list[list[dict[str, Any]]] = [[] for _ in self._choices]
+        self._stream = ask.stream
+        self._tier = {"service_tier": "default"}
+        self._usage = Usage(prompt_tokens, ask.choices)
+
+    def opening(self) -> list[dict[str, Any]]:
+        start = {"role": "assistant", "content": "", "refusal": None}
+        return [self._head.chunk([chat.chunk_choice(i, dict(start))]) for i in range(len(self._choices))]
+
+    def feed(self, index: int, event: Event) -> list[dict[str, Any]]:
+        choice = self._choices[index]
+        self._usage.count(index, event)
+        deltas = choice.deltas(event)
+        if not self._stream:
+            self._deltas[index] += deltas
+            return []
+        chunks = [self._head.chunk([chat.chunk_choice(index, d)], d.get("content", "")) for d in deltas]
+        if choice.finish is not None:
+            chunks.append(self._head.chunk([chat.chunk_choice(index, {}, choice.finish)]))
+        return chunks
+
+    def closing(self) -> list[dict[str, Any]]:
+        return [self._head.chunk([], usage=self._usage.as_json())] if self._head.options.include_usage else []
+
+    def whole(self) -> dict[str, Any]:
+        choices = [chat.whole_choice(i, self._deltas[i], c) for i, c in enumerate(self._choices)]
+        return self._head.whole(choices, self._usage.as_json()) | self._tier
+
+
+class CompletionReply:
+    def __init__(
+        self, ask: completions.CompletionAsk, model: Model, *, id: str, created: int, obfuscate: bool = False
+    ) -> None:
+        self._head = _Head(
+            id, "text_completion", created, ask.model, model.fingerprint, ask.options, _pads(ask.options, obfuscate)
+        )
+        self._choices = [completions.Choice(ask, model, prompt) for prompt in ask.prompts for _ in range(ask.choices)]
+        self._chunks: list[list[dict[str, Any]]] = [[] for _ in self._choices]
+        self._stream = ask.stream
+        self._usage = Usage(sum(len(p.ids) for p in ask.prompts), ask.choices)
+
+    def opening(self) -> list[dict[str, Any]]:
+        return []
+
+    def feed(self, index: int, event: Event) -> list[dict[str, Any]]:
+        self._usage.count(index, event)
+        chunk = self._choices[index].chunk(event)
+        if chunk is None:
+            return []
+        if not self._stream:
+            self._chunks[index].append(chunk)
+            return []
+        return [self._head.chunk([{"index": index, **chunk}], chunk["text"])]
+
+    def closing(self) -> list[dict[str, Any]]:
+        return [self._head.chunk([], usage=self._usage.as_json())] if self._head.options.include_usage else []
+
+    def whole(self) -> dict[str, Any]:
+        choices = [completions.join(i, chunks) for i, chunks in enumerate(self._chunks)]
+        return self._head.whole(choices, self._usage.as_json())
+
+
+def _pads(options: StreamOptions, default: bool) -> bool:
+    return default if options.obfuscate is None else options.obfuscate

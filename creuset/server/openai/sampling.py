@@ -1,0 +1,164 @@
+"""The fields that chat and raw completions share: how to sample, how often, under whose name."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from creuset.core.errors import NotFound, PromptTooLong, RequestError
+from creuset.server.engines.wire import Sampling
+from creuset.server.model import Model
+from creuset.server.openai.fields import Fields, show
+
+INT64 = 2**63 - 1
+MAX_CHOICES = 128
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOptions:
+    include_usage: bool = False
+    obfuscate: bool | None = None  # None: the client did not say
+
+
+def check_model(fields: Fields, model: Model) -> str:
+    """The name the client used, one of those served."""
+    name = fields.text("model")
+    if name is None:
+        raise fields.refuse("model", f"is required; this server has {', '.join(model.names)}")
+    if name not in model.names:
+        raise NotFound(
+            f"the model {show(name)} is not served here; this server has {', '.join(model.names)}",
+            param="model",
+            code="model_not_found",
+        )
+    return name
+
+
+def take_sampling(fields: Fields, model: Model) -> Sampling:
+    """Everything but `max_tokens` and log-probabilities, which the two routes name differently (max_tokens is 0 here).
+
+    What is not given comes from the model's `generation_config.json`, then from OpenAI's defaults.
+    """
+    preset = model.defaults
+
+    def pick(value: float | None, name: str, default: float) -> float:
+        return value if value is not None else float(preset.get(name, default))
+
+    return Sampling(
+        max_tokens=0,
+        temperature=pick(fields.number("temperature", 0, 2), "temperature", 1.0),
+        top_p=pick(fields.number("top_p", 0, 1, above=True), "top_p", 1.0),
+        top_k=max(0, int(pick(fields.integer("top_k", -1, model.tokenizer.vocab_size), "top_k", 0))),
+        min_p=pick(fields.number("min_p", 0, 1), "min_p", 0.0),
+        frequency_penalty=fields.number("frequency_penalty", -2, 2) or 0.0,
+        presence_penalty=fields.number("presence_penalty", -2, 2) or 0.0,
+        repetition_penalty=pick(fields.number("repetition_penalty", 0, 10, above=True), "repetition_penalty", 1.0),
+        logit_bias=_logit_bias(fields, model.tokenizer.vocab_size),
+        seed=fields.integer("seed", -INT64 - 1, INT64),
+        min_tokens=fields.integer("min_tokens", 0, model.context) or 0,
+        stop_ids=_stop_ids(fields, model),
+        ignore_eos=fields.flag("ignore_eos") or False,
+    )
+
+
+def take_stop(fields: Fields, at_most: int) -> tuple[str, ...]:
+    value = fields.take("stop")
+    if value is None:
+        return ()
+    stops = [value] if type(value) is str else value
+    if type(stops) is not list or not all(type(s) is str for s in stops):
+        raise fields.refuse("stop", f"must be a string or a list of strings, got {show(value)}")
+    if len(stops) > at_most:
+        raise fields.refuse("stop", f"takes at most {at_most} strings, got {len(stops)}")
+    if "" in stops:
+        raise fields.refuse("stop", "must not contain an empty string")
+    return tuple(stops)
+
+
+def take_stream(fields: Fields) -> tuple[bool, StreamOptions]:
+    stream = fields.flag("stream") or False
+    options = fields.object("stream_options")
+    if options is None:
+        return stream, StreamOptions()
+    if not stream:
+        raise fields.refuse("stream_options", "is allowed only with `stream: true`")
+    found = StreamOptions(options.flag("include_usage") or False, options.flag("include_obfuscation"))
+    options.refuse_rest()
+    return stream, found
+
+
+def take_harmless(fields: Fields) -> None:
+    """Fields that change nothing in the reply: bookkeeping on the client's side, checked and then let go."""
+    fields.text("user")
+    fields.text("safety_identifier", max_chars=64)
+    fields.text("prompt_cache_key", max_chars=1024)
+    fields.only("prompt_cache_retention", "in_memory")
+    fields.only("service_tier", "auto", "default")
+    fields.only("store", False)
+    metadata = fields.take("metadata")
+    if metadata is None:
+        return
+    if type(metadata) is not dict or not all(type(v) is str for v in metadata.values()):
+        raise fields.refuse("metadata", f"must be an object of strings, got {show(metadata)}")
+    if len(metadata) > 16 or any(len(k) > 64 or len(v) > 512 for k, v in metadata.items()):
+        raise fields.refuse("metadata", "takes at most 16 pairs, keys of 64 characters, values of 512")
+
+
+def _logit_bias(fields: Fields, vocab_size: int) -> dict[int, float]:
+    value = fields.take("logit_bias")
+    if value is None:
+        return {}
+    if type(value) is not dict:
+        raise fields.refuse("logit_bias", f"must be an object, got {show(value)}")
+    found: dict[int, float] = {}
+    for key, bias in value.items():
+        if not key.isdecimal() or not key.isascii() or int(key) >= vocab_size:
+            raise fields.refuse("logit_bias", f"has the key {show(key)}: keys are token ids below {vocab_size}")
+        if type(bias) not in (int, float) or not -100 <= bias <= 100:
+            raise fields.refuse("logit_bias", f"must be between -100 and 100 for token {key}, got {show(bias)}")
+        found[int(key)] = float(bias)
+    return found
+
+
+def _stop_ids(fields: Fields, model: Model) -> tuple[int, ...]:
+    """Only what the client asks for: the model's own end tokens are known to the engine, for `ignore_eos`."""
+    listed = fields.items("stop_token_ids") or []
+    return tuple(check_ids(listed, model.tokenizer.vocab_size, fields.path("stop_token_ids")))
+
+
+def check_ids(ids: list[Any], vocab_size: int, path: str) -> list[int]:
+    for at, id in enumerate(ids):
+        if type(id) is not int or not 0 <= id < vocab_size:
+            raise RequestError(
+                f"`{path}[{at}]` must be a token id between 0 and {vocab_size - 1}, got {show(id)}", param=path
+            )
+    return ids
+
+
+def fit(
+    name: str, window: int, prompt_tokens: int, asked: int | None, *, param: str, default: int | None = None
+) -> int:
+    """How many tokens may be generated in a context of `window`. What does not fit is refused, never cut."""
+    room = window - prompt_tokens
+    if room < 1 and not (room == 0 and asked == 0):
+        raise PromptTooLong(
+            f"the prompt has {prompt_tokens} tokens; the context of {name} is {window} tokens, "
+            "prompt and reply together",
+            param=param,
+        )
+    if asked is not None and asked > room:
+        raise PromptTooLong(
+            f"{prompt_tokens} prompt tokens and {asked} to generate make {prompt_tokens + asked}; "
+            f"the context of {name} is {window} tokens",
+            param=param,
+        )
+    if asked is not None:
+        return asked
+    return min(room, default) if default is not None else room
+
+
+def for_choice(sampling: Sampling, choice: int) -> Sampling:
+    """The sampling of one of n choices: with a seed each gets its own, so that n choices differ and repeat."""
+    if choice == 0 or sampling.seed is None:
+        return sampling
+    return msgspec.structs.replace(sampling, seed=(sampling.seed + choice + INT64 + 1) % 2**64 - INT64 - 1)

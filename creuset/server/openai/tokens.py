@@ -1,0 +1,77 @@
+"""/tokenize, /detokenize, /tokenizer_info, in the shapes of vLLM: enough for lm-evaluation-harness to need no files."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from creuset.server.model import Model
+from creuset.server.openai.fields import Fields, show
+from creuset.server.openai.messages import take_messages, take_tools
+from creuset.server.openai.sampling import check_ids, check_model
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizeAsk:
+    """Either `prompt` or `messages` is given."""
+
+    prompt: str | None
+    messages: list[dict[str, Any]]
+    tools: list[dict[str, Any]]
+    add_generation_prompt: bool
+    thinking: bool | None
+    strings: bool
+
+
+def parse_tokenize(body: dict[str, Any], model: Model) -> TokenizeAsk:
+    fields = Fields(body)
+    if "model" in body:
+        check_model(fields, model)
+    prompt = fields.text("prompt")
+    if (prompt is None) == (body.get("messages") is None):
+        raise fields.refuse("prompt", "or `messages` is required: one of the two")
+    fields.flag("add_special_tokens")  # there is no token that it would add
+    strings = fields.flag("return_token_strs") or False
+    if prompt is not None:
+        fields.refuse_rest(("messages",))
+        return TokenizeAsk(prompt, [], [], False, None, strings)
+    messages = take_messages(fields)
+    tools, _ = take_tools(fields)
+    kwargs = fields.object("chat_template_kwargs")
+    thinking = kwargs.flag("enable_thinking") if kwargs else None
+    if kwargs:
+        kwargs.refuse_rest()
+    add = fields.flag("add_generation_prompt")
+    fields.refuse_rest()
+    return TokenizeAsk(None, messages, tools, add is not False, thinking, strings)
+
+
+def tokenized(ids: list[int], ask: TokenizeAsk, model: Model) -> dict[str, Any]:
+    strings = [model.tokenizer.token_bytes(i).decode("utf-8", "replace") for i in ids] if ask.strings else None
+    return {"count": len(ids), "max_model_len": model.context, "tokens": ids, "token_strs": strings}
+
+
+def parse_detokenize(body: dict[str, Any], model: Model) -> list[int]:
+    fields = Fields(body)
+    if "model" in body:
+        check_model(fields, model)
+    ids = fields.take("tokens")
+    if type(ids) is not list:
+        raise fields.refuse("tokens", f"is required: a list of token ids, got {show(ids)}")
+    fields.refuse_rest()
+    return check_ids(ids, model.tokenizer.vocab_size, "tokens")
+
+
+def tokenizer_info(model: Model) -> dict[str, Any]:
+    """`eos_token` ends a reply and `pad_token` a document; there is no token that begins one."""
+    text = {id: name for name, id in model.tokenizer.special.items()}
+    return {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "vocab_size": model.tokenizer.vocab_size,
+        "model_max_length": model.context,
+        "bos_token": None,
+        "eos_token": text[model.tokenizer.endoftext],
+        "pad_token": text[model.tokenizer.endoftext],
+        "unk_token": None,
+        "add_bos_token": False,
+        "additional_special_tokens": list(model.tokenizer.special),
+        "chat_template": model.chat_template or None,
+    }

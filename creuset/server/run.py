@@ -1,0 +1,169 @@
+"""Running a server: bind, start the engine process, serve, and end all of it together."""
+
+import asyncio
+import errno
+import logging
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from creuset.core.errors import ConfigError
+from creuset.engine.watermark import Watermark
+from creuset.server.app import Desk, create_app
+from creuset.server.engines.client import EngineLink, State
+from creuset.server.log import ToStructlog
+from creuset.server.metrics import Metrics
+from creuset.server.middleware import Identify
+from creuset.server.model import Model
+from creuset.server.settings import ServeSettings
+
+GRACE_S = 1  # open connections may take this long to end after Ctrl-C
+
+
+def worker_command(folder: Path, engine_settings: str) -> list[str]:
+    """What starts the engine process; `{fd}` becomes its socket. `-P`: no file of the working folder is imported."""
+    return [sys.executable, "-P", "-m", "creuset.server.engines.worker", "{fd}", str(folder), engine_settings]
+
+
+def bind(settings: ServeSettings) -> socket.socket:
+    """The listening socket: a port that is taken is known before anything is started."""
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(
+            settings.host.strip("[]"), settings.port, type=socket.SOCK_STREAM
+        )[0]
+    except socket.gaierror as error:
+        raise ConfigError(f"`{settings.host}` is not an address of this machine: {error.strerror}") from None
+    listener = socket.socket(family, kind, proto)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+        listener.listen(512)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise ConfigError(
+                f"port {settings.port} of {settings.host} is in use", hint="choose another with --port, or 0 for any"
+            ) from None
+        raise ConfigError(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}") from None
+    return listener
+
+
+def address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class Watch:
+    """The link's watcher: counts in the metrics, tells state changes to the log."""
+
+    def __init__(self, metrics: Metrics, log: Any) -> None:
+        self._metrics, self._log = metrics, log
+        self.accepted, self.on_event = metrics.accepted, metrics.on_event
+        self._lives = 0
+
+    def ended(self, id: str, reason: str) -> None:
+        self._metrics.ended(id, reason)
+        if reason in ("error", "lost"):
+            self._log.warning("completion", reply=id, ended=reason)
+
+    def on_state(self, state: State, **facts: Any) -> None:
+        self._metrics.on_state(state)
+        if state == "ready":
+            self._lives += 1
+            if self._lives > 1:
+                self._metrics.restarts.inc()
+        (self._log.warning if state in ("down", "failed") else self._log.info)("engine", state=state, **facts)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, ending the engine and all open streams as soon as a signal comes."""
+
+    def __init__(self, config: uvicorn.Config, stop: Callable[[], object]) -> None:
+        super().__init__(config)
+        self._stop = stop
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """As uvicorn does, without raising the signal again at the end: stopping a server is no failure."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {sig: signal.signal(sig, self.handle_exit) for sig in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for sig, handler in before.items():
+                signal.signal(sig, handler)
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        super().handle_exit(sig, frame)
+        self._stop()
+
+
+async def serve(
+    model: Model,
+    settings: ServeSettings,
+    command: Sequence[str],
+    *,
+    log: Any,
+    keys: Identify | None = None,
+    listener: socket.socket | None = None,
+    on_listening: Callable[[str], None] = lambda _: None,
+    on_server: Callable[[Callable[[], object]], None] = lambda _: None,
+    link_options: dict[str, Any] | None = None,
+    watermark: Watermark | None = None,
+) -> None:
+    """Serve until a signal, or until the engine says that the model cannot be loaded (raised here).
+
+    `on_listening` gets the address as soon as requests are answered: the page at once, the model a moment later.
+    `watermark` is what the detector looks for; that the engine marks is a setting of `command`.
+    `on_server` gets a function that stops the server, for those who run it without signals.
+    """
+    metrics = Metrics()
+    limit = settings.max_concurrency + settings.max_queue
+    link = EngineLink(command, Watch(metrics, log), limit=limit, **(link_options or {}))
+    desk = Desk(model=model, link=link, settings=settings, metrics=metrics, log=log, keys=keys, watermark=watermark)
+    listener = listener or bind(settings)
+    loop = asyncio.get_running_loop()
+    server = _Server(_uvicorn(desk, log), lambda: loop.call_soon_threadsafe(link.close))
+
+    def stop() -> None:
+        server.should_exit = True
+        link.close()
+
+    on_server(lambda: loop.call_soon_threadsafe(stop))
+    lives = asyncio.create_task(link.run())
+    lives.add_done_callback(lambda _: setattr(server, "should_exit", True))
+    on_listening(address(listener))
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        link.close()
+        listener.close()
+        await lives
+    if link.failure is not None:
+        raise link.failure
+
+
+def _uvicorn(desk: Desk, log: Any) -> uvicorn.Config:
+    for name in ("uvicorn.error", "uvicorn.asgi"):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [ToStructlog(log)], False
+        logger.setLevel(logging.WARNING)
+    return uvicorn.Config(
+        create_app(desk),
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )

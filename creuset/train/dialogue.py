@@ -1,0 +1,140 @@
+"""Dialogues from files to token ids with a training mask.
+
+Reads any jsonl of `messages` (plain, .gz, .xz, .zst), as OpenAI's fine-tuning files have them. A line that is no
+conversation is counted and named, never fatal; a file without one good line is an error.
+
+Reading order: `read_dialogues`, `encode_dialogues`.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from creuset.core.errors import DataError, RequestError
+from creuset.core.log import say
+from creuset.data.read.archives import BrokenArchive, lines
+from creuset.text.chat import chat_template, encode_chat
+from creuset.text.tokenizer import Tokenizer
+from creuset.types.messages import checked_messages
+
+Encoded = tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint8]]  # ids (n,), mask (n,): 1 where trained on
+
+
+@dataclass(slots=True)
+class Reading:
+    """What was read: good lines, and the names of the first bad ones with their reason."""
+
+    good: int = 0
+    bad: int = 0
+    long: int = 0
+    named: list[str] = field(default_factory=list)
+
+    def refuse(self, where: str, reason: str) -> None:
+        self.bad += 1
+        if len(self.named) < 20:
+            self.named.append(f"{where}: {reason}")
+
+
+def read_dialogues(path: Path, reading: Reading) -> Iterator[list[dict[str, Any]]]:
+    """The `messages` of each good line of `path`, with an assistant's message to learn from."""
+    try:
+        for number, line in lines(path):
+            if not line.strip():
+                continue
+            where = f"{path.name}:{number}"
+            try:
+                document = json.loads(line)
+                messages = document.get("messages") if isinstance(document, dict) else None
+                checked = checked_messages(messages)
+            except (ValueError, RequestError) as error:
+                reading.refuse(where, str(error))
+                continue
+            if not any(message.role == "assistant" and message.weight for message in checked):
+                reading.refuse(where, "nothing to learn from: no message of the assistant")
+                continue
+            reading.good += 1
+            yield document["messages"]
+    except BrokenArchive as error:
+        reading.refuse(path.name, str(error))
+
+
+def encode_dialogues(
+    paths: Sequence[Path], tokenizer: Tokenizer, max_tokens: int, *, cache: Path | None = None
+) -> list[Encoded]:
+    """Ids and mask of every dialogue of at most `max_tokens` tokens, in the order of the files.
+
+    With `cache` the result is kept in that .npz file and read from it as long as the files, the
+    tokenizer, the template and `max_tokens` stay the same.
+    """
+    key = _key(paths, tokenizer, max_tokens)
+    if cache is not None and (kept := _cached(cache, key)) is not None:
+        return kept
+    reading = Reading()
+    encoded: list[Encoded] = []
+    for path in paths:
+        before = reading.good
+        for messages in read_dialogues(path, reading):
+            found = encode_chat(tokenizer, messages)
+            if len(found.ids) > max_tokens:
+                reading.long += 1
+                continue
+            encoded.append((np.asarray(found.ids, np.uint32), np.asarray(found.mask, np.uint8)))
+        if reading.good == before:
+            raise DataError(
+                f"`{path}` holds no dialogue", hint=reading.named[-1] if reading.named else "the file is empty"
+            )
+    if reading.bad:
+        say(f"{reading.bad} bad lines left out: " + "; ".join(reading.named[:5]))
+    if reading.long:
+        say(f"{reading.long} dialogues of more than {max_tokens} tokens left out")
+    if cache is not None:
+        _keep(cache, key, encoded)
+    return encoded
+
+
+def _key(paths: Sequence[Path], tokenizer: Tokenizer, max_tokens: int) -> str:
+    """Changes with anything that the result depends on."""
+    digest = hashlib.sha256(f"1 {max_tokens} {tokenizer.vocab_size} {sorted(tokenizer.special.items())}".encode())
+    digest.update(chat_template().encode())
+    # A few strings are enough to tell two tokenizers of one size apart.
+    digest.update(repr(tokenizer.encode("The quick brown fox: 1234 déjà vu, naïve cœur. Tell me a story!")).encode())
+    digest.update(
+        repr([tokenizer.token_bytes(i) for i in range(0, tokenizer.vocab_size - len(tokenizer.special), 37)]).encode()
+    )
+    for path in paths:
+        if not path.is_file():
+            raise DataError(f"`{path}` is not a file of dialogues")
+        with path.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _keep(cache: Path, key: str, encoded: list[Encoded]) -> None:
+    lengths = np.asarray([len(ids) for ids, _ in encoded], np.int64)
+    empty = np.zeros(0, np.uint32)
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    partial = cache.with_name(cache.name + ".partial.npz")
+    np.savez_compressed(
+        partial, key=np.asarray(key), lengths=lengths, ids=np.concatenate([empty, *(ids for ids, _ in encoded)]),
+        mask=np.concatenate([empty.astype(np.uint8), *(mask for _, mask in encoded)]),
+    )  # fmt: skip
+    partial.rename(cache)
+
+
+def _cached(cache: Path, key: str) -> list[Encoded] | None:
+    if not cache.is_file():
+        return None
+    try:
+        with np.load(cache, allow_pickle=False) as kept:
+            if str(kept["key"]) != key:
+                return None
+            ends = np.cumsum(kept["lengths"])[:-1]
+            return list(zip(np.split(kept["ids"], ends), np.split(kept["mask"], ends), strict=True))
+    except (ValueError, KeyError, OSError, EOFError):  # a cache is only a cache: damaged, it is made again
+        return None

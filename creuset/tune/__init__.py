@@ -1,1 +1,0 @@
-"""Fine-tuning: dialogues and the instruction data written by rule."""

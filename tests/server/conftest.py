@@ -1,0 +1,147 @@
+"""A real server for the tests: uvicorn on a free port, a scripted engine in a process of its own."""
+
+import asyncio
+import io
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import psutil
+import pytest
+
+from creuset.engine.watermark import Watermark
+from creuset.model.formats.hf_config import to_hf
+from creuset.server.log import new_log
+from creuset.server.model import describe
+from creuset.server.run import serve
+from creuset.server.settings import ServeSettings
+from creuset.server.tenants.keys import KeyRing
+from creuset.testing import tiny_config, tiny_tokenizer
+
+SCRIPTED = [sys.executable, "-m", "creuset.testing", "{fd}"]
+NAME = "qwen-max-2025-01-25"
+
+
+def scripted_folder(path: Path) -> Path:
+    """A model folder without weights: all that the HTTP process reads."""
+    tiny_tokenizer().save(path)
+    (path / "config.json").write_text(json.dumps(to_hf(tiny_config(context=4096))))
+    (path / "card.md").write_text("---\nlanguage:\n- en\n- fr\nlicense: \"apache-2.0\"\n---\n\n# A card\n")
+    return path
+
+
+@dataclass
+class Running:
+    url: str
+    log: io.StringIO
+    stop: Callable[[], object]
+    thread: threading.Thread
+    clients: list[httpx.Client | openai.OpenAI] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.own = self.client()
+
+    def client(self, **options: Any) -> httpx.Client:
+        # verify: nothing here is encrypted, and reading the certificates takes longer than a test.
+        client = httpx.Client(base_url=self.url, timeout=20, trust_env=False, verify=False, **options)
+        self.clients.append(client)
+        return client
+
+    def openai(self, key: str = "none") -> openai.OpenAI:
+        """The official client, without retries."""
+        plain = openai.DefaultHttpxClient(verify=False, trust_env=False)
+        client = openai.OpenAI(base_url=f"{self.url}/v1", api_key=key, max_retries=0, http_client=plain)
+        self.clients.append(client)
+        return client
+
+    def close(self) -> None:
+        for client in self.clients:
+            client.close()
+        self.stop()
+        self.thread.join(10)
+        assert not self.thread.is_alive(), "the server did not stop"
+
+    def wait_until(self, status: int, within_s: float = 60.0) -> None:
+        """Until /health answers `status`."""
+        end = time.monotonic() + within_s
+        while self.own.get("/health").status_code != status:
+            assert time.monotonic() < end, f"/health did not become {status} within {within_s} s"
+            time.sleep(0.02)
+
+    def logged(self, words: str, within_s: float = 10.0) -> str:
+        """The log, once it holds `words`: a line may be written after its reply is read."""
+        end = time.monotonic() + within_s
+        while words not in (text := self.log.getvalue()):
+            assert time.monotonic() < end, f"the log does not hold {words!r}: {text}"
+            time.sleep(0.01)
+        return text
+
+    def engine(self) -> psutil.Process:
+        """The engine process of this server: its pid is in the log."""
+        lines = [json.loads(line) for line in self.log.getvalue().splitlines()]
+        return psutil.Process([line["pid"] for line in lines if line.get("state") == "ready"][-1])
+
+    def metric(self, name: str) -> float:
+        lines = self.own.get("/metrics").text.splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith((f"{name} ", f"{name}{{")))
+
+
+def start(
+    folder: Path,
+    *,
+    keys: Path | None = None,
+    link: dict[str, Any] | None = None,
+    watermark: Watermark | None = None,
+    **settings: Any,
+) -> Running:
+    log, found, listening = io.StringIO(), {}, threading.Event()
+
+    def on_listening(url: str) -> None:
+        found["url"] = url
+        listening.set()
+
+    def run() -> None:
+        asyncio.run(
+            serve(
+                describe(folder, [NAME, "tiny"]),
+                ServeSettings(port=0, **settings),
+                SCRIPTED,
+                log=new_log("info", log),
+                keys=KeyRing(keys) if keys else None,
+                on_listening=on_listening,
+                on_server=lambda stop: found.update(stop=stop),
+                link_options={"backoff_s": 0.05, **(link or {})},
+                watermark=watermark,
+            )
+        )
+
+    thread = threading.Thread(target=run, name="server")
+    thread.start()
+    assert listening.wait(10)
+    server = Running(found["url"], log, found["stop"], thread)
+    server.wait_until(200)
+    return server
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return scripted_folder(tmp_path_factory.mktemp("scripted"))
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[Running]:
+    running = start(folder)
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="module")
+def http(server: Running) -> httpx.Client:
+    return server.client()
