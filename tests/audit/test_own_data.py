@@ -7,13 +7,13 @@ import math
 import numpy as np
 import pytest
 
+from creuset.benchmarks.part import Room
 from creuset.benchmarks.privacy import recognise
 from creuset.benchmarks.training_data import corpus
 from creuset.core.artifact import new_artifact
 from creuset.core.errors import ConfigError, DataError
 from creuset.core.stats import bootstrap_ratio
 from creuset.governance.audit import whitebox as own
-from creuset.benchmarks.part import Room
 from creuset.governance.audit.run import measure_of
 from creuset.testing import tiny_corpus, tiny_model_folder, tiny_shards
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from scipy import stats
 
+from creuset.benchmarks.part import Room
 from creuset.benchmarks.privacy import membership, memorisation, scoring
 from creuset.benchmarks.training_data import passages
 from creuset.cli import main
@@ -18,7 +19,6 @@ from creuset.core.stats import Interval
 from creuset.data.build.canaries import SECRETS, SOURCE, Plan, documents, invent, read_canaries
 from creuset.data.shards.files import Shards
 from creuset.governance.audit import whitebox as own
-from creuset.benchmarks.part import Room
 from creuset.model.attention import Packed
 from creuset.testing import tiny_config, tiny_model, tiny_tokenizer
 from tests.audit.overfit import PLAN, overfit

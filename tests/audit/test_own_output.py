@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from creuset.benchmarks.part import Room
 from creuset.benchmarks.privacy import pii_leak
 from creuset.benchmarks.service import energy
 from creuset.benchmarks.watermark import check as watermark_check
@@ -17,7 +18,6 @@ from creuset.core.errors import DataError
 from creuset.engine.watermark import Watermark, new_watermark
 from creuset.governance.audit import whitebox as own
 from creuset.governance.audit.items import PARTS, REQUIREMENTS
-from creuset.benchmarks.part import Room
 from creuset.governance.audit.run import measure_of
 from creuset.model.count import decode_flops
 from creuset.testing import tiny_config, tiny_model_folder, tiny_shards

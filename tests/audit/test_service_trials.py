@@ -6,8 +6,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from creuset.benchmarks.service.checks import LEAKS, service
 from creuset.benchmarks.part import Room
+from creuset.benchmarks.service.checks import LEAKS, service
 from creuset.testing import tiny_model_folder
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from creuset.core.artifact import ancestors, new_artifact, read_manifest, verify
 from creuset.core.errors import ArtifactError, ConfigError
-from creuset.data.shards.files import Shards
 from creuset.data.shards import tokenize as module
+from creuset.data.shards.files import Shards
 from creuset.data.shards.tokenize import tokenize
 from creuset.testing import tiny_corpus, tiny_shards, tiny_tokenizer
 from creuset.text.bulk import BulkEncoder

@@ -23,9 +23,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from creuset.benchmarks.part import Found, Room
 from creuset.benchmarks.service.server import Server, command, refuses_to_start, start
 from creuset.core.errors import CreusetError
-from creuset.benchmarks.part import Found, Room
 from creuset.types.measure import Measure, Status
 
 LEAKS = re.compile(

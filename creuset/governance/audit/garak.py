@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from creuset.benchmarks.files import json_rows
+from creuset.benchmarks.part import Found, Room
 from creuset.core.artifact import sha256_file
 from creuset.core.errors import DataError
 from creuset.core.stats import share, wilson
-from creuset.benchmarks.part import Found, Room
 from creuset.types.measure import Measure
 
 EVALUATED = 2                   # status of an attempt whose outputs the detectors have judged

@@ -8,9 +8,9 @@ A row has no grade: what it has is evidence, with intervals.
 from dataclasses import dataclass
 from typing import Literal
 
+from creuset.benchmarks.part import Part
 from creuset.governance.audit import security, social
 from creuset.governance.audit import whitebox as own
-from creuset.benchmarks.part import Part
 
 Lang = Literal["en", "fr"]
 Words = dict[Lang, str]

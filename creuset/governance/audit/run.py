@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from creuset.benchmarks.figures import finite
+from creuset.benchmarks.part import Found, Part, Room
 from creuset.core.artifact import sha256_json
 from creuset.core.errors import ConfigError, DataError
 from creuset.core.stats import Interval
@@ -24,7 +25,6 @@ from creuset.evals.runner import Playing, play
 from creuset.evals.task import Row, Task
 from creuset.evals.usage import total_usage
 from creuset.governance.audit.items import REQUIREMENTS, Requirement, chosen, parts_of
-from creuset.benchmarks.part import Found, Part, Room
 from creuset.types.measure import Measure, Status
 
 STATUSES: tuple[Status, ...] = ("measured", "reported", "not_testable", "not_tested", "not_applicable")

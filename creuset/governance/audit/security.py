@@ -1,5 +1,6 @@
 """The parts of the audit about robustness, attacks, harm and the service. No torch here."""
 
+from creuset.benchmarks.part import Part
 from creuset.benchmarks.robustness import robustness
 from creuset.benchmarks.robustness.monotonicity import Monotonicity
 from creuset.benchmarks.safety import harm
@@ -9,7 +10,6 @@ from creuset.benchmarks.security.rules_task import Rules
 from creuset.benchmarks.security.tool_injection import ToolInjection
 from creuset.benchmarks.service.checks import service
 from creuset.governance.audit.garak import garak
-from creuset.benchmarks.part import Part
 
 ITEMS: tuple[Part, ...] = (
     Part(name="robustness_mmlu", row="2", task=robustness.MmluRobustness, otherwise=robustness.MmluRobustnessChat),

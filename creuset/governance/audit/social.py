@@ -4,8 +4,8 @@ from creuset.benchmarks.bias import bbq, crows, freetext, holistic, recommend, s
 from creuset.benchmarks.decisions import counterfactual, income
 from creuset.benchmarks.figures import Social
 from creuset.benchmarks.knowledge import truthfulqa
-from creuset.benchmarks.safety import calibration, disclosure, truth
 from creuset.benchmarks.part import Part
+from creuset.benchmarks.safety import calibration, disclosure, truth
 
 TASKS: tuple[type[Social], ...] = (
     bbq.BBQ, bbq.BBQGenerate, bbq.BBQChat, stereoset.StereoSet, crows.CrowsPairs,

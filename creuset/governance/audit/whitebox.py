@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from creuset.benchmarks.part import Found, Part, Room
 from creuset.core.artifact import MANIFEST, read_manifest
 from creuset.core.errors import ConfigError
-from creuset.benchmarks.part import Found, Part, Room
 from creuset.types.measure import Measure
 
 if TYPE_CHECKING:
