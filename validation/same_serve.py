@@ -34,6 +34,10 @@ CALLED = [
     },
     {"role": "tool", "tool_call_id": "call_1", "content": "rain, 12 degrees"},
 ]
+PLAIN = (
+    "A widow kept seven lanterns on the roof so that fishermen could find the harbour at night. When a storm broke "
+    "five of them, the young baker climbed with candles from his shop and held them against the wind all night."
+)
 CHAT, TEXT = "/v1/chat/completions", "/v1/completions"
 GREEDY = {"temperature": 0, "max_tokens": 24}
 SEEDED = {"temperature": 0.9, "top_p": 0.95, "seed": 7, "max_tokens": 24}
@@ -50,9 +54,10 @@ REQUESTS: list[tuple[str, str, Any]] = [
     ("wrong method", CHAT, None),
     ("chat greedy", CHAT, {"messages": ASK, **GREEDY}),
     ("chat defaults with seed", CHAT, {"messages": ASK, "seed": 3, "max_tokens": 16}),
-    ("chat with seed", CHAT, {"messages": TALK, **SEEDED}),
+    ("chat with seed", CHAT, {"messages": TALK, **SEEDED, "max_tokens": 80}),
     ("chat two choices", CHAT, {"messages": ASK, **SEEDED, "n": 2}),
-    ("chat penalties", CHAT, {"messages": ASK, **SEEDED, "presence_penalty": 0.5, "frequency_penalty": 0.7}),
+    ("chat penalties", CHAT, {"messages": ASK, "temperature": 0, "max_tokens": 80, "presence_penalty": 0.5,
+                              "frequency_penalty": 0.7}),
     ("chat bias", CHAT, {"messages": ASK, **GREEDY, "logit_bias": {"300": 5, "301": -100}}),
     ("chat stop", CHAT, {"messages": ASK, **GREEDY, "stop": ["water", "."]}),
     ("chat log-probabilities", CHAT, {"messages": ASK, **GREEDY, "logprobs": True, "top_logprobs": 3}),
@@ -74,7 +79,7 @@ REQUESTS: list[tuple[str, str, Any]] = [
     ("tokenize", "/tokenize", {"prompt": "Où est l'école ? <|im_end|> 日本", "return_token_strs": True}),
     ("tokenize chat", "/tokenize", {"messages": TALK}),
     ("detokenize", "/detokenize", {"tokens": [300, 301, 302, 40]}),
-    ("watermark none", "/v1/watermark/detect", {"text": "The river flows to the sea. " * 12}),
+    ("watermark none", "/v1/watermark/detect", {"text": PLAIN}),
     ("watermark short", "/v1/watermark/detect", {"text": "The"}),
     # Bad requests.
     ("bad no JSON", CHAT, b"{messages"),
@@ -82,6 +87,7 @@ REQUESTS: list[tuple[str, str, Any]] = [
     ("bad no messages", CHAT, {"messages": []}),
     ("bad role", CHAT, {"messages": [{"role": "king", "content": "x"}]}),
     ("bad temperature", CHAT, {"messages": ASK, "temperature": 3}),
+    ("bad n", CHAT, {"messages": ASK, "n": 0}),
     ("bad field", CHAT, {"messages": ASK, "temprature": 1}),
     ("bad model", CHAT, {"messages": ASK, "model": "gpt-9"}),
     ("bad too long", CHAT, {"messages": [{"role": "user", "content": "river " * 4000}]}),
@@ -131,7 +137,8 @@ def replies(url: str, clean: Clean, *, wait: float) -> dict[str, Any]:
             else:
                 content = said.text
             found[name] = {"status": said.status_code, "type": kind, "body": content}
-        marked = found["chat with seed"]["body"]["choices"][0]["message"]["content"] * 4
+        marked = found["chat with seed"]["body"]["choices"][0]["message"]["content"]
+        marked += "".join(choice["text"] for choice in found["completion prompts"]["body"]["choices"])
         said = client.post("/v1/watermark/detect", json={"model": "mini", "text": marked})
         found["watermark of a sampled text"] = {"status": said.status_code, "body": clean(said.json())}
         found["page"] = client.get("/").status_code
