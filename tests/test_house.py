@@ -20,21 +20,21 @@ FILES = sorted(f for f in ROOT.rglob("*.py") if "__pycache__" not in f.parts)
 MAY_IMPORT: dict[str, set[str]] = {
     "core": set(),
     "types": {"core"},
-    "report": {"core", "types"},
+    "report": {"types"},
     "text": {"core", "types"},
     "model": {"core"},
-    "data": {"core", "types", "text", "report", "parallel"},
-    "parallel": {"core", "model"},
-    "plan": {"core", "model.config", "model.count", "model.formats.hf_config"},
+    "data": {"core", "text"},
+    "parallel": set(),
+    "plan": {"core", "model.config", "model.count"},
     "train": {"core", "types", "text", "data", "model", "parallel", "report", "cli.train"},
     "engine": {"core", "types", "text", "model"},
     "evals": {"core", "types", "report", "text", "data", "model", "engine", "benchmarks.catalogue"},
     "server": {
-        "core", "types", "text", "engine", "model.config", "model.count", "model.formats.hf_config", "model.hub",
+        "core", "types", "text", "engine", "model.count", "model.formats.hf_config",
     },
     "benchmarks": {"core", "types", "text", "data", "model", "engine", "evals"},
     "governance": {
-        "core", "types", "report", "text", "data", "model", "engine", "evals", "benchmarks", "plan",
+        "core", "types", "report", "text", "data", "model", "engine", "evals", "benchmarks",
     },
 }  # fmt: skip
 EVERYTHING = {"cli", "recipes", "testing", "__init__", "__main__"}
@@ -76,9 +76,13 @@ def ours(names: set[str]) -> set[str]:
 
 
 @functools.cache
+def parsed() -> dict[str, ast.Module]:
+    return {module: ast.parse(file.read_text()) for module, file in MODULES.items()}
+
+
+@functools.cache
 def imports_anywhere(module: str) -> frozenset[str]:
-    file = MODULES[module]
-    return frozenset(n for node in ast.walk(ast.parse(file.read_text())) for n in names_of(node, file))
+    return frozenset(n for node in ast.walk(parsed()[module]) for n in names_of(node, MODULES[module]))
 
 
 @functools.cache
@@ -86,7 +90,7 @@ def imports_when_loaded(module: str) -> frozenset[str]:
     """What the module imports by being imported: function bodies and `if TYPE_CHECKING` left out."""
     file = MODULES[module]
     names: set[str] = set()
-    queue: list[ast.AST] = list(ast.parse(file.read_text()).body)
+    queue: list[ast.AST] = list(parsed()[module].body)
     while queue:
         node = queue.pop()
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
@@ -123,6 +127,166 @@ def test_imports_point_downwards(module):
         target = name.removeprefix("creuset.")
         # `from creuset import core` style: the package itself may be named when one of its modules may.
         assert within(target, allowed) or target in {a.split(".")[0] for a in allowed}, f"{layer} may not import {name}"
+
+
+def used_permissions(layer: str) -> set[str]:
+    """What the modules of `layer` import of the package, anywhere in their files."""
+    mine = [m for m in MODULES if m.split(".")[0] == layer]
+    return {t for m in mine for t in ours(set(imports_anywhere(m)))}
+
+
+@pytest.mark.parametrize("layer", sorted(MAY_IMPORT))
+def test_no_permission_is_left_that_nobody_uses(layer):
+    used = used_permissions(layer)
+    idle = sorted(p for p in MAY_IMPORT[layer] if not any(within(target, {p}) for target in used))
+    assert not idle, f"nothing in {layer} imports {idle}: delete the permission"
+
+
+# Names that two public classes have today. Whoever renames one deletes the line; no line may be added.
+TWO_CLASSES: set[str] = {
+    "Answer",
+    "Ask",
+    "Asked",
+    "Batch",
+    "Call",
+    "Choice",
+    "Comparison",
+    "Document",
+    "Engine",
+    "Estimate",
+    "Event",
+    "Facts",
+    "Failed",
+    "Found",
+    "Grid",
+    "Identify",
+    "Meter",
+    "Packed",
+    "Page",
+    "Part",
+    "Piece",
+    "Plan",
+    "Problem",
+    "Question",
+    "Reading",
+    "Record",
+    "Reply",
+    "Row",
+    "Rules",
+    "Run",
+    "Said",
+    "Sampling",
+    "Source",
+    "Span",
+    "Step",
+    "Task",
+    "Text",
+    "TokenLogprob",
+    "ToolCall",
+    "Usage",
+    "Verdict",
+    "Watch",
+}  # fmt: skip
+
+
+def test_no_two_public_classes_have_one_name():
+    found: dict[str, list[str]] = {}
+    for module, tree in parsed().items():
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                found.setdefault(node.name, []).append(module)
+    twice = {name: modules for name, modules in found.items() if len(modules) > 1}
+    new = {name: modules for name, modules in twice.items() if name not in TWO_CLASSES}
+    assert not new, f"one name, one thing: {new}"
+    assert set(twice) >= TWO_CLASSES, f"delete from TWO_CLASSES: {sorted(TWO_CLASSES - set(twice))}"
+
+
+def is_protocol(node: ast.AST) -> bool:
+    return isinstance(node, ast.ClassDef) and any("Protocol" in ast.unparse(base) for base in node.bases)
+
+
+def mentions(annotation: ast.expr | None, names: set[str]) -> bool:
+    if annotation is None:
+        return False
+    said = {n.id if isinstance(n, ast.Name) else n.value for n in ast.walk(annotation)
+            if isinstance(n, ast.Name | ast.Constant)}  # fmt: skip
+    return bool(names & {word for text in said if isinstance(text, str) for word in re.findall(r"\w+", text)})
+
+
+def protocol_variables(function: ast.FunctionDef | ast.AsyncFunctionDef, protocols: set[str]) -> set[str]:
+    """Names in `function` that its annotations, or a loop over such a name, make values of a protocol."""
+    arguments = function.args
+    listed = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg]
+    names = {a.arg for a in listed if a is not None and mentions(a.annotation, protocols)}
+    for node in ast.walk(function):
+        target = getattr(node, "target", None)
+        if not isinstance(target, ast.Name):
+            continue
+        looped = isinstance(node, ast.For | ast.comprehension) and isinstance(node.iter, ast.Name)
+        if looped:
+            known = node.iter.id in names
+        else:
+            known = isinstance(node, ast.AnnAssign) and mentions(node.annotation, protocols)
+        if known:
+            names.add(target.id)
+    return names
+
+
+# Files that ask a protocol's value for what the protocol does not name. Whoever mends one deletes the line.
+GETATTR_ON_PROTOCOLS: set[str] = {
+    "evals.clients.reach",
+    "evals.run",
+    "evals.runner",
+}  # fmt: skip
+
+
+def test_a_protocol_says_everything_that_is_asked_of_it():
+    trees = parsed()
+    classes = [n for tree in trees.values() for n in ast.walk(tree) if isinstance(n, ast.ClassDef)]
+    protocols = {n.name for n in classes if is_protocol(n)}
+    guilty: dict[str, list[int]] = {}
+    for module, tree in trees.items():
+        members = {
+            n.target.id
+            for c in ast.walk(tree) if isinstance(c, ast.ClassDef)
+            for n in c.body
+            if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name) and mentions(n.annotation, protocols)
+        }
+        for function in (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)):
+            asks = [n for n in ast.walk(function) if isinstance(n, ast.Call) and n.args
+                    and isinstance(n.func, ast.Name) and n.func.id in ("getattr", "hasattr")]  # fmt: skip
+            names = protocol_variables(function, protocols) if asks else set()
+            for node in asks:
+                asked = node.args[0]
+                of_one = isinstance(asked, ast.Name) and asked.id in names
+                in_one = isinstance(asked, ast.Attribute) and asked.attr in members
+                if of_one or in_one:
+                    guilty.setdefault(module, []).append(node.lineno)
+    new = {module: lines for module, lines in guilty.items() if module not in GETATTR_ON_PROTOCOLS}
+    assert not new, f"say it in the protocol instead: {new}"
+    idle = sorted(GETATTR_ON_PROTOCOLS - set(guilty))
+    assert not idle, f"delete from GETATTR_ON_PROTOCOLS: {idle}"
+
+
+MOST_FILES = 15
+# Folders with more files than that today, and how many. The number may only fall; at 15 the line goes.
+FULL_FOLDERS: dict[str, int] = {
+    "evals": 16,
+    "governance/dossier": 21,
+}  # fmt: skip
+
+
+def test_a_folder_holds_no_more_files_than_one_looks_over():
+    folders: dict[str, int] = {}
+    for file in FILES:
+        if file.name != "__init__.py":
+            folder = file.parent.relative_to(ROOT).as_posix()
+            folders[folder] = folders.get(folder, 0) + 1
+    full = {folder: count for folder, count in folders.items() if count > MOST_FILES}
+    worse = {folder: count for folder, count in full.items() if count > FULL_FOLDERS.get(folder, MOST_FILES)}
+    assert not worse, f"more than {MOST_FILES} files, or more than before: {worse}"
+    idle = sorted(set(FULL_FOLDERS) - set(full))
+    assert not idle, f"delete from FULL_FOLDERS: {idle}"
 
 
 def test_nothing_but_tests_imports_the_test_helpers():
