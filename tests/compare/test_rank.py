@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from creuset.governance.compare.card import EVIDENCE, WEIGHED, Cell, Row, Text, unknown
+from creuset.governance.compare.card import EVIDENCE, WEIGHED, Cell, Row, unknown
 from creuset.governance.compare.rank import (
     DRAWS,
     Standing,
@@ -20,6 +20,7 @@ from creuset.governance.compare.rank import (
     weighable,
     weightings,
 )
+from creuset.report.language import Text
 
 
 def measured(value, low=None, high=None):

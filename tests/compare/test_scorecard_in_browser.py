@@ -4,11 +4,12 @@ import json
 
 import pytest
 
-from creuset.governance.compare.card import WEIGHED, Cell, Row, Text
+from creuset.governance.compare.card import WEIGHED, Cell, Row
 from creuset.governance.compare.money import Tokens, Volume, month
 from creuset.governance.compare.page import number
 from creuset.governance.compare.portable import PROBES
 from creuset.governance.compare.rank import first_shares, parts, places, standings
+from creuset.report.language import Text
 from tests.compare.scorecard_picture import open_page, serve
 from tests.compare.shelf import built, shelf  # noqa: F401
 from tests.web.conftest import browser, chromium  # noqa: F401

@@ -44,8 +44,8 @@ from pathlib import Path
 from typing import Any
 
 from creuset.core.errors import ConfigError, DataError
-from creuset.governance.compare.card import Text
 from creuset.governance.compare.money import Operator, Volume
+from creuset.report.language import Text
 
 HERE = Path(__file__).parent
 SYSTEM_KEYS = {

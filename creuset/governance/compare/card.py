@@ -7,6 +7,8 @@ Reading order: `Cell` (a value and why it is believed), `Row` (what is compared 
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from creuset.report.language import Text
+
 # measured: by this tool on this system; estimated: reckoned from other figures by the formula in its note; reported:
 # a number that somebody published; declared: a practice in words; unknown: nothing, and never a zero.
 Kind = Literal["measured", "estimated", "reported", "declared", "unknown"]
@@ -31,14 +33,6 @@ GROUPS: dict[str, tuple[str, str]] = {
 # Evidence behind a row of another group, or about the audit itself: shown, never weighed, folded at first.
 EVIDENCE = ("api", "coverage")
 WEIGHED = tuple(g for g in GROUPS if g not in EVIDENCE)
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """The same words in the two languages of the page."""
-
-    en: str
-    fr: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

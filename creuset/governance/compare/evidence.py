@@ -10,8 +10,9 @@ from typing import Any
 
 from creuset.core.artifact import read_manifest
 from creuset.core.errors import ArtifactError
-from creuset.governance.compare.card import Cell, Row, Text, unknown
+from creuset.governance.compare.card import Cell, Row, unknown
 from creuset.governance.compare.portable import PROBES, Portability, Tried
+from creuset.report.language import Text
 
 Probed = Sequence[Mapping[str, Any] | None]     # a portability.json for each system, or nothing
 SAID = {

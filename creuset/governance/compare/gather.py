@@ -16,7 +16,8 @@ from typing import Any
 from creuset.core.artifact import read_manifest
 from creuset.core.errors import ArtifactError, ConfigError
 from creuset.governance.compare.ask import HERE, Asked, Comparison, Declared, book, criteria
-from creuset.governance.compare.card import Cell, Row, Scale, Text, unknown
+from creuset.governance.compare.card import Cell, Row, Scale, unknown
+from creuset.report.language import Text
 
 # Requirements of the audit that are about law and fairness or about energy; the others are about security.
 OF_LAW = {"5", "6", "7", "10", "11", "12", "13"}

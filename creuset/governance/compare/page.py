@@ -11,8 +11,9 @@ import json
 from html import escape
 from pathlib import Path
 
-from creuset.governance.compare.card import EVIDENCE, GROUPS, WEIGHED, Cell, Row, Scorecard, Text
+from creuset.governance.compare.card import EVIDENCE, GROUPS, WEIGHED, Cell, Row, Scorecard
 from creuset.governance.compare.rank import DRAWS, best, weighable
+from creuset.report.language import Text
 
 STATIC = Path(__file__).parent / "static"
 

@@ -23,7 +23,7 @@ from creuset.core.errors import ConfigError, EngineError
 from creuset.evals.clients.http import Answer, Calling, Client, Json
 from creuset.evals.clients.openai import bearer
 from creuset.evals.model import Failure
-from creuset.governance.compare.card import Text
+from creuset.report.language import Text
 
 Status = Literal["right", "wrong", "refused", "failed", "untried"]
 LONG = "Write the numbers from one to thirty in words, one after the other, and nothing else."

@@ -6,8 +6,9 @@ from typing import Any
 from creuset.core.errors import ConfigError
 from creuset.evals.prices import Price, Prices
 from creuset.governance.compare.ask import Asked
-from creuset.governance.compare.card import Cell, Row, Scale, Text, unknown
+from creuset.governance.compare.card import Cell, Row, Scale, unknown
 from creuset.governance.compare.money import Hours, Tokens, Volume, gaps, month
+from creuset.report.language import Text
 
 Speeds = Sequence[Mapping[str, Any] | None]     # a speed.json for each system, or nothing
 

@@ -16,7 +16,8 @@ from typing import Any
 
 from creuset.core.errors import ConfigError, DataError
 from creuset.governance.dossier.figure import pointer
-from creuset.governance.dossier.words import LANGS, Lang, Text, show
+from creuset.governance.dossier.words import show
+from creuset.report.language import LANGS, Lang, Text
 
 FIELDS = ("value", "en", "fr", "date")
 NUMBER_FIELDS = ("value", "source", "date")

@@ -13,7 +13,7 @@ from creuset.governance.dossier.answers import from_file
 from creuset.governance.dossier.compose import compose
 from creuset.governance.dossier.form import chosen
 from creuset.governance.dossier.records import collect
-from creuset.governance.dossier.words import LANGS, Lang
+from creuset.report.language import LANGS, Lang
 
 LAW = Path(__file__).parent / "law.toml"
 

@@ -16,7 +16,8 @@ from creuset.governance.dossier.figure import Figure
 from creuset.governance.dossier.form import Filler, Form, chosen
 from creuset.governance.dossier.page import Grid, Item, Line, Page, Para, Section, Span, Status, plain, typeset
 from creuset.governance.dossier.records import OPERATOR, Shelf
-from creuset.governance.dossier.words import LANGS, LANGUAGE_NAMES, RECIPIENTS, Lang, date, label, show
+from creuset.governance.dossier.words import LANGUAGE_NAMES, RECIPIENTS, date, label, show
+from creuset.report.language import LANGS, Lang
 
 FIGURES = "figures.json"
 

@@ -11,7 +11,7 @@ from typing import Any
 from creuset.core.errors import DataError
 from creuset.governance.dossier.figure import Figure, Source, compute
 from creuset.governance.dossier.records import Record, Shelf
-from creuset.governance.dossier.words import Text
+from creuset.report.language import Text
 
 Cell = Figure | Text | str | tuple[Figure, Figure]      # two figures: from, to
 

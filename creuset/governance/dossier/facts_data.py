@@ -5,7 +5,8 @@ from typing import Any
 from creuset.governance.dossier.facts import Facts
 from creuset.governance.dossier.figure import pointer
 from creuset.governance.dossier.records import Record
-from creuset.governance.dossier.words import LANGUAGE_NAMES, Text
+from creuset.governance.dossier.words import LANGUAGE_NAMES
+from creuset.report.language import Text
 
 SOURCE = Text("source", "source")
 LICENCE = Text("licence", "licence")

@@ -6,7 +6,7 @@ from typing import Any
 from creuset.governance.dossier.facts import Facts
 from creuset.governance.dossier.figure import pointer
 from creuset.governance.dossier.records import Record
-from creuset.governance.dossier.words import Text
+from creuset.report.language import Text
 
 STAGES = {
     "pretrain": Text("pre-training", "pré-entraînement"),

@@ -8,7 +8,7 @@ from creuset.governance.dossier.facts import Cell, Facts
 from creuset.governance.dossier.figure import pointer
 from creuset.governance.dossier.french import both
 from creuset.governance.dossier.records import Record
-from creuset.governance.dossier.words import Text
+from creuset.report.language import Text
 
 STATUS = {
     "measured": Text("measured", "mesuré"),

@@ -26,7 +26,8 @@ from creuset.governance.dossier.answers import Answer, questions
 from creuset.governance.dossier.facts import Cell, Facts, Table
 from creuset.governance.dossier.figure import Figure
 from creuset.governance.dossier.page import Block, Grid, Item, Line, Para, Section, Span, Status, plain
-from creuset.governance.dossier.words import LANGUAGE_NAMES, Lang, Text, date, label, show
+from creuset.governance.dossier.words import LANGUAGE_NAMES, date, label, show
+from creuset.report.language import Lang, Text
 
 FOLDER = Path(__file__).parent / "forms"
 SLOT = re.compile(r"\{([\w.\-]+)\}")

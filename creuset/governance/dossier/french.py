@@ -9,7 +9,7 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
-from creuset.governance.dossier.words import Text
+from creuset.report.language import Text
 
 FILE = Path(__file__).parent / "french.toml"
 SLOT = re.compile(r"\\\{(\w+)\\\}")         # as re.escape leaves {name}

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from creuset.governance.dossier.words import Lang
+from creuset.report.language import Lang
 
 Status = Literal["filled", "partly", "missing", "not_applicable", "elsewhere"]
 Tone = Literal["", "missing", "note", "quiet"]

@@ -4,7 +4,8 @@ from html import escape
 from pathlib import Path
 
 from creuset.governance.dossier.page import Block, Grid, Item, Line, Page, Para, Section, Span
-from creuset.governance.dossier.words import RECIPIENTS, Lang
+from creuset.governance.dossier.words import RECIPIENTS
+from creuset.report.language import Lang
 
 STYLE = Path(__file__).parent / "page.css"
 

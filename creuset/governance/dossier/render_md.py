@@ -3,7 +3,8 @@
 import re
 
 from creuset.governance.dossier.page import Block, Grid, Item, Line, Page, Para, Section, Span
-from creuset.governance.dossier.words import RECIPIENTS, Lang
+from creuset.governance.dossier.words import RECIPIENTS
+from creuset.report.language import Lang
 
 SPECIAL = re.compile(r"([\\`*_\[\]<>|#~])")
 

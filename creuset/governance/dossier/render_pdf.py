@@ -22,7 +22,8 @@ from creuset.governance.dossier.pdf_text import (
     drawable,
     width_of,
 )
-from creuset.governance.dossier.words import RECIPIENTS, Lang
+from creuset.governance.dossier.words import RECIPIENTS
+from creuset.report.language import Lang
 
 MM = 72 / 25.4
 WIDE, HIGH = 210 * MM, 297 * MM

@@ -2,11 +2,9 @@
 
 import datetime
 import math
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-Lang = Literal["en", "fr"]
-LANGS: tuple[Lang, ...] = ("en", "fr")
+from creuset.report.language import Lang, Text
 
 NARROW = "\u202f"       # narrow no-break space: French groups digits and precedes signs with it
 SUPER = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -17,17 +15,6 @@ MONTHS = {
            "novembre", "décembre"],
 }
 YES = {True: {"en": "yes", "fr": "oui"}, False: {"en": "no", "fr": "non"}}
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """The same words in both languages."""
-
-    en: str
-    fr: str
-
-    def of(self, lang: Lang) -> str:
-        return self.fr if lang == "fr" else self.en
 
 
 def show(value: Any, style: str, lang: Lang) -> str:
