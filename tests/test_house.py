@@ -37,7 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "core", "types", "report", "text", "data", "model", "engine", "evals", "benchmarks",
     },
 }  # fmt: skip
-EVERYTHING = {"cli", "recipes", "testing", "__init__", "__main__"}
+EVERYTHING = {"api", "cli", "recipes", "testing", "__init__", "__main__"}
 
 # At import only: a function body may load torch, since by then somebody asked for a computation.
 NO_TORCH = {

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from creuset.core.errors import CreusetError
 from creuset.engine.settings import EngineSettings
-from creuset.model.hub import find_model
+from creuset.model.hub import find_model, recommended_sampling
 from creuset.types.generation import Request, Sampling
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Chat:
         self._messages: list[dict[str, Any]] = []
         self._turns = 0
         self._max_tokens = args.max_tokens
-        self._sampling = _own_sampling(path)
+        self._sampling = recommended_sampling(path)
         for name in ("temperature", "top_p", "top_k", "seed"):
             if getattr(args, name) is not None:
                 self._sampling[name] = getattr(args, name)
@@ -91,6 +91,8 @@ class Chat:
 
     def turn(self, text: str, *, as_json: bool) -> None:
         """Ask and print the answer. The turn is part of the conversation only if it was answered."""
+        from creuset.engine.generate import stream
+
         messages = [*self._messages, {"role": "user", "content": text}]
         prompt, messages = self._prompt(messages)
         room = self.engine.context - len(prompt)
@@ -102,16 +104,14 @@ class Chat:
             sampling=Sampling(max_tokens=max(1, min(self._max_tokens, room)), **self._sampling),
         )
         start = time.perf_counter()
-        self.engine.add(request)
         said, first_s, last = "", None, None
         with _interruptible(lambda: self.engine.cancel(request.id)):
-            while self.engine.busy:
-                for event in self.engine.step():
-                    first_s = first_s or time.perf_counter() - start
-                    said += event.text
-                    last = event
-                    if not as_json:
-                        print(event.text, end="", flush=True)
+            for event in stream(self.engine, [request]):
+                first_s = first_s or time.perf_counter() - start
+                said += event.text
+                last = event
+                if not as_json:
+                    print(event.text, end="", flush=True)
         assert last is not None and last.finish is not None
         took_s = time.perf_counter() - start
         self._messages = [*messages, {"role": "assistant", "content": said}]
@@ -148,16 +148,6 @@ class Chat:
         if dropped:
             print(f"(the context is full: {dropped} oldest exchanges are forgotten)", file=sys.stderr)
         return prompt, head + rest
-
-
-def _own_sampling(path: Path) -> dict[str, Any]:
-    """What the model's folder recommends; Qwen2.5's own where it says nothing."""
-    file = path / "generation_config.json"
-    found = json.loads(file.read_text()) if file.is_file() else {}
-    if found.get("do_sample") is False:
-        return {"temperature": 0.0}
-    defaults = {"temperature": 0.7, "top_p": 0.8, "top_k": 20, "repetition_penalty": 1.0}
-    return {name: found.get(name, value) for name, value in defaults.items()}
 
 
 def _lines(talking: bool) -> Iterator[str]:

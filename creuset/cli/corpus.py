@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,9 +58,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     build.add_argument("--set", action="append", default=[], metavar="A.B=C", help="change a setting")
     build.add_argument("--dry-run", action="store_true", help="print settings and tasks, and stop")
     build.add_argument("--json", action="store_true", help="print the report as one JSON document")
-    from creuset.data.shards.tokenize import add_tokenize_arguments
-
-    add_tokenize_arguments(verbs.add_parser("tokenize", help="token shards of a corpus artifact"))
+    shards = verbs.add_parser("tokenize", help="token shards of a corpus artifact")
+    shards.add_argument("corpus", type=Path, help="a corpus artifact")
+    shards.add_argument("--tokenizer", type=Path, required=True, metavar="PATH", help="a tokenizer artifact")
+    shards.add_argument("--out", type=Path, required=True, help="folder of the new shards artifact")
+    shards.add_argument("--sources", metavar="A,B", help="only these sources")
+    shards.add_argument("--workers", type=int, default=0, metavar="N", help="encoding processes (default: the cores)")
+    shards.add_argument("--dry-run", action="store_true", help="print the settings and stop")
+    shards.add_argument("--json", action="store_true", help="print one JSON document")
     report = verbs.add_parser("report", help="print the table of a corpus artifact")
     report.add_argument("path", type=Path)
     report.add_argument("--json", action="store_true", help="print report.json")
@@ -73,9 +79,7 @@ def main(args: argparse.Namespace) -> int:
     if args.action == "build":
         return _build(args)
     if args.action == "tokenize":
-        from creuset.data.shards.tokenize import run_tokenize
-
-        return run_tokenize(args)
+        return _tokenize(args)
     if args.action == "canaries":
         return _canaries(args)
     return _report(args)
@@ -144,6 +148,29 @@ def _limited(settings: "Corpus", flags: list[str]) -> "Corpus":
             else replace(settings, limit_mb=limit)
         )
     return settings
+
+
+def _tokenize(args: argparse.Namespace) -> int:
+    from creuset.core.log import duration
+    from creuset.data.build.documents import chosen_sources
+    from creuset.data.shards.tokenize import tokenize
+
+    names = chosen_sources(args.corpus, args.sources.split(",") if args.sources else None)
+    if args.dry_run:
+        print(json.dumps({"corpus": str(args.corpus), "tokenizer": str(args.tokenizer), "sources": names}, indent=2))
+        return 0
+    started = time.monotonic()
+    stats = tokenize(args.corpus, args.tokenizer, args.out, sources=names, workers=args.workers)
+    seconds = time.monotonic() - started
+    if args.json:
+        print(json.dumps({"path": str(args.out), "seconds": round(seconds, 1), "sources": resolved(stats)}))
+        return 0
+    print(f"{'source':<28} {'documents':>10} {'tokens':>12} {'held out':>10} {'bytes/token':>12}  licence")
+    for name, one in stats.items():
+        row = f"{name:<28} {one.train.documents:>10,} {one.train.tokens:>12,} {one.heldout.tokens:>10,}"
+        print(f"{row} {one.train.bytes_per_token:>12.2f}  {one.licence}")
+    print(f"{sum(s.train.tokens for s in stats.values()):,} tokens in {duration(seconds)}: {args.out}")
+    return 0
 
 
 def _report(args: argparse.Namespace) -> int:

@@ -3,16 +3,10 @@
 import argparse
 import json
 import sys
-import time
-from collections.abc import Iterable, Iterator
-from itertools import chain
 from pathlib import Path
-from typing import Any
 
-from creuset.core.artifact import new_artifact
 from creuset.core.config import as_json
 from creuset.core.errors import ConfigError, DataError
-from creuset.core.log import Progress, duration, say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,8 +42,8 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _train(args: argparse.Namespace) -> int:
-    from creuset.data.build.documents import chosen_sources, documents_file, sample
-    from creuset.text.tokenizer import train
+    from creuset.data.build.documents import chosen_sources
+    from creuset.data.shards.vocabulary import train_tokenizer
 
     limits: dict[str, float] = {}   # MB of each source
     if args.corpus:
@@ -58,31 +52,15 @@ def _train(args: argparse.Namespace) -> int:
         limits = dict.fromkeys(names, args.limit_mb) | {name: _megabytes(name, mb) for name, _, mb in flags if mb}
     elif args.sources:
         raise ConfigError("--sources goes with --corpus")
-    settings = {
-        "vocab_size": args.vocab_size,
-        "max_token_chars": args.max_token_chars,
-        "limits_mb": limits,
-        "texts": [file.name for file in args.text or []],
-    }
     if args.dry_run:
-        print(as_json(settings))
+        texts = [file.name for file in args.text or []]
+        said = {"vocab_size": args.vocab_size, "max_token_chars": args.max_token_chars, "limits_mb": limits}
+        print(as_json({**said, "texts": texts}))
         return 0
-    started, facts = time.monotonic(), dict[str, Any]()
-    parts: Iterable[Iterable[str]]
-    if args.corpus:
-        files = {name: documents_file(args.corpus, name) for name in limits}
-        parts = (sample(files[name], limit_bytes=int(mb * 1e6)) for name, mb in limits.items())
-    else:
-        parts = map(_paragraphs, args.text)
-    texts, parents = chain.from_iterable(parts), [args.corpus] if args.corpus else []
-    with new_artifact(args.out, kind="tokenizer", settings=settings, parents=parents, facts=facts) as folder:
-        tally = _Tally()
-        tokenizer = train(tally.watch(texts), vocab_size=args.vocab_size, max_token_chars=args.max_token_chars)
-        tokenizer.save(folder)
-        facts |= {"vocab_size": args.vocab_size, "trained_on_bytes": tally.bytes, "trained_on_texts": tally.texts}
-        say(f"learned {args.vocab_size} ids from {tally.bytes / 1e6:.1f} MB in {duration(time.monotonic() - started)}")
-        facts["bytes_per_token"] = _bytes_per_token(tokenizer, args, list(limits))
-        facts["seconds"] = round(time.monotonic() - started, 1)
+    facts = train_tokenizer(
+        args.out, corpus=args.corpus, limits_mb=limits, texts=args.text or (),
+        vocab_size=args.vocab_size, max_token_chars=args.max_token_chars,
+    )  # fmt: skip
     if args.json:
         print(json.dumps({"path": str(args.out), **facts}, ensure_ascii=False))
     else:
@@ -97,56 +75,6 @@ def _megabytes(name: str, text: str) -> float:
         return float(text)
     except ValueError:
         raise ConfigError(f"--sources {name}={text}: expected a number of megabytes") from None
-
-
-class _Tally:
-    """Counts the texts that pass, and says so."""
-
-    def __init__(self) -> None:
-        self.texts = self.bytes = 0
-
-    def watch(self, texts: Iterable[str]) -> Iterator[str]:
-        progress, started = Progress(), time.monotonic()
-        for text in texts:
-            self.texts += 1
-            self.bytes += len(text.encode())
-            if self.texts % 100 == 0:
-                speed = self.bytes / 1e6 / max(1e-9, time.monotonic() - started)
-                progress.show(f"reading {self.bytes / 1e6:.1f} MB, {speed:.1f} MB/s")
-            yield text
-        progress.show(f"read {self.bytes / 1e6:.1f} MB; merging", final=True)
-
-
-def _bytes_per_token(tokenizer: Any, args: argparse.Namespace, names: list[str]) -> dict[str, float]:
-    """On what training did not see where there is a held-out part, else on a sample of the source."""
-    from creuset.data.build.documents import documents_file, sample
-
-    def parts() -> Iterator[tuple[str, Iterable[str]]]:
-        for name in names:
-            heldout = documents_file(args.corpus, name, "heldout")
-            texts = list(sample(heldout, limit_bytes=1_000_000))
-            yield name, texts or sample(documents_file(args.corpus, name), limit_bytes=1_000_000)
-        for file in args.text or []:
-            yield file.name, _paragraphs(file)
-
-    found: dict[str, float] = {}
-    for name, texts in parts():
-        texts = list(texts)
-        ids = sum(map(len, tokenizer.encode_batch(texts)))
-        found[name] = round(sum(len(t.encode()) for t in texts) / max(1, ids), 3)
-    return found
-
-
-def _paragraphs(file: Path) -> Iterator[str]:
-    """A text file in pieces of whole lines, about 64 KB each."""
-    try:
-        with file.open(encoding="utf-8", newline="") as stream:
-            while lines := stream.readlines(1 << 16):
-                yield "".join(lines)
-    except FileNotFoundError:
-        raise ConfigError(f"`{file}` does not exist") from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"`{file}` is not UTF-8: {error}") from error
 
 
 def _encode(args: argparse.Namespace) -> int:

@@ -1,7 +1,9 @@
 """Where a model is: a path, or the name of one that ships with the package. No torch here."""
 
 import difflib
+import json
 from pathlib import Path
+from typing import Any
 
 from creuset.core.errors import ArtifactError
 
@@ -38,6 +40,16 @@ def find_model(name: str | None = None) -> Path:
     if looks_like_path:
         raise ArtifactError(f"`{name}` does not exist", hint=_near(path.name, beside, path.parent))
     raise ArtifactError(f"`{name}` is neither a folder nor a shipped model", hint=_near(name, [*known, *beside], None))
+
+
+def recommended_sampling(path: Path) -> dict[str, Any]:
+    """What the model's folder recommends for a request that says nothing; Qwen2.5's own where it says nothing."""
+    file = path / "generation_config.json"
+    found = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    if found.get("do_sample") is False:
+        return {"temperature": 0.0}
+    defaults = {"temperature": 0.7, "top_p": 0.8, "top_k": 20, "repetition_penalty": 1.0}
+    return {name: found.get(name, value) for name, value in defaults.items()}
 
 
 def _near(name: str, known: list[str], folder: Path | None) -> str:

@@ -77,7 +77,7 @@ def test_ctrl_c_stops_the_answer_and_not_the_program(folder):
     """Streams to a pipe; the signal comes after the first characters of an answer that would go on and on."""
     program = (
         "import sys; from creuset.cli import chat as cli; from creuset.cli import main\n"
-        "cli._own_sampling = lambda path: {'ignore_eos': True, 'seed': 3}\n"
+        "cli.recommended_sampling = lambda path: {'ignore_eos': True, 'seed': 3}\n"
         "sys.exit(main(['chat', '--model', sys.argv[1], '--max-tokens', '200']))"
     )
     environment = os.environ | {"OMP_NUM_THREADS": "1"}

@@ -5,7 +5,6 @@ run keeps every document that reached the disk and goes on behind it, as long as
 Documents in = documents out, for every source and split.
 """
 
-import argparse
 import json
 import os
 import shutil
@@ -32,37 +31,6 @@ SMALL_CORPUS = 8 << 20      # packed bytes under which starting processes costs 
 RESUME = "resume.json"
 
 
-def add_tokenize_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("corpus", type=Path, help="a corpus artifact")
-    parser.add_argument("--tokenizer", type=Path, required=True, metavar="PATH", help="a tokenizer artifact")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the new shards artifact")
-    parser.add_argument("--sources", metavar="A,B", help="only these sources")
-    parser.add_argument("--workers", type=int, default=0, metavar="N", help="encoding processes (default: the cores)")
-    parser.add_argument("--dry-run", action="store_true", help="print the settings and stop")
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
-
-
-def run_tokenize(args: argparse.Namespace) -> int:
-    names = chosen_sources(args.corpus, args.sources.split(",") if args.sources else None)
-    if args.dry_run:
-        print(json.dumps({"corpus": str(args.corpus), "tokenizer": str(args.tokenizer), "sources": names}, indent=2))
-        return 0
-    if args.workers < 0:
-        raise ConfigError(f"--workers must be at least 1, got {args.workers}")
-    started = time.monotonic()
-    stats = tokenize(args.corpus, args.tokenizer, args.out, sources=names, workers=args.workers)
-    seconds = time.monotonic() - started
-    if args.json:
-        print(json.dumps({"path": str(args.out), "seconds": round(seconds, 1), "sources": resolved(stats)}))
-        return 0
-    print(f"{'source':<28} {'documents':>10} {'tokens':>12} {'held out':>10} {'bytes/token':>12}  licence")
-    for name, one in stats.items():
-        row = f"{name:<28} {one.train.documents:>10,} {one.train.tokens:>12,} {one.heldout.tokens:>10,}"
-        print(f"{row} {one.train.bytes_per_token:>12.2f}  {one.licence}")
-    print(f"{sum(s.train.tokens for s in stats.values()):,} tokens in {duration(seconds)}: {args.out}")
-    return 0
-
-
 def tokenize(
     corpus: Path, tokenizer: Path, out: Path, *, sources: Sequence[str] | None = None, workers: int = 0
 ) -> dict[str, SourceStats]:
@@ -70,6 +38,8 @@ def tokenize(
 
     `workers` 0 is one for each core, and none beside this process for a small corpus.
     """
+    if workers < 0:
+        raise ConfigError(f"workers must be at least 1, got {workers}")
     if read_manifest(tokenizer)["kind"] != "tokenizer":
         raise ArtifactError(f"`{tokenizer}` is not a tokenizer artifact")
     names = chosen_sources(corpus, list(sources) if sources else None)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from creuset.core.errors import ConfigError
 from creuset.engine.engine import Engine
+from creuset.engine.generate import generate
 from creuset.engine.settings import EngineSettings
 from creuset.text.chat import encode_chat
 from creuset.types.generation import Request, Sampling
@@ -46,11 +47,12 @@ def converse(
     said: list[list[tuple[str, str, str]]] = [[] for _ in asked]
     for turn in range(max((len(turns) for _, turns in asked), default=0)):
         going = [i for i, (_, turns) in enumerate(asked) if turn < len(turns)]
+        requests = []
         for index in going:
             messages = [
                 message
-                for question, reply, _ in said[index]
-                for message in ({"role": "user", "content": question}, {"role": "assistant", "content": reply})
+                for question, answer, _ in said[index]
+                for message in ({"role": "user", "content": question}, {"role": "assistant", "content": answer})
             ]
             messages.append({"role": "user", "content": asked[index][1][turn]})
             prompt = encode_chat(engine.tokenizer, messages, add_generation_prompt=True).ids
@@ -59,21 +61,8 @@ def converse(
                 said[index].append((asked[index][1][turn], "", "no room left in the context"))
                 continue
             sampling = Sampling(max_tokens=min(max_tokens, room), temperature=0.0, seed=0)
-            engine.add(Request(id=str(index), prompt=prompt, sampling=sampling))
-        for index, (text, end) in _run(engine).items():
-            said[index].append((asked[index][1][turn], text, end))
+            requests.append(Request(id=str(index), prompt=prompt, sampling=sampling))
+        for request, reply in zip(requests, generate(engine, requests), strict=True):
+            said[int(request.id)].append((asked[int(request.id)][1][turn], reply.text, reply.finish))
         progress(f"turn {turn + 1}: {len(going)} replies")
     return [Conversation(language, tuple(turns)) for (language, _), turns in zip(asked, said, strict=True)]
-
-
-def _run(engine: Engine) -> dict[int, tuple[str, str]]:
-    """Step until nothing is left; (whole text, how it ended) for each request."""
-    texts: dict[int, str] = {}
-    ends: dict[int, str] = {}
-    while engine.busy:
-        for event in engine.step():
-            index = int(event.id)
-            texts[index] = texts.get(index, "") + event.text
-            if event.finish:
-                ends[index] = event.finish
-    return {index: (texts[index], ends[index]) for index in sorted(ends)}

@@ -1,0 +1,150 @@
+"""The package from Python: load a model and talk with it; train, evaluate and audit.
+
+    import creuset
+
+    model = creuset.load("mini")
+    print(model.chat("What is the capital of Kenya?").text)
+
+Each function does what the command of its name does, with the same settings, artifacts and errors. They raise
+CreusetError (core/errors.py) and print nothing on stdout; progress goes to stderr.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from creuset.core.errors import ConfigError
+from creuset.engine.engine import Engine
+from creuset.engine.generate import Completion, stream
+from creuset.engine.generate import generate as complete
+from creuset.engine.settings import EngineSettings
+from creuset.model.hub import find_model, recommended_sampling
+from creuset.text.chat import encode_chat
+from creuset.text.output import OutputParser, Said, Thought, ToolCall
+from creuset.text.tokenizer import Tokenizer
+from creuset.types.generation import Request, Sampling
+
+Messages = str | Sequence[Mapping[str, Any]]
+DEFAULT_TOKENS = 512        # of an answer, where the caller says nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the assistant said: its answer, its thoughts, the tools it calls."""
+
+    text: str
+    thought: str
+    tool_calls: tuple[ToolCall, ...]
+    completion: Completion
+
+
+class Model:
+    """A model that answers, by the engine that serves. One thread owns it; `with` lets go of its memory at the end."""
+
+    def __init__(self, path: Path, engine: Engine) -> None:
+        self.path, self.engine = path, engine
+        self._names = count()
+        self._defaults = recommended_sampling(path)
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        return self.engine.tokenizer
+
+    @property
+    def context(self) -> int:
+        """Tokens of prompt and answer together."""
+        return self.engine.context
+
+    def generate(self, prompts: str | Sequence[str], **sampling: Any) -> list[Completion]:
+        """Continue each text, all of them computed together.
+
+        `sampling`: fields of `Sampling` (max_tokens, temperature, top_p, seed, stop, logprobs ...); what is not given
+        is the model's own. Control tokens in a text are text. Raises RequestError for a value out of range and for a
+        prompt that leaves no room.
+        """
+        texts = [prompts] if isinstance(prompts, str) else list(prompts)
+        return complete(self.engine, [self._request(self.tokenizer.encode(text), sampling) for text in texts])
+
+    def chat(
+        self,
+        messages: Messages,
+        *,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        thinking: bool | None = None,
+        **sampling: Any,
+    ) -> Reply:
+        """The assistant's next message. `messages`: OpenAI's, or one text that the user says."""
+        [completion] = complete(self.engine, [self._chat_request(messages, tools, thinking, sampling)])
+        parser = OutputParser(tools=bool(tools), thinking=thinking is not False)
+        pieces = [*parser.push(completion.text), *parser.finish()]
+        return Reply(
+            text="".join(p.text for p in pieces if isinstance(p, Said)),
+            thought="".join(p.text for p in pieces if isinstance(p, Thought)),
+            tool_calls=tuple(p for p in pieces if isinstance(p, ToolCall)),
+            completion=completion,
+        )
+
+    def stream(self, messages: Messages, **sampling: Any) -> Iterator[str]:
+        """The text of the assistant's next message as it is written. Closing the iterator ends the answer."""
+        for event in stream(self.engine, [self._chat_request(messages, None, None, sampling)]):
+            if event.text:
+                yield event.text
+
+    def _chat_request(
+        self,
+        messages: Messages,
+        tools: Sequence[Mapping[str, Any]] | None,
+        thinking: bool | None,
+        sampling: Mapping[str, Any],
+    ) -> Request:
+        said = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
+        prompt = encode_chat(self.tokenizer, said, tools=tools, thinking=thinking, add_generation_prompt=True).ids
+        return self._request(prompt, sampling)
+
+    def _request(self, prompt: list[int], sampling: Mapping[str, Any]) -> Request:
+        unknown = sorted(set(sampling) - set(Sampling.__dataclass_fields__))
+        if unknown:
+            raise ConfigError(
+                f"`{unknown[0]}` is no sampling setting", hint=f"there are {', '.join(Sampling.__dataclass_fields__)}"
+            )
+        # At least one: a prompt that leaves no room is refused by the engine, which says so better.
+        room = max(1, min(DEFAULT_TOKENS, self.context - len(prompt)))
+        settings = Sampling(**{"max_tokens": room, **self._defaults, **sampling})
+        return Request(id=f"{next(self._names)}", prompt=prompt, sampling=settings)
+
+    def close(self) -> None:
+        """Let go of the weights and the cache."""
+        del self.engine
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def load(
+    model: str | Path | None = None,
+    *,
+    dtype: Literal["auto", "fp32", "bf16"] = "auto",
+    threads: int = 0,
+    device: str = "cpu",
+    seed: int | None = None,
+    **engine: Any,
+) -> Model:
+    """A model by its folder or name; the shipped one when nothing is said.
+
+    `dtype`, `threads` (0: chosen for the model), `seed` (of answers that have none) and `engine` are fields of
+    EngineSettings. Raises ArtifactError where there is no such model or it is damaged.
+    """
+    folder = find_model(None if model is None else str(model))
+    settings = EngineSettings(dtype=dtype, threads=threads, seed=seed, **engine)
+    return Model(folder, Engine.load(folder, settings=settings, device=device))
+
+
+def generate(model: str | Path | None, prompts: str | Sequence[str], **sampling: Any) -> list[Completion]:
+    """Load a model, continue the texts, let go of it: `Model.generate` for one call."""
+    with load(model) as loaded:
+        return loaded.generate(prompts, **sampling)

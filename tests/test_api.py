@@ -1,0 +1,102 @@
+"""The package from Python: the same answers as the engine and the server give, and the same refusals."""
+
+import subprocess
+import sys
+
+import pytest
+
+import creuset
+from creuset.core.errors import ConfigError, EngineError, RequestError
+from creuset.engine.engine import Engine
+from creuset.engine.settings import EngineSettings
+from creuset.testing import tiny_model_folder
+from creuset.text.chat import encode_chat
+from creuset.types.generation import Request, Sampling
+
+PUBLIC = {
+    "__version__", "load", "generate", "Model", "Reply", "Completion", "Engine", "Tokenizer", "load_model",
+    "CreusetError",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tiny_model_folder(tmp_path_factory.mktemp("api") / "model")
+
+
+def by_hand(folder, prompt, **sampling):
+    """The answer by the engine's own steps."""
+    engine = Engine.load(folder, settings=EngineSettings(dtype="fp32"))
+    engine.add(Request(id="x", prompt=prompt, sampling=Sampling(**sampling)))
+    text, events = "", []
+    while engine.busy:
+        for event in engine.step():
+            text, events = text + event.text, [*events, event]
+    return text, events[-1]
+
+
+def test_the_public_names_are_these_and_each_can_be_had():
+    assert set(creuset.__all__) == PUBLIC == set(dir(creuset))
+    for name in PUBLIC:
+        assert getattr(creuset, name) is not None
+    with pytest.raises(AttributeError, match="`creuset` has no attribute `lode`"):
+        creuset.lode  # noqa: B018
+
+
+def test_importing_the_package_loads_nothing():
+    probe = "import sys, creuset; print(sorted(m for m in sys.modules if m.startswith(('torch', 'creuset.'))))"
+    ran = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
+
+
+def test_a_text_is_continued_as_the_engine_does(folder):
+    with creuset.load(folder, dtype="fp32") as model:
+        prompts = ["once upon a time", "the river"]
+        found = model.generate(prompts, max_tokens=12, temperature=0.0, logprobs=0)
+        for prompt, one in zip(prompts, found, strict=True):
+            ids = model.tokenizer.encode(prompt)
+            text, last = by_hand(folder, ids, max_tokens=12, temperature=0.0)
+            assert (one.text, one.finish, one.completion_tokens) == (text, last.finish, last.completion_tokens)
+            assert one.prompt_tokens == len(ids) and len(one.logprobs) == len(one.tokens)
+        assert model.generate("the river", max_tokens=12, temperature=0.0)[0].text == found[1].text
+    assert creuset.generate(folder, "the river", max_tokens=12, temperature=0.0)[0].finish in ("stop", "length")
+
+
+def test_a_chat_is_the_template_and_its_stream_is_the_whole(folder):
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello <|im_end|>"}]
+    with creuset.load(folder, dtype="fp32") as model:
+        reply = model.chat(messages, max_tokens=10, temperature=0.0)
+        ids = encode_chat(model.tokenizer, messages, add_generation_prompt=True).ids
+        text, _ = by_hand(folder, ids, max_tokens=10, temperature=0.0)
+        assert reply.completion.text == text and reply.completion.prompt_tokens == len(ids)
+        assert "".join(model.stream(messages, max_tokens=10, temperature=0.0)) == text
+        assert model.chat("Hello", max_tokens=4, temperature=0.0).completion.completion_tokens <= 4
+
+
+def test_a_stream_that_is_left_gives_its_blocks_back_and_two_do_not_mix(folder):
+    with creuset.load(folder, dtype="fp32", prefix_cache=False) as model:
+        going = model.stream("Hello", max_tokens=40, temperature=0.0, ignore_eos=True)
+        next(going)
+        with pytest.raises(EngineError, match="writing another answer"):
+            model.generate("and?", max_tokens=2)
+        going.close()
+        assert not model.engine.busy
+        model.engine.check()
+        stats = model.engine.stats()
+        assert model.generate("and?", max_tokens=2)[0].completion_tokens >= 1
+        assert model.engine.stats() != stats
+
+
+def test_what_cannot_be_is_refused_by_name(folder):
+    with pytest.raises(creuset.CreusetError, match="`nowhere` is neither a folder nor a shipped model"):
+        creuset.load("nowhere")
+    with creuset.load(folder, dtype="fp32") as model:
+        with pytest.raises(ConfigError, match="`temprature` is no sampling setting"):
+            model.generate("x", temprature=1)
+        with pytest.raises(RequestError, match="`temperature` must be between 0 and 100, got -1"):
+            model.generate("x", temperature=-1)
+        with pytest.raises(RequestError):
+            model.generate(["x", "y " * 5000], max_tokens=2)
+        assert not model.engine.busy, "the prompt that was fine does not go on alone"
+        with pytest.raises(RequestError, match="role"):
+            model.chat([{"content": "x"}])
