@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 _PLACES = {     # public name: the module it lives in
     "load": "creuset.api",
     "generate": "creuset.api",
-    "Model": "creuset.api",
+    "Assistant": "creuset.api",
     "Reply": "creuset.api",
     "Completion": "creuset.engine.generate",
     "Engine": "creuset.engine.engine",
@@ -22,7 +22,7 @@ _PLACES = {     # public name: the module it lives in
 __all__ = ["__version__", *_PLACES]
 
 if TYPE_CHECKING:
-    from creuset.api import Model as Model
+    from creuset.api import Assistant as Assistant
     from creuset.api import Reply as Reply
     from creuset.api import generate as generate
     from creuset.api import load as load

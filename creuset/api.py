@@ -40,7 +40,7 @@ class Reply:
     completion: Completion
 
 
-class Model:
+class Assistant:
     """A model that answers, by the engine that serves. One thread owns it; `with` lets go of its memory at the end."""
 
     def __init__(self, path: Path, engine: Engine) -> None:
@@ -133,7 +133,7 @@ def load(
     device: str = "cpu",
     seed: int | None = None,
     **engine: Any,
-) -> Model:
+) -> Assistant:
     """A model by its folder or name; the shipped one when nothing is said.
 
     `dtype`, `threads` (0: chosen for the model), `seed` (of answers that have none) and `engine` are fields of
@@ -141,10 +141,10 @@ def load(
     """
     folder = find_model(None if model is None else str(model))
     settings = EngineSettings(dtype=dtype, threads=threads, seed=seed, **engine)
-    return Model(folder, Engine.load(folder, settings=settings, device=device))
+    return Assistant(folder, Engine.load(folder, settings=settings, device=device))
 
 
 def generate(model: str | Path | None, prompts: str | Sequence[str], **sampling: Any) -> list[Completion]:
-    """Load a model, continue the texts, let go of it: `Model.generate` for one call."""
+    """Load a model, continue the texts, let go of it: `Assistant.generate` for one call."""
     with load(model) as loaded:
         return loaded.generate(prompts, **sampling)
