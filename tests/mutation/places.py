@@ -92,9 +92,10 @@ class Mutant:
         return " ".join(text.strip() for text in before), " ".join(text.strip() for text in after)
 
 
-def mutants(tree: Path, patterns: Sequence[str]) -> Iterator[Mutant]:
-    """Every mutant of the files of `tree` that match, in the order of the code."""
-    for file in sorted({f for pattern in patterns for f in tree.glob(pattern)}):
+def mutants(tree: Path, patterns: Sequence[str], *, but: Sequence[str] = ()) -> Iterator[Mutant]:
+    """Every mutant of the files of `tree` that match `patterns` and not `but`, in the order of the code."""
+    found, left_out = ({f for pattern in globs for f in tree.glob(pattern)} for globs in (patterns, but))
+    for file in sorted(found - left_out):
         source, name = file.read_text(encoding="utf-8"), file.relative_to(tree).as_posix()
         skip, nodes = _Skipped(source), list(ast_nodes(get_ast(source)))
         found = [
