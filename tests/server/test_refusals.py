@@ -149,7 +149,7 @@ def test_a_body_that_is_no_object_is_refused(http: httpx.Client, path: str, body
     ("method", "path", "status", "words"),
     [
         ("GET", "/v1/nothing", 404, "nothing at this address"),
-        ("GET", "/v1/models/", 404, "nothing at this address"),
+        ("GET", "/v1/models/", 404, 'the model "" is not served here'),
         ("POST", "/v1/embeddings", 404, "nothing at this address"),
         ("POST", "/embeddings", 404, "nothing at this address"),
         ("GET", "/index.html", 404, "nothing at this address"),
@@ -164,7 +164,7 @@ def test_what_is_not_there_is_an_error_object_too(
     http: httpx.Client, method: str, path: str, status: int, words: str
 ) -> None:
     reply = http.request(method, path, json={} if method == "POST" else None)
-    refused(reply, status, None if "models/" not in path else reply.json()["error"]["param"], "")
+    refused(reply, status, "model" if path.startswith("/v1/models/") else None, words)
     if status == 405:
         assert "allow" in reply.headers
 

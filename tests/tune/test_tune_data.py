@@ -6,7 +6,6 @@ import zstandard
 from tune_material import shelf
 
 from creuset.core.artifact import read_manifest, verify
-from creuset.core.errors import DataError
 from mini_instructions import ready, systems, turns
 from mini_instructions.__main__ import main
 from mini_instructions.base import Dialogue, Turn
@@ -124,10 +123,6 @@ def test_the_command_prints_the_report(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["totals"]["dialogues"] > 50
     assert main(["--out", str(tmp_path / "x"), "--pretrain", str(tmp_path / "nowhere")]) == 2
     assert "nowhere" in capsys.readouterr().err
-
-
-def test_an_empty_shelf_error_says_what_to_do():
-    assert issubclass(DataError, Exception)
 
 
 def test_the_sizes_name_rules_that_exist_and_the_small_one_writes_less(tmp_path):
