@@ -1,16 +1,23 @@
-"""Mixture of experts: a router sends each token to K of E small networks; none is ever dropped.
+"""Mixture of experts: a router sends each token to K of E small networks. No token is ever dropped.
 
 Reading order: `route` (who goes where), `MoE.forward`, `_Experts` (gather, compute, scatter on
 contiguous slices, with its backward pass), `_grouped` (the same by torch's grouped matmul on CUDA).
 The obvious slow version is in tests/model/test_moe.py: it is the definition.
 
+Three kernels compute the same layer:
+    exact     one product an expert, with as many rows as the expert got
+    padded    the same, with the rows of each expert filled up to a multiple of 64. In bf16 on a CPU, oneDNN
+              builds a new kernel for each number of rows that it has not seen, which costs more than the product
+    grouped   one product for all experts; CUDA and bf16 only
+
 Shapes:
     T tokens    C model width     E experts           K experts a token
     N = T*K routed copies, sorted by expert           F expert width
+    P rows computed: N, and what the padded kernel adds
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +25,9 @@ from torch import Tensor, nn
 
 from creuset.model.config import ModelConfig
 from creuset.model.layers import Linear
+
+ExpertKernel = Literal["exact", "padded", "grouped"]
+PADDED_ROWS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +73,24 @@ class Experts(nn.Module):
 
     def __init__(self, experts: int, width: int, hidden: int) -> None:
         super().__init__()
+        self.kernel: ExpertKernel | None = None  # None: `grouped` where it can be had, else `exact`
         self.gate_up = nn.Parameter(torch.empty(experts, 2 * hidden, width))
         self.down = nn.Parameter(torch.empty(experts, width, hidden))
 
     def forward(self, x_TC: Tensor, weights_TK: Tensor, experts_TK: Tensor) -> Tensor:
-        # Rows of grouped_mm start at multiples of 16 bytes.
-        if x_TC.is_cuda and x_TC.dtype == torch.bfloat16 and not (x_TC.shape[1] % 8 or self.down.shape[2] % 8):
+        widths = (x_TC.shape[1], self.down.shape[2])
+        kernel = self.kernel or ("grouped" if can_group(x_TC.device, x_TC.dtype, *widths) else "exact")
+        if kernel == "grouped":
             return _grouped(x_TC, weights_TK, experts_TK, self.gate_up, self.down)
         y_TC: Tensor = _Experts.apply(  # type: ignore[no-untyped-call]
-            x_TC, weights_TK, experts_TK, self.gate_up, self.down
+            x_TC, weights_TK, experts_TK, self.gate_up, self.down, PADDED_ROWS if kernel == "padded" else 1
         )
         return y_TC
+
+
+def can_group(device: torch.device, dtype: torch.dtype, width: int, hidden: int) -> bool:
+    """Whether torch has the grouped product there: rows must start at multiples of 16 bytes."""
+    return device.type == "cuda" and dtype == torch.bfloat16 and not (width % 8 or hidden % 8)
 
 
 class MoE(nn.Module):
@@ -105,67 +122,82 @@ def _sorted(experts_TK: Tensor, experts: int) -> tuple[Tensor, Tensor, Tensor]:
     return order_N, place_N.view_as(experts_TK), count_E
 
 
-def _slices(count_E: Tensor) -> list[tuple[int, int, int]]:
-    """(expert, first, last + 1) of the experts that got something."""
+def _slices(count_E: Tensor, multiple: int) -> tuple[list[tuple[int, int, int]], int]:
+    """(expert, first row, last row + 1) of the experts that got something, each with a `multiple` of rows; all rows."""
     slices, first = [], 0
     for expert, count in enumerate(count_E.tolist()):
+        last = first + -(-count // multiple) * multiple
         if count:
-            slices.append((expert, first, first + count))
-        first += count
-    return slices
+            slices.append((expert, first, last))
+        first = last
+    return slices, first
+
+
+def _rows_of(count_E: Tensor, multiple: int) -> Tensor:
+    """(N) the row of each sorted copy when each expert has a `multiple` of rows."""
+    padded_E = (count_E + multiple - 1).div(multiple, rounding_mode="floor") * multiple
+    before_E = (padded_E - count_E).cumsum(0) - (padded_E - count_E)  # rows of padding before each expert
+    return torch.arange(int(count_E.sum()), device=count_E.device) + before_E.repeat_interleave(count_E)
 
 
 class _Experts(torch.autograd.Function):
     """One node for the whole layer, so that no expert makes autograd write a gradient of all experts.
 
     y_t = sum_k w_tk * down_e (silu(gate_e x_t) * up_e x_t), e = experts_tk
+
+    Rows of padding are copies of token 0 whose weight is 0: their results are never read, and the weight makes
+    what they add to every gradient exactly 0.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, x_TC: Tensor, weights_TK: Tensor, experts_TK: Tensor, gate_up: Tensor, down: Tensor
+        ctx: Any, x_TC: Tensor, weights_TK: Tensor, experts_TK: Tensor, gate_up: Tensor, down: Tensor, multiple: int
     ) -> Tensor:
         k, hidden = experts_TK.shape[1], down.shape[2]
         order_N, place_TK, count_E = _sorted(experts_TK, len(down))
-        x_NC = x_TC.index_select(0, order_N // k)
-        h_NF = x_NC.new_empty(len(x_NC), 2 * hidden)
-        y_NC = torch.empty_like(x_NC)
-        slices = _slices(count_E)
+        slices, rows = _slices(count_E, multiple)
+        token_P, weight_P = order_N // k, weights_TK.flatten()[order_N]
+        if rows > len(order_N):
+            row_N = _rows_of(count_E, multiple)
+            token_P = token_P.new_zeros(rows).index_copy_(0, row_N, token_P)
+            weight_P = weight_P.new_zeros(rows).index_copy_(0, row_N, weight_P)
+            place_TK = row_N[place_TK]
+        x_PC = x_TC.index_select(0, token_P)
+        h_PF = x_PC.new_empty(rows, 2 * hidden)
+        y_PC = torch.empty_like(x_PC)
         for expert, a, b in slices:
-            torch.mm(x_NC[a:b], gate_up[expert].t(), out=h_NF[a:b])
-            gate, up = h_NF[a:b].chunk(2, dim=1)
-            torch.mm(F.silu(gate).mul_(up), down[expert].t(), out=y_NC[a:b])
+            torch.mm(x_PC[a:b], gate_up[expert].t(), out=h_PF[a:b])
+            gate, up = h_PF[a:b].chunk(2, dim=1)
+            torch.mm(F.silu(gate).mul_(up), down[expert].t(), out=y_PC[a:b])
         ctx.slices = slices
-        ctx.save_for_backward(x_NC, h_NF, weights_TK, order_N, place_TK, gate_up, down)
+        ctx.save_for_backward(x_PC, h_PF, token_P, weight_P, place_TK, gate_up, down)
         # A bag of K rows a token: gather, weigh and sum in one pass.
-        return F.embedding_bag(place_TK, y_NC, mode="sum", per_sample_weights=weights_TK.to(y_NC.dtype))
+        return F.embedding_bag(place_TK, y_PC, mode="sum", per_sample_weights=weights_TK.to(y_PC.dtype))
 
     @staticmethod
-    def backward(ctx: Any, dy_TC: Tensor) -> tuple[Tensor, Tensor, None, Tensor, Tensor]:
-        x_NC, h_NF, weights_TK, order_N, place_TK, gate_up, down = ctx.saved_tensors
-        k = weights_TK.shape[1]
-        weight_N1 = weights_TK.flatten()[order_N, None]
-        scale_N1 = weight_N1.to(x_NC.dtype)
-        dy_NC = dy_TC.index_select(0, order_N // k)
+    def backward(ctx: Any, dy_TC: Tensor) -> tuple[Tensor, Tensor, None, Tensor, Tensor, None]:
+        x_PC, h_PF, token_P, weight_P, place_TK, gate_up, down = ctx.saved_tensors
+        scale_P1 = weight_P[:, None].to(x_PC.dtype)
+        dy_PC = dy_TC.index_select(0, token_P)
         dgate_up, ddown = torch.zeros_like(gate_up), torch.zeros_like(down)
-        dweight_N = torch.empty_like(weights_TK).flatten()
-        dx_NC = torch.empty_like(x_NC)
+        dweight_P = torch.empty_like(weight_P)
+        dx_PC = torch.empty_like(x_PC)
         for expert, a, b in ctx.slices:
-            gate, up = h_NF[a:b].chunk(2, dim=1)
+            gate, up = h_PF[a:b].chunk(2, dim=1)
             silu = F.silu(gate)
             act = silu * up
             # The weight is applied to the narrow side; <dy, down act> = <down^T dy, act> gives its own gradient.
-            da = dy_NC[a:b] @ down[expert]
-            dweight_N[a:b] = (da * act).sum(1)
-            torch.mm(dy_NC[a:b].t(), act.mul_(scale_N1[a:b]), out=ddown[expert])
-            da.mul_(scale_N1[a:b])
-            dh = torch.empty_like(h_NF[a:b])
+            da = dy_PC[a:b] @ down[expert]
+            dweight_P[a:b] = (da * act).sum(1)
+            torch.mm(dy_PC[a:b].t(), act.mul_(scale_P1[a:b]), out=ddown[expert])
+            da.mul_(scale_P1[a:b])
+            dh = torch.empty_like(h_PF[a:b])
             dgate, dup = dh.chunk(2, dim=1)
             torch.mul(da, silu, out=dup)
             torch.ops.aten.silu_backward.grad_input(da.mul_(up), gate, grad_input=dgate)
-            torch.mm(dh.t(), x_NC[a:b], out=dgate_up[expert])
-            torch.mm(dh, gate_up[expert], out=dx_NC[a:b])
-        return F.embedding_bag(place_TK, dx_NC, mode="sum"), dweight_N[place_TK], None, dgate_up, ddown
+            torch.mm(dh.t(), x_PC[a:b], out=dgate_up[expert])
+            torch.mm(dh, gate_up[expert], out=dx_PC[a:b])
+        return F.embedding_bag(place_TK, dx_PC, mode="sum"), dweight_P[place_TK], None, dgate_up, ddown, None
 
 
 def _grouped(x_TC: Tensor, weights_TK: Tensor, experts_TK: Tensor, gate_up: Tensor, down: Tensor) -> Tensor:

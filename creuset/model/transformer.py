@@ -15,7 +15,7 @@ from torch.utils.checkpoint import checkpoint
 from creuset.model.attention import Attend, Attention
 from creuset.model.config import ModelConfig
 from creuset.model.layers import Embedding, Linear
-from creuset.model.moe import MLP, MoE, Routing
+from creuset.model.moe import MLP, ExpertKernel, Experts, MoE, Routing
 from creuset.model.norm import RMSNorm
 from creuset.model.rope import Rotation, frequencies, rotation
 
@@ -76,6 +76,12 @@ class Transformer(nn.Module):
                 routers.append(routing)
         y_TC: Tensor = self.model.norm(x_TC)
         return y_TC
+
+    def use_kernel(self, kernel: ExpertKernel | None) -> None:
+        """Compute all routed experts by `kernel` (model/moe.py); None leaves the choice to each layer."""
+        for module in self.modules():
+            if isinstance(module, Experts):
+                module.kernel = kernel
 
     @property
     def device(self) -> torch.device:

@@ -1,9 +1,12 @@
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from creuset.model.moe import MoE, _grouped, route
+from creuset.model.moe import ExpertKernel, MoE, _grouped, route
 from creuset.testing import tiny_config
 
 
@@ -36,9 +39,13 @@ def layer(family: str, *, dtype: torch.dtype = torch.float64, **changes: object)
 
 @pytest.mark.parametrize("family", ["qwen2_moe", "qwen3_moe"])
 @pytest.mark.parametrize("norm_topk", [True, False])
-@pytest.mark.parametrize("tokens", [1, 11])
-def test_fast_equals_the_definition_with_every_gradient(family: str, norm_topk: bool, tokens: int) -> None:
+@pytest.mark.parametrize("tokens", [1, 11, 200])
+@pytest.mark.parametrize("kernel", ["exact", "padded"])
+def test_fast_equals_the_definition_with_every_gradient(
+    family: str, norm_topk: bool, tokens: int, kernel: ExpertKernel
+) -> None:
     moe = layer(family, norm_topk=norm_topk)
+    moe.experts.kernel = kernel
     x_TC = torch.randn(tokens, 32, dtype=torch.float64, requires_grad=True)
     wanted = reference(moe, x_TC)
     found, routing = moe(x_TC)
@@ -50,6 +57,52 @@ def test_fast_equals_the_definition_with_every_gradient(family: str, norm_topk: 
     for got, want in zip(gots, wants, strict=True):
         torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-5)
     assert routing.experts_TK.shape == (tokens, 2) and routing.probs_TE.shape == (tokens, 6)
+
+
+class _Rows(TorchDispatchMode):
+    """Notes the three sizes of every matrix product."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[tuple[int, int, int]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.overloadpacket is torch.ops.aten.mm:
+            self.sizes.append((args[0].shape[0], args[0].shape[1], args[1].shape[1]))
+        return func(*args, **(kwargs or {}))
+
+
+def test_padded_experts_give_the_library_few_sizes_and_the_same_gradients_whatever_the_router_does() -> None:
+    """What oneDNN has to build a kernel for: with `exact` it is something new at each step."""
+    sizes: dict[str, set[tuple[int, int, int]]] = {"exact": set(), "padded": set()}
+    moe = layer("qwen3_moe", dtype=torch.float32)
+    for seed in range(4):
+        x_TC = torch.randn(300, 32, generator=torch.Generator().manual_seed(seed))
+        results = []
+        for kernel in ("exact", "padded"):
+            moe.experts.kernel = kernel
+            moe.zero_grad()
+            with _Rows() as noted:
+                y_TC, _ = moe(x_TC)
+                y_TC.square().sum().backward()
+            widths = {moe.experts.down.shape[1], moe.experts.down.shape[2], moe.experts.gate_up.shape[1]}
+            sizes[kernel] |= {size for size in noted.sizes if len(widths & set(size)) >= 2 and 300 not in size}
+            results.append([y_TC, *(p.grad.clone() for p in moe.parameters() if p.grad is not None)])
+        for one, other in zip(*results, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+    rows = {kernel: {max(size) for size in found} for kernel, found in sizes.items()}
+    assert all(count % 64 == 0 for count in rows["padded"]) and len(rows["padded"]) <= 4
+    assert len(rows["exact"]) > 2 * len(rows["padded"])
+
+
+def test_what_lies_in_the_padding_is_never_read() -> None:
+    """Token 0 fills the rows of padding: its gradient must count its own copies and nothing else."""
+    moe = layer("qwen3_moe")
+    x_TC = torch.randn(5, 32, dtype=torch.float64, requires_grad=True)
+    moe.experts.kernel = "padded"
+    y_TC, _ = moe(x_TC)
+    (found,) = torch.autograd.grad(y_TC[1:].sum(), x_TC)
+    assert not found[0].any(), "token 0 got a gradient from another token's output"
 
 
 def test_nothing_is_dropped_when_all_tokens_choose_the_same_experts() -> None:
