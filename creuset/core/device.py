@@ -2,6 +2,7 @@
 
 import functools
 import time
+from collections.abc import Sequence
 
 import torch
 
@@ -48,18 +49,32 @@ def precision(name: str, device: torch.device) -> torch.dtype:
 
 
 def matmul_peak(device: torch.device, dtype: torch.dtype, *, size: int = 2048, repeat: int = 5) -> float:
-    """FLOP/s of the best of `repeat` square matrix products: the denominator of MFU, measured where it is used."""
+    """FLOP/s of the best of `repeat` square matrix products."""
+    return max(matmul_rates(device, dtype, size=size, repeat=repeat))
+
+
+def matmul_rates(device: torch.device, dtype: torch.dtype, *, size: int = 2048, repeat: int = 9) -> list[float]:
+    """FLOP/s of each of `repeat` square matrix products, after one that is not measured."""
     size = size if device.type == "cpu" else 8192
     a = torch.randn(size, size, device=device).to(dtype)
     b = torch.randn(size, size, device=device).to(dtype)
-    best = 0.0
+    rates = []
     for _ in range(repeat + 1):
         synchronize(device)
         start = time.perf_counter()
         a @ b
         synchronize(device)
-        best = max(best, 2 * size**3 / (time.perf_counter() - start))
-    return best
+        rates.append(2 * size**3 / (time.perf_counter() - start))
+    return rates[1:]
+
+
+def agreed_peak(rates: Sequence[float], *, within: float = 0.05) -> float | None:
+    """The best of `rates` when the best three lie within 5 % of it; None when they do not.
+
+    A peak that was measured while others used the machine would make a utilisation look better than it is.
+    """
+    best = sorted(rates, reverse=True)[:3]
+    return best[0] if len(best) == 3 and best[2] >= (1 - within) * best[0] else None
 
 
 def synchronize(device: torch.device) -> None:

@@ -1,10 +1,13 @@
 """Which of several processes this is; one process alone is rank 0 of 1."""
 
 import os
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+T = TypeVar("T")
 
 
 def rank() -> int:
@@ -25,6 +28,15 @@ def sum_over_ranks(tensor: Tensor) -> Tensor:
 def barrier() -> None:
     if world() > 1:
         dist.barrier()
+
+
+def from_lead(value: T) -> T:
+    """What rank 0 holds, on every rank; for decisions that all must share. Values are pickled."""
+    if world() == 1:
+        return value
+    box = [value]
+    dist.broadcast_object_list(box, src=0)
+    return box[0]
 
 
 def join_world() -> None:
