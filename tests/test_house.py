@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "data": {"core", "text"},
     "parallel": set(),
     "plan": {"core", "model.config", "model.count"},
-    "train": {"core", "types", "text", "data", "model", "parallel", "report", "cli.train"},
+    "train": {"core", "types", "text", "data", "model", "parallel", "report"},
     "engine": {"core", "types", "text", "model"},
     "evals": {"core", "types", "report", "text", "data", "model", "engine", "benchmarks.catalogue"},
     "server": {

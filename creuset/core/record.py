@@ -54,6 +54,7 @@ class Recorder:
     monotonic: Callable[[], float]
     commit: dict[str, Any]
     hardware: dict[str, Any]
+    choices: list[dict[str, Any]] = field(default_factory=list)     # what the machine chose, and from which step on
     id: str = field(default_factory=lambda: secrets.token_hex(6))
     work: Work = field(default_factory=Work)
     _at: float = 0.0
@@ -164,6 +165,7 @@ class Recorder:
             "versions": host.versions(),
             "inputs": self.inputs,
             "seeds": self.seeds,
+            "choices": self.choices,
             "attempts": attempts,
             "failed_attempts": sum(a["outcome"] == "interrupted" for a in attempts),
             "before": self.before,

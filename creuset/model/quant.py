@@ -16,11 +16,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from creuset.core.errors import ArtifactError, ConfigError
-from creuset.model.formats.tensors import header, put, read, refuse_difference
+from creuset.model.formats.tensors import header, put, read, refuse_difference, write
 from creuset.model.transformer import Transformer
 
 FILE = "model.q.safetensors"
@@ -50,6 +49,10 @@ class QuantPlan:
         if name.endswith("_proj.weight"):
             return self.attention if ".self_attn." in name else self.mlp
         return self.experts if name.endswith((".experts.gate_up", ".experts.down")) else 0
+
+
+# What a model is shipped as, and trained for.
+PLANS = {"q8": QuantPlan(experts=8), "q4": QuantPlan(experts=4)}
 
 
 def quantize(weight: Tensor, bits: int, group: int) -> tuple[Tensor, Tensor]:
@@ -108,7 +111,7 @@ def save_quantized(model: Transformer, file: Path, plan: QuantPlan) -> None:
             continue
         codes, out[f"{name}.scale"] = quantize(value, bits, plan.group)
         out[f"{name}.q{bits}"] = codes if bits == 8 else pack4(codes)
-    save_file(out, file, metadata={"format": "pt"})
+    write(out, file)
 
 
 def load_into(model: Transformer, file: Path) -> None:

@@ -21,6 +21,7 @@ from typing import Any
 from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
 from tokenizers import Tokenizer as Backend
 
+from creuset.core.artifact import sha256_json
 from creuset.core.errors import ArtifactError, ConfigError, RequestError
 
 ENDOFTEXT, IM_START, IM_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
@@ -143,6 +144,16 @@ class Tokenizer:
             if name not in self.special:
                 raise ArtifactError(f"`{where}` has no token `{name}`", hint="tokenizers of the Qwen family have it")
         self.endoftext, self.im_start, self.im_end = (self.special[n] for n in (ENDOFTEXT, IM_START, IM_END))
+
+    @property
+    def identity(self) -> str:
+        """A hash that two tokenizers share when they cut every text into the same ids."""
+        merges = [m if isinstance(m, str) else " ".join(m) for m in self._spec["model"].get("merges", [])]
+        parts = ("normalizer", "pre_tokenizer")
+        added = {t["content"]: t["id"] for t in self._spec["added_tokens"]}
+        return sha256_json(
+            {"vocab": self._spec["model"]["vocab"] | added, "merges": merges, **{p: self._spec.get(p) for p in parts}}
+        )
 
     @classmethod
     def load(cls, path: Path) -> "Tokenizer":

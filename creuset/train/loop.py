@@ -1,11 +1,11 @@
 """The training loop. No hooks: what happens in a step is written here, in order.
 
-Pre-training and fine-tuning call `train` with another batch source; the loss is the same.
-A run folder holds settings.json, events.jsonl, loss.html and checkpoints/; the same command started
-again in it goes on from the last checkpoint, bit for bit as if it had never stopped.
+Pre-training and fine-tuning call `train` with another batch source and another objective. The same command started
+again in the folder of a run goes on from its last checkpoint, bit for bit as if it had never stopped.
 """
 
 import json
+import os
 import signal
 import threading
 import time
@@ -17,8 +17,7 @@ from typing import Any
 import torch
 
 from creuset.core import device as devices
-from creuset.core.config import resolved
-from creuset.core.errors import ConfigError, TrainingError
+from creuset.core.errors import TrainingError
 from creuset.core.log import Events, Progress, duration, say
 from creuset.core.record import Recorder
 from creuset.data.shards.batches import Source
@@ -27,9 +26,10 @@ from creuset.model.count import training_flops
 from creuset.parallel import ranks
 from creuset.report import chart as plot
 from creuset.train import checkpoint
+from creuset.train.divergence import WINDOW
 from creuset.train.evaluate import Score, bits_per_byte
-from creuset.train.report import read_events, write_page
-from creuset.train.settings import Training
+from creuset.train.objectives import Objective
+from creuset.train.report import percent, read_events, write_page
 from creuset.train.state import TrainState
 from creuset.train.step import StepReport, train_step
 
@@ -40,65 +40,56 @@ class Outcome:
 
     finished: bool
     step: int
-    record: dict[str, Any]
-    bits_per_byte: dict[str, float]
+    bits_per_byte: dict[str, float]  # by source, of the last evaluation
+    model: Path | None = None  # the artifact, once it is published
 
 
-def open_run(folder: Path, settings: Training, inputs: dict[str, str]) -> None:
-    """Make `folder` the run of `settings` on `inputs` (name -> sha256); refuse it when it is the run of others."""
-    wanted = {"settings": resolved(settings), "inputs": inputs}
-    file = folder / "settings.json"
-    if file.exists():
-        known = json.loads(file.read_text())
-        if different := first_difference(known, json.loads(json.dumps(wanted))):
-            path, old, new = different
-            raise ConfigError(
-                f"`{folder}` is a run with other settings: {path} was {old!r}, now {new!r}",
-                hint="choose another --out, or give the settings it was begun with",
-            )
+def resume(state: TrainState, source: Source, recorder: Recorder, folder: Path, *, run: str) -> None:
+    """Go on from the newest good checkpoint of `folder`, and forget the events that came after it.
+
+    `run`: identity of the run; checkpoints of others are refused (train/checkpoint.py).
+    """
+    # The first rank decides: others could look at the folder while a damaged checkpoint is set aside.
+    lead = ranks.rank() == 0
+    path = ranks.from_lead(checkpoint.newest(folder / "checkpoints", run=run) if lead else None)
+    if path is not None:
+        recorder.restore(checkpoint.restore(state, path))
+        source.seek(state.cursor)
+    if lead:
+        keep_events(folder / "events.jsonl", until=state.step)
+        if path is not None:
+            say(f"resumed at step {state.step} from {path.name}")
+
+
+def keep_events(log: Path, *, until: int) -> None:
+    """Forget the events after step `until`: these steps will be done again."""
+    if not log.exists():
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(wanted, indent=2) + "\n")
-
-
-def first_difference(a: Any, b: Any, path: str = "") -> tuple[str, Any, Any] | None:
-    """Path and both values of the first place where two JSON values differ."""
-    if isinstance(a, dict) and isinstance(b, dict):
-        for key in sorted({*a, *b}):
-            if found := first_difference(a.get(key), b.get(key), f"{path}.{key}" if path else key):
-                return found
-        return None
-    return None if a == b else (path, a, b)
-
-
-def resume(state: TrainState, source: Source, recorder: Recorder, folder: Path) -> None:
-    """Go on from the newest checkpoint of `folder`, and forget the events that came after it."""
-    saved = checkpoint.saved(folder / "checkpoints")
-    if not saved:
-        return
-    recorder.restore(checkpoint.restore(state, saved[-1]))
-    source.seek(state.cursor)
-    if ranks.rank() == 0:
-        log = folder / "events.jsonl"
-        kept = [e for e in read_events(log) if e.get("step", 0) <= state.step]
-        log.write_text("".join(json.dumps(e, ensure_ascii=False) + "\n" for e in kept))
-        say(f"resumed at step {state.step} from {saved[-1].name}")
+    kept = [e for e in read_events(log) if e.get("step", 0) <= until]
+    partial = log.with_name(log.name + ".partial")
+    partial.write_text("".join(json.dumps(e, ensure_ascii=False) + "\n" for e in kept))
+    os.replace(partial, log)
 
 
 def train(
     state: TrainState,
     source: Source,
-    shards: Shards | None,
+    objective: Objective,
     folder: Path,
     recorder: Recorder,
     *,
-    peak_flops: float,
+    run: str,
+    shards: Shards | None = None,
+    peak_flops: float | None = None,
     stop_after_s: float | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Outcome:
     """Train until `settings.steps`, or until a signal or `stop_after_s` asks for a pause; then save.
 
-    `shards`: where the held-out split is; None: nothing is evaluated.
+    `run`: identity of the run, kept in its checkpoints. `shards`: where the held-out split is; None: nothing is
+    evaluated. `peak_flops`: FLOP/s that a rank can reach; None: not known, and neither is the utilisation.
+
+    Raises TrainingError when the loss diverged or too many steps were not finite.
     """
     s = state.settings
     lead = ranks.rank() == 0
@@ -112,13 +103,17 @@ def train(
             batches = source.step(
                 tokens=s.tokens_per_step, micro=s.tokens_per_microbatch, rank=ranks.rank(), world=ranks.world()
             )
-            report = train_step(state, batches)
+            report = train_step(state, batches, objective)
             state.cursor = source.cursor()
             devices.synchronize(device)
             recorder.add(flops=flops * report.tokens, tokens=report.tokens)
             seen, rate = state.step * s.tokens_per_step, report.tokens / (clock() - tick)
             left = (clock() - begun) / (state.step - first) * (s.steps - state.step)
-            mfu = flops * rate / (peak_flops * ranks.world())
+            mfu = flops * rate / (peak_flops * ranks.world()) if peak_flops else None
+            if mfu is not None and mfu > 1:
+                if lead:
+                    say("a step was faster than the peak that was measured at the start: the peak is not known")
+                peak_flops = mfu = None
             events.write(
                 "step", step=state.step, steps=s.steps, seen=seen, **asdict(report),
                 tokens_per_s=rate, mfu=mfu, seconds_left=left,
@@ -127,10 +122,12 @@ def train(
                 bpb = f" | bpb {mean_bpb(scores):.3f}" if scores else ""
                 progress.show(
                     f"step {state.step}/{s.steps} | loss {report.loss:.3f}{bpb} | {plot.short(rate)} tok/s | "
-                    f"MFU {100 * mfu:.0f} % | busiest expert {report.busiest:.2f}x | {duration(left)} left",
+                    f"MFU {percent(mfu)} | busiest expert {report.busiest:.2f}x | {duration(left)} left",
                     final=state.step == s.steps,
                 )
-            if not report.updated:
+            if report.updated:
+                refuse_divergence(state, report)
+            else:
                 refuse(state, report)
             last = state.step == s.steps
             if shards and (last or (s.evaluate_every and state.step % s.evaluate_every == 0)):
@@ -138,7 +135,7 @@ def train(
                 events.write("evaluate", step=state.step, seen=seen, **summary(scores))
             pausing = agreed(stop.is_set() or (stop_after_s is not None and clock() - begun >= stop_after_s), device)
             if lead and (pausing or last or state.step % s.save_every == 0):
-                checkpoint.save(state, folder / "checkpoints", record=recorder.state(), keep=s.keep)
+                checkpoint.save(state, folder / "checkpoints", run=run, record=recorder.state(), keep=s.keep)
                 write_page(folder, s.name)
             if pausing and not last:
                 say(f"paused at step {state.step}: the same command goes on from here")
@@ -147,16 +144,32 @@ def train(
     if finished and shards and not scores:  # the run was killed after its last step, before it was published
         scores = evaluate(state, shards, full=True)
     ranks.barrier()
-    return Outcome(finished, state.step, recorder.state(), summary(scores)["bits_per_byte"])
+    return Outcome(finished, state.step, summary(scores)["bits_per_byte"])
 
 
 def refuse(state: TrainState, report: StepReport) -> None:
-    """Say that the step changed nothing; stop the run when too many in a row did."""
+    """Say that the step changed nothing; raise TrainingError when too many did."""
     say(f"step {state.step} was refused: loss {report.loss}, gradient norm {report.norm}; weights are unchanged")
-    if state.bad_steps >= state.settings.max_bad_steps:
+    s = state.settings
+    hint = "begin a new run with a lower learning rate; the last checkpoint and the events are kept"
+    if state.bad_steps >= s.max_bad_steps:
         raise TrainingError(
-            f"{state.bad_steps} steps in a row were not finite, the last is step {state.step}",
-            hint="resume from the last checkpoint with a lower learning rate",
+            f"{state.bad_steps} steps in a row were not finite, the last is step {state.step}", hint=hint
+        )
+    if state.bad_total >= s.max_bad_total:
+        raise TrainingError(
+            f"{state.bad_total} of {state.step} steps were not finite, the last is step {state.step}", hint=hint
+        )
+
+
+def refuse_divergence(state: TrainState, report: StepReport) -> None:
+    """Raise TrainingError when the loss rose further than `max_rise` (train/divergence.py)."""
+    rise, most = state.watch.add(report.loss), state.settings.max_rise
+    if most and rise > most:
+        raise TrainingError(
+            f"the run diverged: at step {state.step} the mean loss of {WINDOW} steps is {rise:.2f} nats above its "
+            f"lowest ({state.watch.lowest:.2f}), max_rise is {most}",
+            hint="begin a new run with a lower learning rate, or with another max_rise if the loss may rise so far",
         )
 
 

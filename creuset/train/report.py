@@ -29,8 +29,8 @@ def write_page(folder: Path, name: str) -> Path:
         last = steps[-1]
         body.append(
             f'<p class="soft">step {last["step"]} of {last["steps"]}, {plot.short(last["seen"])} tokens, '
-            f"{plot.short(last['tokens_per_s'])} tokens/s, MFU {100 * last['mfu']:.0f} % of the matmul peak measured "
-            f"at the start, {duration(last['seconds_left'])} left at this rate</p>"
+            f"{plot.short(last['tokens_per_s'])} tokens/s, MFU {percent(last['mfu'])} (of the peak of matrix "
+            f"products, measured at the start), {duration(last['seconds_left'])} left at this rate</p>"
         )
     body.append("<h2>Training loss</h2>")
     body.append(
@@ -77,6 +77,11 @@ def write_page(folder: Path, name: str) -> Path:
     page = folder / "loss.html"
     page.write_text(plot.page(f"creuset train: {name}", "".join(body)))
     return page
+
+
+def percent(share: float | None) -> str:
+    """`0.312` -> `31 %`; what is not known is called so."""
+    return "unknown" if share is None else f"{100 * share:.0f} %"
 
 
 def smooth(points: list[tuple[float, float]], *, keep: float = 0.95) -> list[tuple[float, float]]:

@@ -13,7 +13,7 @@ class Optim:
     lr: float = 3e-3  # AdamW's peak (embeddings, norms, routers, biases)
     matrix_lr: float = 3e-3  # Muon's peak, in units of AdamW's update size (arXiv:2502.16982, eq. 4)
     matrices: Literal["muon", "adamw"] = "muon"
-    muon_precision: Literal["auto", "bf16", "fp32"] = "auto"  # of Muon's iteration; auto: that of the model
+    muon_precision: Literal["auto", "bf16", "fp32"] = "auto"  # of Muon's products; auto: fp32 beside an fp32 model
     weight_decay: float = 0.1  # on matrices only; norms, biases, routers and embeddings are exempt
     beta1: float = 0.9
     beta2: float = 0.95
@@ -36,14 +36,20 @@ class Optim:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Training:
-    """What pre-training and fine-tuning share: everything the loop reads."""
+    """What pre-training and fine-tuning share: everything the loop reads.
+
+    A value of `auto` (threads: 0) is chosen once, when the run begins, and kept with the run (train/choices.py).
+    """
 
     name: str
     steps: int
     tokens_per_step: int  # over all ranks and micro-batches
     tokens_per_microbatch: int  # on one rank: what has to fit in memory
     context: int  # tokens of a row
-    precision: Literal["auto", "bf16", "fp32"] = "auto"  # auto: bf16 where it is faster
+    device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: the GPU where there is one
+    threads: int = 0  # of a CPU; 0 is auto
+    precision: Literal["auto", "bf16", "fp32"] = "auto"  # of the model; the masters are fp32 whatever it is
+    expert_kernel: Literal["auto", "exact", "padded", "grouped"] = "auto"  # how experts are computed (model/moe.py)
     seed: int = 17
     balance_coef: float = 0.01  # load-balancing loss over the global batch (arXiv:2501.11873)
     z_coef: float = 0.001  # router z-loss (arXiv:2202.08906)
@@ -56,12 +62,17 @@ class Training:
     save_every: int = 100  # steps
     keep: int = 2  # checkpoints left on disk
     max_bad_steps: int = 5  # non-finite steps in a row before the run stops
+    max_bad_total: int = 50  # non-finite steps in all before the run stops
+    max_rise: float = 1.5  # nats: how far the mean loss of 20 steps may rise above its lowest; 0 lets it rise
     optim: Optim = field(default_factory=Optim)
 
     def __post_init__(self) -> None:
         for name in ("steps", "tokens_per_step", "tokens_per_microbatch", "context", "save_every", "keep"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        for name in ("threads", "max_rise"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
         if self.tokens_per_microbatch % self.context:
             raise ValueError(
                 f"tokens_per_microbatch ({self.tokens_per_microbatch}) must be a multiple of context ({self.context})"

@@ -6,13 +6,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from creuset.core import device as devices
-from creuset.model.quant import QuantPlan, fake_quant
+from creuset.core.errors import ConfigError
+from creuset.model.quant import PLANS, fake_quant
 from creuset.model.transformer import Transformer
+from creuset.train.divergence import LossWatch
 from creuset.train.optim import Optimizer
 from creuset.train.settings import Training
 
-PLANS = {"q8": QuantPlan(experts=8), "q4": QuantPlan(experts=4)}
+DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
 
 @dataclass(slots=True)
@@ -25,19 +26,26 @@ class TrainState:
     load_LE: Tensor  # share of copies each expert got in the last global batch
     step: int = 0
     bad_steps: int = 0  # non-finite steps in a row
+    bad_total: int = 0  # non-finite steps since the run began
+    watch: LossWatch = field(default_factory=LossWatch)
     cursor: dict[str, Any] = field(default_factory=dict)  # of the batch source
 
     @classmethod
     def begin(cls, model: Transformer, settings: Training, device: torch.device) -> "TrainState":
-        """Take `model`'s weights as fp32 masters and leave it computing in the run's precision."""
-        dtype = devices.precision(settings.precision, device)
-        muon = settings.optim.muon_precision
+        """Take `model`'s weights as fp32 masters and leave it computing in the run's precision.
+
+        The precision must be known by now: choosing it is train/choices.py's business.
+        """
+        if settings.precision == "auto":
+            raise ConfigError("precision is `auto`, which nobody chose yet", hint="call train/choices.py's `choose`")
+        dtype, muon = DTYPES[settings.precision], settings.optim.muon_precision
         optimizer = Optimizer(
             ((n, p.to(device)) for n, p in model.named_parameters()),
             settings.optim,
-            muon_dtype=dtype if muon == "auto" else devices.precision(muon, device),
+            muon_dtype=dtype if muon == "auto" else DTYPES[muon],
         )
         model = model.to(device=device, dtype=dtype)
+        model.use_kernel(None if settings.expert_kernel == "auto" else settings.expert_kernel)
         model.checkpoint = settings.checkpoint_activations
         config = model.config
         layers = sum(config.moe_layer(i) for i in range(config.layers))
@@ -61,11 +69,23 @@ class TrainState:
             parameter.copy_(fake_quant(master, bits, plan.group) if plan and bits else master)
 
     def tensors(self) -> dict[str, Tensor]:
+        """What a checkpoint keeps as tensors; `scalars` is the rest."""
         return self.optimizer.state() | {"load": self.load_LE}
+
+    def scalars(self) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "bad_steps": self.bad_steps,
+            "bad_total": self.bad_total,
+            "watch": self.watch.state(),
+            "cursor": self.cursor,
+        }
 
     @torch.no_grad()
     def restore(self, tensors: dict[str, Tensor], scalars: dict[str, Any]) -> None:
         self.optimizer.load(tensors)
         self.load_LE.copy_(tensors["load"])
-        self.step, self.bad_steps, self.cursor = scalars["step"], scalars["bad_steps"], scalars["cursor"]
+        self.step, self.cursor = scalars["step"], scalars["cursor"]
+        self.bad_steps, self.bad_total = scalars["bad_steps"], scalars["bad_total"]
+        self.watch = LossWatch.restored(scalars["watch"])
         self.refresh_weights()

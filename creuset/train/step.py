@@ -11,7 +11,8 @@ from creuset.model.attention import Packed
 from creuset.model.moe import Routing
 from creuset.model.transformer import Transformer
 from creuset.parallel import ranks
-from creuset.train.loss import balance_sum, cross_entropy, expert_counts, z_sum
+from creuset.train.objectives import Objective
+from creuset.train.objectives.loss import balance_sum, expert_counts, z_sum
 from creuset.train.optim import global_norm
 from creuset.train.schedule import wsd
 from creuset.train.state import TrainState
@@ -27,7 +28,7 @@ class StepReport:
     norm: float  # of the gradients, before clipping
     scale: float  # share of the peak learning rate
     tokens: int  # read
-    trained: int  # targets with weight
+    trained: int  # targets that counted
     busiest: float  # largest share of copies over the even share, any expert of any layer
     updated: bool  # False: refused because a number was not finite
 
@@ -37,13 +38,13 @@ def head_weight(model: Transformer) -> Tensor:
     return model.model.embed_tokens.weight if model.lm_head is None else model.lm_head.weight
 
 
-def train_step(state: TrainState, batches: Sequence[Batch]) -> StepReport:
-    """Run one step on this rank's micro-batches; every rank leaves with the same weights."""
+def train_step(state: TrainState, batches: Sequence[Batch], objective: Objective) -> StepReport:
+    """Run one step of `objective` on this rank's micro-batches; every rank leaves with the same weights."""
     s = state.settings
     device = state.load_LE.device
     trained, tokens = ranks.sum_over_ranks(
         torch.tensor(
-            [sum(float(b.weights_T.sum()) for b in batches), float(sum(len(b.tokens_T) for b in batches))],
+            [sum(objective.count(b) for b in batches), float(sum(len(b.tokens_T) for b in batches))],
             dtype=torch.float64,
             device=device,
         )
@@ -56,7 +57,7 @@ def train_step(state: TrainState, batches: Sequence[Batch]) -> StepReport:
         routings: list[Routing] = []
         state.model.zero_grad(set_to_none=True)
         hidden_TC = state.model(batch.tokens_T, batch.positions_T, Packed(batch.lengths), routers=routings)
-        nats = cross_entropy(hidden_TC, head_weight(state.model), batch.targets_T, batch.weights_T)
+        nats = objective.loss_sum(batch, hidden_TC, head_weight(state.model))
         z = z_sum(routings)
         loss = nats / max(trained, 1.0)
         if routings:
@@ -86,6 +87,7 @@ def train_step(state: TrainState, batches: Sequence[Batch]) -> StepReport:
             state.load_LE.copy_(load_LE)
     state.step += 1
     state.bad_steps = 0 if updated else state.bad_steps + 1
+    state.bad_total += not updated
     state.refresh_weights()
     experts = load_LE.shape[-1]
     return StepReport(

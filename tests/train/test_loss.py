@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from creuset.model.moe import Routing, route
-from creuset.train.loss import _chunk, balance_sum, cross_entropy, expert_counts, z_sum
+from creuset.train.objectives.loss import _chunk, balance_sum, cross_entropy, expert_counts, z_sum
 
 CPU = torch.device("cpu")
 

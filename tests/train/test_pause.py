@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 
 from creuset.core.record import Recorder
-from creuset.data.batches import Batch, PretrainSource
-from creuset.data.shards import Shards
+from creuset.data.shards.batches import Batch, PretrainSource
+from creuset.data.shards.files import Shards
 from creuset.testing import tiny_shards
 from creuset.train import checkpoint
 from creuset.train.loop import Outcome, resume, train
+from creuset.train.objectives import pretrain
 from creuset.train.settings import Pretrain
 from creuset.train.state import TrainState
 from tests.train.test_training import fresh, losses, tiny_run
@@ -67,8 +68,8 @@ def source(shards: Path) -> PretrainSource:
 def go(settings: Pretrain, batches: Any, folder: Path) -> tuple[Outcome, TrainState]:
     folder.mkdir(exist_ok=True)
     state, recorder = fresh(settings), Recorder.start()
-    resume(state, batches, recorder, folder)
-    return train(state, batches, None, folder, recorder, peak_flops=1e9), state
+    resume(state, batches, recorder, folder, run="r")
+    return train(state, batches, pretrain, folder, recorder, run="r"), state
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -102,7 +103,7 @@ def test_minutes_pause_by_the_clock_that_is_given(shards: Path, tmp_path: Path) 
     folder.mkdir()
     recorder = Recorder.start()
     paused = train(
-        state, source(shards), None, folder, recorder, peak_flops=1e9, stop_after_s=6, clock=lambda: float(next(ticks))
+        state, source(shards), pretrain, folder, recorder, run="r", stop_after_s=6, clock=lambda: float(next(ticks))
     )
     assert not paused.finished and 0 < paused.step < 6
     assert checkpoint.saved(folder / "checkpoints")[-1].name == f"step-{paused.step:07d}"

@@ -14,10 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from creuset.data.batches import Batch, PackedRow, pack
+from creuset.data.shards.batches import Batch, PackedRow, pack
 from creuset.model.attention import Packed
 from creuset.model.moe import Routing
 from creuset.testing import tiny_config, tiny_model
+from creuset.train.objectives import sft
 from creuset.train.optim import is_matrix
 from creuset.train.settings import Optim, Pretrain
 from creuset.train.state import TrainState
@@ -62,7 +63,7 @@ def ours(run: Pretrain, *, micro: int = ROWS) -> tuple[TrainState, list[StepRepo
     reports = []
     for step in range(STEPS):
         all_rows = rows(step)
-        reports.append(train_step(state, [pack(all_rows[i : i + micro]) for i in range(0, ROWS, micro)]))
+        reports.append(train_step(state, [pack(all_rows[i : i + micro]) for i in range(0, ROWS, micro)], sft))
     return state, reports
 
 
@@ -147,7 +148,7 @@ def test_the_norm_of_what_the_optimizer_gets_is_the_clip_and_its_direction_is_ke
 def ours_once(optim: Optim) -> tuple[TrainState, StepReport]:
     run = settings(optim=optim)
     state = TrainState.begin(tiny_model(run.model), run, torch.device("cpu"))
-    return state, train_step(state, [pack(rows(0))])
+    return state, train_step(state, [pack(rows(0))], sft)
 
 
 def test_targets_without_weight_teach_nothing() -> None:
@@ -159,7 +160,7 @@ def test_targets_without_weight_teach_nothing() -> None:
         other = [replace(r, targets=np.where(r.weights > 0, r.targets, (r.targets + shift) % 512)) for r in all_rows]
         assert not shift or any((a.targets != b.targets).any() for a, b in zip(all_rows, other, strict=True))
         state = TrainState.begin(tiny_model(run.model), run, torch.device("cpu"))
-        train_step(state, [pack(other)])
+        train_step(state, [pack(other)], sft)
         masters.append(state.optimizer.masters)
     assert all(torch.equal(masters[0][name], tensor) for name, tensor in masters[1].items())
 
@@ -167,7 +168,7 @@ def test_targets_without_weight_teach_nothing() -> None:
 def test_a_dense_model_has_no_load_and_reports_none() -> None:
     run = settings(model=tiny_config("qwen3"))
     state = TrainState.begin(tiny_model(run.model), run, torch.device("cpu"))
-    report = train_step(state, [pack(rows(0))])
+    report = train_step(state, [pack(rows(0))], sft)
     assert (report.balance, report.z, report.busiest) == (0.0, 0.0, 0.0) and report.updated
     assert state.load_LE.shape == (0, 1)
 
@@ -176,7 +177,7 @@ def test_a_dense_model_has_no_load_and_reports_none() -> None:
 def test_the_masters_are_fp32_whatever_the_model_computes_in(precision: str) -> None:
     run = settings(precision=precision)
     state = TrainState.begin(tiny_model(run.model), run, torch.device("cpu"))
-    train_step(state, [pack(rows(0))])
+    train_step(state, [pack(rows(0))], sft)
     wanted = torch.float32 if precision == "fp32" else torch.bfloat16
     assert all(p.dtype == wanted for p in state.model.parameters())
     assert all(t.dtype == torch.float32 for t in state.tensors().values())

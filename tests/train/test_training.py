@@ -24,6 +24,7 @@ from creuset.data.shards.batches import PackedRow, PretrainSource, pack
 from creuset.data.shards.files import Shards
 from creuset.data.shards.mix import Mixture
 from creuset.testing import tiny_config, tiny_model, tiny_shards
+from creuset.train.objectives import pretrain
 from creuset.train.settings import Optim, Pretrain
 from creuset.train.state import TrainState
 from creuset.train.step import train_step
@@ -40,6 +41,8 @@ def tiny_run(**changes: Any) -> Pretrain:
         tokens_per_microbatch=256,
         context=64,
         precision="fp32",
+        expert_kernel="exact",
+        threads=1,
         evaluate_every=4,
         evaluate_tokens=256,
         save_every=2,
@@ -110,7 +113,7 @@ def test_the_update_does_not_depend_on_micro_batches_or_recomputation(
         state = fresh(settings)
         source = PretrainSource(Shards.open(shards), weights={"en": 1.0}, context=64, seed=1)
         reports = [
-            train_step(state, source.step(tokens=256, micro=settings.tokens_per_microbatch, rank=0, world=1))
+            train_step(state, source.step(tokens=256, micro=settings.tokens_per_microbatch, rank=0, world=1), pretrain)
             for _ in range(3)
         ]
         return state.optimizer.masters, state.load_LE, [r.balance for r in reports]
@@ -142,7 +145,7 @@ def test_fp32_settings_compute_nothing_in_bf16_unless_muon_is_told_to(shards: Pa
     state = fresh(tiny_run(precision="fp32", optim=Optim(muon_precision=muon)))  # type: ignore[arg-type]
     source = PretrainSource(Shards.open(shards), weights={"en": 1.0}, context=64, seed=1)
     with _Dtypes() as dtypes:
-        train_step(state, source.step(tokens=256, micro=256, rank=0, world=1))
+        train_step(state, source.step(tokens=256, micro=256, rank=0, world=1), pretrain)
     assert torch.float32 in dtypes.seen
     assert (torch.bfloat16 in dtypes.seen) == found
 
@@ -155,7 +158,7 @@ def _rank(rank: int, world: int, folder: str, shards: str) -> None:
         state = fresh(tiny_run(tokens_per_microbatch=64))
         source = PretrainSource(Shards.open(Path(shards)), weights={"en": 1.0}, context=64, seed=1)
         for _ in range(2):
-            train_step(state, source.step(tokens=256, micro=64, rank=rank, world=world))
+            train_step(state, source.step(tokens=256, micro=64, rank=rank, world=world), pretrain)
         if rank == 0:
             torch.save((state.optimizer.masters, state.load_LE, source.cursor()), f"{folder}/two.pt")
     finally:
@@ -168,7 +171,7 @@ def test_two_ranks_are_one_big_batch(shards: Path, tmp_path: Path) -> None:
     state = fresh(tiny_run(tokens_per_microbatch=64))
     source = PretrainSource(Shards.open(shards), weights={"en": 1.0}, context=64, seed=1)
     for _ in range(2):
-        train_step(state, source.step(tokens=256, micro=64, rank=0, world=1))
+        train_step(state, source.step(tokens=256, micro=64, rank=0, world=1), pretrain)
     assert source.cursor() == cursor
     assert torch.equal(state.load_LE, load_LE)
     for name, tensor in state.optimizer.masters.items():
@@ -184,7 +187,7 @@ def test_a_step_that_is_not_finite_leaves_the_weights_alone_and_five_in_a_row_st
     state.refresh_weights()
     before = {n: m.clone() for n, m in state.optimizer.masters.items()}
     source = PretrainSource(Shards.open(shards), weights={"en": 1.0}, context=64, seed=1)
-    report = train_step(state, source.step(tokens=256, micro=256, rank=0, world=1))
+    report = train_step(state, source.step(tokens=256, micro=256, rank=0, world=1), pretrain)
     assert not report.updated and state.bad_steps == 1
     assert all(torch.equal(m, before[n]) or n == "model.norm.weight" for n, m in state.optimizer.masters.items())
 
@@ -192,7 +195,7 @@ def test_a_step_that_is_not_finite_leaves_the_weights_alone_and_five_in_a_row_st
     from creuset.train.loop import train
 
     with pytest.raises(TrainingError, match="5 steps in a row were not finite"):
-        train(state, source, None, tmp_path, Recorder.start(), peak_flops=1e9)
+        train(state, source, pretrain, tmp_path, Recorder.start(), run="r")
 
 
 def test_every_token_of_a_document_is_predicted_once_and_none_from_another_document() -> None:

@@ -12,8 +12,8 @@ from creuset.core.artifact import new_artifact, read_manifest
 from creuset.data.shards.batches import PretrainSource
 from creuset.data.shards.files import Shards
 from creuset.testing import tiny_config, tiny_model_folder, tiny_shards
+from creuset.train.dialogues.source import Blend, DialogueSource
 from creuset.train.settings import Finetune, Optim
-from creuset.train.sft import Blend, DialogueSource
 
 CONTEXT = 32
 

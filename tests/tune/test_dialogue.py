@@ -7,7 +7,7 @@ import pytest
 from creuset.core.errors import DataError
 from creuset.testing import tiny_tokenizer
 from creuset.text.chat import encode_chat
-from creuset.train.dialogue import Reading, encode_dialogues, read_dialogues
+from creuset.train.dialogues.encode import Reading, encode_dialogues, read_dialogues
 
 HI = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello!"}]
 LONG = [{"role": "user", "content": "word " * 300}, {"role": "assistant", "content": "ok"}]

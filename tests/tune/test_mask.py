@@ -11,11 +11,11 @@ import torch
 
 from creuset.cli import main
 from creuset.core.artifact import new_artifact
-from creuset.data.batches import PackedRow
+from creuset.data.shards.batches import PackedRow
 from creuset.testing import tiny_model_folder, tiny_tokenizer
 from creuset.text.chat import encode_chat
+from creuset.train.dialogues.source import Dialogue, DialogueSource
 from creuset.train.settings import Finetune, Optim
-from creuset.tune.sft import Dialogue, DialogueSource
 
 # ChatML with the marks by which transformers finds the assistant's own tokens.
 CHATML = (

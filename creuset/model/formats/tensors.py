@@ -1,12 +1,16 @@
-"""Reading safetensors files with refusals that name the tensor."""
+"""Safetensors files: read with refusals that name the tensor, written with the errors of other files."""
 
+import errno
 import json
+import os
+import re
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from creuset.core.errors import ArtifactError
@@ -60,3 +64,14 @@ def put(target: Tensor, value: Tensor, name: str, file: Path) -> None:
     if value.numel() and not all(end.isfinite() for end in value.aminmax()):  # a NaN is both ends
         raise ArtifactError(f"`{file}`: tensor `{name}` has values that are not finite")
     target.copy_(value)
+
+
+def write(tensors: Mapping[str, Tensor], file: Path) -> None:
+    """Write contiguous tensors; raises OSError, as every other file does, when there is no room."""
+    try:
+        save_file(dict(tensors), file, metadata={"format": "pt"})
+    except SafetensorError as error:
+        # The library tells the system's error in words: `I/O error: No space left on device (os error 28)`.
+        found = re.search(r"os error (\d+)", str(error))
+        number = int(found[1]) if found else errno.EIO
+        raise OSError(number, os.strerror(number), str(file)) from error

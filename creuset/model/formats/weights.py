@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from creuset.core.errors import ArtifactError
 from creuset.model import quant
 from creuset.model.formats.hf_config import config_of, to_hf
-from creuset.model.formats.tensors import header, put, read, refuse_difference
+from creuset.model.formats.tensors import header, put, read, refuse_difference, write
 from creuset.model.transformer import Transformer
 
 FILE, INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -124,4 +123,4 @@ def write_json(file: Path, value: Any) -> None:
 def _write(tensors: dict[str, Tensor], file: Path, dtype: str) -> None:
     # A copy each: safetensors refuses tensors that share memory, as slices of stacked experts do.
     own = {name: value.to("cpu", DTYPES[dtype], copy=True).contiguous() for name, value in tensors.items()}
-    save_file(own, file, metadata={"format": "pt"})
+    write(own, file)

@@ -100,13 +100,8 @@ def encode_dialogues(
 
 def _key(paths: Sequence[Path], tokenizer: Tokenizer, max_tokens: int) -> str:
     """Changes with anything that the result depends on."""
-    digest = hashlib.sha256(f"1 {max_tokens} {tokenizer.vocab_size} {sorted(tokenizer.special.items())}".encode())
+    digest = hashlib.sha256(f"2 {max_tokens} {tokenizer.identity}".encode())
     digest.update(chat_template().encode())
-    # A few strings are enough to tell two tokenizers of one size apart.
-    digest.update(repr(tokenizer.encode("The quick brown fox: 1234 déjà vu, naïve cœur. Tell me a story!")).encode())
-    digest.update(
-        repr([tokenizer.token_bytes(i) for i in range(0, tokenizer.vocab_size - len(tokenizer.special), 37)]).encode()
-    )
     for path in paths:
         if not path.is_file():
             raise DataError(f"`{path}` is not a file of dialogues")

@@ -1,0 +1,1 @@
+"""Dialogues: from files of messages to token ids with a mask, and from there to rows of a batch."""
