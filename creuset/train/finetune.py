@@ -19,7 +19,7 @@ from creuset.train.dialogues.encode import encode_dialogues
 from creuset.train.dialogues.source import Blend, DialogueSource
 from creuset.train.loop import Outcome
 from creuset.train.objectives import sft
-from creuset.train.run import Job, go, identities, prose, records, same_tokenizer
+from creuset.train.run import TrainingJob, go, identities, prose, records, same_tokenizer
 from creuset.train.settings import Finetune
 
 
@@ -62,7 +62,7 @@ def finetune(
         rows = prose(text, settings.mix, context=settings.context, seed=settings.seed + 1)
         return weights, Blend(source, rows, share_of_prose=settings.prose)
 
-    job = Job(
+    job = TrainingJob(
         stage="sft",
         settings=settings,
         config=config,

@@ -86,7 +86,7 @@ def train(
             model.init_weights(torch.Generator().manual_seed(settings.seed))
         return model, prose(opened, settings.mix, context=settings.context, seed=settings.seed)
 
-    job = Job(
+    job = TrainingJob(
         stage="pretrain",
         settings=settings,
         config=settings.model,
@@ -132,7 +132,7 @@ def _path(text: str | None) -> Path | None:
 
 
 @dataclass(kw_only=True, slots=True)
-class Job:
+class TrainingJob:
     """One run of any kind: what is trained, on what, and what its model is made from."""
 
     stage: str  # `pretrain`, `sft`
@@ -150,7 +150,7 @@ class Job:
     facts: dict[str, Any] = field(default_factory=dict)  # more of them for the model's manifest
 
 
-def go(job: Job, *, stop_after_s: float | None = None, choose_again: bool = False) -> Outcome:
+def go(job: TrainingJob, *, stop_after_s: float | None = None, choose_again: bool = False) -> Outcome:
     """Open the run's folder, choose or obey, resume, train, and publish the model when the run is complete."""
     with room_for(job.out):
         lead, out = ranks.rank() == 0, job.out
@@ -205,7 +205,7 @@ def go(job: Job, *, stop_after_s: float | None = None, choose_again: bool = Fals
         return replace(outcome, model=out / "model")
 
 
-def _open(job: Job) -> tuple[folder.Run | None, Training, bool]:
+def _open(job: TrainingJob) -> tuple[folder.Run | None, Training, bool]:
     """The run in the folder, the settings with what it chose, and whether it is finished; others are refused."""
     run = folder.read(job.out)
     if run is None:
@@ -216,7 +216,7 @@ def _open(job: Job) -> tuple[folder.Run | None, Training, bool]:
     return run, settings, folder.finished(job.out)
 
 
-def _finished(job: Job) -> Outcome:
+def _finished(job: TrainingJob) -> Outcome:
     model = job.out / "model"
     return Outcome(True, job.settings.steps, read_manifest(model)["facts"]["bits_per_byte"], model)
 
@@ -231,7 +231,7 @@ def _device(settings: Training, run: folder.Run | None) -> torch.device:
     return device
 
 
-def _refuse_what_cannot_be_had(run: folder.Run, job: Job, device: torch.device) -> None:
+def _refuse_what_cannot_be_had(run: folder.Run, job: TrainingJob, device: torch.device) -> None:
     if problems := unavailable(run.chosen, job.config, device):
         raise ConfigError(
             f"`{job.out}` computes with what this machine does not have: {'; '.join(problems)}",
@@ -240,7 +240,7 @@ def _refuse_what_cannot_be_had(run: folder.Run, job: Job, device: torch.device) 
 
 
 def _choose(
-    job: Job, settings: Training, model: Transformer, source: Source, device: torch.device
+    job: TrainingJob, settings: Training, model: Transformer, source: Source, device: torch.device
 ) -> tuple[Training, dict[str, Any] | None]:
     """`settings` with nothing left open, and what is kept of the choice; None when nothing was open."""
     if not (names := left_open(settings)):
@@ -267,7 +267,7 @@ def _peak(device: torch.device, dtype: torch.dtype) -> float | None:
     return peak
 
 
-def publish(job: Job, state: TrainState, outcome: Outcome, record: dict[str, Any]) -> Path:
+def publish(job: TrainingJob, state: TrainState, outcome: Outcome, record: dict[str, Any]) -> Path:
     """Write the masters as a model artifact: Hugging Face's layout, tokenizer, technical record, manifest."""
     path, settings = job.out / "model", state.settings
     facts = job.facts | {
