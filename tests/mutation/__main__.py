@@ -5,9 +5,9 @@
     python -m tests.mutation --at creuset/engine/stop.py:31     every mutant of one line
 
 cosmic-ray makes the mutants (docs/adr/0011), `runner.py` runs the tests. A sample is drawn with a seed, from each
-package in proportion to the places where it can be changed. For each mutant the tests that execute its line go first,
-the quickest of them first; if they pass, all tests of the package run. What stays green survives. `equivalent.toml`
-names survivors that no test can tell from the original, each with the reason.
+package in proportion to the places where it can be changed. For each mutant the tests that execute its line run, the
+quickest first, until one fails. If none does, the mutant survives: a test is missing, or `equivalent.toml` says why no
+test can tell it from the original.
 """
 
 import argparse

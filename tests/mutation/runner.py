@@ -28,7 +28,9 @@ PRELOAD = (
     "torch", "numpy", "pytest", "hypothesis", "safetensors.torch", "tokenizers", "transformers", "jinja2", "starlette",
     "uvicorn", "httpx", "openai", "msgspec", "prometheus_client", "structlog", "zstandard", "rich", "coverage",
 )  # fmt: skip
-LONGEST = 20.0  # seconds of covering tests to run before all tests of the package
+SETUP = " (setup)"
+CRASHED = 70  # a child in which pytest did not come to run
+LONGEST = 60.0  # seconds of tests, as long as they took on the unchanged code, that one mutant gets
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +55,18 @@ class Baseline:
     seconds: dict[str, float] = field(default_factory=dict)
     lines: dict[str, dict[int, list[str]]] = field(default_factory=dict)  # file -> line -> ids of tests
 
-    def first(self, mutant: Mutant) -> list[str]:
-        """Tests that execute the mutant's line, the quickest first, as many as fit in LONGEST."""
-        found = sorted(self.lines.get(mutant.file, {}).get(mutant.line, []), key=lambda t: self.seconds.get(t, 0.0))
+    def of(self, mutant: Mutant) -> list[str]:
+        """Tests that execute the mutant's line, the quickest first, as many as fit in LONGEST.
+
+        Where a line runs in the setup of a test, a fixture may serve all tests of the file: all count. Where no test
+        runs it by itself (it runs when the module is loaded, or in another process), all tests of the package do.
+        """
+        contexts = self.lines.get(mutant.file, {}).get(mutant.line, [])
+        found = {context for context in contexts if not context.endswith(SETUP)}
+        files = {context.partition("::")[0] for context in contexts if context.endswith(SETUP)}
+        found |= {test for test in self.seconds if test.partition("::")[0] in files}
         total, kept = 0.0, []
-        for test in found:
+        for test in sorted(found or self.seconds, key=lambda t: (self.seconds.get(t, 0.0), t)):
             total += self.seconds.get(test, 0.0)
             if kept and total > LONGEST:
                 break
@@ -87,8 +96,11 @@ class Traced:
         self.coverage.switch_context("")
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        self.coverage.switch_context(nodeid)
+        self.coverage.switch_context(nodeid + SETUP)
         self.begun = time.perf_counter()
+
+    def pytest_runtest_call(self, item: Any) -> None:
+        self.coverage.switch_context(item.nodeid)
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
         self.seconds[nodeid] = time.perf_counter() - self.begun
@@ -176,35 +188,23 @@ class Pool:
 
 
 class Trial:
-    """One mutant in one copy: the tests that execute its line, then all of the package."""
+    """One mutant in one copy."""
 
     def __init__(self, mutant: Mutant, baseline: Baseline, copy: Path, tree: Path) -> None:
-        self.mutant, self.baseline, self.copy, self.begun = mutant, baseline, copy, time.monotonic()
-        self.file = copy / mutant.file
-        self.original = (tree / mutant.file).read_text(encoding="utf-8")
+        self.mutant, self.copy, self.begun = mutant, copy, time.monotonic()
+        self.file, self.original = copy / mutant.file, (tree / mutant.file).read_text(encoding="utf-8")
         self.file.write_text(mutant.code(self.original), encoding="utf-8")
-        first = baseline.first(mutant)
-        self.last = not first
-        self.job = self._job(first) if first else self._all()
-
-    def _job(self, ids: list[str]) -> "Job":
+        ids = baseline.of(mutant)
         files = list(dict.fromkeys(id.partition("::")[0] for id in ids))
-        seconds = sum(self.baseline.seconds.get(id, 0.0) for id in ids)
-        return Job(self.copy, lambda: _pytest(["-x", *files], [Only(ids)]), timeout=30 + 5 * seconds)
-
-    def _all(self) -> "Job":
-        seconds = sum(self.baseline.seconds.values())
-        return Job(self.copy, lambda: _pytest(["-x", *self.baseline.tests]), timeout=60 + 5 * seconds)
+        timeout = 60 + 5 * sum(baseline.seconds[id] for id in ids)
+        self.job = Job(copy, lambda: _pytest(["-x", *files], [Only(ids)]), timeout=timeout)
 
     def verdict(self) -> Verdict | None:
         """None while tests run."""
         code = self.job.ended()
         if code is None:
             return None
-        if code == 0 and not self.last:
-            self.last, self.job = True, self._all()
-            return None
-        assert code != 5, f"no test ran for {self.mutant}:\n{self.job.output()}"
+        assert code not in (5, CRASHED), f"no test ran for {self.mutant}:\n{self.job.output()}"
         self.file.write_text(self.original, encoding="utf-8")
         outcome = {0: "survived", Job.TIMEOUT: "timeout"}.get(code, "killed")
         return Verdict(self.mutant, *self.mutant.lines(self.original), outcome, time.monotonic() - self.begun)
@@ -241,7 +241,7 @@ class Job:
 
 
 def _child(copy: Path, work: Callable[[], int], log: Path) -> None:
-    code = 70
+    code = CRASHED
     try:
         os.setsid()
         with log.open("wb") as out:
