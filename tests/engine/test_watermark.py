@@ -1,6 +1,7 @@
 """The mark: the lists are those of the key, the detector finds it, and nothing else of the engine's promises moves."""
 
 import dataclasses
+import hashlib
 import json
 import math
 import os
@@ -169,3 +170,24 @@ def test_a_file_that_is_no_key_is_refused_without_repeating_it(tmp_path, text, w
     assert "abcd" not in str(refused.value) and refused.value.__cause__ is None
     with pytest.raises(ConfigError, match="cannot be read"):
         load_watermark(tmp_path / "absent.json")
+
+
+def splitmix64(seed, count):
+    """The first numbers of Steele, Lea and Flood 2014, in whole numbers."""
+    mask = 2**64 - 1
+    for _ in range(count):
+        seed = (seed + 0x9E3779B97F4A7C15) & mask
+        x = ((seed ^ (seed >> 30)) * 0xBF58476D1CE4E5B9) & mask
+        x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & mask
+        yield x ^ (x >> 31)
+
+
+def test_a_token_is_green_when_its_number_of_splitmix64_is_below_gamma():
+    """A text that was marked once must be found by every later version: the lists are fixed by their definition."""
+    published = [6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431]
+    assert list(splitmix64(1234567, 4)) == published    # the vectors of the reference implementation
+    for mark, before in ((MARK, [5]), (dataclasses.replace(OTHER, gamma=0.6, width=2), [300, 70_000])):
+        context = b"".join(token.to_bytes(4, "little") for token in before)
+        seed = int.from_bytes(hashlib.blake2b(context, key=mark.key, digest_size=8).digest(), "little")
+        wanted = [(number >> 11) / 2**53 < mark.gamma for number in splitmix64(seed, 3000)]
+        assert (mark.bias([1, 2, *before], 3000) > 0).tolist() == wanted
