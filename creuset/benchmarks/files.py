@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+from creuset.core import jsonl
 from creuset.core.errors import ConfigError, DataError
 
 Row = dict[str, Any]
@@ -41,15 +42,7 @@ def json_object(path: Path) -> Row:
 
 def json_rows(path: Path) -> Iterator[tuple[int, Row]]:
     """(line, object) of a .jsonl file."""
-    for number, line in lines(path):
-        if line.strip():
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise DataError(f"`{path}` line {number} is not JSON: {error}") from error
-            if not isinstance(row, dict):
-                raise DataError(f"`{path}` line {number} is a JSON {type(row).__name__}, not an object")
-            yield number, row
+    return jsonl.read(path)
 
 
 def csv_rows(path: Path, header: tuple[str, ...] = (), delimiter: str = ",") -> Iterator[tuple[int, Row]]:

@@ -1,11 +1,12 @@
 """What a run says: events as JSON lines for machines, progress on stderr for people."""
 
-import json
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from creuset.core.jsonl import Appender
 
 
 class Events:
@@ -13,9 +14,7 @@ class Events:
 
     def __init__(self, path: Path | None, *, clock: Callable[[], float] = time.time) -> None:
         """With no path nothing is kept: the ranks that do not lead write there."""
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        self._stream = None if path is None else path.open("a", encoding="utf-8")
+        self._stream = None if path is None else Appender(path)
         self._clock = clock
 
     def __enter__(self) -> "Events":
@@ -27,9 +26,7 @@ class Events:
 
     def write(self, event: str, **fields: Any) -> None:
         if self._stream:
-            line = {"t": round(self._clock(), 3), "event": event, **fields}
-            self._stream.write(json.dumps(line, ensure_ascii=False) + "\n")
-            self._stream.flush()
+            self._stream.write({"t": round(self._clock(), 3), "event": event, **fields})
 
 
 def say(text: str) -> None:

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from creuset.core import host
+from creuset.core import host, jsonl
 from creuset.core.energy import Meter, describe
 
 HEARTBEAT_S = 5.0
@@ -197,21 +197,13 @@ class Recorder:
 
     def _write(self, attempt: dict[str, Any]) -> None:
         if self.journal is not None:
-            self.journal.parent.mkdir(parents=True, exist_ok=True)
-            with self.journal.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(attempt, ensure_ascii=False) + "\n")
+            with jsonl.Appender(self.journal) as lines:
+                lines.write(attempt)
 
 
 def _lines(journal: Path | None) -> list[dict[str, Any]]:
     """Complete lines of a journal; a line that a kill cut short is passed over."""
-    found = []
-    if journal is not None and journal.is_file():
-        for text in journal.read_text(encoding="utf-8").splitlines():
-            try:
-                found.append(json.loads(text))
-            except ValueError:
-                continue
-    return found
+    return jsonl.kept(journal) if journal is not None else []
 
 
 def _distinct(values: list[dict[str, Any]]) -> list[dict[str, Any]]:

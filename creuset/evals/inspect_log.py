@@ -14,8 +14,8 @@ from typing import Any
 from creuset import __version__
 from creuset.core.artifact import sha256_json
 from creuset.core.errors import ArtifactError
-from creuset.evals.report_read import Row, Run, read_run
 from creuset.report.table import STATUS
+from creuset.types.measure import Results, Row, read_results
 
 FORMAT = 2
 _STOPS = {"stop": "stop", "length": "max_tokens", "tool_calls": "tool_calls", "content_filter": "content_filter"}
@@ -28,13 +28,13 @@ def write_logs(path: Path, folder: Path) -> list[Path]:
 
     Raises ArtifactError where `folder` has something in it: the viewer would show old logs among the new.
     """
-    run = read_run(path)
+    run = read_results(path, samples=True)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ArtifactError(f"`{folder}` already exists", hint="remove it, or choose another name")
     folder.mkdir(parents=True, exist_ok=True)
     touched = datetime.fromtimestamp((path / "results.json").stat().st_mtime, UTC).isoformat(timespec="seconds")
     written = []
-    for task in dict.fromkeys(str(row["task"]) for row in run.results):
+    for task in dict.fromkeys(str(row["task"]) for row in run.rows):
         log = task_log(run, task, touched)
         file = folder / f"{log['eval']['created'].replace(':', '-')}_{_slug(task)}_{log['eval']['task_id']}.json"
         # Half a surrogate pair, which a reply may hold, is no text for inspect's reader: it becomes a question mark.
@@ -44,9 +44,9 @@ def write_logs(path: Path, folder: Path) -> list[Path]:
     return written
 
 
-def task_log(run: Run, task: str, touched: str) -> Row:
+def task_log(run: Results, task: str, touched: str) -> Row:
     """The log of one task; `touched` is the date where no measure has one."""
-    measures = [row for row in run.results if row["task"] == task]
+    measures = [row for row in run.rows if row["task"] == task]
     rows = run.samples.get(task, [])
     date = next((str(row["date"]) for row in measures if row.get("date")), touched)
     samples = [_sample(row, i, run.name) for i, row in enumerate(rows)]
@@ -78,9 +78,9 @@ def task_log(run: Run, task: str, touched: str) -> Row:
     }  # fmt: skip
 
 
-def _start(run: Run, task: str, end: str) -> str:
+def _start(run: Results, task: str, end: str) -> str:
     """When the task was begun: when the one before it was done; of the first, the whole time before the last end."""
-    ends = {str(row["task"]): str(row["date"]) for row in run.results if row.get("date")}
+    ends = {str(row["task"]): str(row["date"]) for row in run.rows if row.get("date")}
     before = list(ends)[: list(ends).index(task)] if task in ends else []
     wall = run.about.get("wall_s")
     if before:
@@ -93,7 +93,7 @@ def _start(run: Run, task: str, end: str) -> str:
     return min(start, end)
 
 
-def _id(run: Run, task: str, kind: str) -> str:
+def _id(run: Results, task: str, kind: str) -> str:
     """Stable: the same evaluation has the same log."""
     return sha256_json([run.sha256, run.subject, task, kind])[:22]
 

@@ -12,8 +12,9 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
+from creuset.core import jsonl
 from creuset.core.artifact import sha256_json
 from creuset.core.errors import ConfigError, DataError, DiskFull
 from creuset.evals.model import Failure, Likelihood, Outcome, Reply
@@ -65,22 +66,20 @@ class Journal:
         """`head`: what the run is; JSON. Raises ConfigError where `path` is the journal of something else."""
         self.path = path
         self.entries: dict[str, Entry] = {}
-        self._stream: TextIO | None = None
+        self._stream: jsonl.Appender | None = None
         if path is None:
             return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_file():
-            found = read(path, cut=True)
-            if found is not None:
-                _compare(path, found[0], head)
-                self.entries = found[1]
-        self._stream = path.open("a", encoding="utf-8")
+        jsonl.mend(path)
+        if path.is_file() and (found := read(path)) is not None:
+            _compare(path, found[0], head)
+            self.entries = found[1]
+        self._stream = jsonl.Appender(path, ascii_only=True)
         try:
             fcntl.flock(self._stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             self._stream.close()
             raise ConfigError(f"`{path}` is being written by another run", hint="wait for it, or stop it") from None
-        if not path.is_file() or not path.stat().st_size:
+        if not path.stat().st_size:
             self._line({"journal": VERSION, **head})
 
     def __enter__(self) -> "Journal":
@@ -113,8 +112,7 @@ class Journal:
         if self._stream is None:
             return
         try:
-            self._stream.write(json.dumps(value, ensure_ascii=True) + "\n")
-            self._stream.flush()
+            self._stream.write(value)
         except OSError as error:
             self.close()
             raise DiskFull(
@@ -123,21 +121,18 @@ class Journal:
             ) from error
 
 
-def read(path: Path, *, cut: bool = False) -> tuple[dict[str, Any], dict[str, Entry]] | None:
-    """Head and entries of a journal; None when it has no whole line. `cut`: take a torn last line off the file.
+def read(path: Path) -> tuple[dict[str, Any], dict[str, Entry]] | None:
+    """Head and entries of a journal; None when it has no whole line. A torn last line is passed over.
 
     Raises DataError naming a line that is whole and not one of a journal.
     """
-    raw = path.read_bytes()
-    whole = raw[: raw.rfind(b"\n") + 1]
-    if cut and len(whole) < len(raw):
-        with path.open("r+b") as stream:
-            stream.truncate(len(whole))
     head: dict[str, Any] | None = None
     entries: dict[str, Entry] = {}
-    for number, line in enumerate(whole.splitlines(), 1):
+    for line in jsonl.parsed(path, end=jsonl.whole_bytes(path)):
         try:
-            value = json.loads(line)
+            if line.broken:
+                raise ValueError(line.why)
+            value = line.value
             if head is None:
                 if value.pop("journal") != VERSION:
                     raise ValueError("a journal of another version")
@@ -146,7 +141,7 @@ def read(path: Path, *, cut: bool = False) -> tuple[dict[str, Any], dict[str, En
                 outcomes = tuple(outcome_of(o) for o in value["outcomes"])
                 entries[value["id"]] = Entry(value["asked"], outcomes)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataError(f"`{path}` line {number} is not a line of a journal: {error!r}") from error
+            raise DataError(f"`{path}` line {line.number} is not a line of a journal: {error!r}") from error
     return None if head is None else (head, entries)
 
 

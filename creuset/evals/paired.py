@@ -12,7 +12,7 @@ from pathlib import Path
 
 from creuset.core import stats
 from creuset.core.errors import DataError
-from creuset.evals.report_read import Row, Run, read_run
+from creuset.types.measure import Results, Row, read_results
 
 ALPHA = 0.05
 
@@ -77,11 +77,11 @@ def compare_runs(a: Path, b: Path, margin: float = 0.02) -> Comparison:
     """
     if not 0 < margin < 1:
         raise ValueError(f"the margin is a share between 0 and 1, got {margin}")
-    first, second = read_run(a), read_run(b)
+    first, second = read_results(a, samples=True), read_results(b, samples=True)
     matched: dict[str, list[Row]] = {}
     refused: dict[str, str] = {}
     lone: dict[str, tuple[int, int]] = {}
-    for task in sorted({str(r["task"]) for r in (*first.results, *second.results)}):
+    for task in sorted({str(r["task"]) for r in (*first.rows, *second.rows)}):
         if why := _mismatch(task, first, second):
             refused[task] = why
             continue
@@ -105,7 +105,7 @@ def compare_runs(a: Path, b: Path, margin: float = 0.02) -> Comparison:
     return Comparison(a=a_is, b=b_is, margin=margin, tasks=tasks, refused=refused, rows=matched)
 
 
-def _mismatch(task: str, a: Run, b: Run) -> str:
+def _mismatch(task: str, a: Results, b: Results) -> str:
     """Why the task cannot be compared as a whole, or ""."""
     for side, run in (("A", a), ("B", b)):
         if task not in run.samples:
@@ -113,7 +113,7 @@ def _mismatch(task: str, a: Run, b: Run) -> str:
         if not any(row.get("correct") is not None for row in run.samples[task]):
             return f"its samples in {side} are not right or wrong"
     for name in ("data_sha256", "file_sha256", "form", "extractor", "judge", "judge_at", "judge_prompt_sha256"):
-        left, right = (sorted({str(r.get(name) or "") for r in run.results if r["task"] == task}) for run in (a, b))
+        left, right = (sorted({str(r.get(name) or "") for r in run.rows if r["task"] == task}) for run in (a, b))
         if left != right:
             return f"its {name} differs: {', '.join(left) or 'none'} against {', '.join(right) or 'none'}"
     return ""
@@ -136,7 +136,7 @@ def _answers(row: Row) -> Row:
     return {k: v for k, v in row.items() if k not in asked}
 
 
-def _identity(run: Run) -> Row:
+def _identity(run: Results) -> Row:
     return {**run.subject, "name": run.name, "evaluation_sha256": run.sha256}
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from creuset.core.errors import ConfigError
 from creuset.core.log import duration
-from creuset.evals.report_read import Row, Run, read_run
 from creuset.report.page import both, embed, embed_packed, label, sheet, text
 from creuset.report.table import csv_fields, measure_table, number
+from creuset.types.measure import Results, Row, read_results
 
 MOST = 20_000       # samples of a task in a page: more would make it slow to open
 HIDDEN = ("prompt", "prompts", "choices", "pairs", "outcomes", "answer", "gold", "text")
@@ -48,7 +48,7 @@ def write_report(path: Path, out: Path | None = None, *, lang: str = "en", harmf
     `out`: a file (or a folder that exists); default: PATH-report.html beside the folder, since artifacts are not
     changed. `harmful` shows prompts that are hidden by default, where the rows have them.
     """
-    run = read_run(path)
+    run = read_results(path, samples=True)
     file = out or path.with_name(path.resolve().name + "-report.html")
     if file.is_dir():
         file /= "report.html"
@@ -57,15 +57,15 @@ def write_report(path: Path, out: Path | None = None, *, lang: str = "en", harmf
     table = file.with_suffix(".csv")
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(page(run, lang=lang, harmful=harmful), encoding="utf-8", errors="replace")
-    table.write_text(results_csv(run.results), encoding="utf-8", errors="replace", newline="")
+    table.write_text(results_csv(run.rows), encoding="utf-8", errors="replace", newline="")
     return [file, table]
 
 
-def page(run: Run, *, lang: str = "en", harmful: bool = False) -> str:
+def page(run: Results, *, lang: str = "en", harmful: bool = False) -> str:
     title = (f"Evaluation of {run.name}", f"Évaluation de {run.name}")
     body = "".join((
         _facts(run), _notes(run),
-        f"<h2>{both('Scores', 'Résultats')}</h2>", _legend(), measure_table(run.results),
+        f"<h2>{both('Scores', 'Résultats')}</h2>", _legend(), measure_table(run.rows),
         samples_browser(run.samples, harmful=harmful),
     ))
     known = {"commit": run.about.get("commit"), "sha256": run.sha256}
@@ -73,13 +73,13 @@ def page(run: Run, *, lang: str = "en", harmful: bool = False) -> str:
                  facts={k: str(v) for k, v in known.items() if v})  # fmt: skip
 
 
-def _facts(run: Run) -> str:
+def _facts(run: Results) -> str:
     usage, settings = run.about.get("usage") or {}, run.about.get("settings") or {}
     facts: list[tuple[str, str]] = []
     for name in ("kind", "url", "model", "dialect", "sha256"):
         if value := run.subject.get(name):
             facts.append((text(name), text(value)))
-    dates = sorted({str(row["date"]) for row in run.results if row.get("date")})
+    dates = sorted({str(row["date"]) for row in run.rows if row.get("date")})
     if dates:
         facts.append((both("date", "date"), text(dates[0] if len(dates) == 1 else f"{dates[0]} ... {dates[-1]}")))
     if settings.get("seed") is not None:
@@ -106,10 +106,10 @@ def _consumed(usage: Row) -> list[tuple[str, str]]:
     ]  # fmt: skip
 
 
-def _notes(run: Run) -> str:
+def _notes(run: Results) -> str:
     """What a reader must not overlook."""
     notes = []
-    worst = _one_a_task(run.results)
+    worst = _one_a_task(run.rows)
     failed = [f"{row['task']} ({row['failed']} / {_asked(row)})" for row in worst if row.get("failed")]
     if failed:
         notes.append(both("Calls failed, and count as wrong: ", "Des appels ont échoué et comptent comme faux : ")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from creuset.benchmarks import catalogue
+from creuset.core import jsonl
 from creuset.core.artifact import MANIFEST, new_artifact
 from creuset.core.errors import ConfigError, DataError
 from creuset.core.host import commit, hardware, versions
@@ -205,6 +206,5 @@ def keep(
         said = json.dumps(results, indent=2, ensure_ascii=True) + "\n"
         (scratch / "results.json").write_text(said, encoding="utf-8")
         for name, rows in samples.items():
-            text = "".join(json.dumps(row, ensure_ascii=True) + "\n" for row in rows)
-            (scratch / f"{name}.jsonl").write_text(text, encoding="utf-8")
+            jsonl.write(scratch / f"{name}.jsonl", rows, ascii_only=True)
         write_report(scratch, scratch / "report.html")  # and report.csv

@@ -4,8 +4,6 @@ Pre-training and fine-tuning call `train` with another batch source and another 
 again in the folder of a run goes on from its last checkpoint, bit for bit as if it had never stopped.
 """
 
-import json
-import os
 import signal
 import threading
 import time
@@ -17,6 +15,7 @@ from typing import Any
 import torch
 
 from creuset.core import device as devices
+from creuset.core import jsonl
 from creuset.core.errors import TrainingError
 from creuset.core.log import Events, Progress, duration, say
 from creuset.core.record import Recorder
@@ -63,12 +62,8 @@ def resume(state: TrainState, source: Source, recorder: Recorder, folder: Path, 
 
 def keep_events(log: Path, *, until: int) -> None:
     """Forget the events after step `until`: these steps will be done again."""
-    if not log.exists():
-        return
-    kept = [e for e in read_events(log) if e.get("step", 0) <= until]
-    partial = log.with_name(log.name + ".partial")
-    partial.write_text("".join(json.dumps(e, ensure_ascii=False) + "\n" for e in kept))
-    os.replace(partial, log)
+    if log.exists():
+        jsonl.write(log, [e for e in read_events(log) if e.get("step", 0) <= until])
 
 
 def train(

@@ -1,22 +1,16 @@
 """The loss page: what a run's events say, as plots. Regenerated whole each time; no script in it."""
 
-import json
 from pathlib import Path
 from typing import Any
 
+from creuset.core.jsonl import kept
 from creuset.core.log import duration
 from creuset.report import chart as plot
 
 
 def read_events(path: Path) -> list[dict[str, Any]]:
     """Events of a run; a last line cut by a kill is left out."""
-    events = []
-    for line in path.read_text().splitlines() if path.exists() else []:
-        try:
-            events.append(json.loads(line))
-        except ValueError:
-            continue
-    return events
+    return kept(path)
 
 
 def write_page(folder: Path, name: str) -> Path:

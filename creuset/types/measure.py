@@ -1,13 +1,27 @@
-"""One number with all that makes it believable. `creuset eval`, `audit`, `dossier` and `compare` speak in these.
+"""One number with all that makes it believable, and the one reader of the files that hold such numbers.
 
-A `Measure` is a row of `results.json`. What could not be measured is a row too: it has a status and a reason instead
-of a score, so that nothing is silently missing.
+A `Measure` is a row of `results.json`, which `creuset eval` and `creuset audit` write, and the dossier, the card, the
+comparisons and all pages read. What could not be measured is a row too: it has a status and a reason instead of a
+score, so that nothing is silently missing.
+
+    read_results(path)      results.json of an evaluation or an audit, as `Results`
+    read_samples(path)      what each task asked and was answered: NAME.jsonl beside it, or in samples/
 """
 
-from dataclasses import asdict, dataclass, field
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
+from creuset.core import jsonl
+from creuset.core.artifact import MANIFEST, read_manifest
+from creuset.core.errors import ArtifactError, DataError
 from creuset.core.stats import Interval
+
+Row = dict[str, Any]
+RESULTS = "results.json"
 
 Status = Literal["measured", "reported", "not_applicable", "not_testable", "not_tested"]
 Better = Literal["higher", "lower", "zero", "fifty", ""]    # which way the score is good; "" says nothing
@@ -60,3 +74,96 @@ class Measure:
         clash = set(extra) & set(fields)
         assert not clash, f"extra says again: {sorted(clash)}"
         return {**fields, **extra}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """A folder's results.json: the measures, and what it says beside them."""
+
+    path: Path
+    rows: list[Row]             # Measure.row() of each
+    about: Row                  # the rest of results.json: subject, usage, settings, versions ...
+    sha256: str = ""            # of the artifact; "" for a folder without a manifest
+    samples: dict[str, list[Row]] = field(default_factory=dict, repr=False)     # by task, where they were asked for
+
+    @property
+    def subject(self) -> Row:
+        """Who was asked: name, kind, sha256 or url ..."""
+        found = self.about.get("subject") or self.about.get("model") or {}
+        return dict(found) if isinstance(found, dict) else {"name": str(found)}
+
+    @property
+    def name(self) -> str:
+        return str(self.subject.get("name") or self.subject.get("model") or self.path.name)
+
+
+def read_results(path: Path, *, kinds: Sequence[str] = (), samples: bool = False) -> Results:
+    """The results in the folder `path`; with `kinds`, only those of an artifact of such a kind ("evaluation", "audit").
+
+    Rows are as they were written, but for numbers that JSON has no words for (they become their names), for an
+    interval without two finite ends (it becomes None), and for old rows of bits per byte without a metric or a unit.
+    Raises ArtifactError where there is no results.json or the artifact is of another kind, DataError where the file
+    is damaged.
+    """
+    manifest = read_manifest(path) if kinds or (path / MANIFEST).is_file() else {}
+    if kinds and manifest["kind"] not in kinds:
+        raise ArtifactError(f"`{path}` is of kind {manifest['kind']}, not {' or '.join(kinds)}")
+    file = path / RESULTS
+    if not file.is_file():
+        raise ArtifactError(f"`{path}` is not an evaluation: it has no {RESULTS}")
+    try:
+        said = json.loads(file.read_bytes())
+    except ValueError as error:
+        raise DataError(f"`{file}` is not JSON: {error}") from error
+    found = results_of(said, path, sha256=str(manifest.get("sha256", "")), where=f"`{file}`")
+    return replace(found, samples=read_samples(path)) if samples else found
+
+
+def results_of(said: Any, path: Path, *, sha256: str = "", where: str = RESULTS) -> Results:
+    """The same, of what a results.json says. DataError where it has no list of rows, or a row has no task."""
+    if not isinstance(said, dict) or not isinstance(said.get("results"), list):
+        raise DataError(f"{where} has no list of results")
+    for number, row in enumerate(said["results"], 1):
+        if not isinstance(row, dict) or "task" not in row:
+            raise DataError(f"{where}: result {number} has no task")
+    rows = [measure_row(row) for row in said["results"]]
+    return Results(path=path, rows=rows, about=plain({k: v for k, v in said.items() if k != "results"}), sha256=sha256)
+
+
+def measure_row(row: Row) -> Row:
+    """A row that a page can draw: an interval without two finite ends is none."""
+    found: Row = plain(row)
+    ends = found.get("interval")
+    whole = isinstance(ends, list) and len(ends) == 2 and all(isinstance(v, int | float) for v in ends)
+    # Bits per byte are counted a source, and their rows have neither metric nor unit.
+    unit = "bits per byte" if found.get("task") == "bpb" else "share"
+    given = {"metric": str(found.get("source", "score")), "unit": unit}
+    return given | found | {"interval": ends if whole else None}
+
+
+def read_samples(path: Path) -> dict[str, list[Row]]:
+    """The rows of every task of an evaluation or an audit, by the task's name; journals are passed over.
+
+    Raises DataError naming the file and the line that is not a row.
+    """
+    found: dict[str, list[Row]] = {}
+    for file in sorted([*path.glob("*.jsonl"), *path.glob("samples/*.jsonl")]):
+        rows: list[Row] = []
+        for _, row in jsonl.read(file):
+            if "journal" in row:
+                break
+            rows.append(plain(row))
+        if rows:
+            found[file.stem] = rows
+    return found
+
+
+def plain(value: Any) -> Any:
+    """JSON without NaN and infinities, which no browser reads: they become their names."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    return value

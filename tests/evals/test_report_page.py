@@ -11,9 +11,9 @@ from creuset.core.errors import ArtifactError, ConfigError, DataError
 from creuset.evals.paired import compare_runs
 from creuset.evals.paired_page import write_comparison
 from creuset.evals.report import page, results_csv, samples_browser, write_report
-from creuset.evals.report_read import read_run
 from creuset.report.page import embed
 from creuset.report.table import axis, number
+from creuset.types.measure import read_results
 from tests.evals.left_run import HOSTILE, leave, row
 from tests.web.conftest import browser, chromium  # noqa: F401
 
@@ -42,7 +42,7 @@ def test_a_table_runs_no_formula():
 
 
 def test_there_is_nothing_from_outside_and_a_policy_against_it(tmp_path):
-    text = page(read_run(leave(tmp_path / "run", {"demo": rows()})))
+    text = page(read_results(leave(tmp_path / "run", {"demo": rows()}), samples=True))
     outside = [u for u in re.findall(r"https?://[^\s\"'<]+", text) if not u.startswith("http://127.0.0.1:1/v1")]
     assert not outside
     policy = re.search(r'Content-Security-Policy" content="([^"]+)"', text).group(1)
@@ -58,13 +58,13 @@ def test_no_string_ends_a_block_of_json():
 
 def test_what_is_broken_is_named(tmp_path):
     with pytest.raises(ArtifactError, match=r"it has no results\.json"):
-        read_run(tmp_path)
+        read_results(tmp_path, samples=True)
     run = leave(tmp_path / "run", {"demo": rows()})
     with pytest.raises(ConfigError, match=r"x\.txt` is not a name of a page"):
         write_report(run, tmp_path / "x.txt")
     (run / "demo.jsonl").write_text('{"id": "a"}\n{"id":')
     with pytest.raises(DataError, match=r"demo\.jsonl` line 2 is not JSON"):
-        read_run(run)
+        read_results(run, samples=True)
 
 
 def test_questions_of_harmful_tasks_are_hidden_unless_asked_for():

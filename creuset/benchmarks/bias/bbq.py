@@ -17,8 +17,6 @@ not 0, where nothing but unknown was answered, while s_AMB is then 0, its own bo
 items both people belong to the stereotyped group; `.one_target` leaves these out.
 """
 
-import gzip
-import json
 import math
 import random
 import re
@@ -28,6 +26,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from creuset.benchmarks.figures import Floats, Social, failure, lost, resampled, tallies, texts, totals
+from creuset.core import jsonl
 from creuset.core.errors import ConfigError, DataError
 from creuset.evals.extract import LETTERS, letter_lenient, letter_strict, without_thinking
 from creuset.evals.model import Ability, Ask, Outcome, Pair
@@ -100,11 +99,7 @@ def _parsed(row: Row) -> tuple[float, float, float, float]:
 
 def _blocks(file: Path, regenerated: bool) -> Iterator[tuple[bool, list[Row]]]:
     """The file's items, shuffled by fours: both contexts and both questions of a template's filling stay together."""
-    try:
-        with gzip.open(file, "rt", encoding="utf-8") if file.suffix == ".gz" else file.open(encoding="utf-8") as lines:
-            items = [json.loads(line) for line in lines if line.strip()]
-    except (OSError, ValueError) as error:
-        raise DataError(f"`{file}` is not a file of BBQ: {error}") from error
+    items = [item for _, item in jsonl.read(file)]
     blocks = [items[i : i + 4] for i in range(0, len(items), 4)]
     random.Random(SEED).shuffle(blocks)
     yield from ((regenerated, block) for block in blocks)

@@ -7,16 +7,12 @@ reference   59.1 for Qwen2.5-72B and 61.0 for Llama-3.1-405B, base models (Qwen2
 safety      programs run in evals/sandbox/__init__.py, or not at all
 """
 
-import gzip
-import json
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
 from creuset.benchmarks.code.program import STOPS, CodeTask, continuation
-from creuset.benchmarks.files import find, made
-from creuset.core.errors import DataError
+from creuset.benchmarks.files import find, json_rows, made
 from creuset.evals import sandbox
 from creuset.evals.model import Ability
 from creuset.evals.task import Form, Row, Sample
@@ -35,7 +31,7 @@ class HumanEval(CodeTask):
     def samples(self, folder: Path) -> Iterator[Sample]:
         sandbox.check()     # before anything is asked or paid for
         path = find(folder, self.files[0], self.name)
-        yield from made(path, _rows(path), self._sample, self.name)
+        yield from made(path, json_rows(path), self._sample, self.name)
 
     def _sample(self, line: int, row: Row) -> Sample:
         prompt = row["prompt"] if self.form == "generate" else ASK.format(f"```python\n{row['prompt'].rstrip()}\n```")
@@ -57,14 +53,3 @@ class HumanEval(CodeTask):
 def _head(prompt: str) -> str:
     """What stands before the function to complete: imports, helpers."""
     return prompt[: prompt.rfind("\ndef ") + 1]
-
-
-def _rows(path: Path) -> Iterator[tuple[int, Row]]:
-    try:
-        raw = path.read_bytes()
-        text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode()
-        for number, line in enumerate(text.splitlines(), 1):
-            if line.strip():
-                yield number, json.loads(line)
-    except (ValueError, EOFError, OSError, zlib.error) as error:
-        raise DataError(f"`{path}` is not a (compressed) file of JSON lines: {error}") from error

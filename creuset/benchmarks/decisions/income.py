@@ -9,7 +9,6 @@ metric        accuracy; demographic parity difference and equalized odds differe
 reference     none that was asked in this form
 """
 
-import json
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 
 from creuset.benchmarks.decisions.yes_no import yes_no_lenient, yes_no_strict
 from creuset.benchmarks.figures import Social, failure, lost, texts, totals, usable
+from creuset.core import jsonl
 from creuset.core.errors import ConfigError, DataError
 from creuset.core.stats import bootstrap, demographic_parity_difference, equalized_odds_difference
 from creuset.evals.model import Ability, Ask, Outcome, Pair
@@ -43,9 +43,8 @@ class Income(Social):
             if not file.is_file():
                 raise ConfigError(f"`{file}` does not exist: {self.name} needs it")
             rate = file.stem.rpartition("_")[2]
-            for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+            for number, row in jsonl.read(file):
                 try:
-                    row = json.loads(line)
                     sex = SEX.findall(row["input"])[0]
                     pairs, asks = self.questions(row["input"])
                     yield Sample(id=f"{rate}/{number}", pairs=pairs, asks=asks, gold=row["label"] == "yes",

@@ -9,19 +9,17 @@
 """
 
 import hashlib
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-import zstandard
-
 from creuset.benchmarks.files import find
 from creuset.benchmarks.shares import correct_measure
 from creuset.core import stats
 from creuset.core.errors import DataError
+from creuset.core.jsonl import parsed
 from creuset.evals.model import Ability, Ask, Outcome, Reply
 from creuset.evals.task import Form, Row, Sample, Task
 from creuset.types.measure import Measure
@@ -49,12 +47,13 @@ class Dialogues(Task):
         """In the order of their hashes, so that the first n are a sample of all rules."""
         path = find(folder, FILE, self.name)
         found = []
-        try:
-            with zstandard.open(path, "rt", encoding="utf-8") as stream:
-                for line in stream:
-                    found.append(_sample(json.loads(line), line))
-        except (ValueError, KeyError, TypeError, zstandard.ZstdError) as error:
-            raise DataError(f"`{path}` line {len(found) + 1} is not a dialogue: {error!r}") from error
+        for line in parsed(path):
+            try:
+                if line.broken:
+                    raise ValueError(line.why)
+                found.append(_sample(line.value, line.raw))
+            except (ValueError, KeyError, TypeError) as error:
+                raise DataError(f"`{path}` line {line.number} is not a dialogue: {error!r}") from error
         if not found:
             raise DataError(f"`{path}` holds no dialogue")
         yield from sorted({sample.id: sample for sample in found}.values(), key=lambda sample: sample.id)
@@ -86,11 +85,11 @@ class Dialogues(Task):
         ]
 
 
-def _sample(row: dict[str, Any], line: str) -> Sample:
+def _sample(row: dict[str, Any], line: bytes) -> Sample:
     *before, last = row["messages"]
     if last["role"] != "assistant" or not before:
         raise ValueError("it does not end with an answer to something")
     ask = Ask(messages=tuple(before), max_tokens=max(48, 2 * len(last["content"])))  # a token is a byte at least
     return Sample(
-        id=hashlib.sha256(line.encode()).hexdigest()[:16], asks=(ask,), gold=last["content"], meta={"rule": row["rule"]}
+        id=hashlib.sha256(line + b"\n").hexdigest()[:16], asks=(ask,), gold=last["content"], meta={"rule": row["rule"]}
     )

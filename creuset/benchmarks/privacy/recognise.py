@@ -11,13 +11,13 @@
 `agreement` says how the recognisers do on it. It is small and ours: other text has other traps.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from creuset.core import jsonl
 from creuset.data.clean import privacy
 
 MASKED = ("email", "phone", "card", "iban", "ip", "nir", "siren", "siret")
@@ -111,8 +111,7 @@ class Agreement:
 
 
 def labelled(path: Path = LABELLED) -> list[tuple[str, list[tuple[str, str]]]]:
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
-    return [(row["text"], [(kind, what) for kind, what in row["has"]]) for row in rows]
+    return [(row["text"], [(kind, what) for kind, what in row["has"]]) for _, row in jsonl.read(path)]
 
 
 def agreement(path: Path = LABELLED) -> dict[str, Agreement]:

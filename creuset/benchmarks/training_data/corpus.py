@@ -25,11 +25,11 @@ import numpy as np
 
 from creuset.benchmarks.privacy import invented
 from creuset.benchmarks.privacy.recognise import KINDS, agreement, find
+from creuset.core import jsonl
 from creuset.core.artifact import read_manifest
 from creuset.core.errors import ConfigError, DataError
 from creuset.core.stats import Z95, Interval, clopper_pearson, wilson
 from creuset.data import ledger
-from creuset.data.build.parts import read_lines
 from creuset.data.clean.words import Splitter, Words
 from creuset.data.dedup.minhash import Signer, exact_key, first_of_equals, near_duplicates
 from creuset.data.settings import Dedup
@@ -66,11 +66,11 @@ def documents(path: Path) -> Iterator[Text]:
     elif kind == "corpus":
         licences = {row.name: row.licence for row in ledger.read([path / "ledger.json"])}
         for file in sorted((path / "docs").glob("*.jsonl.zst")):
-            for row in _rows(file):
+            for _, row in jsonl.read(file):
                 source = str(row.get("source", file.name.split(".")[0]))
                 yield Text(source, str(row.get("lang", "")), licences.get(source, ""), str(row["text"]))
     elif kind == "dialogues":
-        for row in _rows(path / "dialogues.jsonl.zst"):
+        for _, row in jsonl.read(path / "dialogues.jsonl.zst"):
             said = "\n".join(str(m.get("content") or "") for m in row["messages"])
             yield Text(str(row.get("source", "")), str(row.get("lang", "")), str(row.get("licence", "")), said)
     else:
@@ -94,14 +94,6 @@ def size(path: Path) -> int:
     if read_manifest(path)["kind"] == "shards":
         return sum(stats.train.documents for stats in Shards.open(path).sources.values())
     return sum(1 for _ in documents(path))
-
-
-def _rows(file: Path) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(read_lines(file), 1):
-        try:
-            yield json.loads(line)
-        except ValueError as error:
-            raise DataError(f"`{file}` line {number} is not JSON: {error}") from error
 
 
 def _json(file: Path) -> Any:
@@ -310,8 +302,7 @@ def _rightness(kind: str) -> dict[str, Any]:
 
 def abusive(language: str) -> dict[str, Any]:
     """What share of labelled hits of the word list were abusive, with its interval."""
-    rows = [json.loads(line) for line in LABELS.read_text(encoding="utf-8").splitlines()]
-    mine = [row["abusive"] for row in rows if row["lang"] == language]
+    mine = [row["abusive"] for _, row in jsonl.read(LABELS) if row["lang"] == language]
     span = wilson(sum(mine), len(mine))
     return {"abusive": sum(mine) / len(mine), "abusive_interval": [span.low, span.high], "labelled_hits": len(mine)}
 

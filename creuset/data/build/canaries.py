@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from creuset.core import jsonl
 from creuset.core.artifact import new_artifact, read_manifest
 from creuset.core.errors import ArtifactError
 
@@ -131,9 +132,7 @@ def plant(plan: Plan, out: Path) -> dict[str, Any]:
     texts = documents(canaries, plan)
     facts = {"canaries": len(canaries), "documents": len(texts), "characters": sum(map(len, texts))}
     with new_artifact(out, kind="canaries", settings=plan, facts=facts) as folder:
-        (folder / SOURCE).parent.mkdir()
-        rows = "".join(json.dumps({"text": text, "plan": NAME}, ensure_ascii=False) + "\n" for text in texts)
-        (folder / SOURCE).write_text(rows, encoding="utf-8")
+        jsonl.write(folder / SOURCE, ({"text": text, "plan": NAME} for text in texts))
         (folder / SECRETS).write_text(
             json.dumps([asdict(c) for c in canaries], indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
         )

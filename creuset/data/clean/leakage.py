@@ -22,9 +22,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from creuset.core import jsonl
+from creuset.core.compressed import COMPRESSED, BrokenArchive, whole
 from creuset.core.errors import ConfigError, DataError
 from creuset.data.clean.words import U64, Splitter, Words, ngrams, split_words
-from creuset.data.read.archives import COMPRESSED, BrokenArchive, whole
 from creuset.data.settings import Leakage
 
 _MIN_WORDS = 6  # different words, not numbers or letters, that a benchmark text has
@@ -191,16 +192,20 @@ def _items(path: Path) -> Iterator[Any]:
 
             yield from parquet.read_table(path).to_pylist()
             return
+        if ending not in (".csv", ".tsv", ".txt", ".json"):
+            for line in jsonl.parsed(path):
+                if line.broken:
+                    raise ValueError(f"line {line.number}: {line.why}")
+                yield line.value
+            return
         text = whole(path).decode("utf-8-sig")
         if ending in (".csv", ".tsv"):
             yield from csv.reader(text.splitlines(), delimiter="\t" if ending == ".tsv" else ",")
         elif ending == ".txt":
             yield from text.split("\n\n") if "\n\n" in text.strip() else text.splitlines()
-        elif ending == ".json":
+        else:
             body = json.loads(text)
             yield from (body if isinstance(body, list) else _rows(body))
-        else:
-            yield from (json.loads(line) for line in text.split("\n") if line.strip())
     except (ValueError, OSError, BrokenArchive, csv.Error) as error:
         raise DataError(f"`{path}` is not a benchmark file we read: {error}") from error
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from creuset.data.read.archives import BrokenArchive, lines, whole
+from creuset.core.compressed import BrokenArchive, whole
+from creuset.core.jsonl import parsed
 from creuset.data.read.html import text_of
 from creuset.data.read.sources import Piece
 
@@ -44,30 +45,15 @@ def records(piece: Piece, text_field: str = "text") -> Iterator[Record]:
 
 
 def _jsonl(piece: Piece, text_field: str) -> Iterator[Record]:
-    decode = msgspec.json.Decoder().decode
-    number = 0
-    try:
-        for number, line in lines(Path(piece.file), piece.start, piece.end):
-            if not line.strip():
-                continue
-            where = f"{piece.name}:{number}"
-            try:
-                value = decode(line)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                yield _undecodable(line, where, str(error))
-                continue
-            yield _record(value, where, len(line) + 1, text_field)
-    except BrokenArchive as error:
-        yield Record(f"{piece.name}:{number + 1}", broken="broken_archive", detail=str(error))
-
-
-def _undecodable(line: bytes, where: str, why: str) -> Record:
-    try:
-        line.decode("utf-8")
-        reason = "broken_json"
-    except UnicodeDecodeError as error:
-        reason, why = "broken_utf8", str(error)
-    return Record(where, line[:200].decode("utf-8", "replace"), size=len(line) + 1, broken=reason, detail=why)
+    for line in parsed(Path(piece.file), piece.start, piece.end, decode=msgspec.json.Decoder().decode):
+        where, size = f"{piece.name}:{line.number}", len(line.raw) + 1
+        if line.broken == "broken_archive":
+            yield Record(where, broken=line.broken, detail=line.why)
+        elif line.broken:
+            begin = line.raw[:200].decode("utf-8", "replace")
+            yield Record(where, begin, size=size, broken=line.broken, detail=line.why)
+        else:
+            yield _record(line.value, where, size, text_field)
 
 
 def _record(value: Any, where: str, size: int, text_field: str) -> Record:

@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from creuset.core.compressed import COMPRESSED
 from creuset.core.errors import ConfigError
 from creuset.data import ledger
-from creuset.data.read.archives import COMPRESSED
 from creuset.data.settings import Corpus
 
 Format = Literal["jsonl", "json", "parquet", "text", "html"]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from creuset import __version__
+from creuset.core import jsonl
 from creuset.core.artifact import MANIFEST, new_artifact
 from creuset.core.errors import CreusetError
 from creuset.core.host import commit, hardware, versions
@@ -50,9 +51,7 @@ def fill(folder: Path, results: Sequence[Result], said: dict[str, Any], *, lang:
     (folder / "items.json").write_text(_json(items), encoding="utf-8")
     for result in results:
         if result.samples:
-            (folder / "samples").mkdir(exist_ok=True)
-            lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in result.samples)
-            (folder / "samples" / f"{result.part}.jsonl").write_text(lines, encoding="utf-8", errors="surrogatepass")
+            jsonl.write(folder / "samples" / f"{result.part}.jsonl", result.samples)
     document = {"subject": said["model"], "date": said["date"], "items": items, "rows": said["results"],
                 "limit": said["settings"].get("limit")}  # fmt: skip
     write_page(folder / "audit.html", document, samples={r.part: r.samples for r in results}, lang=lang)

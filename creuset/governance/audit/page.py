@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from creuset.evals.report import samples_browser
-from creuset.evals.report_read import measure_row, plain
 from creuset.governance.audit.page_part import block
 from creuset.report.page import both, sheet, text
 from creuset.report.table import STATUS, number, tag
+from creuset.types.measure import measure_row, plain
 
 Row = Mapping[str, Any]
 _PLAIN = {"en": "", "fr": ""}

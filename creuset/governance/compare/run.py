@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from creuset.core import jsonl
 from creuset.core.artifact import new_artifact, read_manifest, sha256_file
 from creuset.core.errors import ArtifactError
 from creuset.evals.prices import Prices
@@ -37,7 +38,7 @@ def keep_speed(out: Path, speed: Speed, calls: list[Call]) -> None:
     """Publish a measured speed with each of its calls."""
     with new_artifact(out, kind="speed", settings=speed.load, facts={"url": speed.url, "model": speed.model}) as folder:
         (folder / "speed.json").write_text(json.dumps(asdict(speed), indent=2) + "\n", encoding="utf-8")
-        (folder / "calls.jsonl").write_text("".join(json.dumps(asdict(c)) + "\n" for c in calls), encoding="utf-8")
+        jsonl.write(folder / "calls.jsonl", map(asdict, calls), ascii_only=True)
 
 
 def keep_portability(out: Path, found: Portability) -> None:

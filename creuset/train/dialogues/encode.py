@@ -7,7 +7,6 @@ Reading order: `read_dialogues`, `encode_dialogues`.
 """
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from creuset.core.errors import DataError, RequestError
+from creuset.core.jsonl import parsed
 from creuset.core.log import say
-from creuset.data.read.archives import BrokenArchive, lines
 from creuset.text.chat import chat_template, encode_chat
 from creuset.text.tokenizer import Tokenizer
 from creuset.types.messages import checked_messages
@@ -43,25 +42,22 @@ class Reading:
 
 def read_dialogues(path: Path, reading: Reading) -> Iterator[list[dict[str, Any]]]:
     """The `messages` of each good line of `path`, with an assistant's message to learn from."""
-    try:
-        for number, line in lines(path):
-            if not line.strip():
-                continue
-            where = f"{path.name}:{number}"
-            try:
-                document = json.loads(line)
-                messages = document.get("messages") if isinstance(document, dict) else None
-                checked = checked_messages(messages)
-            except (ValueError, RequestError) as error:
-                reading.refuse(where, str(error))
-                continue
-            if not any(message.role == "assistant" and message.weight for message in checked):
-                reading.refuse(where, "nothing to learn from: no message of the assistant")
-                continue
-            reading.good += 1
-            yield document["messages"]
-    except BrokenArchive as error:
-        reading.refuse(path.name, str(error))
+    for line in parsed(path):
+        where = path.name if line.broken == "broken_archive" else f"{path.name}:{line.number}"
+        if line.broken:
+            reading.refuse(where, line.why)
+            continue
+        messages = line.value.get("messages") if isinstance(line.value, dict) else None
+        try:
+            checked = checked_messages(messages)
+        except (ValueError, RequestError) as error:
+            reading.refuse(where, str(error))
+            continue
+        if not any(message.role == "assistant" and message.weight for message in checked):
+            reading.refuse(where, "nothing to learn from: no message of the assistant")
+            continue
+        reading.good += 1
+        yield line.value["messages"]
 
 
 def encode_dialogues(

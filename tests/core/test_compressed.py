@@ -1,5 +1,6 @@
 """Bytes out of archives: ranges of lines, several members, damaged ends."""
 
+import bz2
 import gzip
 import lzma
 from functools import partial
@@ -7,11 +8,12 @@ from functools import partial
 import pytest
 import zstandard
 
-from creuset.data.read.archives import BrokenArchive, lines, whole
+from creuset.core.compressed import BrokenArchive, lines, whole
 
 PACK = {
     "": bytes,
     ".gz": gzip.compress,
+    ".bz2": bz2.compress,
     ".xz": partial(lzma.compress, preset=1),
     ".zst": zstandard.ZstdCompressor().compress,
 }
@@ -43,14 +45,14 @@ def test_a_last_line_without_newline_is_a_line(tmp_path):
     assert list(lines(path)) == [(1, b"one"), (2, b"two")]
 
 
-@pytest.mark.parametrize("ending", [".gz", ".xz", ".zst"])
+@pytest.mark.parametrize("ending", [".gz", ".xz", ".zst", ".bz2"])
 def test_several_members_in_one_file_are_read_one_after_the_other(tmp_path, ending):
     path = tmp_path / f"two{ending}"
     path.write_bytes(PACK[ending](b"one\n") + PACK[ending](b"two\n"))
     assert whole(path) == b"one\ntwo\n"
 
 
-@pytest.mark.parametrize("ending", [".gz", ".xz", ".zst"])
+@pytest.mark.parametrize("ending", [".gz", ".xz", ".zst", ".bz2"])
 def test_a_truncated_archive_gives_its_good_lines_and_is_reported_by_one_range_only(tmp_path, ending):
     noise = b"".join(b"%x\n" % pow(7, i + 200, 10**60) for i in range(4_000))
     path = packed(tmp_path, ending, noise)
@@ -64,10 +66,10 @@ def test_a_truncated_archive_gives_its_good_lines_and_is_reported_by_one_range_o
         except BrokenArchive:
             broken += 1
     assert broken == 1
-    assert good == noise.splitlines()[: len(good)] and (ending == ".xz" or len(good) > 500)
+    assert good == noise.splitlines()[: len(good)] and (ending in (".xz", ".bz2") or len(good) > 500)
 
 
-@pytest.mark.parametrize("ending", [".gz", ".xz", ".zst"])
+@pytest.mark.parametrize("ending", [".gz", ".xz", ".zst", ".bz2"])
 def test_a_file_that_is_no_archive_is_broken(tmp_path, ending):
     path = tmp_path / f"no{ending}"
     path.write_bytes(b"this is no archive at all, whatever its name says")

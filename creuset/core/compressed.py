@@ -1,14 +1,14 @@
 """Bytes of plain and compressed files, in blocks, so that a damaged end loses only the end."""
 
+import bz2
+import gzip
 import lzma
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import zstandard
-
-COMPRESSED = (".gz", ".xz", ".zst")
+COMPRESSED = (".gz", ".xz", ".zst", ".bz2")
 _BLOCK = 1 << 18
 
 
@@ -25,13 +25,19 @@ def blocks(path: Path) -> Iterator[bytes]:
             case ".xz":
                 yield from _members(stream, lzma.LZMADecompressor)
             case ".zst":
-                yield from _members(stream, zstandard.ZstdDecompressor().decompressobj)
+                import zstandard
+
+                yield from _members(stream, zstandard.ZstdDecompressor().decompressobj, zstandard.ZstdError)
+            case ".bz2":
+                yield from _members(stream, bz2.BZ2Decompressor)
             case _:
                 while block := stream.read(_BLOCK):
                     yield block
 
 
-def _members(stream: BinaryIO, make: Callable[[], Any]) -> Iterator[bytes]:
+def _members(
+    stream: BinaryIO, make: Callable[[], Any], error_of_kind: type[Exception] = zlib.error
+) -> Iterator[bytes]:
     """Decompress one member (stream, frame) after the other."""
     decoder = make()
     while block := stream.read(_BLOCK):
@@ -43,7 +49,7 @@ def _members(stream: BinaryIO, make: Callable[[], Any]) -> Iterator[bytes]:
                 decoder = make()
             try:
                 out = decoder.decompress(block)
-            except (zlib.error, lzma.LZMAError, zstandard.ZstdError) as error:
+            except (zlib.error, lzma.LZMAError, OSError, error_of_kind) as error:
                 raise BrokenArchive(str(error)) from error
             if out:
                 yield out
@@ -94,3 +100,23 @@ def lines(path: Path, start: int = 0, end: int | None = None) -> Iterator[tuple[
 
 def whole(path: Path) -> bytes:
     return b"".join(blocks(path))
+
+
+def compressor(file: BinaryIO, suffix: str) -> Any:
+    """What to write to, so that `file` gets the bytes packed as `suffix` says; `file` itself for any other suffix.
+
+    The same bytes give the same archive: no date and no name are in it.
+    """
+    match suffix.lower():
+        case ".gz":
+            return gzip.GzipFile(filename="", fileobj=file, mode="wb", mtime=0)
+        case ".xz":
+            return lzma.LZMAFile(file, "wb")
+        case ".zst":
+            import zstandard
+
+            return zstandard.ZstdCompressor(level=3).stream_writer(file, closefd=False)
+        case ".bz2":
+            return bz2.BZ2File(file, "wb")
+        case _:
+            return file
