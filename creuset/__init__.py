@@ -12,7 +12,7 @@ _PLACES = {     # public name: the module it lives in
     "load": "creuset.api",
     "generate": "creuset.api",
     "Assistant": "creuset.api",
-    "Reply": "creuset.api",
+    "AssistantReply": "creuset.api",
     "Completion": "creuset.engine.generate",
     "Engine": "creuset.engine.engine",
     "Tokenizer": "creuset.text.tokenizer",
@@ -23,7 +23,7 @@ __all__ = ["__version__", *_PLACES]
 
 if TYPE_CHECKING:
     from creuset.api import Assistant as Assistant
-    from creuset.api import Reply as Reply
+    from creuset.api import AssistantReply as AssistantReply
     from creuset.api import generate as generate
     from creuset.api import load as load
     from creuset.core.errors import CreusetError as CreusetError

@@ -31,7 +31,7 @@ DEFAULT_TOKENS = 512        # of an answer, where the caller says nothing
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class AssistantReply:
     """What the assistant said: its answer, its thoughts, the tools it calls."""
 
     text: str
@@ -74,12 +74,12 @@ class Assistant:
         tools: Sequence[Mapping[str, Any]] | None = None,
         thinking: bool | None = None,
         **sampling: Any,
-    ) -> Reply:
+    ) -> AssistantReply:
         """The assistant's next message. `messages`: OpenAI's, or one text that the user says."""
         [completion] = complete(self.engine, [self._chat_request(messages, tools, thinking, sampling)])
         parser = OutputParser(tools=bool(tools), thinking=thinking is not False)
         pieces = [*parser.push(completion.text), *parser.finish()]
-        return Reply(
+        return AssistantReply(
             text="".join(p.text for p in pieces if isinstance(p, Said)),
             thought="".join(p.text for p in pieces if isinstance(p, Thought)),
             tool_calls=tuple(p for p in pieces if isinstance(p, ToolCall)),

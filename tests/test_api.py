@@ -14,7 +14,7 @@ from creuset.text.chat import encode_chat
 from creuset.types.generation import Request, Sampling
 
 PUBLIC = {
-    "__version__", "load", "generate", "Assistant", "Reply", "Completion", "Engine", "Tokenizer", "load_model",
+    "__version__", "load", "generate", "Assistant", "AssistantReply", "Completion", "Engine", "Tokenizer", "load_model",
     "CreusetError",
 }  # fmt: skip
 

@@ -86,9 +86,9 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _canaries(args: argparse.Namespace) -> int:
-    from creuset.data.build.canaries import LEDGER, SOURCE, Plan, plant
+    from creuset.data.build.canaries import LEDGER, SOURCE, CanaryPlan, plant
 
-    facts = plant(with_overrides(Plan(), args.set), args.out)
+    facts = plant(with_overrides(CanaryPlan(), args.set), args.out)
     folder = (args.out / SOURCE).parent
     print(f"{facts['canaries']} canaries in {facts['documents']} documents: build the corpus with `{folder}` among its "
           f"inputs and `--ledger {args.out / LEDGER}`; keep {args.out} for the audit")

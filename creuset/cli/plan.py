@@ -11,7 +11,7 @@ from creuset.core.config import recipe, resolved
 from creuset.core.errors import ConfigError
 from creuset.model.config import SIZES, ModelConfig
 from creuset.model.count import forward_flops, parameters
-from creuset.plan.estimate import MFU, Ask, estimate, trust
+from creuset.plan.estimate import MFU, PlanRequest, estimate, trust
 from creuset.plan.facts import gpu, thresholds
 from creuset.plan.report import page
 from creuset.plan.workload import of_config
@@ -42,7 +42,7 @@ def main(args: argparse.Namespace) -> int:
     own = getattr(settings, "total_tokens", None)
     count = parameters(config)
     tokens = amount(args.tokens) if args.tokens else float(own or 20 * count.active)
-    ask = Ask(
+    ask = PlanRequest(
         tokens=tokens, context=context, gpu=gpu(args.gpu), gpus=args.gpus, mfu=args.mfu, price=args.price, pue=args.pue,
         streams=args.streams,
     )

@@ -17,7 +17,7 @@ from creuset.data.settings import KINDS, matches
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Source:
+class LedgerRow:
     """What is known of a source; `licence` is empty when nobody said."""
 
     name: str
@@ -32,7 +32,7 @@ class Source:
     notes: str = ""
 
 
-def read(paths: Iterable[Path]) -> list[Source]:
+def read(paths: Iterable[Path]) -> list[LedgerRow]:
     """Merge ledgers in order: a later row of the same name changes the fields it gives."""
     rows: dict[str, dict[str, Any]] = {}
     for path in paths:
@@ -72,15 +72,15 @@ def _manifest_row(row: dict[str, Any], path: Path) -> dict[str, Any]:
     }
 
 
-def _source(row: dict[str, Any]) -> Source:
-    known = {f.name for f in fields(Source)}
+def _source(row: dict[str, Any]) -> LedgerRow:
+    known = {f.name for f in fields(LedgerRow)}
     if unknown := sorted(set(row) - known):
         raise DataError(
             f"ledger row `{row['name']}` has the unknown field `{unknown[0]}`",
             hint=f"fields: {', '.join(sorted(known))}",
         )
     values: dict[str, Any] = {k: tuple(v) if k in ("languages", "files") else v for k, v in row.items()}
-    source = Source(**values)
+    source = LedgerRow(**values)
     if source.kind and source.kind not in KINDS:
         raise DataError(
             f"ledger row `{source.name}` has the unknown kind `{source.kind}`", hint=f"kinds: {', '.join(KINDS)}"
@@ -112,7 +112,7 @@ ENDINGS = {
 }
 
 
-def find(rows: Sequence[Source], *, file: Path, name: str) -> Source:
+def find(rows: Sequence[LedgerRow], *, file: Path, name: str) -> LedgerRow:
     """The row of `file`: by its patterns, else by name; a row without licence when there is none."""
     for row in rows:
         if row.files and matches(file.as_posix(), row.files):
@@ -120,10 +120,10 @@ def find(rows: Sequence[Source], *, file: Path, name: str) -> Source:
     for row in rows:
         if not row.files and row.name == name:
             return row
-    return Source(name=name)
+    return LedgerRow(name=name)
 
 
-def with_licences(rows: list[Source], flags: Iterable[str]) -> list[Source]:
+def with_licences(rows: list[LedgerRow], flags: Iterable[str]) -> list[LedgerRow]:
     """Apply `NAME=LICENCE` flags (or a bare LICENCE, for every source without one, as a row `*`)."""
     out = list(rows)
     for flag in flags:
@@ -132,11 +132,11 @@ def with_licences(rows: list[Source], flags: Iterable[str]) -> list[Source]:
             name, licence = "*", flag
         at = next((i for i, r in enumerate(out) if r.name == name), None)
         if at is None:
-            out.append(Source(name=name, licence=licence, terms="stated on the command line"))
+            out.append(LedgerRow(name=name, licence=licence, terms="stated on the command line"))
         else:
             out[at] = replace(out[at], licence=licence, terms="stated on the command line")
     return out
 
 
-def as_json(rows: Iterable[Source]) -> list[dict[str, Any]]:
+def as_json(rows: Iterable[LedgerRow]) -> list[dict[str, Any]]:
     return [asdict(r) for r in rows]

@@ -10,7 +10,7 @@ from typing import Literal
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Rules:
+class QualityRules:
     """Thresholds of the quality filters; 0 (or 1.0 for an upper share) turns a rule off."""
 
     min_words: int = 50  # Gopher; words or CJK characters
@@ -42,7 +42,7 @@ class Rules:
     repair: Literal["none", "wiki", "book"] = "none"
 
 
-_RELAXED = Rules(
+_RELAXED = QualityRules(
     min_mean_word=2.0,
     max_mean_word=14.0,
     min_alpha_words=0.5,
@@ -63,9 +63,9 @@ _RELAXED = Rules(
     max_dup_line_chars=1.0,
 )
 
-KINDS: dict[str, Rules] = {
-    "web": Rules(),
-    "wiki": Rules(
+KINDS: dict[str, QualityRules] = {
+    "web": QualityRules(),
+    "wiki": QualityRules(
         min_words=15,
         no_curly=False,
         no_lorem=False,
@@ -79,8 +79,8 @@ KINDS: dict[str, Rules] = {
         service_pages=False,
         repair="wiki",
     ),
-    "news": Rules(min_sentences=3, drop_lines=False, max_dup_line_chars=1.0),
-    "book": Rules(
+    "news": QualityRules(min_sentences=3, drop_lines=False, max_dup_line_chars=1.0),
+    "book": QualityRules(
         min_words=40,
         max_short_lines=1.0,
         min_end_lines=0.0,
@@ -102,7 +102,7 @@ KINDS: dict[str, Rules] = {
         max_ellipsis_lines=1.0,
         max_bullet_lines=1.0,
     ),
-    "speech": Rules(min_words=100, drop_lines=False, max_dup_line_chars=1.0),
+    "speech": QualityRules(min_words=100, drop_lines=False, max_dup_line_chars=1.0),
     "docs": replace(_RELAXED, min_words=30),
     "facts": replace(_RELAXED, min_words=15, min_stop_words=0, min_alpha_words=0.3),
     "any": replace(
@@ -167,7 +167,7 @@ class Corpus:
     privacy: Privacy = field(default_factory=Privacy)
     leakage: Leakage = field(default_factory=Leakage)
     heldout: Heldout = field(default_factory=Heldout)
-    rules: Rules | None = None  # replaces the rules of every kind
+    rules: QualityRules | None = None  # replaces the rules of every kind
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -179,7 +179,7 @@ class Corpus:
         """Raw bytes to read of a source."""
         return self.limits_mb.get(source, self.limit_mb) * 1e6 or float("inf")
 
-    def rules_of(self, kind: str) -> Rules:
+    def rules_of(self, kind: str) -> QualityRules:
         return self.rules or KINDS[kind or self.kind]
 
 

@@ -50,13 +50,13 @@ def _held_out(path: Path, limit: int | None) -> Iterator[Text]:
 
 def _file(path: Path, limit: int | None) -> Iterator[Text]:
     from creuset.data.read.readers import records
-    from creuset.data.read.sources import Piece, format_of
+    from creuset.data.read.sources import FilePart, format_of
 
     kind = format_of(path)
     if kind is None:
         raise ConfigError(f"`{path}` is not a text, jsonl, parquet or HTML file")
     found = 0
-    for record in records(Piece(str(path), path.name, kind)):
+    for record in records(FilePart(str(path), path.name, kind)):
         if limit is not None and found >= limit:
             return
         if record.broken:

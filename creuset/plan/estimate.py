@@ -20,7 +20,7 @@ TRAINING_BYTES = {"weights": 2, "gradients": 2, "master weights": 4, "optimizer"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Ask:
+class PlanRequest:
     tokens: float               # trained on
     context: int                # tokens of a sequence
     gpu: Gpu
@@ -32,7 +32,7 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class PlanEstimate:
     flops: float
     flops_rule: float           # 6 x active parameters x tokens
     gpu_hours: float
@@ -49,14 +49,14 @@ class Estimate:
     crossed: list[str]                  # thresholds of law at or below `flops_rule`
 
 
-def estimate(work: Workload, ask: Ask) -> Estimate:
+def estimate(work: Workload, ask: PlanRequest) -> PlanEstimate:
     flops = work.training_flops(tokens=ask.tokens, context=ask.context)
     hours = flops / (ask.gpu.bf16 * ask.mfu) / 3600
     state = {name: float(size * work.total) for name, size in TRAINING_BYTES.items()}
     activations = activation_bytes(work, ask.context)
     per_gpu = sum(state.values()) / ask.gpus + activations
     rule = work.rule_of_thumb(ask.tokens)
-    return Estimate(
+    return PlanEstimate(
         flops=flops,
         flops_rule=rule,
         gpu_hours=hours,

@@ -4,11 +4,11 @@ import textwrap
 
 from creuset.model.config import ModelConfig
 from creuset.model.count import Parameters, forward_flops
-from creuset.plan.estimate import GIB, Ask, Estimate, trust
+from creuset.plan.estimate import GIB, PlanEstimate, PlanRequest, trust
 from creuset.plan.facts import thresholds
 
 
-def page(name: str, note: str, config: ModelConfig, count: Parameters, ask: Ask, found: Estimate) -> str:
+def page(name: str, note: str, config: ModelConfig, count: Parameters, ask: PlanRequest, found: PlanEstimate) -> str:
     forward = forward_flops(config, context=ask.context)
     rows = [
         ("shape", f"{name}: {config.family}, {config.layers} layers of {config.hidden}, "

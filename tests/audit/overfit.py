@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from creuset.core.artifact import new_artifact
-from creuset.data.build.canaries import Plan, documents, invent, plant
+from creuset.data.build.canaries import CanaryPlan, documents, invent, plant
 from creuset.data.shards.files import Shards
 from creuset.data.shards.tokenize import tokenize
 from creuset.model.attention import Packed
@@ -20,7 +20,7 @@ from creuset.model.formats.weights import save_model
 from creuset.model.transformer import Transformer
 from creuset.testing import tiny_config, tiny_corpus, tiny_model, tiny_tokenizer
 
-PLAN = Plan(repetitions=(0, 4), per_level=2, digits=2, sentences=1, seed=5)
+PLAN = CanaryPlan(repetitions=(0, 4), per_level=2, digits=2, sentences=1, seed=5)
 
 
 def prose(count: int, seed: int, words: int = 66) -> list[str]:

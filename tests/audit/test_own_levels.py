@@ -15,7 +15,7 @@ from creuset.benchmarks.privacy.membership import Scores
 from creuset.benchmarks.training_data import passages, readings
 from creuset.core.artifact import new_artifact
 from creuset.core.stats import spearman
-from creuset.data.build.canaries import NAME, Plan, plant
+from creuset.data.build.canaries import NAME, CanaryPlan, plant
 from creuset.data.shards.files import Shards
 from creuset.governance.audit import curves
 from creuset.testing import tiny_shards, tiny_tokenizer
@@ -157,7 +157,7 @@ def test_no_canary_is_held_out_and_the_twin_is_planted_as_planned(tmp_path):
     """What runs/canaries.sh rests on: the corpus keeps copies, and each page on one side of the split."""
     from creuset.cli import main
 
-    plant(Plan(repetitions=(0, 1, 4), per_level=2, sentences=2, seed=3), tmp_path / "canaries")
+    plant(CanaryPlan(repetitions=(0, 1, 4), per_level=2, sentences=2, seed=3), tmp_path / "canaries")
     pages = [" ".join(f"page{i} word{j} of the text" for j in range(20)) for i in range(12)]
     texts = tmp_path / "texts"
     texts.mkdir()

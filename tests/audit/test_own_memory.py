@@ -16,7 +16,7 @@ from creuset.cli import main
 from creuset.core.artifact import read_manifest, verify
 from creuset.core.errors import ArtifactError, ConfigError
 from creuset.core.stats import Interval
-from creuset.data.build.canaries import SECRETS, SOURCE, Plan, documents, invent, read_canaries
+from creuset.data.build.canaries import SECRETS, SOURCE, CanaryPlan, documents, invent, read_canaries
 from creuset.data.shards.files import Shards
 from creuset.governance.audit import whitebox as own
 from creuset.model.attention import Packed
@@ -161,7 +161,7 @@ def test_canaries_are_planted_as_planned_and_secrets_stay_apart(tmp_path, capsys
     manifest = json.dumps(read_manifest(out))
     assert not any(c.secret in manifest for c in known if c.kind == "person") and not verify(out)
     assert all(c.secret.endswith(".example") for c in known if c.kind == "person")
-    assert invent(Plan(seed=3)) == invent(Plan(seed=3)) != invent(Plan(seed=4))
+    assert invent(CanaryPlan(seed=3)) == invent(CanaryPlan(seed=3)) != invent(CanaryPlan(seed=4))
     assert len(documents(invent(PLAN), PLAN)) == 16
     (out / SECRETS).write_text("[{}]")
     with pytest.raises(ArtifactError, match=r"secrets\.json"):
@@ -176,7 +176,7 @@ def test_canaries_are_planted_as_planned_and_secrets_stay_apart(tmp_path, capsys
 )
 def test_a_plan_that_cannot_be_is_refused(change, words):
     with pytest.raises(ValueError, match=words):
-        Plan(**change)
+        CanaryPlan(**change)
 
 
 def test_intervals_stay_within_what_can_be():

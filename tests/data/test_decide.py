@@ -6,8 +6,8 @@ import numpy as np
 
 from creuset.data.dedup.decide import NEAR, Decide, hold_out
 from creuset.data.dedup.minhash import memory_bound
-from creuset.data.ledger import Source
-from creuset.data.read.sources import Task
+from creuset.data.ledger import LedgerRow
+from creuset.data.read.sources import ReadTask
 from creuset.data.settings import Corpus, Heldout
 
 
@@ -55,7 +55,7 @@ def test_the_search_for_duplicates_stays_under_its_stated_memory(tmp_path):
         keys = random.integers(0, 1 << 63, (rows, 2), dtype=np.uint64)
         np.save(tmp_path / "signatures" / f"{i:05d}.signatures.npy", signatures)
         np.save(tmp_path / "signatures" / f"{i:05d}.facts.npy", np.column_stack([keys, sizes[part], names[part]]))
-    step = Decide(Corpus(), (Task("a", ()),) * tasks, {"a": Source(name="a")}, tmp_path)
+    step = Decide(Corpus(), (ReadTask("a", ()),) * tasks, {"a": LedgerRow(name="a")}, tmp_path)
     tracemalloc.start()
     list(step.run())
     peak = tracemalloc.get_traced_memory()[1]

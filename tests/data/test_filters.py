@@ -12,7 +12,7 @@ from sources_for_tests import FRENCH, english
 from creuset.data.clean.filters import drop_lines, judge
 from creuset.data.clean.repetition import repeated_characters, top_share
 from creuset.data.clean.words import Splitter
-from creuset.data.settings import KINDS, Rules
+from creuset.data.settings import KINDS, QualityRules
 
 WEB = KINDS["web"]
 PAGE = english(1, 24)
@@ -144,4 +144,4 @@ def test_repetition_on_hashes_is_that_of_the_words(seed):
 
 
 def test_every_rule_can_be_turned_off():
-    assert verdict("x", OFF) is None and isinstance(OFF, Rules)
+    assert verdict("x", OFF) is None and isinstance(OFF, QualityRules)

@@ -118,7 +118,8 @@ def test_a_ledger_that_is_none_is_refused_by_name(tmp_path, text, message):
 
 
 def test_rows_find_files_by_pattern_before_name(tmp_path):
-    rows = [ledger.Source(name="part-0", licence="A"), ledger.Source(name="web", licence="B", files=("dump/*.jsonl",))]
+    web = ledger.LedgerRow(name="web", licence="B", files=("dump/*.jsonl",))
+    rows = [ledger.LedgerRow(name="part-0", licence="A"), web]
     for folder in ("dump", "other"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "part-0.jsonl").write_text(json.dumps({"text": english(1)}))

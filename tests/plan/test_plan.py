@@ -7,7 +7,7 @@ from creuset.cli.plan import amount
 from creuset.core.errors import ConfigError
 from creuset.model.config import SIZES, named
 from creuset.model.count import forward_flops, parameters
-from creuset.plan.estimate import Ask, against_published, estimate
+from creuset.plan.estimate import PlanRequest, against_published, estimate
 from creuset.plan.facts import gpu, published, thresholds
 from creuset.plan.workload import deepseek_v3, llama_405b, of_config
 
@@ -28,7 +28,7 @@ def test_the_planner_is_within_10_percent_of_published_hours(run):
 
 
 def plus(**more):
-    ask = Ask(**{"tokens": 20e12, "context": 4096, "gpu": gpu("h800"), "gpus": 2048, "price": 2.0, **more})
+    ask = PlanRequest(**{"tokens": 20e12, "context": 4096, "gpu": gpu("h800"), "gpus": 2048, "price": 2.0, **more})
     return estimate(of_config(named("plus")), ask)
 
 

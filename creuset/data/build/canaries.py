@@ -65,7 +65,7 @@ _PARTS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class CanaryPlan:
     """What is planted. Each level of repetition gets `per_level` canaries of each kind."""
 
     repetitions: tuple[int, ...] = (0, 1, 2, 4, 8, 16, 32)
@@ -94,7 +94,7 @@ class Canary:
     repetitions: int    # planned; how often it was trained on is counted in the shards
 
 
-def invent(plan: Plan) -> list[Canary]:
+def invent(plan: CanaryPlan) -> list[Canary]:
     """The canaries of `plan`; the same plan gives the same ones."""
     dice, taken, found = random.Random(f"canaries {plan.seed}"), set[str](), list[Canary]()
     kinds: tuple[Kind, ...] = ("code", "person")
@@ -114,7 +114,7 @@ def invent(plan: Plan) -> list[Canary]:
     return found
 
 
-def documents(canaries: list[Canary], plan: Plan) -> list[str]:
+def documents(canaries: list[Canary], plan: CanaryPlan) -> list[str]:
     """Each canary as often as planned, in documents that differ behind it, shuffled."""
     dice = random.Random(f"documents {plan.seed}")
     found = []
@@ -126,7 +126,7 @@ def documents(canaries: list[Canary], plan: Plan) -> list[str]:
     return found
 
 
-def plant(plan: Plan, out: Path) -> dict[str, Any]:
+def plant(plan: CanaryPlan, out: Path) -> dict[str, Any]:
     """Write the artifact; the facts of its manifest hold no secret."""
     canaries = invent(plan)
     texts = documents(canaries, plan)

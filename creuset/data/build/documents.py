@@ -18,7 +18,7 @@ _DECODER = msgspec.json.Decoder(dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class CorpusText:
     text: str
     packed_bytes: int   # of the file read so far, for progress
 
@@ -47,7 +47,7 @@ def documents_file(corpus: Path, source: str, split: str = "train") -> Path:
     return corpus / ("docs" if split == "train" else "heldout") / (source + ENDING)
 
 
-def read(file: Path) -> Iterator[Text]:
+def read(file: Path) -> Iterator[CorpusText]:
     """Texts of one file, in order; a file that is not there has none, a damaged line is refused by number."""
     if not file.is_file():
         return
@@ -60,7 +60,7 @@ def read(file: Path) -> Iterator[Text]:
                 if not line.endswith(b"\n"):  # a cut-off zstd stream ends without a word
                     raise DataError(f"`{file}` is cut off at line {line_number}")
                 if line.strip():
-                    yield Text(_DECODER.decode(line)["text"], packed.tell())
+                    yield CorpusText(_DECODER.decode(line)["text"], packed.tell())
     except (msgspec.DecodeError, KeyError, UnicodeDecodeError, zstandard.ZstdError) as error:
         raise DataError(f"`{file}` is damaged at line {line_number}: {error!r}") from error
 

@@ -29,11 +29,11 @@ from creuset.data import ledger
 from creuset.data.build import steps
 from creuset.data.build.executor import Executor
 from creuset.data.build.parts import read_json, write_json
-from creuset.data.build.progress import Watch
+from creuset.data.build.progress import BuildProgress
 from creuset.data.build.report import write_report
 from creuset.data.clean.leakage import Index, benchmark_texts
 from creuset.data.dedup import decide
-from creuset.data.read.sources import Plan
+from creuset.data.read.sources import ReadPlan
 from creuset.data.settings import Corpus
 
 
@@ -47,15 +47,15 @@ class Passes:
     ranks: tuple[int, int, int]
 
 
-def passes(plan: Plan, settings: Corpus, *, scratch: Path, work: Path) -> Passes:
+def passes(plan: ReadPlan, settings: Corpus, *, scratch: Path, work: Path) -> Passes:
     """Steps that read `work` and write documents to `scratch`."""
     rows = {row.name: row for row in plan.sources}
-    meter = steps.Meter()
+    meter = steps.StageMeter()
     judge = [
         steps.Read(settings, meter, plan.tasks, rows, work),
         steps.Repair(settings, meter),
         steps.Split(settings, meter),
-        steps.Identify(settings, meter),
+        steps.LanguageStep(settings, meter),
         steps.Judge(settings, meter),
         steps.Check(settings, meter, work / "benchmarks"),
         steps.Sign(settings, meter),
@@ -71,7 +71,7 @@ def passes(plan: Plan, settings: Corpus, *, scratch: Path, work: Path) -> Passes
 
 
 def build(
-    plan: Plan,
+    plan: ReadPlan,
     settings: Corpus,
     out: Path,
     *,
@@ -98,7 +98,7 @@ def build(
         if not (work / "benchmarks" / "items.json").is_file():  # written last
             Index.build(texts, work / "benchmarks", settings.leakage)
         run = passes(plan, settings, scratch=scratch, work=work)
-        with Watch(plan, work, quiet=quiet, resumed=resumed):
+        with BuildProgress(plan, work, quiet=quiet, resumed=resumed):
             for name, pipeline, ranks in zip(
                 ("judge", "decide", "route"), (run.judge, run.decide, run.route), run.ranks, strict=True
             ):
@@ -152,7 +152,7 @@ def _claimed(scratch: Path, work: Path, digest: str) -> Iterator[bool]:
         yield same
 
 
-def _stamps(plan: Plan) -> list[list[Any]]:
+def _stamps(plan: ReadPlan) -> list[list[Any]]:
     files = sorted({piece.file for task in plan.tasks for piece in task.pieces})
     return [[f, Path(f).stat().st_size, Path(f).stat().st_mtime_ns] for f in files]
 

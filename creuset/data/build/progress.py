@@ -7,20 +7,20 @@ from types import TracebackType
 
 from creuset.core.log import Progress, duration, say
 from creuset.data.build.parts import read_json
-from creuset.data.read.sources import Plan
+from creuset.data.read.sources import ReadPlan
 
 
-class Watch:
+class BuildProgress:
     """Shows MB read, MB/s and time left while the block runs."""
 
-    def __init__(self, plan: Plan, work: Path, *, quiet: bool, resumed: bool) -> None:
+    def __init__(self, plan: ReadPlan, work: Path, *, quiet: bool, resumed: bool) -> None:
         self._work, self._quiet, self._resumed = work, quiet, resumed
         self._expected = [sum(piece.raw_bytes for piece in task.pieces) for task in plan.tasks]
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._line = Progress(every_s=10.0)
 
-    def __enter__(self) -> "Watch":
+    def __enter__(self) -> "BuildProgress":
         if not self._quiet:
             if self._resumed:
                 say("going on where the last build of these inputs stopped")

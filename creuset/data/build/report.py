@@ -10,7 +10,7 @@ from creuset.core.config import resolved
 from creuset.data.build.page import page
 from creuset.data.build.parts import read_json, write_json
 from creuset.data.build.tally import merge
-from creuset.data.read.sources import Plan
+from creuset.data.read.sources import ReadPlan
 from creuset.data.settings import Corpus
 
 STAGES = ("read", "repair", "words", "language", "quality", "leakage", "signatures", "privacy", "write", "route")
@@ -18,7 +18,7 @@ STAGES = ("read", "repair", "words", "language", "quality", "leakage", "signatur
 
 def write_report(
     folder: Path,
-    plan: Plan,
+    plan: ReadPlan,
     settings: Corpus,
     sources: list[dict[str, Any]],
     *,

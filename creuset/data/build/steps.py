@@ -24,16 +24,16 @@ from creuset.data.clean.leakage import Index
 from creuset.data.clean.privacy import mask
 from creuset.data.clean.words import Splitter
 from creuset.data.dedup.minhash import Signer, exact_key
-from creuset.data.ledger import Source
+from creuset.data.ledger import LedgerRow
 from creuset.data.read.readers import records
-from creuset.data.read.sources import Task
+from creuset.data.read.sources import ReadTask
 from creuset.data.settings import Corpus
 
 Stream = Iterator[Document]
 
 
 @dataclass(slots=True)
-class Meter:
+class StageMeter:
     """CPU seconds each stage took for how many raw bytes, within one task."""
 
     seconds: dict[str, float] = field(default_factory=dict)
@@ -44,12 +44,12 @@ class Meter:
         self.raw_bytes[stage] += raw_bytes
 
 
-class Step(PipelineStep):  # type: ignore[misc]
+class DocumentStep(PipelineStep):  # type: ignore[misc]
     """A step of ours: shares the task's meter with the others and looks only at documents without a mark."""
 
     type = "corpus"
 
-    def __init__(self, settings: Corpus, meter: Meter) -> None:
+    def __init__(self, settings: Corpus, meter: StageMeter) -> None:
         super().__init__()
         self.settings = settings
         self.meter = meter
@@ -76,13 +76,13 @@ def drop(doc: Document, reason: str, detail: str = "") -> None:
         doc.metadata["detail"] = detail
 
 
-class Read(Step):
+class Read(DocumentStep):
     """Records of one task; broken ones come out already marked."""
 
     name = "read"
 
     def __init__(
-        self, settings: Corpus, meter: Meter, tasks: tuple[Task, ...], rows: dict[str, Source], work: Path
+        self, settings: Corpus, meter: StageMeter, tasks: tuple[ReadTask, ...], rows: dict[str, LedgerRow], work: Path
     ) -> None:
         super().__init__(settings, meter)
         self.tasks, self.rows, self.work = tasks, rows, work
@@ -119,7 +119,7 @@ class Read(Step):
                 began = time.thread_time()
         write_json(self.work / "progress" / f"judge-{rank:05d}.json", {"bytes": size})
 
-    def _objection(self, row: Source, fields: dict[str, Any]) -> tuple[str, str] | None:
+    def _objection(self, row: LedgerRow, fields: dict[str, Any]) -> tuple[str, str] | None:
         own = str(fields.get("license") or fields.get("licence") or "")
         if not row.licence and not own and self.settings.licence.unknown != "keep":
             return "licence_unknown", "no ledger row and no licence of its own"
@@ -129,7 +129,7 @@ class Read(Step):
         return None
 
 
-class Repair(Step):
+class Repair(DocumentStep):
     """Unicode, line ends, leftovers of markup; C4's rules by line."""
 
     name = "repair"
@@ -145,7 +145,7 @@ class Repair(Step):
                 doc.text = text
 
 
-class Split(Step):
+class Split(DocumentStep):
     """Words and their hashes, once for all later steps."""
 
     name = "words"
@@ -157,7 +157,7 @@ class Split(Step):
         doc.metadata["words"] = self.splitter.split(doc.text)
 
 
-class Identify(Step):
+class LanguageStep(DocumentStep):
     name = "language"
 
     def begin(self) -> None:
@@ -178,7 +178,7 @@ class Identify(Step):
             drop(doc, "language", f"{language} ({guess.probability:.2f})")
 
 
-class Judge(Step):
+class Judge(DocumentStep):
     name = "quality"
 
     def look(self, doc: Document) -> None:
@@ -187,12 +187,12 @@ class Judge(Step):
             drop(doc, reason)
 
 
-class Check(Step):
+class Check(DocumentStep):
     """Benchmark text."""
 
     name = "leakage"
 
-    def __init__(self, settings: Corpus, meter: Meter, index: Path) -> None:
+    def __init__(self, settings: Corpus, meter: StageMeter, index: Path) -> None:
         super().__init__(settings, meter)
         self.folder = index
 
@@ -204,7 +204,7 @@ class Check(Step):
             drop(doc, "benchmark", f"{leak.benchmark}: {leak.common} words in common with: {leak.text}")
 
 
-class Sign(Step):
+class Sign(DocumentStep):
     """What duplicates are recognised by."""
 
     name = "signatures"
@@ -219,19 +219,19 @@ class Sign(Step):
             doc.metadata["signature"] = self.signer.sign(words)
 
 
-class Mask(Step):
+class Mask(DocumentStep):
     name = "privacy"
 
     def look(self, doc: Document) -> None:
         doc.text, doc.metadata["masked"] = mask(doc.text, self.settings.privacy.mask)
 
 
-class Write(Step):
+class Write(DocumentStep):
     """Kept documents, dropped documents, signatures and counts of one task, all under their final names at the end."""
 
     name = "write"
 
-    def __init__(self, settings: Corpus, meter: Meter, tasks: tuple[Task, ...], work: Path) -> None:
+    def __init__(self, settings: Corpus, meter: StageMeter, tasks: tuple[ReadTask, ...], work: Path) -> None:
         super().__init__(settings, meter)
         self.tasks, self.work = tasks, work
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from creuset.data.clean.language import FUNCTION_WORDS
 from creuset.data.clean.repetition import repeated_words
 from creuset.data.clean.words import Words
-from creuset.data.settings import Rules
+from creuset.data.settings import QualityRules
 
 END_POINTS = (".", "!", "?", '"', "'", "”", "’", "»", "…", ":", ";", "。", "！", "？", "」", "』", "）", ")")
 _BULLETS = ("-", "•", "*", "·", "–", "▪", "●")
@@ -33,7 +33,7 @@ _SERVICE = re.compile(
 _NOTICES = ("cookie", "privacy policy", "terms of use", "javascript", "confidentialité")
 
 
-def judge(text: str, words: Words, language: str, rules: Rules) -> str | None:
+def judge(text: str, words: Words, language: str, rules: QualityRules) -> str | None:
     """The reason to drop the text, or None to keep it."""
     if not words.words:
         return "empty"
@@ -49,7 +49,7 @@ def judge(text: str, words: Words, language: str, rules: Rules) -> str | None:
     )
 
 
-def gopher(text: str, lines: list[str], words: Words, language: str, rules: Rules) -> str | None:
+def gopher(text: str, lines: list[str], words: Words, language: str, rules: QualityRules) -> str | None:
     count = len(words)
     if count < rules.min_words:
         return "gopher_too_few_words"
@@ -79,7 +79,7 @@ def gopher(text: str, lines: list[str], words: Words, language: str, rules: Rule
     return None
 
 
-def c4(text: str, rules: Rules) -> str | None:
+def c4(text: str, rules: QualityRules) -> str | None:
     if rules.no_curly and "{" in text:
         return "c4_curly_bracket"
     if rules.no_lorem and "orem ipsum" in text:
@@ -110,7 +110,7 @@ def drop_lines(text: str) -> tuple[str, int]:
     return ("\n".join(kept), dropped) if dropped else (text, 0)
 
 
-def fineweb(lines: list[str], words: Words, rules: Rules) -> str | None:
+def fineweb(lines: list[str], words: Words, rules: QualityRules) -> str | None:
     # Not asked of two lines, a title and a paragraph: a stop that was lost is no list.
     if len(lines) > 2 and sum(line.rstrip().endswith(END_POINTS) for line in lines) < rules.min_end_lines * len(lines):
         return "fineweb_few_ended_lines"
@@ -122,7 +122,7 @@ def fineweb(lines: list[str], words: Words, rules: Rules) -> str | None:
     return None
 
 
-def repetition(text: str, lines: list[str], rules: Rules) -> str | None:
+def repetition(text: str, lines: list[str], rules: QualityRules) -> str | None:
     """Gopher's rules on whole lines and paragraphs."""
     total = max(1, len(text))
     count, size = _repeated(lines)

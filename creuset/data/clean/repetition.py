@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from creuset.data.clean.words import Words, ngrams
-from creuset.data.settings import Rules
+from creuset.data.settings import QualityRules
 
 TOP = ((2, 0.20), (3, 0.18), (4, 0.16))
 _CJK_SPAN = 2  # a word of CJK text is about two characters, each a word here
 REPEATED = ((5, 0.15), (6, 0.14), (7, 0.13), (8, 0.12), (9, 0.11), (10, 0.10))
 
 
-def repeated_words(words: Words, rules: Rules) -> str | None:
+def repeated_words(words: Words, rules: QualityRules) -> str | None:
     if not (rules.top_ngrams or rules.dup_ngrams) or len(words) < rules.ngram_min_words:
         return None
     lengths = np.fromiter(map(len, words.words), dtype=np.int32, count=len(words))

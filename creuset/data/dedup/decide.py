@@ -13,8 +13,8 @@ from datatrove.pipeline.base import PipelineStep
 from creuset.data.build.parts import PartWriter, read_json, read_lines, write_json
 from creuset.data.build.tally import Tally, merge
 from creuset.data.dedup.minhash import first_of_equals, memory_bound, near_duplicates
-from creuset.data.ledger import Source
-from creuset.data.read.sources import Task
+from creuset.data.ledger import LedgerRow
+from creuset.data.read.sources import ReadTask
 from creuset.data.settings import Corpus, Heldout
 
 KEEP, SAME, NEAR, HELD_OUT = 0, 1, 2, 3
@@ -30,7 +30,7 @@ class Decide(PipelineStep):  # type: ignore[misc]
     type = "corpus"
     name = "decide"
 
-    def __init__(self, settings: Corpus, tasks: tuple[Task, ...], rows: dict[str, Source], work: Path) -> None:
+    def __init__(self, settings: Corpus, tasks: tuple[ReadTask, ...], rows: dict[str, LedgerRow], work: Path) -> None:
         super().__init__()
         self.settings, self.tasks, self.rows, self.work = settings, tasks, rows, work
 
@@ -128,7 +128,7 @@ class Route(PipelineStep):  # type: ignore[misc]
     name = "route"
 
     def __init__(
-        self, settings: Corpus, tasks: tuple[Task, ...], rows: dict[str, Source], work: Path, out: Path
+        self, settings: Corpus, tasks: tuple[ReadTask, ...], rows: dict[str, LedgerRow], work: Path, out: Path
     ) -> None:
         super().__init__()
         self.settings, self.tasks, self.rows, self.work, self.out = settings, tasks, rows, work, out

@@ -51,7 +51,7 @@ _SPACES = re.compile(r"[ \t\r\f\v\u00a0]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ReadablePage:
     title: str
     text: str
 
@@ -104,7 +104,7 @@ class _Reader(HTMLParser):
             self.parts.append(" ")
 
 
-def text_of(raw: bytes) -> Page:
+def text_of(raw: bytes) -> ReadablePage:
     """Read a page in UTF-8 or the charset it declares; raises UnicodeDecodeError when it is neither."""
     try:
         source = raw.decode("utf-8-sig")
@@ -124,4 +124,4 @@ def text_of(raw: bytes) -> Page:
         for line in "".join(reader.parts).split("\n")
     ]
     text = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
-    return Page(" ".join("".join(reader.title).split()), text)
+    return ReadablePage(" ".join("".join(reader.title).split()), text)

@@ -11,11 +11,11 @@ import msgspec
 from creuset.core.compressed import BrokenArchive, whole
 from creuset.core.jsonl import parsed
 from creuset.data.read.html import text_of
-from creuset.data.read.sources import Piece
+from creuset.data.read.sources import FilePart
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class RawRecord:
     """What stands at one place of an input; `broken` is the reason why it is not a document."""
 
     where: str  # file:line
@@ -26,7 +26,7 @@ class Record:
     detail: str = ""
 
 
-def records(piece: Piece, text_field: str = "text") -> Iterator[Record]:
+def records(piece: FilePart, text_field: str = "text") -> Iterator[RawRecord]:
     """Yield every record of `piece`, its text being `text_field`; never raises for what is in the file."""
     try:
         match piece.format:
@@ -41,34 +41,34 @@ def records(piece: Piece, text_field: str = "text") -> Iterator[Record]:
             case "html":
                 yield from _html(piece)
     except BrokenArchive as error:
-        yield Record(f"{piece.name}:end", broken="broken_archive", detail=str(error))
+        yield RawRecord(f"{piece.name}:end", broken="broken_archive", detail=str(error))
 
 
-def _jsonl(piece: Piece, text_field: str) -> Iterator[Record]:
+def _jsonl(piece: FilePart, text_field: str) -> Iterator[RawRecord]:
     for line in parsed(Path(piece.file), piece.start, piece.end, decode=msgspec.json.Decoder().decode):
         where, size = f"{piece.name}:{line.number}", len(line.raw) + 1
         if line.broken == "broken_archive":
-            yield Record(where, broken=line.broken, detail=line.why)
+            yield RawRecord(where, broken=line.broken, detail=line.why)
         elif line.broken:
             begin = line.raw[:200].decode("utf-8", "replace")
-            yield Record(where, begin, size=size, broken=line.broken, detail=line.why)
+            yield RawRecord(where, begin, size=size, broken=line.broken, detail=line.why)
         else:
             yield _record(line.value, where, size, text_field)
 
 
-def _record(value: Any, where: str, size: int, text_field: str) -> Record:
+def _record(value: Any, where: str, size: int, text_field: str) -> RawRecord:
     if not isinstance(value, dict):
-        return Record(where, size=size, broken="no_text", detail=f"a JSON {type(value).__name__}, not an object")
+        return RawRecord(where, size=size, broken="no_text", detail=f"a JSON {type(value).__name__}, not an object")
     text = value.pop(text_field, None)
     if not isinstance(text, str):
         has = ", ".join(map(str, list(value)[:8])) or "nothing"
         missing = f"no `{text_field}`; it has {has}"
         detail = missing if text is None else f"`{text_field}` is a {type(text).__name__}"
-        return Record(where, size=size, broken="no_text", detail=detail)
-    return Record(where, text, value, size)
+        return RawRecord(where, size=size, broken="no_text", detail=detail)
+    return RawRecord(where, text, value, size)
 
 
-def _json(piece: Piece, text_field: str) -> Iterator[Record]:
+def _json(piece: FilePart, text_field: str) -> Iterator[RawRecord]:
     """One object, a list of objects, or lines of them under the wrong ending."""
     raw = whole(Path(piece.file))
     try:
@@ -81,7 +81,7 @@ def _json(piece: Piece, text_field: str) -> Iterator[Record]:
         yield _record(row, f"{piece.name}:{number}", len(raw) // max(1, len(rows)), text_field)
 
 
-def _parquet(piece: Piece, text_field: str) -> Iterator[Record]:
+def _parquet(piece: FilePart, text_field: str) -> Iterator[RawRecord]:
     import pyarrow as arrow
     import pyarrow.parquet as parquet
 
@@ -96,15 +96,15 @@ def _parquet(piece: Piece, text_field: str) -> Iterator[Record]:
                 size = len(text.encode("utf-8", "replace")) if isinstance(text, str) else 0
                 yield _record(row, f"{piece.name}:{number}", size, text_field)
     except (arrow.ArrowInvalid, OSError, UnicodeDecodeError) as error:
-        yield Record(f"{piece.name}:{number + 1}", broken="broken_archive", detail=str(error).splitlines()[0])
+        yield RawRecord(f"{piece.name}:{number + 1}", broken="broken_archive", detail=str(error).splitlines()[0])
 
 
-def _text(piece: Piece) -> Iterator[Record]:
+def _text(piece: FilePart) -> Iterator[RawRecord]:
     raw = whole(Path(piece.file))
     try:
-        yield Record(f"{piece.name}:1", raw.decode("utf-8-sig"), size=len(raw))
+        yield RawRecord(f"{piece.name}:1", raw.decode("utf-8-sig"), size=len(raw))
     except UnicodeDecodeError as error:
-        yield Record(
+        yield RawRecord(
             f"{piece.name}:1",
             raw[:200].decode("utf-8", "replace"),
             size=len(raw),
@@ -113,12 +113,12 @@ def _text(piece: Piece) -> Iterator[Record]:
         )
 
 
-def _html(piece: Piece) -> Iterator[Record]:
+def _html(piece: FilePart) -> Iterator[RawRecord]:
     raw = whole(Path(piece.file))
     try:
         page = text_of(raw)
     except UnicodeDecodeError as error:
-        yield Record(
+        yield RawRecord(
             f"{piece.name}:1",
             raw[:200].decode("utf-8", "replace"),
             size=len(raw),
@@ -126,4 +126,4 @@ def _html(piece: Piece) -> Iterator[Record]:
             detail=str(error),
         )
         return
-    yield Record(f"{piece.name}:1", page.text, {"title": page.title} if page.title else {}, len(raw))
+    yield RawRecord(f"{piece.name}:1", page.text, {"title": page.title} if page.title else {}, len(raw))

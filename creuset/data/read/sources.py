@@ -33,7 +33,7 @@ _GUESSED_RATIO = 4.0  # raw bytes for each packed one, where nobody says
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class FilePart:
     """Part of a file: raw bytes [start, end) of a jsonl file, else the whole."""
 
     file: str
@@ -45,15 +45,15 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class ReadTask:
     source: str
-    pieces: tuple[Piece, ...]
+    pieces: tuple[FilePart, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    tasks: tuple[Task, ...]
-    sources: tuple[ledger.Source, ...]
+class ReadPlan:
+    tasks: tuple[ReadTask, ...]
+    sources: tuple[ledger.LedgerRow, ...]
     skipped: tuple[str, ...]  # files in input folders whose ending is none of ours
 
     def as_json(self) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def format_of(path: Path) -> Format | None:
     return FORMATS.get(suffixes[-1]) if suffixes else None
 
 
-def plan(inputs: Sequence[Path], rows: Sequence[ledger.Source], settings: Corpus) -> Plan:
+def plan(inputs: Sequence[Path], rows: Sequence[ledger.LedgerRow], settings: Corpus) -> ReadPlan:
     """Decide the tasks of a build; refuses inputs that do not exist and, by setting, sources without a licence."""
     files, skipped = _files(inputs)
     if not files:
@@ -75,11 +75,11 @@ def plan(inputs: Sequence[Path], rows: Sequence[ledger.Source], settings: Corpus
             f"there is nothing to read in {', '.join(map(str, inputs))}", hint=f"endings read: {', '.join(FORMATS)}"
         )
     default = next((r for r in rows if r.name == "*"), None)
-    by_source: dict[str, tuple[ledger.Source, list[tuple[Path, str]]]] = {}
+    by_source: dict[str, tuple[ledger.LedgerRow, list[tuple[Path, str]]]] = {}
     for file, shown, name in files:
         row = ledger.find(rows, file=file, name=name)
         if not row.licence and default is not None:
-            row = ledger.Source(**{**asdict(row), "licence": default.licence, "terms": default.terms})
+            row = ledger.LedgerRow(**{**asdict(row), "licence": default.licence, "terms": default.terms})
         by_source.setdefault(row.name, (row, []))[1].append((file, shown))
     unknown = [row.name for row, _ in by_source.values() if not row.licence]
     if unknown and settings.licence.unknown == "refuse":
@@ -88,10 +88,10 @@ def plan(inputs: Sequence[Path], rows: Sequence[ledger.Source], settings: Corpus
             + (f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""),
             hint="say it in --ledger or --licence NAME=LICENCE, or drop its documents: --set licence.unknown=drop",
         )
-    tasks: list[Task] = []
+    tasks: list[ReadTask] = []
     for row, members in by_source.values():
         tasks += _tasks(row.name, members, settings)
-    return Plan(tuple(tasks), tuple(row for row, _ in by_source.values()), tuple(skipped))
+    return ReadPlan(tuple(tasks), tuple(row for row, _ in by_source.values()), tuple(skipped))
 
 
 def _files(inputs: Sequence[Path]) -> tuple[list[tuple[Path, str, str]], list[str]]:
@@ -122,11 +122,11 @@ def _files(inputs: Sequence[Path]) -> tuple[list[tuple[Path, str, str]], list[st
     return found, skipped
 
 
-def _tasks(source: str, members: list[tuple[Path, str]], settings: Corpus) -> list[Task]:
+def _tasks(source: str, members: list[tuple[Path, str]], settings: Corpus) -> list[ReadTask]:
     split = settings.split_mb * 1_000_000
     budget = settings.limit_of(source)
-    tasks: list[Task] = []
-    handful: list[Piece] = []
+    tasks: list[ReadTask] = []
+    handful: list[FilePart] = []
     held = 0.0
     for file, shown in members:
         if budget <= 0:
@@ -143,15 +143,15 @@ def _tasks(source: str, members: list[tuple[Path, str]], settings: Corpus) -> li
                 last = start == starts[-1]
                 end = start + split if not last else (int(budget) if budget < float("inf") else None)
                 size = min(split, expected - start)
-                tasks.append(Task(source, (Piece(str(file), shown, kind, start, end, size),)))
+                tasks.append(ReadTask(source, (FilePart(str(file), shown, kind, start, end, size),)))
         else:
             end = int(budget) if kind == "jsonl" and budget < float("inf") else None
-            handful.append(Piece(str(file), shown, kind, 0, end, int(raw)))
+            handful.append(FilePart(str(file), shown, kind, 0, end, int(raw)))
             held += raw
             if held >= split:
-                tasks.append(Task(source, tuple(handful)))
+                tasks.append(ReadTask(source, tuple(handful)))
                 handful, held = [], 0.0
         budget -= raw
     if handful:
-        tasks.append(Task(source, tuple(handful)))
+        tasks.append(ReadTask(source, tuple(handful)))
     return tasks

@@ -15,7 +15,7 @@ from creuset.core.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class MixRow:
     source: str
     index: int  # which row of the source: tokens [index * context, index * context + context]
     epoch: int  # how many times the source had been read through before
@@ -55,14 +55,14 @@ class Mixture:
             raise ConfigError(f"the cursor has sources {sorted(cursor)}, the mixture has {sorted(self.taken)}")
         self.taken = {s: int(cursor[s]) for s in sorted(self.taken)}
 
-    def next(self) -> Row:
+    def next(self) -> MixRow:
         total = sum(self.weights.values())
         done = sum(self.taken.values()) + 1
         # The source furthest behind its share; ties go to the first name, so the order is a function of the counts.
         source = max(self.taken, key=lambda s: self.weights[s] / total * done - self.taken[s])
         epoch, place = divmod(self.taken[source], self.rows[source])
         self.taken[source] += 1
-        return Row(source, int(self._order(source, epoch)[place]), epoch)
+        return MixRow(source, int(self._order(source, epoch)[place]), epoch)
 
     def _order(self, source: str, epoch: int) -> np.ndarray:
         known = self._orders.get(source)
