@@ -4,9 +4,9 @@
 
 OLD and NEW are checkouts of this repository. Every command runs as `python -m creuset ...` in a process of its own with
 PYTHONPATH set to the checkout, in fp32, with one thread and fixed seeds. What may change from run to run (times, paths,
-hashes of records, host, versions) is taken out; the rest must be equal, numbers to the last bit. `ALLOWED` names the
-differences that are intended, with the reason. Exit code 1 where anything else differs. The last line is one JSON
-document.
+hashes of records, host, versions) is taken out; the rest must be equal, numbers to the last bit. `ALLOWED` and
+`REWORDED` name the differences that are intended, with the reason. Exit code 1 where anything else differs. The last
+line is one JSON document.
 """
 
 import argparse
@@ -30,7 +30,13 @@ from same_material import write_benchmarks, write_dialogues, write_documents
 from same_serve import replies
 
 # (pattern of CASE/PATH, reason): differences that are intended.
-ALLOWED: list[tuple[str, str]] = []
+ALLOWED: list[tuple[str, str]] = [
+    ("train/*/settings/optim/muon_precision", "a new setting; the precision of Muon was chosen by timing, unsaid"),
+]
+# (words of the old version, words of the new one, reason): sentences that are intended to differ, wherever they stand.
+REWORDED: list[tuple[str, str, str]] = [
+    ("audit/data/names.toml", "names.toml", "the file moved: its name alone is said"),
+]
 
 # Fields that change from run to run, or that tell of the machine, the code or the clock.
 CHANGING = {
@@ -44,7 +50,7 @@ KEPT_HASHES = {"data_sha256", "prompt_sha256", "content_sha256"}
 PATTERNS = [
     (re.compile(r"\b(chatcmpl|cmpl|call|req)[-_][0-9A-Za-z]{8,}"), r"<\1>"),
     (re.compile(r"\b\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(\.\d+)?(\+00:00|Z)?)?"), "<time>"),
-    (re.compile(r"\b[0-9a-f]{12,64}\b"), "<hash>"),
+    (re.compile(r"(?<![\w.])(?=[0-9]*[a-f])[0-9a-f]{12,64}\b"), "<hash>"),
     (re.compile(r"urn:uuid:[0-9a-f-]{36}"), "<uuid>"),
     (re.compile(r"\bcreuset[ /@](\d+\.\d+\.\d+)"), "creuset <version>"),
     (re.compile(r"Made on .*? by creuset|Établi le .*? par creuset"), "Made on <time> by creuset"),
@@ -71,7 +77,8 @@ class Side:
         one = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("CREUSET", "PYTHON"))}
         fixed = {"PYTHONPATH": str(self.tree), "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
-        return kept | one | fixed | {"HF_HUB_OFFLINE": "1", "COLUMNS": "120"}
+        # Without bf16 instructions nothing is chosen by timing: versions before 0.2 chose Muon's precision so.
+        return kept | one | fixed | {"HF_HUB_OFFLINE": "1", "COLUMNS": "120", "ONEDNN_MAX_CPU_ISA": "AVX2"}
 
     def model(self) -> str:
         return str(self.tree / "creuset/models/mini")
@@ -99,6 +106,8 @@ class Side:
             text = text.replace(str(path), shown)
         for pattern, shown in PATTERNS:
             text = pattern.sub(shown, text)
+        for before, after, _ in REWORDED if self.name == "old" else []:
+            text = text.replace(before, after)
         return text
 
     def clean(self, value: Any, key: str = "") -> Any:
@@ -228,7 +237,7 @@ def evaluation(side: Side) -> dict[str, Any]:
         found[name] = {
             "said": said, "results": side.read(f"{name}/results.json"), "files": side.files(name),
             "samples": {f.name: side.read(str(f)) for f in sorted((side.folder / name).glob("*.jsonl"))},
-            "csv": side.text((side.folder / name / "report.csv").read_text()),
+            "csv": side.text((side.folder / name / "report.csv").read_text()).splitlines(),
         }  # fmt: skip
     return found
 
@@ -273,7 +282,7 @@ def compare(side: Side) -> dict[str, Any]:
     said = side.json("compare", "run", "systems.toml", "--no-measure", "--out", "card", "--json")
     return {
         "said": said, "scorecard": side.read("card/scorecard.json"), "files": side.files("card"),
-        "csv": side.text((side.folder / "card/scorecard.csv").read_text()),
+        "csv": side.text((side.folder / "card/scorecard.csv").read_text()).splitlines(),
         "published": side.says("compare", "published"),
     }  # fmt: skip
 
@@ -373,8 +382,8 @@ def main() -> int:
             if args.out:
                 (root / f"{name}.json").write_text(json.dumps(found, indent=1, ensure_ascii=False, default=str))
     equal = not any(row["differ"] for row in rows.values())
-    reasons = {pattern: reason for pattern, reason in ALLOWED}
-    print(json.dumps({"equal": equal, "cases": rows, "allowed": reasons}))
+    reasons = [reason for *_, reason in (*ALLOWED, *REWORDED)]
+    print(json.dumps({"equal": equal, "cases": rows, "intended": reasons}))
     return 0 if equal else 1
 
 
