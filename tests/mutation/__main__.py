@@ -42,7 +42,9 @@ PACKAGES = {
     "tune": Package(tuple(f"creuset/train/{f}" for f in TUNE), ("tests/train", "tests/tune")),
     "engine": Package(("creuset/engine/**/*.py",), ("tests/engine",)),
     "server": Package(("creuset/server/**/*.py",), ("tests/server",)),
-    "privacy": Package(("creuset/data/**/privacy.py",), ("tests/data/test_privacy.py",)),
+    "privacy": Package(
+        ("creuset/data/**/privacy.py",), ("tests/data/test_privacy.py", "tests/data/test_privacy_peers.py")
+    ),
 }
 
 

@@ -1,0 +1,148 @@
+"""Our checks of numbers beside python-stdnum's, which implements the same standards."""
+
+import random
+import re
+
+import pytest
+from stdnum import iban as their_iban
+from stdnum import luhn as their_luhn
+from stdnum import numdb
+from stdnum.fr import nir as their_nir
+from stdnum.fr import siren as their_siren
+from stdnum.fr import siret as their_siret
+
+from creuset.data.clean.privacy import IBAN_LENGTHS, card, iban, luhn, mask, nir, public_ip, siren, siret
+from creuset.data.settings import Privacy
+
+KINDS = Privacy().mask
+
+
+def registered_lengths() -> dict[str, int]:
+    """Of every country in SWIFT's registry: four characters, then the parts of the national number."""
+    table = numdb.get("iban").prefixes
+    return {row[1]: 4 + sum(int(n) for n in re.findall(r"(\d+)!", row[3]["bban"])) for row in table}
+
+
+def test_every_country_has_the_length_of_the_registry() -> None:
+    assert registered_lengths() == IBAN_LENGTHS
+
+
+def with_check_digits(country: str, rest: str) -> str:
+    return country + their_iban.calc_check_digits(country + "00" + rest) + rest
+
+
+@pytest.mark.parametrize("country", sorted(IBAN_LENGTHS))
+def test_an_iban_of_every_country_is_masked_and_none_with_a_wrong_length_or_digit(country: str) -> None:
+    rest = "1234567890" * 3
+    good = with_check_digits(country, rest[: IBAN_LENGTHS[country] - 4])
+    assert iban(good) and mask(f"to {good}.", ("iban",))[0] == "to [IBAN]."
+    spaced = " ".join(good[i : i + 4] for i in range(0, len(good), 4))
+    assert iban(spaced) and mask(spaced, ("iban",))[0] == "[IBAN]"
+    for size in (-5, -3):
+        assert not iban(with_check_digits(country, rest[: IBAN_LENGTHS[country] + size]))
+    assert not iban(good[:-1] + str((int(good[-1]) + 1) % 10))
+
+
+def test_letters_count_from_ten_to_thirty_five() -> None:
+    for text in ("GB29NWBK60161331926819", "MT84MALT011000012345MTLCAST001S", "FR1420041010050500013M02606"):
+        assert iban(text) and their_iban.is_valid(text)
+
+
+@pytest.mark.parametrize("size", [9, 13, 14, 16, 19])
+def test_luhn_is_theirs(size: int) -> None:
+    draw = random.Random(size)
+    for _ in range(200):
+        digits = "".join(draw.choices("0123456789", k=size))
+        assert luhn(digits) == their_luhn.is_valid(digits), digits
+
+
+def test_a_social_security_number_is_theirs() -> None:
+    draw = random.Random(1)
+    seen = set()
+    for _ in range(400):
+        place = draw.choice(["2A", "2B", f"{draw.randrange(1, 96):02d}"])
+        number = f"{draw.choice('12')}{draw.randrange(100):02d}{draw.randrange(1, 13):02d}{place}"
+        number += f"{draw.randrange(1, 1000):03d}{draw.randrange(1, 1000):03d}"
+        key = their_nir.calc_check_digits(number)
+        assert their_nir.is_valid(number + key) and nir(number + key)
+        assert mask(f"NIR {number}{key}", ("nir",))[0] == "NIR [NIR]"
+        assert not nir(f"{number}{int(key) % 97 + 1:02d}")
+        assert not nir(number + key + "1") and not nir(number[:-1] + key)
+        seen.add(place in ("2A", "2B"))
+    assert seen == {True, False}
+
+
+def test_numbers_of_firms_and_their_establishments_are_theirs() -> None:
+    draw = random.Random(2)
+    valid = 0
+    for _ in range(3000):
+        digits = "".join(draw.choices("0123456789", k=draw.choice([9, 14])))
+        if draw.random() < 0.3:
+            digits = "356000000" + digits[:5]  # La Poste's own rule
+        assert siren(digits) == (len(digits) == 9 and their_siren.is_valid(digits)), digits
+        found = siret(digits)
+        # Theirs also wants the firm's own nine digits to pass Luhn, and La Poste's alone under its rule.
+        assert not their_siret.is_valid(digits) or found, digits
+        assert found == (len(digits) == 14 and (luhn(digits) or (digits[:9] == "356000000"
+                         and sum(map(int, digits)) % 5 == 0))), digits  # fmt: skip
+        valid += found
+    assert valid > 100
+    assert not siren("0" * 9) and not siret("0" * 14), "one digit over and over is nobody's"
+
+
+@pytest.mark.parametrize(
+    ("digits", "is_card"),
+    [
+        ("4111111111111111", True), ("4222222222222", True), ("5555555555554444", True), ("2223003122003222", True),
+        ("378282246310005", True), ("371449635398431", True), ("30569309025904", True), ("38520000023237", True),
+        ("6011111111111117", True), ("3530111333300000", True), ("6200000000000005", True),
+        ("6304000000000000", False), ("1234567812345670", False), ("9111111111111111", False),
+        ("4111111111111112", False), ("4444444444444444", False), ("411111111111111", False),
+    ],
+)  # fmt: skip
+def test_a_card_has_its_makers_prefix_and_length_and_passes_luhn(digits: str, is_card: bool) -> None:
+    assert card(digits) is is_card
+    grouped = "-".join(digits[i : i + 4] for i in range(0, len(digits), 4))
+    assert card(grouped) is is_card
+
+
+@pytest.mark.parametrize(
+    ("text", "public"),
+    [
+        ("82.66.4.40", True), ("8.8.44.55", True), ("1.2.3.4", False), ("11.2.3.4", False), ("11.22.3.4", True),
+        ("192.168.10.20", False), ("127.10.10.1", False), ("256.10.10.1", False), ("82.66.4", False),
+        ("2001:4860:4860::8888", True), ("2a00:1450:4007::1", True), ("fe80::1", False),
+        ("::1", False), ("2::1", False), ("12:30:45:10:20:30:40:50", False), ("x", False),
+    ],
+)  # fmt: skip
+def test_an_address_is_masked_when_it_is_somebodys(text: str, public: bool) -> None:
+    assert public_ip(text) is public
+
+
+def test_a_siret_that_begins_like_a_card_is_what_the_word_before_it_says() -> None:
+    both = next(
+        d for n in range(100_000) if card(d := f"36{n:012d}") and siret(d)
+    )
+    assert mask(f"card {both}", KINDS)[0] == "card [CARD]"
+    assert mask(f"SIRET {both}", KINDS)[0] == "SIRET [SIRET]"
+    assert mask(f"SIRET {both}", ("card",))[0] == "SIRET [CARD]"
+
+
+def test_the_word_that_announces_a_number_stands_at_most_forty_characters_before_it() -> None:
+    assert mask(f"siren{' ' * 35}732829320", KINDS)[0].endswith("[SIREN]")
+    assert mask(f"siren{' ' * 36}732829320", KINDS)[0].endswith("732829320")
+
+
+@pytest.mark.parametrize(("digits", "masked"), [("+33612345678", True), ("+1234567", False), ("+12345678901234", True)])
+def test_a_phone_number_has_eight_to_fifteen_digits(digits: str, masked: bool) -> None:
+    assert (mask(f"call {digits}", ("phone",))[0] == "call [PHONE]") is masked
+
+
+def test_whoever_asks_is_told_what_stood_there() -> None:
+    told: list[tuple[str, str]] = []
+    text = "a@b.org, 82.66.4.4\n415-555-0132 and 4111 1111 1111 1111"
+    masked, counts = mask(text, KINDS, seen=lambda kind, what: told.append((kind, what)))
+    assert masked == "[EMAIL], [IP]\n[PHONE] and [CARD]"
+    line = [("card", "4111 1111 1111 1111"), ("phone", "415-555-0132")]
+    assert told == [("email", "a@b.org"), ("ip", "82.66.4.4"), *line]
+    assert counts == {"email": 1, "ip": 1, "card": 1, "phone": 1}
