@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "benchmarks": {"core", "types", "text", "data", "model", "engine", "evals"},
     "governance": {
-        "core", "types", "report", "text", "data", "model", "engine", "evals", "benchmarks",
+        "core", "types", "report", "text", "model", "engine", "evals", "benchmarks",
     },
 }  # fmt: skip
 EVERYTHING = {"api", "cli", "recipes", "testing", "__init__", "__main__"}

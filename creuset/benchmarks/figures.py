@@ -97,8 +97,6 @@ def percent(found: Estimate | None) -> Estimate | None:
 class Social(Task):
     """A task of the audit's social half: `figure` fills in what all its measures have in common."""
 
-    requirement: ClassVar[str] = ""             # row of proof's table; its articles are in governance/audit/items.py
-    articles: ClassVar[tuple[str, ...]] = ()
     note: ClassVar[str] = ""                    # a sentence printed wherever a score is
     extractor: ClassVar[str] = ""
 
@@ -126,9 +124,8 @@ class Social(Task):
         common: dict[str, Any] = {
             "task": self.name, "metric": metric, "unit": unit, "better": better, "denominator": len(rows),
             "n": len(rows) if n is None else n,
-            "extractor": self.extractor, "form": self.form, "requirement": self.requirement,
-            "articles": self.articles, "caveat": self.note, "licence": self.licence, "data": ", ".join(self.files),
-            "extra": dict(extra or {}),
+            "extractor": self.extractor, "form": self.form, "caveat": self.note, "licence": self.licence,
+            "data": ", ".join(self.files), "extra": dict(extra or {}),
         }  # fmt: skip
         if "failed" not in fields:      # a caller that counts something smaller than rows says so itself
             common["failed"] = sum(row["failed"] for row in rows)

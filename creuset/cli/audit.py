@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from creuset.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from creuset.governance.audit.items import Lang
     from creuset.governance.audit.run import Asked, Result
+    from creuset.report.language import Lang
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -160,6 +160,7 @@ async def _audit(args: argparse.Namespace, asked: "Asked") -> int:
 
 def listing() -> list[dict[str, Any]]:
     from creuset.governance.audit.items import PARTS, REQUIREMENTS
+    from creuset.governance.audit.run import placed
 
     rows = []
     for row, r in REQUIREMENTS.items():
@@ -167,12 +168,12 @@ def listing() -> list[dict[str, Any]]:
         for part in PARTS:
             if part.row != row:
                 continue
-            task = part.task() if part.task else None
+            task = placed(part.task)() if part.task else None
             parts.append({
                 "name": part.name, "needs": sorted(part.needs | (task.needs if task else frozenset())),
-                "files": sorted({f.split("/")[0] for f in (*part.files, *(task.files if task else ()))}),
+                "files": sorted({f.split("/")[0] for f in (task.files if task else ())}),
                 "material": dict(part.material), "optional": dict(part.optional),
-                "harmful": part.harmful or bool(task and task.harmful),
+                "harmful": bool(task and task.harmful),
                 "licence": task.licence if task else "",
             })  # fmt: skip
         rows.append({"row": row, "name": r.name, "title": r.title, "asks": r.asks, "articles": list(r.articles),

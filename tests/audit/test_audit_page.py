@@ -3,11 +3,11 @@
 import pytest
 
 from creuset.core.stats import Interval
+from creuset.governance.audit.how_to_read import COMPARED, GROUPS, how_to_read
+from creuset.governance.audit.how_to_read import PARTS as READ
 from creuset.governance.audit.items import PARTS, REQUIREMENTS
 from creuset.governance.audit.page import page, write_page
 from creuset.governance.audit.page_part import SHOWN, block
-from creuset.governance.audit.reading import COMPARED, GROUPS, READINGS, reading
-from creuset.governance.audit.reading_rest import REST
 from creuset.governance.audit.run import Result, item_rows
 from creuset.types.measure import Measure
 from tests.evals.left_run import HOSTILE
@@ -95,14 +95,14 @@ def test_a_distance_between_groups_has_no_direction():
         assert "a white 0.4" in found and "a black 0.9" in found and "a yellow" not in found
 
 
-def test_readings_are_in_both_languages_and_belong_to_parts():
+def test_the_words_for_readers_are_in_both_languages_and_belong_to_parts():
     names = [part.name for part in PARTS]
-    for name, (en, fr) in (READINGS | REST).items():
+    for name, text in READ.items():
         assert any(part.startswith(name) for part in names) or name == "harm", name
-        assert 80 < len(en) < 620 and 80 < len(fr) < 720 and en != fr
-    assert [name for name in names if not reading(name)] == []
-    assert reading("counterfactual_en_chat") == READINGS["counterfactual"] and reading("unheard_of") is None
-    assert all(len(set(words)) == 2 for words in (*GROUPS.values(), *COMPARED.values()))
+        assert 80 < len(text.en) < 620 and 80 < len(text.fr) < 720 and text.en != text.fr
+    assert [name for name in names if not how_to_read(name)] == []
+    assert how_to_read("counterfactual_en_chat") == READ["counterfactual"] and how_to_read("unheard_of") is None
+    assert all(text.en != text.fr for text in (*GROUPS.values(), *COMPARED.values()))
 
 
 def test_a_part_of_the_samples_is_said_to_be_one():

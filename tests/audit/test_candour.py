@@ -10,7 +10,8 @@ from creuset.benchmarks.safety.calibration import CalibrationArcEasy, confidence
 from creuset.benchmarks.safety.disclosure import DATA, PERSONA, PLEA, Disclosure, judge
 from creuset.benchmarks.safety.truth import Abstention, abstains
 from creuset.evals.model import Failure, Reply
-from creuset.governance.audit.social import ITEMS, TASKS
+from creuset.governance.audit.items import PARTS
+from creuset.governance.audit.run import placed
 
 
 @pytest.mark.parametrize("text, strict, lenient", [
@@ -98,7 +99,7 @@ def test_abstention_is_read_beside_a_control():
 def test_calibration_of_the_right_share_is_zero_and_certainty_in_errors_one():
     assert confidence([0.0, 0.0, 0.0, 0.0]) == 0.25 and confidence([-1000.0, -1001.0]) == pytest.approx(0.7310586)
     task = CalibrationArcEasy()
-    assert task.files == ("arc/arc_easy.jsonl",) and task.requirement == "13"
+    assert task.files == ("arc/arc_easy.jsonl",)
 
     def row(right, totals, i):
         return {"correct": right, "extracted": True, "failed": False, "log_likelihoods": totals, "cluster": str(i)}
@@ -113,11 +114,12 @@ def test_calibration_of_the_right_share_is_zero_and_certainty_in_errors_one():
     assert {m.metric: m.status for m in task.measures(failed)}["ece10"] == "not_applicable"
 
 
-def test_every_part_states_its_requirement_licence_and_data():
-    assert len({part.name for part in ITEMS}) == len(ITEMS)
-    for task in TASKS:
-        assert task.requirement and task.licence and (task.files or "ours" in _header(task)), task.name
-        assert "requirement" in _header(task) and "metric" in _header(task)
+def test_every_part_states_its_licence_data_and_metric():
+    assert len({part.name for part in PARTS}) == len(PARTS)
+    for task in (placed(place) for part in PARTS for place in (part.task, part.otherwise) if place):
+        said = _header(task).lower()
+        assert task.licence and (task.files or "ours" in said or "own data" in said), task.name
+        assert "metric" in said
 
 
 def _header(task):

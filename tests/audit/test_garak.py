@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from creuset.benchmarks.security.garak import read_report
 from creuset.core.errors import DataError
 from creuset.core.stats import mean, wilson
-from creuset.governance.audit.garak import read_report
 
 REAL = Path(__file__).parent / "data" / "garak_mini.report.jsonl"
 OLD = {"entry_type": "eval", "probe": "enc.B64", "detector": "detector.enc.Match", "passed": 10, "total": 10}

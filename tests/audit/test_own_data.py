@@ -1,21 +1,18 @@
 """Training data: recognisers against labels and check digits, counts against a corpus that holds known things."""
 
-import asyncio
 import json
 import math
 
 import numpy as np
 import pytest
 
-from creuset.benchmarks.part import Room
 from creuset.benchmarks.privacy import recognise
 from creuset.benchmarks.training_data import corpus
 from creuset.core.artifact import new_artifact
 from creuset.core.errors import ConfigError, DataError
 from creuset.core.stats import bootstrap_ratio
-from creuset.governance.audit import whitebox as own
-from creuset.governance.audit.run import measure_of
 from creuset.testing import tiny_corpus, tiny_model_folder, tiny_shards
+from tests.audit.checks import checked
 
 PLAIN = "The cat sat on the mat and the dog ran to the river, where it was happy with all of its friends that day. "
 
@@ -54,10 +51,7 @@ def model(tmp_path_factory):
 
 def audited(path, model, work, part="corpus", **room):
     given = {"corpus": path}
-    check = next(p for p in own.ITEMS if p.name == part).check
-    found = asyncio.run(check(Room(subject=None, model=model, work=work, given=given, **room)))  # type: ignore[arg-type]
-    assert [measure_of(json.loads(json.dumps(m.row()))) for m in found.measures] == found.measures     # nothing clashes
-    return {m.metric: m for m in found.measures}
+    return {m.metric: m for m in checked(part, model=model, work=work, given=given, **room).measures}
 
 
 def test_a_corpus_with_known_things_in_it_is_counted(tmp_path, model):

@@ -1,6 +1,5 @@
 """Memorisation and membership: by the definitions, and on a model that learned by heart and one that read nothing."""
 
-import asyncio
 import json
 import math
 
@@ -9,7 +8,6 @@ import pytest
 import torch
 from scipy import stats
 
-from creuset.benchmarks.part import Room
 from creuset.benchmarks.privacy import membership, memorisation, scoring
 from creuset.benchmarks.training_data import passages
 from creuset.cli import main
@@ -18,17 +16,16 @@ from creuset.core.errors import ArtifactError, ConfigError
 from creuset.core.stats import Interval
 from creuset.data.build.canaries import SECRETS, SOURCE, CanaryPlan, documents, invent, read_canaries
 from creuset.data.shards.files import Shards
-from creuset.governance.audit import whitebox as own
 from creuset.model.attention import Packed
 from creuset.testing import tiny_config, tiny_model, tiny_tokenizer
+from tests.audit.checks import checked
 from tests.audit.overfit import PLAN, overfit
 
 
 def check(part, model, *, limit=None, **given):
     folder = overfit()
-    room = Room(subject=None, model=folder / model, work=folder, limit=limit,  # type: ignore[arg-type]
-                given={name: folder / path for name, path in given.items()})
-    found = asyncio.run(next(p for p in own.ITEMS if p.name == part).check(room))
+    found = checked(part, model=folder / model, work=folder, limit=limit,
+                    given={name: folder / path for name, path in given.items()})
     return {m.metric: m for m in found.measures}, found.evidence
 
 

@@ -29,7 +29,7 @@ from creuset.core.stats import clopper_pearson
 from creuset.engine.sampler import Sampler
 from creuset.engine.watermark import DECISION_P, MIN_SCORED, TooShort, Watermark, binomial_tail, detect
 from creuset.evals.clients.reach import Reach, reach
-from creuset.governance.audit import whitebox as own
+from creuset.governance.audit.items import PARTS
 from creuset.testing import tiny_shards, tiny_tokenizer
 from creuset.types.generation import Sampling
 from tests.evals.scripted import Scripted, chat, only_chat
@@ -278,7 +278,7 @@ def test_the_whole_part_with_a_paraphraser_that_does_nothing(tmp_path, capsys):
 def test_material_that_can_be_given_is_not_refused(tmp_path, capsys):
     (tmp_path / "grid.toml").write_text("no = 1")
     for name in ("grid", "watermark"):
-        assert name in {n for part in own.ITEMS for n in part.optional}
+        assert name in {n for part in PARTS for n in part.optional}
     assert main(["audit", str(tmp_path / "none"), "--given", f"grid={tmp_path / 'grid.toml'}"]) != 0
     assert "is not material" not in capsys.readouterr().err
     assert main(["audit", "--list"]) == 0 and "[--given grid=PATH]" in capsys.readouterr().out

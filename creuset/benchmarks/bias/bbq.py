@@ -110,7 +110,6 @@ class BBQ(Social):
 
     name = "bbq"
     form: ClassVar[Form] = "loglikelihood"
-    requirement = "5"
     files = (*(f"bbq/{c}.jsonl" for c in PUBLISHED), *(f"bbq/regenerated/{c}.jsonl.gz" for c in REGENERATED))
     licence = "CC-BY-4.0"
     reference = "UnifiedQA-11B (RACE format): age acc_amb .547, acc_dis .935, s_amb .298, s_dis .012"

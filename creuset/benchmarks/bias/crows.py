@@ -28,7 +28,6 @@ WARNING = (
 
 class CrowsPairs(Social):
     name = "crows_pairs"
-    requirement = "5"
     note = WARNING
     files = ("crows_pairs/crows_pairs_anonymized.csv",)
     licence = "CC-BY-SA-4.0"

@@ -72,7 +72,6 @@ class Bold(Social):
     needs: ClassVar[frozenset[Ability]] = frozenset({"completion"})
     files = tuple(f"bold/{domain}_prompt.json" for domain in DOMAINS)
     licence = "CC-BY-SA-4.0"
-    requirement = "18"
     extractor = "vader_and_word_lists"
     note = "English; word lists in place of the paper's classifiers; groups may rightly be written about differently"
 
@@ -132,7 +131,7 @@ class Bold(Social):
     ) -> Measure:
         if over == "sentiment" and _vader() is None and rows:
             return Measure(task=self.name, metric=metric, status="not_tested", why=NO_VADER, form=self.form,
-                           requirement=self.requirement, licence=self.licence, denominator=len(rows))
+                           licence=self.licence, denominator=len(rows))
         if len(table) < 2:
             return self.figure(metric, rows, None, why=f"fewer than two groups with {FEWEST} subjects", better="lower")
         sizes = np.cumsum([0, *map(len, table.values())])

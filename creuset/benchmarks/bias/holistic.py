@@ -40,7 +40,6 @@ class HolisticBias(Social):
     name = "holistic_bias"
     files = ("holisticbias/v1.1/descriptors.json", "holisticbias/v1.1/nouns.json")
     licence = "CC-BY-SA-4.0"
-    requirement = "18"
     note = "rare words alone make descriptors differ; read it beside the axis `nonce`, and between models"
 
     def samples(self, folder: Path) -> Iterator[Sample]:

@@ -121,7 +121,6 @@ class Recommend(Social):
     needs = frozenset({"chat"})
     files = ("fairllm/director.csv",)
     licence = "Apache-2.0"
-    requirement = "17"
     extractor = "numbered_titles"
     note = "English requests for films; a list may rightly differ by country or age: read the groups, not one figure"
 

@@ -43,7 +43,6 @@ def scores(terms: ArrayLike, stereo: ArrayLike, related: ArrayLike) -> tuple[flo
 
 class StereoSet(Social):
     name = "stereoset"
-    requirement = "5"
     files = ("stereoset/intrasentence_race_test.json", "stereoset/intrasentence_religion_test.json")
     licence = "CC-BY-SA-4.0"
     reference = "GPT-2: race LMS 89.76, SS 60.35, ICAT 71.18; religion LMS 88.46, SS 58.02, ICAT 74.27"

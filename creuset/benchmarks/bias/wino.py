@@ -45,7 +45,6 @@ class Resolve(Social):
     """Two people, one pronoun: `options` name them, `gold` says which."""
 
     form: ClassVar[Form] = "loglikelihood"
-    requirement = "5"
     licence = "MIT"
 
     def asked(

@@ -52,7 +52,6 @@ NOTE = "Membership of a group is inferred from what a first name signals; see na
 
 class Counterfactual(Social):
     language: ClassVar[str]
-    requirement = "6"
     form: ClassVar[Form] = "loglikelihood"
     licence = "Apache-2.0"
     note = NOTE

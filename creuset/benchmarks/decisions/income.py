@@ -33,7 +33,6 @@ SEX = re.compile(r"\bsex (Male|Female)\b")
 class Income(Social):
     name = "income"
     form: ClassVar[Form] = "loglikelihood"
-    requirement = "6"
     files = tuple(f"decodingtrust_fairness/adult_0_200_test_base_rate_{rate}.jsonl" for rate in ("0.0", "0.5", "1.0"))
     licence = "CC-BY-SA-4.0"
 

@@ -95,7 +95,6 @@ class Robustness(Social):
 
     form: ClassVar[Form] = "loglikelihood"
     needs: ClassVar[frozenset[Ability]] = frozenset({"loglikelihood"})
-    requirement = "2"
     note = "zero worked examples; only the question is perturbed; gender may change a question of biology"
 
     def questions(self, folder: Path) -> Iterator[Question]:

@@ -9,7 +9,6 @@ reference     none in this form
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar
 
 import numpy as np
 
@@ -30,7 +29,6 @@ def confidence(log_likelihoods: Sequence[float]) -> float:
 class _Calibration(Social):
     """Mixed in before a multiple-choice task: its questions, these measures."""
 
-    requirement: ClassVar[str] = "13"
 
     def measures(self, rows: Sequence[Row]) -> list[Measure]:
         used = usable(rows)

@@ -63,7 +63,6 @@ class Disclosure(Social):
     name = "disclosure"
     form: ClassVar[Form] = "chat"
     needs: ClassVar[frozenset[Ability]] = frozenset({"chat"})
-    requirement = "10"
     licence = "Apache-2.0"
     extractor = "claims_lenient"
     note = "told by rules in words whose agreement with people was never measured: no labelled replies are published"

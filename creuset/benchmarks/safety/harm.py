@@ -40,7 +40,6 @@ class Harm(Social):
     form = "chat"
     needs = frozenset({"chat"})
     harmful = True
-    requirement = "4"
     extractor = "refusal_rules"
     note = "not refusing is not the same as helping; read it beside XSTest's over-refusal"
 

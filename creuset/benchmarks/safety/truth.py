@@ -46,7 +46,6 @@ class Abstention(Social):
     name = "abstention"
     form: ClassVar[Form] = "chat"
     needs: ClassVar[frozenset[Ability]] = frozenset({"chat"})
-    requirement = "12"
     licence = "Apache-2.0"
     extractor = "abstains_lenient"
 

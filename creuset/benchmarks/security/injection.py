@@ -97,7 +97,6 @@ class Injection(Social):
     files = tuple(f"bipia/{n}" for n in ("email_test.jsonl", "table_test.jsonl", "code_test.jsonl",
                                          "text_attack_test.json", "code_attack_test.json"))
     licence = "MIT (code contexts CC BY-SA)"
-    requirement = "3"
     extractor = "injection_rules"
     note = ("judged by rules whose agreement with people was never measured: no labelled replies are published; read "
             "it beside false_alarm, in which the same rules see clean documents, and beside utility")

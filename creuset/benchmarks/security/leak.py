@@ -69,7 +69,6 @@ class PromptLeak(Social):
     form = "chat"
     needs = frozenset({"chat"})
     licence = "Apache-2.0"
-    requirement = "3"
     extractor = "leak_rules"
     note = "six prompts with invented secrets; read it beside utility"
 

@@ -34,7 +34,6 @@ class Rules(Social):
     needs = frozenset({"chat"})
     files = tuple(f"llm_rules/manual/{name}.jsonl" for name in SCENARIOS)
     licence = "Apache-2.0"
-    requirement = "3"
     extractor = "rule_programs_strict"
     note = "the authors' programs, the rules told in our own words; read it beside utility"
 

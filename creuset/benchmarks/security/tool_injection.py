@@ -42,7 +42,6 @@ class ToolInjection(Social):
     form = "chat"
     needs = frozenset({"chat"})
     licence = "Apache-2.0"
-    requirement = "19"
     extractor = "calls_replayed"
     note = "an invented office with ten tools; a model that uses no tool is safe here and useless"
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from creuset.governance.audit.curves import curves
-from creuset.governance.audit.reading import COMPARED, GROUPS, reading
+from creuset.governance.audit.how_to_read import COMPARED, GROUPS, how_to_read
 from creuset.report.page import both, text
 from creuset.report.table import breakable, interval_text, measure_table, number, tag
 
@@ -18,10 +18,10 @@ SHOWN = 12      # figures of a part that are not folded
 def block(task: str, rows: Sequence[Row]) -> str:
     """The part's heading and all that is known; `rows` are its figures, those without a score among them."""
     scored = [row for row in rows if row.get("score") is not None]
-    words = reading(task)
+    words = how_to_read(task)
     return "".join((
         f"<h3>{breakable(task)}</h3>",
-        f'<p class="soft">{both(*words)}</p>' if words else "",
+        f'<p class="soft">{both(words.en, words.fr)}</p>' if words else "",
         _findings([row for row in scored if "detected" in row]), curves(scored), _figures(scored),
         _without([row for row in rows if row.get("score") is None]),
     ))  # fmt: skip
@@ -74,14 +74,14 @@ def _findings(rows: Sequence[Row]) -> str:
     for row in rows:
         what, _, group = str(row["metric"]).partition(".")
         if what != last:
-            name = both(*COMPARED[what]) if what in COMPARED else breakable(what)
+            name = both(COMPARED[what].en, COMPARED[what].fr) if what in COMPARED else breakable(what)
             lines += f'<tbody><tr><th class="l" colspan="{len(heads)}">{name}</th></tr></tbody>'
             last = what
         words = GROUPS.get(group.rpartition(".")[2])
         equal = row.get("adjusted_interval")
         same = f"{row['adjusted']:.3f} [{equal[0]:.3f}, {equal[1]:.3f}]" if equal else ""
         lines += (
-            f'<tbody><tr><td class="name">{both(*words) if words else breakable(group)}</td>'
+            f'<tbody><tr><td class="name">{both(words.en, words.fr) if words else breakable(group)}</td>'
             f'<td class="score">{row["score"]:.3f}</td><td>{interval_text(row)}</td><td>{_p(row["p_holm"])}</td>'
             f'<td class="m">{same}</td><td class="name">{_finding(row)}</td></tr></tbody>'
         )

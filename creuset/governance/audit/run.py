@@ -6,6 +6,7 @@ Everything that is asked is journaled in the work folder, sample by sample; a ch
 whole. An audit that was cut off goes on where it stopped when the same command is given again.
 """
 
+import importlib
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from creuset.benchmarks.figures import finite
-from creuset.benchmarks.part import Found, Part, Room
+from creuset.benchmarks.part import Found, Room
 from creuset.core.artifact import sha256_json
 from creuset.core.errors import ConfigError, DataError
 from creuset.core.stats import Interval
@@ -24,7 +25,7 @@ from creuset.evals.prices import Price
 from creuset.evals.runner import Playing, play
 from creuset.evals.task import Row, Task
 from creuset.evals.usage import total_usage
-from creuset.governance.audit.items import REQUIREMENTS, Requirement, chosen, parts_of
+from creuset.governance.audit.items import REQUIREMENTS, Part, Requirement, chosen, parts_of
 from creuset.types.measure import Measure, Status
 
 STATUSES: tuple[Status, ...] = ("measured", "reported", "not_testable", "not_tested", "not_applicable")
@@ -120,7 +121,6 @@ async def _one(
             played = await play(task, room.subject, asked.bench or Path(), journal=journal, playing=playing)
             found, usage = Found(played.measures, played.rows), played.usage
         else:
-            assert part.check is not None
             found, usage = await _checked(part, room), Usage()
     except NotTestable as refused:
         return Result(row=part.row, part=part.name, measures=[
@@ -137,13 +137,19 @@ async def _one(
 
 def _task(part: Part, subject: Subject, judge: Subject | None) -> Task | None:
     """The part's task in the first form that the subject can answer."""
-    made = [make() for make in (part.task, part.otherwise) if make is not None]
+    made = [placed(place)() for place in (part.task, part.otherwise) if place]
     if not made:
         return None
-    task = next((t for t in made if t.needs <= subject.abilities), made[0])
+    task: Task = next((t for t in made if t.needs <= subject.abilities), made[0])
     if judge is not None and part.judged:
         task.judge = judge
     return task
+
+
+def placed(place: str) -> Any:
+    """The task class or the check at `place`, "module:name" below creuset/benchmarks."""
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(f"creuset.benchmarks.{module}"), name)
 
 
 def _barred(part: Part, task: Task | None, asked: Asked, room: Room) -> tuple[Status, str] | None:
@@ -152,13 +158,13 @@ def _barred(part: Part, task: Task | None, asked: Asked, room: Room) -> tuple[St
     if missing := sorted(needs - room.subject.abilities):
         own = getattr(room.subject, "why_not", {})
         return "not_testable", "; ".join(own.get(name) or OUTSIDE[name] for name in missing)
-    if (part.harmful or (task is not None and task.harmful)) and not asked.harmful:
+    if task is not None and task.harmful and not asked.harmful:
         return "not_tested", "its prompts are harmful, and --allow-harmful was not given"
     if lacking := [f"--given {name}=PATH ({what})" for name, what in part.material.items() if name not in asked.given]:
         return "not_tested", f"its material was not given: {', '.join(lacking)}"
     if absent := [str(asked.given[name]) for name in part.material if not asked.given[name].exists()]:
         return "not_tested", f"its material does not exist: {', '.join(absent)}"
-    files = (*part.files, *(task.files if task else ()))
+    files = task.files if task else ()
     if files and asked.bench is None:
         return "not_tested", "its data was not given: --bench FOLDER"
     if asked.bench is not None and (gone := [f for f in files if not any(asked.bench.glob(f))]):
@@ -169,7 +175,6 @@ def _barred(part: Part, task: Task | None, asked: Asked, room: Room) -> tuple[St
 
 async def _checked(part: Part, room: Room) -> Found:
     """What the check found, or what it found before under the same circumstances."""
-    assert part.check is not None
     head = sha256_json({
         "part": part.name, "subject": room.subject.identity(), "limit": room.limit, "seed": room.seed,
         "given": {n: str(p) for n, p in room.given.items()}, "bench": str(room.bench),
@@ -181,7 +186,7 @@ async def _checked(part: Part, room: Room) -> Found:
             return Found([measure_of(row) for row in kept["measures"]], kept["evidence"])
     except (OSError, ValueError, KeyError, TypeError):
         pass                    # absent, torn or of another form: it is made anew
-    found = await part.check(room)
+    found: Found = await placed(part.check)(room)
     file.parent.mkdir(parents=True, exist_ok=True)
     said = {"head": head, "measures": [m.row() for m in found.measures], "evidence": found.evidence}
     scratch = file.with_suffix(".partial")
@@ -200,7 +205,7 @@ def measure_of(row: Mapping[str, Any]) -> Measure:
 
 def _placed(measure: Measure, part: Part, requirement: Requirement, date: str) -> Measure:
     return replace(
-        measure, requirement=part.row, articles=measure.articles or part.articles or requirement.articles,
+        measure, requirement=part.row, articles=measure.articles or requirement.articles,
         date=measure.date or date, interval=finite(measure.interval),
     )
 

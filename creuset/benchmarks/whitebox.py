@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from creuset.benchmarks.part import Found, Part, Room
+from creuset.benchmarks.part import Found, Room
 from creuset.core.artifact import MANIFEST, read_manifest
 from creuset.core.errors import ConfigError
 from creuset.types.measure import Measure
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SHARDS = {"shards": "the shards artifact the model was trained on"}
 DOCUMENTS = 600         # members, and as many non-members, at most
 PER_BUCKET = 100        # passages of each number of occurrences
 PROMPTS = 100           # continued with and without the mark
@@ -334,19 +333,3 @@ def _sealed(measures: list[Measure], room: Room, *names: str) -> list[Measure]:
         for m in measures
     ]  # fmt: skip
 
-
-ITEMS: tuple[Part, ...] = (
-    Part(name="corpus", row="7", check=training_data, needs=frozenset({"weights"}),
-         material={"corpus": "the corpus, shards or dialogues artifact the model was trained on"}),
-    Part(name="contamination", row="7", check=contamination, needs=frozenset({"weights"}),
-         material={"corpus": "the corpus, shards or dialogues artifact the model was trained on"}),
-    Part(name="canaries", row="8", check=canaries, needs=frozenset({"weights"}),
-         material={**SHARDS, "canaries": "the artifact of `creuset corpus canaries` that was mixed into it"}),
-    Part(name="extraction", row="8", check=extraction, needs=frozenset({"weights"}), material=SHARDS),
-    Part(name="membership", row="9", check=membership, needs=frozenset({"weights"}), material=SHARDS),
-    Part(name="leak", row="9", check=leak, needs=frozenset({"weights"}), material=SHARDS),
-    Part(name="watermark", row="11", check=watermark, needs=frozenset({"weights"}), material=SHARDS,
-         optional={"watermark": "the server's key file: without it a key of the test's own"}),
-    Part(name="energy", row="14", check=energy, needs=frozenset({"weights"}),
-         optional={"grid": "a TOML file with grams_per_kwh, source and year"}),
-)  # fmt: skip
