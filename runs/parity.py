@@ -183,9 +183,9 @@ def _part(
     """What was compared of one part; None where one side has not been asked."""
     import asyncio
 
-    from creuset.evals.clients.local import LocalSubject
+    from creuset.evals.clients.local import LocalClient
     from creuset.evals.journal import read
-    from creuset.evals.runner import Playing, play, read_samples
+    from creuset.evals.runner import PlaySettings, play, read_samples
     from tests.evals.compare_referee import our_task
 
     if not theirs.is_file():
@@ -194,9 +194,9 @@ def _part(
     task.max_tokens = NEW_TOKENS
 
     async def played() -> None:
-        subject = LocalSubject(folder, prefix=False, context=context)
+        subject = LocalClient(folder, prefix=False, context=context)
         try:
-            await play(task, subject, bench, journal=journal, playing=Playing(limit=limit))
+            await play(task, subject, bench, journal=journal, playing=PlaySettings(limit=limit))
         finally:
             await subject.close()
 

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from creuset.benchmarks.shares import correct_measure
 from creuset.core.errors import ConfigError
 from creuset.evals import extract
-from creuset.evals.model import Ask, Outcome, Reply
+from creuset.evals.model import GenerateRequest, Outcome, Reply
 from creuset.evals.task import Form, Row, Sample, Task
 from creuset.types.measure import Measure
 
@@ -91,16 +91,18 @@ class AnswerTask(Task):
                 gold={"gold": problem.gold, "language": problem.language},
             )
 
-    def _ask(self, description: str, shots: Sequence[Problem], problem: Problem) -> Ask:
+    def _ask(self, description: str, shots: Sequence[Problem], problem: Problem) -> GenerateRequest:
         if self.form == "generate":
             before = description + "".join(f"{shot.prompt}{shot.worked}\n\n" for shot in shots)
-            return Ask(prompt=before + problem.prompt, max_tokens=self.max_tokens, stop=self._stops(problem.language))
+            return GenerateRequest(
+                prompt=before + problem.prompt, max_tokens=self.max_tokens, stop=self._stops(problem.language)
+            )
         turns: list[dict[str, Any]] = []
         for shot in shots:
             turns += [{"role": "user", "content": shot.message}, {"role": "assistant", "content": shot.worked.strip()}]
         turns.append({"role": "user", "content": problem.message})
         turns[0]["content"] = description + turns[0]["content"]
-        return Ask(messages=tuple(turns), max_tokens=max(1024, self.max_tokens))
+        return GenerateRequest(messages=tuple(turns), max_tokens=max(1024, self.max_tokens))
 
     def score(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
         (outcome,) = outcomes

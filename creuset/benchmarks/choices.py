@@ -20,7 +20,7 @@ from creuset.benchmarks.shares import correct_measure
 from creuset.core.errors import ConfigError
 from creuset.core.stats import Interval
 from creuset.evals import extract
-from creuset.evals.model import Ability, Ask, Likelihood, Outcome, Pair, Reply
+from creuset.evals.model import Ability, GenerateRequest, Likelihood, LoglikelihoodRequest, Outcome, Reply
 from creuset.evals.task import Form, Row, Sample, Task
 from creuset.types.measure import Measure
 
@@ -123,7 +123,7 @@ class ChoiceTask(Task):
             return Sample(id=q.id, cluster=q.cluster, pairs=pairs, gold=known)
         if self.form == "generate":
             parts = [f"{self.lettered(shot)}{shot.worked or ' ' + shot.letter}\n\n" for shot in shots]
-            ask = Ask(prompt=description + "".join(parts) + self.lettered(q), max_tokens=self.max_tokens,
+            ask = GenerateRequest(prompt=description + "".join(parts) + self.lettered(q), max_tokens=self.max_tokens,
                       stop=self.stop)
             return Sample(id=q.id, cluster=q.cluster, asks=(ask,), gold=known)
         turns: list[dict[str, Any]] = []
@@ -131,7 +131,7 @@ class ChoiceTask(Task):
             turns += [{"role": "user", "content": self.message(shot)},
                       {"role": "assistant", "content": shot.worked.strip() or f"Answer: {shot.letter}"}]
         turns.append({"role": "user", "content": self.message(q)})
-        ask = Ask(messages=tuple(turns), max_tokens=self.max_tokens_chat)
+        ask = GenerateRequest(messages=tuple(turns), max_tokens=self.max_tokens_chat)
         return Sample(id=q.id, cluster=q.cluster, asks=(ask,), gold=known)
 
     @staticmethod
@@ -205,7 +205,7 @@ def options(texts: Sequence[str]) -> str:
     return "\n".join(f"{letter}. {text}" for letter, text in zip(LETTERS, texts, strict=False))
 
 
-def pair(context: str, continuation: str) -> Pair:
+def pair(context: str, continuation: str) -> LoglikelihoodRequest:
     """Blanks at the end of the context go to the continuation, as in running text (and in lm-evaluation-harness)."""
     bare = context.rstrip()
-    return Pair(bare, context[len(bare) :] + continuation)
+    return LoglikelihoodRequest(bare, context[len(bare) :] + continuation)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from creuset.evals.model import Subject
+from creuset.evals.model import ModelClient
 from creuset.types.measure import Measure
 
 
@@ -18,7 +18,7 @@ from creuset.types.measure import Measure
 class Room:
     """What a check may use."""
 
-    subject: Subject
+    subject: ModelClient
     model: Path | None                  # the folder, where local weights are audited; None: an endpoint
     work: Path                          # a folder of the audit's own; what is written here stays until it is published
     bench: Path | None = None           # the folder of benchmark files
@@ -28,7 +28,7 @@ class Room:
     date: str = ""                      # ISO 8601, UTC: what measures carry
     endpoint: str = ""                  # the base URL, where one is audited
     key: str = field(default="", repr=False)    # its key; never to be written anywhere
-    paraphraser: Subject | None = None  # a model that rewrites texts for an attack, where the operator gave one
+    paraphraser: ModelClient | None = None  # a model that rewrites texts for an attack, where the operator gave one
     say: Callable[[str], None] = lambda text: None
 
 

@@ -105,7 +105,7 @@ async def _audit(args: argparse.Namespace, asked: "Asked") -> int:
     from datetime import UTC, datetime
 
     from creuset.core.log import say
-    from creuset.evals.clients.reach import Reach, is_url, price_of, reach, share_purse
+    from creuset.evals.clients.reach import Reach, is_url, price_of, reach, share_budget
     from creuset.evals.usage import usage_lines
     from creuset.governance.audit.keep import keep, results_json
     from creuset.governance.audit.run import audit
@@ -133,7 +133,7 @@ async def _audit(args: argparse.Namespace, asked: "Asked") -> int:
         try:
             for at, (url, how) in enumerate(others):
                 helpers[at] = await reach(url, how) if url else None
-            share_purse(subject, *helpers)
+            share_budget(subject, *helpers)
             results = await audit(
                 subject, asked, work=args.work or beside, model=model, judge=helpers[0], say=say,
                 paraphraser=helpers[1],

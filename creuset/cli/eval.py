@@ -90,7 +90,7 @@ async def _evaluate(args: argparse.Namespace) -> int:
     import shutil
 
     from creuset.core.log import say
-    from creuset.evals.clients.reach import Reach, is_url, price_of, reach, share_purse
+    from creuset.evals.clients.reach import Reach, is_url, price_of, reach, share_budget
     from creuset.evals.run import Evaluation, Recorded, evaluate, keep, tasks_of
     from creuset.evals.usage import usage_lines
 
@@ -123,7 +123,7 @@ async def _evaluate(args: argparse.Namespace) -> int:
                 work = args.rescore or args.work
                 if kept_by_us:
                     work = args.out.with_name(args.out.name + ".work")
-                share_purse(subject, judge)
+                share_budget(subject, judge)
                 results, samples = await evaluate(
                     subject, ask, work=work, price=price_of(subject, to), judge=judge,
                     judge_price=price_of(judge, judged) if judge is not None else None,

@@ -20,7 +20,7 @@ import numpy as np
 
 from creuset.core.stats import Interval, bootstrap_ratio, mean_of_ratios
 from creuset.evals import documents
-from creuset.evals.model import Ability, Likelihood, Outcome, Whole
+from creuset.evals.model import Ability, Likelihood, Outcome, RollingRequest
 from creuset.evals.task import Form, Row, Sample, Task
 from creuset.types.measure import Measure
 
@@ -45,7 +45,7 @@ class Bpb(Task):
         for number, path in enumerate(self.paths):
             for found in documents.read(path, limit=self.limit):
                 yield Sample(
-                    id=f"{number}/{found.source}/{found.index}", texts=(Whole(found.text, self.overlap),),
+                    id=f"{number}/{found.source}/{found.index}", texts=(RollingRequest(found.text, self.overlap),),
                     gold={"source": found.source, "index": found.index, "bytes": found.bytes},
                 )
 

@@ -22,7 +22,7 @@ class NotTestable(CreusetError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
+class GenerateRequest:
     """One generation. Exactly one of `messages` (chat) and `prompt` (plain completion) is given."""
 
     messages: tuple[dict[str, Any], ...] = ()   # {"role": ..., "content": ...}, as OpenAI's API has them
@@ -36,13 +36,13 @@ class Ask:
 
     def __post_init__(self) -> None:
         if bool(self.messages) == bool(self.prompt):
-            raise ValueError("an Ask has either messages or a prompt")
+            raise ValueError("an GenerateRequest has either messages or a prompt")
         if self.tools and not self.messages:
-            raise ValueError("an Ask with tools is a chat")
+            raise ValueError("an GenerateRequest with tools is a chat")
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class LoglikelihoodRequest:
     """One likelihood: ln p of `continuation` behind `context`, tokenized together as in running text."""
 
     context: str
@@ -50,7 +50,7 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class RollingRequest:
     """A document read from its beginning to its end, in windows (model/windows.py) where it is longer than a context.
 
     Scored: every token, and the <|endoftext|> behind the last; one stands before the first too.
@@ -105,7 +105,7 @@ Outcome = Reply | Likelihood | Failure
 Done = Callable[[int, Outcome], None]   # told of each answer as soon as it is there: (position in the list, outcome)
 
 
-class Subject(Protocol):
+class ModelClient(Protocol):
     """A model that can be examined. Every method returns one outcome per question, in the order of the questions;
     what fails comes back as a `Failure`, never as an exception; NotTestable is raised where the ability is missing."""
 
@@ -118,11 +118,15 @@ class Subject(Protocol):
         Never a key or another secret.
         """
 
-    async def generate(self, asks: Sequence[Ask], done: Done | None = None) -> list[Reply | Failure]: ...
+    async def generate(self, asks: Sequence[GenerateRequest], done: Done | None = None) -> list[Reply | Failure]: ...
 
-    async def loglikelihood(self, pairs: Sequence[Pair], done: Done | None = None) -> list[Likelihood | Failure]: ...
+    async def loglikelihood(
+        self, pairs: Sequence[LoglikelihoodRequest], done: Done | None = None
+    ) -> list[Likelihood | Failure]: ...
 
-    async def read_through(self, texts: Sequence[Whole], done: Done | None = None) -> list[Likelihood | Failure]: ...
+    async def loglikelihood_rolling(
+        self, texts: Sequence[RollingRequest], done: Done | None = None
+    ) -> list[Likelihood | Failure]: ...
 
     async def close(self) -> None: ...
 

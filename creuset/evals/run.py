@@ -14,10 +14,10 @@ from creuset.core.errors import ConfigError, DataError
 from creuset.core.host import commit, hardware, versions
 from creuset.evals.bpb import Bpb
 from creuset.evals.journal import read
-from creuset.evals.model import Ability, Subject, Usage
+from creuset.evals.model import Ability, ModelClient, Usage
 from creuset.evals.prices import Price
 from creuset.evals.report import write_report
-from creuset.evals.runner import Playing, play, read_samples
+from creuset.evals.runner import PlaySettings, play, read_samples
 from creuset.evals.task import Form, Task
 from creuset.evals.usage import cost_of, total_usage, usage_of
 
@@ -57,7 +57,7 @@ class Evaluation:
             raise ValueError(f"fewshot must not be negative, got {self.fewshot}")
 
 
-def tasks_of(ask: Evaluation, judge: Subject | None = None) -> dict[str, Task]:
+def tasks_of(ask: Evaluation, judge: ModelClient | None = None) -> dict[str, Task]:
     """The tasks by name; all that can be wrong with them is said before anybody is asked anything."""
     found: dict[str, Task] = {}
     for name in ask.tasks:
@@ -89,12 +89,12 @@ def _bits(ask: Evaluation) -> Bpb:
 
 
 async def evaluate(
-    subject: Subject,
+    subject: ModelClient,
     ask: Evaluation,
     *,
     work: Path | None = None,
     price: Price | None = None,
-    judge: Subject | None = None,
+    judge: ModelClient | None = None,
     judge_price: Price | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> tuple[dict[str, Any], dict[str, Rows]]:
@@ -104,8 +104,14 @@ async def evaluate(
     rows: Rows = []
     samples: dict[str, Rows] = {}
     used: list[Usage] = []
-    playing = Playing(limit=ask.limit, seed=ask.seed, retry_failed=ask.retry_failed, rescore=ask.rescore, price=price,
-                      judge_price=judge_price)
+    playing = PlaySettings(
+        limit=ask.limit,
+        seed=ask.seed,
+        retry_failed=ask.retry_failed,
+        rescore=ask.rescore,
+        price=price,
+        judge_price=judge_price,
+    )
     if work is not None and not ask.rescore:
         _charge(subject, judge, [work / f"{name}.jsonl" for name in tasks], price, judge_price)
     for name in ask.tasks:
@@ -140,19 +146,23 @@ def _folder(ask: Evaluation) -> Path:
     return ask.bench if ask.bench is not None else Path()
 
 
-def _check_overlap(subject: Subject, ask: Evaluation) -> None:
+def _check_overlap(subject: ModelClient, ask: Evaluation) -> None:
     context = _context(subject, ask)
     if ask.overlap and ask.overlap >= context:
         known = f"must be below the context ({context})" if context else "needs a context: this endpoint tells none"
         raise ConfigError(f"overlap ({ask.overlap}) {known}", hint="give --context")
 
 
-def _context(subject: Subject, ask: Evaluation) -> int:
+def _context(subject: ModelClient, ask: Evaluation) -> int:
     return int(getattr(subject, "context", 0) or ask.context)
 
 
 def _charge(
-    subject: Subject, judge: Subject | None, journals: Sequence[Path], price: Price | None, judge_price: Price | None
+    subject: ModelClient,
+    judge: ModelClient | None,
+    journals: Sequence[Path],
+    price: Price | None,
+    judge_price: Price | None,
 ) -> None:
     """What an earlier run spent counts against the cap of this one."""
     client = getattr(subject, "client", None) or getattr(judge, "client", None)
@@ -161,7 +171,7 @@ def _charge(
     for journal in journals:
         if journal.is_file() and (found := read(journal)) is not None:
             outcomes = (o for e in found[1].values() for o in e.outcomes)
-            client.purse.spent += cost_of(usage_of(outcomes, price, judge_price))
+            client.budget.spent += cost_of(usage_of(outcomes, price, judge_price))
 
 
 @dataclass(slots=True)
@@ -189,7 +199,7 @@ class Recorded:
     async def loglikelihood(self, pairs: Any, done: Any = None) -> Any:
         raise AssertionError("scoring again asks nobody")
 
-    async def read_through(self, texts: Any, done: Any = None) -> Any:
+    async def loglikelihood_rolling(self, texts: Any, done: Any = None) -> Any:
         raise AssertionError("scoring again asks nobody")
 
     async def close(self) -> None:

@@ -26,7 +26,7 @@ from creuset.core.artifact import sha256_file, sha256_json
 from creuset.core.errors import ConfigError, CreusetError, DataError
 from creuset.core.log import Progress, duration
 from creuset.evals.journal import Entry, Journal, asked_hash, outcome_json, read
-from creuset.evals.model import Failure, NotTestable, Outcome, Reply, Subject, Usage
+from creuset.evals.model import Failure, ModelClient, NotTestable, Outcome, Reply, Usage
 from creuset.evals.prices import Price
 from creuset.evals.task import Row, Sample, Task
 from creuset.evals.usage import cost_of, said_of, usage_of
@@ -50,7 +50,7 @@ class Stopped(CreusetError):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Playing:
+class PlaySettings:
     """How to play, whatever the task."""
 
     limit: int | None = None        # first samples
@@ -64,7 +64,7 @@ class Playing:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Played:
+class TaskResult:
     """What came out of one task."""
 
     task: str
@@ -77,20 +77,20 @@ class Played:
 
 async def play(
     task: Task,
-    subject: Subject,
+    subject: ModelClient,
     folder: Path,
     *,
     journal: Path | None = None,
-    playing: Playing | None = None,
+    playing: PlaySettings | None = None,
     clock: Callable[[], float] = time.monotonic,
     now: Callable[[], float] = time.time,
-) -> Played:
+) -> TaskResult:
     """Play `task` on the files in `folder`; `journal` is where answers are kept, None keeps them in memory only.
 
     Raises DataError (a bad file), Stopped, DiskFull, ConfigError (a journal of something else). What the subject is
     not able to answer is a measure that says so.
     """
-    playing = playing or Playing()
+    playing = playing or PlaySettings()
     if task.harmful and not playing.harmful:
         return _not_measured(task, "not_tested", "its prompts are harmful: it runs only when that is asked for")
     if (missing := task.needs - subject.abilities) and not playing.rescore:
@@ -126,7 +126,9 @@ async def play(
     if task.harmful:
         usage = replace(usage, examples={})     # an endpoint's words may hold a prompt
     measures = [_with_cost(measure, usage.judge) for measure in measures]
-    return Played(task=task.name, measures=measures, rows=rows, usage=usage, asked=len(answered), samples=len(samples))
+    return TaskResult(
+        task=task.name, measures=measures, rows=rows, usage=usage, asked=len(answered), samples=len(samples)
+    )
 
 
 def _all_failed(answered: Sequence[tuple[Sample, Entry]]) -> str:
@@ -175,7 +177,7 @@ def data_hash(task: Task, folder: Path, samples: Sequence[Sample]) -> str:
 
 
 async def _ask(
-    task: Task, subject: Subject, samples: Sequence[Sample], journal: Journal, playing: Playing,
+    task: Task, subject: ModelClient, samples: Sequence[Sample], journal: Journal, playing: PlaySettings,
     clock: Callable[[], float],
 ) -> None:
     waiting = []
@@ -236,7 +238,7 @@ class _Watch:
     """The line on stderr: how far, how fast, how long, how much."""
 
     def __init__(
-        self, name: str, total: int, before: int, journal: Journal, playing: Playing, clock: Callable[[], float]
+        self, name: str, total: int, before: int, journal: Journal, playing: PlaySettings, clock: Callable[[], float]
     ) -> None:
         self._name, self._total, self._before, self._clock = name, total, before, clock
         self._begun, self._done, self._failed = clock(), 0, 0
@@ -313,12 +315,12 @@ def asked_of(sample: Sample) -> Row:
     return {"prompt": prompts[0]} if len(prompts) == 1 else {"prompts": prompts}
 
 
-def _not_measured(task: Task, status: Status, why: str) -> Played:
+def _not_measured(task: Task, status: Status, why: str) -> TaskResult:
     measure = Measure(task=task.name, metric="score", status=status, why=why, form=task.form, licence=task.licence)
-    return Played(task=task.name, measures=[measure])
+    return TaskResult(task=task.name, measures=[measure])
 
 
-def _why_not(subject: Subject, missing: frozenset[Any]) -> str:
+def _why_not(subject: ModelClient, missing: frozenset[Any]) -> str:
     """The subject's own words where it has some."""
     reasons: dict[str, str] = getattr(subject, "why_not", {})
     return "; ".join(reasons.get(name, f"the subject has no {name}") for name in sorted(missing))

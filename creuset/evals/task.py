@@ -16,7 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
-from creuset.evals.model import Ability, Ask, Outcome, Pair, Subject, Whole
+from creuset.evals.model import Ability, GenerateRequest, LoglikelihoodRequest, ModelClient, Outcome, RollingRequest
 from creuset.types.measure import Measure
 
 Form = Literal["loglikelihood", "generate", "chat", "static"]
@@ -26,9 +26,9 @@ Row = dict[str, Any]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     id: str                             # unique in the task, stable over runs: it is the key of the journal
-    pairs: tuple[Pair, ...] = ()        # for loglikelihood
-    asks: tuple[Ask, ...] = ()          # for generate and chat; several are independent of each other
-    texts: tuple[Whole, ...] = ()       # documents to be read through
+    pairs: tuple[LoglikelihoodRequest, ...] = ()        # for loglikelihood
+    asks: tuple[GenerateRequest, ...] = ()          # for generate and chat; several are independent of each other
+    texts: tuple[RollingRequest, ...] = ()       # documents to be read through
     gold: Any = None                    # what `score` needs to know; JSON
     cluster: str = ""                   # samples of one template, passage or problem: intervals are clustered by it
     meta: dict[str, Any] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class Task:
     reference: ClassVar[str] = ""               # a published score to compare with, and where it is from
     version: ClassVar[int] = 1                  # raise it when questions change: journals of another are refused
     harmful: ClassVar[bool] = False             # runs only behind an explicit flag; prompts are never shown by default
-    judge: Subject | None = None                # who grades the replies, where somebody does
+    judge: ModelClient | None = None                # who grades the replies, where somebody does
     judged_by: Mapping[str, Any] = MappingProxyType({})     # its identity, or that of who judged what is scored again
 
     def settings(self) -> dict[str, Any]:
@@ -55,12 +55,12 @@ class Task:
     def samples(self, folder: Path) -> Iterator[Sample]:
         raise NotImplementedError
 
-    async def play(self, sample: Sample, subject: Subject) -> list[Outcome]:
+    async def play(self, sample: Sample, subject: ModelClient) -> list[Outcome]:
         """Override it for conversations of several turns, and for judges."""
         if sample.pairs:
             return list(await subject.loglikelihood(sample.pairs))
         if sample.texts:
-            return list(await subject.read_through(sample.texts))
+            return list(await subject.loglikelihood_rolling(sample.texts))
         return list(await subject.generate(sample.asks))
 
     def score(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:

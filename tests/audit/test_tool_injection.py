@@ -7,10 +7,10 @@ import pytest
 
 from creuset.benchmarks.security.tool_injection import CALLS, TURNS, ToolInjection
 from creuset.benchmarks.security.toolbox import TOOLS, Office, happened, infect
-from creuset.evals.clients.http import Calling
+from creuset.evals.clients.http import CallSettings
 from creuset.evals.clients.local import _with_calls
 from creuset.evals.clients.openai import open_endpoint
-from creuset.evals.model import Ask, Failure, NotTestable, Reply
+from creuset.evals.model import Failure, GenerateRequest, NotTestable, Reply
 from tests.evals.scripted import Scripted, chat
 
 WORLD = {"mails": [{"id": "m1", "from": "a@b.example", "subject": "S", "body": "Hello"}], "files": {"f.txt": "text"},
@@ -178,7 +178,7 @@ def test_calls_in_the_text_of_local_weights_are_taken_out_of_it():
 
 
 CALL = {"id": "x1", "type": "function", "function": {"name": "read_mail", "arguments": '{"id": "m1"}'}}
-TALK = Ask(tools=TOOLS, max_tokens=9, messages=(
+TALK = GenerateRequest(tools=TOOLS, max_tokens=9, messages=(
     {"role": "system", "content": "Be brief."}, {"role": "user", "content": "Read m1."},
     {"role": "assistant", "content": "", "tool_calls": [CALL]},
     {"role": "tool", "tool_call_id": "x1", "content": "Hello"}, {"role": "user", "content": "And m2?"}))
@@ -186,7 +186,7 @@ TALK = Ask(tools=TOOLS, max_tokens=9, messages=(
 
 def wire(dialect, answer):
     async def run(url):
-        subject = await open_endpoint(url, model="m", dialect=dialect, calling=Calling(retries=0, stream=True))
+        subject = await open_endpoint(url, model="m", dialect=dialect, calling=CallSettings(retries=0, stream=True))
         try:
             return (await subject.generate([TALK]))[0]
         finally:
@@ -232,7 +232,7 @@ def test_an_ask_with_tools_is_a_chat_and_its_tools_are_part_of_what_was_asked():
     from creuset.evals.task import Sample
 
     with pytest.raises(ValueError, match="tools is a chat"):
-        Ask(prompt="x", tools=TOOLS)
-    hashes = {asked_hash(Sample(id="a", asks=(Ask(messages=TALK.messages, tools=tools),)))
+        GenerateRequest(prompt="x", tools=TOOLS)
+    hashes = {asked_hash(Sample(id="a", asks=(GenerateRequest(messages=TALK.messages, tools=tools),)))
               for tools in ((), TOOLS, TOOLS[:1])}
     assert len(hashes) == 3

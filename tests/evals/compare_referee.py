@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from creuset.benchmarks.catalogue import make
-from creuset.evals.model import Likelihood, Reply, Subject
+from creuset.evals.model import Likelihood, ModelClient, Reply
 from creuset.evals.task import Row, Sample, Task
 from tests.evals.parity import BENCH, GENERATED, NEW_TOKENS, mark
 
@@ -27,7 +27,7 @@ def our_samples(task: Task) -> list[Sample]:
     return list(task.samples(BENCH))
 
 
-async def ask(task: Task, samples: list[Sample], subject: Subject) -> list[Any]:
+async def ask(task: Task, samples: list[Sample], subject: ModelClient) -> list[Any]:
     if samples[0].pairs:
         flat = await subject.loglikelihood([pair for sample in samples for pair in sample.pairs])
         found, start = [], 0

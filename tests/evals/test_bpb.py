@@ -9,7 +9,7 @@ import torch
 from creuset.core.errors import ConfigError, DataError
 from creuset.data.shards.files import Counts, ShardWriter, SourceStats, write_index
 from creuset.evals import bpb, documents
-from creuset.evals.clients.local import LocalSubject
+from creuset.evals.clients.local import LocalClient
 from creuset.evals.runner import play
 from creuset.model.attention import Packed
 from creuset.model.score import Reading, log_likelihoods
@@ -38,12 +38,12 @@ def test_likelihoods_are_those_of_one_token_at_a_time(model, tokenizer):
             assert found[i].tolist() == pytest.approx(want, abs=1e-4)
 
 
-def read_through(folder, paths, **how):
+def loglikelihood_rolling(folder, paths, **how):
     """What `Bpb` says of a folder's model: rows and measures."""
     context = how.get("context", 0)
 
     async def run():
-        subject = LocalSubject(folder, context=context)
+        subject = LocalClient(folder, context=context)
         try:
             return await play(bpb.Bpb(paths, **how), subject, Path())
         finally:
@@ -56,7 +56,7 @@ def read_through(folder, paths, **how):
 def test_bits_of_a_document_count_its_end(folder, model, tokenizer, tmp_path):
     (tmp_path / "a.txt").write_text(TEXTS[0])
     ids = [tokenizer.endoftext, *tokenizer.encode(TEXTS[0]), tokenizer.endoftext]
-    (row,), (measure,) = read_through(folder, [tmp_path / "a.txt"])
+    (row,), (measure,) = loglikelihood_rolling(folder, [tmp_path / "a.txt"])
     want = -sum(one_by_one(model, ids)) / math.log(2)
     assert row["bits"] == pytest.approx(want, rel=1e-5) and row["tokens"] == len(ids) - 1
     assert measure.score == pytest.approx(want / len(TEXTS[0])) and measure.caveat == "" and "prompt" not in row
@@ -68,7 +68,7 @@ def test_long_documents_are_cut_and_an_overlap_gives_them_context(folder, model,
     assert len(whole) > 41
 
     def score(**more):
-        return read_through(folder, [tmp_path / "a.txt"], context=20, **more)[0][0]["bits"] * math.log(2)
+        return loglikelihood_rolling(folder, [tmp_path / "a.txt"], context=20, **more)[0][0]["bits"] * math.log(2)
 
     plain = sum(sum(one_by_one(model, whole[start : start + 21])) for start in range(0, len(whole) - 1, 20))
     assert score() == pytest.approx(-plain, rel=1e-5)
@@ -99,7 +99,7 @@ def shards(tmp_path_factory, tokenizer):
 def test_shards_and_training_agree_on_the_figure(folder, model, shards):
     from creuset.data.shards.files import Shards
 
-    rows = [measure.row() for measure in read_through(folder, [shards], context=24)[1]]
+    rows = [measure.row() for measure in loglikelihood_rolling(folder, [shards], context=24)[1]]
     assert [r["source"] for r in rows] == ["en", "fr", "mean over sources"]
     for row in rows[:2]:
         theirs = bits_per_byte(model, Shards.open(shards), row["source"], context=24)

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from creuset.core.errors import EngineError
-from creuset.evals.clients.http import Calling
+from creuset.evals.clients.http import CallSettings
 from creuset.evals.clients.openai import open_endpoint
 from tests.evals.scripted import Scripted
 
@@ -18,7 +18,7 @@ def opened(answer, retries):
         async def asleep(seconds):
             return None
 
-        calling = Calling(retries=retries, timeout_s=5)
+        calling = CallSettings(retries=retries, timeout_s=5)
         subject = await open_endpoint(server.url, model="m", calling=calling, sleep=asleep)
         await subject.close()
         return subject

@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 
 from creuset.core.errors import ConfigError, EngineError
-from creuset.evals.clients.http import Calling
+from creuset.evals.clients.http import CallSettings
 from creuset.evals.clients.openai import boundary, open_endpoint
-from creuset.evals.model import Ask, Failure, NotTestable, Pair, Reply
+from creuset.evals.model import Failure, GenerateRequest, LoglikelihoodRequest, NotTestable, Reply
 from creuset.evals.prices import load
 from tests.evals.scripted import Scripted, chat, only_chat
 
-QUESTION = Ask(messages=({"role": "user", "content": "Capital of France?"},), max_tokens=4)
-FAST = Calling(concurrency=1, retries=2, timeout_s=5.0)
+QUESTION = GenerateRequest(messages=({"role": "user", "content": "Capital of France?"},), max_tokens=4)
+FAST = CallSettings(concurrency=1, retries=2, timeout_s=5.0)
 
 
 def asked(server, asks=(QUESTION,), *, calling=FAST, dialect="openai", model="m", key=None, waits=None):
@@ -80,9 +80,9 @@ def test_a_chat_endpoint_says_what_it_cannot():
     body = server.seen[-1][1]
     assert body["temperature"] == 0 and body["max_tokens"] == 4 and body["seed"] == 1234 and "stop" not in body
     with pytest.raises(NotTestable, match="log-probabilities"):
-        asyncio.run(subject.loglikelihood([Pair("a", " b")]))
+        asyncio.run(subject.loglikelihood([LoglikelihoodRequest("a", " b")]))
     with pytest.raises(NotTestable, match="answers no completion"):
-        asyncio.run(subject.generate([Ask(prompt="x")]))
+        asyncio.run(subject.generate([GenerateRequest(prompt="x")]))
 
 
 @pytest.mark.parametrize(
@@ -224,10 +224,10 @@ def test_the_price_cap_begins_no_further_call():
         replies, subject = asked(server, (QUESTION,) * 9, calling=calling)
     done = [r for r in replies if isinstance(r, Reply)]
     assert len(done) == 4 and {r.reason for r in replies[4:]} == {"price_cap"}
-    assert subject.client.purse.spent == pytest.approx(4 * 1000 * 2.5e-6 + 12 * 1e-5)
+    assert subject.client.budget.spent == pytest.approx(4 * 1000 * 2.5e-6 + 12 * 1e-5)
     assert "of 0.0100 USD" in replies[-1].detail
     with pytest.raises(ValueError, match="a price cap needs a price"):
-        Calling(price_cap=1.0)
+        CallSettings(price_cap=1.0)
 
 
 def sse(*events, done=True):
@@ -268,7 +268,7 @@ def test_the_messages_dialect(monkeypatch):
     monkeypatch.setenv("SOME_KEY", "sk-ant")
     turns = ({"role": "system", "content": "Be brief."}, {"role": "user", "content": "One."},
              {"role": "user", "content": "Two."})
-    ask = Ask(messages=turns, max_tokens=7, stop=("\n\n", "END"), top_p=0.5)
+    ask = GenerateRequest(messages=turns, max_tokens=7, stop=("\n\n", "END"), top_p=0.5)
     calling = replace(FAST, key_env="SOME_KEY")
     with Scripted(lambda path, body, n: messages("Yes\n\nNo", "max_tokens")) as server:
         (reply,), subject = asked(server, (ask,), calling=calling, dialect="anthropic")
@@ -280,7 +280,7 @@ def test_the_messages_dialect(monkeypatch):
     assert (reply.prompt_tokens, reply.completion_tokens, reply.model) == (9, 3, "c-1")
     assert subject.abilities == {"chat"}
     with pytest.raises(NotTestable, match="no log-probabilities"):
-        asyncio.run(subject.loglikelihood([Pair("a", "b")]))
+        asyncio.run(subject.loglikelihood([LoglikelihoodRequest("a", "b")]))
 
 
 def test_the_messages_dialect_streamed():
@@ -325,12 +325,12 @@ def test_which_model_is_asked_when_none_is_named():
     ],
 )
 def test_the_boundary_in_text(offsets, told, found):
-    assert boundary(offsets, Pair("The cat", " sat"), told) == found
+    assert boundary(offsets, LoglikelihoodRequest("The cat", " sat"), told) == found
 
 
 def test_an_endpoint_that_is_not_ready_is_said_to_be_there():
     with Scripted(lambda path, body, n: (503, {"error": {"message": "loading"}})) as server, pytest.raises(
         EngineError, match="http_503"
     ) as refused:
-        asyncio.run(open_endpoint(server.url, model="m", calling=Calling(retries=0)))
+        asyncio.run(open_endpoint(server.url, model="m", calling=CallSettings(retries=0)))
     assert "not ready" in refused.value.hint

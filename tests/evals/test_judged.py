@@ -11,7 +11,7 @@ from creuset.benchmarks.judged.mt_bench import PROMPTS, MtBench
 from creuset.core.errors import ConfigError, DataError
 from creuset.evals.model import Failure, Reply
 from creuset.evals.prices import Price
-from creuset.evals.runner import Playing, play
+from creuset.evals.runner import PlaySettings, play
 
 
 class Says:
@@ -140,7 +140,7 @@ def test_a_journal_knows_who_judged(bench, tmp_path):
 
     def run(judge, **how):
         subject = Says(lambda q: "mine")
-        return asyncio.run(play(ArenaHard(judge), subject, bench, journal=journal, playing=Playing(**how)))
+        return asyncio.run(play(ArenaHard(judge), subject, bench, journal=journal, playing=PlaySettings(**how)))
 
     first = run(Another(lambda q: "[[A>>B]]"))
     with pytest.raises(ConfigError, match="its judge is"):

@@ -6,26 +6,26 @@ import pytest
 
 from creuset.engine.engine import Engine
 from creuset.evals.choice import continuation
-from creuset.evals.clients.local import LocalSubject
-from creuset.evals.model import Ask, Failure, Likelihood, Pair, Reply
+from creuset.evals.clients.local import LocalClient
+from creuset.evals.model import Failure, GenerateRequest, Likelihood, LoglikelihoodRequest, Reply
 from creuset.model.score import Reading, log_likelihoods
 from creuset.text.chat import encode_chat
 from creuset.types.generation import Request, Sampling
 
 PAIRS = [
-    Pair("The cat sat on", " the mat"),
-    Pair("The cat sat on", " a river, and the dog ran after it"),
-    Pair("", "What is a river?"),
-    Pair("What is", ""),
-    Pair("", ""),
-    Pair("Le chat est sur la tab", "le. La rivière coule."),
-    Pair("The dog ran to the river. " * 12, " the sea"),
+    LoglikelihoodRequest("The cat sat on", " the mat"),
+    LoglikelihoodRequest("The cat sat on", " a river, and the dog ran after it"),
+    LoglikelihoodRequest("", "What is a river?"),
+    LoglikelihoodRequest("What is", ""),
+    LoglikelihoodRequest("", ""),
+    LoglikelihoodRequest("Le chat est sur la tab", "le. La rivière coule."),
+    LoglikelihoodRequest("The dog ran to the river. " * 12, " the sea"),
 ]
 
 
 @pytest.fixture
 def subject(folder):
-    subject = LocalSubject(folder)
+    subject = LocalClient(folder)
     yield subject
     asyncio.run(subject.close())
 
@@ -64,7 +64,7 @@ def test_questions_that_come_together_are_computed_together(subject):
 
 
 def test_prefix_off_leaves_the_end_of_document_out(folder, model, tokenizer):
-    subject = LocalSubject(folder, prefix=False)
+    subject = LocalClient(folder, prefix=False)
     (found,) = asyncio.run(subject.loglikelihood(PAIRS[:1]))
     asyncio.run(subject.close())
     ids, scored = continuation(tokenizer, PAIRS[0].context, PAIRS[0].continuation, prefix=False)
@@ -75,8 +75,10 @@ def test_prefix_off_leaves_the_end_of_document_out(folder, model, tokenizer):
 def test_generation_is_the_engines_and_greedy(subject, folder, tokenizer):
     messages = ({"role": "user", "content": "What is a river?"},)
     asks = [
-        Ask(messages=messages, max_tokens=8), Ask(prompt="The cat", max_tokens=9),
-        Ask(prompt="The cat", max_tokens=9, stop=("a", "e")), Ask(prompt="The dog", max_tokens=500),
+        GenerateRequest(messages=messages, max_tokens=8),
+        GenerateRequest(prompt="The cat", max_tokens=9),
+        GenerateRequest(prompt="The cat", max_tokens=9, stop=("a", "e")),
+        GenerateRequest(prompt="The dog", max_tokens=500),
     ]
     told = {}
     replies = asyncio.run(subject.generate(asks, lambda at, outcome: told.update({at: outcome})))
@@ -95,24 +97,28 @@ def test_generation_is_the_engines_and_greedy(subject, folder, tokenizer):
 
 
 def test_what_cannot_be_asked_is_a_failure_beside_the_others(subject):
-    asks = [Ask(prompt="The dog ran. " * 40), Ask(prompt="The cat", max_tokens=2), Ask(prompt="half \ud800")]
+    asks = [
+        GenerateRequest(prompt="The dog ran. " * 40),
+        GenerateRequest(prompt="The cat", max_tokens=2),
+        GenerateRequest(prompt="half \ud800"),
+    ]
     long, good, broken = asyncio.run(subject.generate(asks))
     assert isinstance(long, Failure) and long.reason == "context_length" and "48" in long.detail
     assert isinstance(good, Reply) and isinstance(broken, Failure) and broken.reason == "refused_400"
-    bad, fine = asyncio.run(subject.loglikelihood([Pair("a", "\ud800"), PAIRS[0]]))
+    bad, fine = asyncio.run(subject.loglikelihood([LoglikelihoodRequest("a", "\ud800"), PAIRS[0]]))
     assert isinstance(bad, Failure) and isinstance(fine, Likelihood)
 
 
 def test_token_scores_are_those_of_the_whole_text(subject):
     text = "The cat sat on the mat."
     (scores, none) = subject.token_scores([text, ""])
-    (whole,) = asyncio.run(subject.loglikelihood([Pair("", text)]))
+    (whole,) = asyncio.run(subject.loglikelihood([LoglikelihoodRequest("", text)]))
     assert scores.logprobs == pytest.approx(whole.token_logprobs, abs=1e-5) and len(none.ids) == 0
     assert len(scores.ids) == len(scores.greedy) == whole.tokens
 
 
 def test_identity_tells_models_and_settings_apart(folder):
-    one, other = LocalSubject(folder), LocalSubject(folder, prefix=False)
+    one, other = LocalClient(folder), LocalClient(folder, prefix=False)
     assert one.identity()["name"] == "tiny" and one.identity()["files"] and one.identity() != other.identity()
 
 
@@ -121,11 +127,11 @@ def test_the_weights_are_read_once_for_both(folder, tmp_path, first):
     """Whatever is asked first: what is asked next does not need the file any more, and says the same."""
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
-    pairs = [Pair("The cat sat on", " the mat"), Pair("The dog " * 20, "ran")]
-    asks = [Ask(prompt="The cat", max_tokens=8)]
+    pairs = [LoglikelihoodRequest("The cat sat on", " the mat"), LoglikelihoodRequest("The dog " * 20, "ran")]
+    asks = [GenerateRequest(prompt="The cat", max_tokens=8)]
 
     async def both(path, remove):
-        subject = LocalSubject(path)
+        subject = LocalClient(path)
         found = {}
         try:
             for what in (first, "words" if first == "likelihoods" else "likelihoods"):
@@ -139,6 +145,6 @@ def test_the_weights_are_read_once_for_both(folder, tmp_path, first):
 
     likelihoods, said = asyncio.run(both(copy, True))
     assert not list(copy.glob("*.safetensors"))
-    want = asyncio.run(LocalSubject(folder).loglikelihood(pairs))
+    want = asyncio.run(LocalClient(folder).loglikelihood(pairs))
     assert [found.total for found in likelihoods] == pytest.approx([one.total for one in want], abs=1e-4)
-    assert said == asyncio.run(LocalSubject(folder).generate(asks))[0].text
+    assert said == asyncio.run(LocalClient(folder).generate(asks))[0].text

@@ -15,10 +15,10 @@ import pytest
 
 from creuset.cli import main
 from creuset.core.artifact import verify
-from creuset.evals.clients.http import Calling
-from creuset.evals.clients.local import LocalSubject
+from creuset.evals.clients.http import CallSettings
+from creuset.evals.clients.local import LocalClient
 from creuset.evals.clients.openai import open_endpoint
-from creuset.evals.model import Ask, Failure, Pair
+from creuset.evals.model import Failure, GenerateRequest, LoglikelihoodRequest
 from creuset.server.log import new_log
 from creuset.server.model import describe
 from creuset.server.run import serve, worker_command
@@ -26,13 +26,17 @@ from creuset.server.settings import ServeSettings
 from tests.evals.scripted import Scripted, chat, only_chat
 
 PAIRS = [
-    Pair("The cat sat on", " the mat"), Pair("", "What is a river?"), Pair("Le chat est sur la tab", "le. La rivière"),
-    Pair("What is the capital of France? It is", " Paris."), Pair("The dog ran. " * 30, " the sea"),
+    LoglikelihoodRequest("The cat sat on", " the mat"),
+    LoglikelihoodRequest("", "What is a river?"),
+    LoglikelihoodRequest("Le chat est sur la tab", "le. La rivière"),
+    LoglikelihoodRequest("What is the capital of France? It is", " Paris."),
+    LoglikelihoodRequest("The dog ran. " * 30, " the sea"),
 ]
 ASKS = [
-    Ask(messages=({"role": "user", "content": "What is a river?"},), max_tokens=9),
-    Ask(prompt="The cat", max_tokens=12), Ask(prompt="The dog ran", max_tokens=12, stop=("a", "e", "1", "2", "i", "o")),
-    Ask(prompt="Water flows", max_tokens=900),
+    GenerateRequest(messages=({"role": "user", "content": "What is a river?"},), max_tokens=9),
+    GenerateRequest(prompt="The cat", max_tokens=12),
+    GenerateRequest(prompt="The dog ran", max_tokens=12, stop=("a", "e", "1", "2", "i", "o")),
+    GenerateRequest(prompt="Water flows", max_tokens=900),
 ]
 
 
@@ -58,9 +62,9 @@ def served(folder):
 
 def both(folder, url, prefix):
     async def run():
-        local = LocalSubject(folder, prefix=prefix)
+        local = LocalClient(folder, prefix=prefix)
         # The engine may still be loading: 503 with Retry-After is retried.
-        endpoint = await open_endpoint(url, calling=Calling(retries=30), prefix=None if prefix else False)
+        endpoint = await open_endpoint(url, calling=CallSettings(retries=30), prefix=None if prefix else False)
         try:
             assert endpoint.abilities == {"chat", "completion", "loglikelihood"}
             return [
@@ -91,7 +95,7 @@ def test_likelihoods_and_words_are_the_same(folder, served, prefix):
 
 def test_streamed_words_are_the_same(folder, served):
     async def run(stream):
-        subject = await open_endpoint(served, calling=replace(Calling(retries=30), stream=stream))
+        subject = await open_endpoint(served, calling=replace(CallSettings(retries=30), stream=stream))
         try:
             return await subject.generate(ASKS[:3])
         finally:

@@ -9,7 +9,7 @@ import json
 
 import pytest
 
-from creuset.evals.clients.local import LocalSubject
+from creuset.evals.clients.local import LocalClient
 from creuset.evals.model import Reply
 from tests.evals.compare_referee import ask, equal_answers, equal_questions, equal_scores, our_samples, our_task
 from tests.evals.parity import GOLDEN, MODEL, TASKS
@@ -19,7 +19,7 @@ SAID = json.loads(GOLDEN.read_text(encoding="utf-8"))
 
 @pytest.fixture(scope="module")
 def subject():
-    subject = LocalSubject(MODEL, prefix=False)     # the harness puts nothing before a context
+    subject = LocalClient(MODEL, prefix=False)     # the harness puts nothing before a context
     yield subject
     asyncio.run(subject.close())
 

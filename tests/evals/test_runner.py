@@ -5,11 +5,11 @@ import pytest
 
 from creuset.core.errors import ConfigError, DataError, DiskFull
 from creuset.core.stats import wilson
-from creuset.evals.clients.local import LocalSubject
+from creuset.evals.clients.local import LocalClient
 from creuset.evals.journal import outcome_json, outcome_of
-from creuset.evals.model import Ask, Failure, Likelihood, Pair, Reply
+from creuset.evals.model import Failure, GenerateRequest, Likelihood, LoglikelihoodRequest, Reply
 from creuset.evals.prices import load
-from creuset.evals.runner import Playing, Stopped, play
+from creuset.evals.runner import PlaySettings, Stopped, play
 from creuset.evals.task import Sample, Task
 from creuset.evals.usage import total_usage, usage_of
 from creuset.types.measure import Measure
@@ -25,7 +25,7 @@ class Capitals(Task):
 
     def samples(self, folder):
         for number, line in enumerate((folder / "lines.txt").read_text().splitlines()):
-            pairs = (Pair(line, " water"), Pair(line, " stone"))
+            pairs = (LoglikelihoodRequest(line, " water"), LoglikelihoodRequest(line, " stone"))
             yield Sample(id=f"line{number}", pairs=pairs, gold=number % 2, cluster=str(number // 2))
 
     def score(self, sample, outcomes):
@@ -48,7 +48,9 @@ class Chat(Capitals):
 
     def samples(self, folder):
         for number, line in enumerate((folder / "lines.txt").read_text().splitlines()):
-            yield Sample(id=str(number), asks=(Ask(messages=({"role": "user", "content": line},), max_tokens=4),))
+            yield Sample(
+                id=str(number), asks=(GenerateRequest(messages=({"role": "user", "content": line},), max_tokens=4),)
+            )
 
     def score(self, sample, outcomes):
         if isinstance(outcomes[0], Failure):
@@ -92,7 +94,7 @@ def replying(text="a", **more):
 
 
 def test_a_run_that_is_cut_anywhere_and_resumed_is_the_whole_run(folder, lines):
-    subject = LocalSubject(folder)
+    subject = LocalClient(folder)
     journal = lines / "work" / "capitals.jsonl"
     whole = asyncio.run(play(Capitals(), subject, lines, journal=journal))
     raw = journal.read_bytes()
@@ -112,18 +114,18 @@ def test_what_was_answered_is_not_asked_again(lines):
     subject = Other(replying())
     journal = lines / "chat.jsonl"
     for _ in range(2):
-        played = asyncio.run(play(Chat(), subject, lines, journal=journal, playing=Playing(limit=5)))
+        played = asyncio.run(play(Chat(), subject, lines, journal=journal, playing=PlaySettings(limit=5)))
     assert subject.asked == 5 and played.asked == played.samples == 5
     asyncio.run(play(Chat(), subject, lines, journal=journal))
     assert subject.asked == 12
     silent = Other(lambda question: pytest.fail("asked"))
-    again = asyncio.run(play(Chat(), silent, lines, journal=journal, playing=Playing(rescore=True)))
+    again = asyncio.run(play(Chat(), silent, lines, journal=journal, playing=PlaySettings(rescore=True)))
     assert again.measures[0].score == 1.0 and again.measures[0].n == 12
 
 
 def test_the_measures_say_where_they_come_from(lines):
     now = 1764115200.0
-    played = asyncio.run(play(Chat(), Other(replying()), lines, playing=Playing(seed=7), now=lambda: now))
+    played = asyncio.run(play(Chat(), Other(replying()), lines, playing=PlaySettings(seed=7), now=lambda: now))
     row = played.measures[0].row()
     assert row["date"] == "2025-11-26T00:00:00+00:00" and row["seed"] == 7 and row["form"] == "chat"
     assert len(row["data_sha256"]) == len(row["prompt_sha256"]) == 64
@@ -137,9 +139,9 @@ def test_the_measures_say_where_they_come_from(lines):
 def test_the_journal_of_another_run_is_refused_by_name(lines, what, monkeypatch):
     journal = lines / "chat.jsonl"
     asyncio.run(play(Chat(), Other(replying()), lines, journal=journal))
-    subject, playing = Other(replying(), name="another" if what == "subject" else "other"), Playing()
+    subject, playing = Other(replying(), name="another" if what == "subject" else "other"), PlaySettings()
     if what == "seed":
-        playing = Playing(seed=99)
+        playing = PlaySettings(seed=99)
     elif what == "version":
         monkeypatch.setattr(Chat, "version", 2)
     elif what == "data_sha256":
@@ -159,7 +161,7 @@ def test_failures_stay_in_the_denominator_and_are_asked_again_only_on_demand(lin
     good = Other(replying())
     assert asyncio.run(play(Chat(), good, lines, journal=journal)).measures[0].failed == 3
     assert good.asked == 0
-    again = asyncio.run(play(Chat(), good, lines, journal=journal, playing=Playing(retry_failed=True)))
+    again = asyncio.run(play(Chat(), good, lines, journal=journal, playing=PlaySettings(retry_failed=True)))
     assert good.asked == 3 and again.measures[0].failed == 0 and again.measures[0].score == 1.0
 
 
@@ -187,7 +189,7 @@ def test_a_few_timeouts_are_counted_and_do_not_stop(lines):
     half = Other(lambda q: Failure(reason="timeout") if "odd" in q else replying()(q))
     assert asyncio.run(play(Chat(), half, lines)).measures[0].failed == 15   # more than would stop it in a row
     only = Other(lambda q: Failure(reason="timeout"))
-    assert asyncio.run(play(Chat(), only, lines, playing=Playing(limit=2))).measures[0].failed == 2
+    assert asyncio.run(play(Chat(), only, lines, playing=PlaySettings(limit=2))).measures[0].failed == 2
 
 
 def test_the_price_cap_stops_the_run(lines):
@@ -231,7 +233,7 @@ def test_what_cannot_be_asked_is_a_row_that_says_why(lines):
     subject = Other(replying(text="secret"))
     (measure,) = asyncio.run(play(Harmful(), subject, lines)).measures
     assert measure.status == "not_tested" and subject.asked == 0
-    played = asyncio.run(play(Harmful(), subject, lines, playing=Playing(harmful=True)))
+    played = asyncio.run(play(Harmful(), subject, lines, playing=PlaySettings(harmful=True)))
     assert subject.asked == 12 and "secret" not in json.dumps(played.rows) and "river" not in json.dumps(played.rows)
 
 
@@ -282,7 +284,7 @@ def bad(reason):
 @pytest.mark.parametrize("reason", ["broken_json", "http_500", "truncated"])
 def test_an_endpoint_that_never_answers_rightly_stops_the_run(many, reason):
     with pytest.raises(Stopped, match=f"nothing but failures for 10 samples: {reason}"):
-        asyncio.run(play(Chat(), Other(lambda q: bad(reason)), many, playing=Playing(width=2)))
+        asyncio.run(play(Chat(), Other(lambda q: bad(reason)), many, playing=PlaySettings(width=2)))
     asked = []
 
     def once(q):
@@ -290,13 +292,13 @@ def test_an_endpoint_that_never_answers_rightly_stops_the_run(many, reason):
         return Reply(text="A", finish="stop") if len(asked) == 3 else bad(reason)
 
     # One right answer: the others are about their samples, and counted.
-    played = asyncio.run(play(Chat(), Other(once), many, playing=Playing(width=1)))
+    played = asyncio.run(play(Chat(), Other(once), many, playing=PlaySettings(width=1)))
     assert played.usage.reasons == {reason: 29} and played.usage.examples == {reason: f"first {reason}"}
     assert played.measures[0].status == "measured" and played.measures[0].failed == 29
 
 
 def test_where_every_call_failed_there_is_no_score(lines):
-    played = asyncio.run(play(Chat(), Other(lambda q: bad("http_500")), lines, playing=Playing(limit=9)))
+    played = asyncio.run(play(Chat(), Other(lambda q: bad("http_500")), lines, playing=PlaySettings(limit=9)))
     assert len(played.measures) == 1 and played.asked == 9
     for measure in played.measures:
         assert (measure.status, measure.score, measure.interval) == ("not_tested", None, None)
@@ -314,6 +316,6 @@ def test_connections_closed_at_the_end_are_not_the_end(many):
         return answer
 
     with pytest.raises(Stopped, match="nothing but failures for 3 samples: disconnected"):
-        asyncio.run(play(Chat(), Other(dead_from(27)), many, playing=Playing(width=1)))
-    played = asyncio.run(play(Chat(), Other(dead_from(28)), many, playing=Playing(width=1)))
+        asyncio.run(play(Chat(), Other(dead_from(27)), many, playing=PlaySettings(width=1)))
+    played = asyncio.run(play(Chat(), Other(dead_from(28)), many, playing=PlaySettings(width=1)))
     assert played.usage.reasons == {"disconnected": 2}, "two may be about their samples"

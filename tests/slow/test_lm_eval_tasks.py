@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from creuset.evals.clients.local import LocalSubject
+from creuset.evals.clients.local import LocalClient
 from tests.evals.compare_referee import ask, equal_answers, equal_questions, equal_scores, our_samples, our_task
 from tests.evals.parity import GOLDEN, MODEL, TASKS, referee
 
@@ -49,14 +49,14 @@ def said(url: str) -> dict[str, dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def subject() -> Iterator[LocalSubject]:
-    subject = LocalSubject(MODEL, prefix=False)
+def subject() -> Iterator[LocalClient]:
+    subject = LocalClient(MODEL, prefix=False)
     yield subject
     asyncio.run(subject.close())
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_folder_server_and_we_say_the_same(name: str, said: dict[str, dict[str, Any]], subject: LocalSubject) -> None:
+def test_folder_server_and_we_say_the_same(name: str, said: dict[str, dict[str, Any]], subject: LocalClient) -> None:
     task = our_task(name)
     samples = our_samples(task)
     outcomes = asyncio.run(ask(task, samples, subject))

@@ -29,7 +29,7 @@ from creuset.benchmarks.figures import Floats, Social, failure, lost, resampled,
 from creuset.core import jsonl
 from creuset.core.errors import ConfigError, DataError
 from creuset.evals.extract import LETTERS, letter_lenient, letter_strict, without_thinking
-from creuset.evals.model import Ability, Ask, Outcome, Pair
+from creuset.evals.model import Ability, GenerateRequest, LoglikelihoodRequest, Outcome
 from creuset.evals.task import Form, Row, Sample
 from creuset.types.measure import Measure
 
@@ -141,10 +141,12 @@ class BBQ(Social):
             cluster=f"{item['category']}/{item['question_index']}", meta={"options": options},
         )  # fmt: skip
 
-    def questions(self, item: Row, options: list[str], gold: Row) -> tuple[tuple[Pair, ...], tuple[Ask, ...]]:
+    def questions(
+        self, item: Row, options: list[str], gold: Row
+    ) -> tuple[tuple[LoglikelihoodRequest, ...], tuple[GenerateRequest, ...]]:
         context = f"{item['context']}\n\nQ: {item['question']}\nA:"
         said = [option for i, option in enumerate(options) if i != gold["unknown"]]
-        return tuple(Pair(context, f" {option}") for option in (*said, *UNKNOWN)), ()
+        return tuple(LoglikelihoodRequest(context, f" {option}") for option in (*said, *UNKNOWN)), ()
 
     def score(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
         gold = sample.gold
@@ -203,8 +205,10 @@ class BBQGenerate(BBQ):
     extractor = "letter_lenient"
     strict_name = "letter_strict"
 
-    def questions(self, item: Row, options: list[str], gold: Row) -> tuple[tuple[Pair, ...], tuple[Ask, ...]]:
-        return (), (Ask(prompt=f"{_lettered(item, options)}\nAnswer:", max_tokens=16, stop=("\n",)),)
+    def questions(
+        self, item: Row, options: list[str], gold: Row
+    ) -> tuple[tuple[LoglikelihoodRequest, ...], tuple[GenerateRequest, ...]]:
+        return (), (GenerateRequest(prompt=f"{_lettered(item, options)}\nAnswer:", max_tokens=16, stop=("\n",)),)
 
     def read(self, sample: Sample, outcomes: Sequence[Outcome]) -> tuple[int | None, int | None]:
         text, options = without_thinking(texts(outcomes)[0]), sample.meta["options"]
@@ -220,9 +224,11 @@ class BBQChat(BBQGenerate):
     form: ClassVar[Form] = "chat"
     needs: ClassVar[frozenset[Ability]] = frozenset({"chat"})
 
-    def questions(self, item: Row, options: list[str], gold: Row) -> tuple[tuple[Pair, ...], tuple[Ask, ...]]:
+    def questions(
+        self, item: Row, options: list[str], gold: Row
+    ) -> tuple[tuple[LoglikelihoodRequest, ...], tuple[GenerateRequest, ...]]:
         text = f"{_lettered(item, options)}\n\nAnswer with the letter of one option only."
-        return (), (Ask(messages=({"role": "user", "content": text},)),)
+        return (), (GenerateRequest(messages=({"role": "user", "content": text},)),)
 
 
 def _lettered(item: Row, options: Sequence[str]) -> str:

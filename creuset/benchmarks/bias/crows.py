@@ -15,7 +15,7 @@ from pathlib import Path
 from creuset.benchmarks.figures import Social, failure, lost, percent, totals, usable
 from creuset.core.errors import ConfigError, DataError
 from creuset.core.stats import share
-from creuset.evals.model import Outcome, Pair
+from creuset.evals.model import LoglikelihoodRequest, Outcome
 from creuset.evals.task import Row, Sample
 from creuset.types.measure import Measure
 
@@ -40,7 +40,8 @@ class CrowsPairs(Social):
             for number, row in enumerate(csv.DictReader(lines), 2):
                 try:
                     yield Sample(
-                        id=row[""], pairs=(Pair("", row["sent_more"]), Pair("", row["sent_less"])),
+                        id=row[""],
+                        pairs=tuple(LoglikelihoodRequest("", row[name]) for name in ("sent_more", "sent_less")),
                         meta={"kind": row["bias_type"], "direction": row["stereo_antistereo"]},
                     )  # fmt: skip
                 except (KeyError, TypeError) as error:

@@ -28,7 +28,7 @@ from creuset.benchmarks.files import find, json_object
 from creuset.core.errors import DataError
 from creuset.core.stats import bootstrap, holm
 from creuset.evals.extract import without_thinking
-from creuset.evals.model import Ability, Ask, Outcome
+from creuset.evals.model import Ability, GenerateRequest, Outcome
 from creuset.evals.task import Form, Row, Sample
 from creuset.types.measure import Measure
 
@@ -95,8 +95,8 @@ class Bold(Social):
         return Sample(id=f"{domain}/{group}/{who}/{at}", cluster=f"{group}/{who}", asks=(self.ask(beginning),),
                       meta={"domain": domain, "group": group})
 
-    def ask(self, beginning: str) -> Ask:
-        return Ask(prompt=beginning.rstrip(), max_tokens=60, temperature=0.0)
+    def ask(self, beginning: str) -> GenerateRequest:
+        return GenerateRequest(prompt=beginning.rstrip(), max_tokens=60, temperature=0.0)
 
     def score(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
         if bad := failure(outcomes):
@@ -154,9 +154,9 @@ class BoldChat(Bold):
     needs: ClassVar[frozenset[Ability]] = frozenset({"chat"})
     note = f"{Bold.note}; asked to continue, as the subject only chats"
 
-    def ask(self, beginning: str) -> Ask:
+    def ask(self, beginning: str) -> GenerateRequest:
         content = f"Continue this text in one or two sentences; write the continuation only:\n\n{beginning.rstrip()}"
-        return Ask(messages=({"role": "user", "content": content},), max_tokens=80)
+        return GenerateRequest(messages=({"role": "user", "content": content},), max_tokens=80)
 
 
 def _groups(rows: Sequence[Row], over: str, under: str) -> dict[str, Floats]:

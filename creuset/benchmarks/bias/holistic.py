@@ -26,7 +26,7 @@ from creuset.benchmarks.figures import Floats, Social, failure, finite, lost
 from creuset.benchmarks.files import find, json_object
 from creuset.core.errors import DataError
 from creuset.core.stats import bootstrap, mann_whitney
-from creuset.evals.model import Likelihood, Outcome, Pair
+from creuset.evals.model import Likelihood, LoglikelihoodRequest, Outcome
 from creuset.evals.task import Row, Sample
 from creuset.types.measure import Measure
 
@@ -131,7 +131,8 @@ def _sample(
     sentences = [template.format(noun_phrase=f"{article} {word} {one}", plural_noun_phrase=f"{word} {many}")
                  for one, many in mine]
     return Sample(
-        id=f"{number}/{axis}/{word}", cluster=word, pairs=tuple(Pair("", sentence) for sentence in sentences),
+        id=f"{number}/{axis}/{word}", cluster=word,
+        pairs=tuple(LoglikelihoodRequest("", sentence) for sentence in sentences),
         meta={"axis": axis, "descriptor": word, "template": number},
     )  # fmt: skip
 

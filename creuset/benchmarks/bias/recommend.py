@@ -29,7 +29,7 @@ from creuset.benchmarks.files import csv_rows, find
 from creuset.core.errors import DataError
 from creuset.core.stats import holm, mean
 from creuset.evals.extract import without_thinking
-from creuset.evals.model import Ask, Outcome
+from creuset.evals.model import GenerateRequest, Outcome
 from creuset.evals.task import Row, Sample
 from creuset.types.measure import Better, Measure
 
@@ -187,6 +187,8 @@ class Recommend(Social):
                               better=better, extra=extra if kind == "snsr" else {})
 
 
-def _ask(who: str, name: str) -> Ask:
+def _ask(who: str, name: str) -> GenerateRequest:
     content = REQUEST.format(who=who, name=name, k=K)
-    return Ask(messages=({"role": "system", "content": SYSTEM}, {"role": "user", "content": content}), max_tokens=400)
+    return GenerateRequest(
+        messages=({"role": "system", "content": SYSTEM}, {"role": "user", "content": content}), max_tokens=400
+    )

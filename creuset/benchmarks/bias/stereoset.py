@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from creuset.benchmarks.figures import Social, failure, lost, usable
 from creuset.core.errors import ConfigError, DataError
 from creuset.core.stats import bootstrap
-from creuset.evals.model import Likelihood, Outcome, Pair
+from creuset.evals.model import Likelihood, LoglikelihoodRequest, Outcome
 from creuset.evals.task import Row, Sample
 from creuset.types.measure import Better, Measure
 
@@ -57,7 +57,7 @@ class StereoSet(Social):
                 for item in items:
                     said = {s["gold_label"]: s["sentence"] for s in item["sentences"]}
                     yield Sample(
-                        id=item["id"], pairs=tuple(Pair("", said[kind]) for kind in KINDS),
+                        id=item["id"], pairs=tuple(LoglikelihoodRequest("", said[kind]) for kind in KINDS),
                         cluster=f"{item['bias_type']}/{item['target']}",
                         meta={"domain": item["bias_type"], "term": item["target"]},
                     )  # fmt: skip

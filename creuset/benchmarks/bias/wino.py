@@ -27,7 +27,7 @@ from creuset.benchmarks.figures import Floats, Social, failure, lost, resampled,
 from creuset.core.errors import ConfigError, DataError
 from creuset.core.stats import bootstrap
 from creuset.evals.extract import option_text, without_thinking
-from creuset.evals.model import Ability, Ask, Outcome, Pair
+from creuset.evals.model import Ability, GenerateRequest, LoglikelihoodRequest, Outcome
 from creuset.evals.task import Form, Row, Sample
 from creuset.types.measure import Measure
 
@@ -55,8 +55,10 @@ class Resolve(Social):
         return Sample(id=id, pairs=pairs, asks=asks, gold=gold, cluster=str(more.pop("cluster")),
                       meta={"options": options, **more})
 
-    def questions(self, question: str, options: tuple[str, str]) -> tuple[tuple[Pair, ...], tuple[Ask, ...]]:
-        return tuple(Pair(f"{question}\nAnswer:", f" {option}") for option in options), ()
+    def questions(
+        self, question: str, options: tuple[str, str]
+    ) -> tuple[tuple[LoglikelihoodRequest, ...], tuple[GenerateRequest, ...]]:
+        return tuple(LoglikelihoodRequest(f"{question}\nAnswer:", f" {option}") for option in options), ()
 
     def score(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
         base = {key: value for key, value in sample.meta.items() if key != "options"}
@@ -80,9 +82,11 @@ class ResolveChat(Resolve):
     needs: ClassVar[frozenset[Ability]] = frozenset({"chat"})
     extractor = "option_text"
 
-    def questions(self, question: str, options: tuple[str, str]) -> tuple[tuple[Pair, ...], tuple[Ask, ...]]:
+    def questions(
+        self, question: str, options: tuple[str, str]
+    ) -> tuple[tuple[LoglikelihoodRequest, ...], tuple[GenerateRequest, ...]]:
         text = f'{question}\nAnswer with "{options[0]}" or "{options[1]}" only.'
-        return (), (Ask(messages=({"role": "user", "content": text},)),)
+        return (), (GenerateRequest(messages=({"role": "user", "content": text},)),)
 
     def read(self, options: Sequence[str], outcomes: Sequence[Outcome]) -> tuple[int | None, int | None]:
         text = without_thinking(texts(outcomes)[0])

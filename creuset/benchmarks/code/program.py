@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from creuset.core import stats
 from creuset.evals import sandbox
 from creuset.evals.extract import without_thinking
-from creuset.evals.model import Ask, Outcome, Reply
+from creuset.evals.model import GenerateRequest, Outcome, Reply
 from creuset.evals.task import Row, Sample, Task
 from creuset.types.measure import Measure
 
@@ -69,14 +69,14 @@ class CodeTask(Task):
             raise ValueError(f"samples_each must be positive, got {samples_each}")
         self.samples_each, self.temperature = samples_each, temperature if samples_each > 1 else 0.0
 
-    def asks(self, text: str, max_tokens: int, stop: tuple[str, ...] = ()) -> tuple[Ask, ...]:
+    def asks(self, text: str, max_tokens: int, stop: tuple[str, ...] = ()) -> tuple[GenerateRequest, ...]:
         """The same question once for each sample, each with a seed of its own."""
         said: dict[str, Any] = (
             {"messages": ({"role": "user", "content": text},)} if self.form == "chat"
             else {"prompt": text, "stop": stop}
         )
         return tuple(
-            Ask(**said, max_tokens=max_tokens, temperature=self.temperature, seed=1234 + i)
+            GenerateRequest(**said, max_tokens=max_tokens, temperature=self.temperature, seed=1234 + i)
             for i in range(self.samples_each)
         )
 

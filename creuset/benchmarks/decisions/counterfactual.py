@@ -42,7 +42,7 @@ from creuset.benchmarks.decisions.permutation import (
 from creuset.benchmarks.decisions.yes_no import yes_no_lenient, yes_no_strict
 from creuset.benchmarks.figures import Floats, Social, resampled, tallies
 from creuset.core.stats import holm, mean, share
-from creuset.evals.model import Ability, Ask, Likelihood, Outcome, Pair, Reply
+from creuset.evals.model import Ability, GenerateRequest, Likelihood, LoglikelihoodRequest, Outcome, Reply
 from creuset.evals.task import Form, Row, Sample
 from creuset.types.measure import Better, Measure
 
@@ -65,11 +65,11 @@ class Counterfactual(Social):
                 asks=tuple(ask for q in questions for ask in self.generations(q)),
             )  # fmt: skip
 
-    def likelihoods(self, question: str) -> tuple[Pair, ...]:
+    def likelihoods(self, question: str) -> tuple[LoglikelihoodRequest, ...]:
         lead, yes, no = ANSWER[self.language]
-        return Pair(question + lead, yes), Pair(question + lead, no)
+        return LoglikelihoodRequest(question + lead, yes), LoglikelihoodRequest(question + lead, no)
 
-    def generations(self, question: str) -> tuple[Ask, ...]:
+    def generations(self, question: str) -> tuple[GenerateRequest, ...]:
         return ()
 
     def score(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
@@ -304,11 +304,11 @@ class Said(Counterfactual):
     needs: ClassVar[frozenset[Ability]] = frozenset({"chat"})
     extractor = "yes_no_lenient"
 
-    def likelihoods(self, question: str) -> tuple[Pair, ...]:
+    def likelihoods(self, question: str) -> tuple[LoglikelihoodRequest, ...]:
         return ()
 
-    def generations(self, question: str) -> tuple[Ask, ...]:
-        return (Ask(messages=({"role": "user", "content": question},), max_tokens=64),)
+    def generations(self, question: str) -> tuple[GenerateRequest, ...]:
+        return (GenerateRequest(messages=({"role": "user", "content": question},), max_tokens=64),)
 
     def decided(self, outcomes: Sequence[Outcome]) -> dict[str, Any]:
         (reply,) = outcomes

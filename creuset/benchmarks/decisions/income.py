@@ -23,7 +23,7 @@ from creuset.benchmarks.figures import Social, failure, lost, texts, totals, usa
 from creuset.core import jsonl
 from creuset.core.errors import ConfigError, DataError
 from creuset.core.stats import bootstrap, demographic_parity_difference, equalized_odds_difference
-from creuset.evals.model import Ability, Ask, Outcome, Pair
+from creuset.evals.model import Ability, GenerateRequest, LoglikelihoodRequest, Outcome
 from creuset.evals.task import Form, Row, Sample
 from creuset.types.measure import Measure
 
@@ -51,8 +51,8 @@ class Income(Social):
                 except (ValueError, KeyError, IndexError, TypeError) as error:
                     raise DataError(f"`{file}` line {number} is not a record: {error!r}") from error
 
-    def questions(self, text: str) -> tuple[tuple[Pair, ...], tuple[Ask, ...]]:
-        return (Pair(text, " yes"), Pair(text, " no")), ()
+    def questions(self, text: str) -> tuple[tuple[LoglikelihoodRequest, ...], tuple[GenerateRequest, ...]]:
+        return (LoglikelihoodRequest(text, " yes"), LoglikelihoodRequest(text, " no")), ()
 
     def score(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
         if bad := failure(outcomes):
@@ -112,9 +112,9 @@ class IncomeChat(Income):
     needs: ClassVar[frozenset[Ability]] = frozenset({"chat"})
     extractor = "yes_no_lenient"
 
-    def questions(self, text: str) -> tuple[tuple[Pair, ...], tuple[Ask, ...]]:
+    def questions(self, text: str) -> tuple[tuple[LoglikelihoodRequest, ...], tuple[GenerateRequest, ...]]:
         message = f"{text}\nAnswer \"yes\" or \"no\"."
-        return (), (Ask(messages=({"role": "user", "content": message},), max_tokens=64),)
+        return (), (GenerateRequest(messages=({"role": "user", "content": message},), max_tokens=64),)
 
     def read(self, outcomes: Sequence[Outcome]) -> tuple[bool | None, bool | None]:
         text = texts(outcomes)[0]

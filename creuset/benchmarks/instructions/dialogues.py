@@ -20,7 +20,7 @@ from creuset.benchmarks.shares import correct_measure
 from creuset.core import stats
 from creuset.core.errors import DataError
 from creuset.core.jsonl import parsed
-from creuset.evals.model import Ability, Ask, Outcome, Reply
+from creuset.evals.model import Ability, GenerateRequest, Outcome, Reply
 from creuset.evals.task import Form, Row, Sample, Task
 from creuset.types.measure import Measure
 
@@ -89,7 +89,9 @@ def _sample(row: dict[str, Any], line: bytes) -> Sample:
     *before, last = row["messages"]
     if last["role"] != "assistant" or not before:
         raise ValueError("it does not end with an answer to something")
-    ask = Ask(messages=tuple(before), max_tokens=max(48, 2 * len(last["content"])))  # a token is a byte at least
+    ask = GenerateRequest(
+        messages=tuple(before), max_tokens=max(48, 2 * len(last["content"]))
+    )  # a token is a byte at least
     return Sample(
         id=hashlib.sha256(line + b"\n").hexdigest()[:16], asks=(ask,), gold=last["content"], meta={"rule": row["rule"]}
     )

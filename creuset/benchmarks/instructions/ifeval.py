@@ -18,7 +18,7 @@ from creuset.benchmarks.instructions.ifeval_check import CHECKS, follows, loosen
 from creuset.core import stats
 from creuset.core.errors import DataError
 from creuset.evals.extract import without_thinking
-from creuset.evals.model import Ability, Ask, Outcome, Reply
+from creuset.evals.model import Ability, GenerateRequest, Outcome, Reply
 from creuset.evals.task import Form, Row, Sample, Task
 from creuset.types.measure import Measure
 
@@ -46,7 +46,7 @@ class Ifeval(Task):
         if len(kinds) != len(row["kwargs"]) or not kinds:
             raise ValueError(f"{len(kinds)} instructions and {len(row['kwargs'])} sets of arguments")
         asked = [{k: v for k, v in one.items() if v is not None} for one in row["kwargs"]]
-        ask = Ask(messages=({"role": "user", "content": row["prompt"]},), max_tokens=self.max_tokens)
+        ask = GenerateRequest(messages=({"role": "user", "content": row["prompt"]},), max_tokens=self.max_tokens)
         return Sample(id=str(row["key"]), asks=(ask,), gold=[[k, a] for k, a in zip(kinds, asked, strict=True)])
 
     def score(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:

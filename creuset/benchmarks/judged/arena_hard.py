@@ -23,7 +23,7 @@ from creuset.benchmarks.files import find, json_rows, made
 from creuset.benchmarks.judged.judged import JudgedTask, judge_facts, judge_row, not_asked, text_of, verdict
 from creuset.core import stats
 from creuset.core.errors import DataError
-from creuset.evals.model import Ask, Outcome, Reply, Subject
+from creuset.evals.model import GenerateRequest, ModelClient, Outcome, Reply
 from creuset.evals.task import Row, Sample
 from creuset.types.measure import Measure
 
@@ -53,12 +53,14 @@ class ArenaHard(JudgedTask):
             uid = str(row["uid"])
             if uid not in baseline:
                 raise DataError(f"`{answers}` has no reply to {uid}")
-            ask = Ask(messages=({"role": "user", "content": str(row["prompt"])},), max_tokens=self.max_tokens)
+            ask = GenerateRequest(
+                messages=({"role": "user", "content": str(row["prompt"])},), max_tokens=self.max_tokens
+            )
             return Sample(id=uid, asks=(ask,), gold={"baseline": baseline[uid], "question": row["prompt"]})
 
         yield from made(questions, json_rows(questions), sample, self.name)
 
-    async def play(self, sample: Sample, subject: Subject) -> list[Outcome]:
+    async def play(self, sample: Sample, subject: ModelClient) -> list[Outcome]:
         """The reply, the verdict with it first, the verdict with it second."""
         reply = (await subject.generate(sample.asks))[0]
         if (said := text_of(reply)) is None:

@@ -1,4 +1,4 @@
-"""Tasks whose replies another model judges: what they share. The judge is a Subject like any other.
+"""Tasks whose replies another model judges: what they share. The judge is a ModelClient like any other.
 
 A judge is no instrument: who it is, where, at which temperature and with which prompts it was asked, what it consumed,
 its agreement with itself when positions are swapped, and the verdicts that could not be read stand beside each score
@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from creuset.core.artifact import sha256_json
 from creuset.core.errors import ConfigError
 from creuset.evals.extract import without_thinking
-from creuset.evals.model import Ability, Ask, Failure, Outcome, Reply, Subject
+from creuset.evals.model import Ability, Failure, GenerateRequest, ModelClient, Outcome, Reply
 from creuset.evals.task import Form, Row, Task
 
 Message = dict[str, str]
@@ -46,7 +46,7 @@ class JudgedTask(Task):
     needs: ClassVar[frozenset[Ability]] = frozenset({"chat"})
     judged: ClassVar[bool] = True
 
-    def __init__(self, judge: Subject | None = None) -> None:
+    def __init__(self, judge: ModelClient | None = None) -> None:
         self.judge = judge
 
     async def ask_judge(self, questions: Sequence[tuple[str, str]], *, max_tokens: int = 2048) -> list[Outcome]:
@@ -56,8 +56,13 @@ class JudgedTask(Task):
         asks = []
         for system, question in questions:
             messages: list[Message] = [{"role": "system", "content": system}] if system else []
-            asks.append(Ask(messages=(*messages, {"role": "user", "content": question}), max_tokens=max_tokens,
-                            temperature=TEMPERATURE))
+            asks.append(
+                GenerateRequest(
+                    messages=(*messages, {"role": "user", "content": question}),
+                    max_tokens=max_tokens,
+                    temperature=TEMPERATURE,
+                )
+            )
         return await judged_by(self.judge, asks)
 
 
@@ -87,7 +92,7 @@ def judge_facts(task: Task, prompts: object, rows: Sequence[Row]) -> dict[str, A
     }  # fmt: skip
 
 
-async def judged_by(judge: Subject, asks: Sequence[Ask]) -> list[Outcome]:
+async def judged_by(judge: ModelClient, asks: Sequence[GenerateRequest]) -> list[Outcome]:
     """What the judge says, marked as its own: it is counted and paid apart."""
     return [replace(outcome, by="judge") for outcome in await judge.generate(asks)]
 

@@ -19,7 +19,7 @@ from creuset.benchmarks.files import find, json_rows, made
 from creuset.benchmarks.judged.judged import JudgedTask, judge_facts, judge_row, not_asked, rating, text_of
 from creuset.core import stats
 from creuset.core.errors import DataError
-from creuset.evals.model import Ask, Outcome, Reply, Subject
+from creuset.evals.model import GenerateRequest, ModelClient, Outcome, Reply
 from creuset.evals.task import Row, Sample
 from creuset.types.measure import Measure
 
@@ -49,11 +49,11 @@ class MtBench(JudgedTask):
         first, second = (str(turn) for turn in row["turns"])
         category, id = str(row["category"]), str(row["question_id"])
         reference = references.get(id, []) if category in WITH_REFERENCE else []
-        ask = Ask(messages=({"role": "user", "content": first},), max_tokens=self.max_tokens)
+        ask = GenerateRequest(messages=({"role": "user", "content": first},), max_tokens=self.max_tokens)
         return Sample(id=id, asks=(ask,), gold={"turns": [first, second], "reference": reference},
                       meta={"category": category})
 
-    async def play(self, sample: Sample, subject: Subject) -> list[Outcome]:
+    async def play(self, sample: Sample, subject: ModelClient) -> list[Outcome]:
         """First turn, second turn, rating of the first, rating of the second."""
         first = (await subject.generate(sample.asks))[0]
         if not isinstance(first, Reply):
@@ -61,7 +61,7 @@ class MtBench(JudgedTask):
         said = text_of(first) or ""
         messages = (*sample.asks[0].messages, {"role": "assistant", "content": said},
                     {"role": "user", "content": sample.gold["turns"][1]})
-        second = (await subject.generate([Ask(messages=messages, max_tokens=self.max_tokens)]))[0]
+        second = (await subject.generate([GenerateRequest(messages=messages, max_tokens=self.max_tokens)]))[0]
         questions = [self.question(sample, said)]
         if isinstance(second, Reply):
             questions.append(self.question(sample, said, text_of(second) or ""))

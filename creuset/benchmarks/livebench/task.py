@@ -25,7 +25,7 @@ from creuset.benchmarks.livebench.averages import averages
 from creuset.benchmarks.livebench.questions import CATEGORIES, TASKS
 from creuset.benchmarks.livebench.score import scored
 from creuset.evals import sandbox
-from creuset.evals.model import Ability, Ask, Outcome, Reply
+from creuset.evals.model import Ability, GenerateRequest, Outcome, Reply
 from creuset.evals.task import Form, Row, Sample, Task
 from creuset.types.measure import Measure
 
@@ -61,7 +61,9 @@ class LiveBench(Task):
             if task not in TASKS:
                 self.left_out[task] += 1
             elif (task in self.part or TASKS[task] in self.part) and questions.stands(row, self.release):
-                ask = Ask(messages=({"role": "user", "content": str(row["turns"][0])},), max_tokens=self.max_tokens)
+                ask = GenerateRequest(
+                    messages=({"role": "user", "content": str(row["turns"][0])},), max_tokens=self.max_tokens
+                )
                 sample = Sample(id=row["question_id"], asks=(ask,), gold=row["gold"], cluster=row["cluster"])
                 by_task.setdefault(task, []).append(sample)
         for task in by_task:

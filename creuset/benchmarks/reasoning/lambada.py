@@ -17,7 +17,7 @@ from creuset.benchmarks.files import find, json_rows, made
 from creuset.benchmarks.shares import correct_measure
 from creuset.core import stats
 from creuset.evals import extract
-from creuset.evals.model import Ask, Likelihood, Outcome, Reply
+from creuset.evals.model import GenerateRequest, Likelihood, Outcome, Reply
 from creuset.evals.task import Row, Sample, Task
 from creuset.types.measure import Measure
 
@@ -39,7 +39,9 @@ class Lambada(Task):
             # One passage of the file has line ends before its word: they are asked for, as lm-evaluation-harness does.
             return Sample(id=id, pairs=(pair(row["context"].rstrip(), f" {row['continuation']}"),), gold=word)
         asked = f"Write the one word that comes next in this passage, and nothing else.\n\n{row['context']}"
-        return Sample(id=id, asks=(Ask(messages=({"role": "user", "content": asked},), max_tokens=256),), gold=word)
+        return Sample(
+            id=id, asks=(GenerateRequest(messages=({"role": "user", "content": asked},), max_tokens=256),), gold=word
+        )
 
     def score(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
         (outcome,) = outcomes

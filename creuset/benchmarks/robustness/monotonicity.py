@@ -17,7 +17,7 @@ from pathlib import Path
 
 from creuset.core.errors import DataError
 from creuset.core.stats import mean, share
-from creuset.evals.model import Ask, Failure, Outcome, Reply
+from creuset.evals.model import Failure, GenerateRequest, Outcome, Reply
 from creuset.evals.task import Row, Sample, Task
 from creuset.types.measure import Measure
 
@@ -96,7 +96,7 @@ class Monotonicity(Task):
             if direction not in ("increasing", "decreasing"):
                 raise DataError(f"`{file}`: sequence {at} has the direction `{direction}`")
             asks = tuple(
-                Ask(messages=({"role": "user", "content": ASKED.format(question=q)},), max_tokens=200)
+                GenerateRequest(messages=({"role": "user", "content": ASKED.format(question=q)},), max_tokens=200)
                 for q in questions
             )
             yield Sample(id=f"{at}", asks=asks, gold=direction)

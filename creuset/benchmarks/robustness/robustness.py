@@ -25,7 +25,7 @@ from creuset.benchmarks.knowledge.mmlu import Mmlu
 from creuset.benchmarks.robustness.perturb import MISSPELLINGS, draw_for, load_misspellings, ten
 from creuset.core.stats import Interval, bootstrap, share
 from creuset.evals import extract
-from creuset.evals.model import Ability, Ask, Likelihood, Outcome, Pair, Reply
+from creuset.evals.model import Ability, GenerateRequest, Likelihood, LoglikelihoodRequest, Outcome, Reply
 from creuset.evals.task import Form, Row, Sample
 from creuset.types.measure import Measure
 
@@ -111,7 +111,7 @@ class Robustness(Social):
 
     def _asked(self, forms: list[dict[str, Any]], letters: str) -> dict[str, Any]:
         told = [f"{f['bare']}\n\n{f['text']}\nAnswer:".lstrip() for f in forms]
-        return {"pairs": tuple(Pair(text, f" {letter}") for text in told for letter in letters)}
+        return {"pairs": tuple(LoglikelihoodRequest(text, f" {letter}") for text in told for letter in letters)}
 
     def _letters(self, sample: Sample, outcomes: Sequence[Outcome]) -> list[int | None]:
         totals = [o.total for o in outcomes if isinstance(o, Likelihood)]
@@ -180,7 +180,7 @@ class RobustnessChat(Robustness):
 
     def _asked(self, forms: list[dict[str, Any]], letters: str) -> dict[str, Any]:
         told = [f"{f['asked'].format(letters=', '.join(letters))}\n\n{f['text']}" for f in forms]
-        return {"asks": tuple(Ask(messages=({"role": "user", "content": t},), max_tokens=self.max_tokens)
+        return {"asks": tuple(GenerateRequest(messages=({"role": "user", "content": t},), max_tokens=self.max_tokens)
                               for t in told)}
 
     def _letters(self, sample: Sample, outcomes: Sequence[Outcome]) -> list[int | None]:

@@ -25,7 +25,7 @@ from typing import ClassVar
 from creuset.benchmarks.decisions.yes_no import yes_no_lenient
 from creuset.benchmarks.figures import Social, failure, lost, texts
 from creuset.evals.extract import without_thinking
-from creuset.evals.model import Ability, Ask, Failure, Outcome, Reply, Subject
+from creuset.evals.model import Ability, Failure, GenerateRequest, ModelClient, Outcome, Reply
 from creuset.evals.task import Form, Row, Sample
 from creuset.types.measure import Measure
 
@@ -83,10 +83,10 @@ class Disclosure(Social):
         kind = "persona" if persona else "plain"
         return Sample(
             id=f"{language}/{kind}/{number}", cluster=question.lower(), meta={"language": language, "kind": kind},
-            asks=(Ask(messages=(*system, {"role": "user", "content": question}), max_tokens=128),),
+            asks=(GenerateRequest(messages=(*system, {"role": "user", "content": question}), max_tokens=128),),
         )  # fmt: skip
 
-    async def play(self, sample: Sample, subject: Subject) -> list[Outcome]:
+    async def play(self, sample: Sample, subject: ModelClient) -> list[Outcome]:
         """Under the persona, a second turn asks for an honest answer."""
         first = await super().play(sample, subject)
         if sample.meta["kind"] == "plain" or isinstance(first[0], Failure):
@@ -95,7 +95,7 @@ class Disclosure(Social):
         assert isinstance(reply, Reply)
         turns = ({"role": "assistant", "content": reply.text}, {"role": "user", "content":
                                                                 PLEA[sample.meta["language"]]})
-        again = Ask(messages=(*sample.asks[0].messages, *turns), max_tokens=128)
+        again = GenerateRequest(messages=(*sample.asks[0].messages, *turns), max_tokens=128)
         return [*first, *await subject.generate([again])]
 
     def score(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:

@@ -27,7 +27,7 @@ from creuset.benchmarks.safety.refusal import JUDGE, refusal, verdict
 from creuset.core.artifact import sha256_json
 from creuset.core.stats import cohen_kappa, share
 from creuset.evals.extract import without_thinking
-from creuset.evals.model import Ask, Failure, Outcome, Reply, Subject
+from creuset.evals.model import Failure, GenerateRequest, ModelClient, Outcome, Reply
 from creuset.evals.task import Row, Sample
 from creuset.types.measure import Measure
 
@@ -49,15 +49,15 @@ class Harm(Social):
 
     def samples(self, folder: Path) -> Iterator[Sample]:
         for name, prompt, group, safe in self.prompts(folder):
-            ask = Ask(messages=({"role": "user", "content": prompt},), max_tokens=MAX_TOKENS)
+            ask = GenerateRequest(messages=({"role": "user", "content": prompt},), max_tokens=MAX_TOKENS)
             yield Sample(id=name, asks=(ask,), gold="answer" if safe else "refuse", meta={"group": group})
 
-    async def play(self, sample: Sample, subject: Subject) -> list[Outcome]:
+    async def play(self, sample: Sample, subject: ModelClient) -> list[Outcome]:
         outcomes: list[Outcome] = list(await subject.generate(sample.asks))
         if self.judge is not None and isinstance(reply := outcomes[0], Reply):
             request = sample.asks[0].messages[-1]["content"]
             asked = JUDGE.format(request=request, reply=without_thinking(reply.text))
-            asking = Ask(messages=({"role": "user", "content": asked},), max_tokens=64)
+            asking = GenerateRequest(messages=({"role": "user", "content": asked},), max_tokens=64)
             outcomes += await judged_by(self.judge, [asking])
         return outcomes
 

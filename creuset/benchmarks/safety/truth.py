@@ -17,7 +17,7 @@ from typing import ClassVar
 
 from creuset.benchmarks.figures import Social, failure, lost, texts
 from creuset.evals.extract import without_thinking
-from creuset.evals.model import Ability, Ask, Outcome
+from creuset.evals.model import Ability, GenerateRequest, Outcome
 from creuset.evals.task import Form, Row, Sample
 from creuset.types.measure import Measure
 
@@ -59,7 +59,7 @@ class Abstention(Social):
                         question = kinds[kind][i // step]
                         yield Sample(
                             id=f"{language}/{kind}/{i // step}", meta={"language": language, "kind": kind},
-                            asks=(Ask(messages=({"role": "user", "content": question},), max_tokens=128),),
+                            asks=(GenerateRequest(messages=({"role": "user", "content": question},), max_tokens=128),),
                         )  # fmt: skip
 
     def score(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:

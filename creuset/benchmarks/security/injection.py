@@ -27,7 +27,7 @@ from creuset.benchmarks.files import json_rows, made
 from creuset.benchmarks.security.injection_judge import answered, followed, repaired
 from creuset.core.errors import DataError
 from creuset.core.stats import share
-from creuset.evals.model import Ask, Outcome
+from creuset.evals.model import GenerateRequest, Outcome
 from creuset.evals.task import Row, Sample
 from creuset.types.measure import Measure
 
@@ -189,11 +189,11 @@ def _with_length(measure: Measure) -> Measure:
     return replace(measure, caveat=f"{measure.caveat}; {more}") if long else measure
 
 
-def ask(doc: Document, text: str) -> Ask:
+def ask(doc: Document, text: str) -> GenerateRequest:
     label = {"email": "E-mail", "table": "Table", "code": "Answer found on the web"}[doc.kind]
     user = f"{label}:\n{text}\n\n{doc.question}" if doc.kind != "code" else f"{doc.question}\n\n{label}:\n{text}"
     messages = ({"role": "system", "content": SYSTEM[doc.kind]}, {"role": "user", "content": user})
-    return Ask(messages=messages, max_tokens=MAX_TOKENS[doc.kind])
+    return GenerateRequest(messages=messages, max_tokens=MAX_TOKENS[doc.kind])
 
 
 def _slug(name: str) -> str:

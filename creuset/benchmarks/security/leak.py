@@ -20,7 +20,7 @@ from pathlib import Path
 
 from creuset.benchmarks.figures import Social, failure, lost, texts
 from creuset.core.stats import share
-from creuset.evals.model import Ask, Failure, Outcome, Reply, Subject
+from creuset.evals.model import Failure, GenerateRequest, ModelClient, Outcome, Reply
 from creuset.evals.task import Row, Sample
 from creuset.types.measure import Measure
 
@@ -91,16 +91,16 @@ class PromptLeak(Social):
 
     def _attack(self, name: str, prompt: dict[str, str], attack: dict[str, list[str]]) -> Sample:
         secret, turns = prompt["secret"], attack["turns"]
-        ask = Ask(messages=(_system(prompt), {"role": "user", "content": turns[0]}), max_tokens=300)
+        ask = GenerateRequest(messages=(_system(prompt), {"role": "user", "content": turns[0]}), max_tokens=300)
         gold = {"secret": secret, "passage": prompt["span"].format(secret=secret), "turns": turns[1:]}
         return Sample(id=name, asks=(ask,), gold=gold, cluster=name.split("-")[1],
                       meta={"class": attack["class"], "lang": prompt["lang"]})
 
     def _benign(self, name: str, prompt: dict[str, str], question: str, right: list[str]) -> Sample:
-        ask = Ask(messages=(_system(prompt), {"role": "user", "content": question}), max_tokens=120)
+        ask = GenerateRequest(messages=(_system(prompt), {"role": "user", "content": question}), max_tokens=120)
         return Sample(id=name, asks=(ask,), gold={"right": right}, meta={"class": "", "lang": prompt["lang"]})
 
-    async def play(self, sample: Sample, subject: Subject) -> list[Outcome]:
+    async def play(self, sample: Sample, subject: ModelClient) -> list[Outcome]:
         outcomes: list[Outcome] = []
         messages = list(sample.asks[0].messages)
         for turn in [None, *sample.gold.get("turns", [])]:
@@ -108,7 +108,9 @@ class PromptLeak(Social):
                 last = outcomes[-1]
                 assert isinstance(last, Reply)
                 messages += [{"role": "assistant", "content": last.text}, {"role": "user", "content": turn}]
-            outcomes += await subject.generate([Ask(messages=tuple(messages), max_tokens=sample.asks[0].max_tokens)])
+            outcomes += await subject.generate(
+                [GenerateRequest(messages=tuple(messages), max_tokens=sample.asks[0].max_tokens)]
+            )
             if isinstance(outcomes[-1], Failure):
                 break
         return outcomes

@@ -19,7 +19,7 @@ from creuset.benchmarks.figures import Social, failure, lost, texts
 from creuset.benchmarks.files import json_rows, made
 from creuset.benchmarks.security.rules import SCENARIOS, Scenario
 from creuset.core.stats import share
-from creuset.evals.model import Ask, Failure, Outcome, Subject
+from creuset.evals.model import Failure, GenerateRequest, ModelClient, Outcome
 from creuset.evals.task import Row, Sample
 from creuset.types.measure import Measure
 
@@ -62,16 +62,16 @@ class Rules(Social):
         self, id: str, name: str, scenario: Scenario, params: dict[str, Any], said: list[str], wanted: str | None = None
     ) -> Sample:
         system = {"role": "system", "content": scenario.told(params)}
-        ask = Ask(messages=(system, {"role": "user", "content": said[0]}), max_tokens=MAX_TOKENS)
+        ask = GenerateRequest(messages=(system, {"role": "user", "content": said[0]}), max_tokens=MAX_TOKENS)
         return Sample(id=id, asks=(ask,), gold={"params": params, "said": said, "wanted": wanted}, cluster=name,
                       meta={"scenario": name})
 
-    async def play(self, sample: Sample, subject: Subject) -> list[Outcome]:
+    async def play(self, sample: Sample, subject: ModelClient) -> list[Outcome]:
         """Turn by turn, until a rule is broken whatever case and marks, or a call fails."""
         messages, outcomes = [sample.asks[0].messages[0]], []
         for turn, said in enumerate(sample.gold["said"]):
             messages.append({"role": "user", "content": said})
-            reply = (await subject.generate([Ask(messages=tuple(messages), max_tokens=MAX_TOKENS)]))[0]
+            reply = (await subject.generate([GenerateRequest(messages=tuple(messages), max_tokens=MAX_TOKENS)]))[0]
             outcomes.append(reply)
             if isinstance(reply, Failure) or self._broken(sample, turn, reply.text, lenient=True):
                 break

@@ -22,7 +22,7 @@ from typing import Any
 from creuset.benchmarks.figures import Social, failure, lost
 from creuset.benchmarks.security.toolbox import TOOLS, Office, happened, infect, plain
 from creuset.evals.extract import without_thinking
-from creuset.evals.model import Ask, Failure, NotTestable, Outcome, Reply, Subject
+from creuset.evals.model import Failure, GenerateRequest, ModelClient, NotTestable, Outcome, Reply
 from creuset.evals.task import Row, Sample
 from creuset.types.measure import Measure
 
@@ -54,12 +54,12 @@ class ToolInjection(Social):
                     for lang in ("en", "fr"):
                         yield _sample(lang, at, style, goal)
 
-    async def play(self, sample: Sample, subject: Subject) -> list[Outcome]:
+    async def play(self, sample: Sample, subject: ModelClient) -> list[Outcome]:
         """Until a reply calls nothing, or TURNS of them. Raises NotTestable where the subject takes no tools."""
         messages, outcomes = list(sample.asks[0].messages), list[Outcome]()
         office = Office(_world(sample.meta))
         for _ in range(TURNS):
-            ask = Ask(messages=tuple(messages), tools=TOOLS, max_tokens=sample.asks[0].max_tokens)
+            ask = GenerateRequest(messages=tuple(messages), tools=TOOLS, max_tokens=sample.asks[0].max_tokens)
             outcomes += await subject.generate([ask])
             last = outcomes[-1]
             if isinstance(last, Failure) and last.reason.startswith("refused_4") and "tool" in last.detail.lower():
@@ -113,7 +113,7 @@ def _sample(lang: str, at: int, style: str | None, goal: int) -> Sample:
     messages = ({"role": "system", "content": data["system"]}, {"role": "user", "content": task["ask"]})
     return Sample(
         id=f"{lang}/{task['id']}/{style or 'clean'}" + (f"/{aim['id']}" if style else ""),
-        asks=(Ask(messages=messages, tools=TOOLS, max_tokens=300),), cluster=f"{lang}/{task['id']}",
+        asks=(GenerateRequest(messages=messages, tools=TOOLS, max_tokens=300),), cluster=f"{lang}/{task['id']}",
         gold=task.get("does") or task["says"],
         meta={"lang": lang, "task": at, "style": style or "", "goal": goal, "aim": aim["id"] if style else ""},
     )  # fmt: skip

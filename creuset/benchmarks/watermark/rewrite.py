@@ -7,7 +7,7 @@ is: how well it paraphrases is not judged, so beside each rate stands how much o
 from collections.abc import Sequence
 
 from creuset.evals.extract import without_thinking
-from creuset.evals.model import Ask, Failure, Reply, Subject
+from creuset.evals.model import Failure, GenerateRequest, ModelClient, Reply
 
 ATTACKS = ("paraphrase", "translation")
 NONE_GIVEN = "no paraphraser was given: --paraphraser URL, an endpoint that rewrites"
@@ -17,7 +17,7 @@ PIVOT = "German"        # neither of the languages that texts here are in
 TOKENS = 1024
 
 
-async def rewrite(by: Subject, texts: Sequence[str], languages: Sequence[str]) -> dict[str, list[str | None]]:
+async def rewrite(by: ModelClient, texts: Sequence[str], languages: Sequence[str]) -> dict[str, list[str | None]]:
     """Each attack's texts, in order; None where a call failed or came back empty. `languages`: "English" ..."""
     there = await _ask(by, [_TRANSLATE.format(language=PIVOT, text=text) for text in texts])
     arrived = [i for i, text in enumerate(there) if text is not None]
@@ -29,8 +29,8 @@ async def rewrite(by: Subject, texts: Sequence[str], languages: Sequence[str]) -
     }
 
 
-async def _ask(by: Subject, prompts: Sequence[str]) -> list[str | None]:
-    asks = [Ask(messages=({"role": "user", "content": prompt},), max_tokens=TOKENS) for prompt in prompts]
+async def _ask(by: ModelClient, prompts: Sequence[str]) -> list[str | None]:
+    asks = [GenerateRequest(messages=({"role": "user", "content": prompt},), max_tokens=TOKENS) for prompt in prompts]
     return [_text(reply) for reply in await by.generate(asks)] if asks else []
 
 

@@ -10,7 +10,17 @@ from collections.abc import Sequence
 from creuset.core.errors import ConfigError, EngineError
 from creuset.evals.clients.http import Broken, Json
 from creuset.evals.clients.openai import Replies
-from creuset.evals.model import Ask, Done, Failure, Likelihood, NotTestable, Pair, Reply, Whole, each
+from creuset.evals.model import (
+    Done,
+    Failure,
+    GenerateRequest,
+    Likelihood,
+    LoglikelihoodRequest,
+    NotTestable,
+    Reply,
+    RollingRequest,
+    each,
+)
 
 VERSION = "2023-06-01"
 FINISH = {"end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length", "tool_use": "tool_calls",
@@ -21,22 +31,26 @@ def headers(key: str) -> dict[str, str]:
     return {"anthropic-version": VERSION} | ({"x-api-key": key} if key else {})
 
 
-class AnthropicSubject(Replies):
+class AnthropicClient(Replies):
     def identity(self) -> Json:
         return {"name": self.model, "kind": "endpoint", "url": self.client.url, "dialect": "anthropic"}
 
-    async def generate(self, asks: Sequence[Ask], done: Done | None = None) -> list[Reply | Failure]:
+    async def generate(self, asks: Sequence[GenerateRequest], done: Done | None = None) -> list[Reply | Failure]:
         if not all(ask.messages for ask in asks):
             raise NotTestable(self.why_not["completion"])
         return await each(asks, self._generate, done)
 
-    async def loglikelihood(self, pairs: Sequence[Pair], done: Done | None = None) -> list[Likelihood | Failure]:
+    async def loglikelihood(
+        self, pairs: Sequence[LoglikelihoodRequest], done: Done | None = None
+    ) -> list[Likelihood | Failure]:
         raise NotTestable(self.why_not["loglikelihood"])
 
-    async def read_through(self, texts: Sequence[Whole], done: Done | None = None) -> list[Likelihood | Failure]:
+    async def loglikelihood_rolling(
+        self, texts: Sequence[RollingRequest], done: Done | None = None
+    ) -> list[Likelihood | Failure]:
         raise NotTestable(self.why_not["loglikelihood"])
 
-    async def _generate(self, ask: Ask) -> Reply | Failure:
+    async def _generate(self, ask: GenerateRequest) -> Reply | Failure:
         body = request_body(ask, self.model)
         join = has_text = None
         if self.client.calling.stream and not ask.tools:    # calls come in pieces there, for nothing here
@@ -79,7 +93,7 @@ class AnthropicSubject(Replies):
         self.abilities = frozenset({"chat"})
 
 
-def request_body(ask: Ask, model: str) -> Json:
+def request_body(ask: GenerateRequest, model: str) -> Json:
     system: list[str] = []
     turns: list[Json] = []
     for message in ask.messages:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from creuset.evals.clients.http import Client, Json
-from creuset.evals.model import Failure, Likelihood, Pair, Whole
+from creuset.evals.model import Failure, Likelihood, LoglikelihoodRequest, RollingRequest
 from creuset.model.windows import windows
 
 CHARS_PER_TOKEN = 6     # of a text that is cut before its tokens are known: more than most have
@@ -63,7 +63,7 @@ Asking = Callable[[str | list[int]], Awaitable[Told | Failure]]
 
 
 async def by_ids(
-    asking: Asking, ids: list[int], whole: Whole, *, eot: int | None, context: int
+    asking: Asking, ids: list[int], whole: RollingRequest, *, eot: int | None, context: int
 ) -> Likelihood | Failure:
     """`ids`: the text's. `context`: tokens read at once, 0: all of them."""
     row = [*([] if eot is None else [eot]), *ids, *([] if eot is None else [eot])]
@@ -88,7 +88,7 @@ async def by_ids(
     return sums.likelihood(unscored)
 
 
-async def by_text(asking: Asking, whole: Whole, *, eot: str, context: int) -> Likelihood | Failure:
+async def by_text(asking: Asking, whole: RollingRequest, *, eot: str, context: int) -> Likelihood | Failure:
     """`eot`: the text of <|endoftext|>, "" where the endpoint does not read it as one token."""
     document = f"{eot}{whole.text}{eot}"
     size = context * CHARS_PER_TOKEN or len(document)
@@ -207,7 +207,7 @@ def end_of(offsets: Sequence[int], usage: Json, size: int) -> tuple[int, int]:
     return next((i for i, offset in enumerate(offsets) if offset >= end), len(offsets)), end
 
 
-def boundary(offsets: Sequence[int], pair: Pair, usage: Json) -> tuple[int, int]:
+def boundary(offsets: Sequence[int], pair: LoglikelihoodRequest, usage: Json) -> tuple[int, int]:
     """First and one past the last token of the continuation, in a prompt sent as text; at least one token."""
     last, end = end_of(offsets, usage, len(pair.context) + len(pair.continuation))
     begin = end - len(pair.continuation)

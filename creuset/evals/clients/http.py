@@ -31,7 +31,7 @@ Json = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Calling:
+class CallSettings:
     """How an endpoint is called."""
 
     key_env: str = ""               # name of the environment variable that holds the key; "": no key
@@ -70,7 +70,7 @@ class Broken(Exception):
 
 
 @dataclass(slots=True)
-class Purse:
+class Budget:
     """What is spent, in one currency, by all who pay from it: a subject and its judge share one."""
 
     spent: float = 0.0
@@ -84,7 +84,7 @@ class Client:
     def __init__(
         self,
         url: str,
-        calling: Calling,
+        calling: CallSettings,
         headers: Callable[[str], dict[str, str]],
         *,
         clock: Callable[[], float] = time.monotonic,
@@ -107,7 +107,7 @@ class Client:
         self._clock, self._now, self._sleep = clock, now, sleep
         self._random = random.Random(calling.seed)
         self._open = asyncio.Semaphore(calling.concurrency)
-        self.purse = Purse()
+        self.budget = Budget()
         # Certificates take long to load and plain HTTP has none; a proxy is nothing for this machine's own addresses.
         here = parts.hostname in ("localhost", "127.0.0.1", "::1")
         limits = httpx.Limits(max_connections=calling.concurrency + 2)
@@ -123,7 +123,7 @@ class Client:
 
     def pay(self, prompt_tokens: int, completion_tokens: int) -> None:
         if self.calling.price is not None:
-            self.purse.spent += self.calling.price.cost(prompt_tokens, completion_tokens)
+            self.budget.spent += self.calling.price.cost(prompt_tokens, completion_tokens)
 
     async def get(self, path: str) -> Answer | Failure:
         return await self.call("GET", path, None)
@@ -144,9 +144,9 @@ class Client:
         while True:
             attempt += 1
             async with self._open:
-                if cap is not None and self.purse.spent >= cap:
+                if cap is not None and self.budget.spent >= cap:
                     currency = self.calling.price.currency if self.calling.price else ""
-                    said = f"{self.purse.spent:.4f} of {cap:.4f} {currency} are spent"
+                    said = f"{self.budget.spent:.4f} of {cap:.4f} {currency} are spent"
                     return Failure(reason="price_cap", detail=said)
                 found, wait = await self._attempt(method, url, body, join, has_text, attempt)
             if not isinstance(found, Failure) or wait is None or attempt > self.calling.retries:

@@ -29,7 +29,17 @@ from creuset.core.errors import ArtifactError, RequestError
 from creuset.engine.engine import Engine
 from creuset.engine.settings import EngineSettings
 from creuset.evals.choice import continuation
-from creuset.evals.model import Ability, Ask, Done, Failure, Likelihood, Pair, Reply, Whole, each
+from creuset.evals.model import (
+    Ability,
+    Done,
+    Failure,
+    GenerateRequest,
+    Likelihood,
+    LoglikelihoodRequest,
+    Reply,
+    RollingRequest,
+    each,
+)
 from creuset.model.formats.hf_config import config_of
 from creuset.model.formats.weights import load_model
 from creuset.model.score import Network, Reading, log_likelihoods
@@ -54,7 +64,7 @@ class TokenScores:
     greedy: "np.ndarray"        # (n), bool
 
 
-class LocalSubject:
+class LocalClient:
     def __init__(
         self,
         path: Path,
@@ -78,8 +88,8 @@ class LocalSubject:
         self._engine: Engine | None = None
         self._numbers = itertools.count()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="subject")
-        self._pairs: list[tuple[Pair, asyncio.Future[Likelihood | Failure]]] = []
-        self._texts: list[tuple[Whole, asyncio.Future[Likelihood | Failure]]] = []
+        self._pairs: list[tuple[LoglikelihoodRequest, asyncio.Future[Likelihood | Failure]]] = []
+        self._texts: list[tuple[RollingRequest, asyncio.Future[Likelihood | Failure]]] = []
         self._asks: list[tuple[Request, asyncio.Future[Reply | Failure]]] = []
         self._live: dict[str, _Live] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -126,13 +136,17 @@ class LocalSubject:
     def _own_context(self) -> int:
         return config_of(self.path).context
 
-    async def generate(self, asks: Sequence[Ask], done: Done | None = None) -> list[Reply | Failure]:
+    async def generate(self, asks: Sequence[GenerateRequest], done: Done | None = None) -> list[Reply | Failure]:
         return await each(asks, self._reply, done)
 
-    async def loglikelihood(self, pairs: Sequence[Pair], done: Done | None = None) -> list[Likelihood | Failure]:
+    async def loglikelihood(
+        self, pairs: Sequence[LoglikelihoodRequest], done: Done | None = None
+    ) -> list[Likelihood | Failure]:
         return await each(pairs, self._likelihood, done)
 
-    async def read_through(self, texts: Sequence[Whole], done: Done | None = None) -> list[Likelihood | Failure]:
+    async def loglikelihood_rolling(
+        self, texts: Sequence[RollingRequest], done: Done | None = None
+    ) -> list[Likelihood | Failure]:
         return await each(texts, self._through, done)
 
     async def close(self) -> None:
@@ -153,13 +167,13 @@ class LocalSubject:
 
     # Likelihoods: whatever waits when the thread is free is one batch.
 
-    async def _likelihood(self, pair: Pair) -> Likelihood | Failure:
+    async def _likelihood(self, pair: LoglikelihoodRequest) -> Likelihood | Failure:
         future: asyncio.Future[Likelihood | Failure] = asyncio.get_running_loop().create_future()
         self._pairs.append((pair, future))
         self._start("pairs", lambda: self._score_waiting(self._pairs, self._score))
         return await future
 
-    async def _through(self, text: Whole) -> Likelihood | Failure:
+    async def _through(self, text: RollingRequest) -> Likelihood | Failure:
         future: asyncio.Future[Likelihood | Failure] = asyncio.get_running_loop().create_future()
         self._texts.append((text, future))
         self._start("texts", lambda: self._score_waiting(self._texts, self._read))
@@ -184,7 +198,7 @@ class LocalSubject:
                     future.set_result(likelihood)
             await self._settled(waiting)
 
-    def _read(self, texts: Sequence[Whole]) -> list[Likelihood | Failure]:
+    def _read(self, texts: Sequence[RollingRequest]) -> list[Likelihood | Failure]:
         found: list[Likelihood | Failure] = []
         readings: list[Reading] = []
         owners: list[int] = []
@@ -205,7 +219,7 @@ class LocalSubject:
         return [replace(one, total=float(total[at])) if isinstance(one, Likelihood) else one
                 for at, one in enumerate(found)]
 
-    def _score(self, pairs: Sequence[Pair]) -> list[Likelihood | Failure]:
+    def _score(self, pairs: Sequence[LoglikelihoodRequest]) -> list[Likelihood | Failure]:
         found: list[Likelihood | Failure] = []
         readings: list[Reading] = []
         owners: list[int] = []
@@ -232,7 +246,7 @@ class LocalSubject:
 
     # Generation: the engine steps while anything is in it, and takes in what has come between two steps.
 
-    async def _reply(self, ask: Ask) -> Reply | Failure:
+    async def _reply(self, ask: GenerateRequest) -> Reply | Failure:
         request = await self._apart(self._request, ask)
         if isinstance(request, Failure):
             return request
@@ -242,7 +256,7 @@ class LocalSubject:
         reply = await future
         return _with_calls(reply) if ask.tools and isinstance(reply, Reply) else reply
 
-    def _request(self, ask: Ask) -> Request | Failure:
+    def _request(self, ask: GenerateRequest) -> Request | Failure:
         """In the engine's own thread: loading it may take long."""
         try:
             if ask.messages:

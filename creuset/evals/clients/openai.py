@@ -14,18 +14,18 @@ from typing import Any
 from creuset.core.errors import ConfigError, EngineError
 from creuset.evals.clients import echo
 from creuset.evals.clients.echo import Told, boundary
-from creuset.evals.clients.http import Answer, Broken, Calling, Client, Json
+from creuset.evals.clients.http import Answer, Broken, CallSettings, Client, Json
 from creuset.evals.model import (
     Ability,
-    Ask,
     Done,
     Failure,
+    GenerateRequest,
     Likelihood,
+    LoglikelihoodRequest,
+    ModelClient,
     NotTestable,
-    Pair,
     Reply,
-    Subject,
-    Whole,
+    RollingRequest,
     each,
 )
 
@@ -55,7 +55,7 @@ class Replies:
         return []
 
     def reply(
-        self, ask: Ask, answer: Answer, *, text: str, finish: str, usage: tuple[Any, Any], reported: str,
+        self, ask: GenerateRequest, answer: Answer, *, text: str, finish: str, usage: tuple[Any, Any], reported: str,
         reasoning: str = "", stops_sent: int = 0, calls: tuple[Json, ...] = (),
     ) -> Reply:
         """Count what was used, and say what is odd about it."""
@@ -81,7 +81,7 @@ class Replies:
         )
 
 
-class OpenAISubject(Replies):
+class OpenAIClient(Replies):
     def __init__(self, client: Client, model: str, *, prefix: bool | None = None, context: int = 0) -> None:
         """`prefix`: <|endoftext|> before a likelihood's context; None: where the tokenizer has it (as locally).
 
@@ -106,17 +106,19 @@ class OpenAISubject(Replies):
         return {"name": self.model, "kind": "endpoint", "url": self.client.url, "dialect": "openai",
                 "prefix": self._prefix_asked}
 
-    async def generate(self, asks: Sequence[Ask], done: Done | None = None) -> list[Reply | Failure]:
+    async def generate(self, asks: Sequence[GenerateRequest], done: Done | None = None) -> list[Reply | Failure]:
         for ability in {"chat" if ask.messages else "completion" for ask in asks} - self.abilities:
             raise NotTestable(self.why_not.get(ability, f"the endpoint has no {ability}"))
         return await each(asks, self._generate, done)
 
-    async def loglikelihood(self, pairs: Sequence[Pair], done: Done | None = None) -> list[Likelihood | Failure]:
+    async def loglikelihood(
+        self, pairs: Sequence[LoglikelihoodRequest], done: Done | None = None
+    ) -> list[Likelihood | Failure]:
         if "loglikelihood" not in self.abilities:
             raise NotTestable(self.why_not.get("loglikelihood", "the endpoint gives no log-probabilities"))
         return await each(pairs, self._likelihood, done)
 
-    async def _generate(self, ask: Ask) -> Reply | Failure:
+    async def _generate(self, ask: GenerateRequest) -> Reply | Failure:
         body: Json = {"model": self.model, "temperature": ask.temperature, "top_p": ask.top_p,
                       self._limit_name: ask.max_tokens}
         stops = list(ask.stop[:MAX_STOPS_CHAT])
@@ -159,7 +161,7 @@ class OpenAISubject(Replies):
             reasoning=str(said.get("reasoning_content") or said.get("reasoning") or ""), calls=calls,
         )
 
-    async def _room(self, ask: Ask) -> int:
+    async def _room(self, ask: GenerateRequest) -> int:
         """Tokens that a prompt leaves for the answer, where the server counts them and fewer than asked; else 0."""
         if not self._by_ids:
             return 0
@@ -170,7 +172,7 @@ class OpenAISubject(Replies):
         room = int(found.body.get("max_model_len") or 0) - int(found.body.get("count") or 0)
         return room if room < ask.max_tokens else 0
 
-    async def _likelihood(self, pair: Pair) -> Likelihood | Failure:
+    async def _likelihood(self, pair: LoglikelihoodRequest) -> Likelihood | Failure:
         cut = False
         prompt: str | list[int] = pair.context + pair.continuation
         first = 0
@@ -218,7 +220,9 @@ class OpenAISubject(Replies):
         self.client.pay(told.prompt_tokens or len(told.values) - 1, 1)
         return replace(told, warnings=tuple(warnings))
 
-    async def read_through(self, texts: Sequence[Whole], done: Done | None = None) -> list[Likelihood | Failure]:
+    async def loglikelihood_rolling(
+        self, texts: Sequence[RollingRequest], done: Done | None = None
+    ) -> list[Likelihood | Failure]:
         """Raises ConfigError where the context that was asked for is more than the endpoint reads."""
         if "loglikelihood" not in self.abilities:
             raise NotTestable(self.why_not.get("loglikelihood", "the endpoint gives no log-probabilities"))
@@ -228,7 +232,7 @@ class OpenAISubject(Replies):
                               hint="give a smaller --context")
         return await each(texts, self._through, done)
 
-    async def _through(self, whole: Whole) -> Likelihood | Failure:
+    async def _through(self, whole: RollingRequest) -> Likelihood | Failure:
         if self._by_ids:
             ids = await self._ids(whole.text)
             if isinstance(ids, Failure):
@@ -350,15 +354,21 @@ def bearer(key: str) -> dict[str, str]:
 
 
 async def open_endpoint(
-    url: str, *, model: str = "", dialect: str = "openai", calling: Calling | None = None, prefix: bool | None = None,
-    context: int = 0, **clocks: Any,
-) -> Subject:
+    url: str,
+    *,
+    model: str = "",
+    dialect: str = "openai",
+    calling: CallSettings | None = None,
+    prefix: bool | None = None,
+    context: int = 0,
+    **clocks: Any,
+) -> ModelClient:
     """A subject that has been asked what it can do. Raises ConfigError, EngineError."""
-    calling = calling or Calling()
+    calling = calling or CallSettings()
     if dialect == "anthropic":
-        from creuset.evals.clients.anthropic import AnthropicSubject, headers
+        from creuset.evals.clients.anthropic import AnthropicClient, headers
 
-        messages = AnthropicSubject(Client(url, calling, headers, **clocks), model)
+        messages = AnthropicClient(Client(url, calling, headers, **clocks), model)
         try:
             await messages.probe()
         except BaseException:
@@ -367,7 +377,7 @@ async def open_endpoint(
         return messages
     if dialect != "openai":
         raise ConfigError(f"`{dialect}` is not a dialect", hint="there are openai and anthropic")
-    subject = OpenAISubject(Client(url, calling, bearer, **clocks), model, prefix=prefix, context=context)
+    subject = OpenAIClient(Client(url, calling, bearer, **clocks), model, prefix=prefix, context=context)
     try:
         await subject.probe()
     except BaseException:

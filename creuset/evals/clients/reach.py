@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from creuset.core.errors import ConfigError
-from creuset.evals.model import Subject
+from creuset.evals.model import ModelClient
 from creuset.evals.prices import Price, load
 
 
@@ -32,10 +32,10 @@ def is_url(name: str) -> bool:
     return name.startswith(("http://", "https://"))
 
 
-async def reach(name: str, to: Reach, **clocks: Any) -> Subject:
+async def reach(name: str, to: Reach, **clocks: Any) -> ModelClient:
     """Raises ConfigError, ArtifactError (no such model), EngineError (the endpoint does not answer)."""
     if is_url(name):
-        from creuset.evals.clients.http import Calling
+        from creuset.evals.clients.http import CallSettings
         from creuset.evals.clients.openai import open_endpoint
 
         price = load(to.prices).find(to.model) if to.model else None
@@ -43,7 +43,7 @@ async def reach(name: str, to: Reach, **clocks: Any) -> Subject:
             named = f"`{to.model}` is in no price file" if to.model else "it has no name"
             raise ConfigError(f"a price cap needs the price of each endpoint that is asked; of `{name}` {named}",
                               hint="give --prices FILE with its price, and its name")
-        calling = Calling(
+        calling = CallSettings(
             key_env=to.key_env, concurrency=to.concurrency, timeout_s=to.timeout_s, retries=to.retries,
             price_cap=to.price_cap, price=price, stream=to.stream,
         )
@@ -53,25 +53,25 @@ async def reach(name: str, to: Reach, **clocks: Any) -> Subject:
         )
     if to.price_cap is not None or to.model or to.key_env:
         raise ConfigError(f"`{name}` is no URL: --model, --key-env and --price-cap are for endpoints")
-    from creuset.evals.clients.local import LocalSubject
+    from creuset.evals.clients.local import LocalClient
     from creuset.model.hub import find_model
 
-    return LocalSubject(
+    return LocalClient(
         find_model(name), prefix=to.prefix, context=to.context, dtype=to.dtype, device=to.device
     )
 
 
-def share_purse(*subjects: Subject | None) -> None:
+def share_budget(*subjects: ModelClient | None) -> None:
     """Let all endpoints pay from the first one's purse, so that a price cap holds for them together."""
     clients = [client for subject in subjects if (client := getattr(subject, "client", None)) is not None]
     currencies = sorted({client.calling.price.currency for client in clients if client.calling.price is not None})
     if len(currencies) > 1 and any(client.calling.price_cap is not None for client in clients):
         raise ConfigError(f"one price cap for prices in {' and '.join(currencies)}", hint="give prices in one currency")
     for client in clients[1:]:
-        client.purse = clients[0].purse
+        client.budget = clients[0].budget
 
 
-def price_of(subject: Subject, to: Reach) -> Price | None:
+def price_of(subject: ModelClient, to: Reach) -> Price | None:
     """The price of an endpoint's model, where the price file has one."""
     client = getattr(subject, "client", None)
     if client is None:

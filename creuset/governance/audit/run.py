@@ -20,9 +20,9 @@ from creuset.benchmarks.part import Found, Room
 from creuset.core.artifact import sha256_json
 from creuset.core.errors import ConfigError, DataError
 from creuset.core.stats import Interval
-from creuset.evals.model import NotTestable, Subject, Usage
+from creuset.evals.model import ModelClient, NotTestable, Usage
 from creuset.evals.prices import Price
-from creuset.evals.runner import Playing, play
+from creuset.evals.runner import PlaySettings, play
 from creuset.evals.task import Row, Task
 from creuset.evals.usage import total_usage
 from creuset.governance.audit.items import REQUIREMENTS, Part, Requirement, chosen, parts_of
@@ -70,15 +70,15 @@ class Result:
 
 
 async def audit(
-    subject: Subject,
+    subject: ModelClient,
     asked: Asked,
     *,
     work: Path,
     model: Path | None = None,
     endpoint: str = "",
     key: str = "",
-    judge: Subject | None = None,
-    paraphraser: Subject | None = None,
+    judge: ModelClient | None = None,
+    paraphraser: ModelClient | None = None,
     price: Price | None = None,
     judge_price: Price | None = None,
     say: Callable[[str], None] = lambda text: None,
@@ -105,7 +105,7 @@ async def audit(
 
 
 async def _one(
-    part: Part, requirement: Requirement, asked: Asked, room: Room, judge: Subject | None,
+    part: Part, requirement: Requirement, asked: Asked, room: Room, judge: ModelClient | None,
     prices: tuple[Price | None, Price | None],
 ) -> Result:
     task = _task(part, room.subject, judge)
@@ -115,7 +115,7 @@ async def _one(
         ])  # fmt: skip
     try:
         if task is not None:
-            playing = Playing(limit=asked.limit, seed=asked.seed, harmful=asked.harmful,
+            playing = PlaySettings(limit=asked.limit, seed=asked.seed, harmful=asked.harmful,
                               retry_failed=asked.retry_failed, price=prices[0], judge_price=prices[1])
             journal = room.work / "journal" / f"{part.name}.jsonl"
             played = await play(task, room.subject, asked.bench or Path(), journal=journal, playing=playing)
@@ -135,7 +135,7 @@ async def _one(
     return Result(row=part.row, part=part.name, measures=measures, samples=found.evidence, usage=usage)
 
 
-def _task(part: Part, subject: Subject, judge: Subject | None) -> Task | None:
+def _task(part: Part, subject: ModelClient, judge: ModelClient | None) -> Task | None:
     """The part's task in the first form that the subject can answer."""
     made = [placed(place)() for place in (part.task, part.otherwise) if place]
     if not made:

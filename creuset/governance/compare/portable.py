@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from creuset.core.errors import ConfigError, EngineError
-from creuset.evals.clients.http import Answer, Calling, Client, Json
+from creuset.evals.clients.http import Answer, CallSettings, Client, Json
 from creuset.evals.clients.openai import bearer
 from creuset.evals.model import Failure
 from creuset.report.language import Text
@@ -319,7 +319,9 @@ async def try_all(
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Portability:
     """All probes, one after the other. EngineError where nothing answers, ConfigError where no model is to be had."""
-    client = Client(url, Calling(key_env=key_env, concurrency=1, timeout_s=timeout_s, retries=2), bearer, sleep=sleep)
+    client = Client(
+        url, CallSettings(key_env=key_env, concurrency=1, timeout_s=timeout_s, retries=2), bearer, sleep=sleep
+    )
     try:
         api = Api(client, model or await _first(client))
         found = []
