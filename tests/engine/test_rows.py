@@ -80,3 +80,27 @@ def test_experts_are_multiplied_together_only_where_that_changes_nothing(monkeyp
     exact = torch.bmm
     monkeypatch.setattr(rows.torch, "bmm", lambda a, b: exact(a, b) * (1 + 2**-20))
     assert not measure([stack[1:]], dtype=torch.float32, head_dim=16, stacks=[stack]).batched
+
+
+@pytest.mark.parametrize(
+    ("n", "k", "rows_at_once"),
+    [(1, 1, 512), (1024, 1024, 512), (1024, 1025, 128), (4096, 4096, 128), (4096, 4097, 32), (10**5, 10**4, 32)],
+)
+def test_a_large_weight_gets_fewer_rows_at_once(n, k, rows_at_once):
+    assert rows.row_limit(n, k) == rows_at_once
+
+
+@pytest.mark.parametrize("count", [1, 2, 63, 64, 65, 200])
+@torch.inference_mode()
+def test_activations_in_parts_are_those_of_the_whole(count, monkeypatch):
+    monkeypatch.setattr(rows, "_ONE_THREAD", 64 * 16)
+    seen = []
+    silu = F.silu
+    monkeypatch.setattr(rows.F, "silu", lambda x: seen.append(len(x)) or silu(x))
+    h = torch.randn(count, 32)
+    gate, up = h.chunk(2, dim=-1)
+    torch.testing.assert_close(activate(h, whole=False), silu(gate) * up)
+    assert seen == [64] * (count // 64) + [count % 64] * (count % 64 > 0), "a part is larger than one thread takes"
+    seen.clear()
+    torch.testing.assert_close(activate(h), silu(gate) * up)
+    assert seen == [count]

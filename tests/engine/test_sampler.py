@@ -1,4 +1,5 @@
 import math
+import random
 
 import numpy as np
 import pytest
@@ -141,3 +142,29 @@ def test_a_setting_out_of_range_is_refused_by_name(field, value, words):
     with pytest.raises(RequestError) as refused:
         Sampling(max_tokens=100, **{field: value})
     assert words in str(refused.value) and refused.value.param == field
+
+
+def draw(row, uniform, *, temperature=1.0, top_p=1.0, top_k=0, min_p=0.0):
+    """The definition: the token on whose stretch of the line from 0 to 1 the number falls. Where tokens are left out
+    by rank, the stretches lie in order of likelihood, else in order of ids."""
+    share = allowed(row, temperature=temperature, top_p=top_p, top_k=top_k, min_p=min_p)
+    ids = list(share) if 0 < top_k < len(row) or top_p < 1 else sorted(share)
+    for token in ids:
+        uniform -= share[token]
+        if uniform < 0:
+            return token
+    return ids[-1]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [{}, {"temperature": 0.5}, {"temperature": 2.0}, {"top_k": 5}, {"top_k": V - 1}, {"top_k": V}, {"top_k": V + 1},
+     {"top_p": 0.8}, {"min_p": 0.2}, {"min_p": 1.0}, {"min_p": 1.0, "top_p": 0.9}, {"min_p": 1.0, "top_k": 3},
+     {"min_p": 0.2, "top_p": 0.7}, {"min_p": 0.1, "top_k": 6, "top_p": 0.9}],
+    ids=str,
+)  # fmt: skip
+def test_the_token_is_the_one_that_the_uniform_number_falls_on(kind):
+    for seed in range(60):
+        row = logits(seed)
+        uniform = random.Random(seed).random()
+        assert sampler(seed=seed, **kind).choose(row) == draw(row, uniform, **kind)

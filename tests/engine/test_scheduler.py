@@ -31,6 +31,8 @@ def run(one, live, *, steps=None):
         assert plan.tokens, "requests are live but nothing is planned"
         assert plan.tokens <= one.max_batch_tokens
         plans.append(plan)
+        for sequence in one.running:
+            assert len(sequence.blocks) == one.blocks_for(len(sequence.tokens)), "a block too many, or too few"
         for id, count in [(id, 1) for id in plan.decode] + list(plan.prefill):
             sequence = live[id]
             assert one.blocks_for(sequence.computed + count) <= len(sequence.blocks)

@@ -98,13 +98,15 @@ def mutants(tree: Path, patterns: Sequence[str], *, but: Sequence[str] = ()) -> 
     for file in sorted(found - left_out):
         source, name = file.read_text(encoding="utf-8"), file.relative_to(tree).as_posix()
         skip, nodes = _Skipped(source), list(ast_nodes(get_ast(source)))
+        # The `*` and `/` of a parameter list are no operators, though cosmic-ray takes them for such.
+        marks = {n.start_pos for n in nodes if n.parent and n.parent.type in ("parameters", "lambdef")}
         found = [
             Mutant(name, line, column, operator_name, occurrence)
             for operator_name, operator in OPERATORS.items()
             for occurrence, (line, column) in enumerate(
                 start for node in nodes for start, _ in operator.mutation_positions(node)
             )
-            if line not in skip.lines and (line, column) not in skip.columns
+            if line not in skip.lines and (line, column) not in skip.columns | marks
         ]
         yield from sorted(found, key=lambda m: (m.line, m.column, m.operator, m.occurrence))
 

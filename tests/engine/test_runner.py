@@ -1,0 +1,83 @@
+"""What the backend derives from a model's shape: which products there are, how long a step is, how large the cache."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from creuset.engine.backend.torch.frozen import shapes
+from creuset.engine.backend.torch.runner import default_threads
+from creuset.engine.settings import EngineSettings
+from creuset.model.count import matmul_weights, parameters
+from creuset.testing import tiny_config, tiny_model
+from tests.engine.support import FAMILIES, engine
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_shapes_of_all_products_are_those_of_the_weights(family: str) -> None:
+    """Queries, keys and values are one product, gate and up another; an expert's weight is one of a stack."""
+    model = tiny_model(tiny_config(family))
+    wanted, fused = set(), {"qkv": 0, "gate_up": 0, "shared": 0}
+    for name, parameter in model.named_parameters():
+        if not name.startswith(("model.layers.0.", "model.embed_tokens")) or parameter.ndim < 2:
+            continue
+        rows, columns = parameter.shape[-2:]
+        if name.endswith(("q_proj.weight", "k_proj.weight", "v_proj.weight")):
+            fused["qkv"] += rows
+        elif name.endswith(("gate_proj.weight", "up_proj.weight")):
+            fused["shared" if "shared_expert" in name else "gate_up"] += rows
+        else:
+            wanted.add((rows, columns))
+    wanted |= {(rows, model.config.hidden) for rows in fused.values() if rows}
+    assert shapes(model) == wanted
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_step_is_shared_among_threads_from_a_billion_multiply_adds_in_the_layers(family: str) -> None:
+    config = replace(tiny_config(family), hidden=512, layers=6)
+    count = parameters(config)
+    # The layers without the router, the shared expert's gate and the head, which are small or seldom.
+    active = matmul_weights(config) - count.router - config.vocab_size * config.hidden
+    active -= config.layers * config.hidden if config.shared_ffn else 0
+    tokens = -(-1_000_000_000 // active)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        assert default_threads(config, tokens - 1) == 1
+        assert default_threads(config, tokens) == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_the_cache_holds_eight_contexts_or_what_fits_in_its_memory_or_what_is_asked_for() -> None:
+    config = tiny_config()
+    assert engine(block_size=16).capacity == 8 * config.context
+    a_token = 2 * config.layers * config.kv_heads * config.head_dim * 4
+    long = {"context": 2**20}
+    assert engine(block_size=1, kv_mib=1, changes=long).capacity == 2**20 // a_token
+    assert engine(block_size=4, kv_tokens=21).capacity == 24, "rounded up to whole blocks"
+    assert engine(block_size=4, kv_tokens=1).capacity == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"block_size": 3}, "block_size must be a power of two up to 64, got 3"),
+        ({"block_size": 128}, "block_size must be a power of two up to 64, got 128"),
+        ({"kv_mib": 0}, "kv_mib must be positive, got 0"),
+        ({"max_batch_tokens": 0}, "max_batch_tokens must be positive, got 0"),
+        ({"max_running": 0}, "max_running must be positive, got 0"),
+        ({"kv_tokens": -1}, "kv_tokens must not be negative, got -1"),
+        ({"threads": -2}, "threads must not be negative, got -2"),
+        ({"max_running": 9, "max_batch_tokens": 8}, "max_running (9) must not exceed max_batch_tokens (8)"),
+    ],
+)
+def test_a_setting_of_the_engine_that_cannot_be_is_refused(changes: dict[str, int], words: str) -> None:
+    with pytest.raises(ValueError) as refused:
+        EngineSettings(**changes)  # type: ignore[arg-type]
+    assert words in str(refused.value)
+
+
+@pytest.mark.parametrize("size", [1, 2, 4, 8, 16, 32, 64])
+def test_block_sizes_are_powers_of_two(size: int) -> None:
+    assert EngineSettings(block_size=size, max_running=8, max_batch_tokens=8).block_size == size
