@@ -14,7 +14,7 @@ from typing import Any
 
 from creuset.benchmarks.privacy import membership
 from creuset.core.artifact import read_manifest
-from creuset.governance.audit.curves import CURVES, figure
+from creuset.governance.audit.curves import CURVES, curve_file
 
 SEED = 1234
 KEPT = (
@@ -53,7 +53,7 @@ def main(work: Path, out: Path) -> None:
     body = {"about": about, "results": kept}
     (out / "results.json").write_text(json.dumps(body, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     for curve in CURVES:
-        if drawn := figure(curve, rows):
+        if drawn := curve_file(curve, rows):
             (out / f"{curve.task}-{curve.level}{'-' + curve.series if curve.series else ''}.svg").write_text(drawn)
 
 

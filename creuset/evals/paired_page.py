@@ -4,12 +4,14 @@ No torch here."""
 from pathlib import Path
 
 from creuset.evals.paired import SAYS, Comparison, TaskPair
-from creuset.evals.report import FILTERS, samples_browser
-from creuset.report.page import both, sheet, text
-from creuset.report.table import bar, number, tick
+from creuset.report.blocks import Block, Cell, Column, Facts, Grid, Para, Said, Span, line
+from creuset.report.language import Text
+from creuset.report.page import page as whole_page
+from creuset.report.samples import FILTERS, SCRIPTS, STYLES, samples_browser
+from creuset.report.table import bar, figure, number, scale
 
-_FILTERS = (FILTERS[0], ("flips", "flipped", "différents"), ("only_a", "only A right", "A seul juste"),
-            ("only_b", "only B right", "B seul juste"), ("neither", "neither right", "aucun juste"))  # fmt: skip
+_FILTERS = (FILTERS[0], ("flips", Text("flipped", "différents")), ("only_a", Text("only A right", "A seul juste")),
+            ("only_b", Text("only B right", "B seul juste")), ("neither", Text("neither right", "aucun juste")))
 
 
 def write_comparison(found: Comparison, path: Path, *, lang: str = "en") -> None:
@@ -18,14 +20,15 @@ def write_comparison(found: Comparison, path: Path, *, lang: str = "en") -> None
 
 
 def page(found: Comparison, *, lang: str = "en") -> str:
+    """The page, which opens in `lang`."""
     names = (str(found.a["name"]), str(found.b["name"]))
-    facts = "".join(
-        f'<dt>{side}</dt><dd>{text(one["name"])} <span class="soft mono">'
-        f'{text(one.get("url") or "")} {text(str(one.get("sha256") or "")[:16])}</span></dd>'
+    facts = tuple(
+        (side, line(str(one["name"]), " ",
+                    Span(f"{one.get('url') or ''} {str(one.get('sha256') or '')[:16]}", tone="soft mono")))
         for side, one in (("A", found.a), ("B", found.b))
     )
     margin = number(found.margin)
-    said = both(
+    said = Text(
         f"B minus A on the same samples: dot and 95 % interval (paired bootstrap); dashed: no difference. Better means "
         f"that p, adjusted for all tasks (Holm), is below 0.05; equal, that a difference of {margin} or more is "
         "rejected (two one-sided tests). A true difference below the smallest one shown would mostly be missed.",
@@ -34,46 +37,35 @@ def page(found: Comparison, *, lang: str = "en") -> str:
         f"moins {margin} est rejetée (deux tests unilatéraux). Une vraie différence plus petite que la plus petite "
         "décelable échapperait le plus souvent.",
     )
-    refused = "".join(
-        f'<p class="note">{both("not compared", "non comparé")}: {text(task)}: {text(why)}</p>'
-        for task, why in found.refused.items()
-    )
-    title = (f"{names[0]} and {names[1]}, compared", f"{names[0]} et {names[1]}, comparés")
-    words = {"name_a": (names[0], names[0]), "name_b": (names[1], names[1])}
-    body = f'<dl class="facts">{facts}</dl><p class="soft">{said}</p>{_table(found)}{refused}' + samples_browser(
-        found.rows, filters=_FILTERS, words=words
-    )
-    return sheet(title, body, lang=lang, scripts=("browse.js",), styles=("browse.css",))
+    refused = [Para(line(Text("not compared", "non comparé"), f": {task}: {why}"), "note")
+               for task, why in found.refused.items()]
+    words = {"name_a": Text(names[0], names[0]), "name_b": Text(names[1], names[1])}
+    blocks: list[Block] = [Facts(facts), Para(line(said), "soft"), _table(found), *refused,
+              *samples_browser(found.rows, filters=_FILTERS, words=words)]
+    title = Text(f"{names[0]} and {names[1]}, compared", f"{names[0]} et {names[1]}, comparés")
+    return whole_page(title, blocks, lang=lang, scripts=SCRIPTS, styles=STYLES)
 
 
-def _table(found: Comparison) -> str:
+def _table(found: Comparison) -> Grid:
     reach = max(abs(v) for t in found.tasks for v in (t.interval.low, t.interval.high, t.difference, 1.5 * t.margin))
     ends = (-reach, reach)
-    scale = f'<span class="scale"><span>{tick(-reach)}</span><span>B - A</span><span>{tick(reach)}</span></span>'
-    heads = (("task", "épreuve", "l"), ("A", "A", "m"), ("B", "B", "m"), ("B - A", "B - A", ""))
-    more = (("verdict", "constat", "l"), ("n", "n", "m"), ("flips A / B", "bascules A / B", "m"), ("p", "p", "m"),
-            ("Holm", "Holm", "m"), ("shows from", "décèle dès", "m"))  # fmt: skip
-
-    def head(parts: tuple[tuple[str, str, str], ...]) -> str:
-        return "".join(f'<th class="{k}"><button data-sort>{both(en, fr)}</button></th>' for en, fr, k in parts)
-
-    bodies = "".join(_line(t, ends) for t in found.tasks)
-    top = f'{head(heads)}<th class="bar l">{scale}</th>{head(more)}'
-    return f'<div class="wide"><table><thead><tr>{top}</tr></thead>{bodies}</table></div>'
-
-
-def _line(t: TaskPair, ends: tuple[float, float]) -> str:
-    row = {"score": t.difference, "interval": [t.interval.low, t.interval.high], "better": "zero"}
-    flips = both("graded", "gradué") if t.only_a is None else f"{t.only_a} / {t.only_b}"
-    shows = "" if t.smallest is None else number(t.smallest)
-    kind = {"b_better": "good", "a_better": "bad"}.get(t.verdict, "soft")
-    cells = (
-        f'<td class="name">{text(t.task)}</td><td class="m" data-value="{t.a}">{number(t.a)}</td>'
-        f'<td class="m" data-value="{t.b}">{number(t.b)}</td>'
-        f'<td class="score" data-value="{t.difference}">{t.difference:+.3f}</td><td class="bar l">{bar(row, ends)}</td>'
-        f'<td class="l {kind}">{both(*SAYS[t.verdict])}</td><td class="m" data-value="{t.n}">{number(t.n)}</td>'
-        f'<td class="m">{flips}</td><td class="m" data-value="{t.p}">{t.p:.4f}</td>'
-        f'<td class="m" data-value="{t.holm}">{t.holm:.4f}</td>'
-        f'<td class="m" data-value="{t.smallest or ""}">{shows}</td>'
+    head = (
+        Column(Text("task", "épreuve"), "name", sort=True),
+        Column("A", "n m", sort=True), Column("B", "n m", sort=True),
+        Column("B - A", "n score", sort=True), Column("B - A", "bar", title_line=scale(ends, "B - A")),
+        Column(Text("verdict", "constat"), "verdict", sort=True), Column("n", "n m", sort=True),
+        Column(Text("flips A / B", "bascules A / B"), "n m", sort=True), Column("p", "n m", sort=True),
+        Column("Holm", "n m", sort=True), Column(Text("shows from", "décèle dès"), "n m", sort=True),
     )
-    return f"<tbody><tr>{cells}</tr></tbody>"
+    return Grid(head, tuple(_line(t, ends) for t in found.tasks), kind="pairs")
+
+
+def _line(t: TaskPair, ends: tuple[float, float]) -> tuple[Said | Cell, ...]:
+    row = {"score": t.difference, "interval": [t.interval.low, t.interval.high], "better": "zero"}
+    kind = {"b_better": "good", "a_better": "bad"}.get(t.verdict, "soft")
+    return (
+        Span(t.task, name=True), figure(t.a), figure(t.b), Cell(f"{t.difference:+.3f}", t.difference), bar(row, ends),
+        Span(Text(*SAYS[t.verdict]), tone=kind), figure(t.n),
+        Text("graded", "gradué") if t.only_a is None else f"{t.only_a} / {t.only_b}",
+        Cell(f"{t.p:.4f}", t.p), Cell(f"{t.holm:.4f}", t.holm), "" if t.smallest is None else figure(t.smallest),
+    )

@@ -1,39 +1,30 @@
-"""Plots as inline SVG: no script, no outside asset, readable in light and dark.
+"""The one writer of SVG: plots that need no script and no outside asset, readable in light and dark.
 
-A chart is a string to put into a page; `page` makes a whole one with one style sheet.
+`plot` draws lines over numbers or over named levels, `bars` and `columns` count things, `interval` fits in a row of a
+table. Colours are classes of the style sheet (s0 to s7, kept, held, drop); `alone` makes a file of its own.
 """
 
-import html
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-COLOURS = ("#2f6fde", "#d9622b", "#2d9d63", "#9a4fd0", "#c2983a", "#4aa7b5", "#c74474", "#7a7f87")
+from creuset.report.blocks import Words
+from creuset.report.language import Lang, Text
+from creuset.report.markup import Markup, el
 
-STYLE = """
-:root{color-scheme:light dark;--ink:#1b1f24;--soft:#68707a;--line:#d9dde2;--page:#fbfbfa}
-@media(prefers-color-scheme:dark){:root{--ink:#e8eaed;--soft:#9aa2ac;--line:#33383f;--page:#15181c}}
-body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--page);max-width:62rem;
-margin:2rem auto;padding:0 1rem}
-h1{font-size:1.5rem}h2{font-size:1.1rem;margin-top:2rem}
-table{border-collapse:collapse;font-variant-numeric:tabular-nums}
-td,th{padding:.2rem .7rem;border-bottom:1px solid var(--line);text-align:right}
-td:first-child,th:first-child{text-align:left}
-svg{max-width:100%;height:auto;display:block}svg text{fill:var(--soft);font:12px system-ui,sans-serif}
-svg .axis{stroke:var(--line)}
-pre{white-space:pre-wrap;background:color-mix(in srgb,var(--ink) 6%,transparent);
-padding:.6rem;border-radius:6px}
-.soft{color:var(--soft)}.wide{overflow-x:auto}
-"""
+COLOURS = 8     # lines that can be told apart
+Point = tuple[float, float]
+NOTHING = el("p", Text("Nothing to plot yet.", "Rien à tracer pour l'instant."), cls="soft")
 
 
-def page(title: str, body: str, *, lang: str = "en") -> str:
-    """A whole HTML page around `body`, which is trusted; `title` is escaped."""
-    return (
-        f'<!doctype html><html lang="{lang}"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{html.escape(title)}</title><style>{STYLE}</style></head>"
-        f"<body><h1>{html.escape(title)}</h1>{body}</body></html>\n"
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """A line. `ranges` are (x, low, high); `cloud` single observations, drawn small."""
+
+    name: str = ""
+    points: Sequence[Point]
+    ranges: Sequence[tuple[float, float, float]] = ()
+    cloud: Sequence[Point] = ()
 
 
 def ticks(low: float, high: float, *, count: int = 5) -> list[float]:
@@ -48,73 +39,170 @@ def ticks(low: float, high: float, *, count: int = 5) -> list[float]:
 
 
 def short(value: float) -> str:
-    """`1234567` -> `1.2M`, `0.0123` -> `0.0123`."""
+    """`1234567` -> `1.23M`, `0.0123` -> `0.0123`."""
     for size, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= size:
             return f"{value / size:.3g}{letter}"
     return f"{value:.4g}"
 
 
-def lines(
-    series: Mapping[str, Sequence[tuple[float, float]]],
-    *,
-    x: str,
-    y: str,
-    width: int = 760,
-    height: int = 300,
-    zero: bool = False,
-) -> str:
-    """A line chart of named series of (x, y) points; non-finite points are left out."""
-    clean = {n: [(a, b) for a, b in p if math.isfinite(a) and math.isfinite(b)] for n, p in series.items()}
-    points = [p for s in clean.values() for p in s]
-    if not points:
-        return '<p class="soft">nothing to plot yet</p>'
-    left, right, top, bottom = 60, 16, 28, 40
-    x0, x1 = min(p[0] for p in points), max(p[0] for p in points)
-    y0, y1 = (0.0 if zero else min(p[1] for p in points)), max(p[1] for p in points)
-    x1, y1 = (x1 if x1 > x0 else x0 + 1), (y1 if y1 > y0 else y0 + 1)
-    y0, y1 = (y0 if zero else y0 - 0.04 * (y1 - y0)), y1 + 0.04 * (y1 - y0)
-
-    def place(a: float, b: float) -> str:
-        across = left + (a - x0) / (x1 - x0) * (width - left - right)
-        down = height - bottom - (b - y0) / (y1 - y0) * (height - top - bottom)
-        return f"{across:.1f},{down:.1f}"
-
-    parts = [f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{html.escape(f"{y} against {x}")}">']
-    for value in ticks(y0, y1):
-        spot = place(x0, value).split(",")[1]
-        parts.append(f'<line class="axis" x1="{left}" x2="{width - right}" y1="{spot}" y2="{spot}"/>')
-        parts.append(f'<text x="{left - 6}" y="{float(spot) + 4}" text-anchor="end">{short(value)}</text>')
-    for value in ticks(x0, x1, count=7):
-        spot = place(value, y0).split(",")[0]
-        parts.append(f'<text x="{spot}" y="{height - bottom + 16}" text-anchor="middle">{short(value)}</text>')
-    parts.append(
-        f'<text x="{(left + width - right) / 2}" y="{height - 6}" text-anchor="middle">{html.escape(x)}</text>'
-    )
-    parts.append(f'<text x="4" y="14">{html.escape(y)}</text>')
-    offset = left + 60
-    for index, (name, values) in enumerate(clean.items()):
-        colour = COLOURS[index % len(COLOURS)]
-        path = " ".join(place(a, b) for a, b in thin(values, 600))
-        parts.append(f'<polyline fill="none" stroke="{colour}" stroke-width="1.6" points="{path}"/>')
-        if len(clean) > 1:
-            parts.append(f'<rect x="{offset}" y="5" width="10" height="10" fill="{colour}"/>')
-            parts.append(f'<text x="{offset + 14}" y="14">{html.escape(name)}</text>')
-            offset += 24 + 7 * len(name)
-    return "".join(parts) + "</svg>"
-
-
-def thin(points: Sequence[tuple[float, float]], most: int) -> Sequence[tuple[float, float]]:
+def thin(points: Sequence[Point], most: int) -> Sequence[Point]:
     """At most about `most` of the points, the last one kept."""
     if len(points) <= most:
         return points
     step = len(points) / most
-    kept = [points[int(i * step)] for i in range(most)]
-    return [*kept, points[-1]]
+    return [*(points[int(i * step)] for i in range(most)), points[-1]]
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """An HTML table; every cell is escaped."""
-    top = "".join(f"<th>{html.escape(h)}</th>" for h in head)
-    body = "".join("<tr>" + "".join(f"<td>{html.escape(str(c))}</td>" for c in row) + "</tr>" for row in rows)
-    return f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+def drawing(width: float, height: float, label: Words, *parts: object) -> Markup:
+    """A whole picture; `label` says what it shows to those who do not see it."""
+    return el("svg", parts, viewBox=f"0 0 {width:.0f} {height:.0f}", width=f"{width:.0f}", role="img",
+              aria_label=label)
+
+
+def _text(x: float, y: float, words: object, *, anchor: str = "", cls: str = "") -> Markup:
+    said = {"x": f"{x:.1f}", "y": f"{y:.1f}", "text_anchor": anchor or None}
+    if isinstance(words, Text):
+        return Markup(el("text", words.en, cls=f"en {cls}".strip(), **said)
+                      + el("text", words.fr, cls=f"fr {cls}".strip(), **said))
+    return el("text", words, cls=cls, **said)
+
+
+def _across(y: float, x1: float, x2: float, cls: str, **more: str) -> Markup:
+    return el("line", cls=cls, x1=f"{x1:.1f}", x2=f"{x2:.1f}", y1=f"{y:.1f}", y2=f"{y:.1f}", **more)
+
+
+def plot(
+    series: Sequence[Series], *, x: Words, y: Words, levels: Sequence[str] = (), low: float | None = None,
+    high: float | None = None, mark: float | None = None, width: int = 760, height: int = 300,
+) -> Markup:
+    """Lines over numbers; or, with `levels`, over their names: then x is the number of a level.
+
+    `low` and `high` are ends of the y axis, otherwise those of the points; `mark` is a line across, such as chance.
+    Points that are not finite are left out.
+    """
+    clean = [[p for p in one.points if math.isfinite(p[0]) and math.isfinite(p[1])] for one in series]
+    points = [p for one in clean for p in one]
+    if not points:
+        return NOTHING
+    named = any(one.name for one in series)
+    left, right, top, bottom = 58, 16, 30 + 18 * (named and not levels), 44
+    right = 150 if named and levels else right
+    x0, x1 = (-0.5, len(levels) - 0.5) if levels else (min(p[0] for p in points), max(p[0] for p in points))
+    tall = [p[1] for p in points] + [v for s in series for r in s.ranges for v in r[1:]]
+    tall += [p[1] for s in series for p in s.cloud]
+    y0, y1 = min(tall), max(tall)
+    x1, y1 = (x1 if x1 > x0 else x0 + 1), (y1 if y1 > y0 else y0 + 1)
+    margin = 0.04 * (y1 - y0)
+    y0, y1 = (y0 - margin if low is None else low), (y1 + margin if high is None else high)
+
+    def across(value: float, line: int = 0) -> float:
+        # Lines of one level stand side by side, so that no interval hides another.
+        beside = 0.5 * ((line + 0.5) / len(series) - 0.5) if levels else 0.0
+        return left + (value + beside - x0) / (x1 - x0) * (width - left - right)
+
+    def down(value: float) -> float:
+        return height - bottom - (value - y0) / (y1 - y0) * (height - top - bottom)
+
+    parts = [(_across(down(v), left, width - right, "rail"), _text(left - 8, down(v) + 4, short(v), anchor="end"))
+             for v in ticks(y0, y1)]
+    places = enumerate(levels) if levels else ((v, short(v)) for v in ticks(x0, x1, count=7))
+    below: list[object] = [_text(across(v), height - bottom + 18, said, anchor="middle") for v, said in places]
+    below.append(_text((left + width - right) / 2, height - 8, x, anchor="middle", cls="axis"))
+    below.append(_text(4, 15, y, cls="axis"))
+    legend = left
+    for number, (one, kept) in enumerate(zip(series, clean, strict=True)):
+        cls = f"s{number % COLOURS}"
+        at = [(across(a, number), down(b)) for a, b in thin(kept, 600)]
+        below += [el("circle", cls=f"{cls} faint", cx=f"{across(a, number):.1f}", cy=f"{down(b):.1f}", r=2)
+                  for a, b in one.cloud]
+        below += [el("line", cls=cls, x1=f"{across(a, number):.1f}", x2=f"{across(a, number):.1f}",
+                     y1=f"{down(b):.1f}", y2=f"{down(c):.1f}") for a, b, c in one.ranges]
+        below.append(el("polyline", cls=cls, points=" ".join(f"{a:.1f},{b:.1f}" for a, b in at)))
+        if levels:
+            below += [el("circle", cls=cls, cx=f"{a:.1f}", cy=f"{b:.1f}", r=3.5) for a, b in at]
+        if one.name:
+            spot = (width - right + 14, 22 + 16 * number) if levels else (legend + 5, 32)
+            below.append(el("circle", cls=cls, cx=spot[0], cy=spot[1], r=4))
+            below.append(_text(spot[0] + 10, spot[1] + 4, one.name))
+            legend += 30 + 7 * len(one.name)
+    if mark is not None and y0 <= mark <= y1:
+        below.append(_across(down(mark), left, width - right, "mark", stroke_dasharray="4 3"))
+    return drawing(width, height, y, parts, below)
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    label: Words
+    length: float
+    said: str
+    cls: str = "kept"
+    start: float = 0.0
+
+
+def bars(rows: Sequence[Bar], unit: Words, *, top: float = 0.0) -> Markup:
+    """A bar a row, its words behind it; `top` is the value at the right end, otherwise the longest."""
+    if not rows:
+        return el("p", Text("None.", "Aucun."), cls="soft")
+    top = top or max(row.start + row.length for row in rows) or 1.0
+    width, left, line = 430.0, 250.0, 22
+    parts = []
+    for number, row in enumerate(rows):
+        y, x, long = number * line, left + width * row.start / top, max(1.0, width * row.length / top)
+        parts.append((
+            _text(left - 8, y + 15, row.label, anchor="end"),
+            el("rect", cls=row.cls, x=f"{x:.1f}", y=y + 4, width=f"{long:.1f}", height=line - 8, rx=2),
+            _text(left + width + 8 if row.start or row.length == top else x + long + 8, y + 15, row.said),
+        ))
+    height = len(rows) * line
+    foot = _text(left, height + 16, unit, cls="axis") if unit else None
+    return drawing(left + width + 130, height + 24 * bool(unit), unit, parts, foot)
+
+
+def columns(pairs: Mapping[str, tuple[float, float]], label: Words) -> Markup:
+    """Two columns, kept and drop, over each name."""
+    top, step, height = max(max(pair) for pair in pairs.values()) or 1.0, 46, 160
+    parts = []
+    for number, (name, pair) in enumerate(pairs.items()):
+        for side, (value, cls) in enumerate(zip(pair, ("kept", "drop"), strict=True)):
+            tall = height * value / top
+            parts.append(el("rect", el("title", f"{value:,}"), cls=cls, x=10 + number * step + side * 18,
+                            y=f"{height - tall + 12:.1f}", width=16, height=f"{tall:.1f}"))
+        parts.append(_text(26 + number * step, height + 28, name, anchor="middle"))
+    return drawing(20 + len(pairs) * step, height + 34, label, parts)
+
+
+def interval(score: float, band: Sequence[float] | None, ends: tuple[float, float], mark: object, label: str) -> Markup:
+    """One row's score as a dot, its interval as a band, and chance or the ideal as a line; as wide as its cell."""
+    low, high = ends
+
+    def at(value: float) -> float:
+        return 100 * min(1.0, max(0.0, (value - low) / (high - low)))
+
+    parts = [el("line", cls="rail", x1=0, x2="100%", y1=9, y2=9)]
+    if band:
+        left, right = map(at, band)
+        parts.append(el("rect", cls="range", x=f"{left:.2f}%", width=f"{max(0.4, right - left):.2f}%", y=4, height=10,
+                        rx=2))
+    if isinstance(mark, int | float) and low <= mark <= high:
+        spot = f"{at(mark):.2f}%"
+        parts.append(el("line", cls="mark", x1=spot, x2=spot, y1=1, y2=17, stroke_dasharray="2 2"))
+    parts.append(el("circle", cls="spot", cx=f"{at(score):.2f}%", cy=9, r=4))
+    return el("svg", parts, cls="interval", role="img", aria_label=label)
+
+
+FILE_STYLE = """text{font:12px system-ui,sans-serif;fill:#5d6570}.rail{stroke:#dcdfe3}.mark{stroke:#a8321f}
+.faint{opacity:.35}
+polyline{stroke-width:1.2;opacity:.7}
+line{stroke-width:1.5}"""
+SHADES = ("#2f6fde", "#d9622b", "#2d9d63", "#9a4fd0", "#b08522", "#3a97a5", "#c74474", "#7a7f87")    # as in base.css
+
+
+def alone(drawn: Markup, lang: Lang = "en") -> str:
+    """The drawing as a file of its own, in one language, on white; nothing stays nothing."""
+    if not drawn:
+        return ""
+    shades = "".join(f".s{n}{{fill:{c};stroke:{c}}}polyline.s{n}{{fill:none}}" for n, c in enumerate(SHADES))
+    style = f"{FILE_STYLE}{shades}.{'fr' if lang == 'en' else 'en'}{{display:none}}"
+    back = el("rect", width="100%", height="100%", fill="#fff")
+    return drawn.replace(">", f' xmlns="http://www.w3.org/2000/svg">{el("style", Markup(style))}{back}', 1)

@@ -1,98 +1,101 @@
-"""A whole page in one file: no outside asset, both languages, light and dark, and a policy under which only our own
-style and script run. No torch here.
+"""A whole page in one file: no outside asset, light and dark, one language or both, fit for paper and narrow windows,
+and a policy under which only our own style and script run.
 
-Everything that is not a constant of ours goes through `text` (into HTML) or `embed` (into a JSON block that the script
-reads and puts in as text nodes): a hostile reply stays a string.
+Words on a page go through `creuset.report.markup`, which escapes them, or through `embed` (into a JSON block that the
+script reads and puts in as text nodes): a hostile reply stays a string.
 """
 
 import base64
 import gzip
 import hashlib
 import json
-from collections.abc import Mapping
-from html import escape
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from creuset import __version__
+from creuset.report.blocks import Block, Words, spoken
+from creuset.report.html import render, words
+from creuset.report.language import LANGS, Lang, Text
+from creuset.report.markup import Markup, el
 
-PAGE = Path(__file__).with_name("page")
-LANGS = ("en", "fr")
-
-
-def text(value: object) -> str:
-    """Escaped for HTML, also inside attributes."""
-    return escape(str(value), quote=True)
+ASSETS = Path(__file__).with_name("assets")
 
 
-def both(en: str, fr: str) -> str:
-    """The two languages of a sentence of ours, of which the page shows one; both are escaped."""
-    return f'<span class="en" lang="en">{text(en)}</span><span class="fr" lang="fr">{text(fr)}</span>'
-
-
-def label(en: str, fr: str, name: str = "aria-label") -> str:
-    """An attribute in both languages; `name` is that attribute."""
-    return f'{name}="{text(en)}" data-en="{text(en)}" data-fr="{text(fr)}" data-names="{name}"'
-
-
-def embed(identity: str, value: Any) -> str:
+def embed(identity: str, value: Any) -> Markup:
     """A JSON block. `<`, `>` and `&` are written as escapes, so that no string can end it."""
     said = json.dumps(value, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
     said = said.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-    return f'<script type="application/json" id="{text(identity)}">{said}</script>'
+    return el("script", Markup(said), type="application/json", id=identity)
 
 
-def embed_packed(identity: str, value: Any) -> str:
+def embed_packed(identity: str, value: Any) -> Markup:
     """The same, gzipped and in base64: for thousands of samples, unpacked when they are looked at."""
     said = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     packed = base64.b64encode(gzip.compress(said.encode("utf-8", "surrogatepass"), 6, mtime=0)).decode()
-    return f'<script type="application/octet-stream" id="{text(identity)}">{packed}</script>'
+    return el("script", Markup(packed), type="application/octet-stream", id=identity)
 
 
-def sheet(
-    title: tuple[str, str],
-    body: str,
+def page(
+    title: Words,
+    blocks: Iterable[Block],
     *,
     lang: str = "en",
-    scripts: tuple[str, ...] = (),
-    styles: tuple[str, ...] = (),
-    facts: Mapping[str, str] | None = None,
+    alone: bool = False,
+    links: Sequence[tuple[Words, str]] = (),
+    facts: Sequence[tuple[Words, str]] = (),
+    scripts: Sequence[Path] = (),
+    styles: Sequence[Path] = (),
+    kind: str = "",
 ) -> str:
-    """The page: `title` in English and French, `body` of HTML that is already escaped.
+    """The page. It opens in `lang`, and speaks no other language if it stands `alone`.
 
-    `scripts` and `styles` are names of files in `page/`, beside those that every page has. `facts` are said in the
-    footer.
+    `links` (words, address) stand at its top, `facts` (name, value) in its foot; `scripts` and `styles` are files that
+    it needs beside those of every page; `kind` is a class of its body.
     """
     if lang not in LANGS:
         raise ValueError(f"a page speaks {' or '.join(LANGS)}, not {lang}")
-    code = [_asset(name) for name in ("sheet.js", *scripts)]
-    style = "".join(_asset(name) for name in ("sheet.css", *styles))
-    policy = (
-        f"default-src 'none'; style-src {_hash(style)}; script-src {' '.join(map(_hash, code))}; "
-        "base-uri 'none'; form-action 'none'"
+    first: Lang = "fr" if lang == "fr" else "en"
+    one = first if alone else None
+    style, code = (Markup("".join(file.read_text(encoding="utf-8") for file in (ASSETS / base, *more)))
+                   for base, more in (("base.css", styles), ("base.js", scripts)))
+    names = {} if alone else {f"data_title_{name}": spoken(title, name) for name in LANGS}
+    foot = [(" · " if n else "", words(k, one), " ", v) for n, (k, v) in enumerate(facts)]
+    head = el(
+        "head",
+        el("meta", charset="utf-8"),
+        el("meta", http_equiv="Content-Security-Policy", content=policy(style, code)),
+        el("meta", name="viewport", content="width=device-width,initial-scale=1"),
+        el("meta", name="referrer", content="no-referrer"),
+        el("title", spoken(title, first)), "\n", el("style", style),
     )
-    said = " · ".join(f"{text(k)} {text(v)}" for k, v in (facts or {}).items())
-    return "".join((
-        f'<!doctype html><html lang="{lang}" data-lang="{lang}" data-title-en="{text(title[0])}" '
-        f'data-title-fr="{text(title[1])}"><head><meta charset="utf-8">',
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
-        '<meta name="viewport" content="width=device-width,initial-scale=1">',
-        '<meta name="referrer" content="no-referrer">',
-        f"<title>{text(title[LANGS.index(lang)])}</title><style>{style}</style></head><body>",
-        f'<header><span class="of">creuset {text(__version__)}</span>',
-        '<button data-speak="en" lang="en" aria-label="English">EN</button>'
-        '<button data-speak="fr" lang="fr" aria-label="Français">FR</button>',
-        f'<button data-light {label("Light or dark", "Clair ou sombre")}>◐</button></header>',
-        f"<main><h1>{both(*title)}</h1>{body}</main>",
-        f"<footer>{said}</footer>" if said else "",
-        *(f"<script>{piece}</script>" for piece in code),
-        "</body></html>\n",
-    ))
+    body = el(
+        "body", _top(links, one), "\n",
+        el("main", "\n", el("h1", words(title, one)), "\n", render(blocks, one)),
+        el("footer", foot) if foot else None, el("script", code),
+        cls=kind,
+    )
+    return f"<!doctype html>\n{el('html', head, body, lang=lang, data_lang=None if alone else lang, **names)}\n"
 
 
-def _asset(name: str) -> str:
-    return (PAGE / name).read_text(encoding="utf-8")
+LIGHT = Text("Light or dark", "Clair ou sombre")
 
 
-def _hash(code: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()}'"
+def _top(links: Sequence[tuple[Words, str]], one: Lang | None) -> Markup:
+    """What stands above every page: where else to go, which language, light or dark."""
+    speak = [el("button", name.upper(), type="button", data_speak=name, lang=name, aria_label=whole)
+             for name, whole in (("en", "English"), ("fr", "Français"))]
+    nav = el("nav", [el("a", words(said, one), href=to) for said, to in links]) if links else None
+    light = el("button", "◐", type="button", data_light=True, aria_label=LIGHT.of(one) if one else LIGHT)
+    return el("header", el("span", f"creuset {__version__}", cls="of"), nav, None if one else speak, light)
+
+
+def policy(style: str, code: str) -> str:
+    """The content policy: nothing but this style and this script."""
+    def named(text: str) -> str:
+        return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+    return (f"default-src 'none'; style-src {named(style)}; script-src {named(code)}; "
+            "base-uri 'none'; form-action 'none'")
+
+

@@ -3,22 +3,24 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from creuset.report.page import both, text
+from creuset.report import chart
+from creuset.report.blocks import Block, Cell, Column, Facts, Grid, Line, Said, Span, line
+from creuset.report.language import Text
 from creuset.types.measure import Measure
 
 Row = Mapping[str, Any]
 STATUS = {
-    "measured": ("measured", "mesuré"),
-    "reported": ("reported by others", "déclaré par d'autres"),
-    "not_applicable": ("not applicable", "sans objet"),
-    "not_testable": ("not testable from outside", "non vérifiable de l'extérieur"),
-    "not_tested": ("not tested", "non testé"),
+    "measured": Text("measured", "mesuré"),
+    "reported": Text("reported by others", "déclaré par d'autres"),
+    "not_applicable": Text("not applicable", "sans objet"),
+    "not_testable": Text("not testable from outside", "non vérifiable de l'extérieur"),
+    "not_tested": Text("not tested", "non testé"),
 }
 GOOD = {
-    "higher": ("higher is better", "plus haut est meilleur"),
-    "lower": ("lower is better", "plus bas est meilleur"),
-    "zero": ("0 is ideal", "0 est l'idéal"),
-    "fifty": ("50 is ideal", "50 est l'idéal"),
+    "higher": Text("higher is better", "plus haut est meilleur"),
+    "lower": Text("lower is better", "plus bas est meilleur"),
+    "zero": Text("0 is ideal", "0 est l'idéal"),
+    "fifty": Text("50 is ideal", "50 est l'idéal"),
 }
 _FIELDS = (
     ("interval_by", "interval by", "intervalle par"), ("form", "form", "forme"),
@@ -36,9 +38,9 @@ _FIELDS = (
 _SHOWN = {"task", "metric", "score", "interval", "unit", "better", "n", "denominator", "failed", "unextracted",
           "status", "why", "requirement", *(name for name, *_ in _FIELDS)}  # fmt: skip
 
-
-def tag(status: str) -> str:
-    return f'<span class="tag {text(status)}">{both(*STATUS.get(status, (status, status)))}</span>'
+def tag(status: str) -> Span:
+    """The state of a figure or a requirement, in a frame."""
+    return Span(STATUS.get(status, status), tone=f"tag {status}" if status in STATUS else "tag")
 
 
 def number(value: object) -> str:
@@ -76,31 +78,27 @@ def axis(rows: Sequence[Row]) -> tuple[float, float] | None:
     return (low, high if high > low else low + 1.0)
 
 
-def bar(row: Row, ends: tuple[float, float]) -> str:
+def figure(value: float, tone: str = "") -> Cell:
+    """A number in a table that is sorted by it."""
+    return Cell(Span(number(value), tone=tone), value)
+
+
+def bar(row: Row, ends: tuple[float, float]) -> Span:
     """The interval as a band, the score as a dot, chance or the ideal as a line; nothing for no score."""
     score = row.get("score")
-    if not _real(score):
-        return ""
-    low, high = ends
-
-    def at(value: float) -> str:
-        return f"{100 * min(1.0, max(0.0, (value - low) / (high - low))):.2f}%"
-
-    parts = ['<line class="rail" x1="0" x2="100%" y1="9" y2="9"/>']
-    if interval := row.get("interval"):
-        left, right = (100 * min(1.0, max(0.0, (v - low) / (high - low))) for v in interval)
-        band = f'x="{left:.2f}%" width="{max(0.4, right - left):.2f}%" y="4" height="10" rx="2"'
-        parts.append(f'<rect class="range" {band}/>')
-    ideal = {"zero": 0.0, "fifty": 50.0}.get(str(row.get("better")), row.get("chance"))
-    if isinstance(ideal, int | float) and low <= ideal <= high:
-        spot = at(float(ideal))
-        parts.append(f'<line class="mark" x1="{spot}" x2="{spot}" y1="1" y2="17" stroke-dasharray="2 2"/>')
-    parts.append(f'<circle class="spot" cx="{at(float(score))}" cy="9" r="4"/>')  # type: ignore[arg-type]
+    if not isinstance(score, int | float) or isinstance(score, bool):
+        return Span("")
     said = f"{number(score)} {interval_text(row)}".strip()
-    return f'<svg role="img" aria-label="{text(said)}">{"".join(parts)}</svg>'
+    ideal = {"zero": 0.0, "fifty": 50.0}.get(str(row.get("better")), row.get("chance"))
+    return Span("", picture=chart.interval(score, row.get("interval"), ends, ideal, said))
 
 
-def measure_table(rows: Sequence[Row], *, task: bool = True) -> str:
+def scale(ends: tuple[float, float], unit: str) -> Line:
+    """What stands above the bars of a table."""
+    return (Span(tick(ends[0])), Span(unit, tone="unit"), Span(tick(ends[1])))
+
+
+def measure_table(rows: Sequence[Row], *, task: bool = True) -> list[Block]:
     """A sortable table for each unit; a row opens on all that is known of it. `task`: with the column of that name,
     which a table of one task alone does not need."""
     groups: dict[tuple[str, bool], list[Row]] = {}
@@ -108,7 +106,7 @@ def measure_table(rows: Sequence[Row], *, task: bool = True) -> str:
         scored = _real(row.get("score"))
         groups.setdefault((str(row.get("unit", "share")) if scored else "", _signed(row)), []).append(row)
     ordered = sorted(groups.items(), key=lambda item: item[0][0] == "")     # what has no score comes last
-    return "".join(_table(group, unit, task=task) for (unit, _), group in ordered)
+    return [_table(group, unit, task=task) for (unit, _), group in ordered]
 
 
 def _signed(row: Row) -> bool:
@@ -117,78 +115,51 @@ def _signed(row: Row) -> bool:
     return any(isinstance(v, int | float) and v < 0 for v in found) or row.get("better") == "zero"
 
 
-def _table(rows: Sequence[Row], unit: str, *, task: bool) -> str:
+def _table(rows: Sequence[Row], unit: str, *, task: bool) -> Grid:
     ends = axis(rows)
-    scale = both("status", "état")
-    if ends:
-        said = "".join(f"<span>{part}</span>" for part in (tick(ends[0]), text(unit), tick(ends[1])))
-        scale = f'<span class="scale">{said}</span>'
     head = (
-        [_head("task", "tâche", "l")] if task else []
-    ) + [
-        _head("metric", "mesure", "l"), _head("score", "score", "score"),
-        f'<th class="m interval">{both("95 % interval", "intervalle à 95 %")}</th>', f'<th class="bar l">{scale}</th>',
-        _head("n", "n", "m n"), _head("failed", "échecs", "m few"), _head("not extracted", "non extraits", "m few"),
-    ]
-    bodies = "".join(_body(row, ends, task=task, columns=len(head)) for row in rows)
-    kind = "measures" if task else "measures one"
-    return f'<div class="wide"><table class="{kind}"><thead><tr>{"".join(head)}</tr></thead>{bodies}</table></div>'
+        *([Column(Text("task", "tâche"), "name", sort=True)] if task else []),
+        Column(Text("metric", "mesure"), "name", sort=True), Column("score", "n score", sort=True),
+        Column(Text("95 % interval", "intervalle à 95 %"), "n m interval"),
+        Column(Text("status", "état"), "bar", title_line=scale(ends, unit) if ends else ()),
+        Column("n", "n m count", sort=True), Column(Text("failed", "échecs"), "n m few", sort=True),
+        Column(Text("not extracted", "non extraits"), "n m few", sort=True),
+    )
+    return Grid(head, tuple(_cells(row, ends, task=task) for row in rows), more=tuple((_more(row),) for row in rows),
+                kind="measures" if task else "measures one")
 
 
-def _head(en: str, fr: str, kind: str = "") -> str:
-    return f'<th class="{kind}"><button data-sort>{both(en, fr)}</button></th>'
-
-
-def _body(row: Row, ends: tuple[float, float] | None, *, task: bool, columns: int) -> str:
-    name = f"{row['task']}.{row['metric']}"
-    opener = f'<button class="open" aria-expanded="false" aria-label="{text(name)}"></button>'
-    names = (breakable(row["task"]), breakable(row["metric"])) if task else (breakable(row["metric"]),)
-    first = f'<td class="name">{opener}' + '</td><td class="name">'.join(names) + "</td>"
-    scored = _real(row.get("score"))
-    shown = bar(row, ends) if ends and scored else ""
-    status = str(row.get("status", "measured"))
-    if status != "measured":
-        shown += f"{tag(status)} "
+def _cells(row: Row, ends: tuple[float, float] | None, *, task: bool) -> tuple[Said | Cell, ...]:
+    scored, status = _real(row.get("score")), str(row.get("status", "measured"))
     n, asked = row.get("n") or 0, row.get("denominator") or row.get("n") or 0
-    cells = (
-        f'<td class="score" data-value="{row["score"] if scored else ""}">{number(row["score"]) if scored else ""}</td>'
-        f'<td class="m">{interval_text(row)}</td><td class="bar l">{shown}</td>'
-        f'<td class="m" data-value="{n}">{number(n)}{f" / {number(asked)}" if asked != n else ""}</td>'
-        + "".join(f'<td class="m{" bad" if row.get(k) else " soft"}" data-value="{row.get(k) or 0}">'
-                  f"{number(row.get(k) or 0)}</td>" for k in ("failed", "unextracted"))
-    )  # fmt: skip
     return (
-        f'<tbody><tr>{first}{cells}</tr><tr class="more" hidden><td colspan="{columns}">{_more(row)}</td></tr></tbody>'
+        *([Span(str(row["task"]), name=True)] if task else []), Span(str(row["metric"]), name=True),
+        figure(row["score"]) if scored else "", interval_text(row),
+        line(bar(row, ends) if ends and scored else "", tag(status) if status != "measured" else ""),
+        Cell(f"{number(n)} / {number(asked)}" if asked != n else number(n), n),
+        *(figure(row.get(key) or 0, "bad" if row.get(key) else "soft") for key in ("failed", "unextracted")),
     )
 
 
-def breakable(name: object) -> str:
-    """A name that may go on in the next line behind a dot or an underscore."""
-    return text(name).replace(".", ".<wbr>").replace("_", "_<wbr>")
-
-
-def _more(row: Row) -> str:
-    facts = []
+def _more(row: Row) -> Facts:
+    facts: list[tuple[Said, Said]] = []
     if why := row.get("why"):
-        facts.append((both("why", "pourquoi"), text(why)))
+        facts.append((Text("why", "pourquoi"), str(why)))
     if row.get("better") in GOOD and _real(row.get("score")):
-        facts.append((both("to read", "lecture"), both(*GOOD[row["better"]])))
+        facts.append((Text("to read", "lecture"), GOOD[row["better"]]))
     if interval := interval_text(row):
-        facts.append((both("95 % interval", "intervalle à 95 %"), interval))
-    facts.append(("n", f"{number(row.get('n') or 0)} {both('scored of', 'notés sur')} "
-                  f"{number(row.get('denominator') or row.get('n') or 0)}"))  # fmt: skip
-    for key, en, fr in (("failed", "failed", "échecs"), ("unextracted", "not extracted", "non extraits")):
-        facts.append((both(en, fr), number(row.get(key) or 0)))
+        facts.append((Text("95 % interval", "intervalle à 95 %"), interval))
+    n = row.get("n") or 0
+    facts.append(("n", line(number(n), Text(" scored of ", " notés sur "), number(row.get("denominator") or n))))
+    for key, words in (("failed", Text("failed", "échecs")), ("unextracted", Text("not extracted", "non extraits"))):
+        facts.append((words, number(row.get(key) or 0)))
     for name, en, fr in _FIELDS:
         value = row.get(name)
         if value not in (None, "", [], ()):
             said = ", ".join(map(str, value)) if isinstance(value, list | tuple) else number(value)
-            said = str(value) if name == "seed" else said      # a name, not a quantity
-            facts.append((both(en, fr), text(said)))
-    for name in sorted(set(row) - _SHOWN):
-        if row[name] not in (None, "", [], {}):
-            facts.append((text(name), text(_brief(row[name]))))
-    return f'<dl class="facts">{"".join(f"<dt>{k}</dt><dd>{v}</dd>" for k, v in facts)}</dl>'
+            facts.append((Text(en, fr), str(value) if name == "seed" else said))    # a seed is no quantity
+    facts += [(name, _brief(row[name])) for name in sorted(set(row) - _SHOWN) if row[name] not in (None, "", [], {})]
+    return Facts(tuple(facts))
 
 
 def _brief(value: object) -> str:

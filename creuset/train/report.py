@@ -1,11 +1,17 @@
-"""The loss page: what a run's events say, as plots. Regenerated whole each time; no script in it."""
+"""The loss page: what a run's events say, as plots. Written anew each time."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from creuset.core.jsonl import kept
 from creuset.core.log import duration
-from creuset.report import chart as plot
+from creuset.report.blocks import Block, Chart, Grid, Para, Section, Span, line
+from creuset.report.chart import Series, plot, short
+from creuset.report.language import Text
+from creuset.report.page import page
+
+TOKENS = Text("tokens", "jetons")
 
 
 def read_events(path: Path) -> list[dict[str, Any]]:
@@ -18,59 +24,47 @@ def write_page(folder: Path, name: str) -> Path:
     events = read_events(folder / "events.jsonl")
     steps = [e for e in events if e["event"] == "step"]
     scores = [e for e in events if e["event"] == "evaluate"]
-    body = []
-    if steps:
-        last = steps[-1]
-        body.append(
-            f'<p class="soft">step {last["step"]} of {last["steps"]}, {plot.short(last["seen"])} tokens, '
-            f"{plot.short(last['tokens_per_s'])} tokens/s, MFU {percent(last['mfu'])} (of the peak of matrix "
-            f"products, measured at the start), {duration(last['seconds_left'])} left at this rate</p>"
-        )
-    body.append("<h2>Training loss</h2>")
-    body.append(
-        plot.lines(
-            {
-                "each step": [(e["seen"], e["loss"]) for e in steps],
-                "smoothed": smooth([(e["seen"], e["loss"]) for e in steps]),
-            },
-            x="tokens",
-            y="nats per token",
-        )
-    )
+    def over(*series: tuple[str, Callable[[dict[str, Any]], float]], y: Text, low: float | None = None) -> Chart:
+        drawn = [Series(name=name, points=[(e["seen"], of(e)) for e in steps]) for name, of in series]
+        return Chart(plot(drawn, x=TOKENS, y=y, low=low))
+
+    losses = [(e["seen"], e["loss"]) for e in steps]
     sources = sorted({s for e in scores for s in e["bits_per_byte"]})
-    body.append("<h2>Held-out bits per byte</h2>")
-    body.append(
-        plot.lines(
-            {s: [(e["seen"], e["bits_per_byte"][s]) for e in scores if s in e["bits_per_byte"]] for s in sources},
-            x="tokens",
-            y="bits per byte",
-        )
-    )
-    body.append("<h2>Expert load</h2>")
-    body.append(
-        plot.lines(
-            {
-                "busiest expert": [(e["seen"], e["busiest"]) for e in steps],
-                "balance": [(e["seen"], e["balance"]) for e in steps],
-            },
-            x="tokens",
-            y="share over the even share (1 is even)",
-        )
-    )
-    body.append("<h2>Speed, gradient norm, learning rate</h2>")
-    body.append(plot.lines({"": [(e["seen"], e["tokens_per_s"]) for e in steps]}, x="tokens", y="tokens/s", zero=True))
-    body.append(plot.lines({"": [(e["seen"], e["norm"]) for e in steps]}, x="tokens", y="gradient norm", zero=True))
-    body.append(
-        plot.lines({"": [(e["seen"], e["scale"]) for e in steps]}, x="tokens", y="share of the peak rate", zero=True)
-    )
+    bits = [Series(name=s, points=[(e["seen"], e["bits_per_byte"][s]) for e in scores if s in e["bits_per_byte"]])
+            for s in sources]
+    blocks: list[Block] = [
+        *([_progress(steps[-1])] if steps else []),
+        Section(Text("Training loss", "Perte d'entraînement"), (Chart(plot(
+            [Series(name="each step", points=losses), Series(name="smoothed", points=smooth(losses))],
+            x=TOKENS, y=Text("nats per token", "nats par jeton"))),)),
+        Section(Text("Held-out bits per byte", "Bits par octet, textes mis de côté"), (
+            Chart(plot(bits, x=TOKENS, y=Text("bits per byte", "bits par octet"))),)),
+        Section(Text("Expert load", "Charge des experts"), (
+            over(("busiest expert", lambda e: e["busiest"]), ("balance", lambda e: e["balance"]),
+                 y=Text("share over the even share (1 is even)", "part sur la part égale (1 : égale)")),)),
+        Section(Text("Speed, gradient norm, learning rate", "Vitesse, norme du gradient, taux d'apprentissage"), (
+            over(("", lambda e: e["tokens_per_s"]), y=Text("tokens/s", "jetons/s"), low=0.0),
+            over(("", lambda e: e["norm"]), y=Text("gradient norm", "norme du gradient"), low=0.0),
+            over(("", lambda e: e["scale"]), y=Text("share of the peak rate", "part du taux maximal"), low=0.0))),
+    ]
     if scores:
-        body.append("<h2>Last evaluation</h2>")
-        body.append(
-            plot.table(["source", "bits per byte"], [(s, f"{b:.3f}") for s, b in scores[-1]["bits_per_byte"].items()])
-        )
-    page = folder / "loss.html"
-    page.write_text(plot.page(f"creuset train: {name}", "".join(body)))
-    return page
+        rows = tuple((Span(s, name=True), f"{b:.3f}") for s, b in scores[-1]["bits_per_byte"].items())
+        head = ("source", Text("bits per byte", "bits par octet"))
+        blocks.append(Section(Text("Last evaluation", "Dernière évaluation"), (Grid(head, rows),)))
+    file = folder / "loss.html"
+    file.write_text(page(f"creuset train: {name}", blocks), encoding="utf-8")
+    return file
+
+
+def _progress(last: dict[str, Any]) -> Para:
+    seen, speed, left = short(last["seen"]), short(last["tokens_per_s"]), duration(last["seconds_left"])
+    step, steps, mfu = last["step"], last["steps"], percent(last["mfu"])
+    return Para(line(Text(
+        f"step {step} of {steps}, {seen} tokens, {speed} tokens/s, MFU {mfu} (of the peak of matrix products, "
+        f"measured at the start), {left} left at this rate",
+        f"étape {step} sur {steps}, {seen} jetons, {speed} jetons/s, MFU {mfu if mfu != 'unknown' else 'inconnu'} (du maximum de produits de matrices, "
+        f"mesuré au départ), encore {left} à ce rythme",
+    )), "soft")
 
 
 def percent(share: float | None) -> str:

@@ -18,6 +18,7 @@ from creuset.core.stats import spearman
 from creuset.data.build.canaries import NAME, CanaryPlan, plant
 from creuset.data.shards.files import Shards
 from creuset.governance.audit import curves
+from creuset.report.html import render
 from creuset.testing import tiny_shards, tiny_tokenizer
 
 TREE = Path(__file__).parents[2]
@@ -142,15 +143,16 @@ def test_a_curve_shows_every_level_line_and_point_and_needs_two_levels():
     rows = [row("canaries", f"exposure.rep{n}", 1.0 + n, repetitions=str(n), **points) for n in (0, 1, 4)]
     rows += [row("extraction", f"extractable.{b}.k{k}", 0.5, occurrences=b, prefix=k) for b in ("1", "held-out")
              for k in (50, 200)]  # fmt: skip
-    drawn = curves.curves(rows)
+    drawn = render(curves.curves(rows))
     assert drawn.count("<figure") == 2 and drawn.count('r="3.5"') == 7 and drawn.count('r="2"') == 6
     assert "held-out" in drawn and drawn.count("<polyline") == 3 and drawn.count('class="mark"') == 1
-    alone = curves.figure(curves.CURVES[0], rows)
+    alone = curves.curve_file(curves.CURVES[0], rows)
     assert alone.startswith("<svg") and alone.count("xmlns=") == 1 and "<figure" not in alone
-    assert "times in the" in alone and ".fr{display:none}" in alone and curves.figure(curves.CURVES[0], rows[:1]) == ""
-    assert curves.curves(rows[:1]) == "" == curves.curves([{"task": "canaries", "metric": "exposure.rep0"}])
+    assert "times in the" in alone and ".fr{display:none}" in alone
+    assert curves.curve_file(curves.CURVES[0], rows[:1]) == ""
+    assert curves.curves(rows[:1]) == [] == curves.curves([{"task": "canaries", "metric": "exposure.rep0"}])
     strange = [row("extraction", "extractable.x", 0.5, occurrences=level, prefix=1) for level in ("<script>", "b")]
-    assert "<script" not in curves.curves(strange)
+    assert "<script" not in render(curves.curves(strange))
 
 
 def test_no_canary_is_held_out_and_the_twin_is_planted_as_planned(tmp_path):

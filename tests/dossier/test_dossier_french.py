@@ -161,7 +161,7 @@ def words(text: str) -> set[str]:
 
 def prose(page: str) -> str:
     """What the page says in its own words: no figures, names, code, answers of the operator, or marked quotations."""
-    page = re.sub(r"<style>.*?</style>", " ", page, flags=re.DOTALL).replace("\u00a0", " ").replace("\u202f", " ")
+    page = re.sub(r"<(style|script)>.*?</\1>", " ", page, flags=re.DOTALL).replace("\u00a0", " ").replace("\u202f", " ")
     for kept in (r'<a class="figure".*?</a>', r"<code>.*?</code>", r'<span translate="no">.*?</span>',
                  r'<span class="said">.*?</span>', r"en anglais : « .*? »", r"« Article 29 »"):  # fmt: skip
         page = re.sub(kept, " ", page, flags=re.DOTALL)

@@ -10,8 +10,10 @@ from creuset.cli.eval_report import report
 from creuset.core.errors import ArtifactError, ConfigError, DataError
 from creuset.evals.paired import compare_runs
 from creuset.evals.paired_page import write_comparison
-from creuset.evals.report import page, results_csv, samples_browser, write_report
+from creuset.evals.report import page, results_csv, write_report
+from creuset.report.html import render
 from creuset.report.page import embed
+from creuset.report.samples import samples_browser
 from creuset.report.table import axis, number
 from creuset.types.measure import read_results
 from tests.evals.left_run import HOSTILE, leave, row
@@ -69,7 +71,7 @@ def test_what_is_broken_is_named(tmp_path):
 
 def test_questions_of_harmful_tasks_are_hidden_unless_asked_for():
     harmful = {"demo": [{"id": "h", "correct": 1.0, "hidden": True, "prompt": "SECRET", "answer": "SECRET"}]}
-    unpacked = [_rows(samples_browser(harmful, harmful=flag)) for flag in (False, True)]
+    unpacked = [_rows(render(samples_browser(harmful, harmful=flag))) for flag in (False, True)]
     assert "SECRET" not in unpacked[0] and "SECRET" in unpacked[1]
 
 
@@ -183,11 +185,11 @@ def test_rows_sort_and_open_and_the_page_speaks_french_at_400_pixels(tmp_path, s
 
 
 def test_a_page_has_at_most_so_many_samples_of_a_task_evenly_spread(monkeypatch):
-    from creuset.evals import report as module
+    from creuset.report import samples as module
 
     assert list(module.spread(range(10), 4)) == [0, 2, 5, 7] and module.spread("abc", 3) == "abc"
     monkeypatch.setattr(module, "MOST", 4)
-    text = module.samples_browser({"big": [row(i, 1.0) for i in range(10)], "small": [row(0, 1.0)]})
+    text = render(module.samples_browser({"big": [row(i, 1.0) for i in range(10)], "small": [row(0, 1.0)]}))
     assert "big (4)" in text and "big: 4 / 10." in text and "small: " not in text
     assert "evenly spread" in text and "également répartie" in text
-    assert "evenly spread" not in module.samples_browser({"small": [row(0, 1.0)] * 4})
+    assert "evenly spread" not in render(module.samples_browser({"small": [row(0, 1.0)] * 4}))

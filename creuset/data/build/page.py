@@ -1,170 +1,143 @@
-"""The report as one HTML page: no outside asset, no script, plots in SVG, every text from a document escaped."""
+"""The report of a corpus as one HTML page: where the documents of each source went, and why."""
 
 from collections.abc import Mapping, Sequence
-from html import escape
-from pathlib import Path
 from typing import Any
 
-_STYLE = Path(__file__).with_name("report.css")
-_KEPT, _HELD, _DROP = "var(--kept)", "var(--held)", "var(--drop)"
+from creuset.report.blocks import Block, Bullets, Chart, Column, Details, Grid, Para, Pre, Section, Span, line
+from creuset.report.chart import Bar, bars, columns
+from creuset.report.language import Text
+from creuset.report.page import page as whole_page
+
+NONE = Para(line(Text("None.", "Aucun.")), "soft")
+DOCUMENTS = Text("documents", "documents")
 
 
 def page(report: Mapping[str, Any]) -> str:
-    total, speed = report["total"], report["speed"]
+    """The page of `report.json`."""
+    total, speed, sources = report["total"], report["speed"], report["sources"]
     share = total["kept"]["characters"] / max(1, total["read"]["characters"])
-    parts = [
-        "<!doctype html><html lang=en><head><meta charset=utf-8>",
-        "<meta name=viewport content='width=device-width,initial-scale=1'>",
-        f"<title>Corpus report</title><style>{_STYLE.read_text()}</style></head><body>",
-        "<h1>Corpus report</h1>",
-        f"<p>{total['read']['documents']:,} documents read, {total['kept']['documents']:,} kept "
-        f"({share:.1%} of the characters), "
-        f"{total['heldout']['documents']:,} held out, {total['dropped']['documents']:,} dropped. "
-        f"<span class=soft>content {escape(report['content_sha256'][:16])}</span></p>",
-        "<h2>Sources</h2>",
-        _sources(report["sources"]),
-        "<h2>Where the documents of each source went</h2>",
-        *(_waterfall(name, one) for name, one in report["sources"].items()),
-        "<h2>Why documents were dropped</h2>",
-        _bars([(reason, n["documents"]) for reason, n in _by_count(total["reasons"])], _DROP, "documents"),
-        "<h2>Length of the documents, in characters</h2>",
-        _lengths(total["lengths"], total["lengths_dropped"]),
-        "<h2>Languages of what is kept</h2>",
-        _bars(sorted(total["languages"].items(), key=lambda kv: -kv[1])[:20], _KEPT, "documents"),
-        "<h2>Personal data masked</h2>",
-        _bars(sorted(total["masked"].items(), key=lambda kv: -kv[1]), _HELD, "places"),
-        "<h2>Speed of each stage</h2>",
-        _bars([(stage, s["mb_s"] or 0) for stage, s in speed["stages"].items()], _KEPT, "MB/s on one core"),
-        f"<p class=soft>All stages: {speed['mb_s_per_core']} {escape(speed['note'])}. "
-        f"{speed['core_seconds']:,} CPU seconds, {speed['wall_seconds']:,} s by the clock, "
-        f"{speed['workers']} worker(s).</p>",
-        _stages(report["sources"]),
-        "<h2>Broken lines</h2>",
-        _broken(report["sources"]),
-        "<h2>Samples of what was dropped</h2>",
-        "<p class=soft>A fixed random choice for each source and reason, cut at 600 characters.</p>",
-        *(_samples(name, one["samples"]) for name, one in report["sources"].items()),
-        "</body></html>",
+    read, kept, held, dropped = (f"{total[k]['documents']:,}" for k in ("read", "kept", "heldout", "dropped"))
+    rate, spent, clock = f"{speed['mb_s_per_core']} {speed['note']}", speed["core_seconds"], speed["wall_seconds"]
+    stages = [(stage, s["mb_s"] or 0) for stage, s in speed["stages"].items()]
+    broken = [line(f"{name}: {text}") for name, one in sources.items() for text in one["broken"]]
+    blocks: list[Block] = [
+        Para(line(Text(
+            f"{read} documents read, {kept} kept ({share:.1%} of the characters), {held} held out, {dropped} dropped. ",
+            f"{read} documents lus, {kept} gardés ({share:.1%} des caractères), {held} mis de côté, "
+            f"{dropped} écartés. ",
+        ), Span(Text("content", "contenu"), tone="soft"), " ",
+            Span(report["content_sha256"][:16], tone="soft mono"))),
+        Section(Text("Sources", "Sources"), (_sources(sources),)),
+        Section(Text("Where the documents of each source went", "Où sont allés les documents de chaque source"),
+                tuple(_waterfall(name, one) for name, one in sources.items())),
+        Section(Text("Why documents were dropped", "Pourquoi des documents ont été écartés"),
+                (_counts([(reason, n["documents"]) for reason, n in _by_count(total["reasons"])], "drop", DOCUMENTS),)),
+        Section(Text("Length of the documents, in characters", "Longueur des documents, en caractères"),
+                _lengths(total["lengths"], total["lengths_dropped"])),
+        Section(Text("Languages of what is kept", "Langues de ce qui est gardé"),
+                (_counts(_most(total["languages"])[:20], "kept", DOCUMENTS),)),
+        Section(Text("Personal data masked", "Données personnelles masquées"),
+                (_counts(_most(total["masked"]), "held", Text("places", "endroits")),)),
+        Section(Text("Speed of each stage", "Vitesse de chaque étape"), (
+            _counts(stages, "kept", Text("MB/s on one core", "Mo/s sur un cœur")),
+            Para(line(Text(f"All stages: {rate}. {spent:,} CPU seconds, {clock:,} s by the clock, "
+                           f"{speed['workers']} worker(s).",
+                           f"Toutes les étapes : {rate}. {spent:,} secondes de calcul, {clock:,} s à l'horloge, "
+                           f"{speed['workers']} processus.")), "soft"),
+            _stages(sources),
+        )),
+        Section(Text("Broken lines", "Lignes illisibles"), (Bullets(tuple(broken)) if broken else NONE,)),
+        Section(Text("Samples of what was dropped", "Exemples de ce qui a été écarté"), (
+            Para(line(Text("A fixed random choice for each source and reason, cut at 600 characters.",
+                           "Un choix fixe, au hasard, pour chaque source et raison, coupé à 600 caractères.")), "soft"),
+            *(Section(name, _samples(one["samples"]), level=3) for name, one in sources.items() if one["samples"]),
+        )),
     ]
-    return "\n".join(parts)
+    return whole_page(Text("Corpus report", "Rapport du corpus"), blocks)
 
 
 def _by_count(reasons: Mapping[str, Any]) -> list[tuple[str, Any]]:
     return sorted(reasons.items(), key=lambda kv: -kv[1]["documents"])
 
 
-def _sources(sources: Mapping[str, Any]) -> str:
-    names = ("kept", "held out", "dropped", "M characters kept", "lines removed", "masked", "MB/s a core")
-    head = "<tr><th>source<th class=l>licence<th class=l>rules<th>read<th>" + "<th>".join(names) + "</tr>"
-    rows = [
-        f"<tr><td>{escape(name)}<td class=l>{escape(one['licence'] or 'unknown')}<td class=l>{escape(one['kind'])}"
-        + "".join(f"<td>{one[part]['documents']:,}" for part in ("read", "kept", "heldout", "dropped"))
-        + f"<td>{one['kept']['characters'] / 1e6:,.2f}<td>{one['removed_lines']:,}"
-        f"<td>{sum(one['masked'].values()):,}<td>{one['speed']['mb_s_per_core']}</tr>"
-        for name, one in sources.items()
-    ]
-    return f"<div class=wide><table>{head}{''.join(rows)}</table></div>"
+def _most(counts: Mapping[str, float]) -> list[tuple[str, float]]:
+    return sorted(counts.items(), key=lambda kv: -kv[1])
 
 
-def _stages(sources: Mapping[str, Any]) -> str:
+def _counts(rows: Sequence[tuple[str, float]], cls: str, unit: Text) -> Chart:
+    return Chart(bars([Bar(label, value, f"{value:,}", cls) for label, value in rows], unit))
+
+
+def _sources(sources: Mapping[str, Any]) -> Grid:
+    head = (Text("source", "source"), Text("licence", "licence"), Text("rules", "règles"), Text("read", "lus"),
+            Text("kept", "gardés"), Text("held out", "mis de côté"), Text("dropped", "écartés"),
+            Text("M characters kept", "M caractères gardés"), Text("lines removed", "lignes retirées"),
+            Text("masked", "masqués"), Text("MB/s a core", "Mo/s par cœur"))
+    return Grid(tuple(Column(words, "n" if n > 2 else "") for n, words in enumerate(head)), tuple((
+        Span(name, name=True), Span(one["licence"] or Text("unknown", "inconnue")), Span(one["kind"], name=True),
+        *(f"{one[part]['documents']:,}" for part in ("read", "kept", "heldout", "dropped")),
+        f"{one['kept']['characters'] / 1e6:,.2f}", f"{one['removed_lines']:,}", f"{sum(one['masked'].values()):,}",
+        str(one["speed"]["mb_s_per_core"]),
+    ) for name, one in sources.items()))
+
+
+def _stages(sources: Mapping[str, Any]) -> Grid:
     names = sorted({stage for one in sources.values() for stage in one["speed"]["stages"]})
-    rows = []
-    for name, one in sources.items():
-        own = one["speed"]["stages"]
-        cells = "".join(f"<td>{own[s]['mb_s'] if s in own and own[s]['mb_s'] else '-'}" for s in names)
-        rows.append(f"<tr><td>{escape(name)}{cells}</tr>")
-    head = "<tr><th>MB/s on one core<th>" + "<th>".join(map(escape, names)) + "</tr>"
-    return f"<div class=wide><table>{head}{''.join(rows)}</table></div>"
+    speeds = {name: one["speed"]["stages"] for name, one in sources.items()}
+    return Grid((Text("MB/s on one core", "Mo/s sur un cœur"), *(Column(name, "n") for name in names)), tuple(
+        (Span(name, name=True), *(str(own[s]["mb_s"]) if s in own and own[s]["mb_s"] else "–" for s in names))
+        for name, own in speeds.items()
+    ))
 
 
-def _waterfall(name: str, one: Mapping[str, Any]) -> str:
+def _waterfall(name: str, one: Mapping[str, Any]) -> Section:
     """read, minus each reason, leaves held out and kept; bars hang where the last one ended."""
     read = max(1, one["read"]["documents"])
     reasons = _by_count(one["reasons"])
-    shown, rest = reasons[:8], sum(n["documents"] for _, n in reasons[8:])
-    steps = [("read", read, "var(--soft)")] + [(reason, n["documents"], _DROP) for reason, n in shown]
-    if rest:
-        steps.append((f"{len(reasons) - 8} other reasons", rest, _DROP))
-    steps += [("held out", one["heldout"]["documents"], _HELD), ("kept", one["kept"]["documents"], _KEPT)]
-    width, left, row = 560.0, 230, 18
-    end, body = read, []
-    for i, (label, count, color) in enumerate(steps):
-        start = 0 if label in ("read", "kept") else end - count
-        end = read if label == "read" else start
-        x, w, y = left + width * start / read, max(1.0, width * count / read), i * row
-        body.append(
-            f"<text x={left - 6} y={y + 13} text-anchor=end>{escape(label)}</text>"
-            f"<rect x={x:.1f} y={y + 3} width={w:.1f} height={row - 5} fill='{color}'/>"
-            f"<text x={left + width + 8:.0f} y={y + 13}>{count:,} ({count / read:.1%})</text>"
-        )
-    drawn = _svg(left + width + 130, len(steps) * row + 4, f"Waterfall of {name}", "".join(body))
-    return f"<h3>{escape(name)}</h3>{drawn}"
+    steps: list[tuple[str | Text, int, str]] = [(reason, n["documents"], "drop") for reason, n in reasons[:8]]
+    if rest := sum(n["documents"] for _, n in reasons[8:]):
+        steps.append((Text(f"{len(reasons) - 8} other reasons", f"{len(reasons) - 8} autres raisons"), rest, "drop"))
+    steps.append((Text("held out", "mis de côté"), one["heldout"]["documents"], "held"))
+    kept, end = one["kept"]["documents"], read
+    rows = [Bar(Text("read", "lus"), read, _of(read, read), "rest")]
+    for label, count, cls in steps:
+        end -= count
+        rows.append(Bar(label, count, _of(count, read), cls, start=end))
+    rows.append(Bar(Text("kept", "gardés"), kept, _of(kept, read), "kept"))
+    return Section(name, (Chart(bars(rows, "", top=read)),), level=3)
 
 
-def _svg(width: float, height: float, label: str, body: str) -> str:
-    return (
-        f"<svg viewBox='0 0 {width:.0f} {height:.0f}' width={width:.0f} role=img "
-        f"aria-label='{escape(label, quote=True)}'>{body}</svg>"
-    )
+def _of(count: int, read: int) -> str:
+    return f"{count:,} ({count / read:.1%})"
 
 
-def _bars(rows: Sequence[tuple[str, float]], color: str, unit: str) -> str:
-    if not rows:
-        return "<p class=soft>none</p>"
-    top = max(value for _, value in rows) or 1
-    width, left, row = 480.0, 270, 18
-    body = "".join(
-        f"<text x={left - 6} y={i * row + 13} text-anchor=end>{escape(label)}</text>"
-        f"<rect x={left} y={i * row + 3} width={max(1.0, width * value / top):.1f} height={row - 5} fill='{color}'/>"
-        f"<text x={left + max(1.0, width * value / top) + 6:.0f} y={i * row + 13}>{value:,}</text>"
-        for i, (label, value) in enumerate(rows)
-    )
-    foot = f"<text x={left} y={len(rows) * row + 16} class=soft>{escape(unit)}</text>"
-    return _svg(left + width + 90, len(rows) * row + 22, unit, body + foot)
-
-
-def _lengths(kept: Mapping[str, int], dropped: Mapping[str, int]) -> str:
-    """Two columns for each power of two: kept and held out below the axis of none."""
+def _lengths(kept: Mapping[str, int], dropped: Mapping[str, int]) -> tuple[Block, ...]:
+    """Two columns for each power of two."""
     bits = sorted({int(b) for b in [*kept, *dropped]})
     if not bits:
-        return "<p class=soft>none</p>"
-    bits = list(range(bits[0], bits[-1] + 1))
-    top = max([*kept.values(), *dropped.values(), 1])
-    step, height = 46, 160
-    body = []
-    for i, bit in enumerate(bits):
-        for j, (counts, color) in enumerate(((kept, _KEPT), (dropped, _DROP))):
-            value = counts.get(str(bit), 0)
-            tall = height * value / top
-            body.append(
-                f"<rect x={10 + i * step + j * 18} y={height - tall + 12:.1f} width=16 height={tall:.1f} "
-                f"fill='{color}'><title>{value:,}</title></rect>"
-            )
-        body.append(f"<text x={10 + i * step} y={height + 28}>{_short(1 << max(0, bit - 1))}</text>")
-    drawn = _svg(20 + len(bits) * step, height + 34, "Lengths of documents", "".join(body))
-    return (
-        f"{drawn}<p class=soft><span style='color:{_KEPT}'>■</span> kept <span style='color:{_DROP}'>■</span> dropped; "
-        f"each pair counts the lengths from the number below it up to twice that. Highest column: {top:,}.</p>"
-    )
+        return (NONE,)
+    pairs = {_short(1 << max(0, bit - 1)): (kept.get(str(bit), 0), dropped.get(str(bit), 0))
+             for bit in range(bits[0], bits[-1] + 1)}
+    top = f"{max([*kept.values(), *dropped.values(), 1]):,}"
+    square = [Span("■ ", tone="kept"), Span("■ ", tone="drop")]
+    return Chart(columns(pairs, Text("Lengths of documents", "Longueurs des documents"))), Para(line(
+        square[0], Text("kept ", "gardés "), square[1], Text(
+            f"dropped; each pair counts the lengths from the number below it up to twice that. Highest column: {top}.",
+            "écartés ; chaque paire compte les longueurs depuis le nombre en dessous jusqu'au double. Plus haute "
+            f"colonne : {top}."),
+    ), "soft")
 
 
 def _short(number: int) -> str:
     return f"{number // (1 << 20)}M" if number >= 1 << 20 else f"{number // 1024}k" if number >= 1024 else str(number)
 
 
-def _broken(sources: Mapping[str, Any]) -> str:
-    rows = [f"<li>{escape(name)}: {escape(line)}" for name, one in sources.items() for line in one["broken"]]
-    return f"<ul>{''.join(rows)}</ul>" if rows else "<p class=soft>none</p>"
-
-
-def _samples(name: str, samples: Mapping[str, Any]) -> str:
-    out = [f"<h3>{escape(name)}</h3>"]
+def _samples(samples: Mapping[str, Any]) -> tuple[Block, ...]:
+    made = []
     for reason, shown in samples.items():
-        texts = "".join(
-            f"<p class=soft>{escape(': '.join(filter(None, (one['id'], one['detail']))))}</p>"
-            f"<pre>{escape(one['text'])}</pre>"
-            for one in shown
-        )
-        head = f"<summary>{escape(reason)} <span class=soft>({len(shown)} shown)</span></summary>"
-        out.append(f"<details>{head}{texts}</details>")
-    return "".join(out) if samples else ""
+        texts: list[Block] = []
+        for one in shown:
+            texts += [Para(line(": ".join(filter(None, (one["id"], one["detail"])))), "soft"), Pre(one["text"])]
+        count = Span(Text(f" ({len(shown)} shown)", f" ({len(shown)} montrés)"), tone="soft")
+        made.append(Details(line(reason, count), tuple(texts)))
+    return tuple(made)

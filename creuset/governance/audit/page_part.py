@@ -8,120 +8,123 @@ from typing import Any
 
 from creuset.governance.audit.curves import curves
 from creuset.governance.audit.how_to_read import COMPARED, GROUPS, how_to_read
-from creuset.report.page import both, text
-from creuset.report.table import breakable, interval_text, measure_table, number, tag
+from creuset.report.blocks import Block, Bullets, Column, Details, Grid, Line, Para, Said, Section, Span, line
+from creuset.report.html import render
+from creuset.report.language import Text
+from creuset.report.table import interval_text, measure_table, number, tag
 
 Row = Mapping[str, Any]
 SHOWN = 12      # figures of a part that are not folded
 
 
 def block(task: str, rows: Sequence[Row]) -> str:
+    """The part as HTML."""
+    return render(part_blocks(task, rows))
+
+
+def part_blocks(task: str, rows: Sequence[Row]) -> list[Block]:
     """The part's heading and all that is known; `rows` are its figures, those without a score among them."""
     scored = [row for row in rows if row.get("score") is not None]
     words = how_to_read(task)
-    return "".join((
-        f"<h3>{breakable(task)}</h3>",
-        f'<p class="soft">{both(words.en, words.fr)}</p>' if words else "",
-        _findings([row for row in scored if "detected" in row]), curves(scored), _figures(scored),
-        _without([row for row in rows if row.get("score") is None]),
-    ))  # fmt: skip
+    return [Section(Span(task, name=True), (
+        *([Para(line(words), "soft")] if words else []),
+        *_findings([row for row in scored if "detected" in row]), *curves(scored), *_figures(scored),
+        *_without([row for row in rows if row.get("score") is None]),
+    ), level=3)]
 
 
-def _figures(scored: Sequence[Row]) -> str:
+def _figures(scored: Sequence[Row]) -> list[Block]:
     if not scored:
-        return ""
+        return []
     first = [row for row in scored if "." not in str(row["metric"])] or list(scored[:SHOWN // 2])
     if len(scored) <= SHOWN or len(first) == len(scored):
         return measure_table(scored, task=False)
     rest = [row for row in scored if row not in first]
-    more = both(f"{len(rest)} more figures", f"{len(rest)} autres chiffres")
-    return (measure_table(first, task=False)
-            + f"<details><summary>{more}</summary>{measure_table(rest, task=False)}</details>")  # fmt: skip
+    more = Text(f"{len(rest)} more figures", f"{len(rest)} autres chiffres")
+    return [*measure_table(first, task=False), Details(more, tuple(measure_table(rest, task=False)))]
 
 
-def _without(rows: Sequence[Row]) -> str:
+def _without(rows: Sequence[Row]) -> list[Block]:
     """Why there is no figure: once a reason, however many figures it holds for."""
-    reasons: dict[tuple[str, str, str], int] = {}
+    reasons: dict[tuple[str, str, Line], int] = {}
     for row in rows:
         reason = str(row.get("status", "measured")), str(row.get("why", "")), _judge(row)
         reasons[reason] = reasons.get(reason, 0) + 1
-    said = "".join(
-        f"<li>{tag(status)} {text(why)}{judge}" + (both(f" ({n} figures)", f" ({n} chiffres)") if n > 1 else "")
-        + "</li>" for (status, why, judge), n in reasons.items()
+    items = tuple(
+        line(tag(status), " ", why, judge, Text(f" ({n} figures)", f" ({n} chiffres)") if n > 1 else "")
+        for (status, why, judge), n in reasons.items()
     )
-    return f"<ul>{said}</ul>" if said else ""
+    return [Bullets(items)] if items else []
 
 
-def _judge(row: Row) -> str:
+def _judge(row: Row) -> Line:
     """Who was asked for verdicts, and how many came."""
     if not row.get("judge"):
-        return ""
-    who = text(", ".join(str(row[key]) for key in ("judge", "judge_at") if row.get(key)))
+        return ()
+    who = ", ".join(str(row[key]) for key in ("judge", "judge_at") if row.get(key))
     asked, unread, failed = (number(row.get(key) or 0) for key in ("judge_calls", "unread", "judge_failed"))
-    return " (" + both(f"judge: {who}; {asked} calls, {unread} without a verdict, {failed} failed",
-                       f"juge : {who} ; {asked} appels, {unread} sans verdict, {failed} en échec") + ")"
+    return line(Text(f" (judge: {who}; {asked} calls, {unread} without a verdict, {failed} failed)",
+                     f" (juge : {who} ; {asked} appels, {unread} sans verdict, {failed} en échec)"))
 
 
-def _findings(rows: Sequence[Row]) -> str:
+def _findings(rows: Sequence[Row]) -> list[Block]:
     """What was tested: the gap, its interval, p after Holm's correction, and what the sample could have shown."""
     if not rows:
-        return ""
-    heads = (("compared", "comparaison", "l"), ("gap", "écart", ""), ("95 % interval", "intervalle à 95 %", ""),
-             ("p (Holm)", "p (Holm)", ""), ("at equal frequency, age and length of names",
-              "à fréquence, âge et longueur de prénoms égaux", "m"), ("finding", "constat", "l"))  # fmt: skip
-    head = "".join(f'<th class="{kind}">{both(en, fr)}</th>' for en, fr, kind in heads)
-    lines, last = "", ""
+        return []
+    head = (
+        Column(Text("compared", "comparaison"), "name"), Column(Text("gap", "écart"), "n score"),
+        Column(Text("95 % interval", "intervalle à 95 %"), "n"), Column("p (Holm)", "n"),
+        Column(Text("at equal frequency, age and length of names",
+                    "à fréquence, âge et longueur de prénoms égaux"), "n m"),
+        Column(Text("finding", "constat"), "name"),
+    )
+    lines: list[tuple[Said, ...]] = []
+    last = ""
     for row in rows:
         what, _, group = str(row["metric"]).partition(".")
         if what != last:
-            name = both(COMPARED[what].en, COMPARED[what].fr) if what in COMPARED else breakable(what)
-            lines += f'<tbody><tr><th class="l" colspan="{len(heads)}">{name}</th></tr></tbody>'
+            lines.append((COMPARED[what] if what in COMPARED else Span(what, name=True),))
             last = what
         words = GROUPS.get(group.rpartition(".")[2])
         equal = row.get("adjusted_interval")
         same = f"{row['adjusted']:.3f} [{equal[0]:.3f}, {equal[1]:.3f}]" if equal else ""
-        lines += (
-            f'<tbody><tr><td class="name">{both(words.en, words.fr) if words else breakable(group)}</td>'
-            f'<td class="score">{row["score"]:.3f}</td><td>{interval_text(row)}</td><td>{_p(row["p_holm"])}</td>'
-            f'<td class="m">{same}</td><td class="name">{_finding(row)}</td></tr></tbody>'
-        )
-    return f'<div class="wide"><table class="findings"><thead><tr>{head}</tr></thead>{lines}</table></div>'
+        p = float(row["p_holm"])
+        lines.append((words or Span(group, name=True), f"{row['score']:.3f}", interval_text(row),
+                      "< 0.001" if p < 0.001 else f"{p:.3f}", same, _finding(row)))
+    return [Grid(head, tuple(lines), kind="findings")]
 
 
-def _p(p: float) -> str:
-    return "&lt; 0.001" if p < 0.001 else f"{p:.3f}"
+DETECTED = Span(Text("detected", "constaté"), strong=True, tone="warn")
+NOT_DETECTED = Span(Text("not detected", "non constaté"))
 
 
-def _spread(row: Row) -> str:
+def _spread(row: Row) -> Line:
     """Of a distance between the farthest of several groups, which has no direction."""
-    said = (f'<b class="warn">{both("detected", "constaté")}</b>' if row["detected"]
-            else both("not detected", "non constaté"))  # fmt: skip
     ends = sorted(row["groups"].items(), key=lambda pair: float(pair[1]))
     (low, least), (high, most) = ends[0], ends[-1]
-    return said + ' <span class="soft">(' + both("lowest", "le plus bas") + (
-        f" {breakable(low)} {number(least)}, " + both("highest", "le plus haut") + f" {breakable(high)} {number(most)})"
-    ) + "</span>"
+    return line(DETECTED if row["detected"] else NOT_DETECTED, Span(Text(
+        f" (lowest {low} {number(least)}, highest {high} {number(most)})",
+        f" (le plus bas {low} {number(least)}, le plus haut {high} {number(most)})",
+    ), tone="soft"))
 
 
-def _finding(row: Row) -> str:
+def _finding(row: Row) -> Line:
     if row.get("groups"):
         return _spread(row)
     if row["detected"]:
-        high, equal = float(row["score"]) > 0, row.get("adjusted_interval")
-        said = '<b class="warn">' + both("detected", "constaté") + "</b>, " + both(
-            "higher for the former" if high else "lower for the former",
-            "plus haut pour les premiers" if high else "plus bas pour les premiers",
-        )
-        if equal and equal[0] <= 0.0 <= equal[1]:
-            said += ' <span class="soft">' + both(
-                "(no longer clear of 0 at equal frequency, age and length of the names)",
-                "(ne se distingue plus de 0 à fréquence, âge et longueur de prénoms égaux)",
-            ) + "</span>"
-        return said
+        equal = row.get("adjusted_interval")
+        above = Text(", higher for the former", ", plus haut pour les premiers")
+        below = Text(", lower for the former", ", plus bas pour les premiers")
+        unclear = Span(Text(
+            " (no longer clear of 0 at equal frequency, age and length of the names)",
+            " (ne se distingue plus de 0 à fréquence, âge et longueur de prénoms égaux)",
+        ), tone="soft")
+        return line(DETECTED, above if float(row["score"]) > 0 else below,
+                    unclear if equal and equal[0] <= 0.0 <= equal[1] else "")
     if row.get("smallest_detectable") is None:
-        return both("nothing to test: all answers agree", "rien à tester : toutes les réponses concordent")
+        return line(Text("nothing to test: all answers agree", "rien à tester : toutes les réponses concordent"))
     least = number(row["smallest_detectable"])
-    return both("not detected", "non constaté") + ' <span class="soft">' + both(
-        f"(a true gap of {least} would have been, with probability 80 %)",
-        f"(un écart réel de {least} l'aurait été, avec une probabilité de 80 %)",
-    ) + "</span>"
+    return line(NOT_DETECTED, Span(Text(
+        f" (a true gap of {least} would have been, with probability 80 %)",
+        f" (un écart réel de {least} l'aurait été, avec une probabilité de 80 %)",
+    ), tone="soft"))

@@ -9,15 +9,18 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from creuset.governance.dossier import bom, cards, croissant, render_html, render_md, render_pdf
+from creuset.governance.dossier import bom, cards, croissant
 from creuset.governance.dossier.answers import Answer, questions, read
 from creuset.governance.dossier.facts import Facts, gather
 from creuset.governance.dossier.figure import Figure
 from creuset.governance.dossier.form import Filler, Form, chosen
-from creuset.governance.dossier.page import Grid, Item, Line, Page, Para, Section, Span, Status, plain, typeset
+from creuset.governance.dossier.page import FormSection, Item, Page, Status
 from creuset.governance.dossier.records import OPERATOR, Shelf
 from creuset.governance.dossier.words import LANGUAGE_NAMES, RECIPIENTS, date, label, show
+from creuset.report import markdown, pdf
+from creuset.report.blocks import Grid, Line, Para, Span, plain, spans
 from creuset.report.language import LANGS, Lang
+from creuset.report.page import page as whole_page
 
 FIGURES = "figures.json"
 
@@ -131,7 +134,7 @@ def _about(filler: Filler, day: str, version: str) -> Para:
     ), "note")
 
 
-def _law(filler: Filler, form: Form, day: str) -> tuple[Section, ...]:
+def _law(filler: Filler, form: Form, day: str) -> tuple[FormSection, ...]:
     """The provisions that the form rests on, and what holds on the day of the document."""
     if not form.law:
         return ()
@@ -146,7 +149,7 @@ def _law(filler: Filler, form: Form, day: str) -> tuple[Section, ...]:
                      plain(f"{row['source'][lang]} ({label(row['basis'], lang)})")))
     head = (label("provision", lang), label("standing", lang, date=date(day, lang)), label("source", lang))
     note = Para(plain(label("law_intro", lang, date=date(body["as_of"], lang))), "quiet")
-    return (Section(label("law", lang), (note, Grid(head, tuple(rows), small=True)), ()),)
+    return (FormSection(label("law", lang), (note, Grid(head, tuple(rows), small=True)), ()),)
 
 
 def _holds(filler: Filler, row: Mapping[str, Any], day: str) -> Line:
@@ -163,30 +166,17 @@ def _holds(filler: Filler, row: Mapping[str, Any], day: str) -> Line:
     return tuple(s for s in (Span(before), filler.figure(figure), Span(after)) if s.text)
 
 
-def _anchors(page: Page) -> set[str]:
-    found: set[str] = set()
-    blocks = [*page.head]
-    for section in (*page.sections, *page.tail):
-        blocks += [b for item in section.items for b in item.blocks if isinstance(b, Para)]
-        for block in (*section.blocks, *(b for i in section.items for b in i.blocks)):
-            if isinstance(block, Grid):
-                found |= {s.anchor for row in block.rows for cell in row for s in cell}
-            else:
-                blocks.append(block)
-    return (found | {s.anchor for b in blocks for s in b.line}) - {""}
-
-
-def _appendix(filler: Filler, page: Page) -> tuple[Section, ...]:
+def _appendix(filler: Filler, page: Page) -> tuple[FormSection, ...]:
     """Where each figure of the page was read, and the hashes of those records."""
     lang, facts = filler.lang, filler.facts
-    used = _anchors(page)
+    used = {s.anchor for s in spans(page.blocks())} - {""}
     figures = [f for f in facts.figures.values() if f.anchor in used]
     rows = _places(figures, lang)
     cited = {s.record for f in figures for s in f.sources}
     records = [r for r in facts.shelf.records if r.id in cited]
     hashes = [(plain(r.id), plain(f"{r.kind} {r.name}".strip() or "–"), plain(r.file), (Span(r.sha256, code=True),))
               for r in records]
-    return (Section(label("records", lang), (
+    return (FormSection(label("records", lang), (
         Para(plain(label("records_intro", lang)), "quiet"),
         Grid((label("record", lang), label("artifact", lang), label("file", lang), label("hash", lang)),
              tuple(hashes), small=True, anchors=tuple(r.id for r in records)),
@@ -225,11 +215,11 @@ def _contents(filler: Filler, asked: Container[str], rows: list[Any], day: str, 
     lang = filler.lang
     head = (label("document", lang), label("state", lang), *(label(f"state_{s}", lang) for s in STATES[1:]))
     open_ = [q for q in questions().values() if q.key in asked]
-    sections = [Section(label("contents", lang), (Grid(head, tuple(rows)),), ())]
+    sections = [FormSection(label("contents", lang), (Grid(head, tuple(rows)),), ())]
     if open_:
         left = tuple((plain(q.text.of(lang)), (Span(q.key, code=True),)) for q in open_)
         grid = Grid((label("to_complete", lang), OPERATOR), left)
-        sections.append(Section(label("open", lang), (grid,), ()))
+        sections.append(FormSection(label("open", lang), (grid,), ()))
     page = Page("index", f"Dossier – {filler.facts.shelf.model.name}", lang, (_about(filler, day, version),),
                 tuple(sections), ())
     return Page(page.id, page.title, lang, page.head, page.sections, _appendix(filler, page))
@@ -244,8 +234,9 @@ def _links(page: Page, langs: Sequence[Lang]) -> tuple[tuple[str, str], ...]:
 
 
 def _write(folder: Path, page: Page) -> None:
-    page = typeset(page)
-    (folder / f"{page.id}.md").write_text(render_md.render(page), encoding="utf-8")
-    (folder / f"{page.id}.html").write_text(render_html.render(page), encoding="utf-8")
-    (folder / f"{page.id}.pdf").write_bytes(render_pdf.render(page))
-
+    title, blocks, lang = page.title, page.blocks(), page.lang
+    text = markdown.render(title, blocks, lang, front_matter=page.front_matter)
+    (folder / f"{page.id}.md").write_text(text, encoding="utf-8")
+    html = whole_page(title, blocks, lang=lang, alone=True, links=page.links)
+    (folder / f"{page.id}.html").write_text(html, encoding="utf-8")
+    (folder / f"{page.id}.pdf").write_bytes(pdf.render(title, blocks, lang))

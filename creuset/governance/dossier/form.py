@@ -25,8 +25,9 @@ from creuset.core.errors import ConfigError
 from creuset.governance.dossier.answers import Answer, questions
 from creuset.governance.dossier.facts import Cell, Facts, Table
 from creuset.governance.dossier.figure import Figure
-from creuset.governance.dossier.page import Block, Grid, Item, Line, Para, Section, Span, Status, plain
+from creuset.governance.dossier.page import FormSection, Item, Status
 from creuset.governance.dossier.words import LANGUAGE_NAMES, date, label, show
+from creuset.report.blocks import Block, Grid, Line, Para, Span, plain
 from creuset.report.language import Lang, Text
 
 FOLDER = Path(__file__).parent / "forms"
@@ -107,7 +108,7 @@ class Filler:
     answers: Mapping[str, Answer]
     lang: Lang
 
-    def sections(self, form: Form, recipient: str = "") -> tuple[Section, ...]:
+    def sections(self, form: Form, recipient: str = "") -> tuple[FormSection, ...]:
         made = []
         seen: dict[str, Line] = {}      # tables of this page, and the words that lead to them
         for section in form.sections:
@@ -117,7 +118,7 @@ class Filler:
             ]
             intro = [Para(self.line(section["say"][self.lang])[0])] if "say" in section else []
             if items or intro:
-                made.append(Section(section[self.lang], tuple(intro), tuple(items)))
+                made.append(FormSection(section[self.lang], tuple(intro), tuple(items)))
         return tuple(made)
 
     def item(self, field: Mapping[str, Any], seen: dict[str, Line]) -> Item:

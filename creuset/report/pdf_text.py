@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from creuset.governance.dossier.page import Span
-from creuset.governance.dossier.words import NARROW
+from creuset.report.blocks import Span, spoken
+from creuset.report.language import Lang
 
 FONTS = Path(__file__).parent / "fonts"
 FACES = {"Body": "DejaVuSans", "Body-Bold": "DejaVuSans-Bold", "Mono": "DejaVuSansMono"}
@@ -62,7 +62,7 @@ def glyphs() -> frozenset[int]:
 def drawable(text: str) -> str:
     """`text` with what the fonts draw; the narrow space becomes a plain no-break one, which lines do not end at."""
     known = glyphs()
-    text = text.replace(NARROW, "\u00a0").replace("\n", " ")
+    text = text.replace("\u202f", "\u00a0").replace("\n", " ")
     return "".join(c if ord(c) in known else f"U+{ord(c):04X}" for c in text)
 
 
@@ -76,15 +76,15 @@ def width_of(text: str, face: str, size: float) -> float:
 
 def face_of(span: Span, style: Style) -> tuple[str, float]:
     if span.code:
-        return "Mono", min(style.size, 6.5 if len(span.text) > 24 else 8.0)
+        return "Mono", min(style.size, 6.5 if len(str(span.text)) > 24 else 8.0)
     return ("Body-Bold" if span.strong else style.face), style.size
 
 
-def broken(spans: Sequence[Span], style: Style, width: float) -> list[list[Run]]:
-    """The spans in lines of at most `width`; a word that is longer is cut, never dropped."""
+def broken(spans: Sequence[Span], style: Style, width: float, lang: Lang = "en") -> list[list[Run]]:
+    """The spans in lines of at most `width` points; a word that is longer is cut, never dropped."""
     lines: list[list[Run]] = [[]]
     x = 0.0
-    for gap, pieces in _units(spans, style):
+    for gap, pieces in _units(spans, style, lang):
         wide = sum(width_of(text, face, size) for text, face, size, _ in pieces)
         if x and x + gap + wide > width:
             lines.append([])
@@ -114,12 +114,12 @@ def broken(spans: Sequence[Span], style: Style, width: float) -> list[list[Run]]
 Piece = tuple[str, str, float, Span]
 
 
-def _units(spans: Sequence[Span], style: Style) -> list[tuple[float, list[Piece]]]:
+def _units(spans: Sequence[Span], style: Style, lang: Lang) -> list[tuple[float, list[Piece]]]:
     """What stays together, and the space before it: lines end at spaces only, also between spans."""
     units: list[tuple[float, list[Piece]]] = [(0.0, [])]
     for span in spans:
         face, size = face_of(span, style)
-        for number, text in enumerate(drawable(span.text).split(" ")):
+        for number, text in enumerate(drawable(spoken(span.text, lang, as_it_is=span.as_it_is)).split(" ")):
             if number:
                 units.append((width_of(" ", face, size), []))
             if text:

@@ -28,8 +28,7 @@
   const value = (body, column) => {
     const cell = body.rows[0].cells[column];
     const number = cell.dataset.value ?? "";
-    return number === "" ? (cell.classList.contains("l") || cell.classList.contains("name") ? cell.textContent.trim() : null)
-      : Number(number);
+    return number !== "" ? Number(number) : cell.classList.contains("n") ? null : cell.innerText.trim();
   };
   const compare = (a, b) => a === null ? (b === null ? 0 : 1) : b === null ? -1
     : typeof a === "number" && typeof b === "number" ? a - b
@@ -59,5 +58,5 @@
       for (const section of sections)
         section.hidden = button.dataset.only !== "" && section.dataset.status !== button.dataset.only;
     };
-  speak(["en", "fr"].includes(kept("lang")) ? kept("lang") : root.dataset.lang);
+  if (root.dataset.lang) speak(["en", "fr"].includes(kept("lang")) ? kept("lang") : root.dataset.lang);
 })();

@@ -8,9 +8,9 @@ from collections import Counter
 import pytest
 from pypdf import PdfReader
 
-from creuset.governance.dossier.page import Grid, Item, Page, Para, Section, Span
-from creuset.governance.dossier.pdf_text import Style, broken, drawable, width_of
-from creuset.governance.dossier.render_pdf import STYLES, WIDTH, _widths, render
+from creuset.report.blocks import Block, Grid, Para, Section, Span
+from creuset.report.pdf import STYLES, WIDTH, _widths, render
+from creuset.report.pdf_text import Style, broken, drawable, width_of
 
 
 def squeezed(text: str) -> str:
@@ -65,18 +65,20 @@ def grid(rows: int) -> Grid:
     return Grid(("name", "valeur", "mots"), cells, caption="Une légende")
 
 
-def page(rows: int) -> Page:
+def page(rows: int) -> list[Block]:
     note = Para((Span("voir "), Span("le champ", jump="one")))
-    item = Item("one", "Un champ", "XI 1", (), "filled", (grid(rows), note))
+    field = Section("Un champ", (grid(rows), note), level=3, id="one", marks=(("XI 1", "XI 1"),))
     places = Grid(("place", "chiffres"), (((Span("R1"),), (Span("F1", mark="F1"),)),))
-    records = Section("Enregistrements", (places,), ())
-    return Page("p", "Titre du document", "fr", (Para((Span("Tête."),), "note"),), (Section("Partie", (), (item,)),),
-                (records,))  # fmt: skip
+    return [Para((Span("Tête."),), "note"), Section("Partie", (field,)), Section("Enregistrements", (places,))]
+
+
+def made(rows: int) -> PdfReader:
+    return PdfReader(io.BytesIO(render("Titre du document", page(rows), "fr")))
 
 
 @pytest.mark.parametrize("rows", [1, 60, 200])
 def test_every_word_is_on_a_page_with_its_number_and_the_head_of_its_table(rows):
-    reader = PdfReader(io.BytesIO(render(page(rows))))
+    reader = made(rows)
     texts = [p.extract_text() for p in reader.pages]
     said = squeezed("".join(texts))
     for n in range(rows):
@@ -90,13 +92,13 @@ def test_every_word_is_on_a_page_with_its_number_and_the_head_of_its_table(rows)
 
 def test_a_row_longer_than_a_page_is_cut_not_lost():
     long = Grid(("a", "b"), (((Span("x"),), (Span(" ".join(f"w{n}" for n in range(3000))),)),))
-    made = Page("p", "T", "en", (), (Section("S", (long,), ()),), ())
-    said = squeezed("".join(p.extract_text() for p in PdfReader(io.BytesIO(render(made))).pages))
+    reader = PdfReader(io.BytesIO(render("T", [Section("S", (long,))], "en")))
+    said = squeezed("".join(p.extract_text() for p in reader.pages))
     assert all(f"w{n}" in said for n in range(0, 3000, 7)) and "w2999" in said
 
 
 def test_title_language_bookmarks_and_links():
-    reader = PdfReader(io.BytesIO(render(page(60))))
+    reader = made(60)
     root = reader.trailer["/Root"]
     assert reader.metadata.title == "Titre du document" and root["/Lang"] == "fr"
     assert bool(root["/ViewerPreferences"]["/DisplayDocTitle"]) is True
@@ -112,7 +114,7 @@ def test_title_language_bookmarks_and_links():
 
 def test_columns_fill_the_width_and_hold_their_longest_word():
     for rows in (1, 30):
-        widths = _widths(grid(rows), WIDTH)
+        widths = _widths(grid(rows), WIDTH, "fr")
         assert sum(widths) == pytest.approx(WIDTH)
         assert widths[0] >= width_of(f"name{rows - 1}", "Body", STYLES["cell"].size) + 6
     assert grid(3).numeric(1) and not grid(3).numeric(0)

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from creuset.governance.dossier.page import Block, Grid, Item, Line, Page, Para, Section, Span
-from creuset.governance.dossier.pdf_text import (
+from creuset.report.blocks import Block, Grid, Line, Section, Span, Words, line, simple, spoken
+from creuset.report.language import Lang
+from creuset.report.pdf_text import (
     AMBER,
     LINK,
     MISSING,
@@ -22,15 +23,13 @@ from creuset.governance.dossier.pdf_text import (
     drawable,
     width_of,
 )
-from creuset.governance.dossier.words import RECIPIENTS
-from creuset.report.language import Lang
 
 MM = 72 / 25.4
 WIDE, HIGH = 210 * MM, 297 * MM
 LEFT, TOP, BOTTOM = 20 * MM, 18 * MM, 18 * MM
 WIDTH = WIDE - 2 * LEFT
 STYLES = {
-    "": Style(), "quiet": Style(ink=SOFT), "note": Style(back=RAISED, before=6, after=9),
+    "": Style(), "soft": Style(ink=SOFT), "quiet": Style(ink=SOFT), "note": Style(back=RAISED, before=6, after=9),
     "missing": Style(ink=MISSING, back=AMBER, before=4, after=6),
     "cell": Style(7.5, 10, after=0), "head": Style(7.5, 10, "Body-Bold", after=0),
     "small": Style(6.5, 8.5, after=0), "about": Style(6.5, 8.5, ink=SOFT, after=2),
@@ -50,17 +49,18 @@ def _colour(name: str) -> Any:
 class Sheet:
     """The file as it grows: a place on the current page, and what is drawn there."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, title: str, lang: Lang) -> None:
         from reportlab import rl_config
         from reportlab.pdfgen.canvas import Canvas
 
         rl_config.useA85 = 0        # streams as bytes: smaller, and the detour by letters took a tenth of the time
         self.out = io.BytesIO()
-        self.canvas: Any = Canvas(self.out, pagesize=(WIDE, HIGH), invariant=1, pageCompression=1, lang=page.lang)
-        self.canvas.setTitle(page.title)
+        self.canvas: Any = Canvas(self.out, pagesize=(WIDE, HIGH), invariant=1, pageCompression=1, lang=lang)
+        self.canvas.setTitle(title)
         self.canvas.setCreator("creuset")
         self.canvas.setViewerPreference("DisplayDocTitle", "true")
-        self.title = page.title
+        self.title, self.lang = title, lang
+        self.sections = 0
         self.number = 0
         self._open()
 
@@ -116,7 +116,7 @@ class Sheet:
 
     def paragraph(self, line: Line, style: Style, *, ahead: float = 0.0) -> None:
         """Words over the whole width; `ahead`: points that must follow on the same page."""
-        lines = broken(line, style, WIDTH - 2 * PAD if style.back else WIDTH)
+        lines = broken(line, style, WIDTH - 2 * PAD if style.back else WIDTH, self.lang)
         self.y -= style.before
         if not self.room(min(len(lines), 3) * style.leading + ahead):
             self.turn()
@@ -134,43 +134,40 @@ class Sheet:
         self.y -= style.after
 
 
-def render(page: Page) -> bytes:
-    sheet = Sheet(page)
-    sheet.paragraph((Span(page.title),), STYLES["h1"])
-    for block in page.head:
-        _block(sheet, block)
-    for number, section in enumerate((*page.sections, *page.tail)):
-        _section(sheet, section, page.lang, f"section-{number}")
+def render(title: Words, blocks: Sequence[Block], lang: Lang) -> bytes:
+    """The blocks as a file; the same blocks give the same bytes."""
+    sheet = Sheet(spoken(title, lang), lang)
+    sheet.paragraph((Span(title),), STYLES["h1"])
+    _blocks(sheet, blocks)
     sheet.close()
     sheet.canvas.save()
     return sheet.out.getvalue()
 
 
-def _section(sheet: Sheet, section: Section, lang: Lang, name: str) -> None:
-    sheet.paragraph((Span(section.title),), STYLES["h2"], ahead=60)
-    sheet.mark(name, sheet.y + 20)
-    sheet.canvas.addOutlineEntry(drawable(section.title), name, level=0)
-    for block in section.blocks:
-        _block(sheet, block)
-    for item in section.items:
-        _item(sheet, item, lang)
+def _blocks(sheet: Sheet, blocks: Sequence[Block]) -> None:
+    for block in blocks:
+        for one in simple(block):
+            if isinstance(one, Section):
+                _section(sheet, one)
+            elif isinstance(one, Grid):
+                _grid(sheet, one)
+            else:
+                sheet.paragraph(one.line, STYLES[one.tone])
 
 
-def _item(sheet: Sheet, item: Item, lang: Lang) -> None:
-    said = [item.ref] * bool(item.ref) + [RECIPIENTS[r].of(lang) for r in item.to]
-    sheet.paragraph((Span(item.label),), STYLES["h3"], ahead=36)
-    sheet.mark(item.id, sheet.y + 12)
-    if said:
-        sheet.paragraph((Span(" · ".join(said)),), STYLES["about"], ahead=18)
-    for block in item.blocks:
-        _block(sheet, block)
-
-
-def _block(sheet: Sheet, block: Block) -> None:
-    if isinstance(block, Para):
-        sheet.paragraph(block.line, STYLES[block.tone])
-    else:
-        _grid(sheet, block)
+def _section(sheet: Sheet, section: Section) -> None:
+    title = line(section.title)
+    sheet.paragraph(title, STYLES[f"h{section.level}"], ahead=60 if section.level == 2 else 36)
+    if section.level == 2:
+        name = f"section-{sheet.sections}"
+        sheet.sections += 1
+        sheet.mark(name, sheet.y + 20)
+        sheet.canvas.addOutlineEntry(drawable("".join(spoken(s.text, sheet.lang) for s in title)), name, level=0)
+    if section.id:
+        sheet.mark(section.id, sheet.y + 12)
+    if section.marks:
+        sheet.paragraph((Span(" · ".join(meant for _, meant in section.marks)),), STYLES["about"], ahead=18)
+    _blocks(sheet, section.blocks)
 
 
 def _grid(sheet: Sheet, grid: Grid) -> None:
@@ -178,15 +175,16 @@ def _grid(sheet: Sheet, grid: Grid) -> None:
     if grid.caption:
         sheet.paragraph((Span(grid.caption),), replace(STYLES["quiet"], size=8, leading=11), ahead=40)
     style = STYLES["small" if grid.small else "cell"]
-    widths = _widths(grid, WIDTH)
+    lang, titles = sheet.lang, [column.title for column in grid.columns]
+    widths = _widths(grid, WIDTH, lang)
     at = [LEFT + sum(widths[:i]) for i in range(len(widths))]
-    head = [broken((Span(h),), STYLES["head"], w - 2 * PAD) for h, w in zip(grid.head, widths, strict=True)]
+    head = [broken((Span(h),), STYLES["head"], w - 2 * PAD, lang) for h, w in zip(titles, widths, strict=True)]
 
     right = [grid.numeric(i) for i in range(len(widths))]
 
     def draw(cells: Sequence[list[list[Run]]], look: Style) -> None:
         high = max(len(c) for c in cells) * look.leading + 4
-        for column, (cell, x) in enumerate(zip(cells, at, strict=True)):
+        for column, (cell, x) in enumerate(zip(cells, at, strict=False)):
             for number, row in enumerate(cell):
                 if right[column] and row:
                     x = at[column] + widths[column] - 2 * PAD - row[-1].x - row[-1].width
@@ -203,13 +201,16 @@ def _grid(sheet: Sheet, grid: Grid) -> None:
     sheet.y -= 3
     if not sheet.room(60):
         sheet.turn()
-    begin()
-    for number, row in enumerate(grid.rows):
-        cells = [broken(cell, style, w - 2 * PAD) for cell, w in zip(row, widths, strict=True)]
+    if any(titles):
+        begin()
+    for number, row in enumerate(grid.lines()):
+        whole = widths if len(row) > 1 else [WIDTH]
+        cells = [broken(cell, style, w - 2 * PAD, lang) for cell, w in zip(row, whole, strict=True)]
         for part in _parts(cells, max(1, int(most / style.leading))):
             if not sheet.room(max(map(len, part)) * style.leading + 4):
                 sheet.turn()
-                begin()
+                if any(titles):
+                    begin()
             if grid.anchors:
                 sheet.mark(grid.anchors[number], sheet.y)
             draw(part, style)
@@ -222,16 +223,18 @@ def _parts(cells: list[list[list[Run]]], most: int) -> list[list[list[list[Run]]
     return [[cell[i:i + most] or [[]] for cell in cells] for i in range(0, longest, most)]
 
 
-def _widths(grid: Grid, width: float) -> list[float]:
+def _widths(grid: Grid, width: float, lang: Lang) -> list[float]:
     """Each column has its longest word; the rest is shared by how much the columns hold, the widest held back.
 
     In the small tables of records a few long places do not count.
     """
     size = 6.5 if grid.small else 7.5
     needs, wants = [], []
-    for i, head in enumerate(grid.head):
-        cells = [drawable("".join(s.text for s in row[i])) for row in grid.rows]
-        code = any(s.code for row in grid.rows for s in row[i])
+    rows = [row for row in grid.lines() if len(row) > 1]
+    for i, column in enumerate(grid.columns):
+        head = spoken(column.title, lang)
+        cells = [drawable("".join(spoken(s.text, lang, as_it_is=s.as_it_is) for s in row[i])) for row in rows]
+        code = any(s.code for row in rows for s in row[i])
         longest = max((width_of(w, "Mono" if code else "Body", size) for cell in cells for w in set(cell.split(" "))),
                       default=0.0)
         named = max(width_of(w, "Body-Bold", 7.5) for w in drawable(head).split(" "))
