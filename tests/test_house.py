@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report": {"types"},
     "text": {"core", "types"},
     "model": {"core"},
-    "data": {"core", "text"},
+    "data": {"core", "text", "report"},
     "parallel": set(),
     "plan": {"core", "model.config", "model.count"},
     "train": {"core", "types", "text", "data", "model", "parallel", "report"},

@@ -4,7 +4,7 @@ No torch here."""
 from pathlib import Path
 
 from creuset.evals.paired import SAYS, Comparison, TaskPair
-from creuset.report.blocks import Block, Cell, Column, Facts, Grid, Para, Said, Span, line
+from creuset.report.blocks import Block, Column, Facts, Grid, GridCell, Para, Said, Span, line
 from creuset.report.language import Text
 from creuset.report.page import page as whole_page
 from creuset.report.samples import FILTERS, SCRIPTS, STYLES, samples_browser
@@ -60,12 +60,14 @@ def _table(found: Comparison) -> Grid:
     return Grid(head, tuple(_line(t, ends) for t in found.tasks), kind="pairs")
 
 
-def _line(t: TaskPair, ends: tuple[float, float]) -> tuple[Said | Cell, ...]:
+def _line(t: TaskPair, ends: tuple[float, float]) -> tuple[Said | GridCell, ...]:
     row = {"score": t.difference, "interval": [t.interval.low, t.interval.high], "better": "zero"}
     kind = {"b_better": "good", "a_better": "bad"}.get(t.verdict, "soft")
     return (
-        Span(t.task, name=True), figure(t.a), figure(t.b), Cell(f"{t.difference:+.3f}", t.difference), bar(row, ends),
+        Span(t.task, name=True), figure(t.a), figure(t.b),
+        GridCell(f"{t.difference:+.3f}", t.difference), bar(row, ends),
         Span(Text(*SAYS[t.verdict]), tone=kind), figure(t.n),
         Text("graded", "gradué") if t.only_a is None else f"{t.only_a} / {t.only_b}",
-        Cell(f"{t.p:.4f}", t.p), Cell(f"{t.holm:.4f}", t.holm), "" if t.smallest is None else figure(t.smallest),
+        GridCell(f"{t.p:.4f}", t.p), GridCell(f"{t.holm:.4f}", t.holm),
+        "" if t.smallest is None else figure(t.smallest),
     )

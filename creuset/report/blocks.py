@@ -59,7 +59,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class GridCell:
     """A cell that is sorted by `value`."""
 
     said: Said
@@ -71,7 +71,7 @@ class Grid:
     """A table. `more` holds what each row opens on; `status` what it is filtered by; rows of one cell are headings."""
 
     head: tuple[Words | Column, ...]
-    rows: tuple[tuple[Said | Cell, ...], ...]
+    rows: tuple[tuple[Said | GridCell, ...], ...]
     caption: Words = ""
     small: bool = False
     anchors: tuple[str, ...] = ()       # one a row, where rows can be jumped to
@@ -86,7 +86,7 @@ class Grid:
     def lines(self) -> Iterator[tuple[Line, ...]]:
         """The words of each row."""
         for row in self.rows:
-            yield tuple(line(cell.said if isinstance(cell, Cell) else cell) for cell in row)
+            yield tuple(line(cell.said if isinstance(cell, GridCell) else cell) for cell in row)
 
     def numeric(self, column: int) -> bool:
         """Whether the column holds numbers, which stand right: figures, or a dash where there is none."""

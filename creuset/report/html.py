@@ -9,12 +9,12 @@ from collections.abc import Iterable
 from creuset.report.blocks import (
     Block,
     Bullets,
-    Cell,
     Chart,
     Column,
     Details,
     Facts,
     Grid,
+    GridCell,
     Line,
     Para,
     Pre,
@@ -133,11 +133,11 @@ def _row(grid: Grid, number: int, kinds: list[str], lang: Lang | None) -> Markup
     given = grid.rows[number]
     if len(given) == 1 and len(kinds) > 1:
         (only,) = given
-        said = only.said if isinstance(only, Cell) else only
+        said = only.said if isinstance(only, GridCell) else only
         return inner((el("tr", el("th", inline(said, lang), scope="colgroup", colspan=len(kinds)), cls="group"), "\n"))
     cells = []
     for place, (cell, kind) in enumerate(zip(given, kinds, strict=True)):
-        said, value = (cell.said, cell.value) if isinstance(cell, Cell) else (cell, None)
+        said, value = (cell.said, cell.value) if isinstance(cell, GridCell) else (cell, None)
         opener = None
         if grid.more and not place:
             name = " ".join(str(s.text) for s in line(said))

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from creuset.report import chart
-from creuset.report.blocks import Block, Cell, Column, Facts, Grid, Line, Said, Span, line
+from creuset.report.blocks import Block, Column, Facts, Grid, GridCell, Line, Said, Span, line
 from creuset.report.language import Text
 from creuset.types.measure import Measure
 
@@ -78,9 +78,9 @@ def axis(rows: Sequence[Row]) -> tuple[float, float] | None:
     return (low, high if high > low else low + 1.0)
 
 
-def figure(value: float, tone: str = "") -> Cell:
+def figure(value: float, tone: str = "") -> GridCell:
     """A number in a table that is sorted by it."""
-    return Cell(Span(number(value), tone=tone), value)
+    return GridCell(Span(number(value), tone=tone), value)
 
 
 def bar(row: Row, ends: tuple[float, float]) -> Span:
@@ -129,14 +129,14 @@ def _table(rows: Sequence[Row], unit: str, *, task: bool) -> Grid:
                 kind="measures" if task else "measures one")
 
 
-def _cells(row: Row, ends: tuple[float, float] | None, *, task: bool) -> tuple[Said | Cell, ...]:
+def _cells(row: Row, ends: tuple[float, float] | None, *, task: bool) -> tuple[Said | GridCell, ...]:
     scored, status = _real(row.get("score")), str(row.get("status", "measured"))
     n, asked = row.get("n") or 0, row.get("denominator") or row.get("n") or 0
     return (
         *([Span(str(row["task"]), name=True)] if task else []), Span(str(row["metric"]), name=True),
         figure(row["score"]) if scored else "", interval_text(row),
         line(bar(row, ends) if ends and scored else "", tag(status) if status != "measured" else ""),
-        Cell(f"{number(n)} / {number(asked)}" if asked != n else number(n), n),
+        GridCell(f"{number(n)} / {number(asked)}" if asked != n else number(n), n),
         *(figure(row.get(key) or 0, "bad" if row.get(key) else "soft") for key in ("failed", "unextracted")),
     )
 

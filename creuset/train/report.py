@@ -59,10 +59,11 @@ def write_page(folder: Path, name: str) -> Path:
 def _progress(last: dict[str, Any]) -> Para:
     seen, speed, left = short(last["seen"]), short(last["tokens_per_s"]), duration(last["seconds_left"])
     step, steps, mfu = last["step"], last["steps"], percent(last["mfu"])
+    mfu_fr = "inconnu" if last["mfu"] is None else mfu
     return Para(line(Text(
         f"step {step} of {steps}, {seen} tokens, {speed} tokens/s, MFU {mfu} (of the peak of matrix products, "
         f"measured at the start), {left} left at this rate",
-        f"étape {step} sur {steps}, {seen} jetons, {speed} jetons/s, MFU {mfu if mfu != 'unknown' else 'inconnu'} (du maximum de produits de matrices, "
+        f"étape {step} sur {steps}, {seen} jetons, {speed} jetons/s, MFU {mfu_fr} (du maximum de produits de matrices, "
         f"mesuré au départ), encore {left} à ce rythme",
     )), "soft")
 
