@@ -10,30 +10,32 @@
 import importlib
 
 from creuset.benchmarks.choices import in_form
+from creuset.benchmarks.multiple_choice import task_class
 from creuset.core.errors import ConfigError
 from creuset.evals.task import Form, Task
 
+TABLE = ""      # one of multiple_choice.toml
 _PLACES: dict[str, str] = {     # name: module:class
-    "mmlu": "knowledge.mmlu:Mmlu",
+    "mmlu": TABLE,
     "mmlu_pro": "knowledge.mmlu_pro:MmluPro",
     "gpqa_diamond": "knowledge.gpqa:GpqaDiamond",
     "gpqa_diamond_simple_evals": "knowledge.gpqa:GpqaDiamondSimple",
     "gpqa_main": "knowledge.gpqa:GpqaMain",
     "gpqa_extended": "knowledge.gpqa:GpqaExtended",
-    "arc_easy": "knowledge.arc:ArcEasy",
-    "arc_challenge": "knowledge.arc:ArcChallenge",
-    "hellaswag": "reasoning.hellaswag:HellaSwag",
-    "piqa": "reasoning.piqa:Piqa",
-    "winogrande": "reasoning.winogrande:WinoGrande",
-    "openbookqa": "knowledge.openbookqa:OpenBookQA",
-    "boolq": "knowledge.boolq:BoolQ",
-    "commonsense_qa": "reasoning.commonsense_qa:CommonsenseQA",
-    "siqa": "reasoning.siqa:Siqa",
+    "arc_easy": TABLE,
+    "arc_challenge": TABLE,
+    "hellaswag": TABLE,
+    "piqa": TABLE,
+    "winogrande": TABLE,
+    "openbookqa": TABLE,
+    "boolq": TABLE,
+    "commonsense_qa": TABLE,
+    "siqa": TABLE,
     "lambada_openai": "reasoning.lambada:Lambada",
     "truthfulqa_mc1": "knowledge.truthfulqa:Mc1",
     "truthfulqa_mc2": "knowledge.truthfulqa:Mc2",
-    "ceval": "multilingual.chinese:CEval",
-    "cmmlu": "multilingual.chinese:Cmmlu",
+    "ceval": TABLE,
+    "cmmlu": TABLE,
     "bbh": "reasoning.bbh:Bbh",
     "bbh_direct": "reasoning.bbh:BbhDirect",
     "gsm8k": "reasoning.gsm8k:Gsm8k",
@@ -61,6 +63,8 @@ NAMES = tuple(_PLACES)
 
 
 def about(name: str) -> type[Task]:
+    if _PLACES.get(name) == TABLE:
+        return task_class(name)
     if name in _PLACES:
         module, _, cls = _PLACES[name].partition(":")
         found: type[Task] = getattr(importlib.import_module(f"creuset.benchmarks.{module}"), cls)

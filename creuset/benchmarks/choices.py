@@ -50,6 +50,7 @@ class Question:
     contexts: tuple[str, ...] = ()      # where the choice is in the context (WinoGrande): one each
     cluster: str = ""
     worked: str = ""                    # as an example: what the model should have written; "": ` B`
+    asked: str = ""                     # the prompt of the generate form, where it is not the usual one
 
     def __post_init__(self) -> None:
         if not 0 <= self.gold < len(self.choices) or len(self.choices) != len(self.options):
@@ -141,7 +142,7 @@ class ChoiceTask(Task):
 
     def lettered(self, q: Question) -> str:
         """The question for a plain completion: what follows is a blank and a letter."""
-        return f"Question: {q.stem}\n{options(q.options)}\nAnswer:"
+        return q.asked or f"Question: {q.stem}\n{options(q.options)}\nAnswer:"
 
     def message(self, q: Question) -> str:
         letters = ", ".join(LETTERS[: len(q.options)])

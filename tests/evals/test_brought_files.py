@@ -9,7 +9,7 @@ import pytest
 
 from creuset.benchmarks.catalogue import about, make
 from creuset.benchmarks.files import csv_rows
-from creuset.benchmarks.multilingual.chinese import SUBJECTS
+from creuset.benchmarks.multiple_choice import task_class
 from creuset.core.errors import DataError
 from creuset.evals.extract import letter_simple_evals
 from creuset.evals.model import Likelihood
@@ -75,7 +75,7 @@ def test_parquet_of_the_hub_gives_the_same_questions(tmp_path):
     ("cmmlu", 67, {"stem": 17, "humanities": 13, "social_science": 22, "other": 15, "china_specific": 15}),
 ])  # fmt: skip
 def test_subjects_and_areas_are_those_of_the_authors(name, subjects, areas):
-    known = SUBJECTS[name]
+    known = task_class(name).spec.parts
     assert len(known) == subjects
     assert {a: sum(a in of_it for _, *of_it in known.values()) for a in areas} == areas
 

@@ -9,6 +9,8 @@ import pytest
 
 from creuset.benchmarks.catalogue import NAMES, about, forms, make
 from creuset.benchmarks.choices import ChoiceTask
+from creuset.benchmarks.multiple_choice import NAMES as TABLES
+from creuset.benchmarks.multiple_choice import TableTask
 from creuset.core.errors import ConfigError, DataError
 from creuset.evals.model import Failure, Likelihood, Reply
 from tests.evals.parity import BENCH
@@ -28,10 +30,27 @@ def scored(task, outcomes):
 @pytest.mark.parametrize("name", NAMES)
 def test_each_task_says_what_it_is(name):
     task = about(name)
-    words = sys.modules[task.__module__].__doc__ or ""
-    if "evals.tasks." in task.__module__:
-        assert task.name == name and task.licence and "data " in words, name
+    words = (task.__doc__ or "") + (sys.modules[task.__module__].__doc__ or "")
+    assert task.name == name and task.licence and len(words) > 40
     assert make(name).form == forms(name)[0]
+
+
+def test_every_table_of_the_file_is_in_the_catalogue_under_its_name():
+    assert set(TABLES) == {name for name in NAMES if issubclass(about(name), TableTask)}
+    assert all(about(name).spec.metric and about(name).spec.data for name in TABLES)
+
+
+@pytest.mark.parametrize(("row", "words"), [
+    ({"query": "q"}, "'choices' is undefined"), ({"query": "q", "choices": "ab", "gold": 0}, "they must be texts"),
+    ({"query": "q", "choices": ["a", 2], "gold": 0}, "they must be texts"),
+    ({"query": "q", "choices": ["a", "b"], "gold": None}, "line 1 is not an item of openbookqa"),
+    ({"query": "q", "choices": ["a", "b"], "gold": -1}, "the answer is -1, there are 2 choices"),
+])  # fmt: skip
+def test_a_row_that_the_table_cannot_read_is_named(tmp_path, row, words):
+    (tmp_path / "openbookqa").mkdir()
+    (tmp_path / "openbookqa/openbook_qa.jsonl").write_text(json.dumps(row) + "\n")
+    with pytest.raises(DataError, match=words):
+        list(make("openbookqa").samples(tmp_path))
 
 
 @pytest.mark.parametrize("name", HERE)

@@ -20,8 +20,7 @@ import numpy as np
 
 from creuset.benchmarks.choices import LETTERS, Question, first_highest
 from creuset.benchmarks.figures import FEWEST, Floats, Social, failure, lost
-from creuset.benchmarks.knowledge.arc import ArcChallenge, ArcEasy
-from creuset.benchmarks.knowledge.mmlu import Mmlu
+from creuset.benchmarks.multiple_choice import task_class
 from creuset.benchmarks.robustness.perturb import MISSPELLINGS, draw_for, load_misspellings, ten
 from creuset.core.stats import Interval, bootstrap, share
 from creuset.evals import extract
@@ -195,12 +194,12 @@ class RobustnessChat(Robustness):
 
 def _mmlu(folder: Path) -> Iterator[Question]:
     """One question of each subject in turn, so that the first few hundred hold all subjects."""
-    for layer in zip_longest(*(group.questions for group in Mmlu().groups(folder))):
+    for layer in zip_longest(*(group.questions for group in task_class("mmlu")().groups(folder))):
         yield from (q for q in layer if q is not None)
 
 
 def _arc(folder: Path) -> Iterator[Question]:
-    easy, hard = (next(task.groups(folder)).questions for task in (ArcEasy(), ArcChallenge()))
+    easy, hard = (next(task_class(name)().groups(folder)).questions for name in ("arc_easy", "arc_challenge"))
     for pair in zip_longest(easy, hard):
         yield from (q for q in pair if q is not None and len(q.options) >= 3)
 
@@ -210,7 +209,7 @@ MOST = 1000     # questions: each is asked about twenty times
 
 class MmluRobustness(Robustness):
     name = "robustness_mmlu"
-    files = (*Mmlu.files, MISSPELLINGS)
+    files = (*task_class("mmlu").files, MISSPELLINGS)
     licence = "MIT; misspellings Apache-2.0"
 
     def questions(self, folder: Path) -> Iterator[Question]:
@@ -219,7 +218,7 @@ class MmluRobustness(Robustness):
 
 class ArcRobustness(Robustness):
     name = "robustness_arc"
-    files = (*ArcEasy.files, *ArcChallenge.files, MISSPELLINGS)
+    files = (*task_class("arc_easy").files, *task_class("arc_challenge").files, MISSPELLINGS)
     licence = "CC-BY-SA-4.0; misspellings Apache-2.0"
 
     def questions(self, folder: Path) -> Iterator[Question]:

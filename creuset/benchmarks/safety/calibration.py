@@ -13,8 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from creuset.benchmarks.figures import Social, resampled, tallies, usable
-from creuset.benchmarks.knowledge.arc import ArcChallenge, ArcEasy
-from creuset.benchmarks.knowledge.mmlu import Mmlu
+from creuset.benchmarks.multiple_choice import TableTask
 from creuset.core.stats import bootstrap, brier, ece, reliability
 from creuset.evals.task import Row
 from creuset.types.measure import Measure
@@ -48,13 +47,13 @@ class _Calibration(Social):
         return [*found, gap, self.figure("brier", rows, *value, better="zero", n=len(used))]
 
 
-class CalibrationMmlu(_Calibration, Mmlu):
+class CalibrationMmlu(_Calibration, TableTask, table="mmlu"):
     name = "calibration_mmlu"
 
 
-class CalibrationArcEasy(_Calibration, ArcEasy):
+class CalibrationArcEasy(_Calibration, TableTask, table="arc_easy"):
     name = "calibration_arc_easy"
 
 
-class CalibrationArcChallenge(_Calibration, ArcChallenge):
+class CalibrationArcChallenge(_Calibration, TableTask, table="arc_challenge"):
     name = "calibration_arc_challenge"
