@@ -8,35 +8,46 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-_PLACES = {     # public name: the module it lives in
-    "load": "creuset.api",
-    "generate": "creuset.api",
-    "Assistant": "creuset.api",
-    "AssistantReply": "creuset.api",
-    "Completion": "creuset.engine.generate",
-    "Engine": "creuset.engine.engine",
-    "Tokenizer": "creuset.text.tokenizer",
-    "load_model": "creuset.model.formats.weights",
-    "CreusetError": "creuset.core.errors",
+_PLACES = {     # public name: the module it lives in, and its name there
+    "load": "creuset.api.assistant:load",
+    "generate": "creuset.api.assistant:generate",
+    "Assistant": "creuset.api.assistant:Assistant",
+    "AssistantReply": "creuset.api.assistant:AssistantReply",
+    "Completion": "creuset.engine.generate:Completion",
+    "pretrain": "creuset.train.run:train",
+    "finetune": "creuset.train.finetune:finetune",
+    "evaluate": "creuset.api.evaluation:evaluate",
+    "audit": "creuset.api.evaluation:audit",
+    "Engine": "creuset.engine.engine:Engine",
+    "Tokenizer": "creuset.text.tokenizer:Tokenizer",
+    "load_model": "creuset.model.formats.weights:load_model",
+    "recipe": "creuset.core.config:recipe",
+    "CreusetError": "creuset.core.errors:CreusetError",
 }
 __all__ = ["__version__", *_PLACES]
 
 if TYPE_CHECKING:
-    from creuset.api import Assistant as Assistant
-    from creuset.api import AssistantReply as AssistantReply
-    from creuset.api import generate as generate
-    from creuset.api import load as load
+    from creuset.api.assistant import Assistant as Assistant
+    from creuset.api.assistant import AssistantReply as AssistantReply
+    from creuset.api.assistant import generate as generate
+    from creuset.api.assistant import load as load
+    from creuset.api.evaluation import audit as audit
+    from creuset.api.evaluation import evaluate as evaluate
+    from creuset.core.config import recipe as recipe
     from creuset.core.errors import CreusetError as CreusetError
     from creuset.engine.engine import Engine as Engine
     from creuset.engine.generate import Completion as Completion
     from creuset.model.formats.weights import load_model as load_model
     from creuset.text.tokenizer import Tokenizer as Tokenizer
+    from creuset.train.finetune import finetune as finetune
+    from creuset.train.run import train as pretrain  # noqa: F401
 
 
 def __getattr__(name: str) -> Any:
     if name not in _PLACES:
         raise AttributeError(f"module `creuset` has no attribute `{name}`")
-    return getattr(importlib.import_module(_PLACES[name]), name)
+    module, _, attribute = _PLACES[name].partition(":")
+    return getattr(importlib.import_module(module), attribute)
 
 
 def __dir__() -> list[str]:

@@ -1,21 +1,24 @@
 """The package from Python: the same answers as the engine and the server give, and the same refusals."""
 
+import json
 import subprocess
 import sys
 
 import pytest
 
 import creuset
+from creuset.core.config import with_overrides
 from creuset.core.errors import ConfigError, EngineError, RequestError
 from creuset.engine.engine import Engine
 from creuset.engine.settings import EngineSettings
-from creuset.testing import tiny_model_folder
+from creuset.governance.audit.run import Asked
+from creuset.testing import tiny_model_folder, tiny_shards
 from creuset.text.chat import encode_chat
 from creuset.types.generation import Request, Sampling
 
 PUBLIC = {
-    "__version__", "load", "generate", "Assistant", "AssistantReply", "Completion", "Engine", "Tokenizer", "load_model",
-    "CreusetError",
+    "__version__", "load", "generate", "Assistant", "AssistantReply", "Completion", "pretrain", "finetune", "evaluate",
+    "audit", "Engine", "Tokenizer", "load_model", "recipe", "CreusetError",
 }  # fmt: skip
 
 
@@ -100,3 +103,40 @@ def test_what_cannot_be_is_refused_by_name(folder):
         assert not model.engine.busy, "the prompt that was fine does not go on alone"
         with pytest.raises(RequestError, match="role"):
             model.chat([{"content": "x"}])
+
+
+# -- the whole path, equal to the commands
+
+
+def test_training_tuning_evaluation_and_audit_from_python_are_what_the_commands_do(tmp_path):
+    from creuset.cli import main
+    from tests.story.test_story import documents, talks
+
+    shards = tiny_shards(tmp_path / "shards", {"tales": list(documents(40))})
+    (tmp_path / "talks.jsonl").write_text("".join(json.dumps(t) + "\n" for t in talks()))
+    changes = ["precision=fp32", "expert_kernel=exact", "steps=4"]      # nothing is left to a stopwatch
+    settings = with_overrides(creuset.recipe("tests.story.test_story:pretrain"), changes)
+    outcome = creuset.pretrain(settings, shards=shards, out=tmp_path / "run")
+    assert outcome.finished and outcome.step == 4
+    words = ["train", "tests.story.test_story:pretrain", "--shards", str(shards), "--out", str(tmp_path / "again")]
+    assert main([*words, *(word for change in changes for word in ("--set", change))]) == 0
+    mine, theirs = (tmp_path / run / "model" / "model.safetensors" for run in ("run", "again"))
+    assert mine.read_bytes() == theirs.read_bytes()
+
+    sft = with_overrides(creuset.recipe("tests.story.test_story:sft"), ["precision=fp32"])
+    tuned = creuset.finetune(
+        sft, model=tmp_path / "run/model", dialogues=[tmp_path / "talks.jsonl"], out=tmp_path / "sft"
+    )
+    assert tuned.model is not None and creuset.load(tuned.model).chat("Hello", max_tokens=3).completion.finish
+
+    (tmp_path / "text.txt").write_text("A fox ran over the hill.\n\nThe river was wide.")
+    results = creuset.evaluate(tuned.model, ["bpb"], data=(tmp_path / "text.txt",), out=tmp_path / "scores")
+    kept = json.loads((tmp_path / "scores/results.json").read_text())
+    assert kept["results"] == json.loads(json.dumps(results["results"])) and results["results"][0]["task"] == "bpb"
+    with pytest.raises(ConfigError, match="already exists"):
+        creuset.evaluate(tuned.model, ["bpb"], data=(tmp_path / "text.txt",), out=tmp_path / "scores")
+    with pytest.raises(ConfigError, match="limit must be positive, got 0"):
+        creuset.evaluate(tuned.model, ["bpb"], data=(tmp_path / "text.txt",), limit=0)
+
+    said, found = creuset.audit(tuned.model, Asked(items=("prompt_leak",), limit=2))
+    assert said["results"] and any(measure.task == "prompt_leak" for one in found for measure in one.measures)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from creuset.cli.endpoints import add_endpoint, reach_of
 from creuset.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -38,23 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--lang", choices=("en", "fr"), default="en", help="of what is printed and of the page (default: en)")
     add("--dtype", choices=("fp32", "bf16"), default="fp32", help="of local weights (default: %(default)s)")
     add("--device", default="cpu", help="cpu, cuda or auto")
-    away = parser.add_argument_group("endpoints").add_argument
-    away("--model", default="", metavar="NAME", help="its name there (default: the only one listed)")
-    away("--dialect", choices=("openai", "anthropic"), default="openai")
-    away("--key-env", default="", metavar="VAR", help="environment variable that holds the key")
-    away("--concurrency", type=int, default=8, help="calls open at a time (default: %(default)s)")
-    away("--timeout", type=float, default=120.0, metavar="S", help="of a call (default: %(default)s)")
-    away("--retries", type=int, default=5, help="after the first attempt (default: %(default)s)")
-    away("--prices", type=Path, metavar="FILE", help="a price file of your own (default: the one shipped)")
-    away("--price-cap", type=float, metavar="SUM", help="begin no call once so much is spent")
-    away("--judge", metavar="URL", help="an endpoint that labels refusals as a second opinion")
-    away("--judge-model", default="", metavar="NAME")
-    away("--judge-dialect", choices=("openai", "anthropic"), default="openai")
-    away("--judge-key-env", default="", metavar="VAR")
-    away("--paraphraser", metavar="URL", help="an endpoint that rewrites marked text, to see whether it is still found")
-    away("--paraphraser-model", default="", metavar="NAME")
-    away("--paraphraser-dialect", choices=("openai", "anthropic"), default="openai")
-    away("--paraphraser-key-env", default="", metavar="VAR")
+    add_endpoint(parser, {
+        "judge": "an endpoint that labels refusals as a second opinion",
+        "paraphraser": "an endpoint that rewrites marked text, to see whether it is still found",
+    })
 
 
 def main(args: argparse.Namespace) -> int:
@@ -63,13 +51,22 @@ def main(args: argparse.Namespace) -> int:
         return 0
     if args.subject is None:
         raise ConfigError("what is to be audited?", hint="give a model's folder, or the base URL of an endpoint")
-    import asyncio
+    from creuset.api.evaluation import audit
+    from creuset.core.log import say
+    from creuset.evals.clients.reach import is_url
+    from creuset.evals.usage import usage_lines
 
-    from creuset.governance.audit.keep import free
-
-    asked = _asked(args)
-    free(args.out)
-    return asyncio.run(_audit(args, asked))
+    said, results = audit(
+        args.subject, _asked(args), to=reach_of(args, dtype=args.dtype, device=args.device),
+        judge=args.judge, judge_to=reach_of(args, "judge"),
+        paraphraser=args.paraphraser, paraphraser_to=reach_of(args, "paraphraser"),
+        work=args.work, out=args.out, lang=args.lang,
+    )  # fmt: skip
+    if is_url(args.subject) or args.judge or args.paraphraser:
+        for line in usage_lines(said["usage"]):
+            say(line)
+    print(json.dumps(said, indent=2, ensure_ascii=False) if args.json else table(results, args.lang))
+    return 1 if any(r.trouble for r in results) else 0
 
 
 def _asked(args: argparse.Namespace) -> "Asked":
@@ -96,66 +93,6 @@ def _asked(args: argparse.Namespace) -> "Asked":
                      seed=args.seed, retry_failed=args.retry_failed)
     except ValueError as refused:
         raise ConfigError(str(refused)) from refused
-
-
-async def _audit(args: argparse.Namespace, asked: "Asked") -> int:
-    import os
-    import shutil
-    import tempfile
-    from datetime import UTC, datetime
-
-    from creuset.core.log import say
-    from creuset.evals.clients.reach import Reach, is_url, price_of, reach, share_budget
-    from creuset.evals.usage import usage_lines
-    from creuset.governance.audit.keep import keep, results_json
-    from creuset.governance.audit.run import audit
-
-    to = Reach(
-        model=args.model, dialect=args.dialect, key_env=args.key_env, concurrency=args.concurrency,
-        timeout_s=args.timeout, retries=args.retries, prices=args.prices, dtype=args.dtype, device=args.device,
-        # A folder costs nothing: where endpoints help to examine one, the cap is theirs.
-        price_cap=args.price_cap if is_url(args.subject) or not (args.judge or args.paraphraser) else None,
-    )
-    others = [
-        (url, Reach(model=model, dialect=dialect, key_env=key_env, concurrency=args.concurrency,
-                    timeout_s=args.timeout, retries=args.retries, prices=args.prices,
-                    price_cap=args.price_cap if is_url(url or "") else None))
-        for url, model, dialect, key_env in (
-            (args.judge, args.judge_model, args.judge_dialect, args.judge_key_env),
-            (args.paraphraser, args.paraphraser_model, args.paraphraser_dialect, args.paraphraser_key_env),
-        )
-    ]  # fmt: skip
-    subject = await reach(args.subject, to)
-    model: Path | None = getattr(subject, "path", None)
-    helpers: list[Any] = [None, None]
-    with tempfile.TemporaryDirectory() as passing:
-        beside = args.out.with_name(args.out.name + ".work") if args.out else Path(passing)
-        try:
-            for at, (url, how) in enumerate(others):
-                helpers[at] = await reach(url, how) if url else None
-            share_budget(subject, *helpers)
-            results = await audit(
-                subject, asked, work=args.work or beside, model=model, judge=helpers[0], say=say,
-                paraphraser=helpers[1],
-                endpoint=args.subject if is_url(args.subject) else "", key=os.environ.get(args.key_env, ""),
-                price=price_of(subject, to),
-                judge_price=price_of(helpers[0], others[0][1]) if helpers[0] is not None else None,
-            )
-        finally:
-            await subject.close()
-            for helper in filter(None, helpers):
-                await helper.close()
-    date = datetime.now(UTC).isoformat(timespec="seconds")
-    said = results_json(results, subject.identity(), asked, date=date)
-    if is_url(args.subject) or any(others[i][0] for i in (0, 1)):
-        for line in usage_lines(said["usage"]):
-            say(line)
-    if args.out is not None:
-        keep(args.out, results, said, model=model, lang=args.lang)
-        if args.work is None:
-            shutil.rmtree(beside, ignore_errors=True)   # every answer that may be shown is in the artifact now
-    print(json.dumps(said, indent=2, ensure_ascii=False) if args.json else table(results, args.lang))
-    return 1 if any(r.trouble for r in results) else 0
 
 
 def listing() -> list[dict[str, Any]]:

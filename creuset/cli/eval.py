@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from creuset.cli.endpoints import add_endpoint, reach_of
 from creuset.core.errors import ConfigError
 
 
@@ -36,20 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "off goes on when it is started again (default: OUT.work until OUT is whole)")
     parser.add_argument("--retry-failed", action="store_true", help="ask again what failed in an earlier run")
     parser.add_argument("--rescore", type=Path, metavar="WORK", help="ask nobody: score the answers kept in WORK")
-    away = parser.add_argument_group("endpoints")
-    away.add_argument("--model", default="", metavar="NAME", help="its name there (default: the only one listed)")
-    away.add_argument("--dialect", choices=["openai", "anthropic"], default="openai")
-    away.add_argument("--key-env", default="", metavar="VAR", help="environment variable that holds the key")
-    away.add_argument("--concurrency", type=int, default=8, help="calls open at a time (default: %(default)s)")
-    away.add_argument("--timeout", type=float, default=120.0, metavar="S", help="of a call (default: %(default)s)")
-    away.add_argument("--retries", type=int, default=5, help="after the first attempt (default: %(default)s)")
-    away.add_argument("--prices", type=Path, metavar="FILE", help="a price file of your own (default: the one shipped)")
-    away.add_argument("--price-cap", type=float, metavar="SUM", help="begin no call once so much is spent")
-    away.add_argument("--stream", action="store_true", help="stream replies: also gives the time to the first token")
-    away.add_argument("--judge", metavar="URL", help="for tasks whose replies are graded: the judge's endpoint")
-    away.add_argument("--judge-model", default="", metavar="NAME")
-    away.add_argument("--judge-dialect", choices=["openai", "anthropic"], default="openai")
-    away.add_argument("--judge-key-env", default="", metavar="VAR")
+    add_endpoint(parser, {"judge": "for tasks whose replies are graded: the judge's endpoint"})
+    parser.add_argument("--stream", action="store_true", help="stream replies: also gives the time to the first token")
     card = parser.add_argument_group("card")
     card.add_argument("--evaluation", type=Path, nargs="+", default=[], help="evaluation artifacts of this model")
     card.add_argument("--licence", default="apache-2.0", help="of the weights, as Hugging Face names it")
@@ -79,75 +68,30 @@ def main(args: argparse.Namespace) -> int:
         raise ConfigError("--rescore asks no model: the journals say who answered", hint=f"leave `{words[0]}` out")
     if len(words) != (args.rescore is None):
         raise ConfigError(f"one model at a time, got {' '.join(words) or 'none'}")
-    import asyncio
-
-    if args.out is not None and args.out.exists():
-        raise ConfigError(f"`{args.out}` already exists", hint="artifacts are never overwritten; choose another name")
-    return asyncio.run(_evaluate(args))
+    return _evaluate(args)
 
 
-async def _evaluate(args: argparse.Namespace) -> int:
-    import shutil
-
+def _evaluate(args: argparse.Namespace) -> int:
+    from creuset.api.evaluation import evaluate
     from creuset.core.log import say
-    from creuset.evals.clients.reach import Reach, is_url, price_of, reach, share_budget
-    from creuset.evals.run import Evaluation, Recorded, evaluate, keep, tasks_of
+    from creuset.evals.clients.reach import is_url
     from creuset.evals.usage import usage_lines
 
-    names = tuple(dict.fromkeys(t for t in args.task.split(",") if t))
-    recorded = Recorded.of(args.rescore, names) if args.rescore is not None else None
-    try:
-        ask = Evaluation(
-            tasks=names, data=tuple(args.data), bench=args.bench,
-            prefix=not args.no_prefix, limit=args.limit, context=args.context, overlap=args.overlap,
-            dtype=args.dtype, device=args.device, form=args.form, fewshot=args.fewshot,
-            seed=recorded.seed if recorded else args.seed, retry_failed=args.retry_failed, rescore=recorded is not None,
-        )
-        # A folder costs nothing: where it is judged by an endpoint, the cap is the judge's.
-        cap = args.price_cap if is_url(words_of(args)) or not is_url(args.judge or "") else None
-        to = Reach(
-            model=args.model, dialect=args.dialect, key_env=args.key_env, concurrency=args.concurrency,
-            timeout_s=args.timeout, retries=args.retries, price_cap=cap, prices=args.prices,
-            stream=args.stream, prefix=not args.no_prefix, context=args.context, dtype=args.dtype, device=args.device,
-        )
-        judged = Reach(model=args.judge_model, dialect=args.judge_dialect, key_env=args.judge_key_env,
-                       concurrency=args.concurrency, timeout_s=args.timeout, retries=args.retries, prices=args.prices,
-                       price_cap=args.price_cap if is_url(args.judge or "") else None)
-        judge = await reach(args.judge, judged) if args.judge else None
-        try:
-            tasks_of(ask, judge)    # what is wrong with the question is said before a model is loaded
-            subject = recorded or await reach(words_of(args), to)
-            try:
-                path = getattr(subject, "path", None)
-                kept_by_us = args.work is None and args.rescore is None and args.out is not None
-                work = args.rescore or args.work
-                if kept_by_us:
-                    work = args.out.with_name(args.out.name + ".work")
-                share_budget(subject, judge)
-                results, samples = await evaluate(
-                    subject, ask, work=work, price=price_of(subject, to), judge=judge,
-                    judge_price=price_of(judge, judged) if judge is not None else None,
-                )
-            finally:
-                await subject.close()
-        finally:
-            if judge is not None:
-                await judge.close()
-    except ValueError as refused:
-        raise ConfigError(str(refused)) from refused
-    if args.out is not None:
-        keep(args.out, path, ask, results, samples)
-        if kept_by_us:
-            shutil.rmtree(work, ignore_errors=True)     # every answer is in the artifact now
+    name = str(args.words[0]) if args.words else ""
+    results = evaluate(
+        name, [task for task in args.task.split(",") if task],
+        to=reach_of(args, stream=args.stream, prefix=not args.no_prefix, context=args.context, dtype=args.dtype,
+                    device=args.device),
+        judge=args.judge, judge_to=reach_of(args, "judge"), rescore=args.rescore, work=args.work, out=args.out,
+        data=tuple(args.data), bench=args.bench, prefix=not args.no_prefix, limit=args.limit, context=args.context,
+        overlap=args.overlap, dtype=args.dtype, device=args.device, form=args.form, fewshot=args.fewshot,
+        seed=args.seed, retry_failed=args.retry_failed,
+    )  # fmt: skip
     print(json.dumps(results, indent=2, ensure_ascii=False) if args.json else table(results["results"]))
-    if is_url(words_of(args)) or results["usage"]["judge"] is not None:
+    if is_url(name) or results["usage"]["judge"] is not None:
         for line in usage_lines(results["usage"]):
             say(line)
     return 0
-
-
-def words_of(args: argparse.Namespace) -> str:
-    return str(args.words[0]) if args.words else ""
 
 
 def listing() -> list[dict[str, Any]]:
