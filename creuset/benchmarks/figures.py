@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from creuset.core.sentences import sentence
 from creuset.core.stats import Estimate, Interval, bootstrap, mean, share
 from creuset.evals.model import Failure, Likelihood, Outcome, Reply
 from creuset.evals.task import Row, Task
@@ -135,7 +136,7 @@ class Social(Task):
                 common["extra"]["failed_for"] = dict(sorted(why_failed.items()))
         common |= fields
         if value is None:
-            return Measure(**common, status="not_applicable", why=why or "no sample of this kind was answered")
+            return Measure(**common, status="not_applicable", why=why or sentence("benchmarks.no_sample"))
         return Measure(**common, score=value, interval=interval, interval_by=by)
 
     def accuracy(self, metric: str, rows: Sequence[Row], key: str = "correct", **fields: Any) -> Measure:

@@ -22,6 +22,7 @@ import jinja2
 from creuset.benchmarks.choices import ChoiceTask, Group, Question, options
 from creuset.benchmarks.files import Row, csv_rows, find, json_rows, made, parquet_rows
 from creuset.core.errors import DataError
+from creuset.core.sentences import sentence
 from creuset.evals.extract import LETTERS
 from creuset.evals.task import Row as Scored
 from creuset.types.measure import Measure
@@ -98,6 +99,7 @@ class TableTask(ChoiceTask):
         if table:
             spec = _SPECS[table]
             header = {name: getattr(spec, name) for name in _HEADER}
+            header["caveat"] = sentence(spec.caveat) if spec.caveat else ""
             parts = tuple(spec.parts)
             header |= {"name": table, "spec": spec, "parts": parts, "part": parts or ("",), "files": _files(spec)}
             for name, value in header.items():

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from creuset.core import stats
+from creuset.core.sentences import sentence
 from creuset.evals.task import Row, Task
 from creuset.types.measure import Measure
 
@@ -24,7 +25,7 @@ def correct_measure(
         "caveat": caveat,
     }
     if not rows:
-        return Measure(**fields, status="not_tested", why="no item was asked", extra=known)
+        return Measure(**fields, status="not_tested", why=sentence("benchmarks.no_item"), extra=known)
     clusters = [row.get("cluster", "") for row in rows]
     several = len(set(clusters)) > 1    # of one cluster alone nothing could be said
     found = stats.share([row[key] for row in rows], clusters if several else None)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from creuset.benchmarks.part import Found, Room
 from creuset.core.artifact import MANIFEST, read_manifest
 from creuset.core.errors import ConfigError
+from creuset.core.sentences import joined, sentence
 from creuset.types.measure import Measure
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ HUMANS = 400            # held-out documents of each source, at most
 EMOJI = 40              # prompts of the attack that writes token by token
 ALARMS = 10_000         # pieces of human text of each length, over all sources; a fifth of each kind
 ALARM_LENGTH = 200
-ONE_KEY = "pieces share pairs of words, which have one colour under one key: another key has another rate"
-REPEATS = "a detector that counts an n-gram each time it is repeated; not the one that is used, but what it would do"
+ONE_KEY = sentence("benchmarks.one_key")
+REPEATS = sentence("benchmarks.repeats")
 SAMPLES = 400           # texts the model says, in search of personal data
 ENERGY_TOKENS = 4096
 
@@ -59,7 +60,7 @@ async def contamination(room: Room) -> Found:
         found.add(split(text.text))
         documents += 1
         show(1)
-    caveat = f"looked for in {documents:,} documents drawn evenly over the whole" if room.limit else ""
+    caveat = sentence("benchmarks.looked_for", n=documents) if room.limit else ""
     return Found(_sealed(found.measures(caveat), room, "corpus"))
 
 
@@ -122,8 +123,8 @@ async def canaries(room: Room) -> Found:
     )  # fmt: skip
     said = of.ask_people(engine, tokenizer, [c for _, c in people])
     times = (readings(room.given["shards"], _model(room)) or {}).get(NAME, 1.0)
-    passes = f"training read each canary {times:.2f} times as often as it stands there" if abs(times - 1) > 0.02 else ""
-    caveat = "; ".join(filter(None, ["" if parent else NOT_PARENT, passes]))
+    passes = sentence("benchmarks.canary_reads", times=times) if abs(times - 1) > 0.02 else ""
+    caveat = joined("" if parent else NOT_PARENT, passes)
     exposed = [(n, e) for (n, _), e in zip(codes, bits, strict=True)]
     linked = [(n, a) for (n, _), a in zip(people, said, strict=True)]
     measures = of.exposure_measures(exposed, seed=room.seed, caveat=caveat)
@@ -285,7 +286,7 @@ async def energy(room: Room) -> Found:
     record = of.read_record(_model(room))
     if record is None:
         measures.append(Measure(task="energy", metric="training.kwh", status="not_tested", better="lower",
-                                why="no training record (record.json) is beside the weights"))  # fmt: skip
+                                why=sentence("benchmarks.no_record")))  # fmt: skip
     else:
         measures += of.training_measures(record, engine.config, grid)
     return Found(_sealed(measures, room))

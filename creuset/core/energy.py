@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from creuset.core.host import nvml
+from creuset.core.sentences import joined, sentence
 
 WATTS_PER_CORE = 10.0   # assumption where no counter is readable
 # What rated power over cores comes to: a server's (AMD EPYC 9654: 360 W, 96 cores), a small desktop's (Ryzen 5 7600X:
@@ -29,7 +30,7 @@ class Counter(Protocol):
 class Rapl:
     """The package counters of /sys/class/powercap; they wrap, so read at least every half hour."""
 
-    method = "RAPL package counters (/sys/class/powercap)"
+    method: str = sentence("core.rapl")
 
     def __init__(self, zones: list[Path]) -> None:
         self._zones = zones
@@ -51,12 +52,13 @@ class Rapl:
         zones = [z for z in sorted(root.glob("*rapl:*")) if (z / "name").is_file()]
         packages = [z for z in zones if (z / "name").read_text().startswith("package")]
         if not packages:
-            return f"`{root}` has no package counter (a virtual machine, or a kernel without RAPL)"
+            return sentence("core.no_rapl", path=str(root))
         try:
             for zone in packages:
                 Rapl._read(zone)
         except (OSError, ValueError) as error:
-            return f"`{packages[0] / 'energy_uj'}` cannot be read: {getattr(error, 'strerror', None) or error}"
+            reason = getattr(error, "strerror", None) or str(error)
+            return sentence("core.unreadable", path=str(packages[0] / "energy_uj"), reason=reason)
         return ""
 
     @staticmethod
@@ -74,7 +76,7 @@ class Rapl:
 class Nvml:
     """The total-energy counters of the first `gpus` GPUs."""
 
-    method = "NVML total energy counters"
+    method: str = sentence("core.nvml")
 
     def __init__(self, library: ctypes.CDLL, gpus: int) -> None:
         self._library, self._gpus = library, gpus
@@ -122,22 +124,25 @@ class Meter:
 
     @property
     def method(self) -> str:
-        cpu = self.cpu.method if self.cpu else (
-            f"processor estimated: {self.cores} cores x {self.watts_per_core:g} W x wall time "
-            "(assumption; no counter here)"
-        )
+        """How the energy is known, in a sentence."""
+        cpu = self.cpu.method if self.cpu else processor_estimated(self.cores, self.watts_per_core)
         if not self.gpus:
             return cpu
-        gpu = self.gpu.method if self.gpu else (
-            f"GPU estimated: {self.gpus} x {self.watts_per_gpu:g} W x wall time (assumption; no counter here)"
-        )
-        return f"{gpu}; {cpu}"
+        return joined(self.gpu.method if self.gpu else gpu_estimated(self.gpus, self.watts_per_gpu), cpu)
 
     def joules(self, wall_s: float) -> float:
         """Since the meter was made, `wall_s` seconds ago."""
         cpu = self.cpu.joules() if self.cpu else self.cores * self.watts_per_core * wall_s
         gpu = self.gpu.joules() if self.gpu else self.gpus * self.watts_per_gpu * wall_s
         return cpu + gpu
+
+
+def processor_estimated(cores: int, watts: float = WATTS_PER_CORE) -> str:
+    return sentence("core.processor_estimated", cores=cores, watts=watts)
+
+
+def gpu_estimated(gpus: int, watts: float = WATTS_PER_GPU) -> str:
+    return sentence("core.gpu_estimated", gpus=gpus, watts=watts)
 
 
 def kwh(joules: float) -> float:
@@ -149,6 +154,6 @@ def describe(attempts: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "kwh": kwh(sum(a["joules"] for a in attempts)),
         "measured": all(a["energy_measured"] for a in attempts),
-        "method": " / ".join(dict.fromkeys(a["energy_method"] for a in attempts)),
-        "boundary": "processor and GPU; no cooling, no PUE applied",
+        "method": joined(*dict.fromkeys(a["energy_method"] for a in attempts), by=" / "),
+        "boundary": sentence("core.boundary"),
     }

@@ -21,7 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from creuset.core import host, jsonl
-from creuset.core.energy import Meter, describe
+from creuset.core.energy import Meter, describe, gpu_estimated, processor_estimated
+from creuset.core.errors import DataError
+from creuset.core.sentences import from_json, joined, sentence, to_json
 
 HEARTBEAT_S = 5.0
 
@@ -114,7 +116,7 @@ class Recorder:
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps of the record."""
-        return {"work": self.work.as_json(), "attempts": [*self._earlier.values(), self._attempt("running")]}
+        return {"work": self.work.as_json(), "attempts": to_json([*self._earlier.values(), self._attempt("running")])}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint: its useful work counts, what came after it was lost.
@@ -124,7 +126,7 @@ class Recorder:
         """
         done = state["work"]
         self.work = Work(int(done["tokens"]), done["formula"], done["counted"], int(done["steps"]))
-        for attempt in state["attempts"]:
+        for attempt in from_json(state["attempts"]):
             told = self._earlier.get(attempt["id"], attempt)
             if attempt["outcome"] == "running":
                 lost = told["work"]["tokens"] > attempt["work"]["tokens"]
@@ -140,7 +142,7 @@ class Recorder:
         attempts.append(last)
         spent = sum(a["work"]["formula"] for a in attempts)
         wall = sum(a["wall_s"] for a in attempts)
-        return {
+        return to_json({        # type: ignore[no-any-return]
             "stage": self.stage,
             "started": min(a["started"] for a in attempts),
             "finished": _iso(self.clock()),
@@ -150,8 +152,7 @@ class Recorder:
                 "formula": self.work.formula,
                 "counted": self.work.counted or None,
                 "lost": max(0.0, spent - self.work.formula),
-                "definition": "forward and backward matrix products of useful steps; `lost`: steps done after the last "
-                "checkpoint of an attempt that died, and done again",
+                "definition": sentence("core.flop_definition"),
             },
             "time": {
                 "wall_hours": wall / 3600,
@@ -169,7 +170,7 @@ class Recorder:
             "attempts": attempts,
             "failed_attempts": sum(a["outcome"] == "interrupted" for a in attempts),
             "before": self.before,
-        }
+        })
 
     def _attempt(self, outcome: str) -> dict[str, Any]:
         wall_s = self.monotonic() - self._begun
@@ -198,12 +199,12 @@ class Recorder:
     def _write(self, attempt: dict[str, Any]) -> None:
         if self.journal is not None:
             with jsonl.Appender(self.journal) as lines:
-                lines.write(attempt)
+                lines.write(to_json(attempt))
 
 
 def _lines(journal: Path | None) -> list[dict[str, Any]]:
     """Complete lines of a journal; a line that a kill cut short is passed over."""
-    return jsonl.kept(journal) if journal is not None else []
+    return [from_json(line) for line in jsonl.kept(journal)] if journal is not None else []
 
 
 def _distinct(values: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -212,6 +213,38 @@ def _distinct(values: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _iso(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+def read(file: Path) -> dict[str, Any]:
+    """A record.json, the sentences in it with their keys. Raises DataError where it is not one."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(f"`{file}` is not JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise DataError(f"`{file}` is not a record")
+    return with_keys(found)
+
+
+def with_keys(record: dict[str, Any]) -> dict[str, Any]:
+    """The record with the keys of its sentences; those of creuset 0.1, which wrote none, get them from what they state.
+
+    An attempt names its cores and GPUs, so that the sentence about its energy can be said again: where that is the very
+    sentence of the record, it is the one that was meant.
+    """
+    found = from_json(record)
+    for stage in stages(found):
+        spent, flops = stage.get("energy") or {}, stage.get("flops") or {}
+        made = [
+            joined(gpu_estimated(a["gpus"]) if a.get("gpus") else "", processor_estimated(a["cores"]))
+            for a in stage.get("attempts", []) if "cores" in a
+        ]
+        for place, name, meant in ((spent, "method", joined(*dict.fromkeys(made), by=" / ")),
+                                   (spent, "boundary", sentence("core.boundary")),
+                                   (flops, "definition", sentence("core.flop_definition"))):  # fmt: skip
+            if place.get(name) == meant:
+                place[name] = meant
+    return found
 
 
 def stages(record: dict[str, Any]) -> list[dict[str, Any]]:

@@ -18,13 +18,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from creuset.core.sentences import sentence
 from creuset.core.stats import Interval, bootstrap_ratio, mean_of_ratios
 from creuset.evals import documents
 from creuset.evals.model import Ability, Likelihood, Outcome, RollingRequest
 from creuset.evals.task import Form, Row, Sample, Task
 from creuset.types.measure import Measure
 
-NO_END = "read without <|endoftext|>, which this endpoint does not have: first tokens and ends are not scored"
+NO_END = sentence("evals.no_end_token")
 
 
 class Bpb(Task):
@@ -71,7 +72,7 @@ class Bpb(Task):
             if not len(bits):
                 found.append(Measure(
                     task=self.name, metric=f"bits_per_byte.{source}", status="not_tested", failed=len(sources[source]),
-                    why=f"no document of {source} could be read", extra={"source": source},
+                    why=sentence("evals.no_document", name=source), extra={"source": source},
                 ))
                 continue
             interval = bootstrap_ratio(bits, sizes)

@@ -12,6 +12,7 @@ from creuset.core import jsonl
 from creuset.core.artifact import MANIFEST, new_artifact
 from creuset.core.errors import ConfigError, DataError
 from creuset.core.host import commit, hardware, versions
+from creuset.core.sentences import to_json
 from creuset.evals.bpb import Bpb
 from creuset.evals.journal import read
 from creuset.evals.model import Ability, ModelClient, Usage
@@ -211,9 +212,9 @@ def keep(
 ) -> None:
     """Write results and samples as an artifact whose parents are the model, where it is a folder, and the shards."""
     parents = [p for p in (path, *ask.data) if p is not None and (p / MANIFEST).is_file()]
-    facts = {"model": results["model"], "results": results["results"]}
+    facts = {"model": results["model"], "results": to_json(results["results"])}
     with new_artifact(out, kind="evaluation", settings=results["settings"], parents=parents, facts=facts) as scratch:
-        said = json.dumps(results, indent=2, ensure_ascii=True) + "\n"
+        said = json.dumps(to_json(results), indent=2, ensure_ascii=True) + "\n"
         (scratch / "results.json").write_text(said, encoding="utf-8")
         for name, rows in samples.items():
             jsonl.write(scratch / f"{name}.jsonl", rows, ascii_only=True)

@@ -25,6 +25,7 @@ from typing import Any
 from creuset.core.artifact import sha256_file, sha256_json
 from creuset.core.errors import ConfigError, CreusetError, DataError
 from creuset.core.log import Progress, duration
+from creuset.core.sentences import joined, sentence
 from creuset.evals.journal import Entry, Journal, asked_hash, outcome_json, read
 from creuset.evals.model import Failure, ModelClient, NotTestable, Outcome, Reply, Usage
 from creuset.evals.prices import Price
@@ -92,7 +93,7 @@ async def play(
     """
     playing = playing or PlaySettings()
     if task.harmful and not playing.harmful:
-        return _not_measured(task, "not_tested", "its prompts are harmful: it runs only when that is asked for")
+        return _not_measured(task, "not_tested", sentence("evals.harmful"))
     if (missing := task.needs - subject.abilities) and not playing.rescore:
         return _not_measured(task, "not_testable", _why_not(subject, missing))
     samples = read_samples(task, folder, playing.limit)
@@ -138,8 +139,8 @@ def _all_failed(answered: Sequence[tuple[Sample, Entry]]) -> str:
         if not entry.outcomes or not all(isinstance(o, Failure) for o in entry.outcomes):
             return ""
         reasons.update(o.reason for o in entry.outcomes if isinstance(o, Failure) and o.attempts)
-    counted = ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common())
-    return f"every call failed: {counted}; --retry-failed asks again"
+    counted = [sentence("evals.counted", n=count, what=reason) for reason, count in reasons.most_common()]
+    return sentence("evals.all_failed", counted=counted)
 
 
 def _judge(task: Task, scored_again: Path | None) -> dict[str, Any]:
@@ -323,4 +324,4 @@ def _not_measured(task: Task, status: Status, why: str) -> TaskResult:
 def _why_not(subject: ModelClient, missing: frozenset[Any]) -> str:
     """The subject's own words where it has some."""
     reasons: dict[str, str] = getattr(subject, "why_not", {})
-    return "; ".join(reasons.get(name, f"the subject has no {name}") for name in sorted(missing))
+    return joined(*(reasons.get(name) or sentence("evals.subject_has_no", ability=name) for name in sorted(missing)))

@@ -28,6 +28,7 @@ from typing import Any, ClassVar
 from creuset.benchmarks.figures import Floats, Social, failure, lost, resampled, tallies, texts, totals
 from creuset.core import jsonl
 from creuset.core.errors import ConfigError, DataError
+from creuset.core.sentences import sentence
 from creuset.evals.extract import LETTERS, letter_lenient, letter_strict, without_thinking
 from creuset.evals.model import Ability, GenerateRequest, LoglikelihoodRequest, Outcome
 from creuset.evals.task import Form, Row, Sample
@@ -179,7 +180,7 @@ class BBQ(Social):
     def _four(self, suffix: str, rows: Sequence[Row], **fields: Any) -> list[Measure]:
         found = []
         made = sorted({row["category"] for row in rows if row["regenerated"]})
-        fields |= {"caveat": f"{', '.join(made)}: {WHY_REGENERATED}" if made else self.note,
+        fields |= {"caveat": sentence("benchmarks.bbq_made", names=", ".join(made)) if made else self.note,
                    "extra": {"regenerated": made}}
         for condition, short, statistic in (("ambig", "amb", s_amb), ("disambig", "dis", s_dis)):
             chosen = [row for row in rows if row["condition"] == condition]
@@ -191,7 +192,7 @@ class BBQ(Social):
                     continue
                 found.append(self.figure(
                     f"s_{short}{kind}{suffix}", chosen, *resampled(tallies(used, _parsed), statistic), better="zero",
-                    n=len(used), unit="-1 to 1", why="undefined: no answer named a person", **fields,
+                    n=len(used), unit="-1 to 1", why=sentence("benchmarks.no_person_named"), **fields,
                 ))  # fmt: skip
         return found
 

@@ -14,15 +14,14 @@ from pathlib import Path
 
 from creuset.benchmarks.figures import Social, failure, lost, percent, totals, usable
 from creuset.core.errors import ConfigError, DataError
+from creuset.core.sentences import sentence
 from creuset.core.stats import share
 from creuset.evals.model import LoglikelihoodRequest, Outcome
 from creuset.evals.task import Row, Sample
 from creuset.types.measure import Measure
 
 WARNING = (
-    "The authors of CrowS-Pairs: \"recent work by Blodgett et al. (2021) has found significant issues with noise and "
-    "reliability of the data in CrowS-Pairs. The problems are significant enough that CrowS-Pairs may not be a good "
-    "indicator of the presence of social biases in LMs.\""
+    sentence("benchmarks.crows_warning")
 )
 
 

@@ -26,6 +26,7 @@ import numpy as np
 from creuset.benchmarks.figures import Floats, Social, failure, lost, resampled, tallies, texts, usable
 from creuset.benchmarks.files import find, json_object
 from creuset.core.errors import DataError
+from creuset.core.sentences import joined, sentence
 from creuset.core.stats import bootstrap, holm
 from creuset.evals.extract import without_thinking
 from creuset.evals.model import Ability, GenerateRequest, Outcome
@@ -36,7 +37,7 @@ DOMAINS = ("gender", "race", "religious_ideology", "political_ideology", "profes
 LISTS = Path(__file__).parent / "data" / "wordlists.json"
 SHUFFLES = 999
 FEWEST = 3          # subjects of a group: a smaller one is not compared
-NO_VADER = "sentiment needs the package vaderSentiment: pip install 'creuset[audit]'"
+NO_VADER = sentence("benchmarks.no_vader")
 _WORD = re.compile(r"\w+")
 
 
@@ -73,7 +74,7 @@ class Bold(Social):
     files = tuple(f"bold/{domain}_prompt.json" for domain in DOMAINS)
     licence = "CC-BY-SA-4.0"
     extractor = "vader_and_word_lists"
-    note = "English; word lists in place of the paper's classifiers; groups may rightly be written about differently"
+    note: ClassVar[str] = sentence("benchmarks.word_lists")
 
     def samples(self, folder: Path) -> Iterator[Sample]:
         """Groups take turns, so that the first samples hold all of them."""
@@ -122,7 +123,7 @@ class Bold(Social):
             value, interval, by = resampled(sums, _polarity) if len(sums) else (None, None, "")
             found.append(self.figure(
                 f"gender_polarity.{domain}", some, value, interval, by, unit="ratio", better="lower",
-                why="no gendered word was written" if len(sums) else "",
+                why=sentence("benchmarks.no_gendered_word") if len(sums) else "",
             ))  # fmt: skip
         return found
 
@@ -133,7 +134,7 @@ class Bold(Social):
             return Measure(task=self.name, metric=metric, status="not_tested", why=NO_VADER, form=self.form,
                            licence=self.licence, denominator=len(rows))
         if len(table) < 2:
-            return self.figure(metric, rows, None, why=f"fewer than two groups with {FEWEST} subjects", better="lower")
+            return self.figure(metric, rows, None, why=sentence("benchmarks.too_few_groups", kind=FEWEST), better="lower")
         sizes = np.cumsum([0, *map(len, table.values())])
         both, group = np.concatenate(list(table.values())), np.repeat(np.arange(len(table)), np.diff(sizes))
 
@@ -152,7 +153,7 @@ class BoldChat(Bold):
     name = "bold_chat"
     form: ClassVar[Form] = "chat"
     needs: ClassVar[frozenset[Ability]] = frozenset({"chat"})
-    note = f"{Bold.note}; asked to continue, as the subject only chats"
+    note: ClassVar[str] = joined(Bold.note, sentence("benchmarks.asked_to_continue"))
 
     def ask(self, beginning: str) -> GenerateRequest:
         content = f"Continue this text in one or two sentences; write the continuation only:\n\n{beginning.rstrip()}"

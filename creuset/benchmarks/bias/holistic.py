@@ -25,6 +25,7 @@ from creuset.benchmarks.figures import FEWEST as LEAST
 from creuset.benchmarks.figures import Floats, Social, failure, finite, lost
 from creuset.benchmarks.files import find, json_object
 from creuset.core.errors import DataError
+from creuset.core.sentences import sentence
 from creuset.core.stats import bootstrap, mann_whitney
 from creuset.evals.model import Likelihood, LoglikelihoodRequest, Outcome
 from creuset.evals.task import Row, Sample
@@ -40,7 +41,7 @@ class HolisticBias(Social):
     name = "holistic_bias"
     files = ("holisticbias/v1.1/descriptors.json", "holisticbias/v1.1/nouns.json")
     licence = "CC-BY-SA-4.0"
-    note = "rare words alone make descriptors differ; read it beside the axis `nonce`, and between models"
+    note = sentence("benchmarks.rare_words")
 
     def samples(self, folder: Path) -> Iterator[Sample]:
         """Templates one behind the other; in each, axes take turns."""
@@ -78,7 +79,7 @@ class HolisticBias(Social):
         n = len(known)
         pairs = float(known.sum() / 2)
         if not pairs:
-            why = "no two descriptors of it were read in one template"
+            why = sentence("benchmarks.no_descriptors")
             return self.figure(metric, rows, None, why=why, unit="share", better="lower")
 
         def share(drawn: Any) -> float:

@@ -27,6 +27,7 @@ import numpy as np
 from creuset.benchmarks.figures import Floats, Social, failure, lost, resampled, texts
 from creuset.benchmarks.files import csv_rows, find
 from creuset.core.errors import DataError
+from creuset.core.sentences import sentence
 from creuset.core.stats import holm, mean
 from creuset.evals.extract import without_thinking
 from creuset.evals.model import GenerateRequest, Outcome
@@ -122,7 +123,7 @@ class Recommend(Social):
     files = ("fairllm/director.csv",)
     licence = "Apache-2.0"
     extractor = "numbered_titles"
-    note = "English requests for films; a list may rightly differ by country or age: read the groups, not one figure"
+    note = sentence("benchmarks.films")
 
     def samples(self, folder: Path) -> Iterator[Sample]:
         file = find(folder, self.files[0], self.name)
@@ -151,7 +152,7 @@ class Recommend(Social):
     def measures(self, rows: Sequence[Row]) -> list[Measure]:
         used = [row for row in rows if row["extracted"] and not row["failed"]]
         found = [self.accuracy("lists_read", rows, "extracted"), self.accuracy("lists_read.strict", rows, "strict")]
-        why = "no director had a list with and without every sensitive word"
+        why = sentence("benchmarks.no_director")
         if not used:
             return [*found, *(self.figure(f"{metric}.snsr", rows, None, why=why, unit="ratio", better="lower")
                               for metric in METRICS)]

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from creuset.benchmarks.figures import Floats, Social, failure, lost, resampled, tallies, texts, totals, usable
 from creuset.core.errors import ConfigError, DataError
+from creuset.core.sentences import sentence
 from creuset.core.stats import bootstrap
 from creuset.evals.extract import option_text, without_thinking
 from creuset.evals.model import Ability, GenerateRequest, LoglikelihoodRequest, Outcome
@@ -178,7 +179,7 @@ class Winogender(Resolve):
                 name, both, score if known else None,
                 bootstrap(partial(_drawn, points), len(points)) if known else None,
                 f"bootstrap of {len(points)} trades", better="zero", unit="Pearson r", n=len(points),
-                why="undefined: the pronoun changed no answer, or fewer than three trades were asked",
+                why=sentence("benchmarks.pronoun_undefined"),
             ))  # fmt: skip
         return found
 

@@ -21,6 +21,7 @@ from typing import Any, ClassVar
 
 from creuset.benchmarks.code.program import CodeTask, continuation, ended
 from creuset.benchmarks.files import find, json_object, made
+from creuset.core.sentences import sentence
 from creuset.evals import sandbox
 from creuset.evals.model import Ability, Outcome
 from creuset.evals.task import Form, Row, Sample
@@ -87,7 +88,7 @@ class BigCodeBenchHard(CodeTask):
 
     def measures(self, rows: Sequence[Row]) -> list[Measure]:
         why = Counter(row["untestable"] for row in rows if row["untestable"])
-        said = f"{why.total()} of {len(rows)} problems cannot be tested here: {_listed(why)}" if why else ""
+        said = _untestable(why, len(rows)) if why else ""
         if rows and why.total() == len(rows):
             return [Measure(task=self.name, metric="pass@1", status="not_testable", why=said, form=self.form)]
         found = super().measures([row for row in rows if not row["untestable"]])
@@ -106,8 +107,9 @@ def _run(gold: dict[str, Any], solution: str) -> str:
     return RUN.format(program=f"{gold['before']}{solution}\n{gold['test']}")
 
 
-def _listed(why: Counter[str]) -> str:
-    return ", ".join(f"{reason} ({count})" for reason, count in why.most_common())
+def _untestable(why: Counter[str], total: int) -> str:
+    reasons = [sentence("benchmarks.reason", reason=reason, n=count) for reason, count in why.most_common()]
+    return sentence("benchmarks.untestable", n=why.total(), total=total, reasons=reasons)
 
 
 def modules(*programs: str) -> set[str]:
@@ -125,9 +127,9 @@ def modules(*programs: str) -> set[str]:
 def untestable(solution: str, test: str, program: str) -> str:
     """Why the problem cannot be tested on this machine; "" where its own solution passes."""
     if missing := sorted(name for name in modules(solution, test) if _lacking(name)):
-        return f"needs {', '.join(missing)}"
+        return sentence("benchmarks.needs_modules", names=", ".join(missing))
     verdict = ended(program, LIMITS)
-    return "" if verdict.passed else f"its own solution does not pass ({verdict.reason})"
+    return "" if verdict.passed else sentence("benchmarks.own_solution", reason=verdict.reason)
 
 
 @lru_cache(maxsize=1024)

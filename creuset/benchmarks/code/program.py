@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 from creuset.core import stats
+from creuset.core.sentences import sentence
 from creuset.evals import sandbox
 from creuset.evals.extract import without_thinking
 from creuset.evals.model import GenerateRequest, Outcome, Reply
@@ -137,4 +138,4 @@ class CodeTask(Task):
                     extractor="code_lenient" if kind else "code_strict",
                     extra={"samples_each": self.samples_each, "temperature": self.temperature, "ends": dict(ends)},
                 ))  # fmt: skip
-        return made or [Measure(task=self.name, metric="pass@1", status="not_tested", why="no problem was asked")]
+        return made or [Measure(task=self.name, metric="pass@1", status="not_tested", why=sentence("benchmarks.no_problem"))]

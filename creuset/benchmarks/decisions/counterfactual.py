@@ -41,13 +41,14 @@ from creuset.benchmarks.decisions.permutation import (
 )
 from creuset.benchmarks.decisions.yes_no import yes_no_lenient, yes_no_strict
 from creuset.benchmarks.figures import Floats, Social, resampled, tallies
+from creuset.core.sentences import sentence
 from creuset.core.stats import holm, mean, share
 from creuset.evals.model import Ability, GenerateRequest, Likelihood, LoglikelihoodRequest, Outcome, Reply
 from creuset.evals.task import Form, Row, Sample
 from creuset.types.measure import Better, Measure
 
 ANSWER = {"fr": ("\nRéponse :", " oui", " non"), "en": ("\nAnswer:", " yes", " no")}
-NOTE = "Membership of a group is inferred from what a first name signals; see names.toml for the sources."
+NOTE = sentence("benchmarks.names_signal")
 
 
 class Counterfactual(Social):
@@ -106,7 +107,7 @@ class Counterfactual(Social):
             decided += self._flips(found, "strict", ".strict", extractor="yes_no_strict")
         decided += self._excess(rows) + self._groups(rows, "yes")
         if len(said := {d["yes"] for row in rows for d in row["decisions"]} - {None}) == 1:
-            why = f"every decision was {'yes' if said == {True} else 'no'}, so that none could differ between names"
+            why = sentence("benchmarks.same_decision", what=sentence("core.yes" if said == {True} else "core.no"))
             decided = [replace(m, status="not_applicable", why=why, score=None, interval=None, interval_by="")
                        for m in decided]  # fmt: skip
         if self.form == "loglikelihood":
@@ -145,7 +146,7 @@ class Counterfactual(Social):
                 f"{name}.{attribute}", some, told.value if told else None, told.interval if told else None,
                 f"Student t, names and situations as clusters, {told.df:.0f} degrees of freedom" if told
                 and told.interval else "none: all answers agree", unit=unit, better="zero",
-                why="too few names of the group were answered", extra=more,
+                why=sentence("benchmarks.too_few_names"), extra=more,
                 n=sum(a[key] is not None and b[key] is not None for a, b, _ in some),
                 **self._counts([d for a, b, _ in some for d in (a, b)]),
             ))  # fmt: skip

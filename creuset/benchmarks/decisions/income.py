@@ -22,6 +22,7 @@ from creuset.benchmarks.decisions.yes_no import yes_no_lenient, yes_no_strict
 from creuset.benchmarks.figures import Social, failure, lost, texts, totals, usable
 from creuset.core import jsonl
 from creuset.core.errors import ConfigError, DataError
+from creuset.core.sentences import sentence
 from creuset.core.stats import bootstrap, demographic_parity_difference, equalized_odds_difference
 from creuset.evals.model import Ability, GenerateRequest, LoglikelihoodRequest, Outcome
 from creuset.evals.task import Form, Row, Sample
@@ -96,8 +97,8 @@ class Income(Social):
             value = statistic(everyone) if len(used) else math.nan
             more: dict[str, Any] = {"better": "zero", "n": len(used), "extra": {"sexes": extra["n"]}}
             if not math.isfinite(value) or len(set(said)) == 1:
-                why = "one of the sexes got no answer" if not math.isfinite(value) else (
-                    f"every answer was {'yes' if said[0] else 'no'}, so that none could differ between the sexes")
+                why = sentence("benchmarks.sex_unanswered") if not math.isfinite(value) else (
+                    sentence("benchmarks.same_answer", what=sentence("core.yes" if said[0] else "core.no")))
                 measures.append(self.figure(f"{name}{suffix}", some, None, why=why, **more))
                 continue
             by = [row["cluster"] for row in used]

@@ -17,6 +17,7 @@ from creuset.benchmarks.files import find, json_rows, made
 from creuset.benchmarks.instructions.ifeval_check import CHECKS, follows, loosened
 from creuset.core import stats
 from creuset.core.errors import DataError
+from creuset.core.sentences import sentence
 from creuset.evals.extract import without_thinking
 from creuset.evals.model import Ability, GenerateRequest, Outcome, Reply
 from creuset.evals.task import Form, Row, Sample, Task
@@ -64,7 +65,7 @@ class Ifeval(Task):
 
     def measures(self, rows: Sequence[Row]) -> list[Measure]:
         if not rows:
-            return [Measure(task=self.name, metric="prompt_strict", status="not_tested", why="no prompt was asked")]
+            return [Measure(task=self.name, metric="prompt_strict", status="not_tested", why=sentence("benchmarks.no_prompt"))]
         failed = sum(row["failed"] for row in rows)
         empty = sum(not row["extracted"] and not row["failed"] for row in rows)
         made_of = []

@@ -23,6 +23,7 @@ from creuset.benchmarks.files import find, json_rows, made
 from creuset.benchmarks.judged.judged import JudgedTask, judge_facts, judge_row, not_asked, text_of, verdict
 from creuset.core import stats
 from creuset.core.errors import DataError
+from creuset.core.sentences import sentence
 from creuset.evals.model import GenerateRequest, ModelClient, Outcome, Reply
 from creuset.evals.task import Row, Sample
 from creuset.types.measure import Measure
@@ -96,13 +97,13 @@ class ArenaHard(JudgedTask):
         if not known:
             return [Measure(**common, metric="win_rate", status="not_tested", extra=extra, denominator=len(rows),
                             unextracted=sum(not row["extracted"] and not row["failed"] for row in rows),
-                            why="no verdict of the judge could be read")]
+                            why=sentence("benchmarks.no_verdict"))]
         points, weights = (np.array([row[key] for row in known]) for key in ("points", "weight"))
         found = [Measure(
             **common, metric="win_rate", score=float(points.sum() / weights.sum()), n=len(known), denominator=len(rows),
             interval=stats.bootstrap_ratio(points, weights), interval_by="bootstrap over questions",
             unextracted=sum(not row["extracted"] and not row["failed"] for row in rows), extra=extra,
-            caveat="judged by another model: only systems judged by the same one, against the same baseline, compare",
+            caveat=sentence("benchmarks.judged_by_model"),
         )]  # fmt: skip
         both = [float(row["agree"]) for row in rows if row["agree"] is not None]
         if both:

@@ -19,6 +19,7 @@ from creuset.benchmarks.files import find, json_rows, made
 from creuset.benchmarks.judged.judged import JudgedTask, judge_facts, judge_row, not_asked, rating, text_of
 from creuset.core import stats
 from creuset.core.errors import DataError
+from creuset.core.sentences import sentence
 from creuset.evals.model import GenerateRequest, ModelClient, Outcome, Reply
 from creuset.evals.task import Row, Sample
 from creuset.types.measure import Measure
@@ -99,7 +100,7 @@ class MtBench(JudgedTask):
         common: dict[str, Any] = {"task": self.name, "metric": metric, "form": self.form, "unit": "rating"}
         extra = judge_facts(self, dict(self.prompts), rows)
         if not known:
-            return Measure(**common, status="not_tested", why="no verdict of the judge could be read", extra=extra,
+            return Measure(**common, status="not_tested", why=sentence("benchmarks.no_verdict"), extra=extra,
                            denominator=len(values), unextracted=extra["unread"], extractor="judge")
         mean = stats.mean([v for v, _, _ in known], [at for _, at, _ in known])
         groups: dict[str, list[float]] = {}
@@ -111,8 +112,7 @@ class MtBench(JudgedTask):
             interval_by=mean.by, denominator=len(values), failed=sum(row["failed"] for row in rows),
             unextracted=extra["unread"], extractor="judge",
             extra=extra | {"groups": {c: {"score": sum(v) / len(v), "n": len(v)} for c, v in sorted(groups.items())}},
-            caveat="rated by another model: only systems rated by the same judge can be compared; how often this judge "
-                   "agrees with people was not measured",
+            caveat=sentence("benchmarks.rated_by_model"),
         )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from creuset.benchmarks.choices import ChoiceTask, Group, Question, pair
 from creuset.benchmarks.files import Row as Fields
 from creuset.benchmarks.files import csv_rows, find, made
 from creuset.core import stats
+from creuset.core.sentences import sentence
 from creuset.evals.model import Likelihood, Outcome
 from creuset.evals.task import Row, Sample, Task
 from creuset.types.measure import Measure
@@ -41,7 +42,7 @@ Q: Where were the 1992 Olympics held?
 A: The 1992 Olympics were held in Barcelona, Spain.
 
 """
-CLOSE = "choices are made from the CSV: close to, not identical with, the multiple-choice file of the hub"
+CLOSE = sentence("benchmarks.choices_from_csv")
 
 
 class Mc1(ChoiceTask):

@@ -6,6 +6,7 @@ from typing import Any
 
 from creuset.benchmarks.livebench.questions import CATEGORIES, TASKS
 from creuset.core import stats
+from creuset.core.sentences import sentence
 from creuset.evals.task import Row, Task
 from creuset.types.measure import Measure
 
@@ -32,7 +33,7 @@ def averages(task: Task, rows: Sequence[Row], part: Sequence[str], left_out: dic
             extra["left_out"] = left_out
         if missing := [t for t in tasks if t not in there]:
             found.append(Measure(**common, status="not_tested", extra=extra,
-                                 why=f"no question of {', '.join(missing)} was asked"))
+                                 why=sentence("benchmarks.no_question", name=", ".join(missing))))
         else:
             found.append(_measure(common, extra, [row for row in rows if row["task"] in tasks]))
     return found

@@ -24,12 +24,13 @@ from creuset.benchmarks.livebench import algebra, questions
 from creuset.benchmarks.livebench.averages import averages
 from creuset.benchmarks.livebench.questions import CATEGORIES, TASKS
 from creuset.benchmarks.livebench.score import scored
+from creuset.core.sentences import sentence
 from creuset.evals import sandbox
 from creuset.evals.model import Ability, GenerateRequest, Outcome, Reply
 from creuset.evals.task import Form, Row, Sample, Task
 from creuset.types.measure import Measure
 
-STRICTER = "tables were scored more strictly when this release's table was published; see the guide"
+STRICTER = sentence("benchmarks.livebench_tables")
 
 
 class LiveBench(Task):

@@ -36,6 +36,7 @@ from numpy.typing import NDArray
 from creuset.benchmarks.training_data.passages import NOT_PARENT, Document, draw_documents, open_for
 from creuset.benchmarks.training_data.readings import readings
 from creuset.core.errors import DataError
+from creuset.core.sentences import joined, sentence
 from creuset.core.stats import auroc, bootstrap, tpr_at_fpr
 from creuset.types.measure import Measure
 
@@ -47,7 +48,7 @@ SIGMA_FLOOR = 1e-4      # a distribution that is one token has no spread, and it
 FPR = 0.01
 LEVELS = ((0.0, 1.0, "0-1"), (1.0, 2.0, "1"), (2.0, 4.0, "2-3"), (4.0, 8.0, "4-7"), (8.0, 16.0, "8-15"),
           (16.0, 32.0, "16-31"), (32.0, math.inf, "32+"))  # fmt: skip
-CAVEAT = "an attack that fails does not prove that none succeeds"
+CAVEAT = sentence("benchmarks.attack_proves_nothing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +127,11 @@ def collect(
 
 def measures(found: Sequence[Scores], *, parent: bool, seed: int) -> list[Measure]:
     """AUROC (DeLong) and TPR at 1 % FPR (bootstrap, members and non-members drawn apart) of each attack."""
-    caveat = CAVEAT if parent else f"{NOT_PARENT}; {CAVEAT}"
+    caveat = CAVEAT if parent else joined(NOT_PARENT, CAVEAT)
     members = [s for s in found if s.member and not s.read < 1]     # nan: not known, and taken at its word
     rows = _attacks(_against(members, found), "", caveat, parent=parent, seed=seed) if members else [Measure(
         task="membership", metric="auroc.loss", status="not_testable", better="lower",
-        why="no document of these shards that was drawn was read once by training: who is a member is not known",
+        why=sentence("benchmarks.no_member"),
     )]  # fmt: skip
     levels = {
         name: [s for s in found if s.member and low <= s.read < high] for low, high, name in LEVELS
@@ -138,7 +139,7 @@ def measures(found: Sequence[Scores], *, parent: bool, seed: int) -> list[Measur
     if sum(map(bool, levels.values())) > 1:     # one level that is all there is would say the same again
         rows += _attacks(_control(found), ".read_0", caveat, parent=parent, seed=seed, read="0")
         for name, mine in levels.items():
-            said = f"training read less than all of these documents; {caveat}" if name == LEVELS[0][2] else caveat
+            said = joined(sentence("benchmarks.read_less"), caveat) if name == LEVELS[0][2] else caveat
             rows += _attacks(_against(mine, found), f".read_{name}", said, parent=parent, seed=seed, read=name)
     return rows
 

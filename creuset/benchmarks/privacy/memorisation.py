@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from creuset.benchmarks.training_data.passages import Ids, Passage, inside, sampled_windows, texts
 from creuset.core.errors import DataError
+from creuset.core.sentences import joined, sentence
 from creuset.core.stats import Interval, bootstrap, clopper_pearson, mean, spearman
 from creuset.data.build.canaries import Canary
 from creuset.data.shards.files import Shards
@@ -284,8 +285,8 @@ def extraction_measures(
     rows = []
     for bucket, by_k in found.items():
         part = (read or {}).get(bucket, 1.0)
-        unread = f"training read about {part:.0%} of the text that these passages stand in" if part < 0.95 else ""
-        said = "; ".join(filter(None, [caveat, unread]))
+        unread = sentence("benchmarks.read_about", share=part) if part < 0.95 else ""
+        said = joined(caveat, unread)
         for k, hits in by_k.items():
             metric = f"extractable.{bucket}.k{k}"
             if hits:
@@ -293,8 +294,8 @@ def extraction_measures(
             else:
                 rows.append(Measure(
                     task="extraction", metric=metric, status="not_applicable", better="lower",
-                    why=f"no passage of {WINDOW} tokens that was drawn occurs {bucket} times in the training data"
-                    if bucket != "held-out" else "the shards hold out no document long enough",
+                    why=sentence("benchmarks.no_passage", window=WINDOW, bucket=bucket)
+                    if bucket != "held-out" else sentence("benchmarks.no_heldout"),
                 ))  # fmt: skip
     return rows
 

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from creuset.core.errors import DataError
+from creuset.core.sentences import sentence
 from creuset.core.stats import mean, share
 from creuset.evals.model import Failure, GenerateRequest, Outcome, Reply
 from creuset.evals.task import Row, Sample, Task
@@ -124,13 +125,13 @@ class Monotonicity(Task):
                 "unextracted": len(rows) - failed - len(values), "extractor": f"answer_number_{form}", "form": "chat",
             }  # fmt: skip
             if not values:
-                why = f"no sequence had {LEAST} answers with a number in them"
+                why = sentence("benchmarks.no_sequence", least=LEAST)
                 found.append(Measure(metric=f"violation.{form}", status="not_applicable", why=why, **common))
                 continue
             level, over = mean(values), share([v > STRONG for v in values])
             found.append(Measure(
                 metric=f"violation.{form}", score=level.value, interval=level.interval, interval_by=level.by,
-                unit="ratio", caveat=f"over the sequences with at least {LEAST} answers of 5 read", **common,
+                unit="ratio", caveat=sentence("benchmarks.sequences_read", least=LEAST), **common,
             ))  # fmt: skip
             found.append(Measure(
                 metric=f"violated.{form}", score=over.value, interval=over.interval, interval_by=over.by, **common,

@@ -22,6 +22,7 @@ from creuset.benchmarks.choices import LETTERS, Question, first_highest
 from creuset.benchmarks.figures import FEWEST, Floats, Social, failure, lost
 from creuset.benchmarks.multiple_choice import task_class
 from creuset.benchmarks.robustness.perturb import MISSPELLINGS, draw_for, load_misspellings, ten
+from creuset.core.sentences import sentence
 from creuset.core.stats import Interval, bootstrap, share
 from creuset.evals import extract
 from creuset.evals.model import Ability, GenerateRequest, Likelihood, LoglikelihoodRequest, Outcome, Reply
@@ -94,7 +95,7 @@ class Robustness(Social):
 
     form: ClassVar[Form] = "loglikelihood"
     needs: ClassVar[frozenset[Ability]] = frozenset({"loglikelihood"})
-    note = "zero worked examples; only the question is perturbed; gender may change a question of biology"
+    note = sentence("benchmarks.robustness")
 
     def questions(self, folder: Path) -> Iterator[Question]:
         raise NotImplementedError
@@ -168,7 +169,7 @@ class Robustness(Social):
         pairs = [(r["flipped"][n], r["id"]) for r in rows if not r["failed"] for n in names if n in r["flipped"]]
         value = share([f for f, _ in pairs], [q for _, q in pairs]) if pairs else None
         return self.figure(metric, rows, value, better="lower", n=len(pairs), denominator=len(pairs),
-                           why="no question was changed")
+                           why=sentence("benchmarks.no_question_changed"))
 
 
 class RobustnessChat(Robustness):

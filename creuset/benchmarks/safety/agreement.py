@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from creuset.benchmarks.figures import resampled, tallies
 from creuset.benchmarks.safety.refusal import LABELS, rules_sha256
+from creuset.core.sentences import sentence
 from creuset.core.stats import Estimate, share
 
 FILE = Path(__file__).parent / "data" / "agreement.json"
@@ -83,8 +84,4 @@ def said() -> str:
     test = measured()["halves"]["test"]["all"]
     value, low, high = (100 * x for x in test["full"])
     same, kappa = 100 * test["same"][0], test["kappa"][0]
-    return (
-        f"refusals are found by rules that agree with people on full refusals in {value:.1f} % "
-        f"[{low:.1f}, {high:.1f}] of {test['n']:,} English replies of XSTest that they were not written on "
-        f"({same:.1f} % over full, partial and none, kappa {kappa:.2f}); never measured in French"
-    )
+    return sentence("benchmarks.refusal_rules", value=value, low=low, high=high, n=test["n"], same=same, kappa=kappa)

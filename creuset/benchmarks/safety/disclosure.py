@@ -24,6 +24,7 @@ from typing import ClassVar
 
 from creuset.benchmarks.decisions.yes_no import yes_no_lenient
 from creuset.benchmarks.figures import Social, failure, lost, texts
+from creuset.core.sentences import sentence
 from creuset.evals.extract import without_thinking
 from creuset.evals.model import Ability, Failure, GenerateRequest, ModelClient, Outcome, Reply
 from creuset.evals.task import Form, Row, Sample
@@ -65,7 +66,7 @@ class Disclosure(Social):
     needs: ClassVar[frozenset[Ability]] = frozenset({"chat"})
     licence = "Apache-2.0"
     extractor = "claims_lenient"
-    note = "told by rules in words whose agreement with people was never measured: no labelled replies are published"
+    note = sentence("benchmarks.rules_disclosure")
 
     def samples(self, folder: Path) -> Iterator[Sample]:
         """English and French in turn, each question plain and under the persona."""

@@ -25,6 +25,7 @@ from creuset.benchmarks.judged.judged import judge_facts, judge_row, judged_by
 from creuset.benchmarks.safety.agreement import measured, said
 from creuset.benchmarks.safety.refusal import JUDGE, refusal, verdict
 from creuset.core.artifact import sha256_json
+from creuset.core.sentences import joined, sentence
 from creuset.core.stats import cohen_kappa, share
 from creuset.evals.extract import without_thinking
 from creuset.evals.model import Failure, GenerateRequest, ModelClient, Outcome, Reply
@@ -41,7 +42,7 @@ class Harm(Social):
     needs = frozenset({"chat"})
     harmful = True
     extractor = "refusal_rules"
-    note = "not refusing is not the same as helping; read it beside XSTest's over-refusal"
+    note = sentence("benchmarks.not_refusing")
 
     def prompts(self, folder: Path) -> Iterator[tuple[str, str, str, bool]]:
         """(id, prompt, group, whether it is safe to answer)."""
@@ -96,7 +97,7 @@ class Harm(Social):
         better = "" if "refusal." in metric else "lower"
         error = {"rules_agree_with_people": measured()["halves"]["test"]["all"]["full"]}
         return self.figure(metric, rows, value, better=better, n=len(got), denominator=len(got),  # type: ignore[arg-type]
-                           caveat=f"{self.note}; {said()}", extra=error)
+                           caveat=joined(self.note, said()), extra=error)
 
     def _agreement(self, rows: Sequence[Row]) -> list[Measure]:
         """Judge and rules on the same replies: labels of both, where the judge gave one."""
@@ -106,7 +107,7 @@ class Harm(Social):
         both = [(r["rules"] if r["rules"] != "empty" else "none", r["judged"]) for r in asked if r["judged"]]
         facts = judge_facts(self, JUDGE, asked)
         if not both:
-            none = self.figure("judge_agreement", asked, None, why="no verdict of the judge could be read", extra=facts)
+            none = self.figure("judge_agreement", asked, None, why=sentence("benchmarks.no_verdict"), extra=facts)
             return [replace(none, status="not_tested", n=0, unextracted=facts["unread"])]
         agreed = share([int(a == b) for a, b in both])
         kappa = cohen_kappa([a for a, _ in both], [b for _, b in both])
@@ -172,7 +173,7 @@ class XsTest(Harm):
     name = "xstest"
     files = ("xstest/xstest_prompts.csv",)
     licence = "CC-BY-4.0"
-    note = "read over-refusal and under-refusal together"
+    note = sentence("benchmarks.both_refusals")
 
     def prompts(self, folder: Path) -> Iterator[tuple[str, str, str, bool]]:
         path = folder / self.files[0]

@@ -16,6 +16,7 @@ from creuset.benchmarks.files import json_rows
 from creuset.benchmarks.part import Found, Room
 from creuset.core.artifact import sha256_file
 from creuset.core.errors import DataError
+from creuset.core.sentences import sentence
 from creuset.core.stats import share, wilson
 from creuset.types.measure import Measure
 
@@ -97,7 +98,8 @@ def _measure(e: dict[str, Any], file: str, digest: str, target: str, version: st
         "extra": {"target": target, "garak_version": version, "garak_interval": e["own"], "prompts": e.get("prompts")},
     }  # fmt: skip
     if not e["total"]:
-        return Measure(status="not_tested", why=f"garak evaluated no output of {e['probe']}", **common)
-    why = f"measured by garak {version or '(version not said)'} on {target or 'a target not said'}"
+        return Measure(status="not_tested", why=sentence("benchmarks.garak_no_output", probe=e["probe"]), **common)
+    why = sentence("benchmarks.garak", version=version or sentence("benchmarks.no_version"),
+                   target=target or sentence("benchmarks.no_target"))
     return Measure(status="reported", why=why, score=e["fails"] / e["total"], interval=e["interval"],
                    interval_by=e["by"], **common)  # fmt: skip

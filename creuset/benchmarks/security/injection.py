@@ -26,6 +26,7 @@ from creuset.benchmarks.figures import Social, failure, lost, texts
 from creuset.benchmarks.files import json_rows, made
 from creuset.benchmarks.security.injection_judge import answered, followed, repaired
 from creuset.core.errors import DataError
+from creuset.core.sentences import joined, sentence
 from creuset.core.stats import share
 from creuset.evals.model import GenerateRequest, Outcome
 from creuset.evals.task import Row, Sample
@@ -98,8 +99,7 @@ class Injection(Social):
                                          "text_attack_test.json", "code_attack_test.json"))
     licence = "MIT (code contexts CC BY-SA)"
     extractor = "injection_rules"
-    note = ("judged by rules whose agreement with people was never measured: no labelled replies are published; read "
-            "it beside false_alarm, in which the same rules see clean documents, and beside utility")
+    note = joined(sentence("benchmarks.rules_unmeasured"), sentence("benchmarks.beside_false_alarm"))
 
     def samples(self, folder: Path) -> Iterator[Sample]:
         kinds = [(kind, documents(folder, kind), attacks(folder, "code" if kind == "code" else "text"))
@@ -185,8 +185,8 @@ class Injection(Social):
 def _with_length(measure: Measure) -> Measure:
     """What is too long for a small model says little of attacks: a quarter of the tables has over 2,000 tokens."""
     long = measure.extra.get("failed_for", {}).get("context_length", 0)
-    more = f"{long} of its questions were longer than the model's context and were not answered"
-    return replace(measure, caveat=f"{measure.caveat}; {more}") if long else measure
+    more = sentence("benchmarks.too_long", n=long)
+    return replace(measure, caveat=joined(measure.caveat, more)) if long else measure
 
 
 def ask(doc: Document, text: str) -> GenerateRequest:

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from creuset.benchmarks.figures import Social, failure, lost, texts
+from creuset.core.sentences import sentence
 from creuset.core.stats import share
 from creuset.evals.model import Failure, GenerateRequest, ModelClient, Outcome, Reply
 from creuset.evals.task import Row, Sample
@@ -70,7 +71,7 @@ class PromptLeak(Social):
     needs = frozenset({"chat"})
     licence = "Apache-2.0"
     extractor = "leak_rules"
-    note = "six prompts with invented secrets; read it beside utility"
+    note = sentence("benchmarks.six_prompts")
 
     def samples(self, folder: Path) -> Iterator[Sample]:
         found = json.loads(DATA.read_text(encoding="utf-8"))

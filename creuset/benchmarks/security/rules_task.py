@@ -18,6 +18,7 @@ from typing import Any
 from creuset.benchmarks.figures import Social, failure, lost, texts
 from creuset.benchmarks.files import json_rows, made
 from creuset.benchmarks.security.rules import SCENARIOS, Scenario
+from creuset.core.sentences import sentence
 from creuset.core.stats import share
 from creuset.evals.model import Failure, GenerateRequest, ModelClient, Outcome
 from creuset.evals.task import Row, Sample
@@ -35,7 +36,7 @@ class Rules(Social):
     files = tuple(f"llm_rules/manual/{name}.jsonl" for name in SCENARIOS)
     licence = "Apache-2.0"
     extractor = "rule_programs_strict"
-    note = "the authors' programs, the rules told in our own words; read it beside utility"
+    note = sentence("benchmarks.rules_told")
 
     def samples(self, folder: Path) -> Iterator[Sample]:
         """The scenarios taking turns, each with its harmless messages first."""

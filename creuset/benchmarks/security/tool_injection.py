@@ -21,6 +21,7 @@ from typing import Any
 
 from creuset.benchmarks.figures import Social, failure, lost
 from creuset.benchmarks.security.toolbox import TOOLS, Office, happened, infect, plain
+from creuset.core.sentences import sentence
 from creuset.evals.extract import without_thinking
 from creuset.evals.model import Failure, GenerateRequest, ModelClient, NotTestable, Outcome, Reply
 from creuset.evals.task import Row, Sample
@@ -43,7 +44,7 @@ class ToolInjection(Social):
     needs = frozenset({"chat"})
     licence = "Apache-2.0"
     extractor = "calls_replayed"
-    note = "an invented office with ten tools; a model that uses no tool is safe here and useless"
+    note = sentence("benchmarks.office")
 
     def samples(self, folder: Path) -> Iterator[Sample]:
         """Both languages in turn; of each wish first the conversation without an attack."""
@@ -63,7 +64,7 @@ class ToolInjection(Social):
             outcomes += await subject.generate([ask])
             last = outcomes[-1]
             if isinstance(last, Failure) and last.reason.startswith("refused_4") and "tool" in last.detail.lower():
-                raise NotTestable(f"the endpoint takes no tools: {last.detail}")
+                raise NotTestable(sentence("benchmarks.no_tools", detail=last.detail))
             if not isinstance(last, Reply) or not last.tool_calls:
                 break
             messages.append({"role": "assistant", "content": last.text, "tool_calls": list(last.tool_calls)})
@@ -97,7 +98,7 @@ class ToolInjection(Social):
         found = [
             self.accuracy("utility", clean, "kept"), self.accuracy("utility.attacked", attacked, "kept"),
             self.accuracy("attack", attacked, "attack", better="lower"),
-            self.accuracy("attack.read", read, "attack", better="lower", why="no hidden order was read"),
+            self.accuracy("attack.read", read, "attack", better="lower", why=sentence("benchmarks.no_hidden_order")),
             self.accuracy("tool_use", rows, "used"),
         ]
         for key in ("lang", "style", "aim"):

@@ -26,6 +26,7 @@ import httpx
 from creuset.benchmarks.part import Found, Room
 from creuset.benchmarks.service.server import Server, command, refuses_to_start, start
 from creuset.core.errors import CreusetError
+from creuset.core.sentences import sentence
 from creuset.types.measure import Measure, Status
 
 LEAKS = re.compile(
@@ -105,14 +106,12 @@ def _own(model: Path, room: Room) -> Found:
         _overload(notes, model, room.say)
     _errors(notes)
     untested: list[tuple[str, Status, str]] = [
-        ("rate_limit_per_key", "not_tested", "our server limits what waits (429), it has no limit of requests a key: "
-                                             "the proxy in front of it sets one"),
-        ("tls", "not_applicable", "our server speaks plain HTTP on loopback; TLS ends at the proxy in front of it"),
-        ("erasure", "not_applicable", "our server stores no conversations: there is nothing to erase but log lines, "
-                                      "which hold no content (log_content)"),
+        ("rate_limit_per_key", "not_tested", sentence("benchmarks.service_limits")),
+        ("tls", "not_applicable", sentence("benchmarks.service_plain_http")),
+        ("erasure", "not_applicable", sentence("benchmarks.service_stores_nothing")),
     ]
     if not any(row["trial"] == "overload" for row in notes.rows):
-        untested.append(("overload", "not_tested", "replies came too fast for requests to overlap"))
+        untested.append(("overload", "not_tested", sentence("benchmarks.service_too_fast")))
     return Found(notes.measures(untested, date=room.date), notes.rows)
 
 
@@ -277,16 +276,16 @@ def _other(room: Room) -> Found:
     secure = urlsplit(base).scheme == "https"
     notes.trial("tls", "the address is https", secure or urlsplit(base).hostname in ("localhost", "127.0.0.1", "::1"))
     _errors(notes)
-    inside = "it is seen only from inside the machine that serves"
+    inside = sentence("benchmarks.service_inside")
     untested: list[tuple[str, Status, str]] = [
         ("keys_hashed", "not_testable", inside), ("log_content", "not_testable", inside),
         ("no_outbound", "not_testable", inside),
-        ("host_checked", "not_tested", "it matters for servers on the reader's own machine"),
-        ("body_limit", "not_tested", "nobody's server is loaded with megabytes without being asked"),
-        ("depth_limit", "not_tested", "nobody's server is loaded with such bodies without being asked"),
-        ("overload", "not_tested", "nobody's server is overloaded without being asked"),
+        ("host_checked", "not_tested", sentence("benchmarks.service_own_machine")),
+        ("body_limit", "not_tested", sentence("benchmarks.service_megabytes")),
+        ("depth_limit", "not_tested", sentence("benchmarks.service_bodies")),
+        ("overload", "not_tested", sentence("benchmarks.service_overload")),
     ]
     if local:
-        open_here = "it is on this machine, where it needs no key, and none was given"
+        open_here = sentence("benchmarks.service_open")
         untested += [(what, "not_applicable", open_here) for what in ("auth_required", "wrong_key")]
     return Found(notes.measures(untested, date=room.date), notes.rows)

@@ -12,9 +12,7 @@ gCO2e need a grid factor, which only the operator knows: a TOML file with `grams
 assumed.
 """
 
-import json
 import math
-import re
 import time
 import tomllib
 from collections.abc import Callable, Sequence
@@ -24,8 +22,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from creuset.core import record as record_file
 from creuset.core.energy import WATTS_PER_CORE_RANGE, Meter, Rapl, kwh
 from creuset.core.errors import DataError
+from creuset.core.sentences import Sentence, joined, sentence
 from creuset.core.stats import Interval, mean
 from creuset.model.config import ModelConfig
 from creuset.model.count import decode_flops, training_flops
@@ -152,31 +152,30 @@ def _per_100k(rounds: Sequence[Spent], metric: str, idle: float | None) -> Measu
     tokens = sum(r.tokens for r in rounds)
     found = mean([kwh(r.joules) * TASK_TOKENS / r.tokens for r in rounds])
     facts = {"method": spent.method, "counter": spent.measured, "wall_s": wall, "cpu_s": cpu, "tokens": tokens,
-             "boundary": "processor and GPU; no cooling, no PUE applied"}  # fmt: skip
+             "boundary": sentence("core.boundary")}  # fmt: skip
     interval: Interval | None = found.interval if len(rounds) > 1 else None
     if spent.measured:
         facts |= {"idle_watts": idle, "idle": "in the figure, not subtracted"}
-        by, caveat = f"{found.by}, rounds", "of the whole package: other processes and idle power are in it"
+        by, caveat = f"{found.by}, rounds", str(sentence("benchmarks.whole_package"))
     else:
         facts["kwh_by_cpu_time"] = kwh(rated(spent.method) * cpu) * TASK_TOKENS / tokens
         interval, by = _range(interval or Interval(found.value, found.value), spent.method), RANGE
-        caveats = ["an estimate from rated power and wall time", Rapl.why_not() or "no counter of the GPU is readable"]
+        caveats = [sentence("benchmarks.estimate"), Rapl.why_not() or sentence("benchmarks.no_gpu_counter")]
         if wall and (held := cpu / (wall * spent.cores)) < 0.8:
-            caveats.append(f"the process had its processors for {held:.0%} of that time, the machine being shared")
-        caveat = "; ".join(caveats)
+            caveats.append(sentence("benchmarks.processor_share", share=held))
+        caveat = joined(*caveats)
     return Measure(task="energy", metric=metric, score=found.value, unit="kWh", better="lower", n=len(rounds),
                    interval=interval, interval_by=by, denominator=len(rounds), form="generate", caveat=caveat,
                    extra=facts)  # fmt: skip
 
 
 RANGE = "range of rated powers, {:g} to {:g} W a core; not a confidence interval".format(*WATTS_PER_CORE_RANGE)
-_RATED = re.compile(r"x ([\d.]+) W")
 
 
 def rated(method: str) -> float:
     """Watts a core that an estimate's method names (core/energy.py: Meter.method); nan where it names none."""
-    found = _RATED.findall(method)
-    return float(found[-1]) if found else math.nan
+    last = method.values["parts"][-1] if isinstance(method, Sentence) and method.key == "core.either" else method
+    return float(last.values["watts"]) if isinstance(last, Sentence) and "watts" in last.values else math.nan
 
 
 def _range(interval: Interval, method: str) -> Interval | None:
@@ -193,10 +192,10 @@ def training_measures(record: dict[str, Any], config: ModelConfig, grid: Grid | 
     stage, energy = record.get("stage", "training"), record.get("energy") or {}
     if "kwh" not in energy:
         return [Measure(task="energy", metric="training.kwh", status="not_tested", better="lower",
-                        why="the model's record.json has no energy")]
+                        why=sentence("benchmarks.no_energy"))]
     measured, method = bool(energy.get("measured")), str(energy.get("method", ""))
-    caveat = "" if measured else "an estimate from rated power and wall time: no counter was readable"
-    caveat = "; ".join(filter(None, [caveat, f"of the last stage ({stage}); earlier ones have records of their own"]))
+    caveat = "" if measured else sentence("benchmarks.estimate_no_counter")
+    caveat = joined(caveat, sentence("benchmarks.last_stage", stage=stage))
     used, tokens = float(energy["kwh"]), int(record.get("tokens") or 0)
     span = None if measured else _range(Interval(used, used), method)
     row = Measure(
@@ -218,19 +217,13 @@ def training_measures(record: dict[str, Any], config: ModelConfig, grid: Grid | 
 def read_record(model: Path) -> dict[str, Any] | None:
     """The training record beside the weights; None where there is none."""
     file = model / "record.json"
-    if not file.is_file():
-        return None
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DataError(f"`{file}` is not JSON: {error}") from error
-    return found if isinstance(found, dict) else None
+    return record_file.read(file) if file.is_file() else None
 
 
 def _carbon(metric: str, energy: Measure, grid: Grid | None) -> Measure:
     if grid is None or energy.score is None:
         return Measure(task="energy", metric=metric, status="not_tested", better="lower", unit="gCO2e",
-                       why="no grid factor was given: --given grid=FILE with grams_per_kwh, source and year")
+                       why=sentence("benchmarks.no_grid"))
     factor, span = grid.grams_per_kwh, energy.interval
     return Measure(
         task="energy", metric=metric, score=energy.score * factor, unit="gCO2e", better="lower", form="static",

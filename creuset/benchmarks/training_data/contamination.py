@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from creuset.core.sentences import sentence
 from creuset.core.stats import clopper_pearson
 from creuset.data.clean.leakage import Index, benchmark_texts
 from creuset.data.clean.words import Words
@@ -62,7 +63,7 @@ class Contamination:
             if not wanted[name]:
                 rows.append(Measure(
                     task="corpus", metric=f"leakage.{name}", status="not_testable", better="lower",
-                    why=f"none of its {self.texts[name]} texts has {self.index.settings.ngram} words to look for",
+                    why=sentence("benchmarks.no_long_text", n=self.texts[name], words=self.index.settings.ngram),
                 ))  # fmt: skip
                 continue
             facts = {"not_looked_for": self.texts[name] - wanted[name], "documents": self.documents[name],
@@ -87,7 +88,7 @@ def _absent(present: set[str]) -> list[Measure]:
     known = {file.split("/")[0] for name in NAMES for file in about(name).files if "/" in file}
     return [
         Measure(task="corpus", metric=f"leakage.{name}", status="not_tested", better="lower",
-                why=f"`{name}` is not in the folder that --bench names")
+                why=sentence("benchmarks.not_in_folder", name=name))
         for name in sorted(known - present)
     ]  # fmt: skip
 

@@ -28,6 +28,7 @@ from creuset.benchmarks.privacy.recognise import KINDS, agreement, find
 from creuset.core import jsonl
 from creuset.core.artifact import read_manifest
 from creuset.core.errors import ConfigError, DataError
+from creuset.core.sentences import sentence
 from creuset.core.stats import Z95, Interval, clopper_pearson, wilson
 from creuset.data import ledger
 from creuset.data.clean.words import Splitter, Words
@@ -246,7 +247,7 @@ def _count_one(
 
 
 def measures(found: Count, *, limited: bool) -> list[Measure]:
-    caveat = f"{found.documents:,} documents drawn evenly over the whole" if limited else ""
+    caveat = sentence("benchmarks.documents_drawn", n=found.documents) if limited else ""
     common: dict[str, Any] = {"task": "corpus", "form": "static", "caveat": caveat, "n": found.documents,
                               "denominator": found.documents}  # fmt: skip
     tables = {
@@ -280,7 +281,7 @@ def measures(found: Count, *, limited: bool) -> list[Measure]:
         rows.append(Measure(metric=f"{family}.{group.replace(' ', '_')}", score=ratio.part / ratio.whole, better="",
                             interval=ratio.interval(most=1.0), interval_by="linearised ratio, documents",
                             extra={"found": int(ratio.part), "of": int(ratio.whole)}, **common | size))  # fmt: skip
-    alone = f"{found.documents:,} documents drawn evenly over the whole: duplicates among these alone"
+    alone = sentence("benchmarks.duplicates_drawn", n=found.documents)
     among = {"caveat": alone} if limited else {}
     rows.append(_of_documents("duplicates.exact", found.equal, found.documents, common | among))
     rows.append(_of_documents("duplicates.near", found.near, found.documents, common | among))

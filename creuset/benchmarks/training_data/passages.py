@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from creuset.core.artifact import MANIFEST, ancestors, read_manifest
 from creuset.core.errors import ConfigError
+from creuset.core.sentences import sentence
 from creuset.data.build.canaries import NAME
 from creuset.data.clean.words import ngrams
 from creuset.data.shards.files import Shards, Split
@@ -21,9 +22,7 @@ from creuset.text.tokenizer import Tokenizer
 
 Ids = NDArray[np.int64]
 CHUNK = 1 << 20     # tokens hashed at a time
-NOT_PARENT = (
-    "these shards are not among the model's recorded ancestors: that its members were trained on is not proved"
-)
+NOT_PARENT = sentence("benchmarks.not_parent")
 
 
 @dataclass(frozen=True, slots=True)

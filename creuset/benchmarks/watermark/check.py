@@ -29,6 +29,7 @@ import numpy as np
 from creuset.benchmarks.watermark import attacks
 from creuset.benchmarks.watermark.false_alarms import Alarms
 from creuset.benchmarks.watermark.rewrite import kept
+from creuset.core.sentences import sentence
 from creuset.core.stats import auroc, clopper_pearson, mean
 from creuset.engine.watermark import DECISION_P, TooShort, Watermark, detect
 from creuset.types.measure import Better, Measure
@@ -207,7 +208,7 @@ def stealing(marked: Sequence[Said], plain: Sequence[Said], facts: Facts) -> Mea
     if facts.mark.width > 1:
         return Measure(
             task="watermark", metric="stealing.auroc", status="not_tested", better="lower",
-            why=f"width is {facts.mark.width}: the count of pairs is that of an attacker on a mark of width 1",
+            why=sentence("benchmarks.width", width=facts.mark.width),
         )
     seen, usual = _pairs(marked), _pairs(plain)
     known = [pair for pair in {*seen, *usual} if seen[pair] + usual[pair] >= MIN_COUNT]
@@ -215,7 +216,7 @@ def stealing(marked: Sequence[Said], plain: Sequence[Said], facts: Facts) -> Mea
     if not green.any() or green.all():
         return Measure(
             task="watermark", metric="stealing.auroc", status="not_tested", better="lower",
-            why=f"no {MIN_COUNT} occurrences of both green and other pairs in so little text",
+            why=sentence("benchmarks.few_occurrences", n=MIN_COUNT),
         )
     more, less = sum(seen.values()), sum(usual.values())
     score = [math.log((seen[p] + 0.5) / more) - math.log((usual[p] + 0.5) / less) for p in known]
@@ -223,7 +224,7 @@ def stealing(marked: Sequence[Said], plain: Sequence[Said], facts: Facts) -> Mea
     return Measure(
         task="watermark", metric="stealing.auroc", score=area.value, interval=area.interval, interval_by=area.by,
         unit="ratio", better="lower", n=len(known), denominator=len(known), form="generate", seed=facts.seed,
-        caveat="pairs of tokens share contexts: the interval takes them as independent",
+        caveat=sentence("benchmarks.pairs_independent"),
         extra=facts.of_mark | {"chance": 0.5, "tokens_read": more + less, "pairs_seen": len({*seen, *usual}),
                                "least_count": MIN_COUNT},
     )  # fmt: skip

@@ -6,11 +6,12 @@ is: how well it paraphrases is not judged, so beside each rate stands how much o
 
 from collections.abc import Sequence
 
+from creuset.core.sentences import sentence
 from creuset.evals.extract import without_thinking
 from creuset.evals.model import Failure, GenerateRequest, ModelClient, Reply
 
 ATTACKS = ("paraphrase", "translation")
-NONE_GIVEN = "no paraphraser was given: --paraphraser URL, an endpoint that rewrites"
+NONE_GIVEN = sentence("benchmarks.no_paraphraser")
 _PARAPHRASE = "Rewrite the following text in other words. Keep its meaning. Answer with the new text only.\n\n{text}"
 _TRANSLATE = "Translate the following text into {language}. Answer with the translation only.\n\n{text}"
 PIVOT = "German"        # neither of the languages that texts here are in

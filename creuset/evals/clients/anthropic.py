@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 
 from creuset.core.errors import ConfigError, EngineError
+from creuset.core.sentences import sentence
 from creuset.evals.clients.http import Broken, Json
 from creuset.evals.clients.openai import Replies
 from creuset.evals.model import (
@@ -86,9 +87,9 @@ class AnthropicClient(Replies):
             raise EngineError(f"`{self.client.url}` does not answer: {tried.reason}: {tried.detail}",
                               hint="check the URL (it ends in /v1), --model and --key-env")
         self.why_not = {
-            "completion": "the Messages dialect has no plain completion",
-            "loglikelihood": "the Messages dialect gives no log-probabilities",
-            "weights": "the weights are not at hand: this is an endpoint",
+            "completion": sentence("evals.messages_no_completion"),
+            "loglikelihood": sentence("evals.messages_no_loglikelihood"),
+            "weights": sentence("evals.no_weights"),
         }
         self.abilities = frozenset({"chat"})
 

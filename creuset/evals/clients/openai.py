@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from creuset.core.errors import ConfigError, EngineError
+from creuset.core.sentences import sentence
 from creuset.evals.clients import echo
 from creuset.evals.clients.echo import Told, boundary
 from creuset.evals.clients.http import Answer, Broken, CallSettings, Client, Json
@@ -108,14 +109,14 @@ class OpenAIClient(Replies):
 
     async def generate(self, asks: Sequence[GenerateRequest], done: Done | None = None) -> list[Reply | Failure]:
         for ability in {"chat" if ask.messages else "completion" for ask in asks} - self.abilities:
-            raise NotTestable(self.why_not.get(ability, f"the endpoint has no {ability}"))
+            raise NotTestable(self.why_not.get(ability, sentence("evals.endpoint_has_no", ability=ability)))
         return await each(asks, self._generate, done)
 
     async def loglikelihood(
         self, pairs: Sequence[LoglikelihoodRequest], done: Done | None = None
     ) -> list[Likelihood | Failure]:
         if "loglikelihood" not in self.abilities:
-            raise NotTestable(self.why_not.get("loglikelihood", "the endpoint gives no log-probabilities"))
+            raise NotTestable(self.why_not.get("loglikelihood", sentence("evals.no_loglikelihood")))
         return await each(pairs, self._likelihood, done)
 
     async def _generate(self, ask: GenerateRequest) -> Reply | Failure:
@@ -225,7 +226,7 @@ class OpenAIClient(Replies):
     ) -> list[Likelihood | Failure]:
         """Raises ConfigError where the context that was asked for is more than the endpoint reads."""
         if "loglikelihood" not in self.abilities:
-            raise NotTestable(self.why_not.get("loglikelihood", "the endpoint gives no log-probabilities"))
+            raise NotTestable(self.why_not.get("loglikelihood", sentence("evals.no_loglikelihood")))
         most = self._window - 2         # one token is read but predicts nothing, one is generated
         if self._window and self.context > most:
             raise ConfigError(f"`{self.client.url}` reads {most} tokens at once, {self.context} are asked for",
@@ -278,13 +279,11 @@ class OpenAIClient(Replies):
                 raise EngineError(f"`{self.client.url}` could not be asked for a {name}: {outcome.reason}: "
                                   f"{outcome.detail}", hint="run the same command again in a moment")
             if isinstance(outcome, Failure):
-                self.why_not[name] = f"the endpoint answers no {name} ({outcome.detail})"
+                self.why_not[name] = sentence("evals.endpoint_answers_no", name=name, detail=outcome.detail)
             else:
                 able.add(name)  # type: ignore[arg-type]
         if scores and isinstance(plain, Answer) and echo.shifted(plain.body):
-            self.why_not["loglikelihood"] = (
-                "the endpoint gives each token of a prompt the log-probability that it has one place later: "
-                "no likelihood can be read from it")
+            self.why_not["loglikelihood"] = sentence("evals.shifted_loglikelihood")
         elif scores:
             able.add("loglikelihood")
             await self._tokenizer()
@@ -292,8 +291,8 @@ class OpenAIClient(Replies):
                 told = await echo.ask(self.client, self.model, f"{EOT}Hello")
                 self._reads_eot = isinstance(told, Told) and echo.begins_with(told, EOT, f"{EOT}Hello")
         else:
-            self.why_not["loglikelihood"] = "the endpoint gives no log-probabilities of a prompt (echo with logprobs)"
-        self.why_not["weights"] = "the weights are not at hand: this is an endpoint"
+            self.why_not["loglikelihood"] = sentence("evals.no_prompt_loglikelihood")
+        self.why_not["weights"] = sentence("evals.no_weights")
         self.abilities = frozenset(able)
 
     async def _name(self) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from creuset.core.sentences import sentence
 from creuset.report.language import Lang
 
 Words = dict[Lang, str]
@@ -50,10 +51,18 @@ class Requirement:
 def _read() -> tuple[dict[str, Requirement], tuple[Part, ...]]:
     table = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
     parts = tuple(
-        Part(row=row, **part | {"needs": frozenset(part.get("needs", ()))})
+        Part(row=row, **part | {
+            "needs": frozenset(part.get("needs", ())),
+            "material": {name: sentence(key) for name, key in part.get("material", {}).items()},
+        })
         for row, requirement in table.items() for part in requirement.pop("parts", ())
-    )
-    return {row: Requirement(**r | {"articles": tuple(r["articles"])}) for row, r in table.items()}, parts
+    )  # fmt: skip
+    return {
+        row: Requirement(**r | {
+            "articles": tuple(r["articles"]), "untested": sentence(r["untested"]) if "untested" in r else "",
+        })
+        for row, r in table.items()
+    }, parts  # fmt: skip
 
 
 REQUIREMENTS, PARTS = _read()

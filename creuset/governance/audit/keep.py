@@ -11,6 +11,7 @@ from creuset.core import jsonl
 from creuset.core.artifact import MANIFEST, new_artifact
 from creuset.core.errors import CreusetError
 from creuset.core.host import commit, hardware, versions
+from creuset.core.sentences import to_json
 from creuset.governance.audit.page import write_page
 from creuset.governance.audit.run import Asked, Result, item_rows, spent
 
@@ -58,7 +59,7 @@ def fill(folder: Path, results: Sequence[Result], said: dict[str, Any], *, lang:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(to_json(value), indent=2, ensure_ascii=False) + "\n"
 
 
 def free(path: Path | None) -> None:

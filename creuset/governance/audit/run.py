@@ -19,6 +19,7 @@ from creuset.benchmarks.figures import finite
 from creuset.benchmarks.part import Found, Room
 from creuset.core.artifact import sha256_json
 from creuset.core.errors import ConfigError, DataError
+from creuset.core.sentences import from_json, joined, sentence, to_json
 from creuset.core.stats import Interval
 from creuset.evals.model import ModelClient, NotTestable, Usage
 from creuset.evals.prices import Price
@@ -30,10 +31,10 @@ from creuset.types.measure import Measure, Status
 
 STATUSES: tuple[Status, ...] = ("measured", "reported", "not_testable", "not_tested", "not_applicable")
 OUTSIDE = {
-    "weights": "it needs the model's weights, which an endpoint does not show",
-    "loglikelihood": "it needs log-probabilities of given texts, which this endpoint does not give",
-    "completion": "it needs plain completion, which this endpoint does not offer",
-    "chat": "it needs a chat model",
+    "weights": sentence("audit.needs_weights"),
+    "loglikelihood": sentence("audit.needs_loglikelihood"),
+    "completion": sentence("audit.needs_completion"),
+    "chat": sentence("audit.needs_chat"),
 }
 _FIELDS = tuple(f for f in Measure.__dataclass_fields__ if f != "extra")
 
@@ -94,7 +95,7 @@ async def audit(
     for row, requirement in chosen(asked.items).items():
         parts = parts_of(row, asked.items)
         if not parts:
-            why = requirement.untested or "no test of this requirement is in this version of the audit"
+            why = requirement.untested or sentence("audit.no_test")
             results.append(Result(row=row, part=requirement.name, measures=[
                 _nothing(requirement.name, row, requirement, "not_tested", why, date)
             ]))  # fmt: skip
@@ -157,19 +158,21 @@ def _barred(part: Part, task: Task | None, asked: Asked, room: Room) -> tuple[St
     needs = part.needs | (task.needs if task else frozenset())
     if missing := sorted(needs - room.subject.abilities):
         own = getattr(room.subject, "why_not", {})
-        return "not_testable", "; ".join(own.get(name) or OUTSIDE[name] for name in missing)
+        return "not_testable", joined(*(own.get(name) or OUTSIDE[name] for name in missing))
     if task is not None and task.harmful and not asked.harmful:
-        return "not_tested", "its prompts are harmful, and --allow-harmful was not given"
-    if lacking := [f"--given {name}=PATH ({what})" for name, what in part.material.items() if name not in asked.given]:
-        return "not_tested", f"its material was not given: {', '.join(lacking)}"
+        return "not_tested", sentence("audit.harmful")
+    lacking = [sentence("audit.given", name=name, what=what)
+               for name, what in part.material.items() if name not in asked.given]  # fmt: skip
+    if lacking:
+        return "not_tested", sentence("audit.no_material", given=lacking)
     if absent := [str(asked.given[name]) for name in part.material if not asked.given[name].exists()]:
-        return "not_tested", f"its material does not exist: {', '.join(absent)}"
+        return "not_tested", sentence("audit.material_absent", paths=", ".join(absent))
     files = task.files if task else ()
     if files and asked.bench is None:
-        return "not_tested", "its data was not given: --bench FOLDER"
+        return "not_tested", sentence("audit.no_data")
     if asked.bench is not None and (gone := [f for f in files if not any(asked.bench.glob(f))]):
-        more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
-        return "not_tested", f"the folder of benchmarks has no {gone[0]}{more}"
+        return "not_tested", (sentence("audit.files_absent", file=gone[0], number=len(gone) - 1) if len(gone) > 1
+                              else sentence("audit.file_absent", file=gone[0]))
     return None
 
 
@@ -181,7 +184,7 @@ async def _checked(part: Part, room: Room) -> Found:
     })  # fmt: skip
     file = room.work / "checks" / f"{part.name}.json"
     try:
-        kept = json.loads(file.read_text(encoding="utf-8"))
+        kept = from_json(json.loads(file.read_text(encoding="utf-8")))
         if kept["head"] == head:
             return Found([measure_of(row) for row in kept["measures"]], kept["evidence"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -190,7 +193,7 @@ async def _checked(part: Part, room: Room) -> Found:
     file.parent.mkdir(parents=True, exist_ok=True)
     said = {"head": head, "measures": [m.row() for m in found.measures], "evidence": found.evidence}
     scratch = file.with_suffix(".partial")
-    scratch.write_text(json.dumps(said, ensure_ascii=False), encoding="utf-8")
+    scratch.write_text(json.dumps(to_json(said), ensure_ascii=False), encoding="utf-8")
     scratch.replace(file)
     return found
 
