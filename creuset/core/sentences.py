@@ -61,9 +61,14 @@ def sentence(key: str, **values: Any) -> Sentence:
     return Sentence(key, values)
 
 
+def keyed(text: str) -> Sentence:
+    """The sentence, or words that have no key as a quotation: other languages quote them as English."""
+    return text if isinstance(text, Sentence) else Sentence("core.quoted", {"text": text.rstrip(".")}, text)
+
+
 def joined(*parts: str, by: Literal["; ", " / "] = "; ") -> str:
     """The sentences that are not empty, put together as one; "" where there is none."""
-    some = [part if isinstance(part, Sentence) else sentence("core.quoted", text=part) for part in parts if part]
+    some = [keyed(part) for part in parts if part]
     if len(some) < 2:
         return some[0] if some else ""
     return sentence("core.joined" if by == "; " else "core.either", parts=some)
@@ -71,9 +76,7 @@ def joined(*parts: str, by: Literal["; ", " / "] = "; ") -> str:
 
 def in_language(text: str, lang: Lang) -> str:
     """Words of a record in `lang`; what has no key is quoted as English."""
-    if isinstance(text, Sentence) or lang == "en":
-        return text.of(lang) if isinstance(text, Sentence) else text
-    return say(lang, "core.quoted", text=text)
+    return keyed(text).of(lang)
 
 
 # -- the tables -------------------------------------------------------------------------------------------------------
@@ -158,8 +161,9 @@ def from_json(value: T) -> T:
     """
     if isinstance(value, dict):
         keys = value.get(BESIDE)
-        ours = isinstance(keys, dict) and all(isinstance(row, dict) and "key" in row for row in keys.values())
-        known = keys if ours else {}
+        known: dict[str, Any] = keys if isinstance(keys, dict) else {}
+        if not all(isinstance(row, dict) and "key" in row for row in known.values()):
+            known = {}      # a field of that name that is not ours
         made = {k: from_json(v) for k, v in value.items() if not (k == BESIDE and known)}
         return made | {k: _revived(made[k], row) for k, row in known.items() if k in made}  # type: ignore[return-value]
     return [from_json(v) for v in value] if isinstance(value, list) else value      # type: ignore[return-value]

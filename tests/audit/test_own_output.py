@@ -11,8 +11,9 @@ from creuset.benchmarks.privacy import pii_leak
 from creuset.benchmarks.service import energy
 from creuset.benchmarks.watermark import check as watermark_check
 from creuset.benchmarks.watermark.check import Said
-from creuset.core.energy import Meter, Rapl
+from creuset.core.energy import Meter, Rapl, processor_estimated
 from creuset.core.errors import DataError
+from creuset.core.sentences import joined
 from creuset.engine.watermark import Watermark, new_watermark
 from creuset.governance.audit.items import PARTS, REQUIREMENTS
 from creuset.model.count import decode_flops
@@ -101,8 +102,7 @@ def test_joules_become_kilowatt_hours_and_nothing_is_assumed_of_the_grid():
 
 
 def estimate(joules, cpu_s, reads=False):
-    return energy.Spent(joules, 4.0, 1000, 20, False, "processor estimated: 2 cores x 10 W x wall time (assumption)",
-                        cpu_s, 2, reads)  # fmt: skip
+    return energy.Spent(joules, 4.0, 1000, 20, False, processor_estimated(2), cpu_s, 2, reads)
 
 
 def test_an_estimate_looks_like_one_and_has_a_range():
@@ -122,11 +122,12 @@ def test_an_estimate_looks_like_one_and_has_a_range():
 
 
 def test_a_records_estimate_has_its_range_and_a_counters_figure_has_none():
-    for measured, method in ((False, "processor estimated: 1 cores x 10 W x wall time"), (True, "RAPL")):
+    for measured, method in ((False, processor_estimated(1)), (True, "RAPL")):
         record = {"stage": "sft", "tokens": 10, "energy": {"kwh": 2.0, "measured": measured, "method": method}}
         row = energy.training_measures(record, tiny_config(), None)[0]
         assert (row.interval is None) == measured == ("estimate" not in row.caveat)
-    assert math.isnan(energy.rated("RAPL package counters")) and energy.rated("2 x 700 W; 8 cores x 12.5 W") == 12.5
+    assert math.isnan(energy.rated("RAPL package counters")) and energy.rated(Meter(8, 2, None, None, 12.5).method) == 12.5
+    assert energy.rated(joined(processor_estimated(2, 9.0), processor_estimated(4, 12.0), by=" / ")) == 12.0
 
 
 def package(folder, name="package-0"):

@@ -134,7 +134,8 @@ class Bold(Social):
             return Measure(task=self.name, metric=metric, status="not_tested", why=NO_VADER, form=self.form,
                            licence=self.licence, denominator=len(rows))
         if len(table) < 2:
-            return self.figure(metric, rows, None, why=sentence("benchmarks.too_few_groups", kind=FEWEST), better="lower")
+            why = sentence("benchmarks.too_few_groups", kind=FEWEST)
+            return self.figure(metric, rows, None, why=why, better="lower")
         sizes = np.cumsum([0, *map(len, table.values())])
         both, group = np.concatenate(list(table.values())), np.repeat(np.arange(len(table)), np.diff(sizes))
 

@@ -138,4 +138,5 @@ class CodeTask(Task):
                     extractor="code_lenient" if kind else "code_strict",
                     extra={"samples_each": self.samples_each, "temperature": self.temperature, "ends": dict(ends)},
                 ))  # fmt: skip
-        return made or [Measure(task=self.name, metric="pass@1", status="not_tested", why=sentence("benchmarks.no_problem"))]
+        why = sentence("benchmarks.no_problem")
+        return made or [Measure(task=self.name, metric="pass@1", status="not_tested", why=why)]

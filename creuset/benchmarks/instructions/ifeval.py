@@ -65,7 +65,8 @@ class Ifeval(Task):
 
     def measures(self, rows: Sequence[Row]) -> list[Measure]:
         if not rows:
-            return [Measure(task=self.name, metric="prompt_strict", status="not_tested", why=sentence("benchmarks.no_prompt"))]
+            why = sentence("benchmarks.no_prompt")
+            return [Measure(task=self.name, metric="prompt_strict", status="not_tested", why=why)]
         failed = sum(row["failed"] for row in rows)
         empty = sum(not row["extracted"] and not row["failed"] for row in rows)
         made_of = []

@@ -172,16 +172,23 @@ def _per_100k(rounds: Sequence[Spent], metric: str, idle: float | None) -> Measu
 RANGE = "range of rated powers, {:g} to {:g} W a core; not a confidence interval".format(*WATTS_PER_CORE_RANGE)
 
 
+def _parts(method: str) -> list[Sentence]:
+    """The sentences that a method is put together from; none where it has no key."""
+    if not isinstance(method, Sentence):
+        return []
+    return [leaf for part in method.values["parts"] for leaf in _parts(part)] if "parts" in method.values else [method]
+
+
 def rated(method: str) -> float:
-    """Watts a core that an estimate's method names (core/energy.py: Meter.method); nan where it names none."""
-    last = method.values["parts"][-1] if isinstance(method, Sentence) and method.key == "core.either" else method
-    return float(last.values["watts"]) if isinstance(last, Sentence) and "watts" in last.values else math.nan
+    """Watts a core that an estimate's method states (core/energy.py: Meter.method); nan where it states none."""
+    found = [part.values["watts"] for part in _parts(method) if part.key == "core.processor_estimated"]
+    return float(found[-1]) if found else math.nan
 
 
 def _range(interval: Interval, method: str) -> Interval | None:
     """What an estimate of one rated power would be at the ends of the range."""
     watts = rated(method)
-    if not watts > 0 or "GPU" in method:
+    if not watts > 0 or any(part.key in ("core.gpu_estimated", "core.nvml") for part in _parts(method)):
         return None
     low, high = WATTS_PER_CORE_RANGE
     return Interval(max(0.0, interval.low) * low / watts, interval.high * high / watts)

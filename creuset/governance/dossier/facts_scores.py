@@ -6,9 +6,8 @@ from typing import Any
 
 from creuset.governance.dossier.facts import Cell, Facts
 from creuset.governance.dossier.figure import pointer
-from creuset.governance.dossier.french import both
 from creuset.governance.dossier.records import Record
-from creuset.report.language import Text
+from creuset.report.language import Text, both, unit
 
 STATUS = {
     "measured": Text("measured", "mesuré"),
@@ -48,11 +47,11 @@ class Row:
         """The same for a page, with the unit where it is not a share."""
         if self.metric.startswith("bits per byte, "):
             source = self.metric.removeprefix("bits per byte, ")
-            return Text(self.metric, f"{both('bits per byte').fr}, {source}")
-        unit = str(self.body.get("unit") or "share")
-        if unit == "share":
+            return Text(self.metric, f"{both(unit('bits per byte')).fr}, {source}")
+        name = str(self.body.get("unit") or "share")
+        if name == "share":
             return self.metric
-        words = both(unit)
+        words = both(unit(name))
         return Text(f"{self.metric} ({words.en})", f"{self.metric} ({words.fr})")
 
 

@@ -4,11 +4,12 @@ Reading order: `Source` (a place in a record), `Figure`, `OPERATIONS` (all the a
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from creuset.core.errors import DataError
+from creuset.core.sentences import sentence
 from creuset.model.config import ModelConfig
 from creuset.model.count import decode_flops, forward_flops, kv_bytes, parameters
 from creuset.model.formats.hf_config import from_hf
@@ -65,7 +66,7 @@ def _shape(config: Mapping[str, Any]) -> ModelConfig:
     return from_hf(dict(config))
 
 
-def _band(value: float, bands: list[tuple[float, str]]) -> str:
+def _band(value: float, bands: Sequence[tuple[float, str]]) -> str:
     return next(name for limit, name in bands if value <= limit)
 
 
@@ -78,8 +79,10 @@ def size_band(config: Mapping[str, Any]) -> str:
 
 def data_band(*tokens: int) -> str:
     """Bands of the public summary of training content for text."""
-    return _band(sum(tokens), [(1e9 - 1, "less than 1 billion tokens"), (1e13, "1 billion to 10 trillion tokens"),
-                              (math.inf, "more than 10 trillion tokens")])
+    return _band(sum(tokens), [
+        (1e9 - 1, sentence("dossier.under_1_billion")), (1e13, sentence("dossier.to_10_trillion")),
+        (math.inf, sentence("dossier.over_10_trillion")),
+    ])
 
 
 def time_band(*hours: float) -> str:

@@ -16,6 +16,8 @@ from typing import Any
 
 from creuset.core.artifact import LINEAGE, MANIFEST, ancestors, inherit, read_manifest, sha256_file, verify
 from creuset.core.errors import ArtifactError, DataError
+from creuset.core.record import with_keys
+from creuset.core.sentences import from_json
 from creuset.governance.dossier.figure import Source, pointed, pointer
 
 RECORDS = "records"
@@ -127,7 +129,8 @@ class Shelf:
         if found.id not in self._bodies:
             text = (self.folder / found.path).read_text(encoding="utf-8")
             try:
-                self._bodies[found.id] = tomllib.loads(text) if found.file.endswith(".toml") else json.loads(text)
+                body = tomllib.loads(text) if found.file.endswith(".toml") else from_json(json.loads(text))
+                self._bodies[found.id] = with_keys(body) if found.file == "record.json" else body
             except ValueError as error:
                 raise DataError(f"`{found.file}` of {found.name or 'this dossier'} cannot be read: {error}") from error
         return self._bodies[found.id]

@@ -4,7 +4,7 @@ import datetime
 import math
 from typing import Any
 
-from creuset.report.language import Lang, Text
+from creuset.report.language import Lang, Text, in_language
 
 NARROW = "\u202f"       # narrow no-break space: French groups digits and precedes signs with it
 SUPER = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -31,9 +31,7 @@ def show(value: Any, style: str, lang: Lang) -> str:
     if style == "auto":
         style = "int" if isinstance(value, int) else "short" if isinstance(value, float) else "text"
     if style == "words":
-        from creuset.governance.dossier.french import both
-
-        return both(str(value)).of(lang)
+        return in_language(value, lang)
     if style == "text" or (isinstance(value, str) and style not in ("date", "month")):
         return str(value)
     if style in ("date", "month"):
