@@ -126,7 +126,8 @@ def test_a_records_estimate_has_its_range_and_a_counters_figure_has_none():
         record = {"stage": "sft", "tokens": 10, "energy": {"kwh": 2.0, "measured": measured, "method": method}}
         row = energy.training_measures(record, tiny_config(), None)[0]
         assert (row.interval is None) == measured == ("estimate" not in row.caveat)
-    assert math.isnan(energy.rated("RAPL package counters")) and energy.rated(Meter(8, 2, None, None, 12.5).method) == 12.5
+    assert math.isnan(energy.rated("RAPL package counters"))
+    assert energy.rated(Meter(8, 2, None, None, 12.5).method) == 12.5
     assert energy.rated(joined(processor_estimated(2, 9.0), processor_estimated(4, 12.0), by=" / ")) == 12.0
 
 
