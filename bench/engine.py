@@ -30,7 +30,7 @@ from creuset.engine.settings import EngineSettings
 from creuset.model.config import ModelConfig, mini, nano, small
 from creuset.model.formats.weights import save_model
 from creuset.model.transformer import Transformer
-from creuset.types.generation import Request, Sampling
+from creuset.types.generation import GenerationRequest, Sampling
 
 SHAPES: dict[str, Callable[[], ModelConfig]] = {"nano": nano, "mini": mini, "small": small}
 Tokens = list[list[int]]
@@ -54,7 +54,7 @@ def prompts(config: ModelConfig, streams: int, length: int) -> Tokens:
 def ours(engine: Engine, asked: Tokens, tokens: int) -> Tokens:
     for i, prompt in enumerate(asked):
         engine.add(
-            Request(
+            GenerationRequest(
                 id=str(i), prompt=prompt, sampling=Sampling(max_tokens=tokens, temperature=0.0, ignore_eos=True)
             )
         )

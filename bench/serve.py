@@ -29,8 +29,8 @@ from creuset.server.model import describe
 from creuset.server.run import serve
 from creuset.server.settings import ServeSettings
 asyncio.run(serve(
-    describe(Path(sys.argv[1]), ["bench"]), ServeSettings(port=0, max_concurrency=64),
-    [sys.executable, "-m", "creuset.testing", "{fd}"], log=new_log("error"),
+    [(describe(Path(sys.argv[1]), ["bench"]), [sys.executable, "-m", "creuset.testing", "{fd}"])],
+    ServeSettings(port=0, max_concurrency=64), log=new_log("error"),
     on_listening=lambda url: print(url, flush=True),
 ))
 """

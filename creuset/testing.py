@@ -206,9 +206,9 @@ class ScriptedEngine:
 
 def scripted_worker(fd: int) -> None:
     """The engine process, with a script in the place of a model: `python -m creuset.testing FD`."""
-    from creuset.server.engines.worker import child, request_of, run
+    from creuset.server.engines.worker import child, run
 
-    run(ScriptedEngine(tiny_tokenizer()), child(fd), request_of, {"window": 4096})
+    run(ScriptedEngine(tiny_tokenizer()), child(fd), {"window": 4096})
 
 
 if __name__ == "__main__":

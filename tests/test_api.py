@@ -14,7 +14,7 @@ from creuset.engine.settings import EngineSettings
 from creuset.governance.audit.run import Asked
 from creuset.testing import tiny_model_folder, tiny_shards
 from creuset.text.chat import encode_chat
-from creuset.types.generation import Request, Sampling
+from creuset.types.generation import GenerationRequest, Sampling
 
 PUBLIC = {
     "__version__", "load", "generate", "Assistant", "AssistantReply", "Completion", "pretrain", "finetune", "evaluate",
@@ -30,7 +30,7 @@ def folder(tmp_path_factory):
 def by_hand(folder, prompt, **sampling):
     """The answer by the engine's own steps."""
     engine = Engine.load(folder, settings=EngineSettings(dtype="fp32"))
-    engine.add(Request(id="x", prompt=prompt, sampling=Sampling(**sampling)))
+    engine.add(GenerationRequest(id="x", prompt=prompt, sampling=Sampling(**sampling)))
     text, events = "", []
     while engine.busy:
         for event in engine.step():

@@ -42,11 +42,11 @@ def test_its_card_names_its_data_and_its_limits() -> None:
 def test_it_answers_in_words_and_stops_by_itself(question: str, word: str) -> None:
     from creuset.engine.engine import Engine
     from creuset.text.chat import encode_chat
-    from creuset.types.generation import Request, Sampling
+    from creuset.types.generation import GenerationRequest, Sampling
 
     engine = Engine.load(MINI)
     ids = encode_chat(engine.tokenizer, [{"role": "user", "content": question}], add_generation_prompt=True).ids
-    engine.add(Request(id="q", prompt=ids, sampling=Sampling(temperature=0.0, max_tokens=300), arrived=0.0))
+    engine.add(GenerationRequest(id="q", prompt=ids, sampling=Sampling(temperature=0.0, max_tokens=300)))
     events = []
     while engine.busy:
         events += engine.step()

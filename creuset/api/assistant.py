@@ -22,9 +22,10 @@ from creuset.engine.generate import generate as complete
 from creuset.engine.settings import EngineSettings
 from creuset.model.hub import find_model, recommended_sampling
 from creuset.text.chat import encode_chat
-from creuset.text.output import OutputParser, Said, Thought, ToolCall
+from creuset.text.output import Content, OutputParser, Reasoning
 from creuset.text.tokenizer import Tokenizer
-from creuset.types.generation import Request, Sampling
+from creuset.types.generation import GenerationRequest, Sampling
+from creuset.types.messages import ToolCall
 
 Messages = str | Sequence[Mapping[str, Any]]
 DEFAULT_TOKENS = 512        # of an answer, where the caller says nothing
@@ -80,8 +81,8 @@ class Assistant:
         parser = OutputParser(tools=bool(tools), thinking=thinking is not False)
         pieces = [*parser.push(completion.text), *parser.finish()]
         return AssistantReply(
-            text="".join(p.text for p in pieces if isinstance(p, Said)),
-            thought="".join(p.text for p in pieces if isinstance(p, Thought)),
+            text="".join(p.text for p in pieces if isinstance(p, Content)),
+            thought="".join(p.text for p in pieces if isinstance(p, Reasoning)),
             tool_calls=tuple(p for p in pieces if isinstance(p, ToolCall)),
             completion=completion,
         )
@@ -98,21 +99,21 @@ class Assistant:
         tools: Sequence[Mapping[str, Any]] | None,
         thinking: bool | None,
         sampling: Mapping[str, Any],
-    ) -> Request:
+    ) -> GenerationRequest:
         said = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
         prompt = encode_chat(self.tokenizer, said, tools=tools, thinking=thinking, add_generation_prompt=True).ids
         return self._request(prompt, sampling)
 
-    def _request(self, prompt: list[int], sampling: Mapping[str, Any]) -> Request:
-        unknown = sorted(set(sampling) - set(Sampling.__dataclass_fields__))
+    def _request(self, prompt: list[int], sampling: Mapping[str, Any]) -> GenerationRequest:
+        unknown = sorted(set(sampling) - set(Sampling.__struct_fields__))
         if unknown:
             raise ConfigError(
-                f"`{unknown[0]}` is no sampling setting", hint=f"there are {', '.join(Sampling.__dataclass_fields__)}"
+                f"`{unknown[0]}` is no sampling setting", hint=f"there are {', '.join(Sampling.__struct_fields__)}"
             )
         # At least one: a prompt that leaves no room is refused by the engine, which says so better.
         room = max(1, min(DEFAULT_TOKENS, self.context - len(prompt)))
         settings = Sampling(**{"max_tokens": room, **self._defaults, **sampling})
-        return Request(id=f"{next(self._names)}", prompt=prompt, sampling=settings)
+        return GenerationRequest(id=f"{next(self._names)}", prompt=prompt, sampling=settings)
 
     def close(self) -> None:
         """Let go of the weights and the cache."""

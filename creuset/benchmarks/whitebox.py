@@ -147,8 +147,8 @@ async def watermark(room: Room) -> Found:
     from creuset.benchmarks.watermark import attacks, rewrite
     from creuset.benchmarks.watermark import check as of
     from creuset.benchmarks.watermark import cost as watermark_cost
-    from creuset.engine.watermark import Watermark, load_watermark
     from creuset.text.tokenizer import Tokenizer
+    from creuset.text.watermark import Watermark, load_watermark
 
     # Without a key of the operator's, one for this test: what is measured does not depend on which.
     key = hashlib.blake2b(f"audit {room.seed}".encode(), digest_size=32).digest()

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from creuset.core.errors import CreusetError
 from creuset.engine.settings import EngineSettings
 from creuset.model.hub import find_model, recommended_sampling
-from creuset.types.generation import Request, Sampling
+from creuset.types.generation import GenerationRequest, Sampling
 
 if TYPE_CHECKING:
     pass
@@ -97,7 +97,7 @@ class Chat:
         prompt, messages = self._prompt(messages)
         room = self.engine.context - len(prompt)
         self._turns += 1
-        request = Request(
+        request = GenerationRequest(
             id=str(self._turns),
             prompt=prompt,
             # At least one: a prompt that leaves no room is refused by the engine, which says so better.

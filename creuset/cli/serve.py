@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from creuset.core.errors import ArtifactError, ConfigError
+from creuset.core.errors import ConfigError
+from creuset.model.hub import find_model
 
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -120,11 +121,11 @@ def main(args: argparse.Namespace) -> int:
 def _serve(args: argparse.Namespace, settings: Any, folder: Path, engine: dict[str, Any]) -> int:
     import asyncio
 
-    from creuset.engine.watermark import load_watermark
     from creuset.server.log import new_log
     from creuset.server.model import describe
     from creuset.server.run import bind, serve, worker_command
     from creuset.server.tenants.keys import KeyRing
+    from creuset.text.watermark import load_watermark
 
     keys = KeyRing(args.keys) if args.keys else None
     mark = load_watermark(Path(engine["watermark"])) if "watermark" in engine else None
@@ -141,24 +142,9 @@ def _serve(args: argparse.Namespace, settings: Any, folder: Path, engine: dict[s
     command = worker_command(folder, json.dumps(engine))
     log = new_log(settings.log_level)
     asyncio.run(
-        serve(model, settings, command, log=log, keys=keys, listener=listener, on_listening=say, watermark=mark)
+        serve([(model, command)], settings, log=log, keys=keys, listener=listener, on_listening=say, watermark=mark)
     )
     return 0
-
-
-def find_model(name: str | None) -> Path:
-    """A folder by path, or a shipped model by name; the shipped default when nothing is said."""
-    shipped = Path(__file__).parent.parent / "models"
-    if name is None:
-        if not (shipped / "mini").is_dir():
-            raise ArtifactError("this installation ships no model", hint="give one with --model PATH")
-        return shipped / "mini"
-    if Path(name).is_dir():
-        return Path(name)
-    if "/" not in name and (shipped / name).is_dir():
-        return shipped / name
-    known = ", ".join(sorted(f.name for f in shipped.glob("*") if f.is_dir())) or "none"
-    raise ArtifactError(f"`{name}` is neither a model folder nor a shipped model", hint=f"shipped models: {known}")
 
 
 def _settings(args: argparse.Namespace) -> Any:
@@ -194,7 +180,7 @@ def _new_key(args: argparse.Namespace) -> int:
 
 
 def _new_watermark(args: argparse.Namespace) -> int:
-    from creuset.engine.watermark import new_watermark
+    from creuset.text.watermark import new_watermark
 
     mark = new_watermark(args.new_watermark)
     if args.json:

@@ -34,12 +34,12 @@ from creuset.engine.prefix import PrefixCache
 from creuset.engine.sampler import Logits, Sampler, token_logprob
 from creuset.engine.scheduler import Scheduler, Sequence
 from creuset.engine.settings import EngineSettings
-from creuset.engine.watermark import Watermark
 from creuset.model.config import ModelConfig
 from creuset.model.formats.weights import load_model
 from creuset.model.transformer import Transformer
 from creuset.text.tokenizer import Tokenizer
-from creuset.types.generation import Event, Request
+from creuset.text.watermark import Watermark
+from creuset.types.generation import Event, GenerationRequest
 
 
 class Engine:
@@ -123,7 +123,7 @@ class Engine:
         """Tokens that the key-value cache holds."""
         return self._pool.num_blocks * self.settings.block_size
 
-    def add(self, request: Request) -> None:
+    def add(self, request: GenerationRequest) -> None:
         """Accept `request`. Raises RequestError, and then nothing has changed."""
         self._refuse(request)
         sampling = request.sampling
@@ -194,7 +194,7 @@ class Engine:
         if self._cache is not None:
             self._cache.clear()
 
-    def _refuse(self, request: Request) -> None:
+    def _refuse(self, request: GenerationRequest) -> None:
         prompt, sampling = request.prompt, request.sampling
         total = len(prompt) + sampling.max_tokens
         if request.id in self._live:

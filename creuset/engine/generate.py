@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from creuset.core.errors import EngineError
 from creuset.engine.engine import Engine
-from creuset.types.generation import Event, Finish, Request, TokenLogprob
+from creuset.types.generation import Event, Finish, GenerationRequest, TokenLogprob
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class Completion:
             self.completion_tokens = event.completion_tokens
 
 
-def stream(engine: Engine, requests: Iterable[Request]) -> Iterator[Event]:
+def stream(engine: Engine, requests: Iterable[GenerationRequest]) -> Iterator[Event]:
     """Events of `requests`, computed together, as they happen; each request ends with one that has `finish`.
 
     A caller that stops reading cancels what is still running. Raises RequestError, and then none of them runs;
@@ -58,7 +58,7 @@ def stream(engine: Engine, requests: Iterable[Request]) -> Iterator[Event]:
             engine.step()       # ends what was cancelled and gives its blocks back
 
 
-def generate(engine: Engine, requests: Sequence[Request]) -> list[Completion]:
+def generate(engine: Engine, requests: Sequence[GenerationRequest]) -> list[Completion]:
     """The whole answers to `requests`, in their order."""
     found = {request.id: Completion() for request in requests}
     for event in stream(engine, requests):

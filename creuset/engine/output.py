@@ -9,11 +9,11 @@ from collections import deque
 from creuset.engine.stop import StopMatcher
 from creuset.text.stream import Detokenizer
 from creuset.text.tokenizer import Tokenizer
-from creuset.types.generation import Event, Finish, Request, TokenLogprob
+from creuset.types.generation import Event, Finish, GenerationRequest, TokenLogprob
 
 
 class Answer:
-    def __init__(self, request: Request, tokenizer: Tokenizer, *, end_ids: frozenset[int]) -> None:
+    def __init__(self, request: GenerationRequest, tokenizer: Tokenizer, *, end_ids: frozenset[int]) -> None:
         self.request = request
         self.count = 0                                  # tokens the model emitted
         self.prompt_logprobs: list[TokenLogprob | None] = [None]

@@ -13,7 +13,7 @@ import random
 import numpy as np
 from numpy.typing import NDArray
 
-from creuset.engine.watermark import Watermark
+from creuset.text.watermark import Watermark
 from creuset.types.generation import Sampling, TokenLogprob
 
 Logits = NDArray[np.float32]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from creuset.engine.blocks import BlockPool
 from creuset.engine.prefix import PrefixCache, chain
-from creuset.types.generation import Request
+from creuset.types.generation import GenerationRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def plan_step(asks: list[Ask], *, budget: int) -> Plan:
 class Sequence:
     """A request on its way. Only the scheduler writes here, but for `tokens`, which the engine appends to."""
 
-    request: Request
+    request: GenerationRequest
     serial: int                                             # order of arrival
     tokens: list[int]                                       # prompt, then answer
     computed: int = 0                                       # of `tokens`, whose keys and values are in `blocks`
@@ -94,7 +94,7 @@ class Scheduler:
     def blocks_for(self, tokens: int) -> int:
         return -(-tokens // self.block_size)
 
-    def add(self, request: Request) -> Sequence:
+    def add(self, request: GenerationRequest) -> Sequence:
         self._serial += 1
         sequence = Sequence(request, self._serial, list(request.prompt))
         self.waiting.append(sequence)

@@ -2,11 +2,10 @@
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from creuset.server.engines.wire import Event
+from creuset.types.generation import Event
 
 FAST_S = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 SLOW_S = (0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300)
@@ -33,11 +32,11 @@ class Metrics:
             "creuset_inter_token_seconds", "Between two tokens of a completion", buckets=FAST_S, registry=registry
         )
         self.open = Gauge("creuset_open_completions", "Completions running or waiting", registry=registry)
-        self.up = Gauge("creuset_engine_up", "1 when the engine can generate", registry=registry)
+        self.up = Gauge("creuset_engine_up", "Engines that can generate", registry=registry)
         self.restarts = Counter(
             "creuset_engine_restarts", "Engine processes started after the first", registry=registry
         )
-        self.engine = Gauge("creuset_engine", "The engine's own numbers", ["name"], registry=registry)
+        self.engine = Gauge("creuset_engine", "The engine's own numbers", ["name", "model"], registry=registry)
         self._last: dict[str, float] = {}  # open completion -> when its last token came, or when it was accepted
         self._begun: set[str] = set()
 
@@ -66,11 +65,11 @@ class Metrics:
         self._last.pop(id, None)
         self._begun.discard(id)
 
-    def on_state(self, state: str, **_facts: Any) -> None:
-        self.up.set(state == "ready")
-
-    def render(self, *, open_jobs: int, stats: dict[str, float]) -> bytes:
-        self.open.set(open_jobs)
-        for name, value in stats.items():
-            self.engine.labels(name).set(value)
+    def render(self, *, open_requests: int, ready: int, stats: dict[str, dict[str, float]]) -> bytes:
+        """All of it as text. `ready`: engines that can generate. `stats`: the numbers of each model's engine."""
+        self.open.set(open_requests)
+        self.up.set(ready)
+        for model, numbers in stats.items():
+            for name, value in numbers.items():
+                self.engine.labels(name, model).set(value)
         return generate_latest(self.registry)

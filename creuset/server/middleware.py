@@ -39,26 +39,27 @@ SECURITY_HEADERS = [
 ]
 
 
-class Identify(Protocol):
+class KeyStore(Protocol):
     def identify(self, key: str) -> str: ...
 
 
 @dataclass(slots=True)
-class Visit:
+class RequestContext:
     """What is known of one request: what its log line says."""
 
     id: str
     route: str = "unmatched"  # never the raw path, which a client may fill with anything
     caller: str | None = None
     facts: dict[str, Any] = field(default_factory=dict)
+    ignored: tuple[str, ...] = ()  # fields of the body that were given and change nothing: told in a header
 
 
-class Front:
+class Middleware:
     def __init__(
         self,
         app: ASGIApp,
         settings: ServeSettings,
-        keys: Identify | None,
+        keys: KeyStore | None,
         metrics: Metrics,
         log: Any,
         clock: Callable[[], float] = time.monotonic,
@@ -75,8 +76,8 @@ class Front:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
             return
-        visit = Visit("req_" + token_hex(12))
-        scope["visit"] = visit
+        context = RequestContext("req_" + token_hex(12))
+        scope["context"] = context
         started, status = self._clock(), 0
         origin = _header(scope, b"origin")
 
@@ -85,28 +86,28 @@ class Front:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 took_ms = int(1000 * (self._clock() - started))
-                message = {**message, "headers": [*message["headers"], *self._headers(visit, took_ms, origin)]}
+                message = {**message, "headers": [*message["headers"], *self._headers(context, took_ms, origin)]}
             await send(message)
 
         try:
-            refusal = self._check(scope, visit)
+            refusal = self._check(scope, context)
             await (refusal or self._app)(scope, self._limited(receive), answer)
         except Exception as error:
-            visit.facts["fault"] = f"{type(error).__name__} at {_where(error)}"
-            self._log.error("fault", id=visit.id, fault=visit.facts["fault"])
+            context.facts["fault"] = f"{type(error).__name__} at {_where(error)}"
+            self._log.error("fault", id=context.id, fault=context.facts["fault"])
             if not status:
                 await error_response(error)(scope, receive, answer)
         finally:
             seconds, status = self._clock() - started, status or CLIENT_GONE  # gone before anything was said
-            self._metrics.requests.labels(visit.route, str(status)).inc()
-            self._metrics.seconds.labels(visit.route).observe(seconds)
-            say = self._log.debug if visit.route in POLLED else self._log.info
+            self._metrics.requests.labels(context.route, str(status)).inc()
+            self._metrics.seconds.labels(context.route).observe(seconds)
+            say = self._log.debug if context.route in POLLED else self._log.info
             say(
-                "request", id=visit.id, method=scope["method"], route=visit.route, status=status,
-                ms=round(1000 * seconds, 1), key=visit.caller, **visit.facts,
+                "request", id=context.id, method=scope["method"], route=context.route, status=status,
+                ms=round(1000 * seconds, 1), key=context.caller, **context.facts,
             )  # fmt: skip
 
-    def _check(self, scope: Scope, visit: Visit) -> Response | None:
+    def _check(self, scope: Scope, context: RequestContext) -> Response | None:
         """A refusal, or the answer to a browser's question whether it may ask; None: go on."""
         try:
             self._check_host(scope)
@@ -118,7 +119,7 @@ class Front:
                 raise self._too_large(int(size))
             if self._keys is not None and not _is_open(scope["path"]):
                 scheme, _, key = _header(scope, b"authorization").partition(" ")
-                visit.caller = self._keys.identify(key.strip() if scheme.lower() == "bearer" else "")
+                context.caller = self._keys.identify(key.strip() if scheme.lower() == "bearer" else "")
             if scope["method"] == "POST":
                 media = _header(scope, b"content-type").partition(";")[0].strip().lower()
                 if media != "application/json":
@@ -178,18 +179,20 @@ class Front:
     def _too_large(self, size: int) -> TooLarge:
         return TooLarge(f"the body has at least {size} bytes; this server takes {self._settings.body_limit_bytes}")
 
-    def _headers(self, visit: Visit, took_ms: int, origin: str) -> list[tuple[bytes, bytes]]:
+    def _headers(self, context: RequestContext, took_ms: int, origin: str) -> list[tuple[bytes, bytes]]:
         headers = [
-            (b"x-request-id", visit.id.encode()),
+            (b"x-request-id", context.id.encode()),
             (b"openai-processing-ms", str(took_ms).encode()),
             (b"openai-version", b"2020-10-01"),
             *SECURITY_HEADERS,
         ]
+        if context.ignored:
+            headers.append((b"x-creuset-ignored", ", ".join(context.ignored).encode()))
         if self._origins:
             headers.append((b"vary", b"origin"))
             if origin.lower().rstrip("/") in self._origins:
                 headers.append((b"access-control-allow-origin", origin.encode("latin-1")))
-                headers.append((b"access-control-expose-headers", b"x-request-id, retry-after"))
+                headers.append((b"access-control-expose-headers", b"x-request-id, retry-after, x-creuset-ignored"))
         return headers
 
 

@@ -16,7 +16,7 @@ SAMPLING_DEFAULTS = ("temperature", "top_p", "top_k", "min_p", "repetition_penal
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Model:
+class ServedModel:
     name: str
     names: tuple[str, ...]  # every name a request may use; `name` is the first
     tokenizer: Tokenizer
@@ -39,7 +39,7 @@ class Model:
         return f"fp_{self.sha256[:10]}"
 
 
-def describe(folder: Path, served_names: Sequence[str] = ()) -> Model:
+def describe(folder: Path, served_names: Sequence[str] = ()) -> ServedModel:
     """Read a model folder, ours or Hugging Face's. `served_names` replace the folder's own name."""
     if not (folder / "config.json").is_file():
         reason = "it has no config.json" if folder.is_dir() else "there is no such folder"
@@ -53,7 +53,7 @@ def describe(folder: Path, served_names: Sequence[str] = ()) -> Model:
     manifest = read_manifest(folder) if (folder / MANIFEST).is_file() else None
     front, card = front_matter(_text(folder / "card.md") or _text(folder / "README.md"))
     names = tuple(served_names) or (folder.resolve().name,)
-    return Model(
+    return ServedModel(
         name=names[0],
         names=names,
         tokenizer=tokenizer,

@@ -15,14 +15,16 @@ from typing import Any
 import uvicorn
 
 from creuset.core.errors import ConfigError
-from creuset.engine.watermark import Watermark
-from creuset.server.app import Desk, create_app
-from creuset.server.engines.client import EngineLink, State
+from creuset.server.app import create_app
+from creuset.server.engines.client import EngineClient, State
+from creuset.server.engines.pool import EnginePool, ServedEngine
 from creuset.server.log import ToStructlog
 from creuset.server.metrics import Metrics
-from creuset.server.middleware import Identify
-from creuset.server.model import Model
+from creuset.server.middleware import KeyStore
+from creuset.server.model import ServedModel
 from creuset.server.settings import ServeSettings
+from creuset.server.state import ServerState
+from creuset.text.watermark import Watermark
 
 GRACE_S = 1  # open connections may take this long to end after Ctrl-C
 
@@ -60,11 +62,11 @@ def address(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-class Watch:
-    """The link's watcher: counts in the metrics, tells state changes to the log."""
+class EngineLog:
+    """Observes one engine: counts in the metrics, tells state changes to the log."""
 
-    def __init__(self, metrics: Metrics, log: Any) -> None:
-        self._metrics, self._log = metrics, log
+    def __init__(self, metrics: Metrics, log: Any, model: str) -> None:
+        self._metrics, self._log, self._model = metrics, log, model
         self.accepted, self.on_event = metrics.accepted, metrics.on_event
         self._lives = 0
 
@@ -74,12 +76,12 @@ class Watch:
             self._log.warning("completion", reply=id, ended=reason)
 
     def on_state(self, state: State, **facts: Any) -> None:
-        self._metrics.on_state(state)
         if state == "ready":
             self._lives += 1
             if self._lives > 1:
                 self._metrics.restarts.inc()
-        (self._log.warning if state in ("down", "failed") else self._log.info)("engine", state=state, **facts)
+        say = self._log.warning if state in ("down", "failed") else self._log.info
+        say("engine", model=self._model, state=state, **facts)
 
 
 class _Server(uvicorn.Server):
@@ -108,57 +110,63 @@ class _Server(uvicorn.Server):
 
 
 async def serve(
-    model: Model,
+    models: Sequence[tuple[ServedModel, Sequence[str]]],
     settings: ServeSettings,
-    command: Sequence[str],
     *,
     log: Any,
-    keys: Identify | None = None,
+    keys: KeyStore | None = None,
     listener: socket.socket | None = None,
     on_listening: Callable[[str], None] = lambda _: None,
     on_server: Callable[[Callable[[], object]], None] = lambda _: None,
-    link_options: dict[str, Any] | None = None,
+    client_options: dict[str, Any] | None = None,
     watermark: Watermark | None = None,
 ) -> None:
-    """Serve until a signal, or until the engine says that the model cannot be loaded (raised here).
+    """Serve until a signal, or until an engine says that its model cannot be loaded (raised here).
 
-    `on_listening` gets the address as soon as requests are answered: the page at once, the model a moment later.
-    `watermark` is what the detector looks for; that the engine marks is a setting of `command`.
+    `models`: each with the command that starts its engine process.
+    `on_listening` gets the address as soon as requests are answered: the page at once, the models a moment later.
+    `watermark` is what the detector looks for; that an engine marks is a setting of its command.
     `on_server` gets a function that stops the server, for those who run it without signals.
     """
     metrics = Metrics()
-    limit = settings.max_concurrency + settings.max_queue
-    link = EngineLink(command, Watch(metrics, log), limit=limit, **(link_options or {}))
-    desk = Desk(model=model, link=link, settings=settings, metrics=metrics, log=log, keys=keys, watermark=watermark)
+    limit, options = settings.max_concurrency + settings.max_queue, client_options or {}
+    engines = EnginePool(
+        [
+            ServedEngine(model, EngineClient(command, EngineLog(metrics, log, model.name), limit=limit, **options))
+            for model, command in models
+        ]
+    )
+    state = ServerState(
+        engines=engines, settings=settings, metrics=metrics, log=log, keys=keys, watermark=watermark
+    )  # fmt: skip
     listener = listener or bind(settings)
     loop = asyncio.get_running_loop()
-    server = _Server(_uvicorn(desk, log), lambda: loop.call_soon_threadsafe(link.close))
+    server = _Server(_uvicorn(state, log), lambda: loop.call_soon_threadsafe(engines.close))
 
     def stop() -> None:
         server.should_exit = True
-        link.close()
+        engines.close()
 
     on_server(lambda: loop.call_soon_threadsafe(stop))
-    lives = asyncio.create_task(link.run())
-    lives.add_done_callback(lambda _: setattr(server, "should_exit", True))
+    lives = asyncio.create_task(engines.run(lambda: setattr(server, "should_exit", True)))
     on_listening(address(listener))
     try:
         await server.serve(sockets=[listener])
     finally:
-        link.close()
+        engines.close()
         listener.close()
         await lives
-    if link.failure is not None:
-        raise link.failure
+    if engines.failure is not None:
+        raise engines.failure
 
 
-def _uvicorn(desk: Desk, log: Any) -> uvicorn.Config:
+def _uvicorn(state: ServerState, log: Any) -> uvicorn.Config:
     for name in ("uvicorn.error", "uvicorn.asgi"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [ToStructlog(log)], False
         logger.setLevel(logging.WARNING)
     return uvicorn.Config(
-        create_app(desk),
+        create_app(state),
         log_config=None,
         access_log=False,
         lifespan="off",

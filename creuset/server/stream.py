@@ -1,4 +1,4 @@
-"""Carrying a call to its client: as one object, or as server-sent events while it is written.
+"""Carrying a generation to its client: as one object, or as server-sent events while it is written.
 
 Either way the client is watched: when it hangs up, the engine stops at its next step.
 """
@@ -14,10 +14,10 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from creuset.core.errors import EngineError
-from creuset.server.engines.client import Call, Gone
+from creuset.server.engines.client import ClientDisconnected, Generation
 from creuset.server.errors import error_object
 from creuset.server.middleware import CLIENT_GONE
-from creuset.server.openai.reply import Reply
+from creuset.server.openai.reply import ResponseBuilder
 
 KEEP_ALIVE = b": keep-alive\n\n"
 DONE = b"data: [DONE]\n\n"
@@ -26,15 +26,18 @@ _encode = msgspec.json.Encoder().encode
 
 
 @asynccontextmanager
-async def watched(call: Call, receive: Receive) -> AsyncIterator[None]:
-    """While inside, a client that hangs up raises `Gone` in `call.batch`; what still runs at the end is cancelled."""
+async def watched(generation: Generation, receive: Receive) -> AsyncIterator[None]:
+    """While inside, a client that hangs up raises `ClientDisconnected` in `generation.batch`.
+
+    What still runs at the end is cancelled.
+    """
     task = asyncio.create_task(_until_disconnect(receive))
-    task.add_done_callback(lambda done: None if done.cancelled() else call.hang_up())
+    task.add_done_callback(lambda done: None if done.cancelled() else generation.hang_up())
     try:
         yield
     finally:
         task.cancel()
-        call.cancel()
+        generation.cancel()
 
 
 async def _until_disconnect(receive: Receive) -> None:
@@ -42,13 +45,13 @@ async def _until_disconnect(receive: Receive) -> None:
         pass
 
 
-async def whole(call: Call, reply: Reply, receive: Receive) -> Response:
-    async with watched(call, receive):
+async def whole(generation: Generation, reply: ResponseBuilder, receive: Receive) -> Response:
+    async with watched(generation, receive):
         try:
-            while call.unread:
-                for index, event in await call.batch(60.0):
+            while generation.unread:
+                for index, event in await generation.batch(60.0):
                     reply.feed(index, event)
-        except Gone:
+        except ClientDisconnected:
             return Response(status_code=CLIENT_GONE)
     return Response(_encode(reply.whole()), media_type="application/json")
 
@@ -57,22 +60,22 @@ async def whole(call: Call, reply: Reply, receive: Receive) -> Response:
 class EventStream:
     """An ASGI response. Nothing is sent before the engine took the request, so that a refusal keeps its status."""
 
-    call: Call
-    reply: Reply
+    generation: Generation
+    reply: ResponseBuilder
     heartbeat_s: float
     send_timeout_s: float
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with watched(self.call, receive):
+        async with watched(self.generation, receive):
             try:
-                batch = await self.call.batch(self.heartbeat_s)
+                batch = await self.generation.batch(self.heartbeat_s)
                 await self._start(send)
                 await self._send(send, _data(self.reply.opening()))
                 try:
                     await self._pump(batch, send)
                 except EngineError as error:
                     await self._send(send, _data([error_object(error)]), last=True)
-            except (Gone, TimeoutError):
+            except (ClientDisconnected, TimeoutError):
                 return  # hung up, or stopped reading for `send_timeout_s`
 
     async def _pump(self, batch: list[Any], send: Send) -> None:
@@ -80,9 +83,9 @@ class EventStream:
             chunks = [chunk for index, event in batch for chunk in self.reply.feed(index, event)]
             if chunks or not batch:
                 await self._send(send, _data(chunks) or KEEP_ALIVE)
-            if not self.call.unread:
+            if not self.generation.unread:
                 break
-            batch = await self.call.batch(self.heartbeat_s)
+            batch = await self.generation.batch(self.heartbeat_s)
         await self._send(send, _data(self.reply.closing()) + DONE, last=True)
 
     async def _start(self, send: Send) -> None:

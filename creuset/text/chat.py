@@ -8,7 +8,7 @@ With `thinking=None` (a model that does not think aloud) the result is Qwen2.5's
 with `enable_thinking`. Two things are not Qwen2.5's: no system prompt is put in unless `default_system` says so, and
 a tool call's arguments given as a string, as OpenAI's API does, are taken as the JSON they are.
 
-Reading order: `encode_chat`, `_pieces`; `messages.py` checks what comes in.
+Reading order: `encode_chat`, `_parts`. `types/messages.py` checks what comes in.
 """
 
 import json
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from creuset.text.tokenizer import Tokenizer
-from creuset.types.messages import Message, checked_messages, checked_tools
+from creuset.types.messages import ChatMessage, parse_messages, parse_tools
 
 _RESPONSE = ("<tool_response>", "</tool_response>")
 _TOOLS_HEAD = (
@@ -45,7 +45,7 @@ class Encoded:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class TemplatePart:
     text: str
     trusted: bool = True        # the template's: control tokens in it are recognised
     trained: bool = False       # the assistant's
@@ -53,7 +53,7 @@ class Piece:
 
 
 def render(
-    messages: Sequence[Mapping[str, Any]],
+    messages: Sequence[Mapping[str, Any] | ChatMessage],
     *,
     tools: Sequence[Mapping[str, Any]] | None = None,
     add_generation_prompt: bool = False,
@@ -61,13 +61,14 @@ def render(
     default_system: str | None = None,
 ) -> str:
     """The prompt as text. RequestError names the part of `messages` or `tools` that is not as OpenAI's API has it."""
-    pieces = _pieces(checked_messages(messages), checked_tools(tools), add_generation_prompt, thinking, default_system)
-    return "".join(piece.text for piece in pieces)
+    parsed, shown = parse_messages(messages, "lenient"), parse_tools(tools, "lenient")
+    parts = _parts(parsed, shown, add_generation_prompt, thinking, default_system)
+    return "".join(part.text for part in parts)
 
 
 def encode_chat(
     tokenizer: Tokenizer,
-    messages: Sequence[Mapping[str, Any]],
+    messages: Sequence[Mapping[str, Any] | ChatMessage],
     *,
     tools: Sequence[Mapping[str, Any]] | None = None,
     add_generation_prompt: bool = False,
@@ -79,7 +80,8 @@ def encode_chat(
     The mask is 1 on what the assistant says, thoughts, tool calls and <|im_end|> included, and 0 on role headers and
     everybody else; an assistant message with `weight` 0 is not trained on (as in OpenAI's fine-tuning files).
     """
-    pieces = _pieces(checked_messages(messages), checked_tools(tools), add_generation_prompt, thinking, default_system)
+    parsed, shown = parse_messages(messages, "lenient"), parse_tools(tools, "lenient")
+    parts = _parts(parsed, shown, add_generation_prompt, thinking, default_system)
     control = re.compile("|".join(re.escape(name) for name in sorted(tokenizer.special, key=len, reverse=True)))
     ids: list[int] = []
     mask: list[int] = []
@@ -92,28 +94,28 @@ def encode_chat(
         mask.extend([int(trained)] * len(found))
         run.clear()
 
-    for piece in pieces:
-        if piece.cut or piece.trained != trained:
+    for part in parts:
+        if part.cut or part.trained != trained:
             flush()
-        trained = piece.trained
-        if not piece.trusted:
-            run.append(piece.text)
+        trained = part.trained
+        if not part.trusted:
+            run.append(part.text)
             continue
         start = 0
-        for match in control.finditer(piece.text):
-            run.append(piece.text[start : match.start()])
+        for match in control.finditer(part.text):
+            run.append(part.text[start : match.start()])
             flush()
             ids.append(tokenizer.special[match.group()])
             mask.append(int(trained))
             start = match.end()
-        run.append(piece.text[start:])
+        run.append(part.text[start:])
     flush()
     return Encoded(ids, mask)
 
 
-def _pieces(
-    messages: list[Message], tools: list[Any], generate: bool, thinking: bool | None, default_system: str | None
-) -> Iterator[Piece]:
+def _parts(
+    messages: list[ChatMessage], tools: list[Any], generate: bool, thinking: bool | None, default_system: str | None
+) -> Iterator[TemplatePart]:
     yield from _system(messages, tools, default_system)
     asked = _last_question(messages)
     for at, message in enumerate(messages):
@@ -123,32 +125,32 @@ def _pieces(
         elif message.role == "tool":
             yield from _tool(messages, at)
         elif message.role == "user" or at:
-            yield Piece(f"<|im_start|>{message.role}\n")
-            yield Piece(message.content, trusted=False)
-            yield Piece("<|im_end|>\n")
+            yield TemplatePart(f"<|im_start|>{message.role}\n")
+            yield TemplatePart(message.content, trusted=False)
+            yield TemplatePart("<|im_end|>\n")
     if generate:
-        yield Piece("<|im_start|>assistant\n")
+        yield TemplatePart("<|im_start|>assistant\n")
         if thinking is False:
-            yield Piece("<think>\n\n</think>\n\n", cut=True)
+            yield TemplatePart("<think>\n\n</think>\n\n", cut=True)
 
 
-def _system(messages: list[Message], tools: list[Any], default_system: str | None) -> Iterator[Piece]:
+def _system(messages: list[ChatMessage], tools: list[Any], default_system: str | None) -> Iterator[TemplatePart]:
     said = messages[0].content if messages[0].role == "system" else default_system
     if said is None and not tools:
         return
-    yield Piece("<|im_start|>system\n")
+    yield TemplatePart("<|im_start|>system\n")
     if said is not None:
-        yield Piece(said, trusted=False)
+        yield TemplatePart(said, trusted=False)
     if tools:
-        yield Piece(("\n\n" if said is not None else "") + _TOOLS_HEAD)
+        yield TemplatePart(("\n\n" if said is not None else "") + _TOOLS_HEAD)
         for tool in tools:
-            yield Piece("\n")
-            yield Piece(json.dumps(tool, ensure_ascii=False), trusted=False)
-        yield Piece(_TOOLS_TAIL)
-    yield Piece("<|im_end|>\n")
+            yield TemplatePart("\n")
+            yield TemplatePart(json.dumps(tool, ensure_ascii=False), trusted=False)
+        yield TemplatePart(_TOOLS_TAIL)
+    yield TemplatePart("<|im_end|>\n")
 
 
-def _last_question(messages: list[Message]) -> int:
+def _last_question(messages: list[ChatMessage]) -> int:
     """Place of the last user message that is not a tool's answer: thoughts are shown after it only."""
     for at in range(len(messages) - 1, -1, -1):
         content = messages[at].content
@@ -157,8 +159,8 @@ def _last_question(messages: list[Message]) -> int:
     return len(messages) - 1
 
 
-def _assistant(message: Message, thinking: bool | None, *, may_think: bool, last: bool) -> Iterator[Piece]:
-    yield Piece("<|im_start|>assistant\n")
+def _assistant(message: ChatMessage, thinking: bool | None, *, may_think: bool, last: bool) -> Iterator[TemplatePart]:
+    yield TemplatePart("<|im_start|>assistant\n")
     trained, cut = message.weight > 0, True
     shown = content = message.content
     if thinking is not None:
@@ -168,20 +170,20 @@ def _assistant(message: Message, thinking: bool | None, *, may_think: bool, last
             shown = content.lstrip("\n")
             # Without thinking the empty block is part of the prompt, so the model need not learn to write it.
             own = trained and bool(reasoning or thinking)
-            yield Piece("<think>\n", trained=own, cut=True)
-            yield Piece(reasoning.strip("\n"), trusted=False, trained=own)
-            yield Piece("\n</think>\n\n", trained=own)
+            yield TemplatePart("<think>\n", trained=own, cut=True)
+            yield TemplatePart(reasoning.strip("\n"), trusted=False, trained=own)
+            yield TemplatePart("\n</think>\n\n", trained=own)
             cut = not own
-    yield Piece(shown, trusted=False, trained=trained, cut=cut)
+    yield TemplatePart(shown, trusted=False, trained=trained, cut=cut)
     for at, call in enumerate(message.tool_calls):
-        yield Piece(("\n" if content or at else "") + '<tool_call>\n{"name": "', trained=trained)
-        yield Piece(f'{call.name}", "arguments": {call.arguments}', trusted=False, trained=trained)
-        yield Piece("}\n</tool_call>", trained=trained)
-    yield Piece("<|im_end|>", trained=trained)
-    yield Piece("\n")
+        yield TemplatePart(("\n" if content or at else "") + '<tool_call>\n{"name": "', trained=trained)
+        yield TemplatePart(f'{call.name}", "arguments": {call.arguments}', trusted=False, trained=trained)
+        yield TemplatePart("}\n</tool_call>", trained=trained)
+    yield TemplatePart("<|im_end|>", trained=trained)
+    yield TemplatePart("\n")
 
 
-def _split_reasoning(message: Message) -> tuple[str, str]:
+def _split_reasoning(message: ChatMessage) -> tuple[str, str]:
     """Thoughts and reply: from `reasoning_content`, else from a <think> block that a client left in the content."""
     content = message.content
     if message.reasoning is not None:
@@ -192,12 +194,12 @@ def _split_reasoning(message: Message) -> tuple[str, str]:
     return reasoning, content.split("</think>")[-1].lstrip("\n")
 
 
-def _tool(messages: list[Message], at: int) -> Iterator[Piece]:
+def _tool(messages: list[ChatMessage], at: int) -> Iterator[TemplatePart]:
     """Results of calls made together go into one user turn."""
     if at == 0 or messages[at - 1].role != "tool":
-        yield Piece("<|im_start|>user")
-    yield Piece("\n<tool_response>\n")
-    yield Piece(messages[at].content, trusted=False)
-    yield Piece("\n</tool_response>")
+        yield TemplatePart("<|im_start|>user")
+    yield TemplatePart("\n<tool_response>\n")
+    yield TemplatePart(messages[at].content, trusted=False)
+    yield TemplatePart("\n</tool_response>")
     if at == len(messages) - 1 or messages[at + 1].role != "tool":
-        yield Piece("<|im_end|>\n")
+        yield TemplatePart("<|im_end|>\n")

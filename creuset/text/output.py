@@ -11,26 +11,22 @@ from dataclasses import dataclass
 
 import msgspec
 
+from creuset.types.messages import ToolCall
+
 OPEN_CALL, CLOSE_CALL, OPEN_THINK, CLOSE_THINK = "<tool_call>", "</tool_call>", "<think>", "</think>"
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Content:
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Thought:
+class Reasoning:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class ToolCall:
-    name: str
-    arguments: str  # JSON text
-
-
-Piece = Said | Thought | ToolCall
+OutputPiece = Content | Reasoning | ToolCall
 
 
 class OutputParser:
@@ -49,10 +45,10 @@ class OutputParser:
     def calls(self) -> int:
         return self._calls
 
-    def push(self, text: str) -> Iterator[Piece]:
+    def push(self, text: str) -> Iterator[OutputPiece]:
         if not (self._tools or self._thinking):
             if text:
-                yield Said(text)
+                yield Content(text)
             return
         self._held += text
         while True:
@@ -66,15 +62,15 @@ class OutputParser:
             if not self._held or (self._held, self._inside) == before:
                 return
 
-    def finish(self) -> Iterator[Piece]:
+    def finish(self) -> Iterator[OutputPiece]:
         """What is left: a call that was never closed is text, as the model wrote it."""
         rest, self._held = self._held, ""
         if self._inside == OPEN_CALL:
             rest = OPEN_CALL + rest
         if rest and not (self._calls and self._blank and not rest.strip()):
-            yield Thought(rest) if self._inside == OPEN_THINK else Said(rest)
+            yield Reasoning(rest) if self._inside == OPEN_THINK else Content(rest)
 
-    def _outside(self) -> Iterator[Piece]:
+    def _outside(self) -> Iterator[OutputPiece]:
         if self._trim:
             self._held = self._held.lstrip("\n")
             self._trim = not self._held
@@ -98,13 +94,13 @@ class OutputParser:
         at = self._held.find(mark)
         return at if mark == OPEN_CALL or not self._held[: max(at, 0)].strip() else -1
 
-    def _say(self, text: str) -> Iterator[Piece]:
+    def _say(self, text: str) -> Iterator[OutputPiece]:
         if text.strip():
             self._spoke, self._blank = True, False
         if text:
-            yield Said(text)
+            yield Content(text)
 
-    def _in_thought(self) -> Iterator[Piece]:
+    def _in_thought(self) -> Iterator[OutputPiece]:
         at = self._held.find(CLOSE_THINK)
         if at < 0:
             keep = _overlap(self._held, CLOSE_THINK)
@@ -113,9 +109,9 @@ class OutputParser:
             text, self._held = self._held[:at], self._held[at + len(CLOSE_THINK) :]
             self._inside, self._spoke, self._trim = "", True, True
         if text:
-            yield Thought(text)
+            yield Reasoning(text)
 
-    def _in_call(self) -> Iterator[Piece]:
+    def _in_call(self) -> Iterator[OutputPiece]:
         at = self._held.find(CLOSE_CALL)
         if at < 0:
             return

@@ -1,11 +1,13 @@
-"""What a client asks of the engine and what it gets back. Plain data, no torch.
+"""What a client asks of an engine and what it gets back: the same structs inside the engine and between processes.
 
-One Request is one choice: `n` choices are `n` requests, which share their prompt's blocks.
-A request is answered by a row of Events; exactly one of them, the last, has `finish` set.
+One GenerationRequest is one choice: `n` choices are `n` requests, which share the cached blocks of their prompt.
+A request is answered by a row of Events. Exactly one of them, the last, has `finish` set.
 """
 
-from dataclasses import dataclass, field
+import math
 from typing import Literal
+
+import msgspec
 
 from creuset.core.errors import RequestError
 
@@ -14,9 +16,11 @@ Finish = Literal["stop", "length", "cancelled", "error"]
 MAX_ALTERNATIVES = 20
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Sampling:
-    """How to choose tokens. The order is: penalties, bias, watermark, temperature, min_p, top_k, top_p."""
+class Sampling(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How to choose tokens. The order is: penalties, bias, watermark, temperature, min_p, top_k, top_p.
+
+    Raises RequestError, which names the field, for a value out of its range.
+    """
 
     max_tokens: int                         # 0: only read the prompt (for `prompt_logprobs`)
     min_tokens: int = 0                     # before that many, neither stop ids nor stop strings end the answer
@@ -27,7 +31,7 @@ class Sampling:
     frequency_penalty: float = 0.0          # per occurrence in the answer so far
     presence_penalty: float = 0.0           # once, for tokens already in the answer
     repetition_penalty: float = 1.0         # divides positive logits of tokens in prompt and answer (arXiv:1909.05858)
-    logit_bias: dict[int, float] = field(default_factory=dict)
+    logit_bias: dict[int, float] = {}
     seed: int | None = None                 # None: drawn by the engine
     stop: tuple[str, ...] = ()              # the answer ends before the first of them
     stop_ids: tuple[int, ...] = ()          # besides the model's own end tokens
@@ -39,7 +43,7 @@ class Sampling:
         for name, low, high in _RANGES:
             value = getattr(self, name)
             if value is not None and not low <= value <= high:  # NaN fails too
-                bounds = f"at least {low:g}" if high == float("inf") else f"between {low:g} and {high:g}"
+                bounds = f"at least {low:g}" if high == math.inf else f"between {low:g} and {high:g}"
                 raise RequestError(f"`{name}` must be {bounds}, got {value}", param=name)
         for name in ("top_p", "repetition_penalty"):
             if getattr(self, name) == 0:
@@ -57,13 +61,12 @@ class Sampling:
                 )
 
 
-_INF = float("inf")
 _RANGES = (
-    ("max_tokens", 0, _INF),
-    ("min_tokens", 0, _INF),
+    ("max_tokens", 0, math.inf),
+    ("min_tokens", 0, math.inf),
     ("temperature", 0, 100),
     ("top_p", 0, 1),
-    ("top_k", 0, _INF),
+    ("top_k", 0, math.inf),
     ("min_p", 0, 1),
     ("frequency_penalty", -2, 2),
     ("presence_penalty", -2, 2),
@@ -73,17 +76,14 @@ _RANGES = (
 )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Request:
+class GenerationRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     id: str
     prompt: list[int]
     sampling: Sampling
-    arrived: float = 0.0                    # seconds, by the caller's clock; only told back in statistics
     salt: str = ""                          # requests share cached prefixes only with requests of the same salt
 
 
-@dataclass(frozen=True, slots=True)
-class TokenLogprob:
+class TokenLogprob(msgspec.Struct, frozen=True, array_like=True):
     """Of the unmodified distribution: before penalties, bias, temperature and truncation, as OpenAI does."""
 
     token: int
@@ -91,11 +91,10 @@ class TokenLogprob:
     top: tuple[tuple[int, float], ...] = () # (token, logprob), likeliest first
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """What happened to a request in one step. Joining all `text` gives the whole answer.
 
-    `tokens` are those whose text is now out; while text that may become a stop string is held back, so
+    `tokens` are those whose text is now out. While text that may become a stop string is held back, so
     are its tokens. The end token and tokens of a stop string that matched are in `completion_tokens`
     (the model did emit them) but never in `tokens`. `logprobs` goes with `tokens`, one by one.
     """
@@ -104,7 +103,7 @@ class Event:
     text: str = ""
     tokens: tuple[int, ...] = ()
     logprobs: tuple[TokenLogprob, ...] | None = None
-    prompt_logprobs: tuple[TokenLogprob | None, ...] | None = None  # once; None for the first token
+    prompt_logprobs: tuple[TokenLogprob | None, ...] | None = None  # sent once; None for the first token
     finish: Finish | None = None
     stop_match: str | None = None           # the stop string that ended it
     stop_token: int | None = None           # the end token that ended it

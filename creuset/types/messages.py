@@ -1,131 +1,226 @@
-"""What a conversation may look like: OpenAI's messages and tools, checked and named when they are not.
+"""Chat messages and tools: one parser for the server, the chat template and the training data.
 
-Every refusal is a RequestError whose `param` is the path of the part, such as `messages[2].tool_calls[0].function`.
+`parse_messages` and `parse_tools` read OpenAI's shapes. Every refusal is a RequestError whose `param` is the path of
+the part, such as `messages[2].tool_calls[0].function.name`.
+
+strict    what an API takes: the answer depends on each field, so each is obeyed or refused by its name.
+lenient   what people keep in files, and what Python callers write. Accepted besides: `weight` (0: an assistant message
+          that is shown and not trained on), a tool result without `tool_call_id`, calls and tools without their
+          `function` wrapper, arguments as an object, an empty list of parts, other keys in a part, any tool name.
+
+In both, a field that nobody knows may be there as long as it is empty: clients send back what they were given, with
+empty fields of newer API versions in it. A message's `name` is accepted and not shown to the model.
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, Literal
+
+import msgspec
 
 from creuset.core.errors import RequestError
+from creuset.types.fields import Fields, show
 
-ROLES = ("system", "developer", "user", "assistant", "tool")
-# `name` is taken and, as in Qwen's template, not shown to the model.
-FIELDS = {"role", "content", "name", "tool_calls", "tool_call_id", "reasoning_content", "weight"}
+Mode = Literal["strict", "lenient"]
+Role = Literal["system", "user", "assistant", "tool"]
+
+ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+MAX_TOOLS = 128
 
 
-@dataclass(frozen=True, slots=True)
-class ToolCall:
+class ToolCall(msgspec.Struct, frozen=True):
     name: str
-    arguments: str              # JSON text
+    arguments: str              # JSON text of an object, to the letter as the model wrote it
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    role: str                   # `developer` is read as `system`
+class ChatMessage(msgspec.Struct, frozen=True, kw_only=True):
+    role: Role                  # `developer` is read as `system`, `function` as `tool`
     content: str
     reasoning: str | None = None
     tool_calls: tuple[ToolCall, ...] = ()
     weight: float = 1.0         # 0: an assistant message that is shown and not trained on
 
 
-def checked_messages(messages: Any) -> list[Message]:
-    if not isinstance(messages, Sequence) or isinstance(messages, str | bytes) or not messages:
-        raise RequestError("`messages` must be a non-empty list", param="messages")
-    return [_message(message, f"messages[{at}]") for at, message in enumerate(messages)]
+def parse_messages(messages: Any, mode: Mode, *, ignored: dict[str, None] | None = None) -> list[ChatMessage]:
+    """A conversation as it was sent; messages that are parsed already stay as they are.
+
+    `ignored` gets the names of fields that were given and change nothing.
+    """
+    if messages is None or (isinstance(messages, Sequence) and len(messages) == 0):
+        raise RequestError("`messages` is required: a list with at least one message", param="messages")
+    if not _is_list(messages):
+        raise RequestError(f"`messages` must be a list, got {show(messages)}", param="messages")
+    ignored = {} if ignored is None else ignored
+    return [
+        one if isinstance(one, ChatMessage) else _message(one, f"messages[{at}]", mode == "lenient", ignored)
+        for at, one in enumerate(messages)
+    ]
 
 
-def checked_tools(tools: Any) -> list[Any]:
-    """The tools as they came: the template shows them whole."""
+def parse_tools(tools: Any, mode: Mode) -> list[dict[str, Any]]:
+    """The tools as the template shows them. A strict one is left without `strict` and without null fields."""
     if tools is None:
         return []
-    if not isinstance(tools, Sequence) or isinstance(tools, str | bytes):
-        raise RequestError("`tools` must be a list", param="tools")
-    for at, tool in enumerate(tools):
-        where = f"tools[{at}]"
-        if not isinstance(tool, Mapping):
-            _refuse(where, "must be an object", tool)
-        function = tool.get("function", tool)
-        if not isinstance(function, Mapping) or not isinstance(function.get("name"), str) or not function["name"]:
-            _refuse(f"{where}.function.name", "must be a non-empty string", None)
-        _as_json(tool, where)
-    return list(tools)
+    if not _is_list(tools):
+        raise RequestError(f"`tools` must be a list, got {show(tools)}", param="tools")
+    if mode == "lenient":
+        return [_any_tool(tool, f"tools[{at}]") for at, tool in enumerate(tools)]
+    if len(tools) > MAX_TOOLS:
+        raise RequestError(f"`tools` takes at most {MAX_TOOLS} tools, got {len(tools)}", param="tools")
+    return [_tool(tool, f"tools[{at}]") for at, tool in enumerate(tools)]
 
 
-def _message(message: Any, where: str) -> Message:
-    if not isinstance(message, Mapping):
-        _refuse(where, "must be an object", message)
-    role = message.get("role")
-    if role not in ROLES:
-        _refuse(f"{where}.role", f"must be one of {', '.join(ROLES)}", role)
-    for key, value in message.items():
-        # Clients send back what they were given, with empty fields of newer API versions in it.
-        if key not in FIELDS and value not in (None, [], {}):
-            raise RequestError(f"`{where}.{key}` is not supported by this server", param=f"{where}.{key}")
-    calls = message.get("tool_calls") or ()
-    reasoning = message.get("reasoning_content")
-    for key, value in (("tool_calls", calls), ("reasoning_content", reasoning)):
-        if value and role != "assistant":
-            raise RequestError(f"`{where}.{key}` belongs to the assistant, not to {role}", param=f"{where}.{key}")
-    if not isinstance(calls, Sequence) or isinstance(calls, str | bytes):
-        _refuse(f"{where}.tool_calls", "must be a list", calls)
-    if reasoning is not None and not isinstance(reasoning, str):
-        _refuse(f"{where}.reasoning_content", "must be a string", reasoning)
-    weight = message.get("weight", 1)
-    if isinstance(weight, bool) or weight not in (0, 1):
-        _refuse(f"{where}.weight", "must be 0 or 1", weight)
-    return Message(
-        role="system" if role == "developer" else str(role),
-        content=_content(message.get("content"), f"{where}.content", optional=bool(calls)),
-        reasoning=reasoning,
-        tool_calls=tuple(_call(call, f"{where}.tool_calls[{at}]") for at, call in enumerate(calls)),
-        weight=float(weight),
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
+
+
+def _object(value: Any, path: str, ignored: dict[str, None] | None = None) -> Fields:
+    if not isinstance(value, Mapping):
+        raise RequestError(f"`{path}` must be an object, got {show(value)}", param=path)
+    return Fields(value, where=f"{path}.", ignored=ignored)
+
+
+def _message(value: Any, path: str, lenient: bool, ignored: dict[str, None]) -> ChatMessage:
+    fields = _object(value, path, ignored)
+    role = fields.take("role")
+    if not isinstance(role, str) or role not in ROLES:
+        raise fields.refuse("role", f"must be one of {', '.join(ROLES)}, got {show(role)}")
+    for name in ("tool_calls", "reasoning_content"):
+        if role != "assistant" and fields.peek(name) not in (None, "", [], ()):
+            raise fields.refuse(name, f"belongs to the assistant, not to {role}", code="unknown_parameter")
+    weight = fields.take("weight") if lenient else None
+    if isinstance(weight, bool) or weight not in (None, 0, 1):
+        raise fields.refuse("weight", f"must be 0 or 1, got {show(weight)}")
+    content = _content(fields, path, "refusal" if role == "assistant" else "", lenient)
+    if role == "assistant":
+        message = _assistant(fields, content, path, lenient, 1.0 if weight is None else float(weight))
+        fields.not_served("audio")
+    elif content is None:
+        raise fields.refuse("content", "is required")
+    else:
+        if role == "tool" and fields.text("tool_call_id") is None and not lenient:
+            raise fields.refuse("tool_call_id", "is required: the id of the call that this answers")
+        if role == "function" and fields.peek("name") is None:
+            raise fields.refuse("name", "is required: the function whose result this is")
+        read: dict[str, Role] = {"developer": "system", "system": "system", "user": "user"}
+        message = ChatMessage(role=read.get(role, "tool"), content=content)
+    if fields.text("name") is not None:
+        ignored["messages.name"] = None
+    fields.refuse_rest(empty=True)
+    return message
+
+
+def _content(fields: Fields, path: str, also: str, lenient: bool) -> str | None:
+    """Text, or text parts joined. `also` names another kind of part that holds text."""
+    value = fields.take("content")
+    if value is None or isinstance(value, str):
+        return value
+    if not _is_list(value) or not (value or lenient):
+        raise fields.refuse("content", f"must be a string or a list of text parts, got {show(value)}")
+    parts = []
+    for at, part in enumerate(value):
+        inner = _object(part, f"{path}.content[{at}]")
+        kind = inner.text("type")
+        if kind not in ("text", also) or not kind:
+            raise inner.refuse("type", f'is served as "text" only, got {show(kind)}', code="unsupported_value")
+        text = inner.text(kind)
+        if text is None:
+            raise inner.refuse(kind, "is required")
+        if not lenient:
+            inner.refuse_rest()
+        parts.append(text)
+    return "".join(parts)
+
+
+def _assistant(fields: Fields, content: str | None, path: str, lenient: bool, weight: float) -> ChatMessage:
+    """An earlier reply, often exactly the object that this server gave."""
+    refusal = fields.text("refusal")
+    listed = fields.take("tool_calls")
+    if listed is not None and not _is_list(listed):
+        raise fields.refuse("tool_calls", f"must be a list, got {show(listed)}")
+    calls = [_call(call, f"{path}.tool_calls[{at}]", lenient) for at, call in enumerate(listed or [])]
+    legacy = fields.take("function_call")
+    if legacy is not None:
+        calls.append(_function(legacy, f"{path}.function_call", lenient))
+    if fields.items("annotations"):
+        raise fields.refuse("annotations", "is not served here", code="unsupported_parameter")
+    if content is None and not calls and refusal is None:
+        raise fields.refuse("content", "is required unless there are tool calls")
+    return ChatMessage(
+        role="assistant",
+        content=content or refusal or "",
+        reasoning=fields.text("reasoning_content"),
+        tool_calls=tuple(calls),
+        weight=weight,
     )
 
 
-def _content(content: Any, where: str, *, optional: bool) -> str:
-    if isinstance(content, str):
-        return content
-    if content is None and optional:
-        return ""
-    if not isinstance(content, Sequence) or isinstance(content, bytes):
-        _refuse(where, "must be a string or a list of text parts", content)
-    for at, part in enumerate(content):
-        if not isinstance(part, Mapping):
-            _refuse(f"{where}[{at}]", "must be an object", part)
-        if part.get("type") != "text":
-            _refuse(f"{where}[{at}].type", "must be `text`: this model reads text only", part.get("type"))
-        if not isinstance(part.get("text"), str):
-            _refuse(f"{where}[{at}].text", "must be a string", part.get("text"))
-    return "".join(part["text"] for part in content)
+def _call(value: Any, path: str, lenient: bool) -> ToolCall:
+    fields = _object(value, path)
+    fields.text("id")
+    fields.only("type", "function")
+    fields.take("index")  # left by clients that put streamed deltas together
+    if lenient and fields.peek("function") is None:
+        return _function(value, f"{path}.function", lenient)
+    call = _function(fields.take("function"), f"{path}.function", lenient)
+    fields.refuse_rest(empty=True)
+    return call
 
 
-def _call(call: Any, where: str) -> ToolCall:
-    if not isinstance(call, Mapping):
-        _refuse(where, "must be an object", call)
-    if call.get("type", "function") != "function":
-        _refuse(f"{where}.type", "must be `function`", call.get("type"))
-    function = call.get("function") or call
-    if not isinstance(function, Mapping):
-        _refuse(f"{where}.function", "must be an object", function)
-    name, arguments = function.get("name"), function.get("arguments")
+def _function(value: Any, path: str, lenient: bool) -> ToolCall:
+    """Name and arguments. These stay the JSON text that came, which is the text that the model once wrote."""
+    fields = _object(value, path)
+    name, text = fields.text("name"), fields.take("arguments")
+    if not name:
+        raise fields.refuse("name", "is required")
+    if lenient and isinstance(text, Mapping):
+        return ToolCall(name, _json(text, fields.path("arguments")))
+    if not isinstance(text, str):
+        raise fields.refuse("arguments", f"must be a string that holds JSON, got {show(text)}")
+    try:
+        arguments = msgspec.json.decode(text or "{}")
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
+        raise fields.refuse("arguments", f"must hold JSON: {error}") from None
+    if type(arguments) is not dict:
+        raise fields.refuse("arguments", f"must hold a JSON object, got {show(arguments)}")
+    if not lenient:
+        fields.refuse_rest()
+    return ToolCall(name, text or "{}")
+
+
+def _tool(value: Any, path: str) -> dict[str, Any]:
+    fields = _object(value, path)
+    kind = fields.take("type")
+    if kind != "function":
+        raise fields.refuse("type", f'is served as "function" only, got {show(kind)}')
+    function = fields.take("function")
+    inner = _object(function, f"{path}.function")
+    fields.refuse_rest()
+    name = inner.text("name", max_chars=64)
+    if not name or not all(c.isascii() and (c.isalnum() or c in "_-") for c in name):
+        raise inner.refuse("name", f"must have 1 to 64 letters, digits, `_` or `-`, got {show(name)}")
+    inner.text("description")
+    parameters = inner.take("parameters")
+    if parameters is not None and type(parameters) is not dict:
+        raise inner.refuse("parameters", f"must be a JSON schema, got {show(parameters)}")
+    inner.only("strict", False)
+    inner.refuse_rest()
+    return {"type": "function", "function": {k: v for k, v in function.items() if k != "strict" and v is not None}}
+
+
+def _any_tool(value: Any, path: str) -> dict[str, Any]:
+    """The tool as it came: the template shows it whole."""
+    fields = _object(value, path)
+    function = value if fields.peek("function") is None else fields.take("function")
+    name = function.get("name") if isinstance(function, Mapping) else None
     if not isinstance(name, str) or not name:
-        _refuse(f"{where}.function.name", "must be a non-empty string", name)
-    if isinstance(arguments, Mapping):
-        return ToolCall(name, _as_json(arguments, f"{where}.function.arguments"))
-    if not isinstance(arguments, str):
-        _refuse(f"{where}.function.arguments", "must be JSON in a string, or an object", arguments)
-    return ToolCall(name, arguments)
+        raise RequestError(f"`{path}.function.name` must be a non-empty string", param=f"{path}.function.name")
+    _json(value, path)
+    return dict(value)
 
 
-def _as_json(value: Any, where: str) -> str:
+def _json(value: Any, path: str) -> str:
     try:
         return json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError) as error:
-        raise RequestError(f"`{where}` is not JSON: {error}", param=where) from None
-
-
-def _refuse(where: str, must: str, value: Any) -> NoReturn:
-    got = "" if value is None else f", got {str(value)[:60]!r}"
-    raise RequestError(f"`{where}` {must}{got}", param=where)
+        raise RequestError(f"`{path}` is not JSON: {error}", param=path) from None

@@ -27,10 +27,10 @@ from creuset.benchmarks.watermark.check import Facts, Said
 from creuset.cli import main
 from creuset.core.stats import clopper_pearson
 from creuset.engine.sampler import Sampler
-from creuset.engine.watermark import DECISION_P, MIN_SCORED, TooShort, Watermark, binomial_tail, detect
 from creuset.evals.clients.reach import Reach, reach
 from creuset.governance.audit.items import PARTS
 from creuset.testing import tiny_shards, tiny_tokenizer
+from creuset.text.watermark import DECISION_P, MIN_SCORED, TooShort, Watermark, binomial_tail, detect
 from creuset.types.generation import Sampling
 from tests.evals.scripted import Scripted, chat, only_chat
 

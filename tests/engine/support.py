@@ -3,7 +3,7 @@
 from creuset.engine.engine import Engine
 from creuset.engine.settings import EngineSettings
 from creuset.testing import tiny_config, tiny_model, tiny_tokenizer
-from creuset.types.generation import Event, Request, Sampling
+from creuset.types.generation import Event, GenerationRequest, Sampling
 
 FAMILIES = ("qwen2", "qwen3", "qwen2_moe", "qwen3_moe")
 
@@ -20,7 +20,7 @@ def engine(family="qwen3_moe", *, seed=0, changes=None, **settings):
 
 def ask(id, prompt, max_tokens=8, **sampling):
     ids = tiny_tokenizer().encode(prompt) if isinstance(prompt, str) else list(prompt)
-    return Request(id=str(id), prompt=ids, sampling=Sampling(max_tokens=max_tokens, **sampling))
+    return GenerationRequest(id=str(id), prompt=ids, sampling=Sampling(max_tokens=max_tokens, **sampling))
 
 
 def whole(events: list[Event]) -> Event:
@@ -48,7 +48,7 @@ def whole(events: list[Event]) -> Event:
     )
 
 
-def run(one: Engine, *requests: Request) -> dict[str, Event]:
+def run(one: Engine, *requests: GenerationRequest) -> dict[str, Event]:
     """Add all, step to the end, check that nothing is left; each request's events joined."""
     for request in requests:
         one.add(request)

@@ -1,7 +1,6 @@
 """The same request gives the same tokens and the same log-probabilities, bit for bit, whatever happens around it."""
 
-import dataclasses
-
+import msgspec
 import pytest
 import torch
 
@@ -20,7 +19,7 @@ def requests(**sampling):
 
 def said(event):
     """What a client can tell two answers apart by."""
-    return dataclasses.replace(event, id="", cached_tokens=0)
+    return msgspec.structs.replace(event, id="", cached_tokens=0)
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from creuset.engine.blocks import BlockPool
 from creuset.engine.prefix import PrefixCache
 from creuset.engine.scheduler import Ask, Scheduler, plan_step
-from creuset.types.generation import Request, Sampling
+from creuset.types.generation import GenerationRequest, Sampling
 
 
 def test_decoding_goes_first_and_only_the_last_prompt_is_cut():
@@ -20,7 +20,7 @@ def scheduler(blocks, *, block_size=4, cached=True, max_running=4, budget=16):
 
 
 def request(id, prompt, max_tokens=4, **kind):
-    return Request(id=str(id), prompt=list(prompt), sampling=Sampling(max_tokens=max_tokens, **kind))
+    return GenerationRequest(id=str(id), prompt=list(prompt), sampling=Sampling(max_tokens=max_tokens, **kind))
 
 
 def run(one, live, *, steps=None):

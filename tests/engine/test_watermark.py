@@ -7,6 +7,7 @@ import math
 import os
 import stat
 
+import msgspec
 import numpy as np
 import pytest
 from scipy import stats
@@ -15,7 +16,8 @@ from creuset.core.errors import ConfigError
 from creuset.engine.engine import Engine
 from creuset.engine.sampler import Sampler
 from creuset.engine.settings import EngineSettings
-from creuset.engine.watermark import (
+from creuset.testing import tiny_config, tiny_model, tiny_tokenizer
+from creuset.text.watermark import (
     TooShort,
     Watermark,
     binomial_tail,
@@ -23,7 +25,6 @@ from creuset.engine.watermark import (
     load_watermark,
     new_watermark,
 )
-from creuset.testing import tiny_config, tiny_model, tiny_tokenizer
 from creuset.types.generation import Sampling
 from tests.engine.support import ask, run
 
@@ -126,7 +127,8 @@ def test_marked_answers_do_not_depend_on_their_neighbours_either():
     for other in (marked_engine(), marked_engine(max_batch_tokens=7, max_running=3)):
         crowd = run(other, *asks)
         for one, expected in zip(asks, alone, strict=True):
-            assert dataclasses.replace(crowd[one.id], cached_tokens=0) == dataclasses.replace(expected, cached_tokens=0)
+            found, wanted = (msgspec.structs.replace(event, cached_tokens=0) for event in (crowd[one.id], expected))
+            assert found == wanted
     unmarked = run(marked_engine(None), *asks)
     assert all(unmarked[one.id].tokens != expected.tokens for one, expected in zip(asks, alone, strict=True))
     # Log-probabilities are those of the model, not of what was drawn from.

@@ -10,7 +10,7 @@ from creuset.evals.clients.local import LocalClient
 from creuset.evals.model import Failure, GenerateRequest, Likelihood, LoglikelihoodRequest, Reply
 from creuset.model.score import Reading, log_likelihoods
 from creuset.text.chat import encode_chat
-from creuset.types.generation import Request, Sampling
+from creuset.types.generation import GenerationRequest, Sampling
 
 PAIRS = [
     LoglikelihoodRequest("The cat sat on", " the mat"),
@@ -85,7 +85,8 @@ def test_generation_is_the_engines_and_greedy(subject, folder, tokenizer):
     assert [told[i] for i in range(4)] == replies and all(isinstance(r, Reply) for r in replies)
     assert replies[0].prompt_tokens == len(encode_chat(tokenizer, messages, add_generation_prompt=True).ids)
     engine = Engine.load(folder)
-    engine.add(Request(id="x", prompt=tokenizer.encode("The cat"), sampling=Sampling(max_tokens=9, temperature=0)))
+    sampling = Sampling(max_tokens=9, temperature=0)
+    engine.add(GenerationRequest(id="x", prompt=tokenizer.encode("The cat"), sampling=sampling))
     text = ""
     while engine.busy:
         text += "".join(e.text for e in engine.step())

@@ -47,7 +47,7 @@ def served(folder):
     def run():
         command = worker_command(folder, json.dumps({"dtype": "fp32"}))
         asyncio.run(serve(
-            describe(folder), ServeSettings(port=0), command, log=new_log("info", io.StringIO()),
+            [(describe(folder), command)], ServeSettings(port=0), log=new_log("info", io.StringIO()),
             on_listening=lambda url: (found.update(url=url), listening.set()),
             on_server=lambda stop: found.update(stop=stop),
         ))  # fmt: skip

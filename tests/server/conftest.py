@@ -6,7 +6,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,14 @@ import openai
 import psutil
 import pytest
 
-from creuset.engine.watermark import Watermark
 from creuset.model.formats.hf_config import to_hf
 from creuset.server.log import new_log
-from creuset.server.model import describe
+from creuset.server.model import ServedModel, describe
 from creuset.server.run import serve
 from creuset.server.settings import ServeSettings
 from creuset.server.tenants.keys import KeyRing
 from creuset.testing import tiny_config, tiny_tokenizer
+from creuset.text.watermark import Watermark
 
 SCRIPTED = [sys.executable, "-m", "creuset.testing", "{fd}"]
 NAME = "qwen-max-2025-01-25"
@@ -97,7 +97,8 @@ def start(
     folder: Path,
     *,
     keys: Path | None = None,
-    link: dict[str, Any] | None = None,
+    client: dict[str, Any] | None = None,
+    more: Sequence[tuple[ServedModel, list[str]]] = (),
     watermark: Watermark | None = None,
     **settings: Any,
 ) -> Running:
@@ -110,14 +111,13 @@ def start(
     def run() -> None:
         asyncio.run(
             serve(
-                describe(folder, [NAME, "tiny"]),
+                [(describe(folder, [NAME, "tiny"]), SCRIPTED), *more],
                 ServeSettings(port=0, **settings),
-                SCRIPTED,
                 log=new_log("info", log),
                 keys=KeyRing(keys) if keys else None,
                 on_listening=on_listening,
                 on_server=lambda stop: found.update(stop=stop),
-                link_options={"backoff_s": 0.05, **(link or {})},
+                client_options={"backoff_s": 0.05, **(client or {})},
                 watermark=watermark,
             )
         )

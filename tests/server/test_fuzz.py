@@ -1,5 +1,6 @@
 """Whatever a body holds, it is read or refused: nothing else is raised, and what is refused is named."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from creuset.core.errors import RequestError
-from creuset.server.model import Model, describe
+from creuset.server.model import ServedModel, describe
 from creuset.server.openai.chat import parse_chat
 from creuset.server.openai.completions import parse_completion
-from creuset.server.openai.fields import parse_object
 from creuset.server.openai.tokens import parse_detokenize, parse_tokenize
+from creuset.types.fields import Fields, parse_object
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8)
 JSON = st.recursive(
@@ -21,8 +22,7 @@ JSON = st.recursive(
 )
 CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 CHAT: dict[str, Any] = {
-    "model": "tiny",
-    "messages": [
+        "messages": [
         {"role": "user", "content": [{"type": "text", "text": "a"}]},
         {"role": "assistant", "content": "b", "tool_calls": [CALL]},
         {"role": "tool", "tool_call_id": "c", "content": "d"},
@@ -39,7 +39,7 @@ RAW: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def model(folder: Path) -> Model:
+def model(folder: Path) -> ServedModel:
     return describe(folder, ["tiny"])
 
 
@@ -63,33 +63,35 @@ def bodies(draw: st.DrawFn, whole: dict[str, Any]) -> dict[str, Any]:
 QUIET = settings(max_examples=80, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
-def read(parse: Any, body: dict[str, Any], model: Model) -> None:
+def read(parse: Callable[..., Any], body: dict[str, Any], *more: Any) -> None:
     try:
-        parse(body, model)
+        parse(Fields(body), *more)
     except RequestError as refused:
         assert str(refused) and len(str(refused)) < 500
 
 
-def test_the_unbroken_bodies_are_taken(model: Model) -> None:
-    assert parse_chat(CHAT, model).choices == 2 and len(parse_completion(RAW, model).prompts) == 2
+def test_the_unbroken_bodies_are_taken(model: ServedModel) -> None:
+    chat, raw = (Fields({name: value for name, value in body.items() if name != "model"}) for body in (CHAT, RAW))
+    assert parse_chat(chat, "tiny", model).choices == 2
+    assert len(parse_completion(raw, "tiny", model).prompts) == 2
 
 
 @QUIET
 @given(body=bodies(CHAT))
-def test_any_chat_is_read_or_refused(model: Model, body: dict[str, Any]) -> None:
-    read(parse_chat, body, model)
+def test_any_chat_is_read_or_refused(model: ServedModel, body: dict[str, Any]) -> None:
+    read(parse_chat, body, "tiny", model)
 
 
 @QUIET
 @given(body=bodies(RAW))
-def test_any_completion_is_read_or_refused(model: Model, body: dict[str, Any]) -> None:
-    read(parse_completion, body, model)
+def test_any_completion_is_read_or_refused(model: ServedModel, body: dict[str, Any]) -> None:
+    read(parse_completion, body, "tiny", model)
 
 
 @QUIET
 @given(body=bodies({"prompt": "a", "messages": [], "tokens": [1], "return_token_strs": True}))
-def test_any_text_is_read_or_refused(model: Model, body: dict[str, Any]) -> None:
-    read(parse_tokenize, body, model)
+def test_any_text_is_read_or_refused(model: ServedModel, body: dict[str, Any]) -> None:
+    read(parse_tokenize, body)
     read(parse_detokenize, body, model)
 
 

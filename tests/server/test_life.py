@@ -134,7 +134,7 @@ def test_the_engine_killed_in_the_middle_is_told_and_replaced(server: Running) -
 
 
 def test_health_is_red_while_there_is_no_engine(folder: Path) -> None:
-    server = start(folder, link={"backoff_s": 2.0})
+    server = start(folder, client={"backoff_s": 2.0})
     try:
         server.engine().kill()
         server.wait_until(503)
@@ -150,7 +150,7 @@ def test_health_is_red_while_there_is_no_engine(folder: Path) -> None:
 
 
 def test_an_engine_that_hangs_is_replaced(folder: Path) -> None:
-    server = start(folder, link={"stall_s": 2.0})
+    server = start(folder, client={"stall_s": 2.0})
     try:
         stuck = server.engine()
         stuck.suspend()
@@ -205,6 +205,6 @@ def test_an_engine_that_never_starts_ends_the_server(folder: Path) -> None:
     with pytest.raises(EngineError, match="ended 3 times before it was ready"):
         quick = {"backoff_s": 0.01}
         asyncio.run(
-            serve(describe(folder), ServeSettings(port=0), dying, log=new_log("info", log), link_options=quick)
+            serve([(describe(folder), dying)], ServeSettings(port=0), log=new_log("info", log), client_options=quick)
         )
     assert log.getvalue().count('"exit_code": 7') == 3

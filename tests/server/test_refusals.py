@@ -30,7 +30,6 @@ CHAT_REFUSALS: list[tuple[dict[str, Any], int, str, str]] = [
     ({"messages": [{"role": "user"}]}, 400, "messages[0].content", "is required"),
     ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]},
      400, "messages[0].content[0].type", '"image_url"'),
-    ({"messages": [{"role": "user", "content": "x", "name": "ann"}]}, 400, "messages[0].name", "is not served"),
     ({"messages": [{"role": "user", "content": "x", "mood": 1}]}, 400, "messages[0].mood", "not a field"),
     ({"messages": [{"role": "tool", "content": "x"}]}, 400, "messages[0].tool_call_id", "is required"),
     ({"messages": [{"role": "user", "content": "\ud800"}]}, 400, "", "the body is not JSON"),
@@ -204,12 +203,12 @@ def test_a_full_server_says_when_to_come_back(folder: Any) -> None:
 
 
 def test_a_fault_of_ours_is_a_500_without_its_words(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    from creuset.server import app
+    from creuset.server.openai import routes
 
     def broken(*_: Any) -> None:
         raise KeyError("canary-7f3a")
 
-    monkeypatch.setattr(app, "parse_detokenize", broken)
+    monkeypatch.setattr(routes, "parse_detokenize", broken)
     reply = server.own.post("/detokenize", json={"tokens": [1]})
     refused(reply, 500, None, "an error of its own")
     log = server.logged('"fault": "KeyError at test_refusals.py')

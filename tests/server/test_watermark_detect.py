@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from creuset.cli import main
-from creuset.engine.watermark import Watermark, load_watermark
 from creuset.server.tenants.keys import add_key
 from creuset.testing import tiny_tokenizer
+from creuset.text.watermark import Watermark, load_watermark
 
 from .conftest import NAME, Running, start
 

@@ -172,12 +172,12 @@ def test_a_task_is_scored_as_by_hand(harness: dict[str, Any], score: Any) -> Non
 def test_generation_is_greedy_and_ends(harness: dict[str, Any], model: Path) -> None:
     from creuset.engine.engine import Engine
     from creuset.engine.settings import EngineSettings
-    from creuset.types.generation import Request, Sampling
+    from creuset.types.generation import GenerationRequest, Sampling
 
     engine = Engine.load(model, settings=EngineSettings(dtype="fp32"))
     stops = ("\n", "<|endoftext|>")
     sampling = Sampling(max_tokens=6, temperature=0.0, stop=stops)
-    engine.add(Request(id="a", prompt=tiny_tokenizer().encode("The cat"), sampling=sampling))
+    engine.add(GenerationRequest(id="a", prompt=tiny_tokenizer().encode("The cat"), sampling=sampling))
     text = ""
     while engine.busy:
         text += "".join(event.text for event in engine.step())

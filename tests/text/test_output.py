@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from creuset.text.output import OutputParser, Piece, Said, Thought, ToolCall
+from creuset.text.output import Content, OutputParser, OutputPiece, Reasoning
+from creuset.types.messages import ToolCall
 
 CALL = '<tool_call>\n{"name": "f", "arguments": {"a": 1}}\n</tool_call>'
 TEXTS = [
@@ -25,14 +26,14 @@ TEXTS = [
 ]
 
 
-def read(parts: list[str], **options: bool) -> list[Piece]:
+def read(parts: list[str], **options: bool) -> list[OutputPiece]:
     """Pieces with neighbours of a kind joined."""
     parser = OutputParser(**({"tools": True, "thinking": True} | options))
     found = [piece for part in parts for piece in parser.push(part)] + list(parser.finish())
-    joined: list[Piece] = []
+    joined: list[OutputPiece] = []
     for piece in found:
         last = joined[-1] if joined else None
-        if isinstance(piece, Said | Thought) and type(piece) is type(last):
+        if isinstance(piece, Content | Reasoning) and type(piece) is type(last):
             joined[-1] = type(piece)(last.text + piece.text)
         else:
             joined.append(piece)
@@ -54,17 +55,17 @@ def test_any_cut_gives_the_same_pieces(text: str, tools: bool, thinking: bool) -
 
 def test_pieces_are_what_the_marks_say() -> None:
     call = ToolCall("f", '{"a": 1}')
-    assert read([f"Let me see.\n\n{CALL}\n{CALL}"]) == [Said("Let me see."), call, call]
-    assert read([f"<think>x</think>{CALL}"]) == [Thought("x"), call]
-    assert read(["<think>\nhmm\n</think>\n\nYes.\n"]) == [Thought("\nhmm\n"), Said("Yes.\n")]
-    assert read(["<tool_call>not json</tool_call> tail"]) == [Said("<tool_call>not json</tool_call> tail")]
-    assert read(["<tool_call>never closed"]) == [Said("<tool_call>never closed")]
+    assert read([f"Let me see.\n\n{CALL}\n{CALL}"]) == [Content("Let me see."), call, call]
+    assert read([f"<think>x</think>{CALL}"]) == [Reasoning("x"), call]
+    assert read(["<think>\nhmm\n</think>\n\nYes.\n"]) == [Reasoning("\nhmm\n"), Content("Yes.\n")]
+    assert read(["<tool_call>not json</tool_call> tail"]) == [Content("<tool_call>not json</tool_call> tail")]
+    assert read(["<tool_call>never closed"]) == [Content("<tool_call>never closed")]
     assert read([f"{CALL}{CALL}"], one_call=True) == [call]
 
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_without_tools_and_thoughts_nothing_is_touched(text: str) -> None:
-    assert read([text], tools=False, thinking=False) == ([Said(text)] if text else [])
+    assert read([text], tools=False, thinking=False) == ([Content(text)] if text else [])
 
 
 def test_arguments_stay_as_they_were_written() -> None:

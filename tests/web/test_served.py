@@ -38,13 +38,12 @@ class Real:
 
     async def serve(self, folder: Path) -> None:
         await serve(
-            describe(folder, ["creuset-tiny"]),
+            [(describe(folder, ["creuset-tiny"]), WORKER)],
             ServeSettings(port=0),
-            WORKER,
             log=new_log("info", self.log),
             on_listening=self.on_listening,
             on_server=lambda stop: self.found.update(stop=stop),
-            link_options={"backoff_s": 0.5},
+            client_options={"backoff_s": 0.5},
         )
 
     def on_listening(self, url: str) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from creuset.model.attention import Packed
 from creuset.model.transformer import Transformer
-from creuset.types.generation import Request, Sampling
+from creuset.types.generation import GenerationRequest, Sampling
 
 if TYPE_CHECKING:
     from creuset.engine.engine import Engine
@@ -170,7 +170,7 @@ def continuations(
     found: dict[str, list[int]] = {str(i): [] for i in range(len(prompts))}
     for i, prompt in enumerate(prompts):
         sampling = Sampling(max_tokens=count, temperature=0.0, ignore_eos=True)
-        engine.add(Request(id=str(i), prompt=[int(t) for t in prompt], sampling=sampling))
+        engine.add(GenerationRequest(id=str(i), prompt=[int(t) for t in prompt], sampling=sampling))
     while engine.busy:
         for event in engine.step():
             found[event.id] += event.tokens

@@ -100,12 +100,12 @@ def _run(
     engine: "Engine", prompts: Sequence[list[int]], each: int, clock: Callable[[], float], *, reads: bool
 ) -> Spent:
     from creuset.engine.backend.torch.runner import default_threads
-    from creuset.types.generation import Request, Sampling
+    from creuset.types.generation import GenerationRequest, Sampling
 
     threads = engine.settings.threads or default_threads(engine.config, engine.settings.max_batch_tokens)
     for number, prompt in enumerate(prompts):
         sampling = Sampling(max_tokens=each, temperature=0.0, ignore_eos=True)
-        engine.add(Request(id=str(number), prompt=prompt, sampling=sampling))
+        engine.add(GenerationRequest(id=str(number), prompt=prompt, sampling=sampling))
     meter, begun, used, made = Meter.here(cores=threads, gpus=0), clock(), time.process_time(), 0
     while engine.busy:
         for event in engine.step():

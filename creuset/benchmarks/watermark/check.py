@@ -31,7 +31,7 @@ from creuset.benchmarks.watermark.false_alarms import Alarms
 from creuset.benchmarks.watermark.rewrite import kept
 from creuset.core.sentences import sentence
 from creuset.core.stats import auroc, clopper_pearson, mean
-from creuset.engine.watermark import DECISION_P, TooShort, Watermark, detect
+from creuset.text.watermark import DECISION_P, TooShort, Watermark, detect
 from creuset.types.measure import Better, Measure
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def say(
     progress: Callable[[int], None] = lambda done: None,
 ) -> list[Said]:
     """What the model goes on with; nothing ends it before `tokens`."""
-    from creuset.types.generation import Request, Sampling
+    from creuset.types.generation import GenerationRequest, Sampling
 
     engine = _engine(model, mark)
     said = [Said([], []) for _ in prompts]
@@ -79,7 +79,7 @@ def say(
         sampling = Sampling(
             max_tokens=tokens, seed=seed + number, ignore_eos=True, logprobs=0, temperature=temperature
         )
-        engine.add(Request(id=str(number), prompt=prompt, sampling=sampling))
+        engine.add(GenerationRequest(id=str(number), prompt=prompt, sampling=sampling))
     while engine.busy:
         for event in engine.step():
             one = said[int(event.id)]
@@ -104,7 +104,7 @@ def say_with_emoji(
     Kirchenbauer et al. 2023 (section 7) have the user ask for an emoji behind each word and remove them. Here the sign
     is put there, as if a model that obeys had been asked: each token is then marked for a context that is no more.
     """
-    from creuset.types.generation import Request, Sampling
+    from creuset.types.generation import GenerationRequest, Sampling
 
     engine = _engine(model, mark)
     sign = engine.tokenizer.encode(" *")
@@ -113,7 +113,7 @@ def say_with_emoji(
     for at in range(tokens):
         for number, ids in enumerate(written):
             sampling = Sampling(max_tokens=1, seed=seed + number * tokens + at, ignore_eos=True)
-            engine.add(Request(id=str(number), prompt=ids, sampling=sampling))
+            engine.add(GenerationRequest(id=str(number), prompt=ids, sampling=sampling))
         while engine.busy:
             for event in engine.step():
                 kept[int(event.id)] += event.tokens

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from creuset.benchmarks.watermark.check import Facts, Said
 from creuset.core.stats import mean
-from creuset.engine.watermark import Watermark
+from creuset.text.watermark import Watermark
 from creuset.types.measure import Measure
 
 Floats = NDArray[np.float64]

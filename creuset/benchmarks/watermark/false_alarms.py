@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from creuset.data.build.canaries import NAME
 from creuset.data.shards.files import Shards, Split
-from creuset.engine.watermark import DECISION_P, MIN_SCORED, Watermark, binomial_tail
+from creuset.text.watermark import DECISION_P, MIN_SCORED, Watermark, binomial_tail
 
 if TYPE_CHECKING:
     from creuset.text.tokenizer import Tokenizer

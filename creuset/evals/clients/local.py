@@ -46,9 +46,10 @@ from creuset.model.score import Network, Reading, log_likelihoods
 from creuset.model.transformer import Transformer
 from creuset.model.windows import windows
 from creuset.text.chat import encode_chat
-from creuset.text.output import OutputParser, Said, ToolCall
+from creuset.text.output import Content, OutputParser
 from creuset.text.tokenizer import Tokenizer
-from creuset.types.generation import Event, Request, Sampling
+from creuset.types.generation import Event, GenerationRequest, Sampling
+from creuset.types.messages import ToolCall
 
 PAIRS_AT_ONCE = 512     # likelihoods taken into one call of the model: enough to sort them by length
 
@@ -90,7 +91,7 @@ class LocalClient:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="subject")
         self._pairs: list[tuple[LoglikelihoodRequest, asyncio.Future[Likelihood | Failure]]] = []
         self._texts: list[tuple[RollingRequest, asyncio.Future[Likelihood | Failure]]] = []
-        self._asks: list[tuple[Request, asyncio.Future[Reply | Failure]]] = []
+        self._asks: list[tuple[GenerationRequest, asyncio.Future[Reply | Failure]]] = []
         self._live: dict[str, _Live] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -256,7 +257,7 @@ class LocalClient:
         reply = await future
         return _with_calls(reply) if ask.tools and isinstance(reply, Reply) else reply
 
-    def _request(self, ask: GenerateRequest) -> Request | Failure:
+    def _request(self, ask: GenerateRequest) -> GenerationRequest | Failure:
         """In the engine's own thread: loading it may take long."""
         try:
             if ask.messages:
@@ -272,7 +273,7 @@ class LocalClient:
             )
         except RequestError as refused:
             return Failure(reason="refused_400", detail=str(refused))
-        return Request(id=str(next(self._numbers)), prompt=ids, sampling=sampling)
+        return GenerationRequest(id=str(next(self._numbers)), prompt=ids, sampling=sampling)
 
     async def _generate_waiting(self) -> None:
         await self._settled(self._asks)
@@ -292,7 +293,7 @@ class LocalClient:
                 self._tell(event)
             await self._settled(self._asks)
 
-    def _step(self, fresh: Sequence[Request]) -> list[Event]:
+    def _step(self, fresh: Sequence[GenerationRequest]) -> list[Event]:
         refused = []
         for request in fresh:
             try:
@@ -354,7 +355,7 @@ def _with_calls(reply: Reply) -> Reply:
                   for at, p in enumerate(p for p in pieces if isinstance(p, ToolCall)))
     if not calls:
         return reply
-    text = "".join(piece.text for piece in pieces if isinstance(piece, Said))
+    text = "".join(piece.text for piece in pieces if isinstance(piece, Content))
     return replace(reply, text=text, tool_calls=calls, finish="tool_calls" if reply.finish == "stop" else reply.finish)
 
 

@@ -10,7 +10,7 @@ from creuset.engine.engine import Engine
 from creuset.engine.generate import generate
 from creuset.engine.settings import EngineSettings
 from creuset.text.chat import encode_chat
-from creuset.types.generation import Request, Sampling
+from creuset.types.generation import GenerationRequest, Sampling
 
 PROMPTS = Path(__file__).parent / "prompts.json"
 MAX_TOKENS = 200
@@ -61,7 +61,7 @@ def converse(
                 said[index].append((asked[index][1][turn], "", "no room left in the context"))
                 continue
             sampling = Sampling(max_tokens=min(max_tokens, room), temperature=0.0, seed=0)
-            requests.append(Request(id=str(index), prompt=prompt, sampling=sampling))
+            requests.append(GenerationRequest(id=str(index), prompt=prompt, sampling=sampling))
         for request, reply in zip(requests, generate(engine, requests), strict=True):
             said[int(request.id)].append((asked[int(request.id)][1][turn], reply.text, reply.finish))
         progress(f"turn {turn + 1}: {len(going)} replies")

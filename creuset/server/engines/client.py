@@ -1,6 +1,6 @@
-"""The HTTP process's end of the engine: starts it, talks to it, notices its death, starts it again.
+"""The HTTP process's end of one engine: starts it, talks to it, notices its death, starts it again.
 
-Reading order: `EngineLink.submit` (a call goes in), `Call.batch` (events come out), `EngineLink.run`
+Reading order: `EngineClient.submit` (requests go in), `Generation.batch` (events come out), `EngineClient.run`
 (one life of the engine process after another). Everything runs in one asyncio loop; nothing is locked.
 
 Each request ends in exactly one of: a final event, a refusal, the engine's death. Tokens are counted
@@ -17,52 +17,44 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+import msgspec
+
 from creuset.core.errors import CreusetError, EngineError, Overloaded, PromptTooLong, RequestError
-from creuset.server.engines import wire as frames
+from creuset.server.engines import wire
+from creuset.types.generation import Event, GenerationRequest
 
 MAX_FIRST_LIVES = 3  # an engine that never became ready is not tried more often
 State = Literal["starting", "ready", "down", "failed", "closed"]
 
 
-class Watcher(Protocol):
+class EngineObserver(Protocol):
     """Who counts. `on_event` sees every event with the tokens, generated and read, that are new in it."""
 
     def accepted(self, ids: Sequence[str]) -> None: ...
-    def on_event(self, event: frames.Event, generated: int, read: int) -> None: ...
+    def on_event(self, event: Event, generated: int, read: int) -> None: ...
     def ended(self, id: str, reason: str) -> None: ...
     def on_state(self, state: State, **facts: Any) -> None: ...
 
 
-class Failed(EngineError):
+class GenerationFailed(EngineError):
     """One reply failed in an engine that goes on."""
 
     status = 500
     code = "engine_error"
 
 
-class Gone(Exception):
+class ClientDisconnected(Exception):
     """The client of a call hung up."""
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One choice of one call: what the engine calls a request."""
-
-    id: str
-    prompt: list[int]
-    sampling: frames.Sampling
-    counts_prompt: bool = True  # false for the second and later choices of one prompt
-    salt: str = ""  # who asks: prefixes in the cache are not shared between callers
-
-
 @dataclass(slots=True, eq=False)
-class Call:
-    """The jobs of one HTTP request and the queue on which their events come back."""
+class Generation:
+    """The generation requests of one HTTP request, and the queue on which their events come back."""
 
-    link: "EngineLink"
-    index: dict[str, int]  # job id -> place among the jobs
-    pending: set[str]  # jobs without a final event
-    inbox: "asyncio.Queue[frames.Event | Exception]" = field(default_factory=asyncio.Queue)
+    client: "EngineClient"
+    index: dict[str, int]  # request id -> its place among the requests
+    pending: set[str]  # requests without a final event
+    inbox: "asyncio.Queue[Event | Exception]" = field(default_factory=asyncio.Queue)
     ended: Exception | None = None
 
     @property
@@ -70,12 +62,12 @@ class Call:
         """Whether events are still to come."""
         return bool(self.pending) or not self.inbox.empty() or self.ended is not None
 
-    async def batch(self, wait_s: float) -> list[tuple[int, frames.Event]]:
+    async def batch(self, wait_s: float) -> list[tuple[int, Event]]:
         """Events that came, in order; an empty list when none came for `wait_s` seconds.
 
-        Raises what ended the call (a refusal, the engine's death, `Gone`), after the events before it.
+        Raises what ended the call (a refusal, the engine's death, `ClientDisconnected`), after the events before it.
         """
-        found: list[tuple[int, frames.Event]] = []
+        found: list[tuple[int, Event]] = []
         if self.inbox.empty() and self.ended is None:
             try:
                 async with asyncio.timeout(wait_s):
@@ -88,36 +80,36 @@ class Call:
             raise self.ended
         return found
 
-    def _sort(self, item: frames.Event | Exception, found: list[tuple[int, frames.Event]]) -> None:
+    def _sort(self, item: Event | Exception, found: list[tuple[int, Event]]) -> None:
         if isinstance(item, Exception):
             self.ended = item
         elif item.finish in ("error", "cancelled"):  # a client that cancelled no longer reads
-            self.ended = Failed(item.error or "the engine gave this reply up before it was complete")
+            self.ended = GenerationFailed(item.error or "the engine gave this reply up before it was complete")
         else:
             found.append((self.index[item.id], item))
 
     def hang_up(self) -> None:
-        """The client went: `batch` raises `Gone`, and whoever waits there cancels."""
-        self.inbox.put_nowait(Gone())
+        """The client went: `batch` raises `ClientDisconnected`, and whoever waits there cancels."""
+        self.inbox.put_nowait(ClientDisconnected())
 
     def cancel(self) -> None:
         """Stop what still runs, at the engine's next step. Its last events are counted, not delivered."""
         for id in self.pending:
-            self.link.cancel(id)
+            self.client.cancel(id)
 
 
 @dataclass(slots=True)
 class _Open:
-    call: Call
+    generation: Generation
     unread: int  # prompt tokens that the first event will count
     tokens: int = 0
 
 
-class EngineLink:
+class EngineClient:
     def __init__(
         self,
         command: Sequence[str],
-        watcher: Watcher,
+        observer: EngineObserver,
         *,
         limit: int,
         backoff_s: float = 0.5,
@@ -127,9 +119,9 @@ class EngineLink:
     ) -> None:
         """`command` starts the engine process; `{fd}` in it is replaced by the number of its socket.
 
-        At most `limit` jobs are open at a time. `stall_s`: a process that says nothing for so long is killed.
+        At most `limit` requests are open at a time. `stall_s`: a process that says nothing for so long is killed.
         """
-        self._command, self._watcher, self._limit = list(command), watcher, limit
+        self._command, self._observer, self._limit = list(command), observer, limit
         self._backoff_s, self._backoff_max_s, self._stall_s = backoff_s, backoff_max_s, stall_s
         self._clock = clock
         self._open: dict[str, _Open] = {}
@@ -142,34 +134,39 @@ class EngineLink:
         self.failure: CreusetError | None = None  # why the first start failed
 
     @property
-    def open_jobs(self) -> int:
+    def open_requests(self) -> int:
         return len(self._open)
 
     @property
     def pid(self) -> int | None:
         return self._process.pid if self._process and self._process.returncode is None else None
 
-    def submit(self, jobs: Sequence[Job]) -> Call:
-        """Send `jobs` to the engine, all or none."""
+    def submit(self, requests: Sequence[GenerationRequest], *, choices: int = 1) -> Generation:
+        """Send `requests` to the engine, all or none. Each run of `choices` of them shares one prompt.
+
+        Raises EngineError (no engine), RequestError (more than it ever takes), Overloaded (more than it takes now).
+        """
         if self.state != "ready" or self._writer is None:
             raise EngineError(self.why_not())
-        if len(jobs) > self._limit:
+        if len(requests) > self._limit:
             raise RequestError(
-                f"this request asks for {len(jobs)} completions at once; this server runs or queues {self._limit}",
+                f"this request asks for {len(requests)} completions at once; this server runs or queues {self._limit}",
                 param="n",
             )
-        if len(self._open) + len(jobs) > self._limit:
+        if len(self._open) + len(requests) > self._limit:
             raise Overloaded(
                 f"{len(self._open)} completions are running or waiting, which is all this server takes "
                 f"({self._limit}); try again",
                 retry_after=1.0,
             )
-        self._watcher.accepted([job.id for job in jobs])
-        call = Call(self, {job.id: i for i, job in enumerate(jobs)}, {job.id for job in jobs})
-        for job in jobs:
-            self._open[job.id] = _Open(call, len(job.prompt) if job.counts_prompt else 0)
-            self._writer.write(frames.pack(frames.Add(job.id, job.prompt, job.sampling, job.salt)))
-        return call
+        ids = [request.id for request in requests]
+        self._observer.accepted(ids)
+        generation = Generation(self, {id: at for at, id in enumerate(ids)}, set(ids))
+        for at, request in enumerate(requests):
+            # A prompt is read once for all its choices, so it is counted once.
+            self._open[request.id] = _Open(generation, 0 if at % choices else len(request.prompt))
+            self._writer.write(wire.pack(wire.Add(request)))
+        return generation
 
     def window(self, context: int) -> int:
         """Tokens that one prompt and its reply may have: the model's `context`, or less when the cache is small."""
@@ -181,7 +178,7 @@ class EngineLink:
 
     def cancel(self, id: str) -> None:
         if id in self._open and self._writer is not None:
-            self._writer.write(frames.pack(frames.Cancel(id)))
+            self._writer.write(wire.pack(wire.Cancel(id)))
 
     async def run(self) -> None:
         """Keep one engine process alive until `close`. Ends early when the model cannot be loaded at all."""
@@ -216,13 +213,15 @@ class EngineLink:
             while True:
                 # Loading takes as long as it takes; from then on the process speaks every second or step.
                 async with asyncio.timeout(self._stall_s if self.state == "ready" else None):
-                    size = frames.length(await reader.readexactly(4))
+                    size = wire.length(await reader.readexactly(4))
                     body = await reader.readexactly(size)
-                self._on_message(frames.unpack_up(body), writer)
+                self._on_message(wire.unpack_up(body), writer)
         except (asyncio.IncompleteReadError, OSError):
             pass  # the process ended, or `close` did
+        except (ValueError, msgspec.MsgspecError) as error:
+            self._observer.on_state("down", reason=f"it sent what is no frame: {type(error).__name__}")
         except TimeoutError:
-            self._watcher.on_state("down", reason=f"silent for {self._stall_s:g} s")
+            self._observer.on_state("down", reason=f"silent for {self._stall_s:g} s")
         finally:
             self._writer = None
             writer.close()
@@ -241,44 +240,44 @@ class EngineLink:
                 self._process.kill()
         await self._process.wait()
 
-    def _on_message(self, message: frames.Up, writer: asyncio.StreamWriter) -> None:
+    def _on_message(self, message: wire.Up, writer: asyncio.StreamWriter) -> None:
         match message:
-            case frames.Step():
+            case wire.StepEvents():
                 self.stats = message.stats
                 for event in message.events:
                     self._on_event(event)
-            case frames.Beat():
+            case wire.Heartbeat():
                 self.stats = message.stats
-            case frames.Ready():
+            case wire.Ready():
                 self.facts, self._writer = message.facts, writer
                 self._set("ready", pid=self.pid)
-            case frames.Refused():
+            case wire.Refused():
                 self._finish(message.id, _refusal(message), "refused")
-            case frames.Failed():
+            case wire.LoadFailed():
                 error = CreusetError(message.message, hint=message.hint)
                 error.exit_code = message.exit_code
                 if not self.facts:  # it never ran: trying again would say the same
                     self.failure = error
                     self._set("failed", reason=message.message)
 
-    def _on_event(self, event: frames.Event) -> None:
-        job = self._open.get(event.id)
-        if job is None:
+    def _on_event(self, event: Event) -> None:
+        one = self._open.get(event.id)
+        if one is None:
             return
-        new, job.tokens = event.completion_tokens - job.tokens, event.completion_tokens
-        read, job.unread = job.unread, 0
-        self._watcher.on_event(event, new, read)
+        new, one.tokens = event.completion_tokens - one.tokens, event.completion_tokens
+        read, one.unread = one.unread, 0
+        self._observer.on_event(event, new, read)
         if event.finish is not None:
             self._finish(event.id, event, event.finish)
         else:
-            job.call.inbox.put_nowait(event)
+            one.generation.inbox.put_nowait(event)
 
-    def _finish(self, id: str, last: frames.Event | Exception, reason: str) -> None:
-        job = self._open.pop(id, None)
-        if job is not None:
-            self._watcher.ended(id, reason)
-            job.call.pending.discard(id)
-            job.call.inbox.put_nowait(last)
+    def _finish(self, id: str, last: Event | Exception, reason: str) -> None:
+        one = self._open.pop(id, None)
+        if one is not None:
+            self._observer.ended(id, reason)
+            one.generation.pending.discard(id)
+            one.generation.inbox.put_nowait(last)
 
     def _fail_all(self) -> None:
         for id in list(self._open):
@@ -286,7 +285,7 @@ class EngineLink:
 
     def _set(self, state: State, **facts: Any) -> None:
         self.state = state
-        self._watcher.on_state(state, **facts)
+        self._observer.on_state(state, **facts)
 
     def close(self) -> None:
         """End the engine process and every open call, now."""
@@ -313,6 +312,6 @@ _LOST = {
 }
 
 
-def _refusal(message: frames.Refused) -> RequestError:
+def _refusal(message: wire.Refused) -> RequestError:
     kind = PromptTooLong if message.code == PromptTooLong.code else RequestError
     return kind(message.message, param=message.param, code=message.code)

@@ -1,7 +1,7 @@
-"""What the HTTP process and the engine process say to each other: length-prefixed msgpack frames.
+"""What the HTTP process and an engine process say to each other: length-prefixed msgpack frames.
 
-Downwards (`Down`): add a request, cancel it. Upwards (`Up`): ready or failed, the events of a
-step, a refusal, a sign of life. The names of fields are those of `creuset.types.generation`.
+Downwards (`Down`): add a request, cancel it. Upwards (`Up`): ready or failed, the events of a step, a refusal, a
+sign of life. Requests and events are those of `creuset.types.generation`, encoded as they are.
 """
 
 import struct
@@ -9,78 +9,33 @@ from typing import Any
 
 import msgspec
 
+from creuset.types.generation import Event, GenerationRequest
+
 MAX_FRAME = 256 << 20  # bytes; a longer length prefix means that the stream is not ours
 _LENGTH = struct.Struct(">I")
 
 
-class Sampling(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    max_tokens: int
-    temperature: float = 1.0
-    top_p: float = 1.0
-    top_k: int = 0
-    min_p: float = 0.0
-    frequency_penalty: float = 0.0
-    presence_penalty: float = 0.0
-    repetition_penalty: float = 1.0
-    logit_bias: dict[int, float] = {}
-    seed: int | None = None
-    min_tokens: int = 0
-    stop: tuple[str, ...] = ()
-    stop_ids: tuple[int, ...] = ()
-    ignore_eos: bool = False
-    logprobs: int | None = None  # alternatives per token; 0: the chosen one only
-    prompt_logprobs: int | None = None
-
-
 class Add(msgspec.Struct, frozen=True, tag="add"):
-    id: str
-    prompt: list[int]
-    sampling: Sampling
-    salt: str = ""  # cached prefixes are shared among requests of the same salt only
+    request: GenerationRequest
 
 
 class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
     id: str
 
 
-class TokenLogprob(msgspec.Struct, frozen=True, array_like=True):
-    id: int
-    logprob: float | None
-    top: tuple[tuple[int, float], ...] = ()
-
-
-NO_LOGPROB = TokenLogprob(-1, None)  # stands for the first token of a prompt, which follows nothing
-
-
-class Event(msgspec.Struct, frozen=True, array_like=True):
-    """What one step did to one request. Counts are totals since the request began."""
-
-    id: str
-    text: str = ""
-    tokens: tuple[int, ...] = ()
-    logprobs: tuple[TokenLogprob, ...] | None = None
-    prompt_logprobs: tuple[TokenLogprob, ...] | None = None
-    finish: str | None = None  # stop, length, cancelled, error
-    stop_match: str | None = None
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cached_tokens: int = 0
-    error: str | None = None
-
-
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
     facts: dict[str, Any]
 
 
-class Failed(msgspec.Struct, frozen=True, tag="failed"):
-    """The engine could not be loaded; the process ends after saying so."""
+class LoadFailed(msgspec.Struct, frozen=True, tag="failed"):
+    """The engine could not be loaded. The process ends after saying so."""
 
     message: str
     hint: str = ""
     exit_code: int = 1
 
 
-class Step(msgspec.Struct, frozen=True, tag="step"):
+class StepEvents(msgspec.Struct, frozen=True, tag="step"):
     events: list[Event]
     stats: dict[str, float]
 
@@ -92,12 +47,12 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
     code: str | None = None
 
 
-class Beat(msgspec.Struct, frozen=True, tag="beat"):
+class Heartbeat(msgspec.Struct, frozen=True, tag="beat"):
     stats: dict[str, float]
 
 
 Down = Add | Cancel
-Up = Ready | Failed | Step | Refused | Beat
+Up = Ready | LoadFailed | StepEvents | Refused | Heartbeat
 
 _encoder = msgspec.msgpack.Encoder()
 _down = msgspec.msgpack.Decoder(Down)
@@ -105,11 +60,13 @@ _up = msgspec.msgpack.Decoder(Up)
 
 
 def pack(message: Down | Up) -> bytes:
+    """`message` as one frame."""
     body = _encoder.encode(message)
     return _LENGTH.pack(len(body)) + body
 
 
 def length(prefix: bytes) -> int:
+    """Bytes of the frame behind its 4-byte prefix. Raises ValueError when it is longer than any of ours."""
     (size,) = _LENGTH.unpack(prefix)
     if size > MAX_FRAME:
         raise ValueError(f"a frame of {size} bytes is not one of ours")
@@ -117,6 +74,7 @@ def length(prefix: bytes) -> int:
 
 
 def unpack_down(body: bytes) -> Down:
+    """Raises msgspec.DecodeError for what is no frame, RequestError for sampling settings out of their range."""
     message: Down = _down.decode(body)
     return message
 

@@ -2,9 +2,9 @@
 
     python -m creuset.server.engines.worker FD MODEL SETTINGS-JSON
 
-The only module of `serve` that imports the engine, inside a function. A reader thread fills an
-inbox; the main thread empties it between steps. When the socket closes, because the HTTP process
-stopped or was killed, this process ends at once: it never outlives its parent.
+This is the only module of `server` that imports the engine, inside a function. A reader thread fills an inbox; the
+main thread empties it between steps. When the socket closes, because the HTTP process stopped or was killed, this
+process ends at once: it never outlives its parent.
 """
 
 import json
@@ -14,57 +14,47 @@ import signal
 import socket
 import sys
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
 from creuset.core.errors import ConfigError, CreusetError, RequestError
-from creuset.server.engines import wire as frames
+from creuset.server.engines import wire
+from creuset.types.generation import Event, GenerationRequest
 
 IDLE_BEAT_S = 1.0  # an idle engine says that it lives this often
 
 
-class Engine(Protocol):
-    """What this loop needs of an engine; `creuset.testing` has a scripted one."""
+class Steppable(Protocol):
+    """What this loop needs of an engine. `creuset.testing` has a scripted one."""
 
     @property
     def busy(self) -> bool: ...
-    def add(self, request: Any) -> None: ...
+    def add(self, request: GenerationRequest) -> None: ...
     def cancel(self, id: str) -> None: ...
-    def step(self) -> list[Any]: ...
+    def step(self) -> list[Event]: ...
     def stats(self) -> dict[str, float]: ...
 
 
-def run(
-    engine: Engine,
-    link: socket.socket,
-    request_of: Callable[[frames.Add], Any],
-    facts: dict[str, Any],
-    *,
-    beat_s: float = IDLE_BEAT_S,
-) -> None:
-    """Step `engine` for ever. Returns never: the reader thread ends the process when the link closes."""
-    inbox: queue.SimpleQueue[frames.Down] = queue.SimpleQueue()
+def run(engine: Steppable, link: socket.socket, facts: dict[str, Any], *, beat_s: float = IDLE_BEAT_S) -> None:
+    """Step `engine` for ever. Never returns: the reader thread ends the process when the link closes."""
+    inbox: queue.SimpleQueue[wire.Down] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(link, inbox), daemon=True, name="link").start()
-    link.sendall(frames.pack(frames.Ready(facts)) + frames.pack(frames.Beat(engine.stats())))
+    link.sendall(wire.pack(wire.Ready(facts)) + wire.pack(wire.Heartbeat(engine.stats())))
     while True:
         busy = engine.busy
         for message in _waiting(inbox, None if busy else beat_s):
-            refusal = _apply(engine, message, request_of)
-            if refusal:
-                link.sendall(frames.pack(refusal))
+            if refusal := _apply(engine, message):
+                link.sendall(wire.pack(refusal))
         if engine.busy:
-            events = [_event(e) for e in engine.step()]
-            if events:
-                link.sendall(frames.pack(frames.Step(events, engine.stats())))
+            if events := engine.step():
+                link.sendall(wire.pack(wire.StepEvents(events, engine.stats())))
         elif not busy:
-            link.sendall(frames.pack(frames.Beat(engine.stats())))
+            link.sendall(wire.pack(wire.Heartbeat(engine.stats())))
 
 
-def _waiting(inbox: "queue.SimpleQueue[frames.Down]", wait_s: float | None) -> list[frames.Down]:
-    """What arrived; when `wait_s` is given, wait that long for the first message."""
-    found: list[frames.Down] = []
+def _waiting(inbox: "queue.SimpleQueue[wire.Down]", wait_s: float | None) -> list[wire.Down]:
+    """What arrived. When `wait_s` is given, wait that long for the first message."""
+    found: list[wire.Down] = []
     try:
         if wait_s is not None:
             found.append(inbox.get(timeout=wait_s))
@@ -74,73 +64,41 @@ def _waiting(inbox: "queue.SimpleQueue[frames.Down]", wait_s: float | None) -> l
         return found
 
 
-def _apply(engine: Engine, message: frames.Down, request_of: Callable[[frames.Add], Any]) -> frames.Refused | None:
-    if isinstance(message, frames.Cancel):
+def _apply(engine: Steppable, message: wire.Down) -> wire.Refused | None:
+    if isinstance(message, wire.Cancel):
         engine.cancel(message.id)
         return None
     try:
-        engine.add(request_of(message))
+        engine.add(message.request)
     except RequestError as error:
-        return frames.Refused(message.id, str(error), error.param, error.code)
-    except ValueError as error:  # raised by __post_init__ of the engine's own dataclasses
-        return frames.Refused(message.id, str(error))
+        return wire.Refused(message.request.id, str(error), error.param, error.code)
     return None
 
 
-def _event(event: Any) -> frames.Event:
-    return frames.Event(
-        id=event.id,
-        text=event.text,
-        tokens=tuple(event.tokens),
-        logprobs=_logprobs(event.logprobs),
-        prompt_logprobs=_logprobs(event.prompt_logprobs),
-        finish=event.finish,
-        stop_match=event.stop_match,
-        prompt_tokens=event.prompt_tokens,
-        completion_tokens=event.completion_tokens,
-        cached_tokens=event.cached_tokens,
-        error=event.error,
-    )
-
-
-def _logprobs(entries: Any) -> tuple[frames.TokenLogprob, ...] | None:
-    if entries is None:
-        return None
-    return tuple(frames.TokenLogprob(e.token, e.logprob, e.top) if e else frames.NO_LOGPROB for e in entries)
-
-
-def request_of(message: frames.Add) -> Any:
-    """The engine's own request. Its dataclasses refuse what the HTTP process let through."""
-    from creuset.types.generation import Request, Sampling
-
-    values = {name: getattr(message.sampling, name) for name in frames.Sampling.__struct_fields__}
-    return Request(
-        id=message.id, prompt=message.prompt, sampling=Sampling(**values), arrived=time.monotonic(), salt=message.salt
-    )
-
-
-def _load(folder: Path, settings: dict[str, Any]) -> tuple[Engine, dict[str, Any]]:
-    from creuset.engine.engine import Engine as Real
+def _load(folder: Path, settings: dict[str, Any]) -> tuple[Steppable, dict[str, Any]]:
+    from creuset.engine.engine import Engine
     from creuset.engine.settings import EngineSettings
-    from creuset.engine.watermark import load_watermark
+    from creuset.text.watermark import load_watermark
 
     file = settings.pop("watermark", None)  # the key's file: an argument of a process can be read by all, its file not
     mark = load_watermark(Path(file)) if file else None
     try:
-        engine = Real.load(folder, settings=EngineSettings(**settings), watermark=mark)
+        engine = Engine.load(folder, settings=EngineSettings(**settings), watermark=mark)
     except ValueError as refused:  # raised by __post_init__ of the settings
         raise ConfigError(str(refused)) from refused
     # A cache smaller than one context bounds what can be asked for.
     return engine, {"window": min(engine.context, engine.capacity), "capacity": engine.capacity}
 
 
-def _read(link: socket.socket, inbox: "queue.SimpleQueue[frames.Down]") -> None:
+def _read(link: socket.socket, inbox: "queue.SimpleQueue[wire.Down]") -> None:
     try:
         while True:
-            size = frames.length(_exactly(link, 4))
-            inbox.put(frames.unpack_down(_exactly(link, size)))
+            size = wire.length(_exactly(link, 4))
+            inbox.put(wire.unpack_down(_exactly(link, size)))
     except (EOFError, OSError):
-        os._exit(0)  # the HTTP process is gone; a step in progress has nobody to answer to
+        os._exit(0)  # the HTTP process is gone: a step in progress has nobody to answer to
+    except Exception:
+        os._exit(1)  # what came is no frame of ours; the other side sees the death and starts anew
 
 
 def _exactly(link: socket.socket, size: int) -> bytes:
@@ -166,9 +124,9 @@ def main(argv: list[str]) -> int:
     try:
         engine, facts = _load(Path(argv[1]), json.loads(argv[2]))
     except CreusetError as error:
-        link.sendall(frames.pack(frames.Failed(str(error), error.hint, error.exit_code)))
+        link.sendall(wire.pack(wire.LoadFailed(str(error), error.hint, error.exit_code)))
         return error.exit_code
-    run(engine, link, request_of, facts)
+    run(engine, link, facts)
     return 0
 
 

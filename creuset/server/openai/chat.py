@@ -1,7 +1,7 @@
 """POST /v1/chat/completions: the request checked field by field, the reply put together from events.
 
-A reply is made of deltas either way: streamed they are sent one by one, whole they are joined, so the
-two can not say different things.
+A reply is made of deltas either way. Streamed they are sent one by one, whole they are joined, so the two
+cannot say different things.
 """
 
 import secrets
@@ -10,31 +10,31 @@ from typing import Any
 
 import msgspec
 
-from creuset.server.engines.wire import Event, Sampling
-from creuset.server.model import Model
-from creuset.server.openai.fields import Fields
+from creuset.server.model import ServedModel
 from creuset.server.openai.logprobs import chat_logprobs
-from creuset.server.openai.messages import take_messages, take_tools
 from creuset.server.openai.sampling import (
     MAX_CHOICES,
+    MAX_TOKENS,
     StreamOptions,
-    check_model,
     take_harmless,
     take_sampling,
     take_stop,
     take_stream,
 )
-from creuset.text.output import OutputParser, Piece, Said, Thought
+from creuset.text.output import Content, OutputParser, OutputPiece, Reasoning
+from creuset.types.fields import Fields, show
+from creuset.types.generation import Event, Sampling
+from creuset.types.messages import ChatMessage, parse_messages, parse_tools
 
 MAX_STOPS = 4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ChatAsk:
+class ChatRequest:
     """A checked request. `max_tokens` None: as many as the context leaves."""
 
     model: str
-    messages: list[dict[str, Any]]
+    messages: list[ChatMessage]
     tools: list[dict[str, Any]]
     thinking: bool | None
     sampling: Sampling
@@ -44,32 +44,60 @@ class ChatAsk:
     options: StreamOptions
     legacy_calls: bool
     one_call: bool
+    ignored: tuple[str, ...]  # fields that were given and change nothing
 
 
-def parse_chat(body: dict[str, Any], model: Model) -> ChatAsk:
-    fields = Fields(body)
-    name = check_model(fields, model)
-    messages = take_messages(fields)
+def parse_chat(fields: Fields, name: str, model: ServedModel) -> ChatRequest:
+    messages = parse_messages(fields.take("messages"), "strict", ignored=fields.ignored)
     tools, legacy = take_tools(fields)
     take_harmless(fields)
     _refuse_other_kinds(fields)
     sampling = take_sampling(fields, model)
     stream, options = take_stream(fields)
-    ask = ChatAsk(
+    ask = ChatRequest(
         model=name,
         messages=messages,
         tools=tools,
         thinking=_thinking(fields),
         sampling=msgspec.structs.replace(sampling, stop=take_stop(fields, MAX_STOPS), logprobs=_logprobs(fields)),
-        max_tokens=_max_tokens(fields, model),
+        max_tokens=_max_tokens(fields),
         choices=fields.integer("n", 1, MAX_CHOICES) or 1,
         stream=stream,
         options=options,
         legacy_calls=legacy,
         one_call=fields.flag("parallel_tool_calls") is False,
+        ignored=tuple(fields.ignored),
     )
     fields.refuse_rest()
     return ask
+
+
+def take_tools(fields: Fields) -> tuple[list[dict[str, Any]], bool]:
+    """The tools that the template shows, and whether replies use the deprecated `function_call` form."""
+    tools, functions = fields.items("tools"), fields.items("functions")
+    if tools and functions:
+        raise fields.refuse("functions", "is the old name of `tools`: give one of the two")
+    legacy = bool(functions)
+    if functions:
+        tools = [{"type": "function", "function": function} for function in functions]
+    parsed = parse_tools(tools, "strict")
+    shown = _tools_shown(fields, "function_call" if legacy else "tool_choice", bool(parsed))
+    fields.not_served("tool_choice" if legacy else "function_call")
+    return (parsed if shown else []), legacy
+
+
+def _tools_shown(fields: Fields, name: str, has_tools: bool) -> bool:
+    """Whether the model is shown the tools: what `tool_choice`, or its old name, says."""
+    value = fields.take(name)
+    if value is None:
+        return True
+    if value == "required" or type(value) is dict:
+        raise fields.refuse(name, f'is served as "none" or "auto" only, got {show(value)}', code="unsupported_value")
+    if value not in ("none", "auto"):
+        raise fields.refuse(name, f'must be "none" or "auto", got {show(value)}')
+    if not has_tools and value == "auto":
+        raise fields.refuse(name, "is allowed only with tools")
+    return bool(value == "auto")
 
 
 def _refuse_other_kinds(fields: Fields) -> None:
@@ -94,8 +122,8 @@ def _logprobs(fields: Fields) -> int | None:
     return (top or 0) if wanted else None
 
 
-def _max_tokens(fields: Fields, model: Model) -> int | None:
-    new, old = fields.integer("max_completion_tokens", 1, 2**31), fields.integer("max_tokens", 1, 2**31)
+def _max_tokens(fields: Fields) -> int | None:
+    new, old = (fields.integer(name, 1, MAX_TOKENS) for name in ("max_completion_tokens", "max_tokens"))
     if new is not None and old is not None and new != old:
         raise fields.refuse("max_tokens", f"is the old name of `max_completion_tokens`, which says {new}; got {old}")
     return new if new is not None else old
@@ -113,11 +141,11 @@ def _thinking(fields: Fields) -> bool | None:
 
 
 @dataclass(slots=True)
-class Choice:
+class ChatChoice:
     """One choice of a reply: events in, deltas out."""
 
-    ask: ChatAsk
-    model: Model
+    ask: ChatRequest
+    model: ServedModel
     calls: list[dict[str, Any]] = field(default_factory=list)
     finish: str | None = None
     parser: OutputParser = field(init=False)
@@ -140,10 +168,10 @@ class Choice:
             self.finish = self._reason(event.finish)
         return found
 
-    def _delta(self, piece: Piece) -> dict[str, Any]:
-        if isinstance(piece, Said):
+    def _delta(self, piece: OutputPiece) -> dict[str, Any]:
+        if isinstance(piece, Content):
             return {"content": piece.text}
-        if isinstance(piece, Thought):
+        if isinstance(piece, Reasoning):
             return {"reasoning_content": piece.text}
         function = {"name": piece.name, "arguments": piece.arguments}
         if self.ask.legacy_calls:
@@ -158,7 +186,7 @@ class Choice:
         return finish
 
 
-def whole_choice(index: int, deltas: list[dict[str, Any]], choice: Choice) -> dict[str, Any]:
+def whole_choice(index: int, deltas: list[dict[str, Any]], choice: ChatChoice) -> dict[str, Any]:
     """Join the deltas of one choice into its message."""
     said = "".join(d.get("content", "") for d in deltas)
     message: dict[str, Any] = {"role": "assistant", "content": said, "refusal": None}

@@ -11,20 +11,20 @@ from typing import Any
 import msgspec
 
 from creuset.core.errors import RequestError
-from creuset.server.engines.wire import Event, Sampling, TokenLogprob
-from creuset.server.model import Model
-from creuset.server.openai.fields import Fields, show
-from creuset.server.openai.logprobs import Cursor, completion_logprobs
+from creuset.server.model import ServedModel
+from creuset.server.openai.logprobs import Cursor, Entry, completion_logprobs
 from creuset.server.openai.sampling import (
     MAX_CHOICES,
+    MAX_TOKENS,
     StreamOptions,
     check_ids,
-    check_model,
     take_harmless,
     take_sampling,
     take_stop,
     take_stream,
 )
+from creuset.types.fields import Fields, show
+from creuset.types.generation import Event, Sampling
 
 MAX_PROMPTS = 1024
 MAX_STOPS = 16  # more than OpenAI's 4: harnesses send every stop of a task
@@ -38,7 +38,7 @@ class Prompt:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CompletionAsk:
+class CompletionRequest:
     model: str
     prompts: list[Prompt]
     sampling: Sampling
@@ -48,11 +48,10 @@ class CompletionAsk:
     stream: bool
     options: StreamOptions
     scores: bool  # echo, log-probabilities and one token more: a harness reads the prompt's probabilities
+    ignored: tuple[str, ...]  # fields that were given and change nothing
 
 
-def parse_completion(body: dict[str, Any], model: Model) -> CompletionAsk:
-    fields = Fields(body)
-    name = check_model(fields, model)
+def parse_completion(fields: Fields, name: str, model: ServedModel) -> CompletionRequest:
     prompts = _prompts(fields, model)
     take_harmless(fields)
     if fields.take("suffix") is not None:
@@ -66,10 +65,10 @@ def parse_completion(body: dict[str, Any], model: Model) -> CompletionAsk:
     if best_of is not None and best_of not in (1, choices):
         raise fields.refuse("best_of", f"is served as 1 or as `n` ({choices}) only, got {best_of}")
     fields.flag("add_special_tokens")  # there is no token that it would add
-    max_tokens = fields.integer("max_tokens", 0, 2**31)
+    max_tokens = fields.integer("max_tokens", 0, MAX_TOKENS)
     # A harness drops the last entry of the lists, which must therefore be there: even an end token is told.
     scores = echo and logprobs is not None and max_tokens == 1
-    ask = CompletionAsk(
+    ask = CompletionRequest(
         model=name,
         prompts=prompts,
         sampling=msgspec.structs.replace(
@@ -85,6 +84,7 @@ def parse_completion(body: dict[str, Any], model: Model) -> CompletionAsk:
         stream=stream,
         options=options,
         scores=scores,
+        ignored=tuple(fields.ignored),
     )
     if ask.max_tokens == 0 and not echo:
         raise fields.refuse("max_tokens", "must be at least 1 without `echo`, got 0")
@@ -92,7 +92,7 @@ def parse_completion(body: dict[str, Any], model: Model) -> CompletionAsk:
     return ask
 
 
-def _prompts(fields: Fields, model: Model) -> list[Prompt]:
+def _prompts(fields: Fields, model: ServedModel) -> list[Prompt]:
     value = fields.take("prompt")
     if value is None or value == "":
         return [Prompt("", [model.tokenizer.endoftext])]
@@ -109,7 +109,7 @@ def _prompts(fields: Fields, model: Model) -> list[Prompt]:
     return [_prompt(one, f"prompt[{at}]", model) for at, one in enumerate(value)]
 
 
-def _prompt(value: Any, path: str, model: Model) -> Prompt:
+def _prompt(value: Any, path: str, model: ServedModel) -> Prompt:
     if type(value) is str:
         return Prompt(value, model.tokenizer.encode_special(value) or [model.tokenizer.endoftext])
     if type(value) is list and value:
@@ -119,18 +119,19 @@ def _prompt(value: Any, path: str, model: Model) -> Prompt:
 
 
 @dataclass(slots=True)
-class Choice:
+class CompletionChoice:
     """One choice of a reply: events in, chunks of text and log-probabilities out."""
 
-    ask: CompletionAsk
-    model: Model
+    ask: CompletionRequest
+    model: ServedModel
     prompt: Prompt
     cursor: Cursor = field(default_factory=Cursor)
     begun: bool = False
 
     def chunk(self, event: Event) -> dict[str, Any] | None:
         """What `event` adds: text, logprobs, finish_reason. None when that is nothing yet."""
-        text, entries = event.text, list(event.logprobs or ())
+        text = event.text
+        entries: list[Entry] = [(one.token, one) for one in event.logprobs or ()]
         if self.ask.echo and not self.begun:
             text, entries = self.prompt.text + text, [*self._prompt_entries(event), *entries]
         self.begun = True
@@ -144,11 +145,9 @@ class Choice:
             logprobs = completion_logprobs(entries, self.model.tokenizer, self.cursor)
         return {"text": text, "logprobs": logprobs, "finish_reason": finish}
 
-    def _prompt_entries(self, event: Event) -> list[TokenLogprob]:
-        """The first token of a prompt follows nothing: the engine says so without saying which it is."""
-        if event.prompt_logprobs is None:
-            return []
-        return [TokenLogprob(self.prompt.ids[0], None), *event.prompt_logprobs[1:]]
+    def _prompt_entries(self, event: Event) -> list[Entry]:
+        """The prompt's tokens. The first follows nothing, so it has no log-probability."""
+        return list(zip(self.prompt.ids, event.prompt_logprobs or (), strict=False))
 
 
 def join(index: int, chunks: list[dict[str, Any]]) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from creuset.server.engines.wire import TokenLogprob
 from creuset.text.tokenizer import Tokenizer
+from creuset.types.generation import TokenLogprob
 
 LOWEST = -9999.0  # stands for minus infinity, which JSON cannot say
 
@@ -29,8 +29,7 @@ def chat_logprobs(entries: Iterable[TokenLogprob], tokenizer: Tokenizer) -> list
         return {"token": raw.decode("utf-8", "replace"), "logprob": finite(logprob), "bytes": list(raw)}
 
     return [
-        one(e.id, e.logprob if e.logprob is not None else 0.0) | {"top_logprobs": [one(i, p) for i, p in e.top]}
-        for e in entries
+        one(e.token, e.logprob) | {"top_logprobs": [one(id, logprob) for id, logprob in e.top]} for e in entries
     ]
 
 
@@ -46,23 +45,26 @@ class Cursor:
         self.chars += whole
 
 
-def completion_logprobs(entries: Iterable[TokenLogprob], tokenizer: Tokenizer, cursor: Cursor) -> dict[str, list[Any]]:
+Entry = tuple[int, TokenLogprob | None]  # a token, and what is known of it: nothing of a prompt's first
+
+
+def completion_logprobs(entries: Iterable[Entry], tokenizer: Tokenizer, cursor: Cursor) -> dict[str, list[Any]]:
     """Four parallel lists; `cursor` moves on, so that the next chunk's offsets go on from here.
 
     `top_logprobs` holds the asked number of alternatives and the token itself, so that a client sees
     whether it was the most likely one. The first token of a prompt has neither (null).
     """
     found: dict[str, list[Any]] = {"tokens": [], "token_logprobs": [], "top_logprobs": [], "text_offset": []}
-    for entry in entries:
-        found["tokens"].append(token_text(tokenizer, entry.id))
+    for token, entry in entries:
+        found["tokens"].append(token_text(tokenizer, token))
         found["text_offset"].append(cursor.chars)
-        cursor.pass_over(tokenizer.token_bytes(entry.id))
-        if entry.logprob is None:
+        cursor.pass_over(tokenizer.token_bytes(token))
+        if entry is None:
             found["token_logprobs"].append(None)
             found["top_logprobs"].append(None)
             continue
         top: dict[str, float] = {}
-        for id, logprob in (*entry.top, (entry.id, entry.logprob)):
+        for id, logprob in (*entry.top, (token, entry.logprob)):
             name = token_text(tokenizer, id)
             top[name] = max(finite(logprob), top.get(name, LOWEST))
         found["token_logprobs"].append(finite(entry.logprob))

@@ -1,13 +1,12 @@
-"""/v1/models and the card of the served model."""
+"""/v1/models and the card of a served model."""
 
 from typing import Any
 
-from creuset.core.errors import NotFound
-from creuset.server.model import Model
-from creuset.server.openai.fields import show
+from creuset.server.engines.pool import EnginePool, ServedEngine
+from creuset.server.model import ServedModel
 
 
-def model_object(name: str, model: Model) -> dict[str, Any]:
+def model_object(name: str, model: ServedModel) -> dict[str, Any]:
     return {
         "id": name,
         "object": "model",
@@ -18,22 +17,14 @@ def model_object(name: str, model: Model) -> dict[str, Any]:
     }
 
 
-def model_list(model: Model) -> dict[str, Any]:
-    return {"object": "list", "data": [model_object(name, model) for name in model.names]}
+def model_list(engines: EnginePool) -> dict[str, Any]:
+    models = [engine.model for engine in engines.engines]
+    return {"object": "list", "data": [model_object(name, model) for model in models for name in model.names]}
 
 
-def one_model(name: str, model: Model) -> dict[str, Any]:
-    if name not in model.names:
-        raise NotFound(
-            f"the model {show(name)} is not served here; this server has {', '.join(model.names)}",
-            param="model",
-            code="model_not_found",
-        )
-    return model_object(name, model)
-
-
-def model_card(model: Model) -> dict[str, Any]:
+def model_card(engine: ServedEngine) -> dict[str, Any]:
     """What one talks with: for the page, and for whoever wants to know."""
+    model = engine.model
     return {
         "name": model.name,
         "names": list(model.names),
@@ -49,4 +40,6 @@ def model_card(model: Model) -> dict[str, Any]:
         "license": model.licence or None,
         "languages": list(model.languages),
         "card": model.card,
+        "engine": engine.client.state,
+        "choices": engine.client.facts.get("choices"),
     }

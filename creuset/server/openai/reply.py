@@ -1,20 +1,20 @@
-"""Replies: events of several jobs -> the chunks of a stream, or one object. Same pieces either way."""
+"""Replies: events of several requests -> the chunks of a stream, or one object. Same pieces either way."""
 
 import random
 import string
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from creuset.server.engines.wire import Event
-from creuset.server.model import Model
+from creuset.server.engines.pool import ServedEngine
 from creuset.server.openai import chat, completions
 from creuset.server.openai.sampling import StreamOptions
+from creuset.types.generation import Event
 
 PAD_TO = 16  # characters: a padded chunk tells an observer of its length only this coarsely
 
 
-class Reply(Protocol):
-    """Fed with the events of job `index`; asked for chunks (streaming) or for the whole."""
+class ResponseBuilder(Protocol):
+    """Fed with the events of request `index`; asked for chunks (streaming) or for the whole."""
 
     def opening(self) -> list[dict[str, Any]]: ...
     def feed(self, index: int, event: Event) -> list[dict[str, Any]]: ...
@@ -23,7 +23,7 @@ class Reply(Protocol):
 
 
 @dataclass(slots=True)
-class Usage:
+class UsageCount:
     prompt_tokens: int
     per_prompt: int  # choices of each prompt: the first reports its cache hits
     completion: dict[int, int] = field(default_factory=dict)
@@ -86,17 +86,25 @@ class _Head:
         }
 
 
-class ChatReply:
+class ChatResponse:
     def __init__(
-        self, ask: chat.ChatAsk, model: Model, prompt_tokens: int, *, id: str, created: int, obfuscate: bool = False
+        self,
+        ask: chat.ChatRequest,
+        engine: ServedEngine,
+        prompt_tokens: int,
+        *,
+        id: str,
+        created: int,
+        obfuscate: bool = False,
     ) -> None:
+        """`obfuscate`: whether to pad chunks where the client does not say."""
         kind = "chat.completion.chunk" if ask.stream else "chat.completion"
-        self._head = _Head(id, kind, created, ask.model, model.fingerprint, ask.options, _pads(ask.options, obfuscate))
-        self._choices = [chat.Choice(ask, model) for _ in range(ask.choices)]
+        self._head = _Head(id, kind, created, ask.model, engine.fingerprint, ask.options, _pads(ask.options, obfuscate))
+        self._choices = [chat.ChatChoice(ask, engine.model) for _ in range(ask.choices)]
         self._deltas: list[list[dict[str, Any]]] = [[] for _ in self._choices]
         self._stream = ask.stream
         self._tier = {"service_tier": "default"}
-        self._usage = Usage(prompt_tokens, ask.choices)
+        self._usage = UsageCount(prompt_tokens, ask.choices)
 
     def opening(self) -> list[dict[str, Any]]:
         start = {"role": "assistant", "content": "", "refusal": None}
@@ -122,17 +130,23 @@ class ChatReply:
         return self._head.whole(choices, self._usage.as_json()) | self._tier
 
 
-class CompletionReply:
+class CompletionResponse:
     def __init__(
-        self, ask: completions.CompletionAsk, model: Model, *, id: str, created: int, obfuscate: bool = False
+        self,
+        ask: completions.CompletionRequest,
+        engine: ServedEngine,
+        *,
+        id: str,
+        created: int,
+        obfuscate: bool = False,
     ) -> None:
-        self._head = _Head(
-            id, "text_completion", created, ask.model, model.fingerprint, ask.options, _pads(ask.options, obfuscate)
-        )
-        self._choices = [completions.Choice(ask, model, prompt) for prompt in ask.prompts for _ in range(ask.choices)]
+        pads = _pads(ask.options, obfuscate)
+        self._head = _Head(id, "text_completion", created, ask.model, engine.fingerprint, ask.options, pads)
+        prompts = [prompt for prompt in ask.prompts for _ in range(ask.choices)]
+        self._choices = [completions.CompletionChoice(ask, engine.model, prompt) for prompt in prompts]
         self._chunks: list[list[dict[str, Any]]] = [[] for _ in self._choices]
         self._stream = ask.stream
-        self._usage = Usage(sum(len(p.ids) for p in ask.prompts), ask.choices)
+        self._usage = UsageCount(sum(len(p.ids) for p in ask.prompts), ask.choices)
 
     def opening(self) -> list[dict[str, Any]]:
         return []

@@ -1,16 +1,17 @@
-"""The fields that chat and raw completions share: how to sample, how often, under whose name."""
+"""The fields that chat and raw completions share: how to sample, how many choices, how to stream."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from creuset.core.errors import NotFound, PromptTooLong, RequestError
-from creuset.server.engines.wire import Sampling
-from creuset.server.model import Model
-from creuset.server.openai.fields import Fields, show
+from creuset.core.errors import PromptTooLong, RequestError
+from creuset.server.model import ServedModel
+from creuset.types.fields import Fields, show
+from creuset.types.generation import Sampling
 
 INT64 = 2**63 - 1
+MAX_TOKENS = 2**31
 MAX_CHOICES = 128
 
 
@@ -20,23 +21,10 @@ class StreamOptions:
     obfuscate: bool | None = None  # None: the client did not say
 
 
-def check_model(fields: Fields, model: Model) -> str:
-    """The name the client used, one of those served."""
-    name = fields.text("model")
-    if name is None:
-        raise fields.refuse("model", f"is required; this server has {', '.join(model.names)}")
-    if name not in model.names:
-        raise NotFound(
-            f"the model {show(name)} is not served here; this server has {', '.join(model.names)}",
-            param="model",
-            code="model_not_found",
-        )
-    return name
+def take_sampling(fields: Fields, model: ServedModel) -> Sampling:
+    """Everything but `max_tokens` and log-probabilities, which the two routes name differently.
 
-
-def take_sampling(fields: Fields, model: Model) -> Sampling:
-    """Everything but `max_tokens` and log-probabilities, which the two routes name differently (max_tokens is 0 here).
-
+    `max_tokens` is MAX_TOKENS until `fit` has said how many tokens the context leaves.
     What is not given comes from the model's `generation_config.json`, then from OpenAI's defaults.
     """
     preset = model.defaults
@@ -45,7 +33,7 @@ def take_sampling(fields: Fields, model: Model) -> Sampling:
         return value if value is not None else float(preset.get(name, default))
 
     return Sampling(
-        max_tokens=0,
+        max_tokens=MAX_TOKENS,
         temperature=pick(fields.number("temperature", 0, 2), "temperature", 1.0),
         top_p=pick(fields.number("top_p", 0, 1, above=True), "top_p", 1.0),
         top_k=max(0, int(pick(fields.integer("top_k", -1, model.tokenizer.vocab_size), "top_k", 0))),
@@ -88,7 +76,10 @@ def take_stream(fields: Fields) -> tuple[bool, StreamOptions]:
 
 
 def take_harmless(fields: Fields) -> None:
-    """Fields that change nothing in the reply: bookkeeping on the client's side, checked and then let go."""
+    """Fields that change nothing in the reply: bookkeeping on the client's side, checked, ignored and named as such."""
+    fields.ignore(
+        "user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "service_tier", "store", "metadata"
+    )
     fields.text("user")
     fields.text("safety_identifier", max_chars=64)
     fields.text("prompt_cache_key", max_chars=1024)
@@ -120,7 +111,7 @@ def _logit_bias(fields: Fields, vocab_size: int) -> dict[int, float]:
     return found
 
 
-def _stop_ids(fields: Fields, model: Model) -> tuple[int, ...]:
+def _stop_ids(fields: Fields, model: ServedModel) -> tuple[int, ...]:
     """Only what the client asks for: the model's own end tokens are known to the engine, for `ignore_eos`."""
     listed = fields.items("stop_token_ids") or []
     return tuple(check_ids(listed, model.tokenizer.vocab_size, fields.path("stop_token_ids")))

@@ -3,37 +3,35 @@
 from dataclasses import dataclass
 from typing import Any
 
-from creuset.server.model import Model
-from creuset.server.openai.fields import Fields, show
-from creuset.server.openai.messages import take_messages, take_tools
-from creuset.server.openai.sampling import check_ids, check_model
+from creuset.server.model import ServedModel
+from creuset.server.openai.chat import take_tools
+from creuset.server.openai.sampling import check_ids
+from creuset.types.fields import Fields, show
+from creuset.types.messages import ChatMessage, parse_messages
 
 
 @dataclass(frozen=True, slots=True)
-class TokenizeAsk:
+class TokenizeRequest:
     """Either `prompt` or `messages` is given."""
 
     prompt: str | None
-    messages: list[dict[str, Any]]
+    messages: list[ChatMessage]
     tools: list[dict[str, Any]]
     add_generation_prompt: bool
     thinking: bool | None
     strings: bool
 
 
-def parse_tokenize(body: dict[str, Any], model: Model) -> TokenizeAsk:
-    fields = Fields(body)
-    if "model" in body:
-        check_model(fields, model)
+def parse_tokenize(fields: Fields) -> TokenizeRequest:
     prompt = fields.text("prompt")
-    if (prompt is None) == (body.get("messages") is None):
+    if (prompt is None) == (fields.peek("messages") is None):
         raise fields.refuse("prompt", "or `messages` is required: one of the two")
     fields.flag("add_special_tokens")  # there is no token that it would add
     strings = fields.flag("return_token_strs") or False
     if prompt is not None:
         fields.refuse_rest(("messages",))
-        return TokenizeAsk(prompt, [], [], False, None, strings)
-    messages = take_messages(fields)
+        return TokenizeRequest(prompt, [], [], False, None, strings)
+    messages = parse_messages(fields.take("messages"), "strict")
     tools, _ = take_tools(fields)
     kwargs = fields.object("chat_template_kwargs")
     thinking = kwargs.flag("enable_thinking") if kwargs else None
@@ -41,18 +39,15 @@ def parse_tokenize(body: dict[str, Any], model: Model) -> TokenizeAsk:
         kwargs.refuse_rest()
     add = fields.flag("add_generation_prompt")
     fields.refuse_rest()
-    return TokenizeAsk(None, messages, tools, add is not False, thinking, strings)
+    return TokenizeRequest(None, messages, tools, add is not False, thinking, strings)
 
 
-def tokenized(ids: list[int], ask: TokenizeAsk, model: Model) -> dict[str, Any]:
+def tokenized(ids: list[int], ask: TokenizeRequest, model: ServedModel) -> dict[str, Any]:
     strings = [model.tokenizer.token_bytes(i).decode("utf-8", "replace") for i in ids] if ask.strings else None
     return {"count": len(ids), "max_model_len": model.context, "tokens": ids, "token_strs": strings}
 
 
-def parse_detokenize(body: dict[str, Any], model: Model) -> list[int]:
-    fields = Fields(body)
-    if "model" in body:
-        check_model(fields, model)
+def parse_detokenize(fields: Fields, model: ServedModel) -> list[int]:
     ids = fields.take("tokens")
     if type(ids) is not list:
         raise fields.refuse("tokens", f"is required: a list of token ids, got {show(ids)}")
@@ -60,7 +55,7 @@ def parse_detokenize(body: dict[str, Any], model: Model) -> list[int]:
     return check_ids(ids, model.tokenizer.vocab_size, "tokens")
 
 
-def tokenizer_info(model: Model) -> dict[str, Any]:
+def tokenizer_info(model: ServedModel) -> dict[str, Any]:
     """`eos_token` ends a reply and `pad_token` a document; there is no token that begins one."""
     text = {id: name for name, id in model.tokenizer.special.items()}
     return {

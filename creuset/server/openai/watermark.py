@@ -3,22 +3,24 @@
 from typing import Any
 
 from creuset.core.errors import NotFound
-from creuset.engine.watermark import DECISION_P, MIN_SCORED, Detection, Watermark, detect
-from creuset.server.model import Model
-from creuset.server.openai.fields import Fields
-from creuset.server.openai.sampling import check_model
+from creuset.server.model import ServedModel
+from creuset.text.watermark import DECISION_P, MIN_SCORED, Detection, Watermark, detect
+from creuset.types.fields import Fields
 
 
-def parse_detect(body: dict[str, Any], model: Model, mark: Watermark | None) -> str:
-    """The text to examine. Refused with 404 where no key is there to look with."""
+def the_key(mark: Watermark | None) -> Watermark:
+    """The key to look with. Refused with 404 where there is none."""
     if mark is None:
         raise NotFound(
-            "this server has no watermark key, so it neither marks nor detects", code="watermark_off",
+            "this server has no watermark key, so it neither marks nor detects",
+            code="watermark_off",
             hint="start it with --watermark FILE",
-        )  # fmt: skip
-    fields = Fields(body)
-    if "model" in body:
-        check_model(fields, model)
+        )
+    return mark
+
+
+def parse_detect(fields: Fields) -> str:
+    """The text to examine."""
     text = fields.text("text")
     if not text:
         raise fields.refuse("text", "is required: the text to examine")
@@ -26,12 +28,12 @@ def parse_detect(body: dict[str, Any], model: Model, mark: Watermark | None) -> 
     return text
 
 
-def examine(text: str, model: Model, mark: Watermark) -> Detection:
+def examine(text: str, model: ServedModel, mark: Watermark) -> Detection:
     """Raises TooShort. Special tokens in `text` are text."""
     return detect(model.tokenizer.encode(text), mark)
 
 
-def detected(found: Detection, model: Model, mark: Watermark) -> dict[str, Any]:
+def detected(found: Detection, model: ServedModel, mark: Watermark) -> dict[str, Any]:
     return {
         "object": "watermark.detection",
         "model": model.name,

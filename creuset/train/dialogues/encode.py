@@ -20,7 +20,7 @@ from creuset.core.jsonl import parsed
 from creuset.core.log import say
 from creuset.text.chat import chat_template, encode_chat
 from creuset.text.tokenizer import Tokenizer
-from creuset.types.messages import checked_messages
+from creuset.types.messages import parse_messages
 
 Encoded = tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint8]]  # ids (n,), mask (n,): 1 where trained on
 
@@ -49,7 +49,7 @@ def read_dialogues(path: Path, reading: Reading) -> Iterator[list[dict[str, Any]
             continue
         messages = line.value.get("messages") if isinstance(line.value, dict) else None
         try:
-            checked = checked_messages(messages)
+            checked = parse_messages(messages, "lenient")
         except (ValueError, RequestError) as error:
             reading.refuse(where, str(error))
             continue

@@ -1,10 +1,11 @@
-"""Reading one JSON object field by field: a wrong value is refused with the value, an unknown field by its name.
+"""Reading one JSON object field by field. A wrong value is refused with the value, an unknown field by its name.
 
-`null` stands for "not given" everywhere, as in OpenAI's specification.
+`null` stands for "not given" everywhere, as in OpenAI's specification. A field that cannot change the answer is
+checked and then named in `ignored`, so that the server can tell its client.
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -37,18 +38,25 @@ def kind_of(value: Any) -> str:
 
 
 def show(value: Any) -> str:
-    """`value` as JSON, cut: what was refused, without repeating a whole prompt."""
-    text = msgspec.json.encode(value).decode()
+    """`value` as JSON, cut to `SHOWN` characters: what was refused, without repeating a whole prompt."""
+    try:
+        text = msgspec.json.encode(value).decode()
+    except (TypeError, ValueError):  # not JSON: only callers in Python can give such a value
+        text = repr(value)
     return text if len(text) <= SHOWN else text[:SHOWN] + "…"
 
 
 class Fields:
-    """The members of one object, taken one by one; `refuse_rest` then refuses what nobody took."""
+    """The members of one object, taken one by one; `refuse_rest` then refuses what nobody took.
 
-    def __init__(self, body: dict[str, Any], *, where: str = "") -> None:
+    `ignored` collects the fields that were given and change nothing; objects inside share it.
+    """
+
+    def __init__(self, body: Mapping[str, Any], *, where: str = "", ignored: dict[str, None] | None = None) -> None:
         self._left = dict(body)
         self._where = where
         self._asked: list[str] = []
+        self.ignored: dict[str, None] = {} if ignored is None else ignored  # a set that keeps its order
 
     def path(self, name: str) -> str:
         return f"{self._where}{name}"
@@ -105,7 +113,23 @@ class Fields:
             return None
         if type(value) is not dict:
             raise self.refuse(name, f"must be an object, got {show(value)}")
-        return Fields(value, where=f"{self.path(name)}.")
+        return self.inside(value, self.path(name))
+
+    def inside(self, value: Mapping[str, Any], path: str) -> "Fields":
+        """The members of an object within this one."""
+        return Fields(value, where=f"{path}.", ignored=self.ignored)
+
+    def has(self, name: str) -> bool:
+        """Whether the object has the field, null or not, and nobody took it."""
+        return name in self._left
+
+    def peek(self, name: str) -> Any:
+        """The value without taking it; None when absent, null or taken."""
+        return self._left.get(name)
+
+    def ignore(self, *names: str) -> None:
+        """Note that these fields, where they are given, change nothing. They are still to be taken."""
+        self.ignored.update(dict.fromkeys(name for name in names if self.peek(name) is not None))
 
     def items(self, name: str) -> list[Any] | None:
         value = self.take(name)
@@ -125,9 +149,10 @@ class Fields:
             if self.take(name) is not None:
                 raise self.refuse(name, "is not served here", code="unsupported_parameter")
 
-    def refuse_rest(self, known: Iterable[str] = ()) -> None:
+    def refuse_rest(self, known: Iterable[str] = (), *, empty: bool = False) -> None:
+        """Refuse the first field that nobody took. With `empty`, null, [] and {} pass under any name."""
         for name, value in self._left.items():
-            if value is None and name in known:
+            if (value is None and name in known) or (empty and value in (None, [], {})):
                 continue
             near = difflib.get_close_matches(name, self._asked, n=1)
             hint = f"; did you mean `{near[0]}`?" if near else ""

@@ -1,0 +1,157 @@
+"""The routes of OpenAI's dialect, and those beside it that vLLM has or that are ours.
+
+A route does four things in this order: read what is asked (400), find the model (404), turn the text into tokens
+(400 when too long), hand it to the engine (429, 503) and carry the reply. Who asks was settled in the middleware.
+"""
+
+from collections.abc import Awaitable, Callable
+from secrets import token_hex
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from creuset.server.engines.pool import ServedEngine
+from creuset.server.model import ServedModel
+from creuset.server.openai.chat import parse_chat
+from creuset.server.openai.completions import DEFAULT_MAX_TOKENS, CompletionRequest, parse_completion
+from creuset.server.openai.models import model_card, model_list, model_object
+from creuset.server.openai.reply import ChatResponse, CompletionResponse, ResponseBuilder
+from creuset.server.openai.sampling import fit, for_choice
+from creuset.server.openai.tokens import parse_detokenize, parse_tokenize, tokenized, tokenizer_info
+from creuset.server.openai.watermark import detected, examine, parse_detect, the_key
+from creuset.server.state import ServerState, context_of, json_response, off_loop
+from creuset.server.stream import EventStream, whole
+from creuset.text.chat import encode_chat
+from creuset.types.fields import Fields, parse_object
+from creuset.types.generation import GenerationRequest
+from creuset.types.messages import ChatMessage
+
+Handler = Callable[[Request], Awaitable[Response | EventStream]]
+
+
+def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
+    """(method, path, handler) of each route."""
+    pads = not state.settings.loopback  # on loopback nobody watches the lengths of packets
+
+    async def chat(request: Request) -> Response | EventStream:
+        fields = Fields(parse_object(await request.body()))
+        name, engine = state.engines.chosen_by(fields)
+        ask = parse_chat(fields, name, engine.model)
+        context_of(request).ignored = ask.ignored
+        ids = await _chat_ids(engine.model, ask.messages, ask.tools, True, ask.thinking)
+        tokens = fit(name, engine.window, len(ids), ask.max_tokens, param="messages")
+        sampling = msgspec.structs.replace(ask.sampling, max_tokens=tokens)
+        reply_id, salt = "chatcmpl-" + token_hex(12), context_of(request).caller or ""
+        requests = [
+            GenerationRequest(id=f"{reply_id}:{i}", prompt=ids, sampling=for_choice(sampling, i), salt=salt)
+            for i in range(ask.choices)
+        ]
+        reply = ChatResponse(ask, engine, len(ids), id=reply_id, created=int(state.clock()), obfuscate=pads)
+        return await _carry(request, engine, requests, reply, reply_id, choices=ask.choices, streamed=ask.stream)
+
+    async def complete(request: Request) -> Response | EventStream:
+        body = await request.body()
+        fields = Fields(parse_object(body))
+        name, engine = state.engines.chosen_by(fields)
+        ask = await off_loop(len(body), parse_completion, fields, name, engine.model)
+        context_of(request).ignored = ask.ignored
+        reply_id, salt = "cmpl-" + token_hex(12), context_of(request).caller or ""
+        requests = _completion_requests(ask, engine.window, reply_id, salt)
+        reply = CompletionResponse(ask, engine, id=reply_id, created=int(state.clock()), obfuscate=pads)
+        return await _carry(request, engine, requests, reply, reply_id, choices=ask.choices, streamed=ask.stream)
+
+    async def _carry(
+        request: Request,
+        engine: ServedEngine,
+        requests: list[GenerationRequest],
+        reply: ResponseBuilder,
+        reply_id: str,
+        *,
+        choices: int,
+        streamed: bool,
+    ) -> Response | EventStream:
+        context_of(request).facts["reply"] = reply_id
+        generation = engine.client.submit(requests, choices=choices)
+        if streamed:
+            return EventStream(generation, reply, state.settings.heartbeat_s, state.settings.send_timeout_s)
+        return await whole(generation, reply, request.receive)
+
+    async def tokenize(request: Request) -> Response:
+        fields = Fields(parse_object(await request.body()))
+        model = state.engines.chosen_by(fields, optional=True)[1].model
+        ask = parse_tokenize(fields)
+        if ask.prompt is not None:
+            ids = await off_loop(len(ask.prompt), model.tokenizer.encode_special, ask.prompt)
+        else:
+            ids = await _chat_ids(model, ask.messages, ask.tools, ask.add_generation_prompt, ask.thinking)
+        return json_response(tokenized(ids, ask, model))
+
+    async def detokenize(request: Request) -> Response:
+        fields = Fields(parse_object(await request.body()))
+        model = state.engines.chosen_by(fields, optional=True)[1].model
+        return json_response({"prompt": model.tokenizer.decode(parse_detokenize(fields, model))})
+
+    async def detect(request: Request) -> Response:
+        fields, mark = Fields(parse_object(await request.body())), the_key(state.watermark)
+        model = state.engines.chosen_by(fields, optional=True)[1].model
+        text = parse_detect(fields)
+        return json_response(detected(await off_loop(len(text), examine, text, model, mark), model, mark))
+
+    async def info(_request: Request) -> Response:
+        return json_response(tokenizer_info(state.engines.engines[0].model))
+
+    async def models(_request: Request) -> Response:
+        return json_response(model_list(state.engines))
+
+    async def one_model(request: Request) -> Response:
+        name = request.path_params["name"]
+        return json_response(model_object(name, state.engines.find(name).model))
+
+    async def card(_request: Request) -> Response:
+        return json_response(model_card(state.engines.engines[0]))
+
+    return [
+        ("POST", "/v1/chat/completions", chat),
+        ("POST", "/v1/completions", complete),
+        ("GET", "/v1/models", models),
+        ("GET", "/v1/models/{name:path}", one_model),
+        ("GET", "/v1/creuset/model", card),
+        ("POST", "/v1/watermark/detect", detect),
+        ("POST", "/tokenize", tokenize),
+        ("POST", "/detokenize", detokenize),
+        ("GET", "/tokenizer_info", info),
+    ]
+
+
+async def _chat_ids(
+    model: ServedModel,
+    messages: list[ChatMessage],
+    tools: list[dict[str, Any]],
+    generate: bool,
+    thinking: bool | None,
+) -> list[int]:
+    """The prompt as the model's own template has it."""
+
+    def encode() -> list[int]:
+        return encode_chat(
+            model.tokenizer, messages, tools=tools or None, add_generation_prompt=generate, thinking=thinking
+        ).ids
+
+    return await off_loop(sum(len(message.content) for message in messages), encode)
+
+
+def _completion_requests(ask: CompletionRequest, window: int, reply_id: str, salt: str) -> list[GenerationRequest]:
+    requests: list[GenerationRequest] = []
+    for at, prompt in enumerate(ask.prompts):
+        param = "prompt" if len(ask.prompts) == 1 else f"prompt[{at}]"
+        tokens = fit(ask.model, window, len(prompt.ids), ask.max_tokens, param=param, default=DEFAULT_MAX_TOKENS)
+        sampling = msgspec.structs.replace(ask.sampling, max_tokens=tokens)
+        requests += [
+            GenerationRequest(
+                id=f"{reply_id}:{len(requests) + i}", prompt=prompt.ids, sampling=for_choice(sampling, i), salt=salt
+            )
+            for i in range(ask.choices)
+        ]
+    return requests

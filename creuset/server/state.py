@@ -1,0 +1,51 @@
+"""What the routes of one server share. Nothing is global."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from creuset.server.engines.pool import EnginePool
+from creuset.server.metrics import Metrics
+from creuset.server.middleware import KeyStore, RequestContext
+from creuset.server.pages import Pages
+from creuset.server.settings import ServeSettings
+from creuset.text.watermark import Watermark
+
+T = TypeVar("T")
+
+SLOW_TEXT_CHARS = 20_000  # a longer text is tokenized on a thread, so that other streams go on
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServerState:
+    """Everything a route may touch."""
+
+    engines: EnginePool
+    settings: ServeSettings
+    metrics: Metrics
+    log: Any
+    keys: KeyStore | None = None
+    clock: Callable[[], float] = time.time
+    pages: Pages = field(default_factory=Pages)
+    watermark: Watermark | None = None
+
+
+def context_of(request: Request) -> RequestContext:
+    """What the middleware knows of the request."""
+    found: RequestContext = request.scope["context"]
+    return found
+
+
+def json_response(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(msgspec.json.encode(value), status, headers, "application/json")
+
+
+async def off_loop(size: int, function: Callable[..., T], *args: Any) -> T:
+    """Call `function`, on a thread when its text of `size` characters is long."""
+    return await asyncio.to_thread(function, *args) if size > SLOW_TEXT_CHARS else function(*args)
