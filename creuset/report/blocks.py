@@ -13,7 +13,6 @@ from creuset.report.language import Lang, Text
 from creuset.report.markup import Markup
 
 Words = str | Text
-Tone = Literal["", "soft", "quiet", "note", "missing"]     # of a paragraph
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ Said = Words | Span | Line
 @dataclass(frozen=True, slots=True)
 class Para:
     line: Line
-    tone: Tone = ""
+    tone: str = ""          # a class of the style sheet: soft, quiet, note, missing ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +106,7 @@ class Facts:
 @dataclass(frozen=True, slots=True)
 class Bullets:
     items: tuple[Line, ...]
-    tone: Tone = ""
+    tone: str = ""          # a class of the style sheet: soft, quiet, note, missing ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,7 +152,7 @@ def _blocks(sheet: Sheet, blocks: Sequence[Block]) -> None:
             elif isinstance(one, Grid):
                 _grid(sheet, one)
             else:
-                sheet.paragraph(one.line, STYLES[one.tone])
+                sheet.paragraph(one.line, STYLES.get(one.tone, STYLES[""]))
 
 
 def _section(sheet: Sheet, section: Section) -> None:

@@ -95,7 +95,7 @@ def bar(row: Row, ends: tuple[float, float]) -> Span:
 
 def scale(ends: tuple[float, float], unit: str) -> Line:
     """What stands above the bars of a table."""
-    return (Span(tick(ends[0])), Span(unit, tone="unit"), Span(tick(ends[1])))
+    return line(tick(ends[0]), " ", Span(unit.replace(" ", "\u00a0"), tone="unit"), " ", tick(ends[1]))
 
 
 def measure_table(rows: Sequence[Row], *, task: bool = True) -> list[Block]:

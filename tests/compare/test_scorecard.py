@@ -13,8 +13,9 @@ from creuset.governance.compare.ask import book, criteria, read
 from creuset.governance.compare.card import GROUPS, KINDS
 from creuset.governance.compare.evidence import coverage_rows
 from creuset.governance.compare.gather import declared_rows, measured_rows, scale_of
-from creuset.governance.compare.page import STATIC, number, policy
+from creuset.governance.compare.page import STATIC, number
 from creuset.governance.compare.portable import PROBES
+from creuset.report.page import policy
 from creuset.types.measure import Measure
 from tests.compare.shelf import acc, built, results, shelf  # noqa: F401
 

@@ -103,17 +103,7 @@ for (const input of amounts) input.addEventListener("input", () => {
   state.volume[input.dataset.volume] = value / (isShare(input.dataset.volume) ? 100 : 1);
   changed();
 });
-function speak(lang) {
-  root.lang = lang;
-  for (const option of document.querySelectorAll("option[data-en]")) option.textContent = option.dataset[lang];
-  byId("lang").textContent = lang === "fr" ? "English" : "Français";
-  refresh();
-}
-byId("lang").addEventListener("click", () => { speak(root.lang === "fr" ? "en" : "fr"); remember(); });
-byId("theme").addEventListener("click", () => {
-  const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-  root.dataset.theme = dark ? "light" : "dark";
-});
+document.addEventListener("speak", changed);
 addEventListener("resize", refresh);
 
 const told = new URLSearchParams(location.hash.slice(1));
@@ -133,4 +123,6 @@ document.querySelector(`input[name=missing][value=${state.missing}]`).checked = 
 for (const box of document.querySelectorAll("input[name=system]")) box.checked = state.shown[box.value];
 showWeights();
 showVolume();
-speak(["en", "fr"].includes(told.get("lang")) ? told.get("lang") : navigator.language.startsWith("fr") ? "fr" : "en");
+const wanted = told.get("lang") || (navigator.language.startsWith("fr") ? "fr" : root.lang);
+refresh();
+if (wanted !== root.lang) document.querySelector(`[data-speak="${wanted === "fr" ? "fr" : "en"}"]`).click();

@@ -1,4 +1,3 @@
-"use strict";
 // The arithmetic of creuset/compare/rank.py and money.py, for the weights and the volume of the reader. No document here.
 const clamp = x => Math.min(1, Math.max(0, x));
 const rules = {
