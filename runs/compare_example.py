@@ -1,7 +1,7 @@
 """A scorecard of four local endpoints and five published systems, from nothing: `make compare-example`.
 
-The four are toys: the shipped model, a random one, and two small ones trained here in a minute on dialogues that this
-package writes by rule. Each is served by `creuset serve` and examined at its address as anybody's endpoint would be:
+The four are toys: the shipped model, a random one, and two small ones trained here in a minute on dialogues that
+datasets/mini_instructions writes by rule. Each is served by `creuset serve` and examined at its address as anybody's endpoint would be:
 `creuset eval URL` (dialogues held out of the training of the two small ones, the shipped model learned from dialogues
 by the same rules; IFEval in French; ten questions of OpenBookQA by likelihood), `creuset audit URL` (whatever needs no
 files of yours), `creuset compare speed` and `portability`. Energy is audited on the weights. Everything stays in one
@@ -64,7 +64,9 @@ def creuset(*words: object) -> None:
 
 def texts(work: Path) -> None:
     """Dialogues by rule, and as plain texts what the small models are trained on."""
-    creuset("tune", "data", "--out", work / "dialogues", "--size", "small", "--limit", "400")
+    written = [sys.executable, TREE / "datasets/mini_instructions", "--out", work / "dialogues", "--size", "small",
+               "--limit", "400"]
+    subprocess.run(list(map(str, written)), check=True, stdout=subprocess.DEVNULL)
     (work / "texts").mkdir()
     with zstandard.open(work / "dialogues/dialogues.jsonl.zst", "rt", encoding="utf-8") as stream:
         rows = [json.loads(line) for line in stream]
