@@ -1,7 +1,8 @@
 """A scorecard of four local endpoints and five published systems, from nothing: `make compare-example`.
 
 The four are toys: the shipped model, a random one, and two small ones trained here in a minute on dialogues that
-datasets/mini_instructions writes by rule. Each is served by `creuset serve` and examined at its address as anybody's endpoint would be:
+datasets/mini_instructions writes by rule. Each is served by `creuset serve` and examined at its address as anybody's
+endpoint would be:
 `creuset eval URL` (dialogues held out of the training of the two small ones, the shipped model learned from dialogues
 by the same rules; IFEval in French; ten questions of OpenBookQA by likelihood), `creuset audit URL` (whatever needs no
 files of yours), `creuset compare speed` and `portability`. Energy is audited on the weights. Everything stays in one

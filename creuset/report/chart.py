@@ -68,6 +68,10 @@ def _text(x: float, y: float, words: object, *, anchor: str = "", cls: str = "")
     return el("text", words, cls=cls, **said)
 
 
+def _both(words: Words) -> tuple[str, ...]:
+    return (words.en, words.fr) if isinstance(words, Text) else (words,)
+
+
 def _across(y: float, x1: float, x2: float, cls: str, **more: str) -> Markup:
     return el("line", cls=cls, x1=f"{x1:.1f}", x2=f"{x2:.1f}", y1=f"{y:.1f}", y2=f"{y:.1f}", **more)
 
@@ -145,7 +149,8 @@ def bars(rows: Sequence[Bar], unit: Words, *, top: float = 0.0) -> Markup:
     if not rows:
         return el("p", Text("None.", "Aucun."), cls="soft")
     top = top or max(row.start + row.length for row in rows) or 1.0
-    width, left, line = 430.0, 250.0, 22
+    longest = max(len(said) for row in rows for said in _both(row.label))
+    width, left, line = 400.0, min(260.0, 20 + 6.8 * longest), 22
     parts = []
     for number, row in enumerate(rows):
         y, x, long = number * line, left + width * row.start / top, max(1.0, width * row.length / top)
