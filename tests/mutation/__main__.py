@@ -36,10 +36,10 @@ class Package:
     but: tuple[str, ...] = ()  # files that belong to another package
 
 
-TUNE = ("dialogues/*.py", "sft.py", "dialogue.py", "finetune.py", "ship.py")
+TUNE = ("dialogues/*.py", "finetune.py")
 PACKAGES = {
     "train": Package(("creuset/train/**/*.py",), ("tests/train",), but=tuple(f"creuset/train/{f}" for f in TUNE)),
-    "tune": Package(tuple(f"creuset/train/{f}" for f in TUNE), ("tests/train", "tests/tune")),
+    "tune": Package(tuple(f"creuset/train/{f}" for f in TUNE), ("tests/train",)),
     "engine": Package(("creuset/engine/**/*.py",), ("tests/engine",)),
     "server": Package(("creuset/server/**/*.py",), ("tests/server",)),
     "privacy": Package(

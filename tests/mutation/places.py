@@ -1,7 +1,7 @@
 """Where the code can be changed, and how: cosmic-ray's operators, and one of our own that removes a statement.
 
-Left out are changes that say nothing about the tests: type annotations, what only a type checker runs, and operators
-put in the place of others that no slip of a hand would give (`+` for `**`).
+Left out are changes that say nothing about the tests: type annotations, what only a type checker runs, defaults of
+settings, and operators put in the place of others that no slip of a hand would give (`+` for `**`).
 """
 
 import ast
@@ -112,7 +112,7 @@ def mutants(tree: Path, patterns: Sequence[str], *, but: Sequence[str] = ()) -> 
 
 
 class _Skipped:
-    """Places that no running program reaches: annotations, and blocks under TYPE_CHECKING."""
+    """Annotations, blocks under TYPE_CHECKING, and defaults of settings: another default is a choice, no error."""
 
     def __init__(self, source: str) -> None:
         self.tree = ast.parse(source)
@@ -127,15 +127,17 @@ class _Skipped:
 
     @cached_property
     def columns(self) -> set[tuple[int, int]]:
-        annotations: list[ast.expr] = []
+        left_out: list[ast.expr] = []
         for node in ast.walk(self.tree):
             if isinstance(node, ast.AnnAssign | ast.arg) and node.annotation is not None:
-                annotations.append(node.annotation)
+                left_out.append(node.annotation)
             elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.returns is not None:
-                annotations.append(node.returns)
+                left_out.append(node.returns)
+            if isinstance(node, ast.ClassDef):
+                left_out += [n.value for n in node.body if isinstance(n, ast.AnnAssign) and n.value is not None]
         return {
             (line, column)
-            for node in annotations
+            for node in left_out
             for line in range(node.lineno, (node.end_lineno or 0) + 1)
             for column in range(
                 node.col_offset if line == node.lineno else 0,

@@ -244,28 +244,3 @@ def test_a_run_folder_of_other_settings_is_refused_naming_the_difference(
     assert main([*base, "--minutes", "0.0001"]) == 0
     assert main([*base, "--set", "seed=5"]) == 2
     assert "settings.seed was 17, now 5" in capsys.readouterr().err
-
-
-def test_bits_per_byte_is_the_documents_own_sum(shards: Path) -> None:
-    """Against the definition: one document at a time, one token at a time."""
-    import math
-
-    from creuset.model.attention import Packed
-    from creuset.train.evaluate import bits_per_byte
-
-    opened = Shards.open(shards)
-    model = tiny_model(tiny_config())
-    score = bits_per_byte(model, opened, "en", context=64)
-    tokens, offsets = opened.tokens("en", "heldout"), opened.offsets("en", "heldout")
-    bits = 0.0
-    with torch.inference_mode():
-        for a, b in itertools.pairwise(offsets):
-            ids = [opened.eot, *np.asarray(tokens[a:b]).tolist()]
-            for start in range(0, len(ids) - 1, 64):
-                window = torch.tensor(ids[start : start + 65])
-                n = len(window) - 1
-                hidden = model(window[:-1], torch.arange(n), Packed([n]))
-                probs = model.logits(hidden).double().softmax(-1)
-                bits -= float(probs[torch.arange(n), window[1:]].log2().sum())
-    assert math.isclose(score.bits, bits, rel_tol=1e-5)
-    assert score.bytes == int(opened.bytes("en").sum()) and score.documents == len(offsets) - 1

@@ -81,7 +81,7 @@ def test_the_verb_blends_names_the_shards_as_parents_and_refuses_without_them(
     talk = tmp_path / "talk.jsonl"
     line = {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello!"}]}
     talk.write_text((json.dumps(line) + "\n") * 40)
-    words = ["tune", "sft", "tests.tune.test_blend:recipe", "--model", str(model), "--dialogues", str(talk)]
+    words = ["tune", "sft", "tests.train.test_blend:recipe", "--model", str(model), "--dialogues", str(talk)]
     assert main([*words, "--out", str(tmp_path / "a")]) == 2
     assert "prose is 0.25 and there is no text" in capsys.readouterr().err
     assert main([*words, "--out", str(tmp_path / "b"), "--shards", str(shards), "--threads", "1"]) == 0
