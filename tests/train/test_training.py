@@ -1,6 +1,5 @@
 """Training: resumed = uninterrupted, any split of a batch = the whole batch, two ranks = one."""
 
-import itertools
 import json
 import os
 import signal
