@@ -216,12 +216,12 @@ class EngineClient:
                     size = wire.length(await reader.readexactly(4))
                     body = await reader.readexactly(size)
                 self._on_message(wire.unpack_up(body), writer)
+        except TimeoutError:  # before OSError, of which it is one
+            self._observer.on_state("down", reason=f"silent for {self._stall_s:g} s")
         except (asyncio.IncompleteReadError, OSError):
             pass  # the process ended, or `close` did
         except (ValueError, msgspec.MsgspecError) as error:
             self._observer.on_state("down", reason=f"it sent what is no frame: {type(error).__name__}")
-        except TimeoutError:
-            self._observer.on_state("down", reason=f"silent for {self._stall_s:g} s")
         finally:
             self._writer = None
             writer.close()

@@ -1,0 +1,155 @@
+"""The engine process alone, spoken to over its socket: what it answers, and that it never outlives its parent."""
+
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from creuset.core.errors import ConfigError
+from creuset.server.engines import wire
+from creuset.server.engines.worker import _load
+from creuset.testing import tiny_model_folder, tiny_tokenizer
+from creuset.types.generation import Event, GenerationRequest, Sampling
+
+
+class Worker:
+    """A scripted engine in a process of its own, and our end of its socket."""
+
+    def __init__(self, command: list[str]) -> None:
+        self.link, theirs = socket.socketpair()
+        self.link.settimeout(30)
+        arguments = [part.replace("{fd}", str(theirs.fileno())) for part in command]
+        self.process = subprocess.Popen(arguments, pass_fds=[theirs.fileno()])
+        theirs.close()
+
+    def say(self, message: wire.Down) -> None:
+        self.link.sendall(wire.pack(message))
+
+    def ask(self, id: str, script: str, **sampling: object) -> None:
+        settings = Sampling(**({"max_tokens": 50} | sampling))  # type: ignore[arg-type]
+        self.say(wire.Add(GenerationRequest(id=id, prompt=tiny_tokenizer().encode(script), sampling=settings)))
+
+    def hear(self) -> wire.Up:
+        return wire.unpack_up(self._exactly(wire.length(self._exactly(4))))
+
+    def events(self, id: str) -> list[Event]:
+        """Those of one request, to its end."""
+        found: list[Event] = []
+        while not (found and found[-1].finish):
+            message = self.hear()
+            if isinstance(message, wire.StepEvents):
+                found += [event for event in message.events if event.id == id]
+        return found
+
+    def _exactly(self, size: int) -> bytes:
+        data = b""
+        while len(data) < size:
+            part = self.link.recv(size - len(data))
+            assert part, "the worker closed its socket"
+            data += part
+        return data
+
+
+@contextmanager
+def worker(command: list[str]) -> Iterator[Worker]:
+    one = Worker(command)
+    try:
+        yield one
+    finally:
+        one.link.close()
+        one.process.wait(30)
+
+
+SCRIPTED = [sys.executable, "-m", "creuset.testing", "{fd}"]
+
+
+@pytest.fixture
+def scripted() -> Iterator[Worker]:
+    with worker(SCRIPTED) as one:
+        assert isinstance(one.hear(), wire.Ready)
+        yield one
+
+
+def test_it_says_that_it_is_ready_and_that_it_lives(scripted: Worker) -> None:
+    assert isinstance(scripted.hear(), wire.Heartbeat)
+    beat = scripted.hear()  # a second later, with nothing asked
+    assert isinstance(beat, wire.Heartbeat) and beat.stats["running"] == 0
+
+
+def test_what_is_asked_is_answered_with_text_counts_and_an_end(scripted: Worker) -> None:
+    scripted.ask("a", "say one two")
+    events = scripted.events("a")
+    assert "".join(event.text for event in events) == "one two"
+    last = events[-1]
+    assert last.finish == "stop" and last.prompt_tokens == len(tiny_tokenizer().encode("say one two"))
+    assert last.completion_tokens == sum(len(event.tokens) for event in events) + 1
+
+
+def test_several_are_answered_side_by_side(scripted: Worker) -> None:
+    scripted.ask("slow", "slowly 20")
+    scripted.ask("quick", "say hi")
+    order = []
+    while len(order) < 2:
+        message = scripted.hear()
+        if isinstance(message, wire.StepEvents):
+            order += [event.id for event in message.events if event.finish]
+    assert order == ["quick", "slow"]
+
+
+def test_what_the_engine_refuses_is_told_with_its_field(scripted: Worker) -> None:
+    scripted.ask("a", "refuse this")
+    while not isinstance(message := scripted.hear(), wire.Refused):
+        pass
+    assert message == wire.Refused("a", "the script refuses", "script", None)
+    scripted.ask("b", "say on")
+    assert scripted.events("b")[-1].finish == "stop", "a refusal ended the engine"
+
+
+def test_a_cancelled_request_ends_and_the_others_go_on(scripted: Worker) -> None:
+    scripted.ask("a", "slowly 500", max_tokens=500)
+    scripted.ask("b", "slowly 5")
+    scripted.say(wire.Cancel("a"))
+    scripted.say(wire.Cancel("nobody"))
+    ends = {}
+    while len(ends) < 2:
+        message = scripted.hear()
+        if isinstance(message, wire.StepEvents):
+            ends |= {event.id: event.finish for event in message.events if event.finish}
+    assert ends == {"a": "cancelled", "b": "stop"}
+
+
+def test_an_answer_that_fails_is_told_and_the_engine_goes_on(scripted: Worker) -> None:
+    scripted.ask("a", "fail")
+    last = scripted.events("a")[-1]
+    assert (last.finish, last.error) == ("error", "the script fails")
+    scripted.ask("b", "say on")
+    assert scripted.events("b")[-1].finish == "stop"
+
+
+@pytest.mark.parametrize("script", ["", "slowly 500"], ids=["idle", "busy"])
+def test_it_ends_when_its_parent_is_gone(script: str) -> None:
+    with worker(SCRIPTED) as one:
+        assert isinstance(one.hear(), wire.Ready)
+        if script:
+            one.ask("a", script, max_tokens=500)
+            while not isinstance(one.hear(), wire.StepEvents):
+                pass
+        one.link.close()
+        assert one.process.wait(10) == 0
+
+
+def test_settings_that_cannot_be_are_refused_in_the_engines_words(tmp_path: Path) -> None:
+    folder = tiny_model_folder(tmp_path / "model")
+    with pytest.raises(ConfigError, match="block_size must be a power of two up to 64, got 3"):
+        _load(folder, {"block_size": 3})
+
+
+def test_a_cache_smaller_than_a_context_bounds_what_can_be_asked_for(tmp_path: Path) -> None:
+    folder = tiny_model_folder(tmp_path / "model")
+    for tokens, window in ((32, 32), (10_000, 256)):
+        _, facts = _load(folder, {"kv_tokens": tokens, "block_size": 16, "dtype": "fp32", "threads": 1})
+        assert facts["window"] == window and facts["capacity"] >= tokens
