@@ -5,7 +5,7 @@ import react from '@vitejs/plugin-react';
 import { defineConfig, type Plugin } from 'vite';
 
 const here = import.meta.dirname;
-const built = join(here, '..', 'creuset', 'serve', 'static');
+const built = join(here, '..', 'creuset', 'server', 'static');
 
 /** What the build is made of. tests/web hashes the same list without node, to know that the committed build is current. */
 const sources = ['index.html', 'package.json', 'package-lock.json', 'tsconfig.json', 'vite.config.ts', 'public', 'src'];

@@ -1,4 +1,4 @@
-// The arithmetic of creuset/compare/rank.py and money.py, for the weights and the volume of the reader. No document here.
+// The arithmetic of creuset/governance/compare/rank.py and money.py, for the weights and the volume of the reader. No document here.
 const clamp = x => Math.min(1, Math.max(0, x));
 const rules = {
   share: v => v, points: v => v, share_low: v => 1 - v, percent: v => v / 100,
