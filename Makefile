@@ -1,41 +1,55 @@
-# Two commands matter: `make run` and `make test`. Everything is set up by `make setup`.
+# Two commands matter: `make run` and `make test`. Each sets up what it needs in .venv.
 HOST ?= 127.0.0.1
 PORT ?= 8000
 PYTHON ?= python3
+JOBS ?= auto
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+CODE := creuset tests bench runs datasets validation
 
-.PHONY: setup run test test-slow mutants check bench story compare-example clean
+.PHONY: setup run test test-isa test-slow mutants check bench story compare-example clean
 
 setup: .venv/.ready
 
-# torch's CPU build is pinned by constraints.txt; the stamp is remade when either file changes.
-.venv/.ready: pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+$(BIN)/python:
+	$(PYTHON) -m venv .venv
+
+# Stamps are remade when either file changes; torch's CPU build is pinned by constraints.txt. Serving needs a tenth of
+# what the tests need, and nothing compiled beforehand.
+.venv/.serve: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --no-compile torch
+	$(PIP) --no-compile -e '.[serve]'
 	touch $@
 
-run: setup
+.venv/.ready: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) torch
+	$(PIP) -e '.[dev]'
+	touch .venv/.serve $@
+
+run: .venv/.serve
 	$(BIN)/creuset serve --host $(HOST) --port $(PORT)
 
+# One thread and one test file at a time in each process.
 test: setup
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 # The peers: lm-evaluation-harness beside us, inspect_ai in an environment of its own (its pins are not ours).
 test-slow: setup
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,harness]'
+	$(PIP) -e '.[dev,harness]'
 	test -x .cache/inspect/bin/python || $(PYTHON) -m venv .cache/inspect
 	.cache/inspect/bin/python -m pip install --quiet --disable-pip-version-check inspect_ai==0.3.285
 	INSPECT_PYTHON=$(CURDIR)/.cache/inspect/bin/python $(BIN)/python -m pytest -m slow
 
 # Slow: about 300 small changes to the code, each of which some test should notice (docs/adr/0011).
 mutants: setup
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,mutants]'
+	$(PIP) -e '.[dev,mutants]'
 	PYTHONPATH=$(CURDIR) $(BIN)/python -m tests.mutation --keep docs/runs/mutants.jsonl
 
 check: setup
-	$(BIN)/ruff check creuset tests bench
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy
+	$(BIN)/python -m pytest tests/test_house.py tests/test_packages.py tests/docs
 
 story: setup
 	$(BIN)/python -m pytest tests/story -m 'slow or not slow'

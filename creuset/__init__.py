@@ -6,7 +6,7 @@ The public names are loaded when they are first used, so that `import creuset` c
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _PLACES = {     # public name: the module it lives in, and its name there
     "load": "creuset.api.assistant:load",
@@ -47,7 +47,14 @@ def __getattr__(name: str) -> Any:
     if name not in _PLACES:
         raise AttributeError(f"module `creuset` has no attribute `{name}`")
     module, _, attribute = _PLACES[name].partition(":")
-    return getattr(importlib.import_module(module), attribute)
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        from creuset.core.extras import missing
+
+        if clear := missing(error):
+            raise clear from error
+        raise
 
 
 def __dir__() -> list[str]:

@@ -8,11 +8,14 @@ import argparse
 import importlib
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from creuset import __version__
 from creuset.core.disk import room_for
 from creuset.core.errors import CreusetError
+from creuset.core.extras import missing
 
 VERBS = {
     "corpus": ("creuset.cli.corpus", "read, clean, deduplicate and tokenize a corpus"),
@@ -29,6 +32,12 @@ VERBS = {
     "verify": ("creuset.cli.verify", "re-hash an artifact and everything it was made from"),
     "plan": ("creuset.cli.plan", "parameters, FLOPs, memory, time of a shape, by arithmetic"),
 }
+
+# The extra that a verb needs; one that is not here needs none (core/extras.py).
+EXTRA = {
+    "corpus": "data", "tokenizer": "data", "train": "train", "tune": "train", "serve": "serve", "eval": "eval",
+    "audit": "eval", "compare": "eval", "dossier": "eval",
+}  # fmt: skip
 
 # What `creuset verify` asks of an artifact of this kind beyond its hashes: a module with `check(path)`, the problems,
 # and `limits(path)`, sentences on what could not be proved.
@@ -47,12 +56,23 @@ def _parser(verb: str | None) -> argparse.ArgumentParser:
     return parser
 
 
+@contextmanager
+def _packages(verb: str) -> Iterator[None]:
+    """Name the extra to install where a package is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if clear := missing(error, prefer=EXTRA.get(verb, "")):
+            raise clear from error
+        raise
+
+
 def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     verb = next((word for word in argv if word in VERBS), None)
     try:
         args = _parser(verb).parse_args(argv)
-        with room_for():
+        with room_for(), _packages(args.verb):
             code: int = importlib.import_module(VERBS[args.verb][0]).main(args)
             with room_for("standard output"):
                 sys.stdout.flush()

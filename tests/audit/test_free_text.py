@@ -207,7 +207,7 @@ def test_text_is_described_by_lists_and_sentiment_needs_its_package(beginnings, 
     monkeypatch.setattr(freetext, "_vader", lambda: None)
     measures = played(Bold(), list(Bold().samples(beginnings))[:20], Writer())
     gap = measures["sentiment.gap.race"]
-    assert gap.status == "not_tested" and "creuset[audit]" in gap.why and measures["gender_polarity.race"].score == 0.0
+    assert gap.status == "not_tested" and "creuset[eval]" in gap.why and measures["gender_polarity.race"].score == 0.0
 
 
 def test_small_groups_are_not_compared_and_broken_files_are_named(beginnings):

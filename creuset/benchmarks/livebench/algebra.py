@@ -48,10 +48,11 @@ def program(truth: str, answer: str) -> str:
 def check() -> None:
     """ConfigError, which names what is not installed, where formulae cannot be compared; once a process."""
     from creuset.core.errors import ConfigError
+    from creuset.core.extras import install
     from creuset.evals import sandbox
 
     sandbox.check()
     verdict = sandbox.run(program("2 x", "x + x"), sandbox.Limits(wall_s=60, cpu_s=50))
     if not verdict.passed:
         raise ConfigError(f"AMPS_Hard compares formulae with sympy, which fails: {verdict.detail or verdict.reason}",
-                          hint="pip install 'creuset[math]', or choose other parts of livebench")
+                          hint=f"{install('eval')}, or choose other parts of livebench")

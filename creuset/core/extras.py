@@ -1,0 +1,37 @@
+"""What `pip install creuset` leaves out, and which extra brings it.
+
+A machine that only serves needs no data pipeline, and one that trains needs no web server. A package of an extra is
+imported where it is used; where it is missing, the error names the extra: `pip install 'creuset[data]'`.
+A test holds this table and pyproject.toml to each other, and both to what the package imports.
+"""
+
+from creuset.core.errors import ConfigError
+
+# extra: names that are imported. A package may be in several.
+EXTRAS: dict[str, frozenset[str]] = {
+    "serve": frozenset({"prometheus_client", "starlette", "structlog", "uvicorn"}),
+    "train": frozenset({"zstandard"}),
+    "data": frozenset({"datatrove", "loguru", "py3langid", "pyarrow", "regex", "xxhash", "zstandard"}),
+    "eval": frozenset({
+        "httpx", "latex2sympy2_extended", "psutil", "py3langid", "pyarrow", "reportlab", "sympy", "vaderSentiment",
+        "xxhash", "zstandard",
+    }),
+}  # fmt: skip
+
+
+def install(extra: str) -> str:
+    """The command that installs an extra."""
+    return f"pip install 'creuset[{extra}]'"
+
+
+def missing(error: ModuleNotFoundError, *, prefer: str = "") -> ConfigError | None:
+    """An error that names the extra of the package that was not found; None for a module that is in no extra.
+
+    `prefer`: the extra to name where several have the package.
+    """
+    package = (error.name or "").partition(".")[0]
+    extras = [extra for extra, names in EXTRAS.items() if package in names]
+    if not extras:
+        return None
+    extra = prefer if prefer in extras else extras[0]
+    return ConfigError(f"this needs the package `{package}`, which is not installed", hint=install(extra))
