@@ -85,12 +85,13 @@ def test_what_is_imported_is_declared() -> None:
 @pytest.mark.parametrize(
     ("extra", "modules"),
     [
-        ("", inside("core", "types", "model", "engine", "text", "parallel", "plan", "report", "api", "cli.chat",
-                    "cli.export", "cli.plan", "cli.verify") - {"text.bulk"}),
+        ("", inside("core", "types", "model", "engine", "text", "parallel", "plan", "report", "api.assistant",
+                    "cli.chat", "cli.export", "cli.plan", "cli.verify") - {"text.bulk"}),
         ("serve", inside("server", "cli.serve")),
         ("train", inside("train", "recipes", "cli.train", "cli.tune")),
         ("data", inside("data", "cli.corpus", "cli.tokenizer", "text.bulk")),
-        ("eval", inside("evals", "benchmarks", "governance", "cli.eval", "cli.audit", "cli.compare", "cli.dossier")),
+        ("eval", inside("api.evaluation", "evals", "benchmarks", "governance", "cli.eval", "cli.audit",
+                        "cli.compare", "cli.dossier")),
     ],
 )  # fmt: skip
 def test_an_extra_brings_all_that_its_job_can_reach(extra: str, modules: set[str]) -> None:
