@@ -44,7 +44,9 @@ def bits_per_byte(
     for index in range(len(offsets) - 1):
         if max_tokens is not None and documents and read >= max_tokens:
             break
-        ids = np.concatenate([[shards.eot], np.asarray(tokens[offsets[index] : offsets[index + 1]])])
+        first = int(offsets[index])
+        document = np.asarray(tokens[first : offsets[index + 1]])
+        ids = np.concatenate([[shards.eot], shards.known(document, source=source, split="heldout", first=first)])
         for window in windows(len(ids) - 1, context=context):
             parts.append(Reading(ids[window.start : window.end + 1], window.scored - window.start))
         documents, read = documents + 1, read + len(ids) - 1

@@ -107,6 +107,7 @@ class PretrainSource:
     def _row(self, source: str, index: int) -> PackedRow:
         start = index * self.context
         ids = np.asarray(self._tokens[source][start : start + self.context + 1])
+        self.shards.known(ids, source=source, split="train", first=start)
         # A new sequence begins at each <|endoftext|> of the inputs; the row's first token begins one too.
         starts = np.flatnonzero(ids[:-1] == self.shards.eot)
         if not len(starts) or starts[0]:

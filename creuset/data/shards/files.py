@@ -19,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 
 from creuset.core.config import resolved
-from creuset.core.errors import ArtifactError
+from creuset.core.errors import ArtifactError, DataError
 
 Split = Literal["train", "heldout"]
 SPLITS: tuple[Split, ...] = ("train", "heldout")
@@ -171,6 +171,18 @@ class Shards:
         if file.stat().st_size == 0:  # nothing cannot be mapped
             return np.empty(0, dtype=self.dtype)
         return np.memmap(file, dtype=self.dtype, mode="r")
+
+    def known(
+        self, ids: "np.ndarray[Any, np.dtype[Any]]", *, source: str, split: Split, first: int
+    ) -> "np.ndarray[Any, np.dtype[Any]]":
+        """`ids`, read from token `first` on; raises DataError for an id that no token of the vocabulary has."""
+        if len(ids) and int(ids.max()) >= self.vocab_size:
+            at = int(np.argmax(ids >= self.vocab_size))
+            file = self._file(source, split, "bin")
+            raise DataError(
+                f"`{file}` is damaged: token {first + at} has the id {int(ids[at])}, the vocabulary {self.vocab_size} ids"
+            )
+        return ids
 
     def offsets(self, source: str, split: Split) -> "np.ndarray[Any, np.dtype[np.int64]]":
         """(D+1) starts of the documents in `tokens`; the last is the number of tokens."""

@@ -1,0 +1,208 @@
+"""What a machine chooses: by timing real steps, once, kept with the run, obeyed or refused by name."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from creuset.core import device as devices
+from creuset.core.artifact import read_manifest
+from creuset.core.errors import ConfigError
+from creuset.data.shards.batches import PretrainSource
+from creuset.data.shards.files import Shards
+from creuset.testing import tiny_config, tiny_model, tiny_shards
+from creuset.train import folder
+from creuset.train.choices import StepTimer, choose, left_open, unavailable, value
+from creuset.train.objectives import pretrain
+from creuset.train.run import resume, train
+from creuset.train.settings import Optim, Pretrain
+from creuset.train.state import TrainState
+from tests.train.test_training import losses, tiny_run
+
+CPU = torch.device("cpu")
+OPEN = {"device": "auto", "precision": "auto", "expert_kernel": "auto", "threads": 0}
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_shards(tmp_path_factory.mktemp("data") / "shards")
+
+
+@pytest.fixture
+def native(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A processor that has bf16 products, and four threads."""
+    monkeypatch.setattr(devices, "has_bf16", lambda _: True)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
+
+
+def chosen(settings: Pretrain, seconds: dict[str, float]) -> dict[str, Any]:
+    """What is chosen on a machine where a step takes 1 s, times the factor of each way in `seconds`."""
+    asked = []
+
+    def timer(tried: Pretrain) -> float:
+        assert not left_open(tried), "a step was timed with something left open"
+        asked.append(tried)
+        ways = [f"{tried.precision}", f"{tried.precision} {tried.expert_kernel}", f"{tried.threads} threads"]
+        ways.append(f"muon {tried.optim.muon_precision}")
+        taken = 1.0
+        for way in ways:
+            taken *= seconds.get(way, 1.0)
+        return taken
+
+    found, timed = choose(settings, settings.model, timer, device=CPU)
+    assert not left_open(found)
+    assert len(timed) == len(asked), "something was timed twice, or its time is not kept"
+    names = ("device", "precision", "expert_kernel", "threads", "optim.muon_precision")
+    return {name: value(found, name) for name in names}
+
+
+@pytest.mark.parametrize(("seconds", "differs"), [
+    ({}, {}),
+    ({"bf16": 0.95}, {}),  # less than 10 % faster: the plain way
+    ({"bf16": 0.5}, {"precision": "bf16"}),
+    ({"bf16": 2.0, "bf16 padded": 0.2}, {"precision": "bf16", "expert_kernel": "padded"}),  # only together
+    ({"fp32 padded": 0.8}, {"expert_kernel": "padded"}),
+    ({"1 threads": 0.5}, {"threads": 1}),  # neighbours use the other cores
+    ({"bf16": 0.5, "muon bf16": 0.8}, {"precision": "bf16", "optim.muon_precision": "bf16"}),
+    ({"muon bf16": 0.1}, {}),  # an fp32 model has an fp32 Muon, however fast bf16 would be
+])  # fmt: skip
+def test_the_fastest_way_to_take_a_step_is_chosen_and_the_plain_one_when_in_doubt(
+    native: None, seconds: dict[str, float], differs: dict[str, Any]
+) -> None:
+    plain = {
+        "device": "cpu", "precision": "fp32", "expert_kernel": "exact", "threads": 4, "optim.muon_precision": "fp32",
+    }  # fmt: skip
+    assert chosen(tiny_run(**OPEN), seconds) == plain | differs
+
+
+def test_what_the_settings_say_is_never_timed_and_never_changed(native: None) -> None:
+    def timer(tried: Pretrain) -> float:
+        raise AssertionError("nothing is left open")
+
+    settings = tiny_run(
+        device="cpu", precision="bf16", expert_kernel="exact", threads=3, optim=Optim(muon_precision="bf16")
+    )
+    assert choose(settings, settings.model, timer, device=CPU) == (settings, [])
+    only = chosen(replace(settings, threads=0), {"bf16": 9.0, "1 threads": 0.5})
+    assert (only["precision"], only["threads"]) == ("bf16", 1)
+
+
+def test_emulated_bf16_is_not_even_timed_and_a_dense_model_has_no_experts_to_choose_for(
+    native: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "has_bf16", lambda _: False)
+    assert chosen(tiny_run(**OPEN), {"bf16": 0.1})["precision"] == "fp32"
+    dense = tiny_run(**OPEN, model=tiny_config("qwen3"))
+    assert chosen(dense, {"fp32 padded": 0.1})["expert_kernel"] == "exact"
+
+
+def test_a_timed_step_is_a_real_one_by_the_clock_and_leaves_no_trace(shards: Path) -> None:
+    settings = tiny_run(expert_kernel="padded", device="cpu", optim=Optim(muon_precision="fp32"))
+    model, source = tiny_model(settings.model), PretrainSource(
+        Shards.open(shards), weights={"en": 1.0}, context=64, seed=1
+    )  # fmt: skip
+    before, threads = {n: p.clone() for n, p in model.named_parameters()}, torch.get_num_threads()
+    # Begin and end of four steps: 9, 2, 4 and 3 seconds. The first one is not measured.
+    ticks: Iterator[float] = iter([0.0, 9.0, 10.0, 12.0, 20.0, 24.0, 30.0, 33.0, 100.0, 200.0])
+    batches = source.step(tokens=256, micro=256, rank=0, world=1)
+    timer = StepTimer(model, batches, pretrain, CPU, clock=lambda: next(ticks))
+    assert timer(settings) == 3.0
+    assert timer(replace(settings, precision="bf16")) == 100.0, "a hopeless way was timed further"
+    assert all(torch.equal(p, before[n]) and p.dtype == torch.float32 for n, p in model.named_parameters())
+    assert torch.get_num_threads() == threads
+
+
+def test_the_kernel_and_the_precisions_of_the_settings_are_those_of_the_model() -> None:
+    state = TrainState.begin(
+        tiny_model(), tiny_run(precision="bf16", expert_kernel="padded", optim=Optim(muon_precision="fp32")), CPU
+    )
+    assert {p.dtype for p in state.model.parameters()} == {torch.bfloat16}
+    assert state.optimizer.muon_dtype == torch.float32
+    assert all(block.mlp.experts.kernel == "padded" for block in state.model.model.layers)
+    with pytest.raises(ConfigError, match="precision is `auto`, which nobody chose yet"):
+        TrainState.begin(tiny_model(), tiny_run(precision="auto"), CPU)
+
+
+@pytest.mark.parametrize(("values", "words"), [
+    ({"threads": 9999}, r"threads 9999 \(here are \d+ cores\)"),
+    ({"device": "cuda"}, r"device cuda \(here is cpu only\)"),
+    ({"precision": "bf16"}, r"precision bf16 \(this cpu has no bf16 products\)"),
+    ({"optim.muon_precision": "bf16"}, r"optim\.muon_precision bf16"),
+    ({"expert_kernel": "grouped"}, r"expert_kernel grouped \(it needs a GPU\)"),
+])  # fmt: skip
+def test_what_cannot_be_had_is_named(values: dict[str, Any], words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "has_bf16", lambda _: False)
+    (problem,) = unavailable(values, tiny_config(), CPU)
+    assert re.search(words, problem)
+    fine = {"device": "cpu", "precision": "fp32", "expert_kernel": "padded", "threads": 1}
+    assert unavailable(fine, tiny_config(), CPU) == []
+
+
+def test_a_choice_is_kept_in_settings_record_and_manifest_and_obeyed_at_resume(shards: Path, tmp_path: Path) -> None:
+    out, settings = tmp_path / "run", tiny_run(**OPEN, steps=4)
+    assert not train(settings, shards=shards, out=out, stop_after_s=0.0).finished
+    run = folder.read(out)
+    assert run is not None
+    assert set(run.chosen) == {*OPEN, "optim.muon_precision"}
+    assert run.choices[0]["step"] == 0 and run.choices[0]["timed"], "what was timed is not kept"
+    # Whatever a stopwatch would say now: the run goes on as its folder says.
+    other = {"exact": "padded", "padded": "exact"}[run.chosen["expert_kernel"]]
+    text = (out / folder.FILE).read_text()
+    (out / folder.FILE).write_text(text.replace(f'"expert_kernel": "{run.chosen["expert_kernel"]}"',
+                                                f'"expert_kernel": "{other}"'))  # fmt: skip
+    ended = train(settings, shards=shards, out=out)
+    assert ended.finished and ended.model == out / "model"
+    manifest, record = read_manifest(out / "model"), json.loads((out / "model/record.json").read_text())
+    wanted = run.chosen | {"expert_kernel": other}
+    assert {name: manifest["settings"][name] for name in OPEN} == {name: wanted[name] for name in OPEN}
+    assert manifest["settings"]["optim"]["muon_precision"] == wanted["optim.muon_precision"]
+    assert record["choices"][0]["values"]["expert_kernel"] == other and len(record["choices"]) == 1
+
+
+def test_a_choice_that_cannot_be_had_stops_the_resume_until_it_is_told_to_choose_again(
+    shards: Path, tmp_path: Path
+) -> None:
+    out, settings = tmp_path / "run", tiny_run(threads=0, steps=4)
+    train(settings, shards=shards, out=out, stop_after_s=0.0)
+    run = folder.read(out)
+    assert run is not None
+    run.choices[-1]["values"]["threads"] = run.settings["threads"] = 4096  # as if begun on a larger machine
+    run.write(out)
+    with pytest.raises(ConfigError, match=r"does not have: threads 4096 \(here are \d+ cores\)") as refused:
+        train(settings, shards=shards, out=out)
+    assert "--choose-again" in refused.value.hint
+    with pytest.raises(ConfigError, match="threads 4096"):
+        resume(out)
+    assert not (out / "model").exists()
+    assert resume(out, choose_again=True).finished
+    record = json.loads((out / "model/record.json").read_text())
+    assert [c["values"]["threads"] > 4000 for c in record["choices"]] == [True, False]
+    assert [c["step"] for c in record["choices"]] == [0, 1], "from which step on a choice holds is not said"
+    assert len(losses(out)) == 4
+
+
+def test_another_processor_is_told_and_no_reason_to_stop(
+    shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, settings = tmp_path / "run", tiny_run(steps=4)
+    train(settings, shards=shards, out=out, stop_after_s=0.0)
+    run = folder.read(out)
+    assert run is not None
+    run.choices[-1]["cpu"] = "Difference Engine"
+    run.write(out)
+    assert train(settings, shards=shards, out=out).finished
+    assert "the run was begun on Difference Engine: the last bits may differ" in capsys.readouterr().err
+
+
+def test_a_value_that_differs_from_the_choice_is_another_run(shards: Path, tmp_path: Path) -> None:
+    out, settings = tmp_path / "run", tiny_run(threads=0, steps=4)
+    train(settings, shards=shards, out=out, stop_after_s=0.0)
+    known = folder.read(out)
+    assert known is not None
+    with pytest.raises(ConfigError, match=rf"settings.threads was {known.chosen['threads']}, now 77"):
+        train(replace(settings, threads=77), shards=shards, out=out)
