@@ -178,9 +178,9 @@ class Shards:
         """`ids`, read from token `first` on; raises DataError for an id that no token of the vocabulary has."""
         if len(ids) and int(ids.max()) >= self.vocab_size:
             at = int(np.argmax(ids >= self.vocab_size))
-            file = self._file(source, split, "bin")
             raise DataError(
-                f"`{file}` is damaged: token {first + at} has the id {int(ids[at])}, the vocabulary {self.vocab_size} ids"
+                f"`{self._file(source, split, 'bin')}` is damaged: token {first + at} has the id {int(ids[at])}, "
+                f"the vocabulary {self.vocab_size} ids"
             )
         return ids
 
