@@ -31,7 +31,18 @@ from same_serve import replies
 
 # (pattern of CASE/PATH, reason): differences that are intended.
 ALLOWED: list[tuple[str, str]] = [
-    ("train/*/settings/optim/muon_precision", "a new setting; the precision of Muon was chosen by timing, unsaid"),
+    ("train/*/optim/muon_precision", "a new setting; the precision of Muon was chosen by timing, unsaid"),
+    *[
+        (f"train/*/settings/{name}", "a new setting, filled in with what was chosen")
+        for name in ("device", "threads", "expert_kernel", "max_bad_total", "max_rise")
+    ],
+    *[
+        (f"train/*/settings/{name}*", "a run keeps its identity, where its inputs are, and what its machine chose")
+        for name in ("id", "stage", "arguments", "choices")
+    ],
+    ("train/*/record/*choices/*", "what the machine chose is in the record"),
+    ("train/sft/settings/inputs/shards", "text that fine-tuning reads is one of its inputs"),
+    ("train/sft/record/inputs/talks.jsonl", "a file of dialogues is in the record, as an artifact of them was"),
 ]
 # (words of the old version, words of the new one, reason): sentences that are intended to differ, wherever they stand.
 REWORDED: list[tuple[str, str, str]] = [
@@ -166,6 +177,8 @@ def corpus(side: Side) -> dict[str, Any]:
 def train(side: Side) -> dict[str, Any]:
     write_dialogues(side.folder / "talks.jsonl")
     settings = [word for key, value in TRAIN.items() for word in ("--set", f"{key}={value}")]
+    if side.name == "new":  # versions before 0.2 had one way to compute experts, and chose nothing else
+        settings += ["--set", "expert_kernel=exact"]
     side.creuset("train", "nano", "--shards", "shards", "--out", "pre", *settings, "--set", "model.vocab_size=600",
                  "--set", "evaluate_every=3", "--set", "evaluate_tokens=1024")  # fmt: skip
     side.creuset("tune", "sft", "nano:sft", "--model", "pre/model", "--dialogues", "talks.jsonl", "--shards", "shards",

@@ -111,7 +111,7 @@ def save_quantized(model: Transformer, file: Path, plan: QuantPlan) -> None:
             continue
         codes, out[f"{name}.scale"] = quantize(value, bits, plan.group)
         out[f"{name}.q{bits}"] = codes if bits == 8 else pack4(codes)
-    write(out, file)
+    write(out, file, metadata={"format": "pt"})
 
 
 def load_into(model: Transformer, file: Path) -> None:

@@ -66,10 +66,10 @@ def put(target: Tensor, value: Tensor, name: str, file: Path) -> None:
     target.copy_(value)
 
 
-def write(tensors: Mapping[str, Tensor], file: Path) -> None:
+def write(tensors: Mapping[str, Tensor], file: Path, *, metadata: dict[str, str] | None = None) -> None:
     """Write contiguous tensors; raises OSError, as every other file does, when there is no room."""
     try:
-        save_file(dict(tensors), file, metadata={"format": "pt"})
+        save_file(dict(tensors), file, metadata=metadata)
     except SafetensorError as error:
         # The library tells the system's error in words: `I/O error: No space left on device (os error 28)`.
         found = re.search(r"os error (\d+)", str(error))

@@ -123,4 +123,4 @@ def write_json(file: Path, value: Any) -> None:
 def _write(tensors: dict[str, Tensor], file: Path, dtype: str) -> None:
     # A copy each: safetensors refuses tensors that share memory, as slices of stacked experts do.
     own = {name: value.to("cpu", DTYPES[dtype], copy=True).contiguous() for name, value in tensors.items()}
-    write(own, file)
+    write(own, file, metadata={"format": "pt"})
