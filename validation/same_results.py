@@ -32,14 +32,10 @@ from same_serve import replies
 # (pattern of CASE/PATH, reason): differences that are intended.
 ALLOWED: list[tuple[str, str]] = [
     ("train/*/optim/muon_precision", "a new setting; the precision of Muon was chosen by timing, unsaid"),
-    *[
-        (f"train/*/settings/{name}", "a new setting, filled in with what was chosen")
-        for name in ("device", "threads", "expert_kernel", "max_bad_total", "max_rise")
-    ],
-    *[
-        (f"train/*/settings/{name}*", "a run keeps its identity, where its inputs are, and what its machine chose")
-        for name in ("id", "stage", "arguments", "choices")
-    ],
+    *((f"train/*/settings/{name}", "a new setting, filled in with what was chosen")
+      for name in ("device", "threads", "expert_kernel", "max_bad_total", "max_rise")),
+    *((f"train/???/settings/{name}*", "a run keeps its identity, where its inputs are, what was chosen")
+      for name in ("id", "stage", "arguments", "choices")),
     ("train/*/record/*choices/*", "what the machine chose is in the record"),
     ("train/sft/settings/inputs/shards", "text that fine-tuning reads is one of its inputs"),
     ("train/sft/record/inputs/talks.jsonl", "a file of dialogues is in the record, as an artifact of them was"),
