@@ -13,8 +13,8 @@ EXTRAS: dict[str, frozenset[str]] = {
     "train": frozenset({"zstandard"}),
     "data": frozenset({"datatrove", "loguru", "py3langid", "pyarrow", "regex", "xxhash", "zstandard"}),
     "eval": frozenset({
-        "httpx", "latex2sympy2_extended", "psutil", "py3langid", "pyarrow", "reportlab", "sympy", "vaderSentiment",
-        "xxhash", "zstandard",
+        "httpx", "jinja2", "latex2sympy2_extended", "psutil", "py3langid", "pyarrow", "reportlab", "sympy",
+        "vaderSentiment", "xxhash", "zstandard",
     }),
 }  # fmt: skip
 
