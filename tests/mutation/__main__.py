@@ -52,27 +52,27 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--count", type=int, default=300, help="mutants to draw, over all packages")
     parser.add_argument("--seed", type=int, default=1, help="of the sample")
-    parser.add_argument("--only", default=",".join(PACKAGES), help="packages, separated by commas")
+    parser.add_argument("--only", default=",".join(PACKAGES), help="packages of the sample, separated by commas")
     parser.add_argument("--at", help="file.py:LINE or file.py: its mutants instead of a sample")
     parser.add_argument("--jobs", type=int, default=2, help="mutants tried at one time")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="start no mutant after so long")
     parser.add_argument("--keep", type=Path, help="append the result to this file of JSON lines")
     args = parser.parse_args()
     chosen = {name: PACKAGES[name] for name in args.only.split(",")}
-    places = {name: list(mutants(TREE, package.files, but=package.but)) for name, package in chosen.items()}
+    places = {name: list(mutants(TREE, package.files, but=package.but)) for name, package in PACKAGES.items()}
     if args.at:
         file, _, line = args.at.partition(":")
         drawn = {n: [m for m in found if m.file == file and (not line or m.line == int(line))]
                  for n, found in places.items()}  # fmt: skip
         drawn = {name: found for name, found in drawn.items() if found}
     else:
-        drawn = sample(places, args.count, args.seed)
+        drawn = {n: found for n, found in sample(places, args.count, args.seed).items() if n in chosen}
     begun = time.monotonic()
     verdicts: dict[str, list[Verdict]] = {}
     known = equivalents()
     with Pool(TREE, args.jobs) as pool:
         for name, found in drawn.items():
-            baseline = pool.baseline(chosen[name].tests)
+            baseline = pool.baseline(PACKAGES[name].tests)
             say(f"{name}: {len(found)} of {len(places[name])} places, {len(baseline.seconds)} tests in "
                 f"{sum(baseline.seconds.values()):.0f} s")  # fmt: skip
             verdicts[name] = tried(pool, baseline, found, known, stop_at=begun + 60 * args.minutes)
