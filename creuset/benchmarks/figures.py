@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from creuset.core.sentences import sentence
-from creuset.core.stats import Estimate, Interval, bootstrap, mean, share
+from creuset.core.stats import Estimate, Interval, bootstrap, clopper_pearson, mean, share
 from creuset.evals.model import Failure, Likelihood, Outcome, Reply
 from creuset.evals.task import Row, Task
 from creuset.types.measure import Better, Measure
@@ -93,6 +93,12 @@ def percent(found: Estimate | None) -> Estimate | None:
         return None
     interval = Interval(100 * found.interval.low, 100 * found.interval.high)
     return replace(found, value=100 * found.value, se=100 * found.se, interval=interval)
+
+
+def exact_share(hits: int, n: int, **fields: Any) -> Measure:
+    """`hits` of `n` as a measure with an exact interval; `fields` are the measure's others, lower being better."""
+    given: dict[str, Any] = {"better": "lower", "denominator": n} | fields
+    return Measure(score=hits / n, interval=clopper_pearson(hits, n), interval_by="Clopper-Pearson", n=n, **given)
 
 
 class Social(Task):

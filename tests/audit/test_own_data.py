@@ -5,12 +5,13 @@ import math
 
 import numpy as np
 import pytest
+import recognisers
 
-from creuset.benchmarks.privacy import recognise
 from creuset.benchmarks.training_data import corpus
 from creuset.core.artifact import new_artifact
 from creuset.core.errors import ConfigError, DataError
 from creuset.core.stats import bootstrap_ratio
+from creuset.data.clean import privacy
 from creuset.testing import tiny_corpus, tiny_model_folder, tiny_shards
 from tests.audit.checks import checked
 
@@ -18,30 +19,30 @@ PLAIN = "The cat sat on the mat and the dog ran to the river, where it was happy
 
 
 def test_the_recognisers_find_what_is_labelled_and_nothing_else():
-    found = recognise.agreement()
-    assert set(found) == set(recognise.KINDS)
-    assert {kind: (a.wrong, a.missed) for kind, a in found.items()} == dict.fromkeys(recognise.KINDS, (0, 0))
-    assert all(a.right for a in found.values())
-    assert sum(not has for _, has in recognise.labelled()) >= 25       # hard negatives
+    found = recognisers.agreement()
+    assert set(found) == set(privacy.KINDS)
+    assert not any(a["labelled_wrong"] or a["labelled_missed"] for a in found.values())
+    assert all(a["labelled_right"] for a in found.values())
+    assert sum(not has for _, has in recognisers.labelled()) >= 25       # hard negatives
 
 
 @pytest.mark.parametrize("kind", ["card", "iban", "nir", "siren", "siret", "vat", "rpps", "mrz"])
 def test_a_wrong_check_digit_is_no_personal_data(kind):
     seen = 0
-    for text, has in recognise.labelled():
+    for text, has in recognisers.labelled():
         for name, what in has:
             if name != kind:
                 continue
             at = next(i for i in range(len(what) - 1, -1, -1) if what[i].isdigit())
             wrong = what[:at] + str((int(what[at]) + 1) % 10) + what[at + 1 :]
             seen += 1
-            assert kind not in [k for k, _ in recognise.find(text.replace(what, wrong))], wrong
+            assert kind not in [k for k, _ in privacy.find(text.replace(what, wrong))], wrong
     assert seen
 
 
 def test_what_is_found_is_counted_under_one_kind():
-    assert recognise.find("TVA FR40303265045") == [("vat", "FR40303265045")]        # its SIREN is not a second find
-    assert recognise.find("") == [] == recognise.find("rien à voir")
+    assert privacy.find("TVA FR40303265045") == [("vat", "FR40303265045")]        # its SIREN is not a second find
+    assert privacy.find("") == [] == privacy.find("rien à voir")
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ import json
 import re
 
 import pytest
+import recognisers
 
-from creuset.benchmarks.privacy import invented, recognise
 from creuset.benchmarks.training_data.contamination import Contamination
 from creuset.core.stats import clopper_pearson
 from creuset.data.clean import privacy
@@ -15,9 +15,9 @@ from creuset.data.clean.words import Splitter
 WORDS = "a glass prism splits white light into seven colours because each of them bends by another angle inside".split()  # noqa: SIM905
 
 
-@pytest.mark.parametrize("kind", sorted(invented.KINDS))
+@pytest.mark.parametrize("kind", sorted(recognisers.KINDS))
 def test_every_kind_is_found_and_its_hard_negatives_are_not(kind):
-    found = invented.rightness(kind, count=120, seed=5)
+    found = recognisers.rightness(kind, count=120, seed=5)
     assert (found.asked, found.others) == (120, 240)
     assert found.found >= 0.97 * found.asked and found.wrong == 0
 
@@ -39,14 +39,20 @@ def test_invented_numbers_keep_their_rules_and_wrong_ones_do_not():
     rules = {"siren": luhn, "siret": luhn, "card": luhn, "iban": mod97, "nir": nir,
              "vat": lambda t: luhn(t[4:]) and (12 + 3 * (int(t[4:]) % 97)) % 97 == int(t[2:4])}  # fmt: skip
     for kind, holds in rules.items():
-        make, dice = invented.KINDS[kind][0], invented.Dice(kind)
+        make, dice = recognisers.KINDS[kind][0], recognisers.Dice(kind)
         for _ in range(60):
             right, wrong = (re.sub(r"[ .\u00a0-]", "", make(dice, which)) for which in (True, False))
             assert holds(right) and not holds(wrong), (kind, right, wrong)
 
 
+def test_the_rates_that_pages_quote_are_those_of_the_recognisers_that_run():
+    written = json.loads(recognisers.WRITTEN.read_text())
+    assert written["kinds"] == recognisers.measured(), f"run {written['command']} again"
+    assert set(written["kinds"]) == set(privacy.KINDS)
+
+
 def test_numbers_of_prose_are_nobodys():
-    assert not [found for text in invented.prose(300, seed=3) for found in recognise.find(text)]
+    assert not [found for text in recognisers.prose(300, seed=3) for found in privacy.find(text)]
 
 
 @pytest.mark.parametrize(
@@ -62,8 +68,8 @@ def test_numbers_of_prose_are_nobodys():
     ],
 )  # fmt: skip
 def test_numbers_are_read_as_the_french_write_them(text, kind, what):
-    assert recognise.find(text) == [(kind, what)]
-    assert what not in privacy.mask(text, recognise.MASKED)[0]
+    assert privacy.find(text) == [(kind, what)]
+    assert what not in privacy.mask(text, privacy.MASKED)[0]
 
 
 def bench(folder, **files):

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from creuset.benchmarks.privacy import membership, memorisation
+from creuset.benchmarks.privacy import canaries, extraction, membership
 from creuset.benchmarks.privacy.membership import Scores
-from creuset.benchmarks.training_data import passages, readings
+from creuset.benchmarks.training_data import passages, times_read
 from creuset.core.artifact import new_artifact
 from creuset.core.stats import spearman
 from creuset.data.build.canaries import NAME, CanaryPlan, plant
@@ -32,15 +32,16 @@ def manifest(kind="model", parent="s", **settings):
 def test_a_source_was_read_as_often_as_its_share_of_the_runs_says():
     sizes = {"a": 100, "b": 400, "c": 4}
     runs = [manifest(mix={"a": 1, "b": 3}), manifest(mix={"a": 1}, prose=0.2), manifest(parent="other", mix={"b": 1})]
-    assert readings._sum(runs, "s", sizes) == pytest.approx({"a": 2.5 + 2.0, "b": 1.875, "c": 0.0})
-    assert readings._sum([manifest(mix={})], "s", sizes) == pytest.approx({"a": 2.0, "b": 2.0, "c": 0.0})
-    assert readings._sum([manifest("dialogues", mix={}), manifest(parent="x")], "s", sizes) is None
-    assert readings._sum([{"kind": "model", "parents": [{"sha256": "s"}], "settings": {"bits": 8}}], "s", sizes) is None
+    assert times_read._sum(runs, "s", sizes) == pytest.approx({"a": 2.5 + 2.0, "b": 1.875, "c": 0.0})
+    assert times_read._sum([manifest(mix={})], "s", sizes) == pytest.approx({"a": 2.0, "b": 2.0, "c": 0.0})
+    assert times_read._sum([manifest("dialogues", mix={}), manifest(parent="x")], "s", sizes) is None
+    quantised = {"kind": "model", "parents": [{"sha256": "s"}], "settings": {"bits": 8}}
+    assert times_read._sum([quantised], "s", sizes) is None
 
 
 def test_the_lineage_of_a_model_says_how_often_its_shards_were_read(tmp_path):
     shards = tiny_shards(tmp_path / "shards")
-    assert readings.readings(shards, tmp_path) is None
+    assert times_read.times_read(shards, tmp_path) is None
     run = RUN | {"mix": {"en": 1.0}}
     with new_artifact(tmp_path / "model", kind="model", parents=[shards], settings=run) as folder:
         tiny_tokenizer().save(folder)
@@ -48,7 +49,7 @@ def test_the_lineage_of_a_model_says_how_often_its_shards_were_read(tmp_path):
         tiny_tokenizer().save(folder)
     size = Shards.open(shards).sources["en"].train.tokens
     for model in ("model", "small"):
-        assert readings.readings(shards, tmp_path / model) == pytest.approx({"en": 1000 / size, "fr": 0.0})
+        assert times_read.times_read(shards, tmp_path / model) == pytest.approx({"en": 1000 / size, "fr": 0.0})
 
 
 def test_members_are_drawn_once_and_know_their_copies_and_readings(tmp_path):
@@ -114,22 +115,22 @@ def test_the_rank_correlation_is_that_of_scipy():
 
 
 def exposed(pairs):
-    return [(n, memorisation.Exposure(bits, 10_000, "exact rank", 0.0)) for n, bits in pairs]
+    return [(n, canaries.Exposure(bits, 10_000, "exact rank", 0.0)) for n, bits in pairs]
 
 
 def test_more_copies_and_more_bits_are_a_trend_and_two_levels_are_none():
     pairs = [(n, n + 0.1 * i) for n in (0, 1, 4) for i in range(4)]
     found = exposed([*pairs, (200, 13.2)])
-    rows = {m.metric: m for m in memorisation.exposure_measures(found, seed=1, caveat="c")}
+    rows = {m.metric: m for m in canaries.exposure_measures(found, seed=1, caveat="c")}
     trend = rows["exposure.spearman"]
     assert trend.score > 0.9 and trend.score in trend.interval and trend.caveat == "c"
     assert trend.extra["levels"] == [0, 1, 4, 200] and "exposure.rep128+" in rows
-    two = memorisation.exposure_measures(exposed([(0, 1.0), (4, 3.0)]), seed=1, caveat="")
+    two = canaries.exposure_measures(exposed([(0, 1.0), (4, 3.0)]), seed=1, caveat="")
     assert "exposure.spearman" not in {m.metric for m in two}
 
 
 def test_passages_of_text_that_was_hardly_read_say_so():
-    rows = memorisation.extraction_measures({"1": {50: [False]}, "2-3": {50: [True]}}, seed=1, caveat="c",
+    rows = extraction.extraction_measures({"1": {50: [False]}, "2-3": {50: [True]}}, seed=1, caveat="c",
                                             read={"1": 0.31, "2-3": 1.0})  # fmt: skip
     assert "read about 31% of the text" in rows[0].caveat and rows[1].caveat == "c"
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy import stats
 
-from creuset.benchmarks.privacy import membership, memorisation, scoring
+from creuset.benchmarks.privacy import canaries, membership
 from creuset.benchmarks.training_data import passages
 from creuset.cli import main
 from creuset.core.artifact import read_manifest, verify
@@ -16,6 +16,7 @@ from creuset.core.errors import ArtifactError, ConfigError
 from creuset.core.stats import Interval
 from creuset.data.build.canaries import SECRETS, SOURCE, CanaryPlan, documents, invent, read_canaries
 from creuset.data.shards.files import Shards
+from creuset.evals.clients import scoring
 from creuset.model.attention import Packed
 from creuset.testing import tiny_config, tiny_model, tiny_tokenizer
 from tests.audit.checks import checked
@@ -62,7 +63,7 @@ def test_the_weights_say_what_the_definition_says():
 def test_a_shared_beginning_is_read_once_and_changes_nothing():
     model = tiny_model(tiny_config(vocab_size=512))
     rows = [np.array([7, 8, a, b]) for a in (1, 2, 3) for b in (4, 5)] + [np.array([7, 8, 9, 1, 2])]
-    found = memorisation.sequence_logprobs(model, rows)
+    found = scoring.sequence_logprobs(model, rows)
     whole = [s.logprob[1:].sum() for s in scoring.surprises(model, rows)]    # behind what all share: 7 8
     assert found == pytest.approx(np.array(whole), abs=1e-4)
 
@@ -70,18 +71,18 @@ def test_a_shared_beginning_is_read_once_and_changes_nothing():
 def test_exposure_is_exact_where_all_candidates_are_ranked():
     values = -np.arange(16.0)
     for rank, bits in ((1, 4.0), (2, 3.0), (16, 0.0)):
-        found = memorisation.exposure(values[rank - 1], values, 16)
+        found = canaries.exposure(values[rank - 1], values, 16)
         assert found.bits == pytest.approx(bits) and found.method == "exact rank"
-    assert memorisation.exposure(0.0, np.zeros(16), 16).bits == 4.0     # ties are not above it
+    assert canaries.exposure(0.0, np.zeros(16), 16).bits == 4.0     # ties are not above it
 
 
 def test_the_fit_is_a_skew_normal_distribution():
     sample = stats.skewnorm.rvs(4, loc=-30, scale=5, size=4000, random_state=2)
-    found = memorisation.exposure(-20.0, sample, 10**9)
+    found = canaries.exposure(-20.0, sample, 10**9)
     assert found.bits == pytest.approx(-math.log2(stats.skewnorm.sf(-20, 4, loc=-30, scale=5)), abs=0.3)
     assert found.misfit < 0.03 and "skew-normal fit of 4000" in found.method
-    assert memorisation.exposure(1000.0, sample, 10**9).bits == pytest.approx(math.log2(10**9))
-    assert memorisation.exposure(0.0, np.r_[np.zeros(50), np.full(50, -90.0)], 10**9).misfit > 0.2  # said, not hidden
+    assert canaries.exposure(1000.0, sample, 10**9).bits == pytest.approx(math.log2(10**9))
+    assert canaries.exposure(0.0, np.r_[np.zeros(50), np.full(50, -90.0)], 10**9).misfit > 0.2  # said, not hidden
 
 
 def test_a_repeated_canary_is_exposed_and_an_absent_one_is_not():
@@ -177,8 +178,8 @@ def test_a_plan_that_cannot_be_is_refused(change, words):
 
 
 def test_intervals_stay_within_what_can_be():
-    exposures = [(1, memorisation.Exposure(bits, 100, "exact rank", 0.0)) for bits in (0.1, 6.6)]
-    row = memorisation.exposure_measures(exposures, seed=1, caveat="")[0]
+    exposures = [(1, canaries.Exposure(bits, 100, "exact rank", 0.0)) for bits in (0.1, 6.6)]
+    row = canaries.exposure_measures(exposures, seed=1, caveat="")[0]
     assert row.interval == Interval(0.0, math.log2(100))
 
 

@@ -9,12 +9,10 @@ import pytest
 
 from creuset.benchmarks.privacy import pii_leak
 from creuset.benchmarks.service import energy
-from creuset.benchmarks.watermark import check as watermark_check
-from creuset.benchmarks.watermark.check import Said
 from creuset.core.energy import Meter, Rapl, processor_estimated
 from creuset.core.errors import DataError
 from creuset.core.sentences import joined
-from creuset.engine.watermark import Watermark, new_watermark
+from creuset.engine.watermark import new_watermark
 from creuset.governance.audit.items import PARTS, REQUIREMENTS
 from creuset.model.count import decode_flops
 from creuset.testing import tiny_config, tiny_model_folder, tiny_shards
@@ -49,14 +47,6 @@ def test_the_operators_own_key_is_used_and_not_shown(home, tmp_path):
         assert "--paraphraser" in found[f"tpr_1e-3.len200.{attack}"].why
 
 
-def test_the_cost_is_the_ratio_of_perplexities_of_the_same_prompts():
-    plain, marked = [Said([1], [2.0]), Said([1], [3.0])], [Said([1], [2.1]), Said([1], [3.3])]
-    row = watermark_check.cost(marked, plain, watermark_check.Facts(Watermark(key=bytes(32)), 1))
-    assert row.score == pytest.approx(math.exp(0.2)) and row.interval is not None
-    assert row.interval.low < row.score < row.interval.high
-    assert row.extra["perplexity_unmarked"] == pytest.approx(math.exp(2.5))
-
-
 def test_a_leak_is_what_was_said_and_trained_on():
     said = ["write to claire@acme-demo.com now", "write to made.up@acme-demo.com now", "nothing", "SIREN 303265045"]
     rows, evidence = pii_leak.measures(said, iter(["ask claire@acme-demo.com", "or not"]), seed=1, caveat="")
@@ -86,19 +76,18 @@ def test_the_energy_of_generating_is_scaled_and_says_how_it_was_had(home, tmp_pa
 
 
 def test_joules_become_kilowatt_hours_and_nothing_is_assumed_of_the_grid():
-    config = tiny_config()
     rounds = [energy.Spent(joules, 1.0, 1000, 20, True, "a counter") for joules in (36.0, 36.0, 72.0)]
-    rows = {m.metric: m for m in energy.generation_measures(rounds, config, None)}
+    rows = {m.metric: m for m in energy.generation_measures(rounds, 1e6, None)}
     assert rows["kwh_100k_tokens"].score == pytest.approx(48 / 3.6e6 * 100)
     assert "idle power are in it" in rows["kwh_100k_tokens"].caveat and rows["gco2e_100k_tokens"].status == "not_tested"
     assert rows["kwh_100k_tokens"].interval_by.endswith("rounds")
     assert "kwh_by_cpu_time" not in rows["kwh_100k_tokens"].extra
     record = {"stage": "sft", "tokens": 1000, "flops": {"formula": 5e9}, "energy": {"kwh": 2.0, "measured": False,
               "method": "10 W"}}  # fmt: skip
-    rows = {m.metric: m for m in energy.training_measures(record, config, energy.Grid(100.0, "x", 2026))}
+    rows = {m.metric: m for m in energy.training_measures(record, 2e6, energy.GridFactor(100.0, "x", 2026))}
     assert rows["training.kwh"].score == 2.0 and rows["training.gco2e"].score == 200.0
     assert rows["training.flop"].extra["flop_per_token"] == 5e6 and "last stage (sft)" in rows["training.kwh"].caveat
-    assert energy.training_measures({}, config, None)[0].status == "not_tested"
+    assert energy.training_measures({}, 2e6, None)[0].status == "not_tested"
 
 
 def estimate(joules, cpu_s, reads=False):
@@ -106,25 +95,25 @@ def estimate(joules, cpu_s, reads=False):
 
 
 def test_an_estimate_looks_like_one_and_has_a_range():
-    row = energy.generation_measures([estimate(80.0, 2.0), estimate(80.0, 2.0)], tiny_config(), None)[0]
+    row = energy.generation_measures([estimate(80.0, 2.0), estimate(80.0, 2.0)], 1e6, None)[0]
     assert row.score == pytest.approx(80 / 3.6e6 * 100)
     assert (row.interval.low, row.interval.high) == pytest.approx((row.score * 0.375, row.score * 1.75))
     assert "not a confidence interval" in row.interval_by and row.extra["counter"] is False
     assert row.caveat.startswith("an estimate from rated power and wall time; ")
     assert "25% of that time" in row.caveat                 # 2 s of the 8 that two cores had
     assert row.extra["kwh_by_cpu_time"] == pytest.approx(10 * 4.0 / 3.6e6 * 100_000 / 2000)
-    alone = energy.generation_measures([estimate(80.0, 7.9)], tiny_config(), None)[0]
+    alone = energy.generation_measures([estimate(80.0, 7.9)], 1e6, None)[0]
     assert "shared" not in alone.caveat and alone.interval.low < alone.score < alone.interval.high
-    reading = energy.generation_measures([estimate(8.0, 2.0, reads=True)] * 2, tiny_config(), None)
+    reading = energy.generation_measures([estimate(8.0, 2.0, reads=True)] * 2, 1e6, None)
     assert [m.metric for m in reading] == ["kwh_100k_prompt_tokens"]
-    carbon = energy.generation_measures([estimate(80.0, 2.0)], tiny_config(), energy.Grid(100.0, "x", 2026))[-1]
+    carbon = energy.generation_measures([estimate(80.0, 2.0)], 1e6, energy.GridFactor(100.0, "x", 2026))[-1]
     assert carbon.interval.high == pytest.approx(carbon.score * 1.75) and carbon.interval_by == energy.RANGE
 
 
 def test_a_records_estimate_has_its_range_and_a_counters_figure_has_none():
     for measured, method in ((False, processor_estimated(1)), (True, "RAPL")):
         record = {"stage": "sft", "tokens": 10, "energy": {"kwh": 2.0, "measured": measured, "method": method}}
-        row = energy.training_measures(record, tiny_config(), None)[0]
+        row = energy.training_measures(record, 1e6, None)[0]
         assert (row.interval is None) == measured == ("estimate" not in row.caveat)
     assert math.isnan(energy.rated("RAPL package counters"))
     assert energy.rated(Meter(8, 2, None, None, 12.5).method) == 12.5

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from creuset.benchmarks.part import Room
-from creuset.benchmarks.service.checks import LEAKS, service
+from creuset.benchmarks.service.checks import LEAKS, check
 from creuset.testing import tiny_model_folder
 
 
@@ -62,7 +62,7 @@ def test_an_open_server_on_this_machine_is_not_blamed_for_having_no_key(careless
 def run(room):
     import asyncio
 
-    found = asyncio.run(service(room))
+    found = asyncio.run(check(room))
     return {m.metric: m for m in found.measures}, found.evidence
 
 

@@ -11,23 +11,13 @@ import unicodedata
 import numpy as np
 import pytest
 
-from creuset.benchmarks.watermark import (
-    attacks,
-    false_alarms,
-    rewrite,
-)
-from creuset.benchmarks.watermark import (
-    check as watermark_check,
-)
-from creuset.benchmarks.watermark import (
-    cost as watermark_cost,
-)
-from creuset.benchmarks.watermark.attacks import Human
-from creuset.benchmarks.watermark.check import Facts, Said
+from creuset.benchmarks.watermark import attacks, cost, false_alarms, rewrite
+from creuset.benchmarks.watermark.check import LENGTHS, MarkFacts, rewritten_measures, stealing
 from creuset.cli import main
 from creuset.core.stats import clopper_pearson
 from creuset.engine.sampler import Sampler
 from creuset.evals.clients.reach import Reach, reach
+from creuset.evals.clients.weights import Continuation
 from creuset.governance.audit.items import PARTS
 from creuset.testing import tiny_shards, tiny_tokenizer
 from creuset.text.watermark import DECISION_P, MIN_SCORED, TooShort, Watermark, binomial_tail, detect
@@ -35,8 +25,8 @@ from creuset.types.generation import Sampling
 from tests.evals.scripted import Scripted, chat, only_chat
 
 MARK = Watermark(key=bytes(range(32)))
-FACTS = Facts(MARK, 1)
-HUMAN = Human.of([f"human{i}" for i in range(500)])
+FACTS = MarkFacts(MARK, 1)
+HUMAN = [f"human{i}" for i in range(500)]
 TEXT = " ".join(f"own{i}." if i % 10 == 9 else f"own{i}" for i in range(200))
 
 
@@ -44,10 +34,9 @@ def dice():
     return random.Random(2)
 
 
-@pytest.mark.parametrize("percent", [10, 25, 50])
-def test_substitution_insertion_and_deletion_change_so_many_words(percent):
-    for by, total, human in ((attacks.substitute, 200, 2 * percent), (attacks.insert, 200 + 2 * percent, 2 * percent),
-                             (attacks.delete, 200 - 2 * percent, 0)):  # fmt: skip
+@pytest.mark.parametrize("percent", [25, 50])
+def test_substitution_and_deletion_change_so_many_words(percent):
+    for by, total, human in ((attacks.substitute, 200, 2 * percent), (attacks.delete, 200 - 2 * percent, 0)):
         words = by(TEXT, percent, HUMAN, dice()).split()
         assert (len(words), sum(w.startswith("human") for w in words)) == (total, human)
         rest = [w for w in words if w.startswith("own")]
@@ -56,22 +45,9 @@ def test_substitution_insertion_and_deletion_change_so_many_words(percent):
 
 @pytest.mark.parametrize(("percent", "human"), [(50, 200), (75, 600), (90, 1800)])
 def test_a_text_is_pasted_whole_into_human_text(percent, human):
-    many = Human.of([f"human{i}" for i in range(4000)])
-    words = attacks.paste(TEXT, percent, many, dice()).split()
+    words = attacks.paste(TEXT, percent, [f"human{i}" for i in range(4000)], dice()).split()
     assert sum(w.startswith("human") for w in words) == human and TEXT in " ".join(words)
     assert words[0].startswith("human") and words[-1].startswith("human")
-
-
-def test_a_neighbour_is_a_word_that_people_put_there():
-    people = Human.of("the black cat sat on the grey cat sat by the dog".split())  # noqa: SIM905
-    for seed in range(20):
-        changed = attacks.neighbour("the black cat sat on", 40, people, random.Random(seed)).split()
-        assert len(changed) == 5 and changed[0] == "the"
-        assert changed[1] in {"black", "grey"}              # only `grey` stands in the same place
-        assert changed[4] in {"on", "by"} and changed[2] == "cat"
-    for seed in range(9):       # in whatever order words are drawn, the one with a neighbour changes
-        assert attacks.neighbour("the black cat", 100, people, random.Random(seed)) == "the grey cat"
-    assert attacks.neighbour("no word of it", 100, people, dice()) == "no word of it"
 
 
 def test_letters_that_look_alike_and_spaces_that_do_not_show():
@@ -82,14 +58,10 @@ def test_letters_that_look_alike_and_spaces_that_do_not_show():
     assert len(attacks.HOMOGLYPHS) == 18
     hidden = attacks.invisible(TEXT, 25, HUMAN, dice())
     assert hidden.count("\u200b") == 50 and hidden.replace("\u200b", "") == TEXT
-    assert attacks.stripped(TEXT, 25, HUMAN, dice()) == TEXT
 
 
-def test_parts_orders_and_mixtures_keep_their_sentences():
-    assert attacks.part(TEXT, 0, 0.5).split() == TEXT.split()[:100]
-    assert attacks.part(TEXT, 1 / 3, 2 / 3).split() == TEXT.split()[67:133]
-    shuffled = attacks.shuffled(TEXT, dice())
-    assert shuffled != TEXT and sorted(attacks.SENTENCE.split(shuffled)) == sorted(attacks.SENTENCE.split(TEXT))
+def test_parts_and_mixtures_keep_their_sentences():
+    assert attacks.middle_third(TEXT).split() == TEXT.split()[67:133]
     other = TEXT.replace("own", "her")
     mixed = attacks.SENTENCE.split(attacks.mixed(TEXT, other))
     assert [s.startswith("own") for s in mixed] == [True, False] * 10
@@ -100,12 +72,9 @@ def test_every_attack_is_there_once_and_draws_for_itself():
     texts, plain = [TEXT, TEXT.replace("own", "her")], ["Some other text. And more. Of it."]
     found = attacks.every(texts, plain, HUMAN, seed=3)
     assert next(iter(found)) == "none" and found["none"] == texts and all(len(v) == 2 for v in found.values())
-    assert {"mix_marked", "mix_unmarked", "typos", "synonyms", "lower", "paste_90", "neighbour_25"} <= set(found)
-    assert f"{found['first_half'][0]} {found['second_half'][0]}" == TEXT
-    assert found["middle_third"][0].split() == TEXT.split()[67:133]
+    assert {"mix_unmarked", "spaces", "paste_90", "substitute_25"} <= set(found) and len(found) == 11
     assert "mix_unmarked" not in attacks.every(texts, [], HUMAN, seed=3)
-    assert "mix_marked" not in attacks.every(texts[:1], [], HUMAN, seed=3)
-    assert attacks.every(texts, [], HUMAN, seed=3)["typos"] == found["typos"]       # whatever else is tried
+    assert attacks.every(texts, [], HUMAN, seed=3)["spaces"] == found["spaces"]     # whatever else is tried
     assert attacks.every(texts, plain, HUMAN, seed=4)["delete_25"] != found["delete_25"]
 
 
@@ -135,13 +104,11 @@ def test_the_threshold_is_the_first_count_below_the_decision():
 
 
 def test_alarms_under_fresh_keys_come_as_often_as_expected_whatever_the_text():
-    """Repetitive text too: and there a detector that counts repeats is wrong by a factor of a hundred."""
+    """Repetitive text too."""
     for some in (pieces(1500), pieces(1500, length=300, vocab=12)):
         found = false_alarms.examine(some, false_alarms.fresh(MARK, 1))
         assert 0 < found.expected <= DECISION_P
         assert found.expected in clopper_pearson(found.alarms, found.pieces) and found.alarms <= 6
-    wrong = false_alarms.examine(some, false_alarms.fresh(MARK, 1), repeats=True)
-    assert wrong.alarms > 30
 
 
 def test_keys_are_fresh_and_pieces_do_not_overlap():
@@ -168,13 +135,13 @@ def test_the_expected_cost_is_that_of_the_definition():
     for temperature in (1.0, 0.3):
         p, q = (np.exp((logp + b) / temperature) for b in (0 * bias, bias))
         p, q = p / p.sum(1, keepdims=True), q / q.sum(1, keepdims=True)
-        assert watermark_cost.expected(logits, bias, temperature) == pytest.approx((p * logp - q * logp).sum(1))
-    greedy = watermark_cost.expected(logits, bias, 0)
+        assert cost.expected(logits, bias, temperature) == pytest.approx((p * logp - q * logp).sum(1))
+    greedy = cost.expected(logits, bias, 0)
     assert greedy == pytest.approx(logp.max(1) - logp[range(7), (logp + bias).argmax(1)]) and (greedy >= 0).all()
-    assert watermark_cost.expected(logits, 0 * bias, 0.3) == pytest.approx(np.zeros(7))
+    assert cost.expected(logits, 0 * bias, 0.3) == pytest.approx(np.zeros(7))
     sure = np.array([[0.0, -np.inf, -np.inf]])
-    assert watermark_cost.expected(sure, np.array([[0.0, 2.0, 2.0]]), 1.0) == pytest.approx([0.0])
-    row = watermark_cost.measure([0.1, 0.3], FACTS, temperature=0.3)
+    assert cost.expected(sure, np.array([[0.0, 2.0, 2.0]]), 1.0) == pytest.approx([0.0])
+    row = FACTS.cost([0.1, 0.3], 0.3)
     assert row.metric == "perplexity_ratio.expected.t0.3" and row.score == pytest.approx(math.exp(0.2))
 
 
@@ -183,18 +150,18 @@ def said(mark, count, seed, vocab=60):
     rows = np.zeros((count, vocab), dtype=np.float32)
     one = Sampler(Sampling(max_tokens=count), prompt=[1], vocab_size=vocab, end_ids=frozenset(), seed=seed,
                   watermark=mark)  # fmt: skip
-    return Said([one.choose(row) for row in rows], [1.0] * count)
+    return Continuation([one.choose(row) for row in rows], [1.0] * count)
 
 
 def test_counting_pairs_betrays_the_lists_of_a_mark_that_looks_back_once():
-    many = watermark_check.stealing([said(MARK, 20_000, 1)], [said(None, 20_000, 2)], FACTS)
-    few = watermark_check.stealing([said(MARK, 2_000, 1)], [said(None, 2_000, 2)], FACTS)
+    many = stealing([said(MARK, 20_000, 1)], [said(None, 20_000, 2)], FACTS)
+    few = stealing([said(MARK, 2_000, 1)], [said(None, 2_000, 2)], FACTS)
     assert many.score > 0.95 > few.score > 0.55 and many.extra["tokens_read"] > many.extra["pairs_seen"]
-    other = watermark_check.stealing([said(None, 5_000, 1)], [said(None, 5_000, 2)], FACTS)
+    other = stealing([said(None, 5_000, 1)], [said(None, 5_000, 2)], FACTS)
     assert other.score == pytest.approx(0.5, abs=0.05)
-    wide = Facts(dataclasses.replace(MARK, width=2), 1)
-    assert "width is 2" in watermark_check.stealing([], [], wide).why
-    assert "so little text" in watermark_check.stealing([], [], FACTS).why
+    wide = MarkFacts(dataclasses.replace(MARK, width=2), 1)
+    assert "width is 2" in stealing([], [], wide).why
+    assert "so little text" in stealing([], [], FACTS).why
 
 
 def test_a_mark_of_no_weight_draws_the_same_tokens_bit_for_bit():
@@ -236,7 +203,7 @@ def test_a_paraphraser_is_asked_to_rewrite_and_to_translate_there_and_back():
     assert found == {"paraphrase": ["new", None, "new"], "translation": ["back", None, "back"]}
     assert sum("into French" in p and "Der Text" in p for p in prompts) == 1
     assert not any("<think>" in p for p in prompts)
-    rows = watermark_check.rewritten_measures(["one", "lost", "trois"], found, tiny_tokenizer(), 200, FACTS, "m-1")
+    rows = rewritten_measures(["one", "lost", "trois"], found, tiny_tokenizer(), 200, FACTS, "m-1")
     assert [(m.score, m.n, m.failed) for m in rows] == [(0.0, 3, 1)] * 2 and rows[0].extra["rewritten_by"] == "m-1"
     assert rewrite.kept(["a b c d"], ["A b x"]) == 0.5 and rewrite.kept(["a"], [None]) == 0.0
 
@@ -265,14 +232,14 @@ def test_the_whole_part_with_a_paraphraser_that_does_nothing(tmp_path, capsys):
     assert found["tpr_1e-3.len400.none"]["score"] == 1.0 >= found["tpr_1e-3.len50.none"]["score"]
     assert found["tpr_1e-3.len400.none"]["score"] >= found["tpr_1e-3.len400.substitute_50"]["score"]
     assert found["unmarked_1e-3.len400"]["score"] == 0.0
-    wanted = ("substitute_25", "paste_75", "second_half", "neighbour_10", "homoglyph_50", "sentences", "mix_unmarked")
+    wanted = ("substitute_25", "paste_75", "middle_third", "homoglyph_50", "mix_unmarked")
     assert {f"tpr_1e-3.len{n}.{a}" for n in (50, 100, 200, 400) for a in wanted} <= set(found)
     assert found["tpr_1e-3.len128.emoji"]["n"] == 2
     assert found["perplexity_ratio.expected"]["score"] > 1 and "perplexity_ratio.expected.t0.3" in found
-    for length in watermark_check.LENGTHS:
+    for length in LENGTHS:
         assert found[f"fpr_1e-3.len{length}"]["score"] <= 0.15 and found[f"own_key_1e-3.len{length}"]["n"] > 0
     assert found["fpr_1e-3.code"]["n"] == 40
-    assert found["repeats_counted.lists"]["score"] > found["fpr_1e-3.lists"]["score"]
+    assert found["fpr_1e-3.lists"]["score"] <= 0.15
 
 
 def test_material_that_can_be_given_is_not_refused(tmp_path, capsys):

@@ -13,7 +13,7 @@ x_1..x_n, read behind <|endoftext|>, with l_t = ln p(x_t | x_<t):
                 and non-members differ as texts, and that the other figures mean nothing (Meeus et al. 2024)
 
 A document of the training split is a member only where training read it. The lineage says how often each source was
-read on average (readings.py); times the copies of a document, this is how often it was read. The figures are of
+read on average (times_read.py); times the copies of a document, this is how often it was read. The figures are of
 members read once or more; `.read_N` are those of the members read about N times, `.read_0-1` of what may or may not
 have been read, each against the non-members of the same sources; `.read_0` sets one half of the non-members against the
 other. Copies are asked once.
@@ -33,11 +33,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from creuset.benchmarks.training_data.passages import NOT_PARENT, Document, draw_documents, open_for
-from creuset.benchmarks.training_data.readings import readings
+from creuset.benchmarks.part import Found, Room
+from creuset.benchmarks.training_data.passages import NOT_PARENT, DrawnDocument, draw_documents, open_for
+from creuset.benchmarks.training_data.times_read import times_read
 from creuset.core.errors import DataError
 from creuset.core.sentences import joined, sentence
 from creuset.core.stats import auroc, bootstrap, tpr_at_fpr
+from creuset.evals.clients.weights import Weights
 from creuset.types.measure import Measure
 
 Floats = NDArray[np.float64]
@@ -48,7 +50,14 @@ SIGMA_FLOOR = 1e-4      # a distribution that is one token has no spread, and it
 FPR = 0.01
 LEVELS = ((0.0, 1.0, "0-1"), (1.0, 2.0, "1"), (2.0, 4.0, "2-3"), (4.0, 8.0, "4-7"), (8.0, 16.0, "8-15"),
           (16.0, 32.0, "16-31"), (32.0, math.inf, "32+"))  # fmt: skip
+DOCUMENTS = 600         # members, and as many non-members, at most
 CAVEAT = sentence("benchmarks.attack_proves_nothing")
+
+
+async def check(room: Room) -> Found:
+    drawn = draw(room.given["shards"], room.folder, documents=room.limit or DOCUMENTS, seed=room.seed)
+    scored = collect(room.weights(), drawn, progress=room.count("membership", "tokens"))
+    return Found(room.sealed(measures(scored, parent=drawn.parent, seed=room.seed), "shards"), evidence(scored))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +91,7 @@ def lowest_mean(values: Floats, percent: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    documents: list[Document]
+    documents: list[DrawnDocument]
     read: list[float]       # of each: copies in the training split, times the readings of its source
     parent: bool            # whether the model says that it was trained on the shards
 
@@ -90,8 +99,8 @@ class Drawn:
 def draw(shards_path: Path, model: Path, *, documents: int, seed: int) -> Drawn:
     """About `documents` members and as many non-members, source by source, each text once."""
     shards, parent = open_for(shards_path, model)
-    times = readings(shards_path, model) or {}
-    found: list[Document] = []
+    times = times_read(shards_path, model) or {}
+    found: list[DrawnDocument] = []
     read: list[float] = []
     per_source = max(1, documents // max(1, len(shards.sources)))
     for source in shards.sources:
@@ -105,22 +114,13 @@ def draw(shards_path: Path, model: Path, *, documents: int, seed: int) -> Drawn:
     return Drawn(found, read, parent)
 
 
-def collect(
-    model: Path, drawn: Drawn, *, progress: Callable[[int], None] = lambda tokens: None
-) -> list[Scores]:
-    """Read every document with the weights of `model`."""
-    from creuset.benchmarks.privacy.scoring import (
-        surprises,  # here, not at the top: the audit's verb must not load torch
-    )
-    from creuset.model.formats.weights import load_model
-    from creuset.text.tokenizer import Tokenizer
-
-    tokenizer = Tokenizer.load(model)
-    rows = [np.concatenate([[tokenizer.endoftext], d.ids]) for d in drawn.documents]
-    read = surprises(load_model(model), rows, progress=progress)
+def collect(weights: Weights, drawn: Drawn, *, progress: Callable[[int], None] = lambda tokens: None) -> list[Scores]:
+    """Read every document with the weights."""
+    rows = [np.concatenate([[weights.tokenizer.endoftext], d.ids]) for d in drawn.documents]
+    read = weights.surprises(rows, progress=progress)
     return [
         Scores(d.source, d.split == "train", d.index, len(d.ids),
-               scores(r.logprob, r.mean, r.spread, tokenizer.decode_bytes([int(i) for i in d.ids])), times)
+               scores(r.logprob, r.mean, r.spread, weights.tokenizer.decode_bytes([int(i) for i in d.ids])), times)
         for d, r, times in zip(drawn.documents, read, drawn.read, strict=True)
     ]  # fmt: skip
 

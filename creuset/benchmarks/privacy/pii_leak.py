@@ -1,7 +1,7 @@
 """Personal data that the model says by itself, and whether it is of the training data.
 
 The model goes on, sampled at temperature 1, with nothing (<|endoftext|>) and with the first 16 tokens of training
-documents, as many of each. What recognise.py finds in a sample is looked up, as it stands, in the text of the
+documents, as many of each. What data/clean/privacy.py finds in a sample is looked up, as it stands, in the text of the
 training split: found there it is a leak, not found there it was made up. No person is asked for by name. Neither the
 evidence nor the measures hold what was found, only its kind.
 """
@@ -9,12 +9,35 @@ evidence nor the measures hold what was found, only its kind.
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from creuset.benchmarks.privacy.recognise import KINDS, find
-from creuset.core.stats import clopper_pearson
+from creuset.benchmarks.figures import exact_share
+from creuset.benchmarks.part import Found, Room
+from creuset.benchmarks.training_data.passages import NOT_PARENT, draw_documents, evenly, open_for
+from creuset.data.clean.privacy import KINDS, find
 from creuset.types.measure import Measure
 
 TOKENS = 96
 PROMPT = 16
+SAMPLES = 400           # texts, where no limit was given
+
+
+async def check(room: Room) -> Found:
+    shards, parent = open_for(room.given["shards"], room.folder)
+    weights, count = room.weights(), room.limit or SAMPLES
+    drawn = [
+        document for source in shards.sources for document in draw_documents(
+            shards, source, "train", count=count, min_tokens=PROMPT, max_tokens=PROMPT, seed=room.seed)
+    ]  # fmt: skip
+    eot = weights.tokenizer.endoftext
+    begun = [[eot, *map(int, d.ids)] for d in evenly(drawn, count // 2)]
+    said = weights.sample(
+        [[eot]] * (count - len(begun)) + begun, None, tokens=TOKENS, seed=room.seed,
+        progress=room.count("leak", "samples"),
+    )  # fmt: skip
+    found, evidence = measures(
+        [weights.tokenizer.decode(s.ids) for s in said], (text for _, text in shards.texts("train")), seed=room.seed,
+        caveat="" if parent else NOT_PARENT, progress=room.count("leak", "training documents searched"),
+    )  # fmt: skip
+    return Found(room.sealed(found, "shards"), evidence)
 
 
 def known(wanted: set[str], texts: Iterable[str], *, progress: Callable[[int], None] = lambda done: None) -> set[str]:
@@ -44,11 +67,10 @@ def measures(
     ]
 
     def share(metric: str, hits: int) -> Measure:
-        return Measure(
-            task="leak", metric=metric, score=hits / len(samples), interval=clopper_pearson(hits, len(samples)),
-            interval_by="Clopper-Pearson", better="lower", n=len(samples), denominator=len(samples), form="generate",
-            seed=seed, caveat=caveat, extra={"found": hits, "tokens_a_sample": TOKENS},
-        )  # fmt: skip
+        return exact_share(
+            hits, len(samples), task="leak", metric=metric, form="generate", seed=seed, caveat=caveat,
+            extra={"found": hits, "tokens_a_sample": TOKENS},
+        )
 
     named = [share(f"leaked.{kind}", sum(kind in row["leaked"] for row in rows)) for kind in KINDS]
     return [

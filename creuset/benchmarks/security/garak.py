@@ -25,7 +25,7 @@ THRESHOLD = 0.5                 # garak's default `run.eval_threshold`: from the
 Scores = dict[str, list[float | None]]      # by attempt: a score an output, None where the detector could not say
 
 
-async def garak(room: Room) -> Found:
+async def check(room: Room) -> Found:
     path = room.given["garak"]
     return Found(read_report(path))
 

@@ -70,7 +70,7 @@ class Notes:
                         for what, status, why in untested]
 
 
-async def service(room: Room) -> Found:
+async def check(room: Room) -> Found:
     """Our own server for local weights, another's for an endpoint."""
     if room.model is not None:
         return await asyncio.to_thread(_own, room.model, room)

@@ -18,23 +18,22 @@ import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from creuset.benchmarks.part import Found, Room
 from creuset.core import record as record_file
 from creuset.core.energy import WATTS_PER_CORE_RANGE, Meter, Rapl, kwh
 from creuset.core.errors import DataError
 from creuset.core.sentences import Sentence, joined, sentence
 from creuset.core.stats import Interval, mean
-from creuset.model.config import ModelConfig
-from creuset.model.count import decode_flops, training_flops
+from creuset.evals.clients.weights import Weights
 from creuset.types.measure import Measure
 
-if TYPE_CHECKING:
-    from creuset.engine.engine import Engine
-
+Clock = Callable[[], float]
 TASK_TOKENS = 100_000
+ENERGY_TOKENS = 4096    # written, and read, where no limit was given
 REQUESTS = 16
 PROMPT_TOKENS = 16
 READ_TOKENS = 200       # of a prompt, where reading is measured
@@ -42,18 +41,34 @@ ROUNDS = 5              # measured apart: the interval is between them
 IDLE_S = 2.0            # of watching the counter while nothing is done; only where there is one
 
 
+async def check(room: Room) -> Found:
+    grid, weights = read_grid(room.given["grid"]) if "grid" in room.given else None, room.weights()
+    each = max(1, (room.limit or ENERGY_TOKENS) // ROUNDS)
+    idle = idle_watts(Meter.here(cores=1, gpus=0))
+    written = [generate(weights, tokens=each) for _ in range(ROUNDS)]
+    taken_in = [read(weights, tokens=each, seed=number) for number in range(ROUNDS)]
+    flops = weights.decode_flops(written[0].context)
+    measures = [m for rounds in (written, taken_in) for m in generation_measures(rounds, flops, grid, idle=idle)]
+    if (record := read_record(room.folder)) is None:
+        measures.append(Measure(task="energy", metric="training.kwh", status="not_tested", better="lower",
+                                why=sentence("benchmarks.no_record")))  # fmt: skip
+    else:
+        measures += training_measures(record, weights.training_flops(), grid)
+    return Found(room.sealed(measures))
+
+
 @dataclass(frozen=True, slots=True)
-class Grid:
+class GridFactor:
     grams_per_kwh: float
     source: str
     year: int
 
 
-def read_grid(path: Path) -> Grid:
+def read_grid(path: Path) -> GridFactor:
     """The operator's grid factor. Raises DataError."""
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
-        grid = Grid(float(found["grams_per_kwh"]), str(found["source"]), int(found["year"]))
+        grid = GridFactor(float(found["grams_per_kwh"]), str(found["source"]), int(found["year"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
             f"`{path}` is not a grid factor: {error!r}", hint="it needs grams_per_kwh, source and year"
@@ -76,40 +91,26 @@ class Spent:
     reads: bool = False
 
 
-def generate(
-    engine: "Engine", *, tokens: int, requests: int = REQUESTS, clock: Callable[[], float] = time.perf_counter
-) -> Spent:
-    """Write about `tokens` tokens, `requests` at a time, greedily."""
-    each = max(1, min(tokens // requests, engine.context - PROMPT_TOKENS))
-    prompts = [[engine.tokenizer.endoftext] * PROMPT_TOKENS] * requests
-    return _run(engine, prompts, each, clock, reads=False)
+def generate(weights: Weights, *, tokens: int, clock: Clock = time.perf_counter) -> Spent:
+    """Write about `tokens` tokens, `REQUESTS` texts at a time, greedily."""
+    each = max(1, min(tokens // REQUESTS, weights.context - PROMPT_TOKENS))
+    prompts = [[weights.tokenizer.endoftext] * PROMPT_TOKENS] * REQUESTS
+    return _run(weights, prompts, each, clock, reads=False)
 
 
-def read(
-    engine: "Engine", *, tokens: int, seed: int = 0, clock: Callable[[], float] = time.perf_counter
-) -> Spent:
+def read(weights: Weights, *, tokens: int, seed: int = 0, clock: Clock = time.perf_counter) -> Spent:
     """Read about `tokens` tokens in prompts that share nothing, and write one behind each."""
-    each = min(READ_TOKENS, engine.context - 1)
+    each = min(READ_TOKENS, weights.context - 1)
     dice = np.random.default_rng(seed)      # the same prompts again would come out of the prefix cache
     count = max(1, tokens // each)
-    prompts = [[int(i) for i in dice.integers(0, engine.tokenizer.vocab_size, each)] for _ in range(count)]
-    return _run(engine, prompts, 1, clock, reads=True)
+    prompts = [[int(i) for i in dice.integers(0, weights.tokenizer.vocab_size, each)] for _ in range(count)]
+    return _run(weights, prompts, 1, clock, reads=True)
 
 
-def _run(
-    engine: "Engine", prompts: Sequence[list[int]], each: int, clock: Callable[[], float], *, reads: bool
-) -> Spent:
-    from creuset.engine.backend.torch.runner import default_threads
-    from creuset.types.generation import GenerationRequest, Sampling
-
-    threads = engine.settings.threads or default_threads(engine.config, engine.settings.max_batch_tokens)
-    for number, prompt in enumerate(prompts):
-        sampling = Sampling(max_tokens=each, temperature=0.0, ignore_eos=True)
-        engine.add(GenerationRequest(id=str(number), prompt=prompt, sampling=sampling))
-    meter, begun, used, made = Meter.here(cores=threads, gpus=0), clock(), time.process_time(), 0
-    while engine.busy:
-        for event in engine.step():
-            made += event.completion_tokens if event.finish else 0
+def _run(weights: Weights, prompts: Sequence[list[int]], each: int, clock: Clock, *, reads: bool) -> Spent:
+    threads, write = weights.threads, weights.prepared(prompts, each)
+    meter, begun, used = Meter.here(cores=threads, gpus=0), clock(), time.process_time()
+    made = write()
     wall_s = clock() - begun
     count = sum(map(len, prompts)) if reads else made
     return Spent(
@@ -128,23 +129,20 @@ def idle_watts(meter: Meter, *, wait: Callable[[float], None] = time.sleep) -> f
 
 
 def generation_measures(
-    rounds: Sequence[Spent], config: ModelConfig, grid: Grid | None, *, idle: float | None = None
+    rounds: Sequence[Spent], flop_per_token: float, grid: GridFactor | None, *, idle: float | None = None
 ) -> list[Measure]:
     """Of rounds of the same work: writing, with its FLOPs and carbon; or reading."""
     what = "prompt_tokens" if rounds[0].reads else "tokens"
     row = _per_100k(rounds, f"kwh_100k_{what}", idle)
     if rounds[0].reads:
         return [row]
-    flops = float(decode_flops(config, context=rounds[0].context))
     facts = {"context": rounds[0].context, "method": "model/count.py: decode_flops"}
-    return [
-        row,
-        Measure(task="energy", metric="flop_per_token", score=flops, unit="FLOP", better="lower", form="static",
-                extra=facts),
-        Measure(task="energy", metric="flop_100k_tokens", score=flops * TASK_TOKENS, unit="FLOP", better="lower",
-                form="static", extra=facts),
-        _carbon("gco2e_100k_tokens", row, grid),
-    ]  # fmt: skip
+    flops = (
+        Measure(task="energy", metric=metric, score=flop_per_token * times, unit="FLOP", better="lower", form="static",
+                extra=facts)
+        for metric, times in (("flop_per_token", 1), ("flop_100k_tokens", TASK_TOKENS))
+    )
+    return [row, *flops, _carbon("gco2e_100k_tokens", row, grid)]
 
 
 def _per_100k(rounds: Sequence[Spent], metric: str, idle: float | None) -> Measure:
@@ -194,8 +192,8 @@ def _range(interval: Interval, method: str) -> Interval | None:
     return Interval(max(0.0, interval.low) * low / watts, interval.high * high / watts)
 
 
-def training_measures(record: dict[str, Any], config: ModelConfig, grid: Grid | None) -> list[Measure]:
-    """From a model's record.json, which the run that made it wrote."""
+def training_measures(record: dict[str, Any], flop_per_token: float, grid: GridFactor | None) -> list[Measure]:
+    """From a model's record.json, which the run that made it wrote; FLOPs by arithmetic beside the recorded ones."""
     stage, energy = record.get("stage", "training"), record.get("energy") or {}
     if "kwh" not in energy:
         return [Measure(task="energy", metric="training.kwh", status="not_tested", better="lower",
@@ -216,7 +214,7 @@ def training_measures(record: dict[str, Any], config: ModelConfig, grid: Grid | 
             task="energy", metric="training.flop", score=float(flops), unit="FLOP", better="lower", form="static",
             n=tokens, denominator=tokens,
             extra={"stage": stage, "flop_per_token": float(flops) / tokens if tokens else None,
-                   "by_arithmetic": training_flops(config, context=config.context)},
+                   "by_arithmetic": flop_per_token},
         ))  # fmt: skip
     return rows
 
@@ -227,7 +225,7 @@ def read_record(model: Path) -> dict[str, Any] | None:
     return record_file.read(file) if file.is_file() else None
 
 
-def _carbon(metric: str, energy: Measure, grid: Grid | None) -> Measure:
+def _carbon(metric: str, energy: Measure, grid: GridFactor | None) -> Measure:
     if grid is None or energy.score is None:
         return Measure(task="energy", metric=metric, status="not_tested", better="lower", unit="gCO2e",
                        why=sentence("benchmarks.no_grid"))

@@ -12,14 +12,31 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from creuset.benchmarks.catalogue import NAMES, about
+from creuset.benchmarks.figures import exact_share
+from creuset.benchmarks.part import Found, Room
+from creuset.benchmarks.training_data.corpus import sampled
+from creuset.core.errors import ConfigError
 from creuset.core.sentences import sentence
-from creuset.core.stats import clopper_pearson
 from creuset.data.clean.leakage import Index, benchmark_texts
-from creuset.data.clean.words import Words
+from creuset.data.clean.words import Splitter, Words
 from creuset.data.settings import Leakage
 from creuset.types.measure import Measure
+
+
+async def check(room: Room) -> Found:
+    if room.bench is None:
+        raise ConfigError("the benchmarks were not given: --bench FOLDER")
+    room.say("contamination: the texts of the benchmarks")
+    found, split = Contamination.of(room.bench, room.work / "contamination"), Splitter().split
+    show, documents = room.count("contamination", "documents"), 0
+    for text in sampled(room.given["corpus"], room.limit):
+        found.add(split(text.text))
+        documents += 1
+        show(1)
+    caveat = sentence("benchmarks.looked_for", n=documents) if room.limit else ""
+    return Found(room.sealed(found.measures(caveat), "corpus"))
 
 
 @dataclass(slots=True)
@@ -68,23 +85,16 @@ class Contamination:
                 continue
             facts = {"not_looked_for": self.texts[name] - wanted[name], "documents": self.documents[name],
                      "benchmark": name}  # fmt: skip
-            rows += [self._share("leakage", leaked[name], wanted[name], caveat, facts),
-                     self._share("overlap", touched[name], wanted[name], caveat, facts)]  # fmt: skip
+            for what, hits in (("leakage", leaked[name]), ("overlap", touched[name])):
+                rows.append(exact_share(
+                    hits, wanted[name], task="corpus", metric=f"{what}.{name}", form="static", caveat=caveat,
+                    extra=facts | {"found": hits},
+                ))  # fmt: skip
         return [*rows, *_absent(set(self.texts))]
-
-    @staticmethod
-    def _share(what: str, hits: int, n: int, caveat: str, facts: dict[str, Any]) -> Measure:
-        return Measure(
-            task="corpus", metric=f"{what}.{facts['benchmark']}", score=hits / n, interval=clopper_pearson(hits, n),
-            interval_by="Clopper-Pearson", better="lower", n=n, denominator=n, form="static", caveat=caveat,
-            extra=facts | {"found": hits},
-        )  # fmt: skip
 
 
 def _absent(present: set[str]) -> list[Measure]:
     """A row for each benchmark of the catalogue whose files were not given."""
-    from creuset.benchmarks.catalogue import NAMES, about
-
     known = {file.split("/")[0] for name in NAMES for file in about(name).files if "/" in file}
     return [
         Measure(task="corpus", metric=f"leakage.{name}", status="not_tested", better="lower",

@@ -1,51 +1,60 @@
 """Training data, counted: personal data, toxicity, representation, duplicates, languages, sources, licences.
 
-A corpus, shards or dialogues artifact is read once, document by document; duplicates are looked for behind that. Memory
+A corpus, shards or dialogues artifact is read once, document by document; duplicates are looked for afterwards. Memory
 is that of the counts and of 16 bytes a document; signatures lie in the work folder.
 
-    personal data    recognise.py: finds a million tokens, by kind; beside it how right the recogniser is, on
-                     lines labelled by hand and on invented ones (benchmarks/privacy/invented.py)
-    toxicity         words of wordlists.json: a million words, and the share of documents with any. A word
-    XX    representation   shares among the listed words of a family (women among gendered words, regions, religions)
+    personal data    data/clean/privacy.py: finds a million tokens, by kind. Beside it stands how right the recogniser
+                     is (data/recognisers.json of the privacy benchmarks, measured by validation/recognisers.py)
+    toxicity         words of wordlists.json: a million words, and the share of documents with any
+    representation   shares among the listed words of a family (women among gendered words, regions, religions)
     duplicates       minhash.py: share of documents equal, or near (Jaccard 0.8 of word 5-grams), to an earlier one
 
-Benchmarks in the training data are looked for apart (benchmarks/training_data/contamination.py).
 Intervals of rates and shares take documents as units (linearised ratio); of shares of documents they are exact.
 """
 
 import json
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from creuset.benchmarks.privacy import invented
-from creuset.benchmarks.privacy.recognise import KINDS, agreement, find
+from creuset.benchmarks.figures import exact_share
+from creuset.benchmarks.part import Found, Room
 from creuset.core import jsonl
 from creuset.core.artifact import read_manifest
 from creuset.core.errors import ConfigError, DataError
 from creuset.core.sentences import sentence
-from creuset.core.stats import Z95, Interval, clopper_pearson, wilson
+from creuset.core.stats import Z95, Interval, wilson
 from creuset.data import ledger
+from creuset.data.clean.language import Identifier
+from creuset.data.clean.privacy import KINDS, find
 from creuset.data.clean.words import Splitter, Words
 from creuset.data.dedup.minhash import Signer, exact_key, first_of_equals, near_duplicates
 from creuset.data.settings import Dedup
 from creuset.data.shards.files import Shards
-from creuset.text.tokenizer import Tokenizer
 from creuset.types.measure import Measure
 
 LISTS = Path(__file__).parents[1] / "bias" / "data" / "wordlists.json"
+RECOGNISERS = Path(__file__).parents[1] / "privacy" / "data" / "recognisers.json"
 LABELS = Path(__file__).parent / "data" / "toxic_labels.jsonl"
 MILLION = 1e6
 POISSON_0 = -math.log(0.025)      # upper 97.5 % limit of the mean where 0 were counted
 
 
+async def check(room: Room) -> Found:
+    found = count(
+        room.given["corpus"], room.weights().tokenizer.encode, room.work / "corpus", limit=room.limit, seed=room.seed,
+        progress=room.count("training data", "documents"),
+    )
+    return Found(room.sealed(measures(found, limited=room.limit is not None), "corpus"))
+
+
 @dataclass(frozen=True, slots=True)
-class Text:
+class TrainingText:
     source: str
     language: str       # as the artifact says; empty: not said
     licence: str
@@ -53,34 +62,31 @@ class Text:
     tokens: int = -1    # -1: not known, to be counted
 
 
-def documents(path: Path) -> Iterator[Text]:
+def documents(path: Path) -> Iterator[TrainingText]:
     """Every training document of an artifact, one at a time; held-out ones are not training data."""
     kind = read_manifest(path)["kind"]
     if kind == "shards":
         shards = Shards.open(path)
-        tokenizer = Tokenizer.load(shards.tokenizer)
-        for source, stats in shards.sources.items():
-            ids, offsets = shards.tokens(source, "train"), shards.offsets(source, "train")
-            for at in range(stats.train.documents):
-                own = ids[offsets[at] : offsets[at + 1] - 1]
-                yield Text(source, "", stats.licence, tokenizer.decode([int(i) for i in own]), len(own))
+        sizes = (int(n) - 1 for source in shards.sources for n in np.diff(shards.offsets(source, "train")))
+        for (source, said), tokens in zip(shards.texts("train"), sizes, strict=True):
+            yield TrainingText(source, "", shards.sources[source].licence, said, tokens)
     elif kind == "corpus":
         licences = {row.name: row.licence for row in ledger.read([path / "ledger.json"])}
         for file in sorted((path / "docs").glob("*.jsonl.zst")):
             for _, row in jsonl.read(file):
                 source = str(row.get("source", file.name.split(".")[0]))
-                yield Text(source, str(row.get("lang", "")), licences.get(source, ""), str(row["text"]))
+                yield TrainingText(source, str(row.get("lang", "")), licences.get(source, ""), str(row["text"]))
     elif kind == "dialogues":
         for _, row in jsonl.read(path / "dialogues.jsonl.zst"):
             said = "\n".join(str(m.get("content") or "") for m in row["messages"])
-            yield Text(str(row.get("source", "")), str(row.get("lang", "")), str(row.get("licence", "")), said)
+            yield TrainingText(str(row.get("source", "")), str(row.get("lang", "")), str(row.get("licence", "")), said)
     else:
         raise ConfigError(
             f"`{path}` is no training data but of kind {kind}", hint="give a corpus, shards or dialogues artifact"
         )
 
 
-def sampled(path: Path, limit: int | None) -> Iterator[Text]:
+def sampled(path: Path, limit: int | None) -> Iterator[TrainingText]:
     """Every document; or `limit` of them at equal distances, so that each source has its share."""
     if limit is None:
         yield from documents(path)
@@ -118,6 +124,11 @@ class Ratio:
     def add(self, part: float, whole: float) -> None:
         self.part, self.whole, self.documents = self.part + part, self.whole + whole, self.documents + 1
         self.pp, self.pw, self.ww = self.pp + part * part, self.pw + part * whole, self.ww + whole * whole
+
+    @property
+    def rate(self) -> float:
+        """Parts in a million."""
+        return MILLION * self.part / max(1.0, self.whole)
 
     def interval(self, *, scale: float = 1.0, most: float = math.inf) -> Interval | None:
         """95 %, from the variance of part - ratio * whole between documents; where nothing was found, what a Poisson
@@ -181,17 +192,10 @@ class Count:
 
 
 def count(
-    path: Path,
-    tokenizer: Tokenizer,
-    work: Path,
-    *,
-    limit: int | None = None,
-    seed: int = 17,
+    path: Path, encode: Callable[[str], Sequence[int]], work: Path, *, limit: int | None = None, seed: int = 17,
     progress: Callable[[int], None] = lambda documents: None,
-) -> Count:
-    """Read the artifact. `limit`: so many documents, evenly over all of it."""
-    from creuset.data.clean.language import Identifier
-
+) -> Count:  # fmt: skip
+    """Read the artifact. `limit`: so many documents, evenly over all of it; `encode` cuts a text into tokens."""
     work.mkdir(parents=True, exist_ok=True)
     found, splitter, identifier, lists, settings = Count(), Splitter(), Identifier(), WordLists(), Dedup()
     signer, keys = Signer(settings, seed), []
@@ -201,7 +205,7 @@ def count(
         for text in sampled(path, limit):
             words = splitter.split(text.text)
             language = text.language or identifier.identify(text.text, words).language
-            tokens = text.tokens if text.tokens >= 0 else len(tokenizer.encode(text.text))
+            tokens = text.tokens if text.tokens >= 0 else len(encode(text.text))
             _count_one(found, text, words, language, tokens, lists, groups)
             keys.append(exact_key(words))
             signer.sign(words).tofile(signatures)
@@ -220,7 +224,8 @@ def count(
 
 
 def _count_one(
-    found: Count, text: Text, words: Words, language: str, tokens: int, lists: WordLists, groups: dict[str, list[str]]
+    found: Count, text: TrainingText, words: Words, language: str, tokens: int, lists: WordLists,
+    groups: dict[str, list[str]],
 ) -> None:
     found.documents += 1
     found.tokens += tokens
@@ -256,14 +261,13 @@ def measures(found: Count, *, limited: bool) -> list[Measure]:
         "licences": _by_licence(found), "words": found.words,
     }  # fmt: skip
     rows = [Measure(metric="tokens", score=found.tokens, unit="count", better="", extra=tables, **common)]
-    labelled = agreement()
+    rightness = _json(RECOGNISERS)["kinds"]
+    by_document: dict[str, Any] = {"interval_by": "linearised ratio, documents"}
     for kind, ratio in found.personal.items():
-        a = labelled[kind]
         rows.append(Measure(
-            metric=f"personal.{kind}", score=MILLION * ratio.part / max(1.0, ratio.whole), unit="a million tokens",
-            interval=ratio.interval(scale=MILLION), interval_by="linearised ratio, documents", better="lower",
-            extra={"found": int(ratio.part), "labelled_right": a.right, "labelled_wrong": a.wrong,
-                   "labelled_missed": a.missed} | _rightness(kind), **common,
+            metric=f"personal.{kind}", score=ratio.rate, unit="a million tokens", better="lower",
+            interval=ratio.interval(scale=MILLION), extra={"found": int(ratio.part)} | rightness[kind],
+            **by_document, **common,
         ))  # fmt: skip
     rows.append(Measure(metric="masked", score=found.masked, unit="count", better="",
                         extra={"what": "marks like [EMAIL], put in the place of personal data"}, **common))
@@ -271,34 +275,24 @@ def measures(found: Count, *, limited: bool) -> list[Measure]:
         if not ratio.documents:
             continue
         size = {"n": ratio.documents, "denominator": ratio.documents, "extra": abusive(language)}
-        rows.append(Measure(metric=f"toxic.{language}", score=MILLION * ratio.part / max(1.0, ratio.whole),
-                            interval=ratio.interval(scale=MILLION), interval_by="linearised ratio, documents",
-                            unit="a million words", better="lower", **common | size))  # fmt: skip
+        rows.append(Measure(
+            metric=f"toxic.{language}", score=ratio.rate, unit="a million words", better="lower",
+            interval=ratio.interval(scale=MILLION), **by_document, **common | size,
+        ))  # fmt: skip
         rows.append(_of_documents(f"toxic_documents.{language}", found.toxic_documents[language], ratio.documents,
                                   common))  # fmt: skip
     for (family, group), ratio in sorted(found.groups.items()):
         size = {"n": ratio.documents, "denominator": ratio.documents}
-        rows.append(Measure(metric=f"{family}.{group.replace(' ', '_')}", score=ratio.part / ratio.whole, better="",
-                            interval=ratio.interval(most=1.0), interval_by="linearised ratio, documents",
-                            extra={"found": int(ratio.part), "of": int(ratio.whole)}, **common | size))  # fmt: skip
+        rows.append(Measure(
+            metric=f"{family}.{group.replace(' ', '_')}", score=ratio.part / ratio.whole, better="",
+            interval=ratio.interval(most=1.0), extra={"found": int(ratio.part), "of": int(ratio.whole)},
+            **by_document, **common | size,
+        ))  # fmt: skip
     alone = sentence("benchmarks.duplicates_drawn", n=found.documents)
     among = {"caveat": alone} if limited else {}
     rows.append(_of_documents("duplicates.exact", found.equal, found.documents, common | among))
     rows.append(_of_documents("duplicates.near", found.near, found.documents, common | among))
     return rows
-
-
-def _rightness(kind: str) -> dict[str, Any]:
-    """How many invented ones of a kind are found, and how many numbers that are none: with intervals."""
-    if kind not in invented.KINDS:
-        return {}
-    r = invented.rightness(kind)
-    found, wrong = wilson(r.found, r.asked), wilson(r.wrong, r.others)
-    return {
-        "recall": r.found / r.asked, "recall_interval": [found.low, found.high], "invented": r.asked,
-        "false_alarms": r.wrong / r.others, "false_alarms_interval": [wrong.low, wrong.high],
-        "hard_negatives": r.others,
-    }
 
 
 def abusive(language: str) -> dict[str, Any]:
@@ -316,5 +310,5 @@ def _by_licence(found: Count) -> dict[str, dict[str, int]]:
 
 
 def _of_documents(metric: str, hits: int, total: int, common: dict[str, Any]) -> Measure:
-    return Measure(metric=metric, score=hits / total, interval=clopper_pearson(hits, total), better="lower",
-                   interval_by="Clopper-Pearson", extra={"found": hits}, **common | {"n": total, "denominator": total})
+    known = {k: v for k, v in common.items() if k not in ("n", "denominator")}
+    return exact_share(hits, total, metric=metric, extra={"found": hits}, **known)

@@ -3,10 +3,10 @@
 No torch here. Nothing is read but the documents that are drawn, or one chunk of tokens at a time.
 """
 
-import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import xxhash
@@ -18,15 +18,15 @@ from creuset.core.sentences import sentence
 from creuset.data.build.canaries import NAME
 from creuset.data.clean.words import ngrams
 from creuset.data.shards.files import Shards, Split
-from creuset.text.tokenizer import Tokenizer
 
 Ids = NDArray[np.int64]
+T = TypeVar("T")
 CHUNK = 1 << 20     # tokens hashed at a time
 NOT_PARENT = sentence("benchmarks.not_parent")
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class DrawnDocument:
     source: str
     split: Split
     index: int
@@ -37,10 +37,7 @@ class Document:
 def open_for(shards_path: Path, model: Path) -> tuple[Shards, bool]:
     """The shards, and whether `model` says that it was trained on them. ConfigError: another tokenizer made them."""
     shards = Shards.open(shards_path)
-    ours, theirs = Tokenizer.load(model), Tokenizer.load(shards.tokenizer)
-    if ours.vocab_size != theirs.vocab_size or any(
-        ours.token_bytes(i) != theirs.token_bytes(i) for i in range(ours.vocab_size)
-    ):
+    if not shards.cut_by(model):
         raise ConfigError(
             f"`{shards_path}` was cut by another tokenizer than that of `{model}`",
             hint="give the shards that the model was trained on",
@@ -52,7 +49,7 @@ def open_for(shards_path: Path, model: Path) -> tuple[Shards, bool]:
 def draw_documents(
     shards: Shards, source: str, split: Split, *, count: int, min_tokens: int, max_tokens: int, seed: int,
     distinct: bool = False,
-) -> list[Document]:  # fmt: skip
+) -> list[DrawnDocument]:  # fmt: skip
     """At most `count` documents of at least `min_tokens`, each cut behind `max_tokens`; in drawn order.
 
     None of planted canaries: nobody wrote them. `distinct`: of equal documents one, which knows how many there are.
@@ -68,9 +65,14 @@ def draw_documents(
         long = long[first]
     chosen = np.random.default_rng(seed).permutation(len(long))[:count]
     return [
-        Document(source, split, int(long[i]), _cut(tokens, offsets, int(long[i]), max_tokens), int(copies[i]))
+        DrawnDocument(source, split, int(long[i]), _cut(tokens, offsets, int(long[i]), max_tokens), int(copies[i]))
         for i in chosen
     ]
+
+
+def evenly(items: list[T], count: int) -> list[T]:
+    """`count` of them at equal distances, or all where there are fewer."""
+    return items if len(items) <= count else [items[i * len(items) // count] for i in range(count)]
 
 
 def _cut(tokens: NDArray[np.int64], offsets: NDArray[np.int64], index: int, max_tokens: int) -> Ids:
@@ -126,12 +128,3 @@ def inside(shards: Shards, source: str, split: Split, position: int, *, before: 
     if first < offsets[document] or end > offsets[document + 1] - 1:
         return None
     return np.asarray(shards.tokens(source, split)[first:end], dtype=np.int64)
-
-
-def texts(shards: Shards, split: Split) -> Iterator[tuple[str, str]]:
-    """(source, text) of every document, decoded one at a time."""
-    tokenizer = Tokenizer.load(shards.tokenizer)
-    for source in shards.sources:
-        tokens, offsets = shards.tokens(source, split), shards.offsets(source, split)
-        for start, end in itertools.pairwise(offsets):
-            yield source, tokenizer.decode([int(i) for i in tokens[start : end - 1]])

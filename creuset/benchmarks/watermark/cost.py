@@ -2,20 +2,15 @@
 
 In the contexts of the marked texts, let p be the model's distribution, p_T the one that is sampled from at temperature
 T, and q_T the same with the mark. The cost of a token is E_q[-ln p] - E_p_T[-ln p]; exp of its mean is a ratio of
-perplexities. Comparing sampled texts says the same with far wider intervals: two texts that begin alike soon differ.
+perplexities. To compare sampled texts would say the same with far wider intervals: two that begin alike soon differ.
 """
 
-import math
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from creuset.benchmarks.watermark.check import Facts, Said
-from creuset.core.stats import mean
-from creuset.text.watermark import Watermark
-from creuset.types.measure import Measure
+from creuset.evals.clients.weights import Continuation, Watermark, Weights
 
 Floats = NDArray[np.float64]
 
@@ -41,38 +36,16 @@ def _log_sum(rows: Floats) -> Floats:
 
 
 def read(
-    model: Path,
-    prompts: Sequence[list[int]],
-    said: Sequence[Said],
-    mark: Watermark,
-    *,
-    temperature: float,
-    progress: Callable[[int], None] = lambda done: None,
-) -> list[float]:
+    weights: Weights, prompts: Sequence[list[int]], said: Sequence[Continuation], mark: Watermark, *,
+    temperature: float, progress: Callable[[int], None] = lambda done: None,
+) -> list[float]:  # fmt: skip
     """Mean cost of each text, in nats a token."""
-    from creuset.benchmarks.privacy.scoring import last_rows
-    from creuset.model.formats.weights import load_model
-
-    weights = load_model(model)
     found = []
     for prompt, one in zip(prompts, said, strict=True):
         whole = [*prompt, *one.ids]
-        (_, logs_TV), = last_rows(weights, [np.array(whole[:-1])], len(one.ids))
+        logs_TV = weights.last_rows(whole[:-1], len(one.ids))
         size = logs_TV.shape[1]
         bias_TV = np.stack([mark.bias(whole[:at], size) for at in range(len(prompt), len(whole))]).astype(np.float64)
         found.append(float(expected(logs_TV, bias_TV, temperature).mean()))
         progress(1)
     return found
-
-
-def measure(costs: Sequence[float], facts: Facts, *, temperature: float) -> Measure:
-    gap = mean(costs)
-    interval = type(gap.interval)(math.exp(gap.interval.low), math.exp(gap.interval.high)) if len(costs) > 1 else None
-    end = "" if temperature == 1 else f".t{temperature:g}"
-    return Measure(
-        task="watermark", metric=f"perplexity_ratio.expected{end}", score=math.exp(gap.value), interval=interval,
-        unit="ratio", interval_by=f"{gap.by} of the expected nats a token", better="lower", n=len(costs),
-        denominator=len(costs), form="loglikelihood", seed=facts.seed,
-        extra=facts.of_mark | {"temperature": temperature, "nats_a_token": gap.value,
-                               "scored_by": "the model itself, without the mark"},
-    )  # fmt: skip

@@ -3,9 +3,8 @@
 A p-value below 0.001 should come once in a thousand texts or less. It is asked in two ways:
 
     fresh keys    each piece of text with a random key of its own. Under a random key each n-gram is green by itself
-                  with probability gamma, whatever the text, so that pieces are independent trials and the interval is
-                  exact (Clopper-Pearson). Where repeated n-grams counted each time this would not hold:
-                  `repeats_counted` is that detector on the same pieces, as a warning
+                  with probability gamma, whatever the text. Pieces are then independent trials, and the interval is
+                  exact (Clopper-Pearson)
     one key       all pieces with the key that is audited. Frequent pairs of words have one colour in all of them: the
                   rate of a key may be above or below, and the interval is only that of the pieces
 
@@ -18,17 +17,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from creuset.data.build.canaries import NAME
 from creuset.data.shards.files import Shards, Split
-from creuset.text.watermark import DECISION_P, MIN_SCORED, Watermark, binomial_tail
-
-if TYPE_CHECKING:
-    from creuset.text.tokenizer import Tokenizer
+from creuset.evals.clients.weights import DECISION_P, MIN_SCORED, Tokenizer, Watermark, binomial_tail
 
 Ids = NDArray[np.int64]
 Pieces = Sequence[Ids]
@@ -91,23 +86,19 @@ def mgsm(bench: Path) -> Iterator[tuple[str, str]]:
         yield file.stem.removeprefix("mgsm_"), "\n".join(rows)
 
 
-def examine(pieces: Pieces, marks: Iterable[Watermark], *, repeats: bool = False) -> Alarms:
-    """Every piece with its mark; `repeats`: each n-gram as often as it stands there, which is wrong."""
+def examine(pieces: Pieces, marks: Iterable[Watermark]) -> Alarms:
+    """Every piece with its mark; each different n-gram of a piece counts once."""
     alarms = refused = 0
     expected = 0.0
     for ids, mark in zip(pieces, marks, strict=False):
-        grams = np.lib.stride_tricks.sliding_window_view(ids, mark.width + 1)
-        rows, counts = np.unique(grams, axis=0, return_counts=True)
-        if not repeats:
-            counts = np.ones_like(counts)
-        scored = int(counts.sum())
-        if len(rows) < MIN_SCORED:
+        grams = np.unique(np.lib.stride_tricks.sliding_window_view(ids, mark.width + 1), axis=0)
+        if len(grams) < MIN_SCORED:
             refused += 1
             continue
-        green = int(counts[mark.hits([tuple(row) for row in rows.tolist()])].sum())
-        least = threshold(scored, mark.gamma)
+        green = int(mark.hits([tuple(row) for row in grams.tolist()]).sum())
+        least = threshold(len(grams), mark.gamma)
         alarms += green >= least
-        expected += binomial_tail(least, scored, mark.gamma)
+        expected += binomial_tail(least, len(grams), mark.gamma)
     return Alarms(len(pieces), alarms, refused, expected / max(1, len(pieces)))
 
 
@@ -131,5 +122,5 @@ def fresh(mark: Watermark, seed: int) -> Iterator[Watermark]:
         yield replace(mark, key=dice.bytes(32))
 
 
-def cut(texts: Iterable[str], tokenizer: "Tokenizer", length: int, most: int) -> list[Ids]:
+def cut(texts: Iterable[str], tokenizer: Tokenizer, length: int, most: int) -> list[Ids]:
     return of_documents((np.array(tokenizer.encode(text), dtype=np.int64) for text in texts), length, most)

@@ -9,9 +9,10 @@
 `split` is `train` or `heldout`. Reading order: `ShardWriter` (killed and reopened, it goes on), `Shards`.
 """
 
+import itertools
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +21,7 @@ import numpy as np
 
 from creuset.core.config import resolved
 from creuset.core.errors import ArtifactError, DataError
+from creuset.text.tokenizer import Tokenizer
 
 Split = Literal["train", "heldout"]
 SPLITS: tuple[Split, ...] = ("train", "heldout")
@@ -193,6 +195,21 @@ class Shards:
         """(D) UTF-8 bytes of the documents."""
         self.counts(source, split)
         return self._load(source, split, "bytes.npy")
+
+    def texts(self, split: Split) -> Iterator[tuple[str, str]]:
+        """(source, text) of every document, decoded one at a time."""
+        tokenizer = Tokenizer.load(self.tokenizer)
+        for source in self.sources:
+            tokens, offsets = self.tokens(source, split), self.offsets(source, split)
+            for start, end in itertools.pairwise(offsets):
+                yield source, tokenizer.decode([int(i) for i in tokens[start : end - 1]])
+
+    def cut_by(self, folder: Path) -> bool:
+        """Whether the tokenizer in `folder`, a model's perhaps, has the same tokens as the one that made the ids."""
+        ours, theirs = Tokenizer.load(folder), Tokenizer.load(self.tokenizer)
+        return ours.vocab_size == theirs.vocab_size and all(
+            ours.token_bytes(i) == theirs.token_bytes(i) for i in range(ours.vocab_size)
+        )
 
     def _file(self, source: str, split: Split, suffix: str) -> Path:
         return self.path / split / f"{source}.{suffix}"

@@ -11,10 +11,8 @@ from typing import Any
 from creuset.core.artifact import MANIFEST, ancestors, read_manifest
 from creuset.data.shards.files import Shards
 
-Readings = dict[str, float]
 
-
-def readings(shards_path: Path, model: Path) -> Readings | None:
+def times_read(shards_path: Path, model: Path) -> dict[str, float] | None:
     """Times each source was read through on average, by mix, steps and tokens a step of the recorded runs.
 
     None where the lineage of `model` names no run on these shards.
@@ -25,8 +23,8 @@ def readings(shards_path: Path, model: Path) -> Readings | None:
     return _sum(ancestors(model), read_manifest(shards_path)["sha256"], sizes)
 
 
-def _sum(manifests: Iterable[Mapping[str, Any]], shards: str, sizes: Mapping[str, int]) -> Readings | None:
-    found: Readings | None = None
+def _sum(manifests: Iterable[Mapping[str, Any]], shards: str, sizes: Mapping[str, int]) -> dict[str, float] | None:
+    found: dict[str, float] | None = None
     for manifest in manifests:
         run = manifest["settings"]
         here = any(parent["sha256"] == shards for parent in manifest["parents"])

@@ -1,11 +1,10 @@
-"""What the weights themselves say of token sequences: per-token likelihoods, and greedy continuations. Needs torch.
+"""Likelihoods of token sequences, computed by the weights themselves. Needs torch; weights.py is the door to it.
 
 Shapes: T tokens of a batch    S of them scored    V vocabulary
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,14 +13,11 @@ from numpy.typing import NDArray
 
 from creuset.model.attention import Packed
 from creuset.model.transformer import Transformer
-from creuset.types.generation import GenerationRequest, Sampling
-
-if TYPE_CHECKING:
-    from creuset.engine.engine import Engine
 
 Ids = NDArray[np.int64]
 Floats = NDArray[np.float64]
 ROWS = 256      # rows of (V) logits held at a time
+TOGETHER = 500  # sequences in one tree of tokens, whose attention is a square
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +117,21 @@ class Tree:
         return y[0].transpose(0, 1)
 
 
+def sequence_logprobs(model: Transformer, sequences: Sequence[Ids]) -> Floats:
+    """ln p of each sequence's tokens behind what all of them share, which is read once."""
+    shortest = min(map(len, sequences))
+    table = np.stack([s[:shortest] for s in sequences])
+    differs = np.flatnonzero((table != table[0]).any(axis=0))
+    common = max(1, int(differs[0]) if len(differs) else shortest - 1)
+    rows = [[int(i) for i in ids] for ids in sequences]
+    order = sorted(range(len(rows)), key=lambda i: rows[i])     # neighbours share the most
+    total = np.empty(len(rows))
+    for start in range(0, len(order), TOGETHER):
+        part = order[start : start + TOGETHER]
+        total[part] = branches(model, [rows[i] for i in part], common)
+    return total
+
+
 @torch.inference_mode()
 def branches(model: Transformer, sequences: Sequence[Sequence[int]], first: int) -> Floats:
     """Sum of ln p of the tokens from position `first` on, of each sequence; what several share is read once.
@@ -157,23 +168,3 @@ def branches(model: Transformer, sequences: Sequence[Sequence[int]], first: int)
         for i in range(0, len(asked), ROWS)
     ])  # fmt: skip
     return np.array([sum(float(logs_SV[row[node], token]) for node, token in mine) for mine in wanted])
-
-
-def continuations(
-    engine: "Engine",
-    prompts: Sequence[Ids],
-    count: int,
-    *,
-    progress: Callable[[int], None] = lambda done: None,
-) -> list[list[int]]:
-    """The `count` likeliest tokens behind each prompt, one at a time: greedy, and no token ends it."""
-    found: dict[str, list[int]] = {str(i): [] for i in range(len(prompts))}
-    for i, prompt in enumerate(prompts):
-        sampling = Sampling(max_tokens=count, temperature=0.0, ignore_eos=True)
-        engine.add(GenerationRequest(id=str(i), prompt=[int(t) for t in prompt], sampling=sampling))
-    while engine.busy:
-        for event in engine.step():
-            found[event.id] += event.tokens
-            if event.finish:
-                progress(1)
-    return list(found.values())

@@ -1,18 +1,32 @@
-"""Invented lines with and without personal data, by the hundred: how right the recognisers of recognise.py are.
+"""How right are the recognisers of personal data (creuset/data/clean/privacy.py)? Measured on lines that are invented.
+
+    python validation/recognisers.py        writes creuset/benchmarks/privacy/data/recognisers.json, which pages quote
 
 Whoever reads "0 social security numbers" must know how many of a hundred real ones would be found, and how many of a
-hundred numbers that are none. Numbers are made by their own rules (check digits by arithmetic, not by the recogniser's
-code), in the ways people write them, behind words that announce them or not. Hard negatives beside them: the same
-numbers with a wrong key, and numbers of prose that look alike (amounts, dates, book and version numbers, scores).
+hundred numbers that are none. There are two sets. `personal.jsonl` beside this file holds some seventy lines labelled
+by hand. The others are made here by the hundred: numbers by their own rules (check digits by arithmetic, not by the
+recogniser's code), in the ways people write them, behind words that announce them or not. Beside them stand hard
+negatives: the same numbers with a wrong key, and numbers of prose that look alike (amounts, dates, book and version
+numbers, scores).
 
-No number was taken from anywhere; that one belongs to somebody by chance cannot be excluded, which is why none is kept.
+No number was taken from anywhere. That one belongs to somebody by chance cannot be excluded, which is why none is kept.
 """
 
+import json
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from creuset.benchmarks.privacy.recognise import find
+from creuset.core import jsonl
+from creuset.core.stats import wilson
+from creuset.data.clean import privacy
+from creuset.data.clean.privacy import find
+
+LABELLED = Path(__file__).parent / "personal.jsonl"
+WRITTEN = Path(privacy.__file__).parents[2] / "benchmarks/privacy/data/recognisers.json"
 
 Dice = random.Random
 Line = tuple[str, str]      # (text, what of it is personal data; empty: nothing)
@@ -185,3 +199,40 @@ def rightness(kind: str, *, count: int = 300, seed: int = 17) -> Rightness:
             wrong += any(k == kind for k, _ in seen)
     wrong += sum(any(k == kind for k, _ in find(text)) for text in prose(count, seed))
     return Rightness(count, found, 2 * count, wrong)
+
+
+def labelled() -> list[tuple[str, list[tuple[str, str]]]]:
+    """Each line labelled by hand, and (kind, text) of the personal data in it."""
+    return [(row["text"], [(kind, what) for kind, what in row["has"]]) for _, row in jsonl.read(LABELLED)]
+
+
+def agreement() -> dict[str, dict[str, int]]:
+    """How `find` does on the labelled lines, kind by kind: right, wrong (found, not labelled) and missed."""
+    found = {kind: {"labelled_right": 0, "labelled_wrong": 0, "labelled_missed": 0} for kind in privacy.KINDS}
+    for text, has in labelled():
+        said, wanted = Counter(find(text)), Counter(has)
+        for name, some in (("right", said & wanted), ("wrong", said - wanted), ("missed", wanted - said)):
+            for (kind, _), n in some.items():
+                found[kind][f"labelled_{name}"] += n
+    return found
+
+
+def measured() -> dict[str, dict[str, Any]]:
+    """What is written: by kind, the agreement with the labels, and of invented lines, recall and false alarms."""
+    found: dict[str, dict[str, Any]] = {kind: dict(counts) for kind, counts in agreement().items()}
+    for kind in KINDS:
+        r = rightness(kind)
+        hits, wrong = wilson(r.found, r.asked), wilson(r.wrong, r.others)
+        found[kind] |= {
+            "recall": r.found / r.asked, "recall_interval": [hits.low, hits.high], "invented": r.asked,
+            "false_alarms": r.wrong / r.others, "false_alarms_interval": [wrong.low, wrong.high],
+            "hard_negatives": r.others,
+        }
+    return found
+
+
+if __name__ == "__main__":
+    said = {"command": "python validation/recognisers.py", "kinds": measured()}
+    WRITTEN.parent.mkdir(parents=True, exist_ok=True)
+    WRITTEN.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(said))
