@@ -156,6 +156,7 @@ TWO_CLASSES: set[str] = {
     "Asked",
     "Batch",
     "Comparison",
+    "Facts",
     "Found",
     "Packed",
     "Part",

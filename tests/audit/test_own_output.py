@@ -12,10 +12,10 @@ from creuset.benchmarks.service import energy
 from creuset.core.energy import Meter, Rapl, processor_estimated
 from creuset.core.errors import DataError
 from creuset.core.sentences import joined
-from creuset.engine.watermark import new_watermark
 from creuset.governance.audit.items import PARTS, REQUIREMENTS
 from creuset.model.count import decode_flops
 from creuset.testing import tiny_config, tiny_model_folder, tiny_shards
+from creuset.text.watermark import new_watermark
 from tests.audit.checks import checked
 
 
