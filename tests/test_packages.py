@@ -16,6 +16,7 @@ from tests.test_house import MODULES, TREE, imports_anywhere, ours
 DECLARED = tomllib.loads((TREE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 # A distribution whose import name is not its own.
 IMPORTED_AS = {
+    "python-stdnum": "stdnum",
     "antlr4-python3-runtime": "antlr4",
     "cyclonedx-python-lib": "cyclonedx",
     "pytest-xdist": "xdist",
