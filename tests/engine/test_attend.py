@@ -1,5 +1,6 @@
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,8 +46,37 @@ def test_chunked_prefill_and_decode_equal_one_full_pass(order, heads, groups):
     assert done == lengths
 
 
-def test_wiping_a_block_removes_what_is_not_finite():
-    cache = KVCache(layers=1, blocks=3, block_size=4, heads=1, width=2, dtype=torch.float32, device="cpu")
-    cache.keys[:, 4:8] = float("nan")
-    cache.wipe([1])
-    assert bool(cache.keys.isfinite().all()) and cache.bytes == 2 * 16 * 2 * 4
+def small_cache(**changes):
+    shape = {"layers": 2, "blocks": 12, "block_size": 64, "heads": 1, "width": 4}
+    return KVCache(**(shape | changes), dtype=torch.float32, device="cpu")
+
+
+def test_wiping_puts_zeros_in_the_slots_of_its_blocks_and_nowhere_else():
+    cache = small_cache(block_size=4, blocks=5)
+    cache.keys.fill_(float("nan"))
+    cache.values.fill_(float("nan"))
+    cache.wipe([1, 3])
+    wiped = torch.zeros(len(cache.keys[0]), dtype=torch.bool)
+    wiped[[4, 5, 6, 7, 12, 13, 14, 15]] = True
+    for tensor in (cache.keys, cache.values):
+        assert bool((tensor[:, wiped] == 0).all()) and bool(tensor[:, ~wiped].isnan().all())
+    assert cache.bytes == 2 * cache.keys.numel() * 4
+
+
+@pytest.mark.parametrize(
+    ("spans", "calls"),
+    [
+        ([(10, 1), (30, 1), (60, 1)], 1),           # three that decode in one bucket are computed together
+        ([(10, 1), (30, 1), (130, 1)], 2),          # two buckets
+        ([(0, 5), (0, 5)], 2),                      # prompts are not, however alike
+        ([(10, 1), (0, 5), (30, 1)], 2),
+    ],
+)  # fmt: skip
+def test_requests_that_decode_share_a_call_of_the_kernel_and_prompts_do_not(monkeypatch, spans, calls):
+    cache, seen, kernel = small_cache(), [], F.scaled_dot_product_attention
+    monkeypatch.setattr(F, "scaled_dot_product_attention", lambda *a, **k: seen.append(1) or kernel(*a, **k))
+    numbers = iter(range(12))
+    held = [Span(first, count, [next(numbers) for _ in range((first + count) // 64 + 1)]) for first, count in spans]
+    rows = sum(count for _, count in spans)
+    Paged(cache, held, fold=2, quantum=1)(0, torch.randn(rows, 2, 4), torch.randn(rows, 1, 4), torch.randn(rows, 1, 4))
+    assert len(seen) == calls

@@ -52,3 +52,26 @@ def test_check_finds_a_reader_that_no_holder_explains():
     pool.check([blocks])
     with pytest.raises(AssertionError, match="readers"):
         pool.check([])
+
+
+def test_check_finds_a_block_that_is_both_free_and_held_and_one_that_is_neither():
+    pool = BlockPool(3)
+    pool.take(2)
+    pool._free[1] = None
+    with pytest.raises(AssertionError, match=r"blocks \[1\] are both free and held"):
+        pool.check()
+    del pool._free[1], pool._free[2]
+    with pytest.raises(AssertionError, match="some block is neither free nor held"):
+        pool.check()
+
+
+def test_a_block_has_as_many_readers_as_took_and_shared_it():
+    pool = BlockPool(2)
+    (block,) = pool.take(1)
+    pool.share([block, block])
+    assert pool.readers(block) == 3 and pool.readers(1) == 0 and pool.free == 1
+    for left in (2, 1):
+        pool.release([block])
+        assert pool.readers(block) == left and pool.free == 1
+    pool.release([block])
+    assert pool.readers(block) == 0 and pool.free == 2

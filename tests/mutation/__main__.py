@@ -3,6 +3,7 @@
     python -m tests.mutation                            about 300 mutants: a table, then one JSON document as last line
     python -m tests.mutation --count 20 --only engine   a small sample of one package
     python -m tests.mutation --at creuset/engine/stop.py:31     every mutant of one line
+    python -m tests.mutation --again docs/runs/mutants.jsonl    what survived in kept results
 
 cosmic-ray makes the mutants (docs/adr/0011), `runner.py` runs the tests. A sample is drawn with a seed, from each
 package in proportion to the places where it can be changed. For each mutant the tests that execute its line run, the
@@ -54,13 +55,16 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="of the sample")
     parser.add_argument("--only", default=",".join(PACKAGES), help="packages of the sample, separated by commas")
     parser.add_argument("--at", help="file.py:LINE or file.py: its mutants instead of a sample")
+    parser.add_argument("--again", type=Path, help="a file that --keep wrote: try what survived in it once more")
     parser.add_argument("--jobs", type=int, default=2, help="mutants tried at one time")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="start no mutant after so long")
     parser.add_argument("--keep", type=Path, help="append the result to this file of JSON lines")
     args = parser.parse_args()
     chosen = {name: PACKAGES[name] for name in args.only.split(",")}
     places = {name: list(mutants(TREE, package.files, but=package.but)) for name, package in PACKAGES.items()}
-    if args.at:
+    if args.again:
+        drawn = survivors(args.again, places)
+    elif args.at:
         file, _, line = args.at.partition(":")
         drawn = {n: [m for m in found if m.file == file and (not line or m.line == int(line))]
                  for n, found in places.items()}  # fmt: skip
@@ -88,6 +92,25 @@ def main() -> int:
             stream.write(json.dumps(document) + "\n")
     print(json.dumps(document))
     return 0
+
+
+def survivors(kept: Path, places: dict[str, list[Mutant]]) -> dict[str, list[Mutant]]:
+    """The mutants that survived in kept results, found again by the code at their place, wherever it stands now."""
+    rows = [row for line in kept.read_text(encoding="utf-8").splitlines() for row in json.loads(line)["left"]]
+    wanted = {(row["mutant"]["file"], row["mutant"]["operator"], row["before"], row["after"]) for row in rows}
+    files = {row["mutant"]["file"] for row in rows}
+    sources = {file: (TREE / file).read_text(encoding="utf-8") for file in files if (TREE / file).is_file()}
+    operators = {(file, operator) for file, operator, *_ in wanted}
+    found = {
+        name: [
+            m for m in mutants_
+            if (m.file, m.operator) in operators and m.file in sources
+            and (m.file, m.operator, *m.lines(sources[m.file])) in wanted
+        ]
+        for name, mutants_ in places.items()
+    }  # fmt: skip
+    say(f"{len(wanted)} survivors, {sum(map(len, found.values()))} of them in today's code")
+    return {name: mutants_ for name, mutants_ in found.items() if mutants_}
 
 
 def sample(places: dict[str, list[Mutant]], count: int, seed: int) -> dict[str, list[Mutant]]:

@@ -1,7 +1,7 @@
 """Where the code can be changed, and how: cosmic-ray's operators, and one of our own that removes a statement.
 
-Left out are changes that say nothing about the tests: type annotations, what only a type checker runs, defaults of
-settings, and operators put in the place of others that no slip of a hand would give (`+` for `**`).
+Left out are changes that say nothing about the tests: type annotations, what only a type checker runs or guards,
+defaults of settings, and operators in the place of others that no slip of a hand would give (`+` for `**`).
 """
 
 import ast
@@ -112,7 +112,8 @@ def mutants(tree: Path, patterns: Sequence[str], *, but: Sequence[str] = ()) -> 
 
 
 class _Skipped:
-    """Annotations, blocks under TYPE_CHECKING, and defaults of settings: another default is a choice, no error."""
+    """Annotations, blocks under TYPE_CHECKING, options of dataclasses, which the type checker guards, and defaults of
+    settings: another default is a choice, no error."""
 
     def __init__(self, source: str) -> None:
         self.tree = ast.parse(source)
@@ -134,6 +135,7 @@ class _Skipped:
             elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.returns is not None:
                 left_out.append(node.returns)
             if isinstance(node, ast.ClassDef):
+                left_out += node.decorator_list
                 left_out += [n.value for n in node.body if isinstance(n, ast.AnnAssign) and n.value is not None]
         return {
             (line, column)
