@@ -206,9 +206,10 @@ class ScriptedEngine:
 
 def scripted_worker(fd: int) -> None:
     """The engine process, with a script in the place of a model: `python -m creuset.testing FD`."""
-    from creuset.server.engines.worker import child, run
+    from creuset.server.engines.worker import child, listen, run
 
-    run(ScriptedEngine(tiny_tokenizer()), child(fd), {"window": 4096})
+    link = child(fd)
+    run(ScriptedEngine(tiny_tokenizer()), link, listen(link), {"window": 4096})
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 
 This is the only module of `server` that imports the engine, inside a function. A reader thread fills an inbox; the
 main thread empties it between steps. When the socket closes, because the HTTP process stopped or was killed, this
-process ends at once: it never outlives its parent.
+process ends at once, even while it is loading: it never outlives its parent.
 """
 
 import json
@@ -35,10 +35,20 @@ class Steppable(Protocol):
     def stats(self) -> dict[str, float]: ...
 
 
-def run(engine: Steppable, link: socket.socket, facts: dict[str, Any], *, beat_s: float = IDLE_BEAT_S) -> None:
-    """Step `engine` for ever. Never returns: the reader thread ends the process when the link closes."""
-    inbox: queue.SimpleQueue[wire.Down] = queue.SimpleQueue()
+Inbox = queue.SimpleQueue[wire.Down]
+
+
+def listen(link: socket.socket) -> Inbox:
+    """Start the reader thread. From now on this process ends when the link closes, whatever else it does."""
+    inbox: Inbox = queue.SimpleQueue()
     threading.Thread(target=_read, args=(link, inbox), daemon=True, name="link").start()
+    return inbox
+
+
+def run(
+    engine: Steppable, link: socket.socket, inbox: Inbox, facts: dict[str, Any], *, beat_s: float = IDLE_BEAT_S
+) -> None:
+    """Step `engine` for ever. Never returns: the reader thread ends the process when the link closes."""
     link.sendall(wire.pack(wire.Ready(facts)) + wire.pack(wire.Heartbeat(engine.stats())))
     while True:
         busy = engine.busy
@@ -52,7 +62,7 @@ def run(engine: Steppable, link: socket.socket, facts: dict[str, Any], *, beat_s
             link.sendall(wire.pack(wire.Heartbeat(engine.stats())))
 
 
-def _waiting(inbox: "queue.SimpleQueue[wire.Down]", wait_s: float | None) -> list[wire.Down]:
+def _waiting(inbox: Inbox, wait_s: float | None) -> list[wire.Down]:
     """What arrived. When `wait_s` is given, wait that long for the first message."""
     found: list[wire.Down] = []
     try:
@@ -90,7 +100,7 @@ def _load(folder: Path, settings: dict[str, Any]) -> tuple[Steppable, dict[str, 
     return engine, {"window": min(engine.context, engine.capacity), "capacity": engine.capacity}
 
 
-def _read(link: socket.socket, inbox: "queue.SimpleQueue[wire.Down]") -> None:
+def _read(link: socket.socket, inbox: Inbox) -> None:
     try:
         while True:
             size = wire.length(_exactly(link, 4))
@@ -120,23 +130,14 @@ def child(fd: int) -> socket.socket:
 
 def main(argv: list[str]) -> int:
     link = child(int(argv[0]))
-    threading.Thread(target=_watch_while_loading, args=(link,), daemon=True).start()
+    inbox = listen(link)
     try:
         engine, facts = _load(Path(argv[1]), json.loads(argv[2]))
     except CreusetError as error:
         link.sendall(wire.pack(wire.LoadFailed(str(error), error.hint, error.exit_code)))
         return error.exit_code
-    run(engine, link, facts)
+    run(engine, link, inbox, facts)
     return 0
-
-
-def _watch_while_loading(link: socket.socket) -> None:
-    """End the process when the parent dies before the engine is loaded. Peeks, so that no frame is lost."""
-    try:
-        if not link.recv(1, socket.MSG_PEEK):
-            os._exit(0)
-    except OSError:
-        os._exit(0)
 
 
 if __name__ == "__main__":
