@@ -12,6 +12,7 @@ Training that will be quantized can see the loss coming: `fake_quant` rounds in 
 and lets gradients through (straight-through estimator, arXiv:1308.3432).
 """
 
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,7 +20,7 @@ import torch
 from torch import Tensor
 
 from creuset.core.errors import ArtifactError, ConfigError
-from creuset.model.formats.tensors import header, put, read, refuse_difference, write
+from creuset.model.formats.tensors import checked, header, read, refuse_difference, write
 from creuset.model.transformer import Transformer
 
 FILE = "model.q.safetensors"
@@ -114,33 +115,35 @@ def save_quantized(model: Transformer, file: Path, plan: QuantPlan) -> None:
     write(out, file, metadata={"format": "pt"})
 
 
-def load_into(model: Transformer, file: Path) -> None:
-    """Fill `model` from a quantized file; ArtifactError names the tensor that is missing, foreign or damaged."""
+def stored(file: Path, shapes: Mapping[str, torch.Size]) -> Iterator[tuple[str, Tensor, Tensor | None]]:
+    """(name, codes, scales) of each parameter in a quantized file; (name, values, None) of those kept as they are.
+
+    `shapes` says which parameters there must be. ArtifactError names the tensor that is missing, foreign or damaged.
+    """
     table = header(file)
-    parameters = {name: value.detach() for name, value in model.named_parameters()}
     wanted: set[str] = set()
-    for name in parameters:
-        stored = next((f"{name}{end}" for end in (".q8", ".q4") if f"{name}{end}" in table), name)
-        wanted |= {stored} if stored == name else {stored, f"{name}.scale"}
+    for name in shapes:
+        key = next((f"{name}{end}" for end in (".q8", ".q4") if f"{name}{end}" in table), name)
+        wanted |= {key} if key == name else {key, f"{name}.scale"}
     refuse_difference(wanted, set(table), file)
     tensors = dict(read(file, table))
-    for name, target in parameters.items():
+    for name, shape in shapes.items():
         if name in tensors:
-            put(target, tensors[name], name, file)
+            yield name, checked(tensors.pop(name), shape, name, file), None
             continue
-        stored = f"{name}.q8" if f"{name}.q8" in tensors else f"{name}.q4"
-        codes, scale = tensors[stored], tensors[f"{name}.scale"]
-        if codes.dtype != (torch.int8 if stored.endswith("8") else torch.uint8):
-            raise ArtifactError(f"`{file}`: tensor `{stored}` is {codes.dtype}")
-        if stored.endswith("4"):
+        key = f"{name}.q8" if f"{name}.q8" in tensors else f"{name}.q4"
+        codes, scale = tensors.pop(key), tensors.pop(f"{name}.scale")
+        if codes.dtype != (torch.int8 if key.endswith("8") else torch.uint8):
+            raise ArtifactError(f"`{file}`: tensor `{key}` is {codes.dtype}")
+        if key.endswith("4"):
             codes = unpack4(codes)
-        if codes.shape != target.shape:
-            raise ArtifactError(f"`{file}`: tensor `{stored}` is for {list(codes.shape)}, not {list(target.shape)}")
+        if codes.shape != shape:
+            raise ArtifactError(f"`{file}`: tensor `{key}` is for {list(codes.shape)}, not {list(shape)}")
         if scale.shape[:-1] != codes.shape[:-1] or not scale.shape[-1] or codes.shape[-1] % scale.shape[-1]:
             raise ArtifactError(f"`{file}`: tensor `{name}.scale` has shape {list(scale.shape)}")
         if not bool(scale.isfinite().all()):
             raise ArtifactError(f"`{file}`: tensor `{name}.scale` has values that are not finite")
-        target.copy_(dequantize(codes, scale, target.dtype))
+        yield name, codes, scale
 
 
 def quantize_folder(source: Path, target: Path, plan: QuantPlan) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -54,16 +55,15 @@ def refuse_difference(wanted: set[str], found: set[str], where: Path) -> None:
         raise ArtifactError(f"`{where}`: tensor `{unexpected[0]}`{more} is not part of the model that config.json says")
 
 
-def put(target: Tensor, value: Tensor, name: str, file: Path) -> None:
-    if value.shape != target.shape:
-        raise ArtifactError(
-            f"`{file}`: tensor `{name}` has shape {list(value.shape)}, config.json says {list(target.shape)}"
-        )
+def checked(value: Tensor, shape: torch.Size, name: str, file: Path) -> Tensor:
+    """`value`, when it is a plain floating-point tensor of that shape with finite values only. ArtifactError else."""
+    if value.shape != shape:
+        raise ArtifactError(f"`{file}`: tensor `{name}` has shape {list(value.shape)}, config.json says {list(shape)}")
     if not value.is_floating_point() or value.element_size() < 2:
         raise ArtifactError(f"`{file}`: tensor `{name}` is {value.dtype}, not a plain floating-point tensor")
     if value.numel() and not all(end.isfinite() for end in value.aminmax()):  # a NaN is both ends
         raise ArtifactError(f"`{file}`: tensor `{name}` has values that are not finite")
-    target.copy_(value)
+    return value
 
 
 def write(tensors: Mapping[str, Tensor], file: Path, *, metadata: dict[str, str] | None = None) -> None:

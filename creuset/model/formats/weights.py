@@ -1,10 +1,13 @@
 """Weights on disk: Hugging Face's layout, read and written, refused by the name of the tensor.
 
-Reading order: `parts` (which tensor of the file is which part of which parameter), `load_model`,
-`save_model`. Quantized weights (`model.q.safetensors`) are model/quant.py's.
+Reading order: `FolderWeights` (tensors as they are stored: what a backend reads), `apart` (which tensor of the file
+is which part of which parameter), `load_model`, `save_model`. The file of quantized weights is model/quant.py's.
 """
 
 import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,58 +17,91 @@ from torch import Tensor
 from creuset.core.errors import ArtifactError
 from creuset.model import quant
 from creuset.model.formats.hf_config import config_of, to_hf
-from creuset.model.formats.tensors import header, put, read, refuse_difference, write
+from creuset.model.formats.tensors import checked, header, read, refuse_difference, write
 from creuset.model.transformer import Transformer
 
 FILE, INDEX = "model.safetensors", "model.safetensors.index.json"
+EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
 
+@dataclass(frozen=True, slots=True)
+class StoredTensor:
+    """One weight as it is stored: whole numbers with a scale for each group of inputs, or plain numbers."""
+
+    name: str               # Hugging Face's
+    codes: Tensor           # (out, in), int8 where there are scales
+    scales: Tensor | None   # (out, in / group)
+
+    def values(self, dtype: torch.dtype) -> Tensor:
+        """The numbers it stands for; its own memory where it is stored like that."""
+        return self.codes.to(dtype) if self.scales is None else quant.dequantize(self.codes, self.scales, dtype)
+
+
+class FolderWeights:
+    """The weights in `folder`: ours (quantized or not) or Hugging Face's, of the four families."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.config = folder, config_of(folder)
+
+    def tensors(self) -> Iterator[StoredTensor]:
+        """Each weight once. ArtifactError names the tensor that is missing, unexpected, cut or not finite."""
+        with torch.device("meta"):
+            shape_of = Transformer(self.config)
+        if (self.folder / quant.FILE).is_file():
+            shapes = {name: parameter.shape for name, parameter in shape_of.named_parameters()}
+            for name, codes, scales in quant.stored(self.folder / quant.FILE, shapes):
+                ends = repeat(None) if scales is None else (end for _, end in apart(name, scales))
+                yield from (StoredTensor(part, own, end) for (part, own), end in zip(apart(name, codes), ends))  # noqa: B905
+            return
+        wanted = {name: view.shape for name, view in parts(shape_of).items()}
+        files = {name: file for file in _files(self.folder) for name in header(file)}
+        tied = self.config.tie_embeddings and HEAD in files
+        refuse_difference(
+            set(wanted) | ({HEAD} if tied else set()),
+            {name for name in files if not name.endswith("rotary_emb.inv_freq")},
+            self.folder,
+        )
+        for file in sorted(set(files.values())):
+            for name, tensor in read(file, [name for name in files if files[name] == file and name in wanted]):
+                yield StoredTensor(name, checked(tensor, wanted[name], name, file), None)
+        if tied:
+            self._refuse_other_head(files)
+
+    def _refuse_other_head(self, files: dict[str, Path]) -> None:
+        ((_, head),), ((_, embedding),) = (list(read(files[name], [name])) for name in (HEAD, EMBEDDING))
+        if not torch.equal(head, embedding):
+            raise ArtifactError(f"`{self.folder}`: tensor `{HEAD}` differs from the embedding it is tied to")
+
+
+def apart(name: str, value: Tensor) -> Iterator[tuple[str, Tensor]]:
+    """A parameter of ours under Hugging Face's names: views of `value`, the experts of a stack one by one."""
+    if name.endswith("experts.gate_up"):
+        hidden = value.shape[1] // 2
+        for expert, both in enumerate(value):
+            yield name.replace("gate_up", f"{expert}.gate_proj.weight"), both[:hidden]
+            yield name.replace("gate_up", f"{expert}.up_proj.weight"), both[hidden:]
+    elif name.endswith("experts.down"):
+        for expert, one in enumerate(value):
+            yield f"{name.removesuffix('down')}{expert}.down_proj.weight", one
+    else:
+        yield name, value
+
+
 def parts(model: Transformer) -> dict[str, Tensor]:
-    """Views of all parameters under Hugging Face's names: stacked experts come apart."""
-    found: dict[str, Tensor] = {}
-    for name, parameter in model.named_parameters():
-        value = parameter.detach()
-        if name.endswith("experts.gate_up"):
-            hidden = value.shape[1] // 2
-            for expert, both in enumerate(value):
-                found[name.replace("gate_up", f"{expert}.gate_proj.weight")] = both[:hidden]
-                found[name.replace("gate_up", f"{expert}.up_proj.weight")] = both[hidden:]
-        elif name.endswith("experts.down"):
-            for expert, one in enumerate(value):
-                found[f"{name.removesuffix('down')}{expert}.down_proj.weight"] = one
-        else:
-            found[name] = value
-    return found
+    """Views of all parameters under Hugging Face's names."""
+    return {part: view for name, one in model.named_parameters() for part, view in apart(name, one.detach())}
 
 
 def load_model(folder: Path, *, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32) -> Transformer:
-    """The model in `folder`, in eval mode: ours (quantized or not) or Hugging Face's, of the four families.
-
-    Raises ArtifactError naming the tensor that is missing, unexpected, of another shape, cut or not finite.
-    """
-    config = config_of(folder)
+    """The model in `folder`, in eval mode. Raises ArtifactError, which names the tensor that is wrong."""
+    source = FolderWeights(folder)
     with torch.device(device):
-        model = Transformer(config).to(dtype)
-    if (folder / quant.FILE).is_file():
-        quant.load_into(model, folder / quant.FILE)
-    else:
-        _load_into(model, folder)
+        model = Transformer(source.config).to(dtype)
+    targets = parts(model)
+    for tensor in source.tensors():
+        targets[tensor.name].copy_(tensor.values(dtype))
     return model.eval()
-
-
-def _load_into(model: Transformer, folder: Path) -> None:
-    wanted = parts(model)
-    files = {name: file for file in _files(folder) for name in header(file)}
-    if model.config.tie_embeddings and "lm_head.weight" in files:
-        wanted["lm_head.weight"] = torch.empty_like(wanted["model.embed_tokens.weight"])
-    refuse_difference(set(wanted), {name for name in files if not name.endswith("rotary_emb.inv_freq")}, folder)
-    for file in sorted(set(files.values())):
-        for name, tensor in read(file, [name for name in files if files[name] == file and name in wanted]):
-            put(wanted[name], tensor, name, file)
-    head = wanted.get("lm_head.weight")
-    if model.config.tie_embeddings and head is not None and not torch.equal(head, wanted["model.embed_tokens.weight"]):
-        raise ArtifactError(f"`{folder}`: tensor `lm_head.weight` differs from the embedding it is tied to")
 
 
 def _files(folder: Path) -> list[Path]:
