@@ -1,76 +1,67 @@
 """The engine: accepts requests, computes them together, and tells what happened, step by step.
 
     add -> (waiting -> running -> ...) -> the event with `finish`
-    step = cancel what was cancelled; plan (scheduler.py); one forward pass (runner.py); choose tokens
-           (sampler.py); end what ended (answer.py)
+    step = cancel what was cancelled; plan (scheduler.py); one forward pass (backend/); choose tokens
+           (sampler.py); end what ended (output.py)
 
-What is promised: each accepted request ends in exactly one of stop, length, cancelled, error; what is wrong with
-one does not end another; a request with the same prompt, settings and seed gets the same answer and the same
-log-probabilities whoever is beside it, however its prompt is cut, cached, or computed again (rows.py); when nothing
-runs, every block is free or in the prefix cache.
+What is promised: each accepted request ends in exactly one of stop, length, cancelled, error. What is wrong with
+one does not end another. A request with the same prompt, settings and seed gets the same answer and the same
+log-probabilities whoever is beside it, however its prompt is cut, cached, or computed again. When nothing runs,
+every block is free or in the prefix cache.
 
 Not thread-safe: one thread owns it.
 """
 
-import json
 import math
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from collections.abc import Sequence as Listed
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-from creuset.core.device import precision
 from creuset.core.errors import ArtifactError, PromptTooLong, RequestError
-from creuset.engine.backend.torch.attend import Span
-from creuset.engine.backend.torch.frozen import Frozen
-from creuset.engine.backend.torch.rows import HEAD_ROWS, using
-from creuset.engine.backend.torch.runner import Batch, Runner, default_threads
+from creuset.engine.backend.base import BatchSpan, ForwardBatch, Logits, Runner
+from creuset.engine.backend.torch.runner import choose
 from creuset.engine.blocks import BlockPool
-from creuset.engine.output import Answer
+from creuset.engine.output import OutputBuilder
 from creuset.engine.prefix import PrefixCache
-from creuset.engine.sampler import Logits, Sampler, token_logprob
+from creuset.engine.sampler import Sampler, token_logprob
 from creuset.engine.scheduler import Scheduler, Sequence
 from creuset.engine.settings import EngineSettings
-from creuset.model.config import ModelConfig
-from creuset.model.formats.weights import load_model
+from creuset.model.formats.weights import FolderWeights, ModelWeights
+from creuset.model.hub import end_ids
+from creuset.model.score import Reading
 from creuset.model.transformer import Transformer
 from creuset.text.tokenizer import Tokenizer
 from creuset.text.watermark import Watermark
 from creuset.types.generation import Event, GenerationRequest
 
+HEAD_ROWS = 64  # rows of logits made at once where many are wanted: bounds their memory
+
 
 class Engine:
     def __init__(
         self,
-        model: Transformer,
+        runner: Runner,
         tokenizer: Tokenizer,
         *,
         settings: EngineSettings,
         end_ids: Iterable[int],
-        device: str = "cpu",
         watermark: Watermark | None = None,
     ) -> None:
-        """Takes `model` over (runner.py)."""
-        threads = settings.threads or default_threads(model.config, settings.max_batch_tokens)
         self.tokenizer, self.settings = tokenizer, settings
         self._watermark = watermark     # not among the settings: those are printed
-        self.config: ModelConfig = model.config
-        self.context = model.config.context
+        self.config = runner.config
+        self.context = runner.config.context
         self.end_ids = frozenset(end_ids)
-        self._vocab = min(model.config.vocab_size, tokenizer.vocab_size)  # models round their vocabulary up
-        self._pool = BlockPool(_blocks(model, settings))
+        self._vocab = min(runner.config.vocab_size, tokenizer.vocab_size)  # models round their vocabulary up
+        self._pool = BlockPool(_blocks(runner, settings))
         self._cache = PrefixCache(self._pool) if settings.prefix_cache else None
-        with using(threads):
-            self._runner = Runner(
-                model,
-                blocks=self._pool.num_blocks,
-                block_size=settings.block_size,
-                threads=threads,
-                device=device,
-            )
+        self._runner = runner
+        runner.allocate(self._pool.num_blocks, settings.block_size)
         self._scheduler = Scheduler(
             self._pool,
             self._cache,
@@ -97,22 +88,35 @@ class Engine:
     ) -> Self:
         """The model in `path`: an artifact of ours or a Hugging Face folder. Raises ArtifactError.
 
-        `model`: its weights, where the caller has loaded them already; they are taken over.
+        `model`: its weights, where the caller has loaded them already. They are taken over.
         """
         settings = settings or EngineSettings()
         tokenizer = Tokenizer.load(path)
-        model = model or load_model(path, device=device, dtype=precision(settings.dtype, torch.device(device)))
-        if tokenizer.vocab_size > model.config.vocab_size:
+        source = FolderWeights(path) if model is None else ModelWeights(model)
+        if tokenizer.vocab_size > source.config.vocab_size:
             raise ArtifactError(
-                f"`{path}`: the tokenizer has {tokenizer.vocab_size} ids, the model only {model.config.vocab_size}"
+                f"`{path}`: the tokenizer has {tokenizer.vocab_size} ids, the model only {source.config.vocab_size}"
             )
-        ends = _end_ids(path, tokenizer)
-        return cls(model, tokenizer, settings=settings, end_ids=ends, device=device, watermark=watermark)
+        runner = choose(
+            source,
+            dtype=settings.dtype,
+            threads=settings.threads,
+            max_batch_tokens=settings.max_batch_tokens,
+            device=device,
+        )
+        ends = end_ids(path) | {tokenizer.im_end, tokenizer.endoftext}
+        return cls(runner, tokenizer, settings=settings, end_ids=ends, watermark=watermark)
 
     @property
-    def network(self) -> Frozen:
-        """The weights as the engine has them, for likelihoods of whole sequences (model/score.py)."""
-        return self._runner.network
+    def choices(self) -> dict[str, Any]:
+        """What was chosen for this machine: dtype, threads, kernels, and what was timed for it."""
+        return self._runner.choices
+
+    def score(
+        self, readings: Listed[Reading], *, tokens_per_batch: int = 4096
+    ) -> Iterator[tuple[int, NDArray[np.float64], NDArray[np.bool_]]]:
+        """Likelihoods of whole sequences, each from its own beginning (model/score.py)."""
+        return self._runner.score(readings, tokens_per_batch=tokens_per_batch)
 
     @property
     def busy(self) -> bool:
@@ -132,7 +136,7 @@ class Engine:
             sampling, prompt=request.prompt, vocab_size=self._vocab, end_ids=self.end_ids, seed=seed,
             watermark=self._watermark,
         )  # fmt: skip
-        answer = Answer(request, self.tokenizer, end_ids=self.end_ids)
+        answer = OutputBuilder(request, self.tokenizer, end_ids=self.end_ids)
         self._live[request.id] = _Live(self._scheduler.add(request), answer, sampler)
         self._totals["prompt_tokens"] += len(request.prompt)
 
@@ -151,18 +155,18 @@ class Engine:
         self._totals["steps"] += 1
         self._totals["computed_tokens"] += plan.tokens
         parts = [(self._live[id], 1) for id in plan.decode] + [(self._live[id], count) for id, count in plan.prefill]
-        spans = [Span(live.sequence.computed, count, live.sequence.blocks) for live, count in parts]
+        spans = [BatchSpan(live.sequence.computed, count, live.sequence.blocks) for live, count in parts]
         tokens = [token for (live, _), span in zip(parts, spans, strict=True)
                   for token in live.sequence.tokens[span.first : span.first + span.count]]  # fmt: skip
         try:
-            hidden_TC = self._runner.forward(Batch(tokens, spans))
-            chosen = self._choose_logits(hidden_TC, parts, spans)
+            self._runner.forward(ForwardBatch(tokens, spans))
+            chosen = self._last_logits(parts, spans)
         except Exception as error:  # nobody in this batch can go on; whoever waits can
             return events + [self._end(live, "error", error=f"the forward pass failed: {error}") for live, _ in parts]
         row = 0
         for (live, count), span in zip(parts, spans, strict=True):
             try:
-                event = self._settle(live, span, hidden_TC[row : row + count], chosen.get(live.sequence.id))
+                event = self._settle(live, span, row, chosen.get(live.sequence.id))
             except Exception as error:
                 event = self._end(live, "error", error=str(error))
             if event is not None:
@@ -220,9 +224,7 @@ class Engine:
                 if not 0 <= token < size:
                     raise RequestError(f"`{name}` has token {token}, but the ids are 0 to {size - 1}", param=name)
 
-    def _choose_logits(
-        self, hidden_TC: Tensor, parts: list[tuple["_Live", int]], spans: list[Span]
-    ) -> dict[str, Logits]:
+    def _last_logits(self, parts: list[tuple["_Live", int]], spans: list[BatchSpan]) -> dict[str, Logits]:
         """fp32 logits of the last token of each request that has now been read to its end."""
         wanted, row = {}, 0
         for (live, count), span in zip(parts, spans, strict=True):
@@ -231,14 +233,15 @@ class Engine:
                 wanted[live.sequence.id] = row - 1
         if not wanted:
             return {}
-        logits_RV = self._runner.logits(hidden_TC, list(wanted.values()))
+        logits_RV = self._runner.logits(list(wanted.values()))
         return dict(zip(wanted, logits_RV, strict=True))
 
-    def _settle(self, live: "_Live", span: Span, hidden_TC: Tensor, logits_V: Logits | None) -> Event | None:
-        """Account for what was computed of one request, and emit its next token if it is due."""
+    def _settle(self, live: "_Live", span: BatchSpan, row: int, logits_V: Logits | None) -> Event | None:
+        """Account for what was computed of one request, from `row` of the batch on; emit its next token if it is due.
+        """
         sequence, sampling = live.sequence, live.sequence.request.sampling
         if not live.answer.prompt_done:
-            self._read_prompt(live.answer, span, hidden_TC)
+            self._read_prompt(live.answer, span, row)
         token, logprob = None, None
         if logits_V is not None:
             token = live.sampler.choose(logits_V[: self._vocab])
@@ -256,14 +259,14 @@ class Engine:
             self._forget(live, event)
         return event if event.finish or event.text or event.tokens or event.prompt_logprobs else None
 
-    def _read_prompt(self, answer: Answer, span: Span, hidden_TC: Tensor) -> None:
+    def _read_prompt(self, answer: OutputBuilder, span: BatchSpan, begin: int) -> None:
         prompt, alternatives = answer.request.prompt, answer.request.sampling.prompt_logprobs or 0
         # Row i of this span tells of the prompt's token first + i + 1.
         first = len(answer.prompt_logprobs) - 1 - span.first
         last = min(span.count, len(prompt) - 1 - span.first)
         for start in range(first, last, HEAD_ROWS):
             rows = list(range(start, min(start + HEAD_ROWS, last)))
-            for row, logits_V in zip(rows, self._runner.logits(hidden_TC, rows), strict=True):
+            for row, logits_V in zip(rows, self._runner.logits([begin + row for row in rows]), strict=True):
                 answer.prompt_logprobs.append(token_logprob(logits_V, prompt[span.first + row + 1], alternatives))
 
     def _end(self, live: "_Live", finish: str, *, error: str | None = None) -> Event:
@@ -285,25 +288,12 @@ class _Live:
 
     __slots__ = ("answer", "sampler", "sequence")
 
-    def __init__(self, sequence: Sequence, answer: Answer, sampler: Sampler) -> None:
+    def __init__(self, sequence: Sequence, answer: OutputBuilder, sampler: Sampler) -> None:
         self.sequence, self.answer, self.sampler = sequence, answer, sampler
 
 
-def _blocks(model: Transformer, settings: EngineSettings) -> int:
-    config = model.config
-    tokens = settings.kv_tokens
-    if not tokens:
-        item = model.model.embed_tokens.weight.element_size()
-        bytes_a_token = 2 * config.layers * config.kv_heads * config.head_dim * item
-        tokens = min(8 * config.context, settings.kv_mib * 2**20 // bytes_a_token)
+def _blocks(runner: Runner, settings: EngineSettings) -> int:
+    tokens = settings.kv_tokens or min(
+        8 * runner.config.context, settings.kv_mib * 2**20 // runner.kv_bytes_per_token
+    )
     return max(1, math.ceil(tokens / settings.block_size))
-
-
-def _end_ids(path: Path, tokenizer: Tokenizer) -> set[int]:
-    """What ends an answer: ChatML's end of turn, the end of a document, and what the folder itself names."""
-    ends = {tokenizer.special[name] for name in ("<|im_end|>", "<|endoftext|>") if name in tokenizer.special}
-    for name in ("generation_config.json", "config.json"):
-        file = path / name
-        found = json.loads(file.read_text()).get("eos_token_id") if file.is_file() else None
-        ends |= {found} if isinstance(found, int) else set(found or [])
-    return ends

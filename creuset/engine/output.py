@@ -12,7 +12,7 @@ from creuset.text.tokenizer import Tokenizer
 from creuset.types.generation import Event, Finish, GenerationRequest, TokenLogprob
 
 
-class Answer:
+class OutputBuilder:
     def __init__(self, request: GenerationRequest, tokenizer: Tokenizer, *, end_ids: frozenset[int]) -> None:
         self.request = request
         self.count = 0                                  # tokens the model emitted

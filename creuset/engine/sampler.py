@@ -13,10 +13,9 @@ import random
 import numpy as np
 from numpy.typing import NDArray
 
+from creuset.engine.backend.base import Logits
 from creuset.text.watermark import Watermark
 from creuset.types.generation import Sampling, TokenLogprob
-
-Logits = NDArray[np.float32]
 
 # Where top_p alone is asked for, the likeliest tokens are tried first: sorting a whole vocabulary costs more
 # than everything else here, and is nearly never needed.

@@ -18,7 +18,7 @@ from creuset.types.generation import GenerationRequest
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class PendingTokens:
     """What a request still needs, as the planner sees it."""
 
     id: str
@@ -26,7 +26,7 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class StepPlan:
     decode: tuple[str, ...]                 # request ids, one token each
     prefill: tuple[tuple[str, int], ...]    # (request id, number of tokens)
 
@@ -35,7 +35,7 @@ class Plan:
         return len(self.decode) + sum(count for _, count in self.prefill)
 
 
-def plan_step(asks: list[Ask], *, budget: int) -> Plan:
+def plan_step(asks: list[PendingTokens], *, budget: int) -> StepPlan:
     """Fill one step of at most `budget` tokens.
 
     Decoding comes first, so that nobody's stream stalls behind a long prompt; what is left of the
@@ -51,7 +51,7 @@ def plan_step(asks: list[Ask], *, budget: int) -> Plan:
             count = min(ask.pending, left)
             prefill.append((ask.id, count))
             left -= count
-    return Plan(decode, tuple(prefill))
+    return StepPlan(decode, tuple(prefill))
 
 
 @dataclass(slots=True)
@@ -117,11 +117,11 @@ class Scheduler:
         self._give_back(sequence)
         return written
 
-    def schedule(self) -> Plan:
+    def schedule(self) -> StepPlan:
         """Admit, make room for the next tokens, and plan one step."""
         self._grow()
         self._admit()
-        asks = [Ask(sequence.id, sequence.pending) for sequence in self.running]
+        asks = [PendingTokens(sequence.id, sequence.pending) for sequence in self.running]
         return plan_step(asks, budget=self.max_batch_tokens)
 
     def advance(self, sequence: Sequence, count: int) -> None:

@@ -12,8 +12,8 @@ class EngineSettings:
     max_batch_tokens: int = 512                     # tokens a forward pass; longer prompts are read in chunks
     max_running: int = 32                           # requests in a batch; others wait
     prefix_cache: bool = True
-    dtype: Literal["auto", "fp32", "bf16"] = "auto" # auto: bf16 where the processor computes in it, else fp32
-    threads: int = 0                                # for steps worth sharing; 0: one for a small model
+    dtype: Literal["auto", "fp32", "bf16"] = "auto" # auto: bf16 where this model is clearly faster in it, else fp32
+    threads: int = 0                                # 0: one for a small model, else what is faster
     seed: int | None = None                         # for requests that bring none; None: the system's
 
     def __post_init__(self) -> None:

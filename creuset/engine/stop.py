@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class StopCheck:
     text: str                   # may go out now
     match: str | None = None    # the stop string that ended the answer
 
@@ -22,7 +22,7 @@ class StopMatcher:
     def held(self) -> str:
         return self._held
 
-    def push(self, text: str) -> Verdict:
+    def push(self, text: str) -> StopCheck:
         """Add `text` and tell what may go out. Where two stop strings match, the earlier in the text wins, then
         the earlier in the list."""
         text = self._held + text
@@ -30,10 +30,10 @@ class StopMatcher:
         if found:
             at, rank = min(found)
             self._held = ""
-            return Verdict(text[:at], self._stops[rank])
+            return StopCheck(text[:at], self._stops[rank])
         keep = max((_overlap(text, stop) for stop in self._stops), default=0)
         self._held = text[len(text) - keep :]
-        return Verdict(text[: len(text) - keep])
+        return StopCheck(text[: len(text) - keep])
 
     def finish(self) -> str:
         """What was held back, when the answer ends for another reason."""

@@ -1,7 +1,7 @@
 """Attention with grouped queries; `attend` knows where keys and values are.
 
 One model serves training and inference because the only difference is passed in:
-`Packed` (here) is whole sequences next to each other, `Paged` (engine/backend/torch/attend.py) is new
+`Packed` (here) is whole sequences next to each other, `PagedAttention` (engine/backend/torch/paged_attention.py) is new
 tokens whose context lies in slots of a cache.
 
 Shapes:

@@ -52,6 +52,16 @@ def recommended_sampling(path: Path) -> dict[str, Any]:
     return {name: found.get(name, value) for name, value in defaults.items()}
 
 
+def end_ids(path: Path) -> set[int]:
+    """The ids that end an answer, as the model's folder says it: in generation_config.json and in config.json."""
+    ends: set[int] = set()
+    for name in ("generation_config.json", "config.json"):
+        file = path / name
+        found = json.loads(file.read_text(encoding="utf-8")).get("eos_token_id") if file.is_file() else None
+        ends |= {found} if isinstance(found, int) else set(found or [])
+    return ends
+
+
 def _near(name: str, known: list[str], folder: Path | None) -> str:
     if not known:
         return "" if folder else "no model is shipped in this build; give the path of a model's folder"

@@ -10,6 +10,7 @@ from creuset.core.artifact import MANIFEST, read_manifest, sha256_json
 from creuset.core.errors import ArtifactError
 from creuset.model.count import parameters
 from creuset.model.formats.hf_config import config_of
+from creuset.model.hub import end_ids
 from creuset.text.tokenizer import Tokenizer
 
 SAMPLING_DEFAULTS = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
@@ -68,7 +69,7 @@ def describe(folder: Path, served_names: Sequence[str] = ()) -> ServedModel:
         languages=front.get("language", ()),
         shape=shape,
         defaults={k: float(generation[k]) for k in SAMPLING_DEFAULTS if type(generation.get(k)) in (int, float)},
-        stop_ids=_stop_ids(generation, shape, tokenizer),
+        stop_ids=tuple(sorted(end_ids(folder) | {tokenizer.im_end, tokenizer.endoftext})),
         chat_template=str(_json(folder / "tokenizer_config.json").get("chat_template") or ""),
     )
 
@@ -91,13 +92,6 @@ def front_matter(card: str) -> tuple[dict[str, tuple[str, ...]], str]:
             name, value = key, value.strip(" \"'")
             found[name] = (value,) if value else ()
     return found, body.lstrip("\n")
-
-
-def _stop_ids(generation: Mapping[str, Any], shape: Mapping[str, Any], tokenizer: Tokenizer) -> tuple[int, ...]:
-    """The ids that end a reply: what the folder says, and always the two that ChatML knows."""
-    said = generation.get("eos_token_id", shape.get("eos_token_id"))
-    listed = said if isinstance(said, list) else [said]
-    return tuple(sorted({i for i in listed if type(i) is int} | {tokenizer.im_end, tokenizer.endoftext}))
 
 
 def _json(file: Path) -> dict[str, Any]:

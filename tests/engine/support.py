@@ -1,7 +1,9 @@
 """What the tests of the engine share: small engines, and running them to the end."""
 
+from creuset.engine.backend.torch.runner import choose
 from creuset.engine.engine import Engine
 from creuset.engine.settings import EngineSettings
+from creuset.model.formats.weights import ModelWeights
 from creuset.testing import tiny_config, tiny_model, tiny_tokenizer
 from creuset.types.generation import Event, GenerationRequest, Sampling
 
@@ -13,9 +15,14 @@ def engine(family="qwen3_moe", *, seed=0, changes=None, **settings):
     tokenizer = tiny_tokenizer()
     model = tiny_model(tiny_config(family, vocab_size=tokenizer.vocab_size, **(changes or {})), seed=seed)
     defaults = {"dtype": "fp32", "seed": 1}
-    return Engine(
-        model, tokenizer, settings=EngineSettings(**(defaults | settings)), end_ids=[tokenizer.im_end]
-    )
+    chosen = EngineSettings(**(defaults | settings))
+    return Engine(runner(model, chosen), tokenizer, settings=chosen, end_ids=[tokenizer.im_end])
+
+
+def runner(model, settings):
+    """The backend over a model in memory, which it takes over."""
+    source, size = ModelWeights(model), settings.max_batch_tokens
+    return choose(source, dtype=settings.dtype, threads=settings.threads, max_batch_tokens=size)
 
 
 def ask(id, prompt, max_tokens=8, **sampling):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from creuset.engine.output import Answer
+from creuset.engine.output import OutputBuilder
 from creuset.testing import tiny_tokenizer
 from creuset.text.stream import Detokenizer
 from creuset.types.generation import TokenLogprob
@@ -17,7 +17,7 @@ STOPS = ["t sat X", "at", "on the mat", "e ca", "è", " ?"]
 
 
 def answer(**sampling):
-    return Answer(ask("a", [1, 2, 3], **({"max_tokens": 100} | sampling)), TOKENIZER, end_ids=frozenset([END]))
+    return OutputBuilder(ask("a", [1, 2, 3], **({"max_tokens": 100} | sampling)), TOKENIZER, end_ids=frozenset([END]))
 
 
 def pushed(one, tokens):

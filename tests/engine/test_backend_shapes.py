@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from creuset.engine.backend.torch.frozen import shapes
+from creuset.engine.backend.torch.inference import shapes
 from creuset.engine.backend.torch.runner import default_threads
 from creuset.engine.settings import EngineSettings
 from creuset.model.count import matmul_weights, parameters

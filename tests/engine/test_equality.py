@@ -52,7 +52,7 @@ def test_an_answer_in_bf16_does_not_depend_on_the_batch_either():
 
 @pytest.mark.parametrize("threads", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_the_shipped_width_is_independent_of_the_batch_too(threads):
-    """Wide enough for packed products (rows.py) and several threads; long enough for two attention buckets."""
+    """Wide enough for packed products and several threads; long enough for two attention buckets."""
     before = torch.get_num_threads()
     shape = {"hidden": 256, "heads": 4, "kv_heads": 2, "head_dim": 64, "expert_ffn": 256, "experts": 8}
     try:

@@ -3,12 +3,12 @@ from hypothesis import strategies as st
 
 from creuset.engine.blocks import BlockPool
 from creuset.engine.prefix import PrefixCache
-from creuset.engine.scheduler import Ask, Scheduler, plan_step
+from creuset.engine.scheduler import PendingTokens, Scheduler, plan_step
 from creuset.types.generation import GenerationRequest, Sampling
 
 
 def test_decoding_goes_first_and_only_the_last_prompt_is_cut():
-    asks = [Ask("a", pending=5), Ask("b", pending=1), Ask("c", pending=9), Ask("d", pending=4)]
+    asks = [PendingTokens(id, pending=count) for id, count in (("a", 5), ("b", 1), ("c", 9), ("d", 4))]
     plan = plan_step(asks, budget=10)
     assert plan.decode == ("b",) and plan.prefill == (("a", 5), ("c", 4)) and plan.tokens == 10
 

@@ -26,7 +26,7 @@ from creuset.text.watermark import (
     new_watermark,
 )
 from creuset.types.generation import Sampling
-from tests.engine.support import ask, run
+from tests.engine.support import ask, run, runner
 
 MARK = Watermark(key=bytes(range(32)))
 OTHER = Watermark(key=bytes(range(1, 33)))
@@ -35,10 +35,8 @@ OTHER = Watermark(key=bytes(range(1, 33)))
 def marked_engine(mark=MARK, **settings):
     tokenizer = tiny_tokenizer()
     model = tiny_model(tiny_config(vocab_size=tokenizer.vocab_size))
-    return Engine(
-        model, tokenizer, settings=EngineSettings(dtype="fp32", seed=1, **settings), end_ids=[tokenizer.im_end],
-        watermark=mark,
-    )  # fmt: skip
+    chosen = EngineSettings(dtype="fp32", seed=1, **settings)
+    return Engine(runner(model, chosen), tokenizer, settings=chosen, end_ids=[tokenizer.im_end], watermark=mark)
 
 
 def draws(count, mark=MARK, *, vocab=512, seed=3, **sampling):

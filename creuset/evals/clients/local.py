@@ -13,7 +13,7 @@ through `text.chat`. A prompt that leaves no room to answer is a Failure; one th
 import asyncio
 import itertools
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -42,7 +42,7 @@ from creuset.evals.model import (
 )
 from creuset.model.formats.hf_config import config_of
 from creuset.model.formats.weights import load_model
-from creuset.model.score import Network, Reading, log_likelihoods
+from creuset.model.score import Reading, log_likelihoods
 from creuset.model.transformer import Transformer
 from creuset.model.windows import windows
 from creuset.text.chat import encode_chat
@@ -104,11 +104,15 @@ class LocalClient:
             "kind": "local", "dtype": self.dtype, "prefix": self.prefix, "context": self._asked_context or None,
         }
 
-    @property
-    def network(self) -> Network:
-        """The weights for likelihoods, loaded where nobody has loaded them."""
+    def _score_all(self, readings: Sequence[Reading]) -> Iterator[tuple[int, "np.ndarray", "np.ndarray"]]:
+        """Likelihoods by the engine where it is loaded, else by the model."""
         if self._engine is not None and self.context <= self._engine.context:   # it knows no position beyond
-            return self._engine.network
+            return self._engine.score(readings, tokens_per_batch=self._tokens_per_batch)
+        return log_likelihoods(self.model, readings, tokens_per_batch=self._tokens_per_batch)
+
+    @property
+    def model(self) -> Transformer:
+        """The weights, loaded where nobody has loaded them."""
         if self._model is None:
             dtype = torch.bfloat16 if self.dtype == "bf16" else torch.float32
             model = load_model(self.path, device=self.device, dtype=dtype)
@@ -162,7 +166,7 @@ class LocalClient:
         found = [TokenScores(ids[1:], np.zeros(0), np.zeros(0, dtype=bool)) for ids in rows]
         full = [i for i, ids in enumerate(rows) if len(ids) > 1]
         readings = [Reading(rows[i]) for i in full]
-        for index, values, best in log_likelihoods(self.network, readings, tokens_per_batch=self._tokens_per_batch):
+        for index, values, best in self._score_all(readings):
             found[full[index]] = TokenScores(rows[full[index]][1:], values, best)
         return found
 
@@ -215,7 +219,7 @@ class LocalClient:
                 readings.append(Reading(ids[window.start : window.end + 1], window.scored - window.start))
                 owners.append(at)
         total = np.zeros(len(texts))
-        for index, values, _ in log_likelihoods(self.network, readings, tokens_per_batch=self._tokens_per_batch):
+        for index, values, _ in self._score_all(readings):
             total[owners[index]] += values.sum()
         return [replace(one, total=float(total[at])) if isinstance(one, Likelihood) else one
                 for at, one in enumerate(found)]
@@ -236,7 +240,7 @@ class LocalClient:
             if (first := max(0, scored - over)) < len(ids) - over - 1:
                 readings.append(Reading(np.array(ids[over:]), first))
                 owners.append(at)
-        for index, values, best in log_likelihoods(self.network, readings, tokens_per_batch=self._tokens_per_batch):
+        for index, values, best in self._score_all(readings):
             empty = found[owners[index]]
             assert isinstance(empty, Likelihood)
             found[owners[index]] = replace(

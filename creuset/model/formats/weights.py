@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
 
 from creuset.core.errors import ArtifactError
 from creuset.model import quant
+from creuset.model.config import ModelConfig
 from creuset.model.formats.hf_config import config_of, to_hf
 from creuset.model.formats.tensors import checked, header, read, refuse_difference, write
 from creuset.model.transformer import Transformer
@@ -36,6 +37,14 @@ class StoredTensor:
     def values(self, dtype: torch.dtype) -> Tensor:
         """The numbers it stands for; its own memory where it is stored like that."""
         return self.codes.to(dtype) if self.scales is None else quant.dequantize(self.codes, self.scales, dtype)
+
+
+class WeightSource(Protocol):
+    """Where a backend gets a model's weights, as they are stored: codes and scales where they are quantized."""
+
+    @property
+    def config(self) -> ModelConfig: ...
+    def tensors(self) -> Iterator[StoredTensor]: ...
 
 
 class FolderWeights:
@@ -93,15 +102,33 @@ def parts(model: Transformer) -> dict[str, Tensor]:
     return {part: view for name, one in model.named_parameters() for part, view in apart(name, one.detach())}
 
 
-def load_model(folder: Path, *, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32) -> Transformer:
-    """The model in `folder`, in eval mode. Raises ArtifactError, which names the tensor that is wrong."""
-    source = FolderWeights(folder)
+class ModelWeights:
+    """The weights of a model in memory. Who builds from it takes the model over."""
+
+    def __init__(self, model: Transformer) -> None:
+        self.model, self.config = model, model.config
+
+    def tensors(self) -> Iterator[StoredTensor]:
+        return (StoredTensor(name, value, None) for name, value in parts(self.model).items())
+
+
+def build(
+    source: WeightSource, *, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
+) -> Transformer:
+    """A model with the weights of `source`, in eval mode; the model in memory itself where that is the source."""
+    if isinstance(source, ModelWeights):
+        return source.model.to(device, dtype).eval()
     with torch.device(device):
         model = Transformer(source.config).to(dtype)
     targets = parts(model)
     for tensor in source.tensors():
         targets[tensor.name].copy_(tensor.values(dtype))
     return model.eval()
+
+
+def load_model(folder: Path, *, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32) -> Transformer:
+    """The model in `folder`, in eval mode. Raises ArtifactError, which names the tensor that is wrong."""
+    return build(FolderWeights(folder), device=device, dtype=dtype)
 
 
 def _files(folder: Path) -> list[Path]:

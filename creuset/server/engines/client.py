@@ -250,7 +250,7 @@ class EngineClient:
                 self.stats = message.stats
             case wire.Ready():
                 self.facts, self._writer = message.facts, writer
-                self._set("ready", pid=self.pid)
+                self._set("ready", pid=self.pid, choices=message.facts.get("choices"))
             case wire.Refused():
                 self._finish(message.id, _refusal(message), "refused")
             case wire.LoadFailed():

@@ -97,7 +97,8 @@ def _load(folder: Path, settings: dict[str, Any]) -> tuple[Steppable, dict[str, 
     except ValueError as refused:  # raised by __post_init__ of the settings
         raise ConfigError(str(refused)) from refused
     # A cache smaller than one context bounds what can be asked for.
-    return engine, {"window": min(engine.context, engine.capacity), "capacity": engine.capacity}
+    window = min(engine.context, engine.capacity)
+    return engine, {"window": window, "capacity": engine.capacity, "choices": engine.choices}
 
 
 def _read(link: socket.socket, inbox: Inbox) -> None:

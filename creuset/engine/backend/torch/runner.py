@@ -1,79 +1,191 @@
-"""Owns the weights and the key-value tensors; computes one batch. Nobody else touches a tensor of the model.
+"""The backend on torch: owns the weights and the key-value tensors, computes one batch at a time.
+
+Reading order: `TorchRunner`, then `choose` (in which arithmetic and with how many threads this machine computes).
 
 Shapes: T tokens    C model width    V vocabulary
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from typing import Any, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from creuset.engine.backend.torch.attend import KVCache, Paged, Span
-from creuset.engine.backend.torch.frozen import Frozen
-from creuset.engine.backend.torch.rows import TILE, using
-from creuset.engine.sampler import Logits
+from creuset.core import device as devices
+from creuset.engine.backend.base import BatchSpan, ForwardBatch, Logits
+from creuset.engine.backend.torch.batch_invariant import TILE, using
+from creuset.engine.backend.torch.inference import InferenceModel
+from creuset.engine.backend.torch.paged_attention import KVCache, PagedAttention
 from creuset.model.config import ModelConfig
-from creuset.model.transformer import Transformer
+from creuset.model.formats.weights import ModelWeights, WeightSource, build
+from creuset.model.score import Reading, log_likelihoods
 
+Dtype = Literal["auto", "fp32", "bf16"]
+
+MARGIN = 1.3            # bf16, or another number of threads, must be that many times faster to be chosen
+TRIAL_PROMPT = 256      # tokens of the request that is timed: its prompt, read at once ...
+TRIAL_ANSWER = 64       # ... and its answer
+_STEPS = 7              # decode steps timed, after as many that are not; a prompt is read three times
 _SHARED_FROM = 6_000_000  # multiply-adds of a step; eight rows of `mini` gain a fifth from a second idle core
 _LARGE_STEP = 1_000_000_000
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """New tokens of several requests, one after the other; `spans` says whose they are."""
-
-    tokens: Sequence[int]
-    spans: Sequence[Span]
-
-
-class Runner:
-    def __init__(
-        self, model: Transformer, *, blocks: int, block_size: int, threads: int, device: str = "cpu"
-    ) -> None:
-        """Takes `model` over: its weights are laid out anew and the original is of no more use."""
-        config = model.config
-        self._threads = threads
+class TorchRunner:
+    def __init__(self, source: WeightSource, *, dtype: str, threads: int, device: str = "cpu") -> None:
+        """Lays the weights of `source` out for answering. A model in memory is taken over: it is of no more use."""
+        self._config = source.config
         # Few operations are worth sharing among threads when a step is small, and on a busy machine each waits for
         # the slowest thread.
-        self._alone = _SHARED_FROM // max(1, _active(config))
-        self.device, self._model = device, Frozen(model, device=device)
-        self.network = self._model      # for likelihoods of whole sequences, which need no cache (model/score.py)
-        self.rules = self._model.rules
-        self._fold = config.heads // config.kv_heads
-        self.cache = KVCache(
-            layers=config.layers,
+        self._alone = _SHARED_FROM // max(1, _active(source.config))
+        self.threads, self.device, self.dtype = threads, device, dtype
+        with using(threads):
+            self.model = InferenceModel(build(source, device=device, dtype=_DTYPES[dtype]), device=device)
+        self.timed: list[dict[str, Any]] = []
+        self._cache: KVCache | None = None
+        self._hidden_TC: Tensor | None = None
+
+    @property
+    def config(self) -> ModelConfig:
+        return self._config
+
+    @property
+    def choices(self) -> dict[str, Any]:
+        return {
+            "backend": "torch",
+            "device": self.device,
+            "dtype": self.dtype,
+            "threads": self.threads,
+            "kernels": asdict(self.model.rules),
+            "timed": self.timed,
+        }
+
+    @property
+    def kv_bytes_per_token(self) -> int:
+        return 2 * self._config.layers * self._config.kv_heads * self._config.head_dim * _DTYPES[self.dtype].itemsize
+
+    @property
+    def cache(self) -> KVCache:
+        assert self._cache is not None, "no memory for keys and values was allocated"
+        return self._cache
+
+    def allocate(self, blocks: int, block_size: int) -> None:
+        self._cache = KVCache(
+            layers=self._config.layers,
             blocks=blocks,
             block_size=block_size,
-            heads=config.kv_heads,
-            width=config.head_dim,
-            dtype=self._model.embedding.dtype,
-            device=device,
+            heads=self._config.kv_heads,
+            width=self._config.head_dim,
+            dtype=_DTYPES[self.dtype],
+            device=self.device,
         )
 
     @torch.inference_mode()
-    def forward(self, batch: Batch) -> Tensor:
-        """Hidden states (T, C) of the batch, whose keys and values are in the cache from then on."""
+    def forward(self, batch: ForwardBatch) -> None:
         positions = [at for span in batch.spans for at in range(span.first, span.first + span.count)]
-        attend = Paged(self.cache, batch.spans, fold=self._fold, quantum=self.rules.attention or TILE)
+        fold = self._config.heads // self._config.kv_heads
+        attend = PagedAttention(self.cache, batch.spans, fold=fold, quantum=self.model.rules.attention or TILE)
         tokens_T, positions_T = (torch.tensor(ids, device=self.device) for ids in (batch.tokens, positions))
-        with using(1 if len(positions) <= self._alone else self._threads):
-            hidden_TC: Tensor = self._model(tokens_T, positions_T, attend)
-        return hidden_TC
+        with using(self._threads_for(len(positions))):
+            self._hidden_TC = self.model(tokens_T, positions_T, attend)
 
     @torch.inference_mode()
-    def logits(self, hidden_TC: Tensor, rows: Sequence[int]) -> Logits:
-        """fp32 logits of some rows of a batch, (len(rows), V), as NumPy sees them."""
-        chosen = hidden_TC if len(rows) == len(hidden_TC) else hidden_TC[torch.tensor(rows, device=self.device)]
-        with using(1 if len(rows) <= self._alone else self._threads):
-            logits: Logits = self._model.head(chosen).float().cpu().numpy()
-        return logits
+    def logits(self, rows: Sequence[int]) -> Logits:
+        assert self._hidden_TC is not None, "nothing was computed yet"
+        all_of_them = list(rows) == list(range(len(self._hidden_TC)))
+        chosen_RC = self._hidden_TC if all_of_them else self._hidden_TC[torch.tensor(rows, device=self.device)]
+        with using(self._threads_for(len(rows))):
+            logits_RV: Logits = self.model.logits(chosen_RC).float().cpu().numpy()
+        return logits_RV
+
+    def score(
+        self, readings: Sequence[Reading], *, tokens_per_batch: int
+    ) -> Iterator[tuple[int, NDArray[np.float64], NDArray[np.bool_]]]:
+        return log_likelihoods(self.model, readings, tokens_per_batch=tokens_per_batch)
 
     def wipe(self, blocks: Sequence[int]) -> None:
-        """Put zeros where a failed request wrote: a NaN left there would reach whoever gets the block next."""
+        """A NaN left in a block would reach whoever gets it next: behind the mask it is multiplied by zero."""
         with torch.inference_mode():
             self.cache.wipe(blocks)
+
+    def _threads_for(self, rows: int) -> int:
+        return 1 if rows <= self._alone else self.threads
+
+
+def choose(
+    source: WeightSource,
+    *,
+    dtype: Dtype = "auto",
+    threads: int = 0,
+    max_batch_tokens: int,
+    device: str = "cpu",
+    seconds: Callable[[TorchRunner], float] | None = None,
+) -> TorchRunner:
+    """A runner for this machine. What the caller names is obeyed; the rest is chosen by timing this very model.
+
+    With `dtype` "auto", bf16 is tried where the processor computes in it, and taken when it is MARGIN times faster
+    than fp32. With `threads` 0, a large model is tried with one thread and with all of torch's. How many threads
+    compute does not change an answer; the dtype does, so it is among the runner's `choices`. `seconds` times one
+    request (`seconds_of_a_request`).
+    """
+    seconds = seconds or (lambda runner: seconds_of_a_request(runner, max_batch_tokens))
+    many = threads or default_threads(source.config, max_batch_tokens)
+    timed: list[dict[str, Any]] = []
+
+    def measured(runner: TorchRunner) -> float:
+        taken = seconds(runner)
+        timed.append({"dtype": runner.dtype, "threads": runner.threads, "seconds": round(taken, 6)})
+        return taken
+
+    chosen, fastest = dtype, None
+    on_cpu = torch.device(device).type == "cpu"
+    if dtype == "auto" and not (on_cpu and devices.has_bf16(torch.device(device))):
+        chosen = "fp32" if on_cpu or not devices.has_bf16(torch.device(device)) else "bf16"
+    if chosen == "auto" and isinstance(source, ModelWeights):
+        chosen = "fp32"     # a model in memory is taken over by the first runner: there is no second to compare with
+    if chosen == "auto":
+        # One after the other: the memory never holds two copies of the weights.
+        in_bf16 = measured(TorchRunner(source, dtype="bf16", threads=many, device=device))
+        runner = TorchRunner(source, dtype="fp32", threads=many, device=device)
+        fastest = measured(runner)
+        if fastest > MARGIN * in_bf16:
+            del runner
+            runner, fastest = TorchRunner(source, dtype="bf16", threads=many, device=device), in_bf16
+    else:
+        runner = TorchRunner(source, dtype=chosen, threads=many, device=device)
+    if not threads and many > 1 and on_cpu:
+        fastest = fastest or measured(runner)
+        runner.threads = 1
+        if measured(runner) * MARGIN > fastest:
+            runner.threads = many
+    runner.timed = timed
+    return runner
+
+
+def seconds_of_a_request(
+    runner: TorchRunner, max_batch_tokens: int, *, clock: Callable[[], float] = time.perf_counter
+) -> float:
+    """How long one request takes: TRIAL_PROMPT tokens read, TRIAL_ANSWER written. Medians, warmed up before."""
+    block = 16
+    prompt = min(TRIAL_PROMPT, max_batch_tokens, runner.config.context - 1)
+    blocks = list(range(-(-runner.config.context // block)))
+    runner.allocate(len(blocks), block)
+    tokens = [at % runner.config.vocab_size for at in range(prompt)]
+
+    def once(first: int, count: int) -> float:
+        begun = clock()
+        runner.forward(ForwardBatch(tokens[:count], [BatchSpan(first, count, blocks)]))
+        runner.logits([count - 1])
+        return clock() - begun
+
+    reading = [once(0, prompt) for _ in range(4)][1:]
+    writing = [once(prompt, 1) for _ in range(2 * _STEPS)][_STEPS:]
+    return statistics.median(reading) + TRIAL_ANSWER * statistics.median(writing)
 
 
 def default_threads(config: ModelConfig, max_batch_tokens: int) -> int:

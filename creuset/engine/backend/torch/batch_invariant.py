@@ -7,7 +7,7 @@ another for 4 and more, and the rows left over of a multiple of 4 may differ too
 weights has one result for any number of rows.
 
 So the engine asks the machine it runs on: `measure` does every shape of product that the model has with many
-numbers of rows, forwards and backwards, and compares bit for bit. `Rules` is what may then be used:
+numbers of rows, forwards and backwards, and compares bit for bit. `KernelRules` is what may then be used:
 
     packed     oneDNN with weights laid out beforehand, any number of rows (large weights)
     quantum    plain products whose rows are padded to a multiple of it (1: as they are)
@@ -28,7 +28,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 TILE = 32
-HEAD_ROWS = 64  # rows of logits made at once where many are wanted: bounds their memory
 _QUANTA = (1, 2, 4, 8, 16, 32)
 _ROWS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 16, 17, 24, 31, 32, 33, 63, 64, 96, 128, 255, 512)
 # A weight smaller than this is multiplied faster than oneDNN prepares a call (20 to 30 us).
@@ -37,13 +36,13 @@ _ONE_THREAD = 32768  # elements below which torch does not split an operation
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class KernelRules:
     """How products are to be done on this machine, in this type of number."""
 
     packed: bool
     quantum: int
     attention: int          # the same for the query rows of attention; 0: none was found, and nothing is promised
-    batched: bool           # several weights may be multiplied in one call, with as many rows for each (`Stacked`)
+    batched: bool           # several weights may be multiplied in one call, with as many rows for each 
     activation: bool        # activations may be computed all at once, else in parts that one thread does
 
 
@@ -61,12 +60,12 @@ def measure(
     widths: Iterable[int] = (),
     stacks: Iterable[tuple[int, int, int]] = (),
     device: str = "cpu",
-) -> Rules:
+) -> KernelRules:
     """Ask this machine. `shapes` are (N, K) of the weights, `stacks` (E, N, K) of those of experts,
     `widths` those of activations."""
     if device != "cpu":
         # Not measured: what is promised is promised on CPU.
-        return Rules(packed=False, quantum=1, attention=1, batched=True, activation=True)
+        return KernelRules(packed=False, quantum=1, attention=1, batched=True, activation=True)
     known = sorted(set(shapes))
     large = [(n, k) for n, k in known if n * k >= _PACK_FROM]
     packed = all(_packed_alike(n, k, dtype) for n, k in large)
@@ -76,7 +75,7 @@ def measure(
     activation = all(_activation_alike(width, dtype) for width in set(widths))
     quantum = next(quanta, 0)
     batched = quantum > 0 and all(_batched_alike(stack, dtype, quantum) for stack in stacks)
-    return Rules(packed, quantum, next(attention, 0), batched, activation)
+    return KernelRules(packed, quantum, next(attention, 0), batched, activation)
 
 
 def activate(h_M2F: Tensor, *, whole: bool = True) -> Tensor:
@@ -130,7 +129,7 @@ def using(threads: int) -> Iterator[None]:
 def _packed_alike(n: int, k: int, dtype: torch.dtype) -> bool:
     limit = row_limit(n, k)
     try:
-        product = Packed(_noise(n, k, dtype=dtype), None)
+        product = PackedLinear(_noise(n, k, dtype=dtype), None)
         return _alike(product, _noise(limit, k, dtype=dtype), [m for m in _ROWS if m <= limit])
     except (RuntimeError, AttributeError):  # this build of torch has no such operator for this type
         return False
@@ -176,7 +175,7 @@ def _attention_alike(width: int, dtype: torch.dtype, quantum: int) -> bool:
     return True
 
 
-class Packed:
+class PackedLinear:
     """oneDNN, weights laid out beforehand. The weight given is not kept."""
 
     def __init__(self, weight_NK: Tensor, bias_N: Tensor | None) -> None:
@@ -192,7 +191,7 @@ class Packed:
         return y_MN
 
 
-class Padded:
+class PaddedLinear:
     """Plain product, rows padded to a multiple of `quantum`; weights lie input by input, faster with few rows."""
 
     def __init__(self, weight_NK: Tensor, bias_N: Tensor | None, quantum: int) -> None:
@@ -208,7 +207,7 @@ class Padded:
         return F.linear(x_MK, self.weight, self.bias)
 
 
-class Tiled(Padded):
+class TiledLinear(PaddedLinear):
     """Plain products of exactly TILE rows."""
 
     def __init__(self, weight_NK: Tensor, bias_N: Tensor | None) -> None:
@@ -219,12 +218,12 @@ class Tiled(Padded):
 Product = Callable[[Tensor], Tensor]
 
 
-def product(weight_NK: Tensor, bias_N: Tensor | None, rules: Rules) -> Product:
+def product(weight_NK: Tensor, bias_N: Tensor | None, rules: KernelRules) -> Product:
     """What multiplies rows by `weight_NK` as `rules` allow."""
     weight_NK = weight_NK.detach()
     bias_N = None if bias_N is None else bias_N.detach()
     if rules.packed and weight_NK.numel() >= _PACK_FROM:
-        return Packed(weight_NK, bias_N)
+        return PackedLinear(weight_NK, bias_N)
     if rules.quantum == 0:
-        return Tiled(weight_NK, bias_N)
-    return Padded(weight_NK, bias_N, rules.quantum)
+        return TiledLinear(weight_NK, bias_N)
+    return PaddedLinear(weight_NK, bias_N, rules.quantum)

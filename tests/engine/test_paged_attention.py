@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from creuset.engine.backend.torch.attend import KVCache, Paged, Span, bucket
+from creuset.engine.backend.torch.paged_attention import BatchSpan, KVCache, PagedAttention, bucket
 from creuset.model.attention import Packed
 
 
@@ -37,8 +37,8 @@ def test_chunked_prefill_and_decode_equal_one_full_pass(order, heads, groups):
     steps = [[127, 1, 3], [1, 138, 1], [6, 0, 1], [1, 1, 0], [15, 0, 0]]
     for new in steps:
         mine = [i for i in range(3) if new[i]]
-        spans = [Span(done[i], new[i], held[i]) for i in mine]
-        attend = Paged(cache, spans, fold=heads // groups, quantum=4)
+        spans = [BatchSpan(done[i], new[i], held[i]) for i in mine]
+        attend = PagedAttention(cache, spans, fold=heads // groups, quantum=4)
         rows = [torch.cat([x[i][done[i] : done[i] + new[i]] for i in mine]) for x in (q, k, v)]
         for i, y in zip(mine, attend(1, *rows).split([new[i] for i in mine]), strict=True):
             torch.testing.assert_close(y, expected[i][done[i] : done[i] + new[i]], rtol=1e-5, atol=1e-5)

@@ -1,12 +1,12 @@
 """Attention over a paged cache: new tokens of several requests, whose context lies in scattered blocks.
 
-What a row gets must not depend on its neighbours (rows.py says why that is not given), so the shape of
+What a row gets must not depend on its neighbours (batch_invariant.py says why that is not given), so the shape of
 every attention it takes part in is a function of its own position only: a token at position p reads a context
 padded to `bucket(p + 1)` slots, whether it is decoded alone, in a crowd, or read with its prompt. Query heads
 that share a key/value head are rows of one matrix (grouped queries are folded: SDPA is many times faster so), and
 the number of rows is padded to a multiple of `quantum`, from which on the kernel treats each row alike.
 
-Reading order: `bucket`, `Span` (what one request brings), `Paged.__call__`, `_group` and `_Group.read`.
+Reading order: `bucket`, `PagedAttention.__call__`, `_group` and `_Group.read`.
 
 Shapes:
     T new tokens    S slots         H query heads    G key/value heads    D head width
@@ -22,6 +22,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from creuset.engine.backend.base import BatchSpan
+
 
 def bucket(length: int) -> int:
     """`length` rounded up to 128, 256, 512, 768, 1024, 1536, 2048, 3072, ...
@@ -31,15 +33,6 @@ def bucket(length: int) -> int:
     """
     power = max(128, 1 << (length - 1).bit_length())
     return power * 3 // 4 if power > 512 and length <= power * 3 // 4 else power
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """`count` new tokens of one request, the first at position `first`; its context lies in `blocks`, oldest first."""
-
-    first: int
-    count: int
-    blocks: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +68,10 @@ class KVCache:
             self.values[:, slots] = 0
 
 
-class Paged:
+class PagedAttention:
     """`Attend` of model/attention.py for one batch. Spans come in the order of the batch's rows."""
 
-    def __init__(self, cache: KVCache, spans: Sequence[Span], *, fold: int, quantum: int) -> None:
+    def __init__(self, cache: KVCache, spans: Sequence[BatchSpan], *, fold: int, quantum: int) -> None:
         """`fold` = H/G query heads share a key/value head."""
         self._cache = cache
         slots = [
@@ -112,7 +105,7 @@ class Paged:
         return y_THD if self._inverse_T is None else y_THD[self._inverse_T]
 
 
-def _cut(spans: Sequence[Span]) -> list[_Piece]:
+def _cut(spans: Sequence[BatchSpan]) -> list[_Piece]:
     pieces, row = [], 0
     for span in spans:
         at, end = span.first, span.first + span.count

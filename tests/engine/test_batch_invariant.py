@@ -2,8 +2,16 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from creuset.engine.backend.torch import rows
-from creuset.engine.backend.torch.rows import Packed, Padded, Rules, Tiled, activate, measure, product
+from creuset.engine.backend.torch import batch_invariant
+from creuset.engine.backend.torch.batch_invariant import (
+    KernelRules,
+    PackedLinear,
+    PaddedLinear,
+    TiledLinear,
+    activate,
+    measure,
+    product,
+)
 
 SHAPES = [(1, 64), (16, 256), (96, 32), (512, 256), (1000, 128)]
 
@@ -31,12 +39,12 @@ def test_where_nothing_is_alike_exact_tiles_are(monkeypatch):
     def moody(x, weight, bias=None):
         return x @ weight.t() * (1 + len(x) * 1e-3)
 
-    monkeypatch.setattr(rows.F, "linear", moody)
-    monkeypatch.setattr(rows, "_PACK_FROM", 10**9)
+    monkeypatch.setattr(batch_invariant.F, "linear", moody)
+    monkeypatch.setattr(batch_invariant, "_PACK_FROM", 10**9)
     rules = measure([(24, 16)], dtype=torch.float32, head_dim=16)
     assert rules.quantum == 0
     call = product(torch.randn(24, 16), None, rules)
-    assert isinstance(call, Tiled)
+    assert isinstance(call, TiledLinear)
     x = torch.randn(100, 16)
     for count in (1, 5, 32, 33, 99):
         assert torch.equal(call(x[:count]), call(x)[:count])
@@ -46,21 +54,21 @@ def test_the_smallest_quantum_that_is_alike_is_taken(monkeypatch):
     def by_fours(x, weight, bias=None):
         return x @ weight.t() * (1.0 if len(x) % 8 == 0 else 1.001)
 
-    monkeypatch.setattr(rows.F, "linear", by_fours)
-    monkeypatch.setattr(rows, "_PACK_FROM", 10**9)
+    monkeypatch.setattr(batch_invariant.F, "linear", by_fours)
+    monkeypatch.setattr(batch_invariant, "_PACK_FROM", 10**9)
     # Plain matmul here is itself not alike below 4 rows, so only multiples of 8 pass.
     assert measure([(24, 16)], dtype=torch.float32, head_dim=16).quantum == 8
 
 
 def test_no_product_gets_more_rows_than_were_measured():
     weight = torch.randn(8, 4)
-    one = Padded(weight, None, 4)
+    one = PaddedLinear(weight, None, 4)
     one.limit = 16
     x = torch.randn(50, 4)
     torch.testing.assert_close(one(x), F.linear(x, weight))
-    rules = Rules(packed=True, quantum=4, attention=4, batched=True, activation=True)
+    rules = KernelRules(packed=True, quantum=4, attention=4, batched=True, activation=True)
     large = product(torch.randn(512, 256), None, rules)
-    assert isinstance(large, Packed) and isinstance(product(weight, None, rules), Padded)
+    assert isinstance(large, PackedLinear) and isinstance(product(weight, None, rules), PaddedLinear)
     large.limit = 16
     assert large(torch.randn(50, 256)).shape == (50, 512)
 
@@ -78,7 +86,7 @@ def test_experts_are_multiplied_together_only_where_that_changes_nothing(monkeyp
     large = (2, 512, 512)       # packed: reading all experts for a few rows is not worth it
     assert not measure([large[1:]], dtype=torch.float32, head_dim=16, stacks=[large]).batched
     exact = torch.bmm
-    monkeypatch.setattr(rows.torch, "bmm", lambda a, b: exact(a, b) * (1 + 2**-20))
+    monkeypatch.setattr(batch_invariant.torch, "bmm", lambda a, b: exact(a, b) * (1 + 2**-20))
     assert not measure([stack[1:]], dtype=torch.float32, head_dim=16, stacks=[stack]).batched
 
 
@@ -87,16 +95,16 @@ def test_experts_are_multiplied_together_only_where_that_changes_nothing(monkeyp
     [(1, 1, 512), (1024, 1024, 512), (1024, 1025, 128), (4096, 4096, 128), (4096, 4097, 32), (10**5, 10**4, 32)],
 )
 def test_a_large_weight_gets_fewer_rows_at_once(n, k, rows_at_once):
-    assert rows.row_limit(n, k) == rows_at_once
+    assert batch_invariant.row_limit(n, k) == rows_at_once
 
 
 @pytest.mark.parametrize("count", [1, 2, 63, 64, 65, 200])
 @torch.inference_mode()
 def test_activations_in_parts_are_those_of_the_whole(count, monkeypatch):
-    monkeypatch.setattr(rows, "_ONE_THREAD", 64 * 16)
+    monkeypatch.setattr(batch_invariant, "_ONE_THREAD", 64 * 16)
     seen = []
     silu = F.silu
-    monkeypatch.setattr(rows.F, "silu", lambda x: seen.append(len(x)) or silu(x))
+    monkeypatch.setattr(batch_invariant.F, "silu", lambda x: seen.append(len(x)) or silu(x))
     h = torch.randn(count, 32)
     gate, up = h.chunk(2, dim=-1)
     torch.testing.assert_close(activate(h, whole=False), silu(gate) * up)

@@ -1,21 +1,21 @@
-"""The model as the engine runs it: the same blocks, what is inside them replaced by that of rows.py.
+"""The model as the engine runs it: the same blocks, what is inside them replaced by that of batch_invariant.py.
 
-`Frozen` takes a model over and lets go of each original weight as it is replaced. A block's own forward pass stays
-(model/transformer.py); what changes is below it: query, key and value projections become one product, gate and up
-projections too, and each expert multiplies exactly the rows that were sent to it. The result can no longer be
+`InferenceModel` takes a model over and lets go of each original weight as it is replaced. A block's own forward pass
+stays (model/transformer.py). What changes is below it: query, key and value projections become one product, gate and
+up projections too, and each expert multiplies exactly the rows that were sent to it. The result can no longer be
 trained or saved.
 
 Elementwise functions are not innocent either: torch computes the last few elements of a tensor, which do not
 fill a vector register, by another routine, whose exp, cos or sin may differ in the last bit. So rotations come from a
 table made once, gates are computed by a softmax (which works row by row), and activations as `activate` of
-rows.py found to be safe.
+batch_invariant.py found to be safe.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from creuset.engine.backend.torch.rows import Rules, activate, measure, product
+from creuset.engine.backend.torch.batch_invariant import KernelRules, activate, measure, product
 from creuset.model.attention import Attend, Attention
 from creuset.model.moe import MLP, MoE, Routing, route
 from creuset.model.norm import RMSNorm
@@ -30,7 +30,7 @@ def widths(model: Transformer) -> set[int]:
 
 
 def shapes(model: Transformer) -> set[tuple[int, int]]:
-    """(N, K) of every product the frozen model does."""
+    """(N, K) of every product the inference model does."""
     config = model.config
     qkv = (config.heads + 2 * config.kv_heads) * config.head_dim
     found = {(qkv, config.hidden), (config.hidden, config.heads * config.head_dim), (config.vocab_size, config.hidden)}
@@ -43,7 +43,7 @@ def shapes(model: Transformer) -> set[tuple[int, int]]:
     return found
 
 
-class Frozen(nn.Module):
+class InferenceModel(nn.Module):
     """A model that only answers. It takes `model` over: nobody else may use that afterwards."""
 
     def __init__(self, model: Transformer, *, device: str = "cpu") -> None:
@@ -71,11 +71,11 @@ class Frozen(nn.Module):
             assert isinstance(block, Block) and isinstance(block.mlp, MoE | MLP)
             block.input_layernorm = _norm(block.input_layernorm)
             block.post_attention_layernorm = _norm(block.post_attention_layernorm)
-            block.self_attn = FrozenAttention(block.self_attn, self.rules)
+            block.self_attn = FusedAttention(block.self_attn, self.rules)
             if isinstance(block.mlp, MoE):
-                block.mlp = FrozenMoE(block.mlp, self.rules, router)
+                block.mlp = FusedMoE(block.mlp, self.rules, router)
             else:
-                block.mlp = FrozenMLP(block.mlp, self.rules)
+                block.mlp = FusedMLP(block.mlp, self.rules)
             self.blocks.append(block)
         head = model.model.embed_tokens if model.lm_head is None else model.lm_head
         self.head = product(head.weight, None, self.rules)
@@ -98,7 +98,7 @@ class Frozen(nn.Module):
         return self.embedding.device
 
 
-class FrozenNorm(RMSNorm):
+class FusedNorm(RMSNorm):
     """RMSNorm over the last dimension, without the bookkeeping of a backward pass."""
 
     def __init__(self, weight: Tensor, eps: float) -> None:
@@ -115,10 +115,10 @@ class FrozenNorm(RMSNorm):
         return (x * inverse).mul_(self.scale_root)
 
 
-class FrozenAttention(Attention):
+class FusedAttention(Attention):
     """Query, key and value projections as one product; queries and keys are normed and turned together."""
 
-    def __init__(self, source: Attention, rules: Rules) -> None:
+    def __init__(self, source: Attention, rules: KernelRules) -> None:
         nn.Module.__init__(self)
         self.layer, self.head_dim = source.layer, source.head_dim
         parts = (source.q_proj, source.k_proj, source.v_proj)
@@ -129,7 +129,7 @@ class FrozenAttention(Attention):
         self.norm = None
         if source.q_norm is not None and source.k_norm is not None:
             weights = [source.q_norm.weight.detach()] * self.heads + [source.k_norm.weight.detach()] * self.groups
-            self.norm = FrozenNorm(torch.stack(weights), source.q_norm.eps)
+            self.norm = FusedNorm(torch.stack(weights), source.q_norm.eps)
 
     def forward(self, x_TC: Tensor, turn: Rotation, attend: Attend) -> Tensor:
         both = self.heads + self.groups
@@ -145,8 +145,8 @@ class FrozenAttention(Attention):
         return y_TC
 
 
-class FrozenMLP(MLP):
-    def __init__(self, source: MLP, rules: Rules) -> None:
+class FusedMLP(MLP):
+    def __init__(self, source: MLP, rules: KernelRules) -> None:
         nn.Module.__init__(self)
         self.gate_up = product(torch.cat([source.gate_proj.weight, source.up_proj.weight]), None, rules)
         self.down = product(source.down_proj.weight, None, rules)
@@ -157,23 +157,23 @@ class FrozenMLP(MLP):
         return y_TC
 
 
-class FrozenMoE(MoE):
+class FusedMoE(MoE):
     """Each expert multiplies the rows sent to it, and only those."""
 
-    def __init__(self, source: MoE, rules: Rules, router: Rules) -> None:
+    def __init__(self, source: MoE, rules: KernelRules, router: KernelRules) -> None:
         nn.Module.__init__(self)
         self.k, self.norm_topk, self.whole = source.k, source.norm_topk, rules.activation
         self.router = product(source.gate.weight.float(), None, router)
         # Plain lists: a ModuleList costs a look-up by name at every use.
         gate_up_ENK, down_ENK = source.experts.gate_up.detach(), source.experts.down.detach()
         if rules.batched:
-            # Laid out as `Padded` has them: each expert's own product is then a view of the stack.
+            # Laid out as `PaddedLinear` has them: each expert's own product is then a view of the stack.
             gate_up_ENK, down_ENK = (x.transpose(1, 2).contiguous().transpose(1, 2) for x in (gate_up_ENK, down_ENK))
         self.gate_up = [product(weight, None, rules) for weight in gate_up_ENK]
         self.down = [product(weight, None, rules) for weight in down_ENK]
         self.quantum = rules.quantum if rules.batched else 0
         self.stacks = (gate_up_ENK, down_ENK) if rules.batched else None
-        self.shared_expert = None if source.shared_expert is None else FrozenMLP(source.shared_expert, rules)
+        self.shared_expert = None if source.shared_expert is None else FusedMLP(source.shared_expert, rules)
         gate = source.shared_expert_gate
         self.shared_gate = None if gate is None else product(gate.weight, None, rules)
 
@@ -226,8 +226,8 @@ class FrozenMoE(MoE):
         return y_MC
 
 
-def _norm(source: RMSNorm) -> FrozenNorm:
-    return FrozenNorm(source.weight, source.eps)
+def _norm(source: RMSNorm) -> FusedNorm:
+    return FusedNorm(source.weight, source.eps)
 
 
 def _sigmoid(x_T1: Tensor) -> Tensor:

@@ -1,0 +1,74 @@
+"""What the engine needs of whatever computes the model: plain numbers and NumPy arrays on both sides, no tensors.
+
+A backend is built from a `WeightSource` (model/formats/weights.py). It keeps to itself how weights are laid out,
+where keys and values lie, and in which arithmetic it computes. It promises that a row of a batch gets the same numbers
+whoever is beside it.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from creuset.model.config import ModelConfig
+
+if TYPE_CHECKING:
+    from creuset.model.score import Reading
+
+Logits = NDArray[np.float32]    # (V) of one row, (R, V) of several
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSpan:
+    """`count` new tokens of one request, the first at position `first`. Its context lies in `blocks`, oldest first."""
+
+    first: int
+    count: int
+    blocks: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardBatch:
+    """New tokens of several requests, one after the other. `spans` says whose they are."""
+
+    tokens: Sequence[int]
+    spans: Sequence[BatchSpan]
+
+
+class Runner(Protocol):
+    """Owns the weights and the memory of keys and values, and computes one batch at a time."""
+
+    @property
+    def config(self) -> ModelConfig: ...
+
+    @property
+    def choices(self) -> dict[str, Any]:
+        """How this machine computes: dtype, threads, kernels, and what was timed to choose them. Plain JSON values."""
+        ...
+
+    @property
+    def kv_bytes_per_token(self) -> int: ...
+
+    def allocate(self, blocks: int, block_size: int) -> None:
+        """Make room for the keys and values of `blocks` blocks. Called once, before the first batch."""
+        ...
+
+    def forward(self, batch: ForwardBatch) -> None:
+        """Compute `batch`. Its keys and values are in their blocks from then on."""
+        ...
+
+    def logits(self, rows: Sequence[int]) -> Logits:
+        """fp32 logits (R, V) of some rows of the last batch."""
+        ...
+
+    def score(
+        self, readings: "Sequence[Reading]", *, tokens_per_batch: int
+    ) -> "Iterator[tuple[int, NDArray[np.float64], NDArray[np.bool_]]]":
+        """(index, ln p of each scored token, whether it was the likeliest) of whole sequences, in any order."""
+        ...
+
+    def wipe(self, blocks: Sequence[int]) -> None:
+        """Put zeros into `blocks`, where a failed request wrote."""
+        ...
