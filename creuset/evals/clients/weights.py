@@ -145,10 +145,7 @@ class Weights:
     @property
     def threads(self) -> int:
         """Processor threads that generation uses."""
-        from creuset.engine.backend.torch.runner import default_threads
-
-        settings = self._engine.settings
-        return settings.threads or default_threads(self._engine.config, settings.max_batch_tokens)
+        return int(self._engine.choices["threads"])
 
     def greedy(self, prompts: Sequence[Ids], tokens: int, *, progress: Progress = _nobody) -> list[list[int]]:
         """The `tokens` likeliest tokens behind each prompt, one at a time; no token ends it."""
