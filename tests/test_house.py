@@ -16,7 +16,8 @@ TREE = Path(__file__).parent.parent
 ROOT = TREE / "creuset"
 FILES = sorted(f for f in ROOT.rglob("*.py") if "__pycache__" not in f.parts)
 
-# A room may import itself and these. A dotted name allows one module only, or is one that may import more than its room.
+# A room may import itself and these. A dotted name among them allows one module only; a dotted key is a module that may
+# import more than its room.
 MAY_IMPORT: dict[str, set[str]] = {
     "core": set(),
     "types": {"core"},
