@@ -76,7 +76,8 @@ def test_requests_that_decode_share_a_call_of_the_kernel_and_prompts_do_not(monk
     cache, seen, kernel = small_cache(), [], F.scaled_dot_product_attention
     monkeypatch.setattr(F, "scaled_dot_product_attention", lambda *a, **k: seen.append(1) or kernel(*a, **k))
     numbers = iter(range(12))
-    held = [BatchSpan(first, count, [next(numbers) for _ in range((first + count) // 64 + 1)]) for first, count in spans]
+    held = [BatchSpan(at, count, [next(numbers) for _ in range((at + count) // 64 + 1)]) for at, count in spans]
     rows = sum(count for _, count in spans)
-    PagedAttention(cache, held, fold=2, quantum=1)(0, torch.randn(rows, 2, 4), torch.randn(rows, 1, 4), torch.randn(rows, 1, 4))
+    attend = PagedAttention(cache, held, fold=2, quantum=1)
+    attend(0, torch.randn(rows, 2, 4), torch.randn(rows, 1, 4), torch.randn(rows, 1, 4))
     assert len(seen) == calls
