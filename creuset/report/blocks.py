@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from creuset.report.language import Lang, Text
+from creuset.report.language import Lang, Text, in_both
 from creuset.report.markup import Markup
 
 Words = str | Text
@@ -227,5 +227,6 @@ def typeset(text: str) -> str:
 
 def spoken(words: Words, lang: Lang, *, as_it_is: bool = False) -> str:
     """The words in one language; French is set as it is printed unless they are to stay `as_it_is`."""
-    text = words.of(lang) if isinstance(words, Text) else words
+    two = in_both(words)
+    text = two.of(lang) if two is not None else str(words)
     return typeset(text) if lang == "fr" and not as_it_is else text

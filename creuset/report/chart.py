@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from creuset.report.blocks import Words
-from creuset.report.language import Lang, Text
+from creuset.report.language import Lang, Text, in_both
 from creuset.report.markup import Markup, el
 
 COLOURS = 8     # lines that can be told apart
@@ -62,14 +62,15 @@ def drawing(width: float, height: float, label: Words, *parts: object) -> Markup
 
 def _text(x: float, y: float, words: object, *, anchor: str = "", cls: str = "") -> Markup:
     said = {"x": f"{x:.1f}", "y": f"{y:.1f}", "text_anchor": anchor or None}
-    if isinstance(words, Text):
-        return Markup(el("text", words.en, cls=f"en {cls}".strip(), **said)
-                      + el("text", words.fr, cls=f"fr {cls}".strip(), **said))
+    if (two := in_both(words)) is not None:
+        return Markup(el("text", two.en, cls=f"en {cls}".strip(), **said)
+                      + el("text", two.fr, cls=f"fr {cls}".strip(), **said))
     return el("text", words, cls=cls, **said)
 
 
 def _both(words: Words) -> tuple[str, ...]:
-    return (words.en, words.fr) if isinstance(words, Text) else (words,)
+    two = in_both(words)
+    return (two.en, two.fr) if two is not None else (str(words),)
 
 
 def _across(y: float, x1: float, x2: float, cls: str, **more: str) -> Markup:

@@ -27,7 +27,7 @@ from creuset.report.blocks import (
     spoken,
     typeset,
 )
-from creuset.report.language import Lang, Text
+from creuset.report.language import Lang, Text, in_both
 from creuset.report.markup import Markup, el, inner
 
 BREAK = re.compile(r"(?<=[._])(?=.)")
@@ -41,7 +41,8 @@ def render(blocks: Iterable[Block], lang: Lang | None = None) -> Markup:
 def words(said: Words, lang: Lang | None, *, as_it_is: bool = False) -> Markup:
     if lang is not None:
         return inner(spoken(said, lang, as_it_is=as_it_is))
-    return inner(said if isinstance(said, str) else Text(said.en, typeset(said.fr)))
+    two = in_both(said)
+    return inner(said if two is None else Text(two.en, typeset(two.fr)))
 
 
 def inline(said: Said, lang: Lang | None = None) -> Markup:

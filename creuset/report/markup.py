@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from html import escape
 
-from creuset.report.language import Text
+from creuset.report.language import in_both
 
 VOID = frozenset(("br", "circle", "input", "line", "meta", "path", "polyline", "rect", "wbr"))
 
@@ -15,11 +15,11 @@ class Markup(str):
 
 
 def inner(inside: object) -> Markup:
-    """What stands in an element: markup as it is, both languages of a Text, each part of a list, the rest escaped."""
+    """What stands in an element: markup as it is, a sentence in both languages, parts of a list, the rest escaped."""
     if isinstance(inside, Markup):
         return inside
-    if isinstance(inside, Text):
-        return both(inside.en, inside.fr)
+    if (two := in_both(inside)) is not None:
+        return both(two.en, two.fr)
     if inside is None:
         return Markup()
     if isinstance(inside, Iterable) and not isinstance(inside, str):
@@ -49,8 +49,8 @@ def _attribute(name: str, value: object) -> str:
     name = "class" if name == "cls" else name.rstrip("_").replace("_", "-")
     if value is True:
         return f" {name}"
-    if isinstance(value, Text):
-        en, fr = _quoted(value.en), _quoted(value.fr)
+    if (two := in_both(value)) is not None:
+        en, fr = _quoted(two.en), _quoted(two.fr)
         return f' {name}="{en}" data-en="{en}" data-fr="{fr}" data-names="{name}"'
     return f' {name}="{_quoted(str(value))}"'
 

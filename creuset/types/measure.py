@@ -18,6 +18,7 @@ from typing import Any, Literal
 from creuset.core import jsonl
 from creuset.core.artifact import MANIFEST, read_manifest
 from creuset.core.errors import ArtifactError, DataError
+from creuset.core.sentences import from_json
 from creuset.core.stats import Interval
 
 Row = dict[str, Any]
@@ -121,6 +122,7 @@ def read_results(path: Path, *, kinds: Sequence[str] = (), samples: bool = False
 
 def results_of(said: Any, path: Path, *, sha256: str = "", where: str = RESULTS) -> Results:
     """The same, of what a results.json says. DataError where it has no list of rows, or a row has no task."""
+    said = from_json(said)
     if not isinstance(said, dict) or not isinstance(said.get("results"), list):
         raise DataError(f"{where} has no list of results")
     for number, row in enumerate(said["results"], 1):

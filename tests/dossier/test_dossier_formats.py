@@ -12,7 +12,7 @@ from pypdf import PdfReader
 from creuset.cli import main
 from creuset.core.artifact import read_manifest
 from creuset.governance.dossier.build import build
-from creuset.governance.dossier.words import show
+from creuset.report.language import show
 
 
 def test_the_bill_of_materials_is_valid_and_carries_scores_with_intervals(whole, told, root):

@@ -16,8 +16,7 @@ from typing import Any
 
 from creuset.core.errors import ConfigError, DataError
 from creuset.governance.dossier.figure import pointer
-from creuset.governance.dossier.words import show
-from creuset.report.language import LANGS, Lang, Text
+from creuset.report.language import LANGS, Lang, Text, show
 
 FIELDS = ("value", "en", "fr", "date")
 NUMBER_FIELDS = ("value", "source", "date")

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from creuset.core.sentences import sentence
 from creuset.governance.dossier import bom, cards, croissant
 from creuset.governance.dossier.answers import Answer, questions, read
 from creuset.governance.dossier.facts import Facts, gather
@@ -16,10 +17,9 @@ from creuset.governance.dossier.figure import Figure
 from creuset.governance.dossier.form import Filler, Form, chosen
 from creuset.governance.dossier.page import FormSection, Item, Page, Status
 from creuset.governance.dossier.records import OPERATOR, Shelf
-from creuset.governance.dossier.words import LANGUAGE_NAMES, RECIPIENTS, date, label, show
 from creuset.report import markdown, pdf
 from creuset.report.blocks import Grid, Line, Para, Span, plain, spans
-from creuset.report.language import LANGS, Lang
+from creuset.report.language import Lang, date, dated, in_language, language_name, say, show
 from creuset.report.page import page as whole_page
 
 FIGURES = "figures.json"
@@ -38,7 +38,7 @@ def compose(folder: Path, *, names: Sequence[str], langs: Sequence[Lang], day: s
     """Write all documents into `folder`, which holds the records."""
     shelf = Shelf(folder)
     facts = gather(shelf)
-    facts.say("document.date", *(date(day, lang) + "." for lang in LANGS))
+    facts.texts["document.date"] = sentence("dossier.on_date", date=dated(day))
     answers = _answers(shelf, facts)
     forms = chosen(names)
     completeness: dict[str, dict[str, Any]] = {}
@@ -99,16 +99,18 @@ def count(items: Sequence[Item]) -> dict[str, int]:
 
 def counted(state: Mapping[str, int], lang: Lang) -> str:
     """The counts in words: all fields are in one of them."""
-    other = (label(f"count_{key}", lang, n=state[key]) for key in STATES[1:] if state[key])
-    said = [label("complete", lang, filled=state["filled"], fillable=state["fillable"]), *other]
-    return ("; " if lang == "en" else " ; ").join([*said, label("count_fields", lang, n=state["fields"])]) + "."
+    other = (say(lang, f"dossier.count_{key}", n=state[key]) for key in STATES[1:] if state[key])
+    said = [say(lang, "dossier.complete", filled=state["filled"], fillable=state["fillable"]), *other]
+    return ("; " if lang == "en" else " ; ").join([*said, say(lang, "dossier.count_fields", n=state["fields"])]) + "."
 
 
 def _page(form: Form, filler: Filler, recipient: str, day: str, version: str) -> Page:
     lang = filler.lang
     sections = filler.sections(form, recipient)
     state = count([item for section in sections for item in section.items])
-    title = form.title.of(lang) + (f" – {RECIPIENTS[recipient].of(lang)}" if recipient else "")
+    title = form.title.of(lang)
+    if recipient:
+        title += " – " + say(lang, f"dossier.recipient_{recipient}")
     intro, lost = filler.paragraphs(form.intro.of(lang))
     head = (
         _about(filler, day, version),
@@ -127,10 +129,10 @@ def _about(filler: Filler, day: str, version: str) -> Para:
     colon = " : " if lang == "fr" else ": "
     as_of = str(filler.facts.figures["law.as_of"].value)
     return Para((
-        Span(label("model", lang).capitalize() + colon), Span(filler.facts.shelf.model.name, strong=True),
+        Span(say(lang, "dossier.model").capitalize() + colon), Span(filler.facts.shelf.model.name, strong=True),
         Span(", sha256 "), filler.figure(model), Span(". "),
-        Span(label("made", lang, date=date(day, lang), version=version) + ("; " if lang == "en" else " ; ")),
-        Span(label("as_of", lang, date=date(as_of, lang)) + "."),
+        Span(say(lang, "dossier.made", date=date(day, lang), version=version) + ("; " if lang == "en" else " ; ")),
+        Span(say(lang, "dossier.as_of", date=date(as_of, lang)) + "."),
     ), "note")
 
 
@@ -138,18 +140,20 @@ def _law(filler: Filler, form: Form, day: str) -> tuple[FormSection, ...]:
     """The provisions that the form rests on, and what holds on the day of the document."""
     if not form.law:
         return ()
-    lang, record = filler.lang, filler.facts.shelf.first(role="law")
-    assert record is not None
-    body = filler.facts.shelf.body(record)
+    lang, body = filler.lang, filler.facts.shelf.body(filler.facts.shelf.law)
     known = {row["id"]: row for row in (*body["threshold"], *body["provision"])}
     rows = []
     for name in form.law:
         row = known[name]
-        rows.append((plain(row[lang]), _holds(filler, row, day),
-                     plain(f"{row['source'][lang]} ({label(row['basis'], lang)})")))
-    head = (label("provision", lang), label("standing", lang, date=date(day, lang)), label("source", lang))
-    note = Para(plain(label("law_intro", lang, date=date(body["as_of"], lang))), "quiet")
-    return (FormSection(label("law", lang), (note, Grid(head, tuple(rows), small=True)), ()),)
+        basis = say(lang, f"dossier.{row['basis']}")
+        rows.append((plain(row[lang]), _holds(filler, row, day), plain(f"{row['source'][lang]} ({basis})")))
+    head = (_heads(lang, "provision")[0], say(lang, "dossier.standing", date=date(day, lang)), *_heads(lang, "source"))
+    note = Para(plain(say(lang, "dossier.law_intro", date=date(body["as_of"], lang))), "quiet")
+    return (FormSection(say(lang, "dossier.law"), (note, Grid(head, tuple(rows), small=True)), ()),)
+
+
+def _heads(lang: Lang, *names: str) -> tuple[str, ...]:
+    return tuple(say(lang, f"dossier.{name}") for name in names)
 
 
 def _holds(filler: Filler, row: Mapping[str, Any], day: str) -> Line:
@@ -159,10 +163,10 @@ def _holds(filler: Filler, row: Mapping[str, Any], day: str) -> Line:
         return plain("–")
     if "value" in row:
         return (filler.figure(figure), *([Span(" FLOP")] if row["unit"] == "FLOP" else []))
-    past = str(figure.value) <= day
-    key = ("published" if "published" in row else "applies" + "_later" * (not past) if "applies" in row else
-           "until" + "_over" * (str(figure.value) < day))
-    before, after = label(key, lang, date="\0").split("\0")
+    on = str(figure.value)
+    key = ("published" if "published" in row else "applies" if "applies" in row and on <= day else
+           "applies_later" if "applies" in row else "until_over" if on < day else "until")
+    before, after = say(lang, f"dossier.{key}", date="\0").split("\0")
     return tuple(s for s in (Span(before), filler.figure(figure), Span(after)) if s.text)
 
 
@@ -176,11 +180,11 @@ def _appendix(filler: Filler, page: Page) -> tuple[FormSection, ...]:
     records = [r for r in facts.shelf.records if r.id in cited]
     hashes = [(plain(r.id), plain(f"{r.kind} {r.name}".strip() or "–"), plain(r.file), (Span(r.sha256, code=True),))
               for r in records]
-    return (FormSection(label("records", lang), (
-        Para(plain(label("records_intro", lang)), "quiet"),
-        Grid((label("record", lang), label("artifact", lang), label("file", lang), label("hash", lang)),
-             tuple(hashes), small=True, anchors=tuple(r.id for r in records)),
-        Grid((label("place", lang), label("figure", lang)), rows, small=True),
+    return (FormSection(say(lang, "dossier.records"), (
+        Para(plain(say(lang, "dossier.records_intro")), "quiet"),
+        Grid(_heads(lang, "record", "artifact", "file", "hash"), tuple(hashes), small=True,
+             anchors=tuple(r.id for r in records)),
+        Grid(_heads(lang, "place", "figure"), rows, small=True),
     ), ()),)
 
 
@@ -213,13 +217,13 @@ def _places(figures: Sequence[Figure], lang: Lang) -> tuple[tuple[Line, ...], ..
 def _contents(filler: Filler, asked: Container[str], rows: list[Any], day: str, version: str) -> Page:
     """The page that lists the others, and what is left to ask the operator."""
     lang = filler.lang
-    head = (label("document", lang), label("state", lang), *(label(f"state_{s}", lang) for s in STATES[1:]))
+    head = _heads(lang, "document", "state", *(f"state_{s}" for s in STATES[1:]))
     open_ = [q for q in questions().values() if q.key in asked]
-    sections = [FormSection(label("contents", lang), (Grid(head, tuple(rows)),), ())]
+    sections = [FormSection(say(lang, "dossier.contents"), (Grid(head, tuple(rows)),), ())]
     if open_:
         left = tuple((plain(q.text.of(lang)), (Span(q.key, code=True),)) for q in open_)
-        grid = Grid((label("to_complete", lang), OPERATOR), left)
-        sections.append(FormSection(label("open", lang), (grid,), ()))
+        grid = Grid((say(lang, "dossier.to_complete"), OPERATOR), left)
+        sections.append(FormSection(say(lang, "dossier.open"), (grid,), ()))
     page = Page("index", f"Dossier – {filler.facts.shelf.model.name}", lang, (_about(filler, day, version),),
                 tuple(sections), ())
     return Page(page.id, page.title, lang, page.head, page.sections, _appendix(filler, page))
@@ -227,9 +231,9 @@ def _contents(filler: Filler, asked: Container[str], rows: list[Any], day: str, 
 
 def _links(page: Page, langs: Sequence[Lang]) -> tuple[tuple[str, str], ...]:
     """From a page: to the list of documents, its other language, and its other forms."""
-    others = [(LANGUAGE_NAMES[other].of(other).capitalize(), f"../{other}/{page.id}.html")
+    others = [(in_language(language_name(other), other).capitalize(), f"../{other}/{page.id}.html")
               for other in langs if other != page.lang]
-    index = [(label("contents", page.lang), "index.html")] if page.id != "index" else []
+    index = [(say(page.lang, "dossier.contents"), "index.html")] if page.id != "index" else []
     return (*index, *others, ("PDF", f"{page.id}.pdf"), ("Markdown", f"{page.id}.md"))
 
 

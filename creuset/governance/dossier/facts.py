@@ -4,30 +4,30 @@ Reading order: `Facts` (the shelf of names), `gather` (who fills it). Nothing he
 place in a record, a word is chosen by what a record says, and what no record says has no name.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from creuset.core.errors import DataError
-from creuset.governance.dossier.figure import Figure, Source, compute
+from creuset.core.sentences import sentence
+from creuset.governance.dossier.figure import Figure, Source, compute, pointer
 from creuset.governance.dossier.records import Record, Shelf
-from creuset.report.language import Text
 
-Cell = Figure | Text | str | tuple[Figure, Figure]      # two figures: from, to
+Cell = Figure | str | tuple[Figure, Figure]     # words (a sentence, or a name that no language changes); from, to
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    head: tuple[Text, ...]
+    head: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
-    caption: Text | None = None
+    subject: str = ""                   # whom the rows are about, where that is not the model itself
+    notes: tuple[str, ...] = ()         # how to read the rows
 
 
 @dataclass(slots=True)
 class Facts:
     shelf: Shelf
     figures: dict[str, Figure] = field(default_factory=dict)
-    texts: dict[str, Text] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
     tables: dict[str, list[Table]] = field(default_factory=dict)
 
     def add(
@@ -49,23 +49,34 @@ class Facts:
         self.figures[key] = made
         return made
 
-    def cell(
-        self, key: str, *places: tuple[Record, str], operation: str = "read", style: str = "auto"
-    ) -> Cell:
+    def cell(self, key: str, *places: tuple[Record, str], operation: str = "read", style: str = "auto") -> Cell:
         """The same for a table, where what is not said is a dash."""
         return self.add(key, *places, operation=operation, style=style) or "–"
 
-    def say(self, key: str, en: str, fr: str) -> None:
-        self.texts[key] = Text(en, fr)
+    def cells(self, key: str, record: Record, at: str, columns: Mapping[str, str]) -> tuple[Cell, ...]:
+        """A figure of each column, read at `at` in the record: name -> place, or place and style: "/steps int"."""
+        made = []
+        for name, column in columns.items():
+            place, _, style = column.partition(" ")
+            made.append(self.cell(f"{key}.{name}", (record, at + place), style=style or "auto"))
+        return tuple(made)
+
+    def counts(self, key: str, head: str, record: Record, at: Sequence[str], then: str = "") -> None:
+        """A table of two columns: each name in the object at `at` in the record, and its figure (at `then` in it)."""
+        found = self.shelf.find(record, *at)
+        names = found if isinstance(found, dict) else {}
+        self.table(key, head, [
+            (name, self.cell(f"{key}.{name}", (record, pointer(*at, name) + then))) for name in names
+        ])
 
     def table(
-        self, key: str, head: Sequence[Text], rows: Sequence[Sequence[Cell]], caption: Text | None = None
+        self, key: str, head: str, rows: Sequence[Sequence[Cell]], subject: str = "", notes: Sequence[str] = ()
     ) -> None:
+        """A table under `key`, if it has rows; `head` are keys of sentences of the dossier, one a column."""
         if rows:
-            for row in rows:
-                if len(row) != len(head):
-                    raise DataError(f"table `{key}`: a row of {len(row)} under a head of {len(head)}")
-            self.tables.setdefault(key, []).append(Table(tuple(head), tuple(map(tuple, rows)), caption))
+            words = tuple(sentence(f"dossier.{name}") for name in head.split())
+            assert all(len(row) == len(words) for row in rows), f"table `{key}`: rows are not as wide as their head"
+            self.tables.setdefault(key, []).append(Table(words, tuple(map(tuple, rows)), subject, tuple(notes)))
 
     def value(self, key: str) -> Any:
         found = self.figures.get(key)

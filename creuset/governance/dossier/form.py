@@ -22,13 +22,13 @@ from pathlib import Path
 from typing import Any
 
 from creuset.core.errors import ConfigError
+from creuset.core.sentences import Sentence
 from creuset.governance.dossier.answers import Answer, questions
 from creuset.governance.dossier.facts import Cell, Facts, Table
 from creuset.governance.dossier.figure import Figure
 from creuset.governance.dossier.page import FormSection, Item, Status
-from creuset.governance.dossier.words import LANGUAGE_NAMES, date, label, show
 from creuset.report.blocks import Block, Grid, Line, Para, Span, plain
-from creuset.report.language import Lang, Text
+from creuset.report.language import Lang, Text, date, in_language, language_name, say, show, words_of
 
 FOLDER = Path(__file__).parent / "forms"
 SLOT = re.compile(r"\{([\w.\-]+)\}")
@@ -129,10 +129,11 @@ class Filler:
 
         known = self.facts.texts | self.facts.figures
         if field.get("elsewhere"):
-            return made("elsewhere", [Para(plain(label("elsewhere", self.lang)), "quiet")])
+            return made("elsewhere", [Para(plain(say(self.lang, "dossier.elsewhere")), "quiet")])
         if "when" in field and field["when"] not in known:
-            why = self.line(field["otherwise"][self.lang] if "otherwise" in field else label("below", self.lang))[0]
-            lead = Span(label("not_applicable", self.lang) + self.colon)
+            reason = field["otherwise"][self.lang] if "otherwise" in field else say(self.lang, "dossier.below")
+            why = self.line(reason)[0]
+            lead = Span(say(self.lang, "dossier.not_applicable") + self.colon)
             return made("not_applicable", [Para((lead, *why), "quiet")])
         blocks: list[Block] = []
         lost: list[str] = [name for name in field.get("needs", ()) if name not in known]
@@ -176,22 +177,22 @@ class Filler:
         return " : " if self.lang == "fr" else ": "
 
     def _see(self, field: Mapping[str, Any]) -> Line:
-        before, after = label("see", self.lang, field="\0").split("\0")
+        before, after = say(self.lang, "dossier.see", field="\0").split("\0")
         return Span(before), Span(field[self.lang], jump=field["id"]), Span(after)
 
     def _not_recorded(self, lost: list[str]) -> Para:
-        lead = Span(label("not_recorded", self.lang), strong=True)
+        lead = Span(say(self.lang, "dossier.not_recorded"), strong=True)
         if lost == ["scores"]:
-            return Para((lead, *plain(self.colon + label("no_evaluation", self.lang))), "missing")
+            return Para((lead, *plain(self.colon + say(self.lang, "dossier.no_evaluation"))), "missing")
         if all(name.startswith("audit") for name in lost):
-            return Para((lead, *plain(self.colon + label("no_audit", self.lang))), "missing")
+            return Para((lead, *plain(self.colon + say(self.lang, "dossier.no_audit"))), "missing")
         names: list[Span] = [Span(self.colon)]
         for name in dict.fromkeys(lost):
             names += [Span(name, code=True), Span(", ")]
         return Para((lead, *names[:-1]), "missing")
 
     def _to_complete(self, key: str) -> Para:
-        lead = Span(label("to_complete", self.lang), strong=True)
+        lead = Span(say(self.lang, "dossier.to_complete"), strong=True)
         asks = Span(self.colon + questions()[key].text.of(self.lang) + " ")
         return Para((lead, asks, Span(key, code=True)), "missing")
 
@@ -219,7 +220,7 @@ class Filler:
                 spans += self.quoted(name.removeprefix("operator."), answer) if answer else []
                 lost += [] if answer else [name]
             elif name in self.facts.texts:
-                spans.append(Span(self.facts.texts[name].of(self.lang)))
+                spans.append(Span(words_of(self.facts.texts[name], self.lang)))
             elif name in self.facts.figures:
                 spans.append(self.figure(self.facts.figures[name]))
             else:
@@ -233,9 +234,9 @@ class Filler:
 
     def grid(self, table: Table) -> Grid:
         return Grid(
-            tuple(h.of(self.lang) for h in table.head),
+            tuple(words_of(h, self.lang) for h in table.head),
             tuple(tuple(self.cell(c) for c in row) for row in table.rows),
-            table.caption.of(self.lang) if table.caption else "",
+            self._caption(table),
         )
 
     def cell(self, cell: Cell) -> Line:
@@ -244,7 +245,11 @@ class Filler:
         if isinstance(cell, tuple):
             between = " to " if self.lang == "en" else " à "
             return (self.figure(cell[0]), Span(between), self.figure(cell[1]))
-        return plain(cell.of(self.lang)) if isinstance(cell, Text) else (Span(cell, name=cell != "–"),)
+        return plain(cell.of(self.lang)) if isinstance(cell, Sentence) else (Span(cell, name=cell != "–"),)
+
+    def _caption(self, table: Table) -> str:
+        notes = ". ".join(words_of(note, self.lang).rstrip(".") for note in table.notes)
+        return f"{words_of(table.subject, self.lang)} {notes}".strip()
 
     def quoted(self, key: str, answer: Answer) -> list[Span]:
         """The operator's words in the middle of a sentence: a link to the file they are from."""
@@ -254,12 +259,12 @@ class Filler:
         return self.facts.figures[f"operator.{key}.{self.lang}"]
 
     def answer(self, key: str, answer: Answer) -> list[Block]:
-        note = label("operator", self.lang, date=date(answer.date, self.lang))
+        note = say(self.lang, "dossier.operator", date=date(answer.date, self.lang))
         if answer.borrowed not in (None, self.lang):
-            given = LANGUAGE_NAMES[str(answer.borrowed)].of(self.lang)
-            note += ("; " if self.lang == "en" else " ; ") + label("other_language", self.lang, spoken=given)
+            given = in_language(language_name(str(answer.borrowed)), self.lang)
+            note += ("; " if self.lang == "en" else " ; ") + say(self.lang, "dossier.other_language", spoken=given)
         if answer.source:
-            note += ("; " if self.lang == "en" else " ; ") + label("from", self.lang, source=answer.source)
+            note += ("; " if self.lang == "en" else " ; ") + say(self.lang, "dossier.from", source=answer.source)
         parts = answer.words[self.lang].strip().split("\n\n")
         blocks: list[Block] = [Para((Span(" ".join(part.split()), said=True),)) for part in parts[:-1]]
         last = Span(" ".join(parts[-1].split()), said=True)

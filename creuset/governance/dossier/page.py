@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from creuset.governance.dossier.words import RECIPIENTS
 from creuset.report.blocks import Block, Para, Section
-from creuset.report.language import Lang
+from creuset.report.language import Lang, say
 
 Status = Literal["filled", "partly", "missing", "not_applicable", "elsewhere"]
 
@@ -49,5 +48,6 @@ class Page:
         return Section(section.title, (*section.blocks, *map(self._item, section.items)))
 
     def _item(self, item: Item) -> Section:
-        marks = [(item.ref, item.ref)] * bool(item.ref) + [(r, RECIPIENTS[r].of(self.lang)) for r in item.to]
+        marks = [(item.ref, item.ref)] * bool(item.ref)
+        marks += [(r, say(self.lang, f"dossier.recipient_{r}")) for r in item.to]
         return Section(item.label, item.blocks, level=3, id=item.id, status=item.status, marks=tuple(marks))

@@ -135,6 +135,13 @@ class Shelf:
                 raise DataError(f"`{found.file}` of {found.name or 'this dossier'} cannot be read: {error}") from error
         return self._bodies[found.id]
 
+    def find(self, record: Record, *steps: str) -> Any:
+        """What the record says there; None where it says nothing."""
+        try:
+            return pointed(self.body(record), pointer(*steps))
+        except KeyError:
+            return None
+
     def read(self, source: Source) -> Any:
         return pointed(self.body(source.record), source.pointer)
 
@@ -153,6 +160,12 @@ class Shelf:
     def model(self) -> Record:
         found = self.first(role="model", file=MANIFEST)
         assert found is not None, "a dossier is about a model"
+        return found
+
+    @cached_property
+    def law(self) -> Record:
+        found = self.first(role="law")
+        assert found is not None, "`collect` puts it there"
         return found
 
     def manifests(self, kind: str) -> list[Record]:
