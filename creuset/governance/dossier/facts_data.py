@@ -75,7 +75,7 @@ def _corpus(facts: Facts, record: Record) -> None:
         for code in total.get("languages") or {}
     ])  # fmt: skip
     facts.cells("corpus", record, "/settings", {
-        "ngram": "/leakage/ngram", "overlap": "/leakage/share pct0", "similarity": "/dedup/similarity",
+        "ngram": "/leakage/ngram", "overlap": "/leakage/share", "similarity": "/dedup/similarity",
         "heldout_share": "/heldout/share pct0",
     })  # fmt: skip
     facts.add("reasons.benchmark", (record, "/facts/total/reasons/benchmark/documents"))
