@@ -250,7 +250,7 @@ def test_a_protocol_says_everything_that_is_asked_of_it():
 MOST_FILES = 15
 # Folders with more files than that today, and how many. The number may only fall; at 15 the line goes.
 FULL_FOLDERS: dict[str, int] = {
-    "governance/dossier": 21,
+    
 }  # fmt: skip
 
 
