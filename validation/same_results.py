@@ -49,9 +49,8 @@ REWORDED: list[tuple[str, str, str]] = [
 # Fields that change from run to run, or that tell of the machine, the code or the clock.
 CHANGING = {
     "t", "date", "started", "finished", "created", "seconds", "core_seconds", "mb_s", "mb_s_per_core", "tokens_per_s",
-    "mfu", "seconds_left", "first_token_s", "wall_s", "cpu_s", "joules", "commit",
-    "versions", "version", "code", "hardware", "speed",
-    "bytes_per_s", "load_ms", "obfuscation", "attempts", "time", "energy", "memory_bound_bytes",
+    "mfu", "seconds_left", "first_token_s", "wall_s", "cpu_s", "joules", "commit", "versions", "version", "code",
+    "hardware", "speed", "bytes_per_s", "load_ms", "obfuscation", "attempts", "time", "energy", "memory_bound_bytes",
 }  # fmt: skip
 # Hashes of content that does not hold a time or a version: these are compared.
 KEPT_HASHES = {"data_sha256", "prompt_sha256", "content_sha256"}
