@@ -206,3 +206,13 @@ def test_statistics_tell_what_was_read_cached_and_written():
     assert stats["prompt_tokens_total"] == 2 * size and stats["completion_tokens_total"] == 8
     assert stats["cached_tokens_total"] == (size - 1) // 4 * 4
     assert stats["running"] == stats["waiting"] == stats["kv_usage"] == 0
+
+
+@pytest.mark.parametrize("budget", [4, 5, 7])
+def test_a_prompt_read_in_pieces_has_the_log_probabilities_of_one_read_at_once(shared, budget):
+    request = ask("a", STORY, 2, prompt_logprobs=2, seed=1)
+    assert len(request.prompt) >= 2 * budget
+    at_once = run(shared, request)["a"]
+    pieces = run(engine(block_size=4, max_batch_tokens=budget, max_running=4), request)["a"]
+    assert len(at_once.prompt_logprobs) == len(request.prompt)
+    assert pieces.prompt_logprobs == at_once.prompt_logprobs and pieces.tokens == at_once.tokens

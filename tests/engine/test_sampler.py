@@ -121,6 +121,8 @@ def test_logprobs_are_the_unmodified_distribution():
     assert [token for token, _ in found.top] == ids.tolist()
     assert [p for _, p in found.top] == pytest.approx(values.tolist(), abs=1e-9)
     assert token_logprob(row, 11, 0).top == ()
+    large = token_logprob(row + 1000, 11, 0)    # exp(1000) is infinite
+    assert large.logprob == pytest.approx(exact[11].item(), abs=1e-3)
 
 
 @pytest.mark.parametrize(
