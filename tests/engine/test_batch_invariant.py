@@ -115,13 +115,13 @@ def test_activations_in_parts_are_those_of_the_whole(count, monkeypatch):
 
 
 def test_packed_products_are_refused_where_they_depend_on_the_number_of_rows(monkeypatch):
-    class Moody(Packed):
+    class Moody(PackedLinear):
         def __call__(self, x):
             return super().__call__(x) * (1 + len(x) * 1e-3)
 
     large = (400, 256)
-    assert rows._PACK_FROM <= 400 * 256
-    monkeypatch.setattr(rows, "Packed", Moody)
+    assert batch_invariant._PACK_FROM <= 400 * 256
+    monkeypatch.setattr(batch_invariant, "PackedLinear", Moody)
     assert measure([large], dtype=torch.float32, head_dim=16).packed is False
     assert measure([(24, 16)], dtype=torch.float32, head_dim=16).packed is True, "no weight is large: nothing to refuse"
 
@@ -130,10 +130,10 @@ def test_threads_are_put_back_whatever_happens():
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(2)
-        with rows.using(1):
+        with batch_invariant.using(1):
             assert torch.get_num_threads() == 1
         assert torch.get_num_threads() == 2
-        with pytest.raises(ZeroDivisionError), rows.using(3):
+        with pytest.raises(ZeroDivisionError), batch_invariant.using(3):
             assert torch.get_num_threads() == 3
             raise ZeroDivisionError
         assert torch.get_num_threads() == 2
