@@ -10,10 +10,10 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, ClassVar
 
-from creuset.benchmarks.shares import correct_measure
 from creuset.core.errors import ConfigError
 from creuset.evals import extract
 from creuset.evals.model import GenerateRequest, Outcome, Reply
+from creuset.evals.shares import correct_measure
 from creuset.evals.task import Form, Row, Sample, Task
 from creuset.types.measure import Measure
 

@@ -1,5 +1,6 @@
 """The tasks of `creuset eval` by name. No torch.
 
+    tasks_of(names, ask)                    -> {"mmlu": a Task, ...}: ready for evals.run; also bpb and a user's own
     make("mmlu", form="chat", fewshot=5)    -> a Task, ready to be run
     make("mmlu_anatomy")                    -> one part of a task that has parts: subjects, kinds, languages
     NAMES                                   -> all names but those of parts, in the order of reports
@@ -8,10 +9,16 @@
 """
 
 import importlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+from creuset.benchmarks import from_csv
+from creuset.benchmarks.bpb import Bpb
 from creuset.benchmarks.choices import in_form
 from creuset.benchmarks.multiple_choice import task_class
 from creuset.core.errors import ConfigError
+from creuset.evals import own
+from creuset.evals.run import Evaluation
 from creuset.evals.task import Form, Task
 
 TABLE = ""      # one of multiple_choice.toml
@@ -62,6 +69,43 @@ _PLACES: dict[str, str] = {     # name: module:class
 NAMES = tuple(_PLACES)
 
 
+def tasks_of(
+    names: Sequence[str], ask: Evaluation, *, judge: bool = False, csv: Sequence[Path] = (),
+    columns: Mapping[str, str] | None = None,
+) -> dict[str, Task]:
+    """The tasks that `names` and the files `csv` stand for, by the names that their results get.
+
+    A name is one of ours, `bpb`, or `file.py:Class`. `judge`: somebody is there to grade replies. Raises ConfigError
+    and DataError for what can be known to be wrong before a model is loaded.
+    """
+    made = [_task(name, ask, judge) for name in names]
+    known = ("bpb", *NAMES)
+    made += [_shaped(from_csv.csv_task(path, columns, known), ask.form, ask.fewshot) for path in csv]
+    found: dict[str, Task] = {}
+    for task in made:
+        if task.name in found:
+            raise ConfigError(f"two tasks are called `{task.name}`", hint="their results would be in one file")
+        found[task.name] = task
+    return found
+
+
+def _task(name: str, ask: Evaluation, judge: bool) -> Task:
+    if name == "bpb":
+        if not ask.data:
+            hint = "give --data: a shards artifact, or files of text or jsonl"
+            raise ConfigError("bits per byte needs text", hint=hint)
+        return Bpb(ask.data, limit=ask.limit, context=ask.context, overlap=ask.overlap)
+    cls = own.task_class(name, ("bpb", *NAMES)) if own.is_own(name) else about(name)
+    if ask.bench is None and cls.files:
+        raise ConfigError(f"`{name}` needs its files ({', '.join(cls.files[:3])})",
+                          hint="give --bench: a folder of them, or the one file")
+    task = _shaped(cls, ask.form, ask.fewshot)
+    if task.judged and not judge and not ask.rescore:
+        raise ConfigError(f"{name} needs a judge: another endpoint that grades the replies",
+                          hint="give --judge URL and --judge-model NAME")
+    return task
+
+
 def about(name: str) -> type[Task]:
     if _PLACES.get(name) == TABLE:
         return task_class(name)
@@ -83,20 +127,25 @@ def about(name: str) -> type[Task]:
 
 def forms(name: str) -> tuple[Form, ...]:
     """The forms a task can be asked in, the usual one first."""
-    task = about(name)
-    found: tuple[Form, ...] = getattr(task, "forms", (task.form,))
-    return found
+    return _forms(about(name))
+
+
+def _forms(task: type[Task]) -> tuple[Form, ...]:
+    return task.forms or (task.form,)
 
 
 def make(name: str, *, form: Form | None = None, fewshot: int | None = None) -> Task:
     """ConfigError where the task has no such form, or no worked examples to choose the number of."""
-    task = about(name)
+    return _shaped(about(name), form, fewshot)
+
+
+def _shaped(task: type[Task], form: Form | None, fewshot: int | None) -> Task:
     if form is not None and form != task.form:
-        if form not in forms(name):
-            raise ConfigError(f"{name} has no form `{form}`", hint=f"it has {', '.join(forms(name))}")
+        if form not in _forms(task):
+            raise ConfigError(f"{task.name} has no form `{form}`", hint=f"it has {', '.join(_forms(task))}")
         task = in_form(task, form)
     if fewshot is None:
         return task()
     if not hasattr(task, "shots"):
-        raise ConfigError(f"{name} has no worked examples, and {fewshot} are asked for")
+        raise ConfigError(f"{task.name} has no worked examples, and {fewshot} are asked for")
     return task(fewshot)    # type: ignore[call-arg]

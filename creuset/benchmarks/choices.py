@@ -16,11 +16,11 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from creuset.benchmarks.shares import correct_measure
 from creuset.core.errors import ConfigError
 from creuset.core.stats import Interval
 from creuset.evals import extract
 from creuset.evals.model import Ability, GenerateRequest, Likelihood, LoglikelihoodRequest, Outcome, Reply
+from creuset.evals.shares import correct_measure
 from creuset.evals.task import Form, Row, Sample, Task
 from creuset.types.measure import Measure
 

@@ -53,7 +53,7 @@ def main(args: argparse.Namespace) -> int:
         raise ConfigError("what is to be audited?", hint="give a model's folder, or the base URL of an endpoint")
     from creuset.api.evaluation import audit
     from creuset.core.log import say
-    from creuset.evals.clients.reach import is_url
+    from creuset.evals.clients.open import is_url
     from creuset.evals.usage import usage_lines
 
     said, results = audit(

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from creuset.evals.clients.reach import Reach
+from creuset.evals.clients.open import ClientSettings
 
 
 def add_endpoint(parser: argparse.ArgumentParser, helpers: dict[str, str]) -> None:
@@ -25,10 +25,10 @@ def add_endpoint(parser: argparse.ArgumentParser, helpers: dict[str, str]) -> No
         add(f"--{name}-key-env", default="", metavar="VAR")
 
 
-def reach_of(args: argparse.Namespace, helper: str = "", **more: Any) -> Reach:
+def reach_of(args: argparse.Namespace, helper: str = "", **more: Any) -> ClientSettings:
     """How the model, or the helper of that name, is reached."""
     own = f"{helper}_" if helper else ""
-    return Reach(
+    return ClientSettings(
         model=getattr(args, f"{own}model"), dialect=getattr(args, f"{own}dialect"),
         key_env=getattr(args, f"{own}key_env"), concurrency=args.concurrency, timeout_s=args.timeout,
         retries=args.retries, prices=args.prices, price_cap=args.price_cap, **more,

@@ -18,7 +18,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("words", nargs="*", metavar="MODEL", help="a model's folder, a shipped name, or the URL of an "
                         "endpoint (https://host/v1); `card MODEL` writes its card, `report PATH` the page of an "
                         "evaluation, `compare A B` sets two of them side by side")
-    parser.add_argument("--task", default="bpb", help="names separated by commas; --list has them (default: bpb)")
+    parser.add_argument("--task", help="names separated by commas; --list has them; or a task of your own as "
+                        "file.py:Class (default: bpb)")
+    parser.add_argument("--csv", type=Path, nargs="+", default=[], metavar="FILE", help="make a task of a CSV file: "
+                        "columns question and answer, and choices (or A, B, C ...) for multiple choice")
+    parser.add_argument("--columns", default="", metavar="ROLE=NAME,...", help="what the columns of --csv are, where "
+                        "their names do not say it: question=, answer=, choices=, id=, group=")
     parser.add_argument("--list", action="store_true", help="print the tasks with their data, licence and forms")
     parser.add_argument("--data", type=Path, nargs="+", default=[], help="for bpb: shards, or files of text or jsonl")
     parser.add_argument("--bench", type=Path, help="for the other tasks: a folder of benchmark files, or the one file")
@@ -74,12 +79,13 @@ def main(args: argparse.Namespace) -> int:
 def _evaluate(args: argparse.Namespace) -> int:
     from creuset.api.evaluation import evaluate
     from creuset.core.log import say
-    from creuset.evals.clients.reach import is_url
+    from creuset.evals.clients.open import is_url
     from creuset.evals.usage import usage_lines
 
     name = str(args.words[0]) if args.words else ""
+    named = args.task if args.task is not None else "" if args.csv else "bpb"
     results = evaluate(
-        name, [task for task in args.task.split(",") if task],
+        name, [task for task in named.split(",") if task], csv=args.csv, columns=_columns(args.columns),
         to=reach_of(args, stream=args.stream, prefix=not args.no_prefix, context=args.context, dtype=args.dtype,
                     device=args.device),
         judge=args.judge, judge_to=reach_of(args, "judge"), rescore=args.rescore, work=args.work, out=args.out,
@@ -92,6 +98,16 @@ def _evaluate(args: argparse.Namespace) -> int:
         for line in usage_lines(results["usage"]):
             say(line)
     return 0
+
+
+def _columns(given: str) -> dict[str, str]:
+    found = {}
+    for text in filter(None, given.split(",")):
+        role, equals, name = text.partition("=")
+        if not equals or not name:
+            raise ConfigError(f"`--columns {text}` is not of the form question=NAME")
+        found[role.strip()] = name.strip()
+    return found
 
 
 def listing() -> list[dict[str, Any]]:

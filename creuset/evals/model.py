@@ -6,13 +6,17 @@ that a run can go on where it stopped and be scored again without being asked ag
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from creuset.core.errors import CreusetError
 
 Ability = Literal["chat", "completion", "loglikelihood", "weights"]
+
+
+WIDTH = 16      # samples in play, where a client does not know better
 
 
 class NotTestable(CreusetError):
@@ -105,15 +109,50 @@ Outcome = Reply | Likelihood | Failure
 Done = Callable[[int, Outcome], None]   # told of each answer as soon as it is there: (position in the list, outcome)
 
 
+@dataclass(slots=True)
+class Budget:
+    """What is spent, in one currency, by all who pay from it: a model and its judge share one."""
+
+    spent: float = 0.0
+
+
 class ModelClient(Protocol):
-    """A model that can be examined. Every method returns one outcome per question, in the order of the questions;
-    what fails comes back as a `Failure`, never as an exception; NotTestable is raised where the ability is missing."""
+    """A model that can be examined. Every method returns one outcome per request, in the order of the requests.
+
+    What fails comes back as a `Failure`, never as an exception; NotTestable is raised where the ability is missing.
+    A class that inherits from this one has the defaults below.
+    """
 
     @property
     def abilities(self) -> frozenset[Ability]: ...
 
+    @property
+    def why_not(self) -> Mapping[str, str]:
+        """For an ability that is missing: the reason, where one is known."""
+        return {}
+
+    @property
+    def width(self) -> int:
+        """How many samples are worth having in play at once."""
+        return WIDTH
+
+    @property
+    def context(self) -> int:
+        """Tokens of a document that are read at once, at most; 0: not known."""
+        return 0
+
+    @property
+    def path(self) -> Path | None:
+        """The model's folder, where the model is on this machine."""
+        return None
+
+    @property
+    def budget(self) -> Budget | None:
+        """What its calls are paid from; None: they cost nothing."""
+        return None
+
     def identity(self) -> dict[str, Any]:
-        """name, kind (local or endpoint), sha256 or url, dialect, and what else tells one subject from another.
+        """name, kind (local or endpoint), sha256 or url, dialect, and what else tells one model from another.
 
         Never a key or another secret.
         """

@@ -1,19 +1,21 @@
-"""One evaluation: a subject, some tasks, and what comes out as an artifact with its parents."""
+"""One evaluation: a model, some tasks, and what comes out as an artifact with its parents.
+
+Reading order: `Evaluation` (the settings), `evaluate`, `keep` (the artifact). Tasks are made by the caller, from
+benchmarks/catalogue.py; `creuset.evaluate` (api/evaluation.py) goes from a model's name to the artifact.
+"""
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from creuset.benchmarks import catalogue
 from creuset.core import jsonl
 from creuset.core.artifact import MANIFEST, new_artifact
-from creuset.core.errors import ConfigError, DataError
+from creuset.core.errors import ConfigError
 from creuset.core.host import commit, hardware, versions
 from creuset.core.sentences import to_json
-from creuset.evals.bpb import Bpb
 from creuset.evals.journal import read
 from creuset.evals.model import Ability, ModelClient, Usage
 from creuset.evals.prices import Price
@@ -23,11 +25,6 @@ from creuset.evals.task import Form, Task
 from creuset.evals.usage import cost_of, total_usage, usage_of
 
 Rows = list[dict[str, Any]]
-BPB = (
-    "sum of -log2 p over a document's tokens and the end-of-document token that closes it, over its UTF-8 bytes; "
-    "95 % percentile bootstrap over documents"
-)
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Evaluation:
@@ -58,39 +55,9 @@ class Evaluation:
             raise ValueError(f"fewshot must not be negative, got {self.fewshot}")
 
 
-def tasks_of(ask: Evaluation, judge: ModelClient | None = None) -> dict[str, Task]:
-    """The tasks by name; all that can be wrong with them is said before anybody is asked anything."""
-    found: dict[str, Task] = {}
-    for name in ask.tasks:
-        if name == "bpb":
-            found[name] = _bits(ask)
-            continue
-        if ask.bench is None and catalogue.about(name).files:
-            files = ", ".join(catalogue.about(name).files[:3])
-            raise ConfigError(f"`{name}` needs its files ({files})",
-                              hint="give --bench: a folder of them, or the one file")
-        task = catalogue.make(name, form=ask.form, fewshot=ask.fewshot)
-        if getattr(task, "judged", False):
-            if judge is None and not ask.rescore:
-                raise ConfigError(f"{name} needs a judge: another endpoint that grades the replies",
-                                  hint="give --judge URL and --judge-model NAME")
-            task.judge = judge
-        read_samples(task, _folder(ask), ask.limit)
-        found[name] = task
-    return found
-
-
-def _bits(ask: Evaluation) -> Bpb:
-    if not ask.data:
-        raise ConfigError("bits per byte needs text", hint="give --data: a shards artifact, or files of text or jsonl")
-    task = Bpb(ask.data, limit=ask.limit, context=ask.context, overlap=ask.overlap)
-    if next(task.samples(Path()), None) is None:
-        raise DataError(f"{', '.join(p.name for p in ask.data)}: there is no document to score")
-    return task
-
-
 async def evaluate(
-    subject: ModelClient,
+    client: ModelClient,
+    tasks: Mapping[str, Task],
     ask: Evaluation,
     *,
     work: Path | None = None,
@@ -99,38 +66,39 @@ async def evaluate(
     judge_price: Price | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> tuple[dict[str, Any], dict[str, Rows]]:
-    """The results of `ask`, and per task what each document or item got. `work`: the folder of the journals."""
+    """The results of `tasks` (by the names that files get), and what each sample of each got.
+
+    `work`: the folder of the journals. Raises what `play` raises, and ConfigError where a task cannot be asked so.
+    """
     begun = clock()
-    tasks = tasks_of(ask, judge)
     rows: Rows = []
     samples: dict[str, Rows] = {}
     used: list[Usage] = []
     playing = PlaySettings(
-        limit=ask.limit,
-        seed=ask.seed,
-        retry_failed=ask.retry_failed,
-        rescore=ask.rescore,
-        price=price,
+        limit=ask.limit, seed=ask.seed, retry_failed=ask.retry_failed, rescore=ask.rescore, price=price,
         judge_price=judge_price,
     )
     if work is not None and not ask.rescore:
-        _charge(subject, judge, [work / f"{name}.jsonl" for name in tasks], price, judge_price)
-    for name in ask.tasks:
+        _charge(client, judge, [work / f"{name}.jsonl" for name in tasks], price, judge_price)
+    for task in tasks.values():
+        task.judge = judge if task.judged else None
+        task.check(client)
+    for name, task in tasks.items():
+        limits = replace(playing, limit=None) if task.limits_itself else playing
         journal = work / f"{name}.jsonl" if work is not None else None
-        limits = replace(playing, limit=None) if name == "bpb" else playing      # there it is one of each source
-        if name == "bpb":
-            _check_overlap(subject, ask)
-        played = await play(tasks[name], subject, _folder(ask), journal=journal, playing=limits, clock=clock)
+        played = await play(task, client, _folder(task, ask), journal=journal, playing=limits, clock=clock)
         samples[name] = played.rows
         used.append(played.usage)
         rows += [m.row() for m in played.measures]
-    model = subject.identity()
+    model = client.identity()
+    code = {name: dict(task.code) for name, task in tasks.items() if task.code}
     results = {
         "model": model,
         "subject": model,
         "settings": {**asdict(ask), "data": [p.name for p in ask.data], "bench": ask.bench and ask.bench.name,
-                     "context": _context(subject, ask)},
-        "definitions": {"bpb": BPB, "intervals": "95 %, by what `interval_by` says"},
+                     "context": client.context or ask.context} | ({"code": code} if code else {}),
+        "definitions": {name: task.definition for name, task in tasks.items() if task.definition}
+        | {"intervals": "95 %, by what `interval_by` says"},
         "results": rows,
         "usage": asdict(total_usage(used)),
         "price": asdict(price) if price else None,
@@ -143,40 +111,32 @@ async def evaluate(
     return results, samples
 
 
-def _folder(ask: Evaluation) -> Path:
-    return ask.bench if ask.bench is not None else Path()
+def check_samples(tasks: Mapping[str, Task], ask: Evaluation) -> None:
+    """Read every task's samples once, so that what is wrong with its files is said before anybody is asked."""
+    for task in tasks.values():
+        read_samples(task, _folder(task, ask), 1 if task.limits_itself else ask.limit)
 
 
-def _check_overlap(subject: ModelClient, ask: Evaluation) -> None:
-    context = _context(subject, ask)
-    if ask.overlap and ask.overlap >= context:
-        known = f"must be below the context ({context})" if context else "needs a context: this endpoint tells none"
-        raise ConfigError(f"overlap ({ask.overlap}) {known}", hint="give --context")
-
-
-def _context(subject: ModelClient, ask: Evaluation) -> int:
-    return int(getattr(subject, "context", 0) or ask.context)
+def _folder(task: Task, ask: Evaluation) -> Path:
+    return task.folder or ask.bench or Path()
 
 
 def _charge(
-    subject: ModelClient,
-    judge: ModelClient | None,
-    journals: Sequence[Path],
-    price: Price | None,
+    client: ModelClient, judge: ModelClient | None, journals: Sequence[Path], price: Price | None,
     judge_price: Price | None,
 ) -> None:
     """What an earlier run spent counts against the cap of this one."""
-    client = getattr(subject, "client", None) or getattr(judge, "client", None)
-    if client is None:
+    budget = client.budget or (judge.budget if judge is not None else None)
+    if budget is None:
         return
     for journal in journals:
         if journal.is_file() and (found := read(journal)) is not None:
             outcomes = (o for e in found[1].values() for o in e.outcomes)
-            client.budget.spent += cost_of(usage_of(outcomes, price, judge_price))
+            budget.spent += cost_of(usage_of(outcomes, price, judge_price))
 
 
 @dataclass(slots=True)
-class Recorded:
+class Recorded(ModelClient):
     """Who answered in the journals of a folder: for scoring again, which asks nobody."""
 
     subject: dict[str, Any]

@@ -33,7 +33,6 @@ from creuset.evals.task import Row, Sample, Task
 from creuset.evals.usage import cost_of, said_of, usage_of
 from creuset.types.measure import Measure, Status
 
-WIDTH = 16                  # samples in play, where the subject does not say
 # Failures that are about the endpoint and not the sample; a run that ends in such a one is not at its end.
 GONE = ("connection", "refused_401", "refused_404", "quota")
 # Those that may be about the sample: only a row of them says that it is the endpoint.
@@ -186,7 +185,7 @@ async def _ask(
         entry = journal.known(sample)
         if entry is None or (playing.retry_failed and entry.failed):
             waiting.append(sample)
-    width = playing.width or int(getattr(subject, "width", WIDTH))
+    width = playing.width or subject.width
     watch = _Watch(task.name, len(samples), len(samples) - len(waiting), journal, playing, clock)
     left = iter(waiting)
     works = any(not entry.failed for entry in journal.entries.values())
@@ -322,6 +321,6 @@ def _not_measured(task: Task, status: Status, why: str) -> TaskResult:
 
 
 def _why_not(subject: ModelClient, missing: frozenset[Any]) -> str:
-    """The subject's own words where it has some."""
-    reasons: dict[str, str] = getattr(subject, "why_not", {})
-    return joined(*(reasons.get(name) or sentence("evals.subject_has_no", ability=name) for name in sorted(missing)))
+    """The client's own words where it has some."""
+    own = subject.why_not
+    return joined(*(own.get(name) or sentence("evals.subject_has_no", ability=name) for name in sorted(missing)))

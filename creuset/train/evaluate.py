@@ -1,4 +1,4 @@
-"""Bits per byte of held-out documents while training, by the same rule as `creuset eval` (evals/bpb.py).
+"""Bits per byte of held-out documents while training, by the same rule as `creuset eval` (benchmarks/bpb.py).
 
 A document of tokens d0..dn is scored as `<eot> d0 .. dn <eot>`: -log2 p summed over d0..dn and the final
 <eot>, divided by the document's UTF-8 bytes. Long documents are cut in windows of the context, each scored

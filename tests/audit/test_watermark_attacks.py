@@ -16,7 +16,7 @@ from creuset.benchmarks.watermark.check import LENGTHS, MarkFacts, rewritten_mea
 from creuset.cli import main
 from creuset.core.stats import clopper_pearson
 from creuset.engine.sampler import Sampler
-from creuset.evals.clients.reach import Reach, reach
+from creuset.evals.clients.open import ClientSettings, open_client
 from creuset.evals.clients.weights import Continuation
 from creuset.governance.audit.items import PARTS
 from creuset.testing import tiny_shards, tiny_tokenizer
@@ -179,7 +179,7 @@ def test_a_mark_of_no_weight_draws_the_same_tokens_bit_for_bit():
 
 def through(answer, texts, languages):
     async def ask(url):
-        subject = await reach(url, Reach(model="m-1", retries=0))
+        subject = await open_client(url, ClientSettings(model="m-1", retries=0))
         try:
             return await rewrite.rewrite(subject, texts, languages)
         finally:

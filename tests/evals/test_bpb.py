@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from creuset.benchmarks import bpb
 from creuset.core.errors import ConfigError, DataError
 from creuset.data.shards.files import Counts, ShardWriter, SourceStats, write_index
-from creuset.evals import bpb, documents
 from creuset.evals.clients.local import LocalClient
 from creuset.evals.runner import play
 from creuset.model.attention import Packed
@@ -110,16 +110,16 @@ def test_shards_and_training_agree_on_the_figure(folder, model, shards):
 
 
 def test_held_out_documents_come_back_as_they_were(shards):
-    found = [t for t in documents.read(shards) if t.source == "en"]
+    found = [t for t in bpb.read_texts(shards) if t.source == "en"]
     assert [(t.text, t.bytes) for t in found] == [(t, len(t.encode())) for t in TEXTS]
 
 
 def test_files_of_text_and_jsonl_are_documents(tmp_path):
     (tmp_path / "book.txt").write_text("A river.\n")
     (tmp_path / "rows.jsonl").write_text('{"text": "One."}\n\n{"text": ""}\n{"text": "Deux."}\n{"text": "Three."}\n')
-    (book,) = documents.read(tmp_path / "book.txt")
+    (book,) = bpb.read_texts(tmp_path / "book.txt")
     assert (book.source, book.bytes, book.text) == ("book", 9, "A river.\n")
-    rows = list(documents.read(tmp_path / "rows.jsonl", limit=2))
+    rows = list(bpb.read_texts(tmp_path / "rows.jsonl", limit=2))
     assert [r.text for r in rows] == ["One.", "Deux."]
 
 
@@ -127,7 +127,7 @@ def test_what_is_no_document_is_refused_by_name(tmp_path):
     (tmp_path / "rows.jsonl").write_text('{"text": "One."}\n{"txt": 1}\n')
     (tmp_path / "x.bin").write_bytes(b"1")
     with pytest.raises(DataError, match=r"rows.jsonl:2.*no `text`"):
-        list(documents.read(tmp_path / "rows.jsonl"))
+        list(bpb.read_texts(tmp_path / "rows.jsonl"))
     for name, words in (("x.bin", "is not a text"), ("none", "does not exist"), ("", "holds no shards")):
         with pytest.raises(ConfigError, match=words):
-            list(documents.read(tmp_path / name))
+            list(bpb.read_texts(tmp_path / name))

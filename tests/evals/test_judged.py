@@ -9,12 +9,12 @@ from creuset.benchmarks.judged.arena_hard import ArenaHard
 from creuset.benchmarks.judged.judged import rating, verdict
 from creuset.benchmarks.judged.mt_bench import PROMPTS, MtBench
 from creuset.core.errors import ConfigError, DataError
-from creuset.evals.model import Failure, Reply
+from creuset.evals.model import Failure, ModelClient, Reply
 from creuset.evals.prices import Price
 from creuset.evals.runner import PlaySettings, play
 
 
-class Says:
+class Says(ModelClient):
     """Somebody else's model: answers by a rule; what it was asked is kept."""
 
     abilities = frozenset({"chat"})

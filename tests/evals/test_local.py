@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from creuset.engine.engine import Engine
-from creuset.evals.choice import continuation
-from creuset.evals.clients.local import LocalClient
+from creuset.evals.clients.local import LocalClient, continuation
 from creuset.evals.model import Failure, GenerateRequest, Likelihood, LoglikelihoodRequest, Reply
 from creuset.model.score import Reading, log_likelihoods
 from creuset.text.chat import encode_chat

@@ -7,7 +7,7 @@ from creuset.core.errors import ConfigError, DataError, DiskFull
 from creuset.core.stats import wilson
 from creuset.evals.clients.local import LocalClient
 from creuset.evals.journal import outcome_json, outcome_of
-from creuset.evals.model import Failure, GenerateRequest, Likelihood, LoglikelihoodRequest, Reply
+from creuset.evals.model import Failure, GenerateRequest, Likelihood, LoglikelihoodRequest, ModelClient, Reply
 from creuset.evals.prices import load
 from creuset.evals.runner import PlaySettings, Stopped, play
 from creuset.evals.task import Sample, Task
@@ -58,7 +58,7 @@ class Chat(Capitals):
         return {"correct": float("a" in outcomes[0].text), "failed": False}
 
 
-class Other:
+class Other(ModelClient):
     """A subject that is no model: says what a test tells it to, and counts how often it was asked."""
 
     width = 2

@@ -138,7 +138,7 @@ class LiveCodeBench(CodeTask):
     name = "livecodebench"
     form: ClassVar[Form] = "chat"
     needs: ClassVar[frozenset[Ability]] = frozenset({"chat"})
-    forms: ClassVar[tuple[str, ...]] = ("chat",)
+    forms: ClassVar[tuple[Form, ...]] = ("chat",)
     files = ("livecodebench/*.jsonl",)
     licence = "that of the file you bring"
     window: ClassVar[tuple[str, str]] = ("", "9999")     # first and last month of contest, YYYY-MM

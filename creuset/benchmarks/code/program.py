@@ -18,7 +18,7 @@ from creuset.core.sentences import sentence
 from creuset.evals import sandbox
 from creuset.evals.extract import without_thinking
 from creuset.evals.model import GenerateRequest, Outcome, Reply
-from creuset.evals.task import Row, Sample, Task
+from creuset.evals.task import Form, Row, Sample, Task
 from creuset.types.measure import Measure
 
 FENCE = re.compile(r"^[ \t]*```[ \t]*(?:python|py|python3)?[ \t]*\n(.*?)^[ \t]*```", re.DOTALL | re.MULTILINE | re.I)
@@ -63,7 +63,7 @@ class CodeTask(Task):
     # One published solution of MBPP needs six seconds. The clock on the wall is for those that sleep: on a busy machine
     # six seconds of work have taken more than fifteen.
     limits = sandbox.Limits(wall_s=45, cpu_s=10)
-    forms: ClassVar[tuple[str, ...]] = ("generate", "chat")
+    forms: ClassVar[tuple[Form, ...]] = ("generate", "chat")
 
     def __init__(self, samples_each: int = 1, temperature: float = 0.8) -> None:
         if samples_each < 1:

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from creuset.benchmarks.files import find
-from creuset.benchmarks.shares import correct_measure
 from creuset.core import stats
 from creuset.core.errors import DataError
 from creuset.core.jsonl import parsed
 from creuset.evals.model import Ability, GenerateRequest, Outcome, Reply
+from creuset.evals.shares import correct_measure
 from creuset.evals.task import Form, Row, Sample, Task
 from creuset.types.measure import Measure
 

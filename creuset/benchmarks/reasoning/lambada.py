@@ -14,10 +14,10 @@ from pathlib import Path
 from creuset.benchmarks.choices import pair
 from creuset.benchmarks.files import Row as Fields
 from creuset.benchmarks.files import find, json_rows, made
-from creuset.benchmarks.shares import correct_measure
 from creuset.core import stats
 from creuset.evals import extract
 from creuset.evals.model import GenerateRequest, Likelihood, Outcome, Reply
+from creuset.evals.shares import correct_measure
 from creuset.evals.task import Row, Sample, Task
 from creuset.types.measure import Measure
 

@@ -33,6 +33,8 @@ def headers(key: str) -> dict[str, str]:
 
 
 class AnthropicClient(Replies):
+    context = 0
+
     def identity(self) -> Json:
         return {"name": self.model, "kind": "endpoint", "url": self.client.url, "dialect": "anthropic"}
 

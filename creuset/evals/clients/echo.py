@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from creuset.evals.clients.http import Client, Json
+from creuset.evals.clients.http import HttpClient, Json
 from creuset.evals.model import Failure, Likelihood, LoglikelihoodRequest, RollingRequest
 from creuset.model.windows import windows
 
@@ -41,7 +41,7 @@ class Told:
         return told if isinstance(told, int) and not isinstance(told, bool) and told > 0 else None
 
 
-async def ask(client: Client, model: str, prompt: str | list[int]) -> Told | Failure:
+async def ask(client: HttpClient, model: str, prompt: str | list[int]) -> Told | Failure:
     """As lm-evaluation-harness asks it: one token is generated too, and is not ours."""
     body: Json = {"model": model, "prompt": [prompt] if isinstance(prompt, list) else prompt, "temperature": 0,
                   "max_tokens": 1, "logprobs": 1, "echo": True, "seed": 1234}

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from creuset.core.errors import ConfigError
-from creuset.evals.model import Failure
+from creuset.evals.model import Budget, Failure
 from creuset.evals.prices import Price
 
 MAX_WAIT_S = 120.0          # no Retry-After is waited for longer
@@ -51,7 +51,7 @@ class CallSettings:
 
 
 @dataclass(slots=True)
-class Answer:
+class HttpReply:
     """A call that succeeded."""
 
     body: Json
@@ -69,18 +69,11 @@ class Broken(Exception):
         self.reason = reason
 
 
-@dataclass(slots=True)
-class Budget:
-    """What is spent, in one currency, by all who pay from it: a subject and its judge share one."""
-
-    spent: float = 0.0
-
-
 Join = Callable[[list[Json]], Json]     # the events of a stream -> the body it stands for; raises Broken
 HasText = Callable[[Json], bool]        # whether an event of a stream brings text
 
 
-class Client:
+class HttpClient:
     def __init__(
         self,
         url: str,
@@ -116,7 +109,7 @@ class Client:
         )
 
     def __repr__(self) -> str:
-        return f"Client({self.url!r})"
+        return f"HttpClient({self.url!r})"
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -125,18 +118,18 @@ class Client:
         if self.calling.price is not None:
             self.budget.spent += self.calling.price.cost(prompt_tokens, completion_tokens)
 
-    async def get(self, path: str) -> Answer | Failure:
+    async def get(self, path: str) -> HttpReply | Failure:
         return await self.call("GET", path, None)
 
     async def post(
         self, path: str, body: Json, *, join: Join | None = None, has_text: HasText | None = None
-    ) -> Answer | Failure:
+    ) -> HttpReply | Failure:
         """With `join` the reply is asked for as a stream."""
         return await self.call("POST", path, body, join=join, has_text=has_text)
 
     async def call(
         self, method: str, path: str, body: Json | None, *, join: Join | None = None, has_text: HasText | None = None
-    ) -> Answer | Failure:
+    ) -> HttpReply | Failure:
         """`path` beginning with `//` is one of the server's root, not of the API's."""
         url = self._root() + path[1:] if path.startswith("//") else self.url + path
         cap = self.calling.price_cap
@@ -155,7 +148,7 @@ class Client:
 
     async def _attempt(
         self, method: str, url: str, body: Json | None, join: Join | None, has_text: HasText | None, attempt: int
-    ) -> tuple[Answer | Failure, float | None]:
+    ) -> tuple[HttpReply | Failure, float | None]:
         """What came of one attempt, and after how many seconds another is worth it (None: not at all)."""
         begun = self._clock()
         try:
@@ -185,13 +178,13 @@ class Client:
 
     async def _read(
         self, response: httpx.Response, join: Join | None, has_text: HasText | None, begun: float, attempt: int
-    ) -> Answer:
+    ) -> HttpReply:
         kind = response.headers.get("content-type", "")
         if join is None or "text/event-stream" not in kind:
             await response.aread()
             body = _object(response.text)
             warnings = ["not_streamed: a stream was asked for"] if join is not None else []
-            return Answer(body, self._clock() - begun, attempt, warnings=warnings)
+            return HttpReply(body, self._clock() - begun, attempt, warnings=warnings)
         events: list[Json] = []
         first_s = None
         async for line in response.aiter_lines():
@@ -206,7 +199,7 @@ class Client:
             if first_s is None and has_text is not None and has_text(event):
                 first_s = self._clock() - begun
             events.append(event)
-        return Answer(join(events), self._clock() - begun, attempt, first_s=first_s)
+        return HttpReply(join(events), self._clock() - begun, attempt, first_s=first_s)
 
     def _refused(self, response: httpx.Response, attempt: int) -> tuple[Failure, float | None]:
         status, said = response.status_code, response.text

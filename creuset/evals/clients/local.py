@@ -4,10 +4,10 @@ Questions come from many samples at once (the runner plays them together); what 
 One thread of the subject's own does all the computing, so that new questions arrive meanwhile. The weights are loaded
 when somebody first asks, once: the engine takes over what likelihoods have loaded, and they go on with its form of it.
 
-Conventions: a likelihood is tokenized as in `evals/choice.py` (context and continuation cut together, <|endoftext|>
-before them unless `prefix` is off), and a context that is too long loses its beginning. A plain prompt is read as
-/v1/completions reads it: control tokens written in it are control tokens, and nothing is put before it. A chat goes
-through `text.chat`. A prompt that leaves no room to answer is a Failure; one that leaves little gets a short answer.
+Conventions: a likelihood is tokenized by `continuation` below, and a context that is too long loses its beginning. A
+plain prompt is read as /v1/completions reads it: control tokens written in it are control tokens, and nothing is put
+before it. A chat goes through `text.chat`. A prompt that leaves no room to answer is a Failure; one that leaves little
+gets a short answer.
 """
 
 import asyncio
@@ -28,7 +28,6 @@ from creuset.core.artifact import MANIFEST, read_manifest, sha256_file
 from creuset.core.errors import ArtifactError, RequestError
 from creuset.engine.engine import Engine
 from creuset.engine.settings import EngineSettings
-from creuset.evals.choice import continuation
 from creuset.evals.model import (
     Ability,
     Done,
@@ -42,6 +41,7 @@ from creuset.evals.model import (
 )
 from creuset.model.formats.hf_config import config_of
 from creuset.model.formats.weights import load_model
+from creuset.model.hub import find_model as find_model
 from creuset.model.score import Reading, log_likelihoods
 from creuset.model.transformer import Transformer
 from creuset.model.windows import windows
@@ -81,7 +81,9 @@ class LocalClient:
         self.path, self.prefix, self.dtype = path, prefix, dtype
         self.tokenizer = Tokenizer.load(path)
         self.device = devices.pick(device)
-        self.width = 256            # samples worth playing together
+        self.width = 256
+        self.why_not: dict[str, str] = {}
+        self.budget = None
         self._tokens_per_batch = tokens_per_batch
         self._engine_settings = engine
         self._asked_context = context
@@ -349,6 +351,19 @@ class _Live:
     begun_s: float
     text: str = ""
     first_s: float = 0.0
+
+
+def continuation(tokenizer: Tokenizer, context: str, choice: str, *, prefix: bool = True) -> tuple[list[int], int]:
+    """Ids of `<eot> context choice`, and the first input whose next token belongs to the choice.
+
+    The whole is cut into tokens at once, and the context's own tokens are taken off its front, so that a choice is
+    tokenized as it would be in running text. Without `prefix` the <eot> is left out, unless there is no context.
+    """
+    first = [tokenizer.endoftext] if prefix or not context else []
+    before = len(tokenizer.encode(context))
+    whole = [*first, *tokenizer.encode(context + choice)]
+    # A cut that joins the last of the context to the choice must leave the choice at least one token.
+    return whole, max(0, min(len(first) + before - 1, len(whole) - 2))
 
 
 def _with_calls(reply: Reply) -> Reply:

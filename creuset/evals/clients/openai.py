@@ -1,7 +1,7 @@
 """An endpoint of OpenAI's dialect as a subject: chat, plain completions, likelihoods where it tells them. No torch.
 
 Likelihoods are asked as lm-evaluation-harness asks them: /v1/completions with `echo`, `logprobs: 1`, `max_tokens: 1`,
-the last entry dropped. Where the server offers /tokenize (ours, vLLM) the prompt is token ids, cut as evals/choice.py
+the last entry dropped. Where the server offers /tokenize (ours, vLLM) the prompt is token ids, cut as clients/local.py
 cuts them; elsewhere it is text, and the boundary is found in `text_offset` (echo.py). What the endpoint can do is
 tried once, by `open_endpoint`; `why_not` has the reason for what it cannot.
 """
@@ -15,9 +15,10 @@ from creuset.core.errors import ConfigError, EngineError
 from creuset.core.sentences import sentence
 from creuset.evals.clients import echo
 from creuset.evals.clients.echo import Told, boundary
-from creuset.evals.clients.http import Answer, Broken, CallSettings, Client, Json
+from creuset.evals.clients.http import Broken, CallSettings, HttpClient, HttpReply, Json
 from creuset.evals.model import (
     Ability,
+    Budget,
     Done,
     Failure,
     GenerateRequest,
@@ -38,12 +39,20 @@ BUSY = ("http_429", "http_503", "timeout", "connection")    # after all retries:
 class Replies:
     """What the dialects share: warnings about what an endpoint says of itself."""
 
-    def __init__(self, client: Client, model: str) -> None:
+    def __init__(self, client: HttpClient, model: str) -> None:
         self.client, self.model = client, model
         self.width = client.calling.concurrency
         self.why_not: dict[str, str] = {}
         self.abilities: frozenset[Ability] = frozenset()
         self._reported = ""
+
+    @property
+    def path(self) -> None:
+        return None
+
+    @property
+    def budget(self) -> Budget:
+        return self.client.budget
 
     async def close(self) -> None:
         await self.client.close()
@@ -56,7 +65,7 @@ class Replies:
         return []
 
     def reply(
-        self, ask: GenerateRequest, answer: Answer, *, text: str, finish: str, usage: tuple[Any, Any], reported: str,
+        self, ask: GenerateRequest, answer: HttpReply, *, text: str, finish: str, usage: tuple[Any, Any], reported: str,
         reasoning: str = "", stops_sent: int = 0, calls: tuple[Json, ...] = (),
     ) -> Reply:
         """Count what was used, and say what is odd about it."""
@@ -83,7 +92,7 @@ class Replies:
 
 
 class OpenAIClient(Replies):
-    def __init__(self, client: Client, model: str, *, prefix: bool | None = None, context: int = 0) -> None:
+    def __init__(self, client: HttpClient, model: str, *, prefix: bool | None = None, context: int = 0) -> None:
         """`prefix`: <|endoftext|> before a likelihood's context; None: where the tokenizer has it (as locally).
 
         `context`: tokens of a document read at once; 0: as many as the endpoint takes, where it says so.
@@ -263,7 +272,7 @@ class OpenAIClient(Replies):
             chat = await self.client.post("/chat/completions", body)
         body = {"model": self.model, "prompt": "Hello world", "max_tokens": 1, "temperature": 0}
         plain = await self.client.post("/completions", {**body, "echo": True, "logprobs": 1})
-        scores = isinstance(plain, Answer) and echo.has_scores(plain.body)
+        scores = isinstance(plain, HttpReply) and echo.has_scores(plain.body)
         if isinstance(plain, Failure) and plain.reason.startswith("refused_"):
             plain = await self.client.post("/completions", body)
         if isinstance(chat, Failure) and isinstance(plain, Failure):
@@ -282,7 +291,7 @@ class OpenAIClient(Replies):
                 self.why_not[name] = sentence("evals.endpoint_answers_no", name=name, detail=outcome.detail)
             else:
                 able.add(name)  # type: ignore[arg-type]
-        if scores and isinstance(plain, Answer) and echo.shifted(plain.body):
+        if scores and isinstance(plain, HttpReply) and echo.shifted(plain.body):
             self.why_not["loglikelihood"] = sentence("evals.shifted_loglikelihood")
         elif scores:
             able.add("loglikelihood")
@@ -311,8 +320,8 @@ class OpenAIClient(Replies):
 
     async def _tokenizer(self) -> None:
         quick = await self.client.post("//tokenize", {"model": self.model, "prompt": "Hello"})
-        self._by_ids = isinstance(quick, Answer) and isinstance(quick.body.get("tokens"), list)
-        if not self._by_ids or not isinstance(quick, Answer):
+        self._by_ids = isinstance(quick, HttpReply) and isinstance(quick.body.get("tokens"), list)
+        if not self._by_ids or not isinstance(quick, HttpReply):
             return
         self._window = int(quick.body.get("max_model_len") or 0)
         ids = await self._ids(EOT)
@@ -367,7 +376,7 @@ async def open_endpoint(
     if dialect == "anthropic":
         from creuset.evals.clients.anthropic import AnthropicClient, headers
 
-        messages = AnthropicClient(Client(url, calling, headers, **clocks), model)
+        messages = AnthropicClient(HttpClient(url, calling, headers, **clocks), model)
         try:
             await messages.probe()
         except BaseException:
@@ -376,7 +385,7 @@ async def open_endpoint(
         return messages
     if dialect != "openai":
         raise ConfigError(f"`{dialect}` is not a dialect", hint="there are openai and anthropic")
-    subject = OpenAIClient(Client(url, calling, bearer, **clocks), model, prefix=prefix, context=context)
+    subject = OpenAIClient(HttpClient(url, calling, bearer, **clocks), model, prefix=prefix, context=context)
     try:
         await subject.probe()
     except BaseException:

@@ -157,7 +157,7 @@ def _barred(part: Part, task: Task | None, asked: Asked, room: Room) -> tuple[St
     """Why the part cannot be run, if it cannot."""
     needs = part.needs | (task.needs if task else frozenset())
     if missing := sorted(needs - room.subject.abilities):
-        own = getattr(room.subject, "why_not", {})
+        own = room.subject.why_not
         return "not_testable", joined(*(own.get(name) or OUTSIDE[name] for name in missing))
     if task is not None and task.harmful and not asked.harmful:
         return "not_tested", sentence("audit.harmful")

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from creuset.core.errors import ConfigError, EngineError
-from creuset.evals.clients.http import Answer, CallSettings, Client, Json
+from creuset.evals.clients.http import CallSettings, HttpClient, HttpReply, Json
 from creuset.evals.clients.openai import bearer
 from creuset.evals.model import Failure
 from creuset.report.language import Text
@@ -78,7 +78,7 @@ class _UntriedError(Exception):
 class Api:
     """The endpoint as a client of OpenAI's API sees it."""
 
-    def __init__(self, client: Client, model: str) -> None:
+    def __init__(self, client: HttpClient, model: str) -> None:
         self.client, self.model = client, model
 
     async def post(self, path: str, body: Json, *, stream: bool = False) -> Json:
@@ -319,7 +319,7 @@ async def try_all(
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Portability:
     """All probes, one after the other. EngineError where nothing answers, ConfigError where no model is to be had."""
-    client = Client(
+    client = HttpClient(
         url, CallSettings(key_env=key_env, concurrency=1, timeout_s=timeout_s, retries=2), bearer, sleep=sleep
     )
     try:
@@ -337,9 +337,9 @@ async def try_all(
                        tried=len(tried), probes=tuple(found))
 
 
-async def _first(client: Client) -> str:
+async def _first(client: HttpClient) -> str:
     listed = await client.get("/models")
-    if not isinstance(listed, Answer):
+    if not isinstance(listed, HttpReply):
         raise EngineError(f"`{client.url}` does not say its models: {listed.detail}", hint="name one with --model")
     names = [str(m["id"]) for m in listed.body.get("data") or [] if isinstance(m, dict) and m.get("id")]
     if not names:

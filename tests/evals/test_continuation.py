@@ -2,7 +2,7 @@ import pytest
 
 from creuset.benchmarks.catalogue import make
 from creuset.core.errors import DataError
-from creuset.evals.choice import continuation
+from creuset.evals.clients.local import continuation
 
 CONTEXTS = {
     "arc_easy": ("Question: What is ice?\nAnswer:", (" water", " stone", " air"), 0),

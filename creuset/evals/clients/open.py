@@ -1,17 +1,19 @@
-"""From what a user names (a folder, a shipped model, a URL) to a subject that can be asked. torch only for folders."""
+"""From what a user names (a folder, a shipped model, a URL) to a client that can be asked. torch only for folders."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from creuset.core.errors import ConfigError
+from creuset.evals.clients.http import CallSettings, HttpClient
+from creuset.evals.clients.openai import Replies, open_endpoint
 from creuset.evals.model import ModelClient
 from creuset.evals.prices import Price, load
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Reach:
-    """How to reach it: the first half for endpoints, the last four for folders (`prefix` and `context` for both)."""
+class ClientSettings:
+    """How to reach a model: the first half is for endpoints, the last four are for folders (two of them for both)."""
 
     model: str = ""
     dialect: str = "openai"
@@ -32,12 +34,9 @@ def is_url(name: str) -> bool:
     return name.startswith(("http://", "https://"))
 
 
-async def reach(name: str, to: Reach, **clocks: Any) -> ModelClient:
+async def open_client(name: str, to: ClientSettings, **clocks: Any) -> ModelClient:
     """Raises ConfigError, ArtifactError (no such model), EngineError (the endpoint does not answer)."""
     if is_url(name):
-        from creuset.evals.clients.http import CallSettings
-        from creuset.evals.clients.openai import open_endpoint
-
         price = load(to.prices).find(to.model) if to.model else None
         if price is None and to.price_cap is not None:
             named = f"`{to.model}` is in no price file" if to.model else "it has no name"
@@ -53,17 +52,14 @@ async def reach(name: str, to: Reach, **clocks: Any) -> ModelClient:
         )
     if to.price_cap is not None or to.model or to.key_env:
         raise ConfigError(f"`{name}` is no URL: --model, --key-env and --price-cap are for endpoints")
-    from creuset.evals.clients.local import LocalClient
-    from creuset.model.hub import find_model
+    from creuset.evals.clients.local import LocalClient, find_model
 
-    return LocalClient(
-        find_model(name), prefix=to.prefix, context=to.context, dtype=to.dtype, device=to.device
-    )
+    return LocalClient(find_model(name), prefix=to.prefix, context=to.context, dtype=to.dtype, device=to.device)
 
 
-def share_budget(*subjects: ModelClient | None) -> None:
-    """Let all endpoints pay from the first one's purse, so that a price cap holds for them together."""
-    clients = [client for subject in subjects if (client := getattr(subject, "client", None)) is not None]
+def share_budget(*models: ModelClient | None) -> None:
+    """Let all endpoints pay from the first one's budget, so that a price cap holds for them together."""
+    clients = [client for model in models if (client := _http(model)) is not None]
     currencies = sorted({client.calling.price.currency for client in clients if client.calling.price is not None})
     if len(currencies) > 1 and any(client.calling.price_cap is not None for client in clients):
         raise ConfigError(f"one price cap for prices in {' and '.join(currencies)}", hint="give prices in one currency")
@@ -71,10 +67,13 @@ def share_budget(*subjects: ModelClient | None) -> None:
         client.budget = clients[0].budget
 
 
-def price_of(subject: ModelClient, to: Reach) -> Price | None:
+def price_of(model: ModelClient, to: ClientSettings) -> Price | None:
     """The price of an endpoint's model, where the price file has one."""
-    client = getattr(subject, "client", None)
-    if client is None:
+    if (client := _http(model)) is None:
         return None
-    price: Price | None = client.calling.price
-    return price or load(to.prices).find(str(subject.identity().get("name", "")))
+    return client.calling.price or load(to.prices).find(str(model.identity().get("name", "")))
+
+
+def _http(model: object) -> HttpClient | None:
+    """What an endpoint is called through; of a folder there is none."""
+    return model.client if isinstance(model, Replies) else None

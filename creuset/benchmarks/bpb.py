@@ -6,22 +6,23 @@ the sum of bytes of its documents, so it does not depend on the tokenizer; the i
 bootstrap over documents. The overall score is the unweighted mean over sources. A document longer than the context
 is cut in windows (model/windows.py).
 
-An endpoint that tells a prompt's log-probabilities is read in the same way (echo.py). One that has no <|endoftext|>
-scores neither the first token of a document, whose bytes are left out, nor its end: its figures say so. A document
-that could not be read is in no sum: it is counted.
+An endpoint that tells a prompt's log-probabilities is read in the same way (evals/clients/echo.py). One that has no
+<|endoftext|> scores neither the first token of a document, whose bytes are left out, nor its end: its figures say so.
+A document that could not be read is in no sum: it is counted.
 """
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
+from creuset.core.errors import ConfigError, DataError
 from creuset.core.sentences import sentence
 from creuset.core.stats import Interval, bootstrap_ratio, mean_of_ratios
-from creuset.evals import documents
-from creuset.evals.model import Ability, Likelihood, Outcome, RollingRequest
+from creuset.evals.model import Ability, Likelihood, ModelClient, Outcome, RollingRequest
 from creuset.evals.task import Form, Row, Sample, Task
 from creuset.types.measure import Measure
 
@@ -32,6 +33,11 @@ class Bpb(Task):
     name: ClassVar[str] = "bpb"
     form: ClassVar[Form] = "loglikelihood"
     needs: ClassVar[frozenset[Ability]] = frozenset({"loglikelihood"})
+    limits_itself = True        # a limit counts documents of each source
+    definition = (
+        "sum of -log2 p over a document's tokens and the end-of-document token that closes it, over its UTF-8 bytes; "
+        "95 % percentile bootstrap over documents"
+    )
 
     def __init__(
         self, paths: Sequence[Path], *, limit: int | None = None, context: int = 0, overlap: int = 0
@@ -42,13 +48,23 @@ class Bpb(Task):
     def settings(self) -> dict[str, Any]:
         return {"context": self.context, "overlap": self.overlap}
 
+    def check(self, client: ModelClient) -> None:
+        context = client.context or self.context
+        if self.overlap and self.overlap >= context:
+            known = f"must be below the context ({context})" if context else "needs a context: this endpoint tells none"
+            raise ConfigError(f"overlap ({self.overlap}) {known}", hint="give --context")
+
     def samples(self, folder: Path) -> Iterator[Sample]:
+        empty = True
         for number, path in enumerate(self.paths):
-            for found in documents.read(path, limit=self.limit):
+            for found in read_texts(path, limit=self.limit):
+                empty = False
                 yield Sample(
                     id=f"{number}/{found.source}/{found.index}", texts=(RollingRequest(found.text, self.overlap),),
                     gold={"source": found.source, "index": found.index, "bytes": found.bytes},
                 )
+        if empty:
+            raise DataError(f"{', '.join(p.name for p in self.paths)}: there is no document to score")
 
     def score(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
         (outcome,) = outcomes
@@ -91,3 +107,62 @@ class Bpb(Task):
             caveat="" if all(row["whole"] for row in read) else NO_END,
             extra={"source": source, "bytes": sum(r["bytes"] for r in read), "tokens": sum(r["tokens"] for r in read)},
         )
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOutText:
+    """One document."""
+
+    source: str
+    index: int
+    text: str
+    bytes: int              # UTF-8
+
+
+def is_shards(path: Path) -> bool:
+    return (path / "shards.json").is_file()
+
+
+def read_texts(path: Path, *, limit: int | None = None) -> Iterator[HeldOutText]:
+    """Documents of `path`: the first `limit` of each held-out source, or of the file. Empty ones are passed over."""
+    if is_shards(path):
+        yield from _held_out(path, limit)
+    elif path.is_file():
+        yield from _file(path, limit)
+    elif path.is_dir():
+        raise ConfigError(f"`{path}` holds no shards.json", hint="give a shards artifact, or files of text or jsonl")
+    else:
+        raise ConfigError(f"`{path}` does not exist")
+
+
+def _held_out(path: Path, limit: int | None) -> Iterator[HeldOutText]:
+    from creuset.data.shards.files import Shards
+    from creuset.evals.clients.weights import Tokenizer
+
+    shards = Shards.open(path)
+    tokenizer = Tokenizer.load(shards.tokenizer)
+    for source in shards.sources:
+        tokens, offsets = shards.tokens(source, "heldout"), shards.offsets(source, "heldout")
+        sizes = shards.bytes(source)
+        for index in range(len(sizes) if limit is None else min(len(sizes), limit)):
+            ids = tokens[offsets[index] : offsets[index + 1] - 1]       # the last one ends the document
+            if sizes[index]:
+                yield HeldOutText(source, index, tokenizer.decode([int(i) for i in ids]), int(sizes[index]))
+
+
+def _file(path: Path, limit: int | None) -> Iterator[HeldOutText]:
+    from creuset.data.read.readers import records
+    from creuset.data.read.sources import FilePart, format_of
+
+    kind = format_of(path)
+    if kind is None:
+        raise ConfigError(f"`{path}` is not a text, jsonl, parquet or HTML file")
+    found = 0
+    for record in records(FilePart(str(path), path.name, kind)):
+        if limit is not None and found >= limit:
+            return
+        if record.broken:
+            raise DataError(f"`{record.where}` is not a document: {record.broken}: {record.detail}")
+        if size := len(record.text.encode()):
+            yield HeldOutText(path.name.split(".")[0], found, record.text, size)
+            found += 1

@@ -2,16 +2,18 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from creuset.core import stats
 from creuset.core.sentences import sentence
-from creuset.evals.task import Row, Task
-from creuset.types.measure import Measure
+from creuset.types.measure import Measure, Row
+
+if TYPE_CHECKING:
+    from creuset.evals.task import Task
 
 
 def correct_measure(
-    task: Task, metric: str, rows: Sequence[Row], *, key: str = "correct", extracted: str = "extracted",
+    task: "Task", metric: str, rows: Sequence[Row], *, key: str = "correct", extracted: str = "extracted",
     extractor: str = "", extra: dict[str, Any] | None = None, caveat: str = "",
 ) -> Measure:
     """Share of `row[key]` over all rows, failed ones included. Clustered where rows name their clusters.
@@ -27,9 +29,10 @@ def correct_measure(
     if not rows:
         return Measure(**fields, status="not_tested", why=sentence("benchmarks.no_item"), extra=known)
     clusters = [row.get("cluster", "") for row in rows]
+    losses = [bool(row.get("failed")) for row in rows]
     several = len(set(clusters)) > 1    # of one cluster alone nothing could be said
     found = stats.share([row[key] for row in rows], clusters if several else None)
-    failed = sum(row["failed"] for row in rows)
+    failed = sum(losses)
     known["cut"] = sum(bool(row.get("cut")) for row in rows)
     if several and len(set(clusters)) <= 100:
         members: dict[str, list[float]] = defaultdict(list)
@@ -39,5 +42,6 @@ def correct_measure(
     return Measure(
         **fields, score=found.value, interval=found.interval, interval_by=found.by, n=len(rows) - failed,
         denominator=len(rows), failed=failed,
-        unextracted=sum(not row[extracted] and not row["failed"] for row in rows), extra=known,
+        unextracted=sum(not row.get(extracted, True) and not lost for row, lost in zip(rows, losses, strict=True)),
+        extra=known,
     )
