@@ -1,6 +1,5 @@
 """Where to compute, and how fast it can multiply."""
 
-import functools
 import time
 from collections.abc import Sequence
 
@@ -25,32 +24,6 @@ def has_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-
-
-@functools.cache
-def bf16_pays(device: torch.device) -> bool:
-    """Whether bf16 products are native there and clearly faster than fp32's.
-
-    A CPU is measured: with AVX-512's bf16 dot products but no matrix tiles, bf16 can reach half of fp32's speed
-    (docs/log.md). The margin is wide, so that noise does not make two starts of one run choose differently.
-    """
-    if device.type == "cuda" or not has_bf16(device):
-        return has_bf16(device)
-    return matmul_peak(device, torch.bfloat16, size=512) > 1.3 * matmul_peak(device, torch.float32, size=512)
-
-
-def precision(name: str, device: torch.device) -> torch.dtype:
-    """The dtype to compute in: `auto` is bf16 where it pays and fp32 elsewhere."""
-    if name == "auto":
-        return torch.bfloat16 if bf16_pays(device) else torch.float32
-    if name not in ("bf16", "fp32"):
-        raise ConfigError(f"`{name}` is not a precision; choose auto, bf16 or fp32")
-    return torch.bfloat16 if name == "bf16" else torch.float32
-
-
-def matmul_peak(device: torch.device, dtype: torch.dtype, *, size: int = 2048, repeat: int = 5) -> float:
-    """FLOP/s of the best of `repeat` square matrix products."""
-    return max(matmul_rates(device, dtype, size=size, repeat=repeat))
 
 
 def matmul_rates(device: torch.device, dtype: torch.dtype, *, size: int = 2048, repeat: int = 9) -> list[float]:

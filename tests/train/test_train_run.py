@@ -13,7 +13,6 @@ import torch
 
 from creuset.cli import main
 from creuset.core.artifact import ancestors, new_artifact, read_manifest, verify
-from creuset.core.device import agreed_peak
 from creuset.core.errors import ArtifactError, ConfigError, DataError, TrainingError
 from creuset.core.record import Recorder
 from creuset.data.shards.batches import PretrainSource
@@ -260,16 +259,6 @@ def test_fine_tuning_from_python_is_resumed_from_its_folder_alone(model: Path, t
 
 
 # The share of the peak.
-
-
-@pytest.mark.parametrize(("rates", "peak"), [
-    ([100.0, 99.0, 98.0, 50.0, 20.0], 100.0),  # disturbed now and then: the best three agree
-    ([100.0, 90.0, 80.0, 70.0], None),  # never quiet
-    ([100.0, 99.0], None),
-    ([], None),
-])  # fmt: skip
-def test_a_peak_is_known_only_when_its_best_repeats_agree(rates: list[float], peak: float | None) -> None:
-    assert agreed_peak(rates) == peak
 
 
 @pytest.mark.parametrize(("peak", "known"), [(None, False), (1.0, False), (1e15, True)])
