@@ -33,6 +33,16 @@ run: .venv/.serve
 test: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
+# Numbers on other processors: oneDNN, torch and MKL are told to use less than this one has; then its own.
+NUMERIC := tests/model tests/train tests/engine tests/text
+AVX512 := $(if $(shell grep -m1 -o avx512f /proc/cpuinfo),ATEN_CPU_CAPABILITY=avx512 MKL_ENABLE_INSTRUCTIONS=AVX512)
+test-isa: setup
+	set -e; for features in "ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2" \
+	  "ONEDNN_MAX_CPU_ISA=AVX512_CORE $(AVX512)" "ONEDNN_MAX_CPU_ISA=ALL"; do for threads in 1 2; do \
+	    echo "== $$features, threads: $$threads"; \
+	    env $$features OMP_NUM_THREADS=$$threads $(BIN)/python -m pytest --durations=0 --durations-min=20 $(NUMERIC); \
+	done; done
+
 # The peers: lm-evaluation-harness beside us, inspect_ai in an environment of its own (its pins are not ours).
 test-slow: setup
 	$(PIP) -e '.[dev,harness]'
@@ -49,7 +59,7 @@ check: setup
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy
-	$(BIN)/python -m pytest tests/test_house.py tests/test_packages.py tests/docs
+	$(BIN)/python -m pytest tests/test_house.py tests/test_packages.py tests/docs/test_links.py
 
 story: setup
 	$(BIN)/python -m pytest tests/story -m 'slow or not slow'

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 TREE = Path(__file__).parents[2]
-PAGES = [p for p in (TREE / "README.md", TREE / "CHANGELOG.md", *sorted((TREE / "docs").rglob("*.md")))]
+PAGES = [*sorted(TREE.glob("*.md")), *sorted((TREE / "docs").rglob("*.md"))]
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)")
 
 
