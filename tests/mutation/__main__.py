@@ -60,22 +60,23 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=float("inf"), help="start no mutant after so long")
     parser.add_argument("--keep", type=Path, help="append the result to this file of JSON lines")
     args = parser.parse_args()
-    chosen = {name: PACKAGES[name] for name in args.only.split(",")}
-    places = {name: list(mutants(TREE, package.files, but=package.but)) for name, package in PACKAGES.items()}
-    if args.again:
-        drawn = survivors(args.again, places)
-    elif args.at:
-        file, _, line = args.at.partition(":")
-        drawn = {n: [m for m in found if m.file == file and (not line or m.line == int(line))]
-                 for n, found in places.items()}  # fmt: skip
-        drawn = {name: found for name, found in drawn.items() if found}
-    else:
-        drawn = {n: found for n, found in sample(places, args.count, args.seed).items() if n in chosen}
+    chosen = args.only.split(",")
     begun = time.monotonic()
     verdicts: dict[str, list[Verdict]] = {}
     known = equivalents()
     with Pool(TREE, args.jobs) as pool:
+        places = {name: list(mutants(pool.pristine, p.files, but=p.but)) for name, p in PACKAGES.items()}
+        if args.again:
+            drawn = survivors(args.again, pool.pristine, places)
+        elif args.at:
+            file, _, line = args.at.partition(":")
+            drawn = {name: [m for m in found if m.file == file and line in ("", str(m.line))]
+                     for name, found in places.items()}  # fmt: skip
+        else:
+            drawn = {n: found for n, found in sample(places, args.count, args.seed).items() if n in chosen}
         for name, found in drawn.items():
+            if not found:
+                continue
             baseline = pool.baseline(PACKAGES[name].tests)
             say(f"{name}: {len(found)} of {len(places[name])} places, {len(baseline.seconds)} tests in "
                 f"{sum(baseline.seconds.values()):.0f} s")  # fmt: skip
@@ -94,12 +95,12 @@ def main() -> int:
     return 0
 
 
-def survivors(kept: Path, places: dict[str, list[Mutant]]) -> dict[str, list[Mutant]]:
+def survivors(kept: Path, tree: Path, places: dict[str, list[Mutant]]) -> dict[str, list[Mutant]]:
     """The mutants that survived in kept results, found again by the code at their place, wherever it stands now."""
     rows = [row for line in kept.read_text(encoding="utf-8").splitlines() for row in json.loads(line)["left"]]
     wanted = {(row["mutant"]["file"], row["mutant"]["operator"], row["before"], row["after"]) for row in rows}
     files = {row["mutant"]["file"] for row in rows}
-    sources = {file: (TREE / file).read_text(encoding="utf-8") for file in files if (TREE / file).is_file()}
+    sources = {file: (tree / file).read_text(encoding="utf-8") for file in files if (tree / file).is_file()}
     operators = {(file, operator) for file, operator, *_ in wanted}
     found = {
         name: [
@@ -110,7 +111,7 @@ def survivors(kept: Path, places: dict[str, list[Mutant]]) -> dict[str, list[Mut
         for name, mutants_ in places.items()
     }  # fmt: skip
     say(f"{len(wanted)} survivors, {sum(map(len, found.values()))} of them in today's code")
-    return {name: mutants_ for name, mutants_ in found.items() if mutants_}
+    return found
 
 
 def sample(places: dict[str, list[Mutant]], count: int, seed: int) -> dict[str, list[Mutant]]:

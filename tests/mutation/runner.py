@@ -119,7 +119,7 @@ class Traced:
 
 
 class Pool:
-    """Copies of the tree, one a job."""
+    """Copies of the tree, one a job and one that stays as it is: the tree itself may change meanwhile."""
 
     def __init__(self, tree: Path, jobs: int) -> None:
         self.tree, self.jobs = tree, jobs
@@ -131,7 +131,7 @@ class Pool:
                 importlib.import_module(name)
         assert "creuset" not in sys.modules, "a child would keep the parent's unchanged code"
         self.folder = Path(tempfile.mkdtemp(prefix="mutants-"))
-        self.copies = [self._copy(n) for n in range(self.jobs)]
+        self.pristine, *self.copies = [self._copy(n) for n in range(self.jobs + 1)]
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -176,7 +176,7 @@ class Pool:
         running: list[Trial] = []
         while running or waiting:
             while free and waiting and time.monotonic() < stop_at:
-                running.append(Trial(waiting.pop(), baseline, free.pop(), self.tree))
+                running.append(Trial(waiting.pop(), baseline, free.pop(), self.pristine))
             if not running:
                 return
             time.sleep(0.02)
@@ -190,9 +190,9 @@ class Pool:
 class Trial:
     """One mutant in one copy."""
 
-    def __init__(self, mutant: Mutant, baseline: Baseline, copy: Path, tree: Path) -> None:
+    def __init__(self, mutant: Mutant, baseline: Baseline, copy: Path, pristine: Path) -> None:
         self.mutant, self.copy, self.begun = mutant, copy, time.monotonic()
-        self.file, self.original = copy / mutant.file, (tree / mutant.file).read_text(encoding="utf-8")
+        self.file, self.original = copy / mutant.file, (pristine / mutant.file).read_text(encoding="utf-8")
         self.file.write_text(mutant.code(self.original), encoding="utf-8")
         ids = baseline.of(mutant)
         files = list(dict.fromkeys(id.partition("::")[0] for id in ids))
