@@ -19,8 +19,9 @@ from creuset.testing import tiny_config, tiny_model, tiny_shards
 from creuset.train import folder
 from creuset.train.choices import StepTimer, choose, cores_here, left_open, unavailable, value
 from creuset.train.objectives import pretrain
+from creuset.train.run import _peak as peak_flops
 from creuset.train.run import resume, train
-from creuset.train.settings import Optim, Pretrain
+from creuset.train.settings import Finetune, Optim, Pretrain, Training
 from creuset.train.state import TrainState
 from tests.train.test_training import losses, tiny_run
 
@@ -208,3 +209,41 @@ def test_a_value_that_differs_from_the_choice_is_another_run(shards: Path, tmp_p
     assert known is not None
     with pytest.raises(ConfigError, match=rf"settings.threads was {known.chosen['threads']}, now 77"):
         train(replace(settings, threads=77), shards=shards, out=out)
+
+
+def test_as_many_threads_as_there_are_cores_can_be_had() -> None:
+    assert unavailable({"threads": cores_here()}, tiny_config(), torch.device("cpu")) == []
+
+
+def test_a_run_computes_with_the_threads_of_its_settings(shards: Path, tmp_path: Path) -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        train(tiny_run(steps=1, threads=1), shards=shards, out=tmp_path / "run")
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_the_peak_of_emulated_bf16_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A processor without bf16 does a hundredth of its fp32 speed: nothing to divide by."""
+    monkeypatch.setattr(devices, "has_bf16", lambda device: False)
+    asked: list[torch.dtype] = []
+    monkeypatch.setattr(devices, "matmul_rates", lambda device, dtype, size: asked.append(dtype) or [1e9] * 3)
+    monkeypatch.setattr(devices, "agreed_peak", max)
+    assert peak_flops(torch.device("cpu"), torch.bfloat16) is None and asked == []
+    assert peak_flops(torch.device("cpu"), torch.float32) == 1e9 and asked == [torch.float32]
+
+
+@pytest.mark.parametrize("kind", [Pretrain, Finetune])
+def test_every_kind_of_training_refuses_what_training_refuses(kind: type[Training]) -> None:
+    good = {"name": "x", "steps": 1, "tokens_per_step": 64, "tokens_per_microbatch": 64, "context": 64}
+    more = {"model": tiny_config()} if kind is Pretrain else {}
+    assert kind(**(good | more))  # type: ignore[arg-type]
+    for change, words in (
+        ({"steps": 0}, "steps must be positive, got 0"),
+        ({"tokens_per_microbatch": 65}, r"tokens_per_microbatch \(65\) must be a multiple of context \(64\)"),
+        ({"tokens_per_step": 65}, r"tokens_per_step \(65\) must be a multiple of context \(64\)"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            kind(**(good | more | change))  # type: ignore[arg-type]

@@ -23,7 +23,7 @@ from creuset.train.divergence import WINDOW, LossWatch
 from creuset.train.evaluate import bits_per_byte
 from creuset.train.loop import Outcome, train
 from creuset.train.objectives import pretrain
-from creuset.train.report import percent, smooth
+from creuset.train.report import percent, smooth, write_page
 from creuset.train.settings import Pretrain
 from creuset.train.state import TrainState
 from tests.train.test_training import fresh, tiny_run
@@ -182,3 +182,19 @@ def test_the_smoothed_curve_is_the_mean_weighted_by_age() -> None:
 
 def test_a_share_is_shown_in_percent_and_called_unknown_when_it_is() -> None:
     assert (percent(0.312), percent(1.0), percent(None)) == ("31 %", "100 %", "unknown")
+
+
+def test_the_page_of_a_run_shows_its_last_step_and_its_last_evaluation(tmp_path: Path) -> None:
+    step = {"event": "step", "steps": 9, "tokens_per_s": 1500.0, "mfu": None, "seconds_left": 120.0, "loss": 2.5,
+            "busiest": 1.5, "balance": 1.0, "norm": 0.5, "scale": 1.0}  # fmt: skip
+    events = [
+        step | {"step": 1, "seen": 1000},
+        {"event": "evaluate", "step": 1, "seen": 1000, "bits_per_byte": {"en": 2.3456, "fr": 3.4567}},
+        step | {"step": 2, "seen": 2000},
+        {"event": "evaluate", "step": 2, "seen": 2000, "bits_per_byte": {"en": 1.2345, "fr": 1.3456}},
+    ]
+    (tmp_path / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    text = write_page(tmp_path, "tiny").read_text()
+    head, _, last = text.rpartition("Last evaluation")
+    assert "1.234" in last and "1.346" in last and "2.346" not in last
+    assert "step 2 of 9" in head and "step 1 of 9" not in text and "MFU unknown" in head
