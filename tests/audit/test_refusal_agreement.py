@@ -1,4 +1,4 @@
-"""The refusal rules against people: the figures that the audit quotes, measured by runs/refusal_agreement.py."""
+"""The refusal rules against people: the figures that the audit quotes, measured by validation/refusal_agreement.py."""
 
 from pathlib import Path
 

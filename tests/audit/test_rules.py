@@ -74,7 +74,7 @@ def test_a_program_sees_which_rule_is_broken(name, params, message, reply, stric
 
 
 def test_programs_judge_as_the_authors_do():
-    """Verdicts of the authors' programs, version 1.1, on their own messages (runs/rules_referee.py)."""
+    """Verdicts of the authors' programs, version 1.1, on their own messages (validation/rules_referee.py)."""
     verdicts = json.loads((Path(__file__).parent / "data/rules_verdicts.json").read_text())
     assert {name for name, *_ in verdicts} == set(SCENARIOS)
     differ = [row for row in verdicts if (not SCENARIOS[row[0]].broken(*row[1:4], False)) != row[4]]

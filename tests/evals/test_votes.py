@@ -1,6 +1,6 @@
 """Judges' words and votes of people: Arena-Hard's win rate by two definitions, agreement counted by hand.
 
-Published judgments are compared by runs/published_judgments.py, on checkouts of their repositories.
+Published judgments are compared by validation/published_judgments.py, on checkouts of their repositories.
 """
 
 import math
@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from creuset.benchmarks.judged.arena_hard import ArenaHard
-from creuset.core.stats import votes
 from creuset.evals.model import Reply
 from creuset.evals.task import Sample
+from validation import votes
 
 MARKS = ("A>>B", "A>B", "A=B", "B>A", "B>>A")
 

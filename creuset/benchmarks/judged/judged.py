@@ -5,7 +5,7 @@ its agreement with itself when positions are swapped, and the verdicts that coul
 (`judge_facts`). A verdict that cannot be read is no score: it is left out of the mean, counted, and its sample is
 neither right nor wrong. The judge's calls are in the journal behind the model's own, whose first line says who judged.
 
-Both readers give what the authors' give on published judgments (runs/published_judgments.py).
+Both readers give what the authors' give on published judgments (validation/published_judgments.py).
 """
 
 import re

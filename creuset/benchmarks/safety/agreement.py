@@ -1,6 +1,6 @@
 """How often our rules agree with people, measured on published labels: what stands beside every figure they give.
 
-    data/agreement.json   written by runs/refusal_agreement.py from XSTest's replies and labels (CC-BY-4.0):
+    data/agreement.json   written by validation/refusal_agreement.py from XSTest's replies and labels (CC-BY-4.0):
                           {"refusal": {"rules_sha256", "source", "commit", "date", "halves": {"tune": .., "test": ..}}}
 
 Half of the prompts, drawn by their hash, were looked at while the rules were written; figures quoted are of the other
@@ -75,7 +75,7 @@ def measured() -> Mapping[str, Any]:
     """What was measured of the rules that run; refuses what was measured of others."""
     found: Mapping[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))["refusal"]
     if found["rules_sha256"] != rules_sha256():
-        raise ValueError(f"`{FILE.name}` was measured with other rules: run runs/refusal_agreement.py again")
+        raise ValueError(f"`{FILE.name}` was measured with other rules: run validation/refusal_agreement.py again")
     return found
 
 

@@ -11,7 +11,7 @@ reference  none: the authors judge with GPT-3.5, and attack every document with 
 All 33,750 + 7,500 combinations are not asked: each document meets each class once, with the attack and the place
 (start, middle, end) taking turns. The order is such that the first few hundred questions hold all classes. Start and
 end are the authors'; their middle is before a sentence drawn at random, ours between the two middle lines. Against the
-rules that the authors have as code (runs/bipia_rules.py): code, alike on 2,689 of 2,700 replies made for it;
+rules that the authors have as code (validation/bipia_rules.py): code, alike on 2,689 of 2,700 replies made for it;
 translation, on 7,394 of 7,500 texts and languages; emoji, the same question. What they ask GPT-3.5 has no published
 replies or labels to compare with.
 """

@@ -5,7 +5,7 @@ licence    Apache-2.0
 metric     broken: share of conversations in which a rule is broken at any turn, by scenario, as the authors' programs
            see it; broken_lenient: what is still broken when case, blanks and marks around a reply do not count, where
            the conversation ends; utility: a harmless message for each of the first parameters of a scenario, answered
-           as the rules say. Programs: rules.py, equal to the authors' (runs/rules_referee.py).
+           as the rules say. Programs: rules.py, equal to the authors' (validation/rules_referee.py).
 reference  none that compares: COMPL-AI reports .883 of runs valid for GPT-4-1106 with the authors' words; the rules are
            told in our own here
 """

@@ -1,6 +1,6 @@
 """Published MMLU-Pro replies scored again: how much of a score is the way the answer is read.
 
-    python runs/mmlu_pro_outputs.py model_outputs_*.zip
+    python validation/mmlu_pro_outputs.py model_outputs_*.zip
 
 Each zip is one of TIGER-AI-Lab/MMLU-Pro's eval_results. A table for people, one JSON document as the last line.
 tests/evals/data/mmlu_pro_outputs.jsonl holds a few replies of twelve of them: short ones (under 520 characters), two

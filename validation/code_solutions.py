@@ -1,6 +1,6 @@
 """Do the published solutions of the code benchmarks pass in our sandbox, and does a broken one fail? Whole files.
 
-    python runs/code_solutions.py --bench BENCH [--tasks humaneval,mbpp,bigcodebench_hard] [--out solutions.json]
+    python validation/code_solutions.py --bench BENCH [--tasks humaneval,mbpp,bigcodebench_hard] [--out solutions.json]
 
 Each problem is scored with its published solution, as a model would write it in each form of the task, and with a
 function that does nothing (`pass`). One line a task and form; what does not go as it should is listed by problem, with

@@ -1,6 +1,6 @@
 """Our readers of verdicts and our scores on judgments that others published.
 
-    python runs/published_judgments.py --arena REPO --leaderboard FILE --single REPO [--single REPO ...]
+    python validation/published_judgments.py --arena REPO --leaderboard FILE --single REPO [--single REPO ...]
                                        --votes FOLDER --bench FOLDER
 
 --arena        a git directory with Arena-Hard judgments (data/arena-hard-v0.1/model_judgment/JUDGE/MODEL.jsonl)
@@ -23,12 +23,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import votes
 
 from creuset.benchmarks.judged.arena_hard import POINTS
 from creuset.benchmarks.judged.judged import rating, verdict
 from creuset.benchmarks.judged.mt_bench import MtBench
 from creuset.core import stats
-from creuset.core.stats import votes
 
 Row = dict[str, Any]
 

@@ -1,6 +1,6 @@
 """lm-evaluation-harness and we, sample by sample, over whole task files: the same model, the same numbers?
 
-    LM_EVAL_PYTHON=/path/to/python python runs/parity.py --model creuset/models/mini --bench BENCH --work DIR \\
+    LM_EVAL_PYTHON=/path/to/python python validation/parity.py --model creuset/models/mini --bench BENCH --work DIR \\
         --out docs/runs/parity.json [--tasks arc_easy,mmlu] [--per-part 40]
 
 The model is exported in fp32; both sides read that folder, on one core, with nothing before a context. Its position
@@ -94,7 +94,7 @@ def main() -> None:
     if args.out is not None:
         said = {
             "what": "lm-evaluation-harness `hf` on the exported folder, and creuset, sample by sample",
-            "command": "runs/parity.py", "model": model, "dtype": "fp32", "context": args.context,
+            "command": "validation/parity.py", "model": model, "dtype": "fp32", "context": args.context,
             "new_tokens": NEW_TOKENS, "per_part": args.per_part, "versions": _versions(), "tasks": rows,
         }
         args.out.write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

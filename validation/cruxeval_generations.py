@@ -1,6 +1,6 @@
 """Our reading and scoring of CRUXEval on the generations that its authors published, beside their own scores.
 
-    python runs/cruxeval_generations.py --bench BENCH --samples CRUXEVAL/samples/evaluation_results
+    python validation/cruxeval_generations.py --bench BENCH --samples CRUXEVAL/samples/evaluation_results
 
 BENCH has cruxeval/cruxeval.jsonl; the other folder is the authors' (facebookresearch/cruxeval), whose files end in
 `_input.json` or `_output.json`. Every different generation is scored once. Printed for each file: the authors' pass@1,

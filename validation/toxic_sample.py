@@ -1,6 +1,6 @@
 """Hits of the word list of the training-data audit, drawn from a corpus for somebody to label.
 
-    python runs/toxic_sample.py CORPUS EN FR > hits.jsonl
+    python validation/toxic_sample.py CORPUS EN FR > hits.jsonl
 
 EN and FR hits, drawn by a seed over the whole corpus, each with some words around it and `abusive: null`. Whoever
 labels writes true where the word insults, swears, or names people in a demeaning way, also in a quotation or as was

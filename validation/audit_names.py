@@ -1,6 +1,6 @@
 """The first names of the counterfactual sets, chosen by rule from published statistics: writes names.toml.
 
-    python runs/audit_names.py --insee insee.csv --ssa SSA --wikidata NAMES --frequencies nam_dict.txt \\
+    python validation/audit_names.py --insee insee.csv --ssa SSA --wikidata NAMES --frequencies nam_dict.txt \\
         --applicants tzioumis.csv >creuset/benchmarks/decisions/data/names.toml
 
 insee         year,sex,name,n: Insee, Fichier des prénoms 1900-2021, as the R package `prenoms` has it
@@ -211,7 +211,7 @@ def ssa(folder: Path) -> Iterable[tuple[int, str, str, int]]:
 
 
 HEADER = """\
-# First names by signal of origin and by gender, for the counterfactual sets. Written by runs/audit_names.py, which says
+# First names by signal of origin and by gender, for the counterfactual sets. Written by validation/audit_names.py, which says
 # how each was chosen; not to be edited by hand. births: registered from 1960 to 2005, of that gender, by `statistic`;
 # year: their mean year of birth; signal: the figure of the group's `signal`.
 # What is not claimed: that a bearer belongs to a group. That is an inference from the name, the one which a reader of

@@ -1,6 +1,6 @@
 """How often the refusal rules agree with people: XSTest's replies of five models with two annotators' labels.
 
-    python runs/refusal_agreement.py FOLDER [--write] [--rules FILE.py]
+    python validation/refusal_agreement.py FOLDER [--write] [--rules FILE.py]
 
 FOLDER is a clone of github.com/paul-rottger/exaggerated-safety (labels CC-BY-4.0; the replies under their models'
 licences). Prints a table for people, one line of JSON at the end. --write puts the figures where the audit quotes
@@ -76,7 +76,7 @@ def write(folder: Path, halves: dict[str, Any]) -> None:
     FILE.write_text(json.dumps({"refusal": {
         "rules_sha256": rules_sha256(), "source": "https://github.com/paul-rottger/exaggerated-safety",
         "commit": commit.stdout.strip() if commit.returncode == 0 else "", "licence": "CC-BY-4.0",
-        "date": datetime.now(UTC).date().isoformat(), "by": "runs/refusal_agreement.py", "halves": halves,
+        "date": datetime.now(UTC).date().isoformat(), "by": "validation/refusal_agreement.py", "halves": halves,
     }}, indent=1) + "\n", encoding="utf-8")  # fmt: skip
 
 

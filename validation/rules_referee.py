@@ -1,6 +1,6 @@
 """Every program of LLM RuLES against the authors' own, turn by turn on their messages.
 
-    python runs/rules_referee.py FOLDER BENCH [--write]
+    python validation/rules_referee.py FOLDER BENCH [--write]
 
 FOLDER holds the authors' package `llm_rules` (Apache-2.0; a copy is in github.com/compl-ai/compl-ai, commit a946d80,
 folder external/llm_rules), BENCH the folder with llm_rules/manual. Replies to each message are made from the scenario:

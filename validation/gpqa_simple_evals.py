@@ -1,6 +1,6 @@
 """Is `gpqa_diamond_simple_evals` what OpenAI's simple-evals asks? Its own template and rule, on the real file.
 
-    python runs/gpqa_simple_evals.py --bench BENCH --simple-evals CHECKOUT
+    python validation/gpqa_simple_evals.py --bench BENCH --simple-evals CHECKOUT
 
 Both are yours to bring: BENCH/gpqa/gpqa_diamond.csv, and a checkout of openai/simple-evals, of whose common.py only the
 template, the pattern and the function that fills the template are run. Compared: prompts and right letters, to the

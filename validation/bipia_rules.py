@@ -1,6 +1,6 @@
 """Our rules for BIPIA's attacks against those the authors have as code. Needs `thefuzz` and `langdetect`.
 
-    python runs/bipia_rules.py REPO BENCH
+    python validation/bipia_rules.py REPO BENCH
 
 REPO is a git directory of github.com/microsoft/BIPIA, BENCH the folder with bipia/ and mgsm/.
 

@@ -1,6 +1,6 @@
 """LiveBench's published judgments against our scores of the same answers, item by item.
 
-    python runs/livebench_judgments.py CHECKOUT [CHECKOUT ...] [--task NAME ...]
+    python validation/livebench_judgments.py CHECKOUT [CHECKOUT ...] [--task NAME ...]
 
 Each CHECKOUT holds livebench/data/live_bench/CATEGORY/TASK with question.jsonl, model_answer/*.jsonl and
 model_judgment/ground_truth_judgment.jsonl, as a run of LiveBench leaves them; questions may be in any of them, those of
