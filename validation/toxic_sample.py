@@ -15,7 +15,8 @@ import re
 import sys
 from pathlib import Path
 
-from creuset.benchmarks.training_data.corpus import LISTS, documents
+from creuset.benchmarks.training_data.corpus import LISTS
+from creuset.data.read.training import documents
 
 AROUND = 60     # characters
 

@@ -12,6 +12,7 @@ from creuset.core.artifact import new_artifact
 from creuset.core.errors import ConfigError, DataError
 from creuset.core.stats import bootstrap_ratio
 from creuset.data.clean import privacy
+from creuset.data.read import training
 from creuset.testing import tiny_corpus, tiny_model_folder, tiny_shards
 from tests.audit.checks import checked
 
@@ -118,8 +119,8 @@ def test_shards_and_dialogues_are_read_too_and_held_out_documents_are_not(tmp_pa
     limited = audited(shards, model, tmp_path / "three", limit=3)
     assert limited["tokens"].n == 3 and limited["tokens"].caveat == "3 documents drawn evenly over the whole"
     assert "among these alone" in limited["duplicates.near"].caveat
-    drawn = [text.text.split()[-1] for text in corpus.sampled(shards, 4)]
-    assert drawn == ["0.", "2.", "4.", "6."] and len(list(corpus.sampled(shards, 99))) == 8 == corpus.size(shards)
+    drawn = [text.text.split()[-1] for text in training.sampled(shards, 4)]
+    assert drawn == ["0.", "2.", "4.", "6."] and len(list(training.sampled(shards, 99))) == 8 == training.size(shards)
     with pytest.raises(ConfigError, match="--bench FOLDER"):
         audited(shards, model, tmp_path / "four", "contamination")
 

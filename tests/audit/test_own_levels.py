@@ -12,10 +12,11 @@ from scipy import stats as scipy_stats
 
 from creuset.benchmarks.privacy import canaries, extraction, membership
 from creuset.benchmarks.privacy.membership import Scores
-from creuset.benchmarks.training_data import passages, times_read
+from creuset.benchmarks.training_data import lineage
 from creuset.core.artifact import new_artifact
 from creuset.core.stats import spearman
 from creuset.data.build.canaries import NAME, CanaryPlan, plant
+from creuset.data.shards import passages
 from creuset.data.shards.files import Shards
 from creuset.governance.audit import curves
 from creuset.report.html import render
@@ -32,16 +33,16 @@ def manifest(kind="model", parent="s", **settings):
 def test_a_source_was_read_as_often_as_its_share_of_the_runs_says():
     sizes = {"a": 100, "b": 400, "c": 4}
     runs = [manifest(mix={"a": 1, "b": 3}), manifest(mix={"a": 1}, prose=0.2), manifest(parent="other", mix={"b": 1})]
-    assert times_read._sum(runs, "s", sizes) == pytest.approx({"a": 2.5 + 2.0, "b": 1.875, "c": 0.0})
-    assert times_read._sum([manifest(mix={})], "s", sizes) == pytest.approx({"a": 2.0, "b": 2.0, "c": 0.0})
-    assert times_read._sum([manifest("dialogues", mix={}), manifest(parent="x")], "s", sizes) is None
+    assert lineage._sum(runs, "s", sizes) == pytest.approx({"a": 2.5 + 2.0, "b": 1.875, "c": 0.0})
+    assert lineage._sum([manifest(mix={})], "s", sizes) == pytest.approx({"a": 2.0, "b": 2.0, "c": 0.0})
+    assert lineage._sum([manifest("dialogues", mix={}), manifest(parent="x")], "s", sizes) is None
     quantised = {"kind": "model", "parents": [{"sha256": "s"}], "settings": {"bits": 8}}
-    assert times_read._sum([quantised], "s", sizes) is None
+    assert lineage._sum([quantised], "s", sizes) is None
 
 
 def test_the_lineage_of_a_model_says_how_often_its_shards_were_read(tmp_path):
     shards = tiny_shards(tmp_path / "shards")
-    assert times_read.times_read(shards, tmp_path) is None
+    assert lineage.times_read(shards, tmp_path) is None
     run = RUN | {"mix": {"en": 1.0}}
     with new_artifact(tmp_path / "model", kind="model", parents=[shards], settings=run) as folder:
         tiny_tokenizer().save(folder)
@@ -49,7 +50,7 @@ def test_the_lineage_of_a_model_says_how_often_its_shards_were_read(tmp_path):
         tiny_tokenizer().save(folder)
     size = Shards.open(shards).sources["en"].train.tokens
     for model in ("model", "small"):
-        assert times_read.times_read(shards, tmp_path / model) == pytest.approx({"en": 1000 / size, "fr": 0.0})
+        assert lineage.times_read(shards, tmp_path / model) == pytest.approx({"en": 1000 / size, "fr": 0.0})
 
 
 def test_members_are_drawn_once_and_know_their_copies_and_readings(tmp_path):

@@ -9,12 +9,13 @@ import torch
 from scipy import stats
 
 from creuset.benchmarks.privacy import canaries, membership
-from creuset.benchmarks.training_data import passages
+from creuset.benchmarks.training_data.lineage import open_for
 from creuset.cli import main
 from creuset.core.artifact import read_manifest, verify
 from creuset.core.errors import ArtifactError, ConfigError
 from creuset.core.stats import Interval
 from creuset.data.build.canaries import SECRETS, SOURCE, CanaryPlan, documents, invent, read_canaries
+from creuset.data.shards import passages
 from creuset.data.shards.files import Shards
 from creuset.evals.clients import scoring
 from creuset.model.attention import Packed
@@ -143,7 +144,7 @@ def test_canaries_are_nobodys_documents():
 def test_another_models_shards_are_refused(tmp_path):
     tiny_tokenizer(600).save(tmp_path)
     with pytest.raises(ConfigError, match="was cut by another tokenizer"):
-        passages.open_for(overfit() / "shards", tmp_path)
+        open_for(overfit() / "shards", tmp_path)
 
 
 def test_canaries_are_planted_as_planned_and_secrets_stay_apart(tmp_path, capsys):

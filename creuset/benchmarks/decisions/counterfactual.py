@@ -29,20 +29,20 @@ from typing import Any, ClassVar
 import numpy as np
 
 from creuset.benchmarks.decisions.people import LEVELS, Decision, name_facts, origins, pairs, situations
-from creuset.benchmarks.decisions.permutation import (
+from creuset.benchmarks.decisions.yes_no import yes_no_lenient, yes_no_strict
+from creuset.benchmarks.figures import Floats, Social, resampled, tallies
+from creuset.core.sentences import sentence
+from creuset.core.stats import holm, mean, share
+from creuset.core.stats.permutation_test import (
     ALPHA,
-    Answer,
     Contrast,
     Name,
+    NamedAnswer,
     adjusted,
     contrast,
     name_effects,
     spread_by_chance,
 )
-from creuset.benchmarks.decisions.yes_no import yes_no_lenient, yes_no_strict
-from creuset.benchmarks.figures import Floats, Social, resampled, tallies
-from creuset.core.sentences import sentence
-from creuset.core.stats import holm, mean, share
 from creuset.evals.model import Ability, GenerateRequest, Likelihood, LoglikelihoodRequest, Outcome, Reply
 from creuset.evals.task import Form, Row, Sample
 from creuset.types.measure import Better, Measure
@@ -152,10 +152,10 @@ class Counterfactual(Social):
             ))  # fmt: skip
         return measures
 
-    def _answers(self, rows: Sequence[Row], key: str, kind: str) -> list[Answer]:
+    def _answers(self, rows: Sequence[Row], key: str, kind: str) -> list[NamedAnswer]:
         other = "gender" if kind == "origin" else "origin"
         return [
-            Answer(d["name"], d[kind], d[other], f"{row['cluster']}/{row['level']}", row["cluster"], float(d[key]))
+            NamedAnswer(d["name"], d[kind], d[other], f"{row['cluster']}/{row['level']}", row["cluster"], float(d[key]))
             for row in rows for d in row["decisions"] if d[key] is not None
         ]  # fmt: skip
 

@@ -13,7 +13,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from creuset.benchmarks.decisions.permutation import Name
+from creuset.core.stats.permutation_test import Name
 
 DATA = Path(__file__).parent / "data"
 GENDERS, LEVELS, DOMAINS, NAMES_EACH = ("female", "male"), ("strong", "middle", "weak"), ("cv", "loan", "rental"), 2

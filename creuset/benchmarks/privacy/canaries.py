@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 
 from creuset.benchmarks.figures import exact_share
 from creuset.benchmarks.part import Found, Room
-from creuset.benchmarks.training_data.passages import NOT_PARENT, open_for
-from creuset.benchmarks.training_data.times_read import times_read
+from creuset.benchmarks.training_data.lineage import NOT_PARENT, open_for, times_read
 from creuset.core.errors import DataError
 from creuset.core.sentences import joined, sentence
 from creuset.core.stats import Interval, bootstrap, mean, spearman

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from creuset.benchmarks.figures import exact_share
 from creuset.benchmarks.part import Found, Room
-from creuset.benchmarks.training_data.passages import NOT_PARENT, Passage, inside, open_for, sampled_windows
-from creuset.benchmarks.training_data.times_read import times_read
+from creuset.benchmarks.training_data.lineage import NOT_PARENT, open_for, times_read
 from creuset.core.errors import ConfigError
 from creuset.core.sentences import joined, sentence
 from creuset.data.shards.files import Shards
+from creuset.data.shards.passages import Passage, inside, sampled_windows
 from creuset.evals.clients.weights import Weights
 from creuset.types.measure import Measure
 

@@ -13,7 +13,7 @@ x_1..x_n, read behind <|endoftext|>, with l_t = ln p(x_t | x_<t):
                 and non-members differ as texts, and that the other figures mean nothing (Meeus et al. 2024)
 
 A document of the training split is a member only where training read it. The lineage says how often each source was
-read on average (times_read.py); times the copies of a document, this is how often it was read. The figures are of
+read on average (lineage.py); times the copies of a document, this is how often it was read. The figures are of
 members read once or more; `.read_N` are those of the members read about N times, `.read_0-1` of what may or may not
 have been read, each against the non-members of the same sources; `.read_0` sets one half of the non-members against the
 other. Copies are asked once.
@@ -34,11 +34,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from creuset.benchmarks.part import Found, Room
-from creuset.benchmarks.training_data.passages import NOT_PARENT, DrawnDocument, draw_documents, open_for
-from creuset.benchmarks.training_data.times_read import times_read
+from creuset.benchmarks.training_data.lineage import NOT_PARENT, open_for, times_read
 from creuset.core.errors import DataError
 from creuset.core.sentences import joined, sentence
 from creuset.core.stats import auroc, bootstrap, tpr_at_fpr
+from creuset.data.shards.passages import DrawnDocument, draw_documents
 from creuset.evals.clients.weights import Weights
 from creuset.types.measure import Measure
 

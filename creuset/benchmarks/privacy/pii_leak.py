@@ -11,8 +11,9 @@ from typing import Any
 
 from creuset.benchmarks.figures import exact_share
 from creuset.benchmarks.part import Found, Room
-from creuset.benchmarks.training_data.passages import NOT_PARENT, draw_documents, evenly, open_for
+from creuset.benchmarks.training_data.lineage import NOT_PARENT, open_for
 from creuset.data.clean.privacy import KINDS, find
+from creuset.data.shards.passages import draw_documents, evenly
 from creuset.types.measure import Measure
 
 TOKENS = 96

@@ -11,30 +11,15 @@ import copy
 import json
 import unicodedata
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 World = dict[str, Any]
-_TEXT = {"type": "string"}
-_TOOLS: tuple[tuple[str, str, dict[str, Any]], ...] = (
-    ("list_mails", "Lists the letters in the inbox: id, sender, subject.", {}),
-    ("read_mail", "Reads one letter.", {"id": _TEXT}),
-    ("send_mail", "Sends a letter.", {"to": _TEXT, "subject": _TEXT, "body": _TEXT}),
-    ("list_files", "Lists the names of the files.", {}),
-    ("read_file", "Reads a file.", {"name": _TEXT}),
-    ("share_file", "Gives somebody access to a file.", {"name": _TEXT, "to": _TEXT}),
-    ("delete_file", "Deletes a file.", {"name": _TEXT}),
-    ("list_events", "Lists the events of a day (YYYY-MM-DD).", {"date": _TEXT}),
-    ("add_event", "Adds an event to the calendar.", {"date": _TEXT, "time": _TEXT, "title": _TEXT}),
-    ("pay", "Pays an amount in euros to a bank account.",
-     {"iban": _TEXT, "amount": {"type": "number"}, "reference": _TEXT}),
-)
 EFFECTS = frozenset({"send_mail", "share_file", "delete_file", "add_event", "pay"})
 TOOLS: tuple[dict[str, Any], ...] = tuple(
-    {"type": "function", "function": {"name": name, "description": about, "parameters": {
-        "type": "object", "properties": given, "required": list(given)}}}
-    for name, about, given in _TOOLS
-)  # fmt: skip
-_GIVEN = {name: tuple(given) for name, _, given in _TOOLS}
+    json.loads((Path(__file__).parent / "data" / "functions.json").read_text(encoding="utf-8"))
+)
+_GIVEN = {tool["function"]["name"]: tool["function"]["parameters"]["required"] for tool in TOOLS}
 
 
 def infect(world: World, kind: str, key: str, text: str) -> World:

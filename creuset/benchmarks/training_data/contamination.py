@@ -16,11 +16,11 @@ from pathlib import Path
 from creuset.benchmarks.catalogue import NAMES, about
 from creuset.benchmarks.figures import exact_share
 from creuset.benchmarks.part import Found, Room
-from creuset.benchmarks.training_data.corpus import sampled
 from creuset.core.errors import ConfigError
 from creuset.core.sentences import sentence
 from creuset.data.clean.leakage import Index, benchmark_texts
 from creuset.data.clean.words import Splitter, Words
+from creuset.data.read.training import sampled
 from creuset.data.settings import Leakage
 from creuset.types.measure import Measure
 

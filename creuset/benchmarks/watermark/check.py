@@ -29,7 +29,7 @@ import numpy as np
 
 from creuset.benchmarks.figures import exact_share
 from creuset.benchmarks.part import Found, Room
-from creuset.benchmarks.training_data.passages import draw_documents, evenly, open_for
+from creuset.benchmarks.training_data.lineage import open_for
 from creuset.benchmarks.watermark import attacks, cost, false_alarms, rewrite
 from creuset.core.errors import ConfigError
 from creuset.core.sentences import sentence
@@ -37,6 +37,7 @@ from creuset.core.stats import auroc, mean
 from creuset.data.clean.language import Identifier
 from creuset.data.clean.words import Splitter
 from creuset.data.shards.files import Shards
+from creuset.data.shards.passages import draw_documents, evenly
 from creuset.evals.clients.weights import (
     DECISION_P,
     Continuation,

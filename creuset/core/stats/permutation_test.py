@@ -26,7 +26,7 @@ ALPHA = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class NamedAnswer:
     """One decision: about a name of a group, in a prompt of a situation. Names are compared within their stratum."""
 
     name: str
@@ -61,7 +61,7 @@ class Contrast:
         return smallest_difference(self.se, alpha=ALPHA / max(1, tests), df=self.df)
 
 
-def name_effects(answers: Sequence[Answer]) -> dict[Name, float]:
+def name_effects(answers: Sequence[NamedAnswer]) -> dict[Name, float]:
     """{(stratum, group, name): effect}, what is left of a name's answers once each prompt's level is taken out.
 
     Least squares of name + prompt, so that a name dealt to hard files is not taken for a disliked one. Where names and
@@ -86,7 +86,7 @@ def name_effects(answers: Sequence[Answer]) -> dict[Name, float]:
 
 
 def contrast(
-    answers: Sequence[Answer],
+    answers: Sequence[NamedAnswer],
     first: str,
     second: str,
     *,
@@ -132,7 +132,7 @@ def _student(value: float, se: float, df: float) -> float:
     return 2 * t_cdf(-abs(value) / se, df) if 0.0 < se < math.inf and df > 0 else 1.0
 
 
-def _gaps(answers: Sequence[Answer], first: str, second: str) -> list[tuple[float, str]]:
+def _gaps(answers: Sequence[NamedAnswer], first: str, second: str) -> list[tuple[float, str]]:
     """(gap, situation) of each prompt and stratum that has answers of both groups."""
     cells: dict[tuple[str, str, str], tuple[list[float], list[float]]] = {}
     for a in answers:

@@ -8,8 +8,8 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 
-from creuset.benchmarks.decisions.permutation import Answer, adjusted, contrast, name_effects, spread_by_chance
 from creuset.core.stats import smallest_difference
+from creuset.core.stats.permutation_test import NamedAnswer, adjusted, contrast, name_effects, spread_by_chance
 
 
 def dealt(seed, *, gap=0.0, names=10, situations=10, taste=0.5, noise=0.5, mood=0.0, lost=0.0):
@@ -28,7 +28,7 @@ def dealt(seed, *, gap=0.0, names=10, situations=10, taste=0.5, noise=0.5, mood=
                     i = deck.pop()
                     value = hard + likes[s, g, i] + moods[g] + gap * (g == "b") + draw.gauss(0, noise)
                     if draw.random() >= lost:
-                        answers.append(Answer(f"{g}{i}", g, s, f"{k}/{level}", str(k), value))
+                        answers.append(NamedAnswer(f"{g}{i}", g, s, f"{k}/{level}", str(k), value))
     return answers
 
 
@@ -83,14 +83,14 @@ def test_the_smallest_detectable_gap_is_found_in_four_samples_of_five():
 
 
 def test_shuffling_is_that_of_scipy_and_agreement_shows_nothing():
-    answers = [Answer(f"{g}{i}", g, "s", f"{i}", f"{i}", v) for g, values in
+    answers = [NamedAnswer(f"{g}{i}", g, "s", f"{i}", f"{i}", v) for g, values in
                (("a", [0.1, 0.5, 0.2, 0.9, 0.4]), ("b", [1.0, 0.8, 1.4, 0.3, 1.2])) for i, v in enumerate(values)]
     effects = {("s", a.group, a.name): a.value for a in answers}
     told = contrast(answers, "a", "b", effects=effects)
     exact = stats.permutation_test(([1.0, 0.8, 1.4, 0.3, 1.2], [0.1, 0.5, 0.2, 0.9, 0.4]),
                                    lambda x, y: np.mean(x) - np.mean(y)).pvalue
     assert told.p_names == pytest.approx(exact, abs=0.01) and told.value == pytest.approx(0.52)
-    same = [Answer(a.name, a.group, a.stratum, a.prompt, a.situation, 1.0) for a in dealt(3)]
+    same = [NamedAnswer(a.name, a.group, a.stratum, a.prompt, a.situation, 1.0) for a in dealt(3)]
     told = contrast(same, "a", "b", shuffles=99)
     assert (told.value, told.se, told.interval, told.p, told.detectable()) == (0.0, 0.0, None, 1.0, None)
 

@@ -1,4 +1,4 @@
-"""How often training read each source of the shards, as the lineage of a model says. No torch.
+"""What the lineage of a model says of its shards: whether they are its own, and how often training read each source.
 
 A document of the training split was not therefore trained on: a run that reads 6 of 90 million tokens has seen few of
 them. Membership and extraction need to know, or they take for a member what the model never met.
@@ -9,7 +9,23 @@ from pathlib import Path
 from typing import Any
 
 from creuset.core.artifact import MANIFEST, ancestors, read_manifest
+from creuset.core.errors import ConfigError
+from creuset.core.sentences import sentence
 from creuset.data.shards.files import Shards
+
+NOT_PARENT = sentence("benchmarks.not_parent")
+
+
+def open_for(shards_path: Path, model: Path) -> tuple[Shards, bool]:
+    """The shards, and whether `model` says that it was trained on them. ConfigError: another tokenizer made them."""
+    shards = Shards.open(shards_path)
+    if not shards.cut_by(model):
+        raise ConfigError(
+            f"`{shards_path}` was cut by another tokenizer than that of `{model}`",
+            hint="give the shards that the model was trained on",
+        )
+    known = {m["sha256"] for m in ancestors(model)} if (model / MANIFEST).is_file() else set()
+    return shards, (shards_path / MANIFEST).is_file() and read_manifest(shards_path)["sha256"] in known
 
 
 def times_read(shards_path: Path, model: Path) -> dict[str, float] | None:

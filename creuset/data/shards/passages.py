@@ -5,16 +5,12 @@ No torch here. Nothing is read but the documents that are drawn, or one chunk of
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from creuset.core.artifact import MANIFEST, ancestors, read_manifest
-from creuset.core.errors import ConfigError
-from creuset.core.sentences import sentence
 from creuset.data.build.canaries import NAME
 from creuset.data.clean.words import ngrams
 from creuset.data.shards.files import Shards, Split
@@ -22,7 +18,6 @@ from creuset.data.shards.files import Shards, Split
 Ids = NDArray[np.int64]
 T = TypeVar("T")
 CHUNK = 1 << 20     # tokens hashed at a time
-NOT_PARENT = sentence("benchmarks.not_parent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +27,6 @@ class DrawnDocument:
     index: int
     ids: Ids            # without the <|endoftext|> that ends it
     copies: int = 1     # documents of the split with the same tokens, where they were counted
-
-
-def open_for(shards_path: Path, model: Path) -> tuple[Shards, bool]:
-    """The shards, and whether `model` says that it was trained on them. ConfigError: another tokenizer made them."""
-    shards = Shards.open(shards_path)
-    if not shards.cut_by(model):
-        raise ConfigError(
-            f"`{shards_path}` was cut by another tokenizer than that of `{model}`",
-            hint="give the shards that the model was trained on",
-        )
-    known = {m["sha256"] for m in ancestors(model)} if (model / MANIFEST).is_file() else set()
-    return shards, (shards_path / MANIFEST).is_file() and read_manifest(shards_path)["sha256"] in known
 
 
 def draw_documents(
