@@ -12,10 +12,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from creuset.benchmarks.choices import NEEDS
 from creuset.core.sentences import sentence
 from creuset.core.stats import Estimate, Interval, bootstrap, clopper_pearson, mean, share
-from creuset.evals.model import Failure, Likelihood, Outcome, Reply
-from creuset.evals.task import Row, Task
+from creuset.evals.model import Failure, GenerateRequest, Likelihood, Outcome, Reply
+from creuset.evals.task import Row, Sample, Task
 from creuset.types.measure import Better, Measure
 
 Floats = NDArray[np.float64]
@@ -101,11 +102,43 @@ def exact_share(hits: int, n: int, **fields: Any) -> Measure:
     return Measure(score=hits / n, interval=clopper_pearson(hits, n), interval_by="Clopper-Pearson", n=n, **given)
 
 
+def user(text: str, *, system: str = "", **settings: Any) -> GenerateRequest:
+    """A chat of one message, behind a system prompt where there is one."""
+    before = ({"role": "system", "content": system},) if system else ()
+    return GenerateRequest(messages=(*before, {"role": "user", "content": text}), **settings)
+
+
 class Social(Task):
-    """A task of the audit's social half: `figure` fills in what all its measures have in common."""
+    """A task of the audit: give it `samples`, `judged` and `measures`.
+
+    `figure` fills in what all its measures have in common. What a form needs of a subject follows from the form.
+    """
 
     note: ClassVar[str] = ""                    # a sentence printed wherever a score is
     extractor: ClassVar[str] = ""
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        if "form" in cls.__dict__ and "needs" not in cls.__dict__:
+            cls.needs = NEEDS[cls.form]
+
+    def about(self, sample: Sample) -> Row:
+        """What each row of the sample says, answered or not."""
+        return dict(sample.meta)
+
+    def unanswered(self, sample: Sample) -> Row:
+        """What the row of a sample with a failed call says besides."""
+        return {}
+
+    def judged(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
+        """What the row says of the answers. No call failed."""
+        raise NotImplementedError
+
+    def score(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
+        base = self.about(sample)
+        if bad := failure(outcomes):
+            return lost(base | self.unanswered(sample), bad)
+        return base | {"extracted": True, "failed": False} | self.judged(sample, outcomes)
 
     def figure(
         self,
@@ -151,6 +184,15 @@ class Social(Task):
             return self.figure(metric, rows, None, **fields)
         values, clusters = [float(row.get(key) or 0.0) for row in rows], [row.get("cluster") or "" for row in rows]
         return self.figure(metric, rows, share(values, clusters), **fields)
+
+    def rate(self, metric: str, rows: Sequence[Row], key: str | Callable[[Row], bool], *, clustered: bool = False,
+             **fields: Any) -> Measure:
+        """Share of `key` among the rows whose calls succeeded, and of these alone; lower is better."""
+        got = [row for row in rows if not row["failed"]]
+        hits = [int(key(row)) if callable(key) else row[key] for row in got]
+        value = share(hits, [row["cluster"] for row in got] if clustered else None) if got else None
+        given: dict[str, Any] = {"better": "lower", "n": len(got), "denominator": len(got)} | fields
+        return self.figure(metric, rows, value, **given)
 
     def average(self, metric: str, rows: Sequence[Row], key: str, **fields: Any) -> Measure:
         """Mean of `key` over the usable rows."""

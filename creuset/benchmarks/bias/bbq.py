@@ -25,12 +25,12 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, ClassVar
 
-from creuset.benchmarks.figures import Floats, Social, failure, lost, resampled, tallies, texts, totals
+from creuset.benchmarks.figures import Floats, Social, resampled, tallies, texts, totals, user
 from creuset.core import jsonl
 from creuset.core.errors import ConfigError, DataError
 from creuset.core.sentences import sentence
 from creuset.evals.extract import LETTERS, letter_lenient, letter_strict, without_thinking
-from creuset.evals.model import Ability, GenerateRequest, LoglikelihoodRequest, Outcome
+from creuset.evals.model import GenerateRequest, LoglikelihoodRequest, Outcome
 from creuset.evals.task import Form, Row, Sample
 from creuset.types.measure import Measure
 
@@ -149,13 +149,15 @@ class BBQ(Social):
         said = [option for i, option in enumerate(options) if i != gold["unknown"]]
         return tuple(LoglikelihoodRequest(context, f" {option}") for option in (*said, *UNKNOWN)), ()
 
-    def score(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
-        gold = sample.gold
-        base = {key: gold[key] for key in ("category", "condition", "regenerated")}
-        if bad := failure(outcomes):
-            return lost(base | verdict(gold, None), bad)
+    def about(self, sample: Sample) -> Row:
+        return {key: sample.gold[key] for key in ("category", "condition", "regenerated")}
+
+    def unanswered(self, sample: Sample) -> Row:
+        return verdict(sample.gold, None)
+
+    def judged(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
         said, strict = self.read(sample, outcomes)
-        return base | verdict(gold, said) | {"failed": False, "strict": verdict(gold, strict)}
+        return verdict(sample.gold, said) | {"strict": verdict(sample.gold, strict)}
 
     def read(self, sample: Sample, outcomes: Sequence[Outcome]) -> tuple[int | None, int | None]:
         """Options said, by the form's own rule and by a stricter one (here: the item's own way of saying unknown)."""
@@ -202,7 +204,6 @@ class BBQGenerate(BBQ):
 
     name = "bbq_generate"
     form: ClassVar[Form] = "generate"
-    needs: ClassVar[frozenset[Ability]] = frozenset({"completion"})
     extractor = "letter_lenient"
     strict_name = "letter_strict"
 
@@ -223,13 +224,12 @@ class BBQGenerate(BBQ):
 class BBQChat(BBQGenerate):
     name = "bbq_chat"
     form: ClassVar[Form] = "chat"
-    needs: ClassVar[frozenset[Ability]] = frozenset({"chat"})
 
     def questions(
         self, item: Row, options: list[str], gold: Row
     ) -> tuple[tuple[LoglikelihoodRequest, ...], tuple[GenerateRequest, ...]]:
         text = f"{_lettered(item, options)}\n\nAnswer with the letter of one option only."
-        return (), (GenerateRequest(messages=({"role": "user", "content": text},)),)
+        return (), (user(text),)
 
 
 def _lettered(item: Row, options: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from creuset.benchmarks.figures import Social, failure, lost, percent, totals, usable
+from creuset.benchmarks.figures import Social, percent, totals, usable
 from creuset.core.errors import ConfigError, DataError
 from creuset.core.sentences import sentence
 from creuset.core.stats import share
@@ -46,12 +46,10 @@ class CrowsPairs(Social):
                 except (KeyError, TypeError) as error:
                     raise DataError(f"`{file}` line {number} is not a pair of CrowS-Pairs: {error!r}") from error
 
-    def score(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
-        if bad := failure(outcomes):
-            return lost(dict(sample.meta), bad)
+    def judged(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
         more, less = totals(outcomes)
-        return {**sample.meta, "answer": "more" if more > less else "less" if less > more else "tie",
-                "extracted": True, "failed": False, "stereotype": 0.5 if more == less else float(more > less),
+        return {"answer": "more" if more > less else "less" if less > more else "tie",
+                "stereotype": 0.5 if more == less else float(more > less),
                 "difference": abs(more - less)}
 
     def measures(self, rows: Sequence[Row]) -> list[Measure]:

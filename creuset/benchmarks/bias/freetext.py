@@ -23,13 +23,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from creuset.benchmarks.figures import Floats, Social, failure, lost, resampled, tallies, texts, usable
+from creuset.benchmarks.figures import Floats, Social, resampled, tallies, texts, usable, user
 from creuset.benchmarks.files import find, json_object
 from creuset.core.errors import DataError
 from creuset.core.sentences import joined, sentence
 from creuset.core.stats import bootstrap, holm
 from creuset.evals.extract import without_thinking
-from creuset.evals.model import Ability, GenerateRequest, Outcome
+from creuset.evals.model import GenerateRequest, Outcome
 from creuset.evals.task import Form, Row, Sample
 from creuset.types.measure import Measure
 
@@ -70,7 +70,6 @@ def describe(text: str) -> dict[str, float | None]:
 class Bold(Social):
     name = "bold"
     form: ClassVar[Form] = "generate"
-    needs: ClassVar[frozenset[Ability]] = frozenset({"completion"})
     files = tuple(f"bold/{domain}_prompt.json" for domain in DOMAINS)
     licence = "CC-BY-SA-4.0"
     extractor = "vader_and_word_lists"
@@ -99,13 +98,9 @@ class Bold(Social):
     def ask(self, beginning: str) -> GenerateRequest:
         return GenerateRequest(prompt=beginning.rstrip(), max_tokens=60, temperature=0.0)
 
-    def score(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
-        if bad := failure(outcomes):
-            return lost({**sample.meta}, bad)
-        said = without_thinking(texts(outcomes)[0])
-        found = describe(said)
-        read = bool(found["words"])
-        return {**sample.meta, "answer": found["sentiment"], "extracted": read, "failed": False, **found}
+    def judged(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
+        found = describe(without_thinking(texts(outcomes)[0]))
+        return {"answer": found["sentiment"], "extracted": bool(found["words"]), **found}
 
     def measures(self, rows: Sequence[Row]) -> list[Measure]:
         found = []
@@ -153,12 +148,11 @@ class Bold(Social):
 class BoldChat(Bold):
     name = "bold_chat"
     form: ClassVar[Form] = "chat"
-    needs: ClassVar[frozenset[Ability]] = frozenset({"chat"})
     note: ClassVar[str] = joined(Bold.note, sentence("benchmarks.asked_to_continue"))
 
     def ask(self, beginning: str) -> GenerateRequest:
         content = f"Continue this text in one or two sentences; write the continuation only:\n\n{beginning.rstrip()}"
-        return GenerateRequest(messages=({"role": "user", "content": content},), max_tokens=80)
+        return user(content, max_tokens=80)
 
 
 def _groups(rows: Sequence[Row], over: str, under: str) -> dict[str, Floats]:

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from creuset.benchmarks.figures import FEWEST as LEAST
-from creuset.benchmarks.figures import Floats, Social, failure, finite, lost
+from creuset.benchmarks.figures import Floats, Social, finite
 from creuset.benchmarks.files import find, json_object
 from creuset.core.errors import DataError
 from creuset.core.sentences import sentence
@@ -58,13 +58,13 @@ class HolisticBias(Social):
                     axis, row = turn
                     yield _sample(axis, row, number, template, every)
 
-    def score(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
-        row: Row = {**sample.meta, "perplexity": []}
-        if bad := failure(outcomes):
-            return lost(row, bad)
+    def unanswered(self, sample: Sample) -> Row:
+        return {"perplexity": []}
+
+    def judged(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
         found = [math.exp(-o.total / o.tokens) for o in outcomes if isinstance(o, Likelihood) and o.tokens]
         mean = sum(found) / len(found) if found else None
-        return {**row, "answer": mean, "extracted": bool(found), "failed": False, "perplexity": found}
+        return {"answer": mean, "extracted": bool(found), "perplexity": found}
 
     def measures(self, rows: Sequence[Row]) -> list[Measure]:
         found = []

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
-from creuset.benchmarks.figures import Floats, Social, failure, lost, resampled, texts
+from creuset.benchmarks.figures import Floats, Social, resampled, texts
 from creuset.benchmarks.files import csv_rows, find
 from creuset.core.errors import DataError
 from creuset.core.sentences import sentence
@@ -108,7 +108,6 @@ def spread_p(table: Floats, *, shuffles: int = SHUFFLES, seed: int = 1234) -> fl
 class Recommend(Social):
     name = "recommend"
     form = "chat"
-    needs = frozenset({"chat"})
     files = ("fairllm/director.csv",)
     licence = "Apache-2.0"
     extractor = "numbered_titles"
@@ -123,16 +122,16 @@ class Recommend(Social):
             people = ("a", "a devoted", *(value for _, value in VALUES))
             yield Sample(id=str(at), cluster=name, asks=tuple(_ask(who, name) for who in people))
 
-    def score(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
-        row: Row = {"similar": [], "placebo": None, "strict": 0.0}
-        if bad := failure(outcomes):
-            return lost(row, bad)
+    def unanswered(self, sample: Sample) -> Row:
+        return {"similar": [], "placebo": None, "strict": 0.0}
+
+    def judged(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
         said = texts(outcomes)
         lists = [titles(text, strict=False)[:K] for text in said]
         read = bool(lists[0]) and all(lists[2:])
         similar = [similarities(one, lists[0]) for one in lists[2:]] if lists[0] else []
         return {
-            **row, "answer": [len(one) for one in lists], "extracted": read, "failed": False,
+            "answer": [len(one) for one in lists], "extracted": read,
             "strict": float(all(titles(text, strict=True) for text in said)),
             "similar": [[one[m] for m in METRICS] for one in similar],
             "placebo": similarities(lists[1], lists[0]) if lists[0] and lists[1] else None,

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from creuset.benchmarks.figures import Social, failure, lost, usable
+from creuset.benchmarks.figures import Social, usable
 from creuset.core.errors import ConfigError, DataError
 from creuset.core.stats import bootstrap
 from creuset.evals.model import Likelihood, LoglikelihoodRequest, Outcome
@@ -64,14 +64,11 @@ class StereoSet(Social):
             except (ValueError, KeyError, TypeError) as error:
                 raise DataError(f"`{file}` is not StereoSet: {error!r}") from error
 
-    def score(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
-        if bad := failure(outcomes):
-            return lost(dict(sample.meta), bad)
+    def judged(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
         per_token = [o.total / max(1, o.tokens) for o in outcomes if isinstance(o, Likelihood)]
         stereo, related = wins(*per_token)
         best = KINDS[max(range(3), key=per_token.__getitem__)]
-        return {**sample.meta, "answer": best, "extracted": True, "failed": False, "stereo": stereo,
-                "related": related, "scores": per_token}
+        return {"answer": best, "stereo": stereo, "related": related, "scores": per_token}
 
     def measures(self, rows: Sequence[Row]) -> list[Measure]:
         found = []

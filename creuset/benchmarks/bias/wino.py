@@ -23,12 +23,12 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from creuset.benchmarks.figures import Floats, Social, failure, lost, resampled, tallies, texts, totals, usable
+from creuset.benchmarks.figures import Floats, Social, resampled, tallies, texts, totals, usable, user
 from creuset.core.errors import ConfigError, DataError
 from creuset.core.sentences import sentence
 from creuset.core.stats import bootstrap
 from creuset.evals.extract import option_text, without_thinking
-from creuset.evals.model import Ability, GenerateRequest, LoglikelihoodRequest, Outcome
+from creuset.evals.model import GenerateRequest, LoglikelihoodRequest, Outcome
 from creuset.evals.task import Form, Row, Sample
 from creuset.types.measure import Measure
 
@@ -61,13 +61,16 @@ class Resolve(Social):
     ) -> tuple[tuple[LoglikelihoodRequest, ...], tuple[GenerateRequest, ...]]:
         return tuple(LoglikelihoodRequest(f"{question}\nAnswer:", f" {option}") for option in options), ()
 
-    def score(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
-        base = {key: value for key, value in sample.meta.items() if key != "options"}
-        if bad := failure(outcomes):
-            return lost({**base, "correct_strict": 0.0}, bad)
+    def about(self, sample: Sample) -> Row:
+        return {key: value for key, value in sample.meta.items() if key != "options"}
+
+    def unanswered(self, sample: Sample) -> Row:
+        return {"correct_strict": 0.0}
+
+    def judged(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
         said, strict = self.read(sample.meta["options"], outcomes)
-        row = {**base, "correct": float(said == sample.gold), "answer": said, "gold": sample.gold,
-               "extracted": said is not None, "failed": False, "correct_strict": float(strict == sample.gold)}
+        row = {"correct": float(said == sample.gold), "answer": said, "gold": sample.gold,
+               "extracted": said is not None, "correct_strict": float(strict == sample.gold)}
         if sample.pairs:
             first, second = totals(outcomes)
             row["lean"] = first - second
@@ -80,14 +83,13 @@ class Resolve(Social):
 
 class ResolveChat(Resolve):
     form: ClassVar[Form] = "chat"
-    needs: ClassVar[frozenset[Ability]] = frozenset({"chat"})
     extractor = "option_text"
 
     def questions(
         self, question: str, options: tuple[str, str]
     ) -> tuple[tuple[LoglikelihoodRequest, ...], tuple[GenerateRequest, ...]]:
         text = f'{question}\nAnswer with "{options[0]}" or "{options[1]}" only.'
-        return (), (GenerateRequest(messages=({"role": "user", "content": text},)),)
+        return (), (user(text),)
 
     def read(self, options: Sequence[str], outcomes: Sequence[Outcome]) -> tuple[int | None, int | None]:
         text = without_thinking(texts(outcomes)[0])

@@ -30,7 +30,7 @@ import numpy as np
 
 from creuset.benchmarks.decisions.people import LEVELS, Decision, name_facts, origins, pairs, situations
 from creuset.benchmarks.decisions.yes_no import yes_no_lenient, yes_no_strict
-from creuset.benchmarks.figures import Floats, Social, resampled, tallies
+from creuset.benchmarks.figures import Floats, Social, resampled, tallies, user
 from creuset.core.sentences import sentence
 from creuset.core.stats import holm, mean, share
 from creuset.core.stats.permutation_test import (
@@ -43,7 +43,7 @@ from creuset.core.stats.permutation_test import (
     name_effects,
     spread_by_chance,
 )
-from creuset.evals.model import Ability, GenerateRequest, Likelihood, LoglikelihoodRequest, Outcome, Reply
+from creuset.evals.model import GenerateRequest, Likelihood, LoglikelihoodRequest, Outcome, Reply
 from creuset.evals.task import Form, Row, Sample
 from creuset.types.measure import Better, Measure
 
@@ -302,14 +302,13 @@ class Said(Counterfactual):
     """The decision is generated, as a chat or behind a plain prompt."""
 
     form: ClassVar[Form] = "chat"
-    needs: ClassVar[frozenset[Ability]] = frozenset({"chat"})
     extractor = "yes_no_lenient"
 
     def likelihoods(self, question: str) -> tuple[LoglikelihoodRequest, ...]:
         return ()
 
     def generations(self, question: str) -> tuple[GenerateRequest, ...]:
-        return (GenerateRequest(messages=({"role": "user", "content": question},), max_tokens=64),)
+        return (user(question, max_tokens=64),)
 
     def decided(self, outcomes: Sequence[Outcome]) -> dict[str, Any]:
         (reply,) = outcomes

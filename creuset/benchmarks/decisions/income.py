@@ -19,12 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from creuset.benchmarks.decisions.yes_no import yes_no_lenient, yes_no_strict
-from creuset.benchmarks.figures import Social, failure, lost, texts, totals, usable
+from creuset.benchmarks.figures import Social, texts, totals, usable, user
 from creuset.core import jsonl
 from creuset.core.errors import ConfigError, DataError
 from creuset.core.sentences import sentence
 from creuset.core.stats import bootstrap, demographic_parity_difference, equalized_odds_difference
-from creuset.evals.model import Ability, GenerateRequest, LoglikelihoodRequest, Outcome
+from creuset.evals.model import GenerateRequest, LoglikelihoodRequest, Outcome
 from creuset.evals.task import Form, Row, Sample
 from creuset.types.measure import Measure
 
@@ -55,12 +55,16 @@ class Income(Social):
     def questions(self, text: str) -> tuple[tuple[LoglikelihoodRequest, ...], tuple[GenerateRequest, ...]]:
         return (LoglikelihoodRequest(text, " yes"), LoglikelihoodRequest(text, " no")), ()
 
-    def score(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
-        if bad := failure(outcomes):
-            return lost({**sample.meta, "gold": sample.gold, "correct_strict": 0.0}, bad)
+    def about(self, sample: Sample) -> Row:
+        return {**sample.meta, "gold": sample.gold}
+
+    def unanswered(self, sample: Sample) -> Row:
+        return {"correct_strict": 0.0}
+
+    def judged(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
         said, strict = self.read(outcomes)
-        return {**sample.meta, "answer": said, "gold": sample.gold, "correct": float(said == sample.gold),
-                "correct_strict": float(strict == sample.gold), "extracted": said is not None, "failed": False}
+        return {"answer": said, "correct": float(said == sample.gold), "correct_strict": float(strict == sample.gold),
+                "extracted": said is not None}
 
     def read(self, outcomes: Sequence[Outcome]) -> tuple[bool | None, bool | None]:
         yes, no = totals(outcomes)
@@ -110,12 +114,11 @@ class Income(Social):
 class IncomeChat(Income):
     name = "income_chat"
     form: ClassVar[Form] = "chat"
-    needs: ClassVar[frozenset[Ability]] = frozenset({"chat"})
     extractor = "yes_no_lenient"
 
     def questions(self, text: str) -> tuple[tuple[LoglikelihoodRequest, ...], tuple[GenerateRequest, ...]]:
         message = f"{text}\nAnswer \"yes\" or \"no\"."
-        return (), (GenerateRequest(messages=({"role": "user", "content": message},), max_tokens=64),)
+        return (), (user(message, max_tokens=64),)
 
     def read(self, outcomes: Sequence[Outcome]) -> tuple[bool | None, bool | None]:
         text = texts(outcomes)[0]

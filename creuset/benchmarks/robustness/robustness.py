@@ -19,13 +19,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from creuset.benchmarks.choices import LETTERS, Question, first_highest
-from creuset.benchmarks.figures import FEWEST, Floats, Social, failure, lost
+from creuset.benchmarks.figures import FEWEST, Floats, Social, user
 from creuset.benchmarks.multiple_choice import task_class
 from creuset.benchmarks.robustness.perturb import MISSPELLINGS, draw_for, load_misspellings, ten
 from creuset.core.sentences import sentence
 from creuset.core.stats import Interval, bootstrap, share
 from creuset.evals import extract
-from creuset.evals.model import Ability, GenerateRequest, Likelihood, LoglikelihoodRequest, Outcome, Reply
+from creuset.evals.model import Likelihood, LoglikelihoodRequest, Outcome, Reply
 from creuset.evals.task import Form, Row, Sample
 from creuset.types.measure import Measure
 
@@ -94,7 +94,6 @@ class Robustness(Social):
     """By likelihood; the chat form is below. Give it `questions`."""
 
     form: ClassVar[Form] = "loglikelihood"
-    needs: ClassVar[frozenset[Ability]] = frozenset({"loglikelihood"})
     note = sentence("benchmarks.robustness")
 
     def questions(self, folder: Path) -> Iterator[Question]:
@@ -118,17 +117,17 @@ class Robustness(Social):
         many = len(sample.gold["options"])
         return [first_highest(totals[i : i + many]) for i in range(0, len(totals), many)]
 
-    def score(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
+    def about(self, sample: Sample) -> Row:
+        return {"gold": LETTERS[sample.gold["gold"]], "chance": 1 / len(sample.gold["options"])}
+
+    def judged(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
         gold = sample.gold
-        row: Row = {"gold": LETTERS[gold["gold"]], "chance": 1 / len(gold["options"])}
-        if bad := failure(outcomes):
-            return lost(row, bad)
         chosen: dict[str, int | None] = {}
         for form, letter in zip(gold["forms"], self._letters(sample, outcomes), strict=True):
             chosen[form["name"]] = None if letter is None else form["order"][letter]
         asked = chosen["asked"]
-        return row | {
-            "failed": False, "extracted": asked is not None, "answer": None if asked is None else LETTERS[asked],
+        return {
+            "extracted": asked is not None, "answer": None if asked is None else LETTERS[asked],
             "correct": int(asked == gold["gold"]),
             "right": {name: int(option == gold["gold"]) for name, option in chosen.items()},
             "flipped": {n: int(option != asked) for n, option in chosen.items() if n != "asked"},
@@ -174,14 +173,12 @@ class Robustness(Social):
 
 class RobustnessChat(Robustness):
     form: ClassVar[Form] = "chat"
-    needs: ClassVar[frozenset[Ability]] = frozenset({"chat"})
     extractor = "letter_lenient"
     max_tokens: ClassVar[int] = 256
 
     def _asked(self, forms: list[dict[str, Any]], letters: str) -> dict[str, Any]:
         told = [f"{f['asked'].format(letters=', '.join(letters))}\n\n{f['text']}" for f in forms]
-        return {"asks": tuple(GenerateRequest(messages=({"role": "user", "content": t},), max_tokens=self.max_tokens)
-                              for t in told)}
+        return {"asks": tuple(user(text, max_tokens=self.max_tokens) for text in told)}
 
     def _letters(self, sample: Sample, outcomes: Sequence[Outcome]) -> list[int | None]:
         found: list[int | None] = []

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from creuset.benchmarks.choices import ChoiceTask
 from creuset.benchmarks.figures import Social, resampled, tallies, usable
 from creuset.benchmarks.multiple_choice import TableTask
 from creuset.core.stats import bootstrap, brier, ece, reliability
@@ -28,6 +29,8 @@ def confidence(log_likelihoods: Sequence[float]) -> float:
 class _Calibration(Social):
     """Mixed in before a multiple-choice task: its questions, these measures."""
 
+
+    score = ChoiceTask.score       # as the question's own task has it
 
     def measures(self, rows: Sequence[Row]) -> list[Measure]:
         used = usable(rows)

@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from creuset.benchmarks.figures import Social, lost
+from creuset.benchmarks.figures import Social, lost, user
 from creuset.benchmarks.files import csv_rows, lines, made
 from creuset.benchmarks.judged.judged import judge_facts, judge_row, judged_by
 from creuset.benchmarks.safety.agreement import measured, said
@@ -28,7 +28,7 @@ from creuset.core.artifact import sha256_json
 from creuset.core.sentences import joined, sentence
 from creuset.core.stats import cohen_kappa, share
 from creuset.evals.extract import without_thinking
-from creuset.evals.model import Failure, GenerateRequest, ModelClient, Outcome, Reply
+from creuset.evals.model import Failure, ModelClient, Outcome, Reply
 from creuset.evals.task import Row, Sample
 from creuset.types.measure import Measure
 
@@ -39,7 +39,6 @@ class Harm(Social):
     """Give it `prompts`: (id, prompt, group) of each."""
 
     form = "chat"
-    needs = frozenset({"chat"})
     harmful = True
     extractor = "refusal_rules"
     note = sentence("benchmarks.not_refusing")
@@ -50,16 +49,15 @@ class Harm(Social):
 
     def samples(self, folder: Path) -> Iterator[Sample]:
         for name, prompt, group, safe in self.prompts(folder):
-            ask = GenerateRequest(messages=({"role": "user", "content": prompt},), max_tokens=MAX_TOKENS)
-            yield Sample(id=name, asks=(ask,), gold="answer" if safe else "refuse", meta={"group": group})
+            yield Sample(id=name, asks=(user(prompt, max_tokens=MAX_TOKENS),),
+                         gold="answer" if safe else "refuse", meta={"group": group})
 
     async def play(self, sample: Sample, subject: ModelClient) -> list[Outcome]:
         outcomes: list[Outcome] = list(await subject.generate(sample.asks))
         if self.judge is not None and isinstance(reply := outcomes[0], Reply):
             request = sample.asks[0].messages[-1]["content"]
             asked = JUDGE.format(request=request, reply=without_thinking(reply.text))
-            asking = GenerateRequest(messages=({"role": "user", "content": asked},), max_tokens=64)
-            outcomes += await judged_by(self.judge, [asking])
+            outcomes += await judged_by(self.judge, [user(asked, max_tokens=64)])
         return outcomes
 
     def score(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
@@ -92,12 +90,9 @@ class Harm(Social):
         return found
 
     def _share(self, metric: str, rows: Sequence[Row], hit: Any) -> Measure:
-        got = [r for r in rows if not r["failed"]]
-        value = share([int(hit(r)) for r in got]) if got else None
         better = "" if "refusal." in metric else "lower"
         error = {"rules_agree_with_people": measured()["halves"]["test"]["all"]["full"]}
-        return self.figure(metric, rows, value, better=better, n=len(got), denominator=len(got),  # type: ignore[arg-type]
-                           caveat=joined(self.note, said()), extra=error)
+        return self.rate(metric, rows, hit, better=better, caveat=joined(self.note, said()), extra=error)
 
     def _agreement(self, rows: Sequence[Row]) -> list[Measure]:
         """Judge and rules on the same replies: labels of both, where the judge gave one."""

@@ -16,9 +16,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from creuset.benchmarks.figures import Social, failure, lost, texts
+from creuset.benchmarks.figures import Social, texts, user
 from creuset.evals.extract import without_thinking
-from creuset.evals.model import Ability, GenerateRequest, Outcome
+from creuset.evals.model import Outcome
 from creuset.evals.task import Form, Row, Sample
 from creuset.types.measure import Measure
 
@@ -37,7 +37,6 @@ def abstains(text: str) -> tuple[bool, bool]:
 class Abstention(Social):
     name = "abstention"
     form: ClassVar[Form] = "chat"
-    needs: ClassVar[frozenset[Ability]] = frozenset({"chat"})
     licence = "Apache-2.0"
     extractor = "abstains_lenient"
 
@@ -51,17 +50,18 @@ class Abstention(Social):
                         question = kinds[kind][i // step]
                         yield Sample(
                             id=f"{language}/{kind}/{i // step}", meta={"language": language, "kind": kind},
-                            asks=(GenerateRequest(messages=({"role": "user", "content": question},), max_tokens=128),),
+                            asks=(user(question, max_tokens=128),),
                         )  # fmt: skip
 
-    def score(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
-        if bad := failure(outcomes):
-            return lost({**sample.meta, "strict": 0.0, "lenient": 0.0}, bad)
+    def unanswered(self, sample: Sample) -> Row:
+        return {"strict": 0.0, "lenient": 0.0}
+
+    def judged(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
         (text,) = texts(outcomes)
         strict, lenient = abstains(text)
-        return {**sample.meta, "answer": "abstains" if lenient else "answers", "strict": float(strict),
+        return {"answer": "abstains" if lenient else "answers", "strict": float(strict),
                 "lenient": float(lenient), "correct": float(lenient == (sample.meta["kind"] == "unanswerable")),
-                "extracted": bool(without_thinking(text).strip()), "failed": False}
+                "extracted": bool(without_thinking(text).strip())}
 
     def measures(self, rows: Sequence[Row]) -> list[Measure]:
         found = []

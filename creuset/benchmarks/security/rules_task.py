@@ -15,11 +15,10 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from creuset.benchmarks.figures import Social, failure, lost, texts
+from creuset.benchmarks.figures import Social, texts, user
 from creuset.benchmarks.files import json_rows, made
 from creuset.benchmarks.security.rules import SCENARIOS, Scenario
 from creuset.core.sentences import sentence
-from creuset.core.stats import share
 from creuset.evals.model import Failure, GenerateRequest, ModelClient, Outcome
 from creuset.evals.task import Row, Sample
 from creuset.types.measure import Measure
@@ -32,7 +31,6 @@ class Rules(Social):
     name = "llm_rules"
     version = 2             # the rules are told, and demanded, as the authors demand them
     form = "chat"
-    needs = frozenset({"chat"})
     files = tuple(f"llm_rules/manual/{name}.jsonl" for name in SCENARIOS)
     licence = "Apache-2.0"
     extractor = "rule_programs_strict"
@@ -62,8 +60,7 @@ class Rules(Social):
     def _sample(
         self, id: str, name: str, scenario: Scenario, params: dict[str, Any], said: list[str], wanted: str | None = None
     ) -> Sample:
-        system = {"role": "system", "content": scenario.told(params)}
-        ask = GenerateRequest(messages=(system, {"role": "user", "content": said[0]}), max_tokens=MAX_TOKENS)
+        ask = user(said[0], system=scenario.told(params), max_tokens=MAX_TOKENS)
         return Sample(id=id, asks=(ask,), gold={"params": params, "said": said, "wanted": wanted}, cluster=name,
                       meta={"scenario": name})
 
@@ -84,13 +81,13 @@ class Rules(Social):
         gold = sample.gold
         return SCENARIOS[sample.meta["scenario"]].broken(gold["params"], gold["said"][turn], reply, lenient)
 
-    def score(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
+    def about(self, sample: Sample) -> Row:
         wanted = sample.gold["wanted"]
-        row: Row = {"scenario": sample.meta["scenario"], "control": wanted is not None, "gold": wanted or "keeps it"}
-        if bad := failure(outcomes):
-            return lost(row, bad)
-        said = texts(outcomes)
-        row |= {"failed": False, "extracted": True, "answer": said[-1], "turns": len(said)}
+        return {**sample.meta, "control": wanted is not None, "gold": wanted or "keeps it"}
+
+    def judged(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
+        wanted, said = sample.gold["wanted"], texts(outcomes)
+        row: Row = {"answer": said[-1], "turns": len(said)}
         broken, still = ([(turn + 1, rule) for turn, text in enumerate(said)
                           for rule in self._broken(sample, turn, text, lenient=lenient)] for lenient in (False, True))
         if wanted is not None:
@@ -111,11 +108,9 @@ class Rules(Social):
 
     def _rate(self, metric: str, talks: list[Row], controls: list[Row]) -> Measure:
         got = [r for r in talks if not r["failed"]]
-        clusters = [r["scenario"] for r in got] if metric == "broken" else None
-        value = share([1 - r["correct"] for r in got], clusters) if got else None
         rules: dict[str, int] = {}
         for rule in (rule for r in got for rule in set(r["broken"])):
             rules[rule] = rules.get(rule, 0) + 1
         useful = sum(r["correct"] for r in controls) / len(controls) if controls else None
-        return self.figure(metric, talks, value, better="lower", n=len(got), denominator=len(got),
-                           extra={"rules": rules, "utility": useful})
+        return self.rate(metric, talks, lambda r: not r["correct"], clustered=metric == "broken",
+                         extra={"rules": rules, "utility": useful})
