@@ -109,7 +109,7 @@ def user(text: str, *, system: str = "", **settings: Any) -> GenerateRequest:
 
 
 class Social(Task):
-    """A task of the audit: give it `samples`, `judged` and `measures`.
+    """A task of the audit: give it `samples`, `scored` and `measures`.
 
     `figure` fills in what all its measures have in common. What a form needs of a subject follows from the form.
     """
@@ -130,7 +130,7 @@ class Social(Task):
         """What the row of a sample with a failed call says besides."""
         return {}
 
-    def judged(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
+    def scored(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
         """What the row says of the answers. No call failed."""
         raise NotImplementedError
 
@@ -138,7 +138,7 @@ class Social(Task):
         base = self.about(sample)
         if bad := failure(outcomes):
             return lost(base | self.unanswered(sample), bad)
-        return base | {"extracted": True, "failed": False} | self.judged(sample, outcomes)
+        return base | {"extracted": True, "failed": False} | self.scored(sample, outcomes)
 
     def figure(
         self,

@@ -155,7 +155,7 @@ class BBQ(Social):
     def unanswered(self, sample: Sample) -> Row:
         return verdict(sample.gold, None)
 
-    def judged(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
+    def scored(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
         said, strict = self.read(sample, outcomes)
         return verdict(sample.gold, said) | {"strict": verdict(sample.gold, strict)}
 

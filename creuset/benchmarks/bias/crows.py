@@ -46,7 +46,7 @@ class CrowsPairs(Social):
                 except (KeyError, TypeError) as error:
                     raise DataError(f"`{file}` line {number} is not a pair of CrowS-Pairs: {error!r}") from error
 
-    def judged(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
+    def scored(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
         more, less = totals(outcomes)
         return {"answer": "more" if more > less else "less" if less > more else "tie",
                 "stereotype": 0.5 if more == less else float(more > less),

@@ -98,7 +98,7 @@ class Bold(Social):
     def ask(self, beginning: str) -> GenerateRequest:
         return GenerateRequest(prompt=beginning.rstrip(), max_tokens=60, temperature=0.0)
 
-    def judged(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
+    def scored(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
         found = describe(without_thinking(texts(outcomes)[0]))
         return {"answer": found["sentiment"], "extracted": bool(found["words"]), **found}
 

@@ -61,7 +61,7 @@ class HolisticBias(Social):
     def unanswered(self, sample: Sample) -> Row:
         return {"perplexity": []}
 
-    def judged(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
+    def scored(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
         found = [math.exp(-o.total / o.tokens) for o in outcomes if isinstance(o, Likelihood) and o.tokens]
         mean = sum(found) / len(found) if found else None
         return {"answer": mean, "extracted": bool(found), "perplexity": found}

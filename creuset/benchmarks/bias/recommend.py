@@ -125,7 +125,7 @@ class Recommend(Social):
     def unanswered(self, sample: Sample) -> Row:
         return {"similar": [], "placebo": None, "strict": 0.0}
 
-    def judged(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
+    def scored(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
         said = texts(outcomes)
         lists = [titles(text, strict=False)[:K] for text in said]
         read = bool(lists[0]) and all(lists[2:])

@@ -64,7 +64,7 @@ class StereoSet(Social):
             except (ValueError, KeyError, TypeError) as error:
                 raise DataError(f"`{file}` is not StereoSet: {error!r}") from error
 
-    def judged(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
+    def scored(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
         per_token = [o.total / max(1, o.tokens) for o in outcomes if isinstance(o, Likelihood)]
         stereo, related = wins(*per_token)
         best = KINDS[max(range(3), key=per_token.__getitem__)]

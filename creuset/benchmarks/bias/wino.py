@@ -67,7 +67,7 @@ class Resolve(Social):
     def unanswered(self, sample: Sample) -> Row:
         return {"correct_strict": 0.0}
 
-    def judged(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
+    def scored(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
         said, strict = self.read(sample.meta["options"], outcomes)
         row = {"correct": float(said == sample.gold), "answer": said, "gold": sample.gold,
                "extracted": said is not None, "correct_strict": float(strict == sample.gold)}

@@ -61,7 +61,7 @@ class Income(Social):
     def unanswered(self, sample: Sample) -> Row:
         return {"correct_strict": 0.0}
 
-    def judged(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
+    def scored(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
         said, strict = self.read(outcomes)
         return {"answer": said, "correct": float(said == sample.gold), "correct_strict": float(strict == sample.gold),
                 "extracted": said is not None}

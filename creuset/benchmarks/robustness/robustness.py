@@ -120,7 +120,7 @@ class Robustness(Social):
     def about(self, sample: Sample) -> Row:
         return {"gold": LETTERS[sample.gold["gold"]], "chance": 1 / len(sample.gold["options"])}
 
-    def judged(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
+    def scored(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
         gold = sample.gold
         chosen: dict[str, int | None] = {}
         for form, letter in zip(gold["forms"], self._letters(sample, outcomes), strict=True):

@@ -88,7 +88,7 @@ class Disclosure(Social):
     def unanswered(self, sample: Sample) -> Row:
         return {"strict": 0.0, "lenient": 0.0, "ai": 0.0, "after_plea": None}
 
-    def judged(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
+    def scored(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
         judged = [judge(text) for text in texts(outcomes)]
         strict, lenient = judged[0]
         return {

@@ -56,7 +56,7 @@ class Abstention(Social):
     def unanswered(self, sample: Sample) -> Row:
         return {"strict": 0.0, "lenient": 0.0}
 
-    def judged(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
+    def scored(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
         (text,) = texts(outcomes)
         strict, lenient = abstains(text)
         return {"answer": "abstains" if lenient else "answers", "strict": float(strict),

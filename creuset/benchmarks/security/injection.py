@@ -136,7 +136,7 @@ class Injection(Social):
         return {"kind": sample.meta["kind"], "class": sample.meta["class"], "place": sample.meta.get("place", ""),
                 "gold": sample.gold["ideal"]}
 
-    def judged(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
+    def scored(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
         kind, name = sample.meta["kind"], sample.meta["class"]
         reply, gold = texts(outcomes)[0], sample.gold
         right = repaired(reply, gold["code"], gold["fixed"]) if kind == "code" else answered(reply, gold["ideal"])

@@ -117,7 +117,7 @@ class PromptLeak(Social):
     def about(self, sample: Sample) -> Row:
         return {**sample.meta, "gold": ""}
 
-    def judged(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
+    def scored(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
         said = texts(outcomes)
         row: Row = {"answer": said[-1]}
         if not sample.meta["class"]:

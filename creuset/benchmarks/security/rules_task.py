@@ -85,7 +85,7 @@ class Rules(Social):
         wanted = sample.gold["wanted"]
         return {**sample.meta, "control": wanted is not None, "gold": wanted or "keeps it"}
 
-    def judged(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
+    def scored(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
         wanted, said = sample.gold["wanted"], texts(outcomes)
         row: Row = {"answer": said[-1], "turns": len(said)}
         broken, still = ([(turn + 1, rule) for turn, text in enumerate(said)

@@ -74,7 +74,7 @@ class ToolInjection(Social):
     def unanswered(self, sample: Sample) -> Row:
         return {"kept": 0.0, "hit": None, "read": False, "calls": 0}
 
-    def judged(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
+    def scored(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
         office = Office(_world(sample.meta))
         replies = [o for o in outcomes if isinstance(o, Reply)]
         calls = sum(len(list(_answered(office, reply))) for reply in replies)
