@@ -58,7 +58,7 @@ def end_ids(path: Path) -> set[int]:
     for name in ("generation_config.json", "config.json"):
         file = path / name
         found = json.loads(file.read_text(encoding="utf-8")).get("eos_token_id") if file.is_file() else None
-        ends |= {found} if isinstance(found, int) else set(found or [])
+        ends |= {id for id in (found if isinstance(found, list) else [found]) if type(id) is int}
     return ends
 
 

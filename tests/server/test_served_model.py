@@ -56,7 +56,8 @@ def test_only_numbers_that_say_how_to_sample_are_taken_as_defaults(tmp_path: Pat
 @pytest.mark.parametrize(
     ("generation", "config", "more"),
     [
-        (None, None, set()), ({"eos_token_id": 5}, None, {5}), ({"eos_token_id": [5, 6]}, {"eos_token_id": 7}, {5, 6}),
+        (None, None, set()), ({"eos_token_id": 5}, None, {5}),
+        ({"eos_token_id": [5, 6]}, {"eos_token_id": 7}, {5, 6, 7}),
         (None, {"eos_token_id": 7}, {7}), ({"eos_token_id": "x"}, None, set()),
     ],
 )  # fmt: skip
