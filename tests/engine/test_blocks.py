@@ -75,3 +75,10 @@ def test_a_block_has_as_many_readers_as_took_and_shared_it():
         assert pool.readers(block) == left and pool.free == 1
     pool.release([block])
     assert pool.readers(block) == 0 and pool.free == 2
+
+
+def test_a_neighbour_is_taken_though_another_block_is_free_before_it():
+    pool = BlockPool(8)
+    pool.take(2)
+    assert pool.take(2, after=4) == [5, 6]
+    assert pool.take(2, after=6) == [7, 2], "behind the last block the first free one follows"

@@ -216,3 +216,11 @@ def test_a_prompt_read_in_pieces_has_the_log_probabilities_of_one_read_at_once(s
     pieces = run(engine(block_size=4, max_batch_tokens=budget, max_running=4), request)["a"]
     assert len(at_once.prompt_logprobs) == len(request.prompt)
     assert pieces.prompt_logprobs == at_once.prompt_logprobs and pieces.tokens == at_once.tokens
+
+
+def test_check_finds_a_request_that_the_scheduler_has_and_nobody_else():
+    one = engine()
+    one.check()
+    one._scheduler.add(ask("a", STORY, 5))
+    with pytest.raises(AssertionError):
+        one.check()

@@ -87,6 +87,10 @@ def test_the_verb_blends_names_the_shards_as_parents_and_refuses_without_them(
     assert main([*words, "--out", str(tmp_path / "b"), "--shards", str(shards), "--threads", "1"]) == 0
     parents = [p["sha256"] for p in read_manifest(tmp_path / "b" / "model")["parents"]]
     assert read_manifest(shards)["sha256"] in parents
+    scored = [*words, "--out", str(tmp_path / "c"), "--shards", str(shards), "--threads", "1", "--set", "prose=0"]
+    assert main(scored) == 0
+    parents = [p["sha256"] for p in read_manifest(tmp_path / "c" / "model")["parents"]]
+    assert read_manifest(shards)["sha256"] not in parents, "shards that are only scored made nothing of the model"
 
 
 def test_a_share_that_is_none_is_refused() -> None:

@@ -17,7 +17,7 @@ from creuset.data.shards.batches import PretrainSource
 from creuset.data.shards.files import Shards
 from creuset.testing import tiny_config, tiny_model, tiny_shards
 from creuset.train import folder
-from creuset.train.choices import StepTimer, choose, cores_here, left_open, unavailable, value
+from creuset.train.choices import StepTimer, choose, cores_here, left_open, possible, unavailable, value
 from creuset.train.objectives import pretrain
 from creuset.train.run import _peak as peak_flops
 from creuset.train.run import resume, train
@@ -247,3 +247,9 @@ def test_every_kind_of_training_refuses_what_training_refuses(kind: type[Trainin
     ):
         with pytest.raises(ValueError, match=words):
             kind(**(good | more | change))  # type: ignore[arg-type]
+
+
+def test_a_cpu_is_offered_no_kernel_of_a_gpu() -> None:
+    settings = tiny_run(expert_kernel="auto")
+    assert possible("expert_kernel", settings, tiny_config(), torch.device("cpu")) == ["exact", "padded"]
+    assert possible("expert_kernel", settings, tiny_config("qwen3"), torch.device("cpu")) == ["exact"]

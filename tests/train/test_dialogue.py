@@ -45,7 +45,7 @@ def test_a_dialogue_that_is_too_long_is_left_out(tmp_path, capsys):
 
 
 def test_the_cache_gives_the_same_and_is_made_again_when_the_file_changes(tmp_path):
-    tokenizer, cache = tiny_tokenizer(), tmp_path / "cache" / "d.npz"
+    tokenizer, cache = tiny_tokenizer(), tmp_path / "new" / "cache" / "d.npz"
     path = save(tmp_path / "d.jsonl.gz", [HI, HI])
     first = encode_dialogues([path], tokenizer, 100, cache=cache)
     again = encode_dialogues([path], tokenizer, 100, cache=cache)
@@ -57,9 +57,9 @@ def test_the_cache_gives_the_same_and_is_made_again_when_the_file_changes(tmp_pa
 
 
 def test_a_file_without_a_dialogue_is_an_error_that_names_a_bad_line(tmp_path):
-    path = save(tmp_path / "d.jsonl.gz", ["nothing"])
+    path = save(tmp_path / "d.jsonl.gz", ["nothing", "less", "least"])
     with pytest.raises(DataError, match=r"d\.jsonl\.gz") as error:
         encode_dialogues([path], tiny_tokenizer(), 100)
-    assert "d.jsonl.gz:1" in error.value.hint
+    assert "d.jsonl.gz:3" in error.value.hint, "the last bad line is named"
     with pytest.raises(DataError, match="not a file"):
         encode_dialogues([tmp_path / "none.jsonl"], tiny_tokenizer(), 100)

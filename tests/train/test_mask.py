@@ -11,6 +11,7 @@ import torch
 
 from creuset.cli import main
 from creuset.core.artifact import new_artifact
+from creuset.core.errors import DataError
 from creuset.data.shards.batches import PackedRow
 from creuset.testing import tiny_model_folder, tiny_tokenizer
 from creuset.text.chat import encode_chat
@@ -132,3 +133,25 @@ def test_the_loss_that_fine_tuning_reports_is_transformers_over_the_assistants_t
         trained += count
     assert step["trained"] == trained
     assert step["loss"] == pytest.approx(nats / trained, rel=1e-5)
+
+
+def test_rows_begin_with_the_first_of_their_order_and_the_cursor_counts_them() -> None:
+    source = DialogueSource([words(0, 1, 1, 1)] * 6, context=4, seed=1, pad=3)
+    assert source.cursor() == {"epoch": 0, "place": 0}
+    for place in range(1, len(source.rows) + 1):
+        source.next_row()
+        assert source.cursor() == {"epoch": 0, "place": place}
+    source.next_row()
+    assert source.cursor() == {"epoch": 1, "place": 1}
+
+
+def test_a_dialogue_longer_than_a_row_or_with_nothing_to_learn_is_left_out() -> None:
+    """One token more than the context fits: the last is a target only."""
+    source = DialogueSource([words(0, 1, 1, 1, 1)], context=4, seed=1, pad=3)
+    assert source.left_out == 0 and source.next_row().inputs.tolist() == [10, 11, 12, 13]
+    kept = DialogueSource(
+        [words(0, 1), words(0, 1, 1, 1, 1, 1), words(1), words(1, 0, 0)], context=4, seed=1, pad=3
+    )
+    assert kept.left_out == 3 and len(kept.rows) == 1
+    with pytest.raises(DataError, match="none of 1 dialogues fits in 4 tokens with something to train on"):
+        DialogueSource([words(1, 0, 0)], context=4, seed=1, pad=3)
