@@ -9,9 +9,10 @@ All kinds of training go the same way (`go`): open the run's folder, choose how 
 The command line only parses and calls these functions.
 """
 
+import contextlib
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from creuset.data.shards.files import Shards
 from creuset.model.config import ModelConfig
 from creuset.model.formats.hf_config import config_of
 from creuset.model.formats.weights import load_model, save_model
+from creuset.model.moe import can_group
 from creuset.model.transformer import Transformer
 from creuset.parallel import ranks
 from creuset.text.tokenizer import Tokenizer
@@ -152,7 +154,7 @@ class TrainingJob:
 
 def go(job: TrainingJob, *, stop_after_s: float | None = None, choose_again: bool = False) -> Outcome:
     """Open the run's folder, choose or obey, resume, train, and publish the model when the run is complete."""
-    with room_for(job.out):
+    with room_for(job.out), same_threads_afterwards():
         lead, out = ranks.rank() == 0, job.out
         run, settings, done = ranks.from_lead(_open(job) if lead else (None, job.settings, False))
         if done:
@@ -161,8 +163,10 @@ def go(job: TrainingJob, *, stop_after_s: float | None = None, choose_again: boo
         device = _device(settings, run)
         if run is not None and not choose_again:
             _refuse_what_cannot_be_had(run, job, device)
+        wanted = job.settings if choose_again else settings
+        _refuse_grouped(wanted, job.config, device)
         model, source = job.make()
-        settings, choice = _choose(job, job.settings if choose_again else settings, model, source, device)
+        settings, choice = _choose(job, wanted, model, source, device)
         torch.set_num_threads(settings.threads)
         state = TrainState.begin(model, settings, device)
         run = run or ranks.from_lead(folder.Run(job.stage, {}, job.inputs, resolved(job.arguments)))
@@ -205,6 +209,16 @@ def go(job: TrainingJob, *, stop_after_s: float | None = None, choose_again: boo
         return replace(outcome, model=out / "model")
 
 
+@contextlib.contextmanager
+def same_threads_afterwards() -> Iterator[None]:
+    """Whoever calls from Python keeps the number of threads that was set before."""
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def _open(job: TrainingJob) -> tuple[folder.Run | None, Training, bool]:
     """The run in the folder, the settings with what it chose, and whether it is finished; others are refused."""
     run = folder.read(job.out)
@@ -239,6 +253,16 @@ def _refuse_what_cannot_be_had(run: folder.Run, job: TrainingJob, device: torch.
         )
 
 
+def _refuse_grouped(settings: Training, model: ModelConfig, device: torch.device) -> None:
+    dtype = DTYPES.get(settings.precision, torch.bfloat16)
+    if settings.expert_kernel == "grouped" and not can_group(device, dtype, model.hidden, model.expert_ffn):
+        raise ConfigError(
+            f"expert_kernel is grouped, which torch has on a GPU and in bf16 only: here are {device.type} and "
+            f"{settings.precision}",
+            hint="--set expert_kernel=auto",
+        )
+
+
 def _choose(
     job: TrainingJob, settings: Training, model: Transformer, source: Source, device: torch.device
 ) -> tuple[Training, dict[str, Any] | None]:
@@ -253,7 +277,8 @@ def _choose(
     timer = StepTimer(model, batches, job.objective, device)
     settings, timed = ranks.from_lead(choose(settings, job.config, timer, device=device))
     values = {name: value(settings, name) for name in names}
-    say("chosen for this run: " + ", ".join(f"{name} {chosen}" for name, chosen in values.items()))
+    if ranks.rank() == 0:
+        say("chosen for this run: " + ", ".join(f"{name} {chosen}" for name, chosen in values.items()))
     return settings, {"values": values, "timed": timed, "cpu": host.cpu_model()}
 
 

@@ -106,6 +106,16 @@ def test_without_one_good_checkpoint_nothing_is_begun_anew_in_silence(paused: Pa
     assert losses(paused) == before and not (paused / "model").exists()
 
 
+def test_everything_that_a_state_counts_comes_back_from_its_checkpoint(tmp_path: Path) -> None:
+    state, again = fresh(tiny_run()), fresh(tiny_run())
+    for loss in range(30):
+        state.watch.add(float(loss % 7))
+    state.step, state.bad_steps, state.bad_total, state.cursor = 30, 2, 5, {"taken": {"en": 9}}
+    record = checkpoint.restore(again, checkpoint.save(state, tmp_path, run="r", record={"work": 1}, keep=2))
+    assert again.scalars() == state.scalars() and record == {"work": 1}
+    assert again.watch.add(9.0) == state.watch.add(9.0) > 0, "the watch over the loss begins anew at each resume"
+
+
 def test_a_tensor_that_a_checkpoint_does_not_hold_is_named(tmp_path: Path) -> None:
     path = checkpoint.save(fresh(tiny_run()), tmp_path, run="r", record={}, keep=2)
     state = TrainState.begin(fresh(tiny_run()).model, tiny_run(), torch.device("cpu"))

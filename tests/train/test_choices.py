@@ -165,6 +165,29 @@ def test_a_choice_is_kept_in_settings_record_and_manifest_and_obeyed_at_resume(s
     assert record["choices"][0]["values"]["expert_kernel"] == other and len(record["choices"]) == 1
 
 
+def test_choosing_changes_nothing_but_the_choice(
+    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that chose equals the run that was told so: no batch was used up, no weight was moved."""
+    auto = train(tiny_run(expert_kernel="auto"), shards=shards, out=tmp_path / "auto")
+    assert auto.model is not None
+    settings = read_manifest(auto.model)["settings"]
+    before, asked, set_threads = torch.get_num_threads(), [], torch.set_num_threads
+    monkeypatch.setattr(torch, "set_num_threads", lambda count: (asked.append(count), set_threads(count))[1])
+    told = tiny_run(expert_kernel=settings["expert_kernel"], threads=settings["threads"])
+    train(told, shards=shards, out=tmp_path / "told")
+    assert losses(tmp_path / "auto") == losses(tmp_path / "told")
+    assert asked == [settings["threads"], before], "a run computes with its own threads and gives them back"
+
+
+def test_a_grouped_kernel_that_cannot_be_had_is_refused_before_anything_is_computed(
+    shards: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="expert_kernel is grouped, which torch has on a GPU and in bf16 only: here"):
+        train(tiny_run(expert_kernel="grouped", device="cpu"), shards=shards, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_choice_that_cannot_be_had_stops_the_resume_until_it_is_told_to_choose_again(
     shards: Path, tmp_path: Path
 ) -> None:
