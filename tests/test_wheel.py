@@ -50,7 +50,7 @@ def test_the_wheel_holds_the_package_with_all_its_files_and_nothing_else(wheel: 
 def test_serving_needs_no_packages_of_other_jobs(wheel: Path) -> None:
     found = {name.lower() for name in needed(wheel, "serve")}
     assert {"torch", "starlette", "numpy"} <= found
-    assert not found & {"transformers", "datatrove", "scipy", "pandas", "pyarrow", "reportlab", "pytest"}
+    assert not found & {"transformers", "datatrove", "scipy", "pandas", "pyarrow", "typst", "pytest"}
 
 
 def needed(wheel: Path, extra: str) -> set[str]:

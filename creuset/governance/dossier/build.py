@@ -19,14 +19,18 @@ LAW = Path(__file__).parent / "law.toml"
 
 
 def code() -> str:
-    """Hash of this package's sources and of the library that draws PDF: equal, and the same records give the same
-    documents."""
-    import reportlab
+    """Hash of the sources that make the documents and of the library that draws PDF.
 
-    digest = hashlib.sha256(f"{__version__} {reportlab.Version}".encode())
-    root = Path(__file__).parent
-    for file in sorted(f for f in root.rglob("*") if f.suffix in (".py", ".toml", ".css", ".ttf")):
-        digest.update(file.relative_to(root).as_posix().encode() + file.read_bytes())
+    Where it is equal, the same records give the same documents.
+    """
+    import typst
+
+    digest = hashlib.sha256(f"{__version__} {typst.__version__}".encode())
+    package = Path(__file__).parents[2]
+    kinds = (".py", ".toml", ".css", ".js", ".typ", ".ttf", ".txt")
+    for room in (package / "governance" / "dossier", package / "report"):
+        for file in sorted(f for f in room.rglob("*") if f.suffix in kinds):
+            digest.update(file.relative_to(package).as_posix().encode() + file.read_bytes())
     return digest.hexdigest()
 
 
