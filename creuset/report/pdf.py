@@ -46,14 +46,15 @@ def render(title: Words, blocks: Iterable[Block], lang: Lang) -> bytes:
     return made
 
 
-def _blocks(blocks: Iterable[Block], lang: Lang, marks: set[str]) -> Iterator[dict[str, Any]]:
+def _blocks(blocks: Iterable[Block], lang: Lang, marks: set[str], level: int = 2) -> Iterator[dict[str, Any]]:
+    """The blocks as JSON; `level` is the lowest that a heading may have here: none is left out on the way down."""
     for block in blocks:
         for one in simple(block):
             if isinstance(one, Section):
                 about = " · ".join(meant for _, meant in one.marks)
-                yield {"kind": "section", "level": one.level, "title": _line(line(one.title), lang, marks),
+                yield {"kind": "section", "level": min(one.level, level), "title": _line(line(one.title), lang, marks),
                        "id": _mark(one.id, marks), "about": drawable(about),
-                       "blocks": list(_blocks(one.blocks, lang, marks))}
+                       "blocks": list(_blocks(one.blocks, lang, marks, one.level + 1))}
             elif isinstance(one, Grid):
                 yield _grid(one, lang, marks)
             else:

@@ -88,7 +88,8 @@ def test_title_language_bookmarks_and_links():
     goals = Counter()
     for sheet in reader.pages:
         for link in sheet.get("/Annots", []):
-            goal, _, _, top, _ = link.get_object()["/Dest"]
+            goal = link.get_object()["/Dest"]
+            goal, _, _, top, _ = reader.named_destinations[goal].dest_array if isinstance(goal, str) else goal
             goals[reader.get_page_number(goal.get_object()), round(float(top))] += 1
     (place, to_figure), (field, to_field) = goals.most_common()
     assert (to_figure, to_field) == (60, 1) and field[0] == 0 and place[0] == len(reader.pages) - 1

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from importlib.metadata import version as library
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,7 @@ def code() -> str:
 
     Where it is equal, the same records give the same documents.
     """
-    import typst
-
-    digest = hashlib.sha256(f"{__version__} {typst.__version__}".encode())
+    digest = hashlib.sha256(f"{__version__} {library('typst')}".encode())
     package = Path(__file__).parents[2]
     kinds = (".py", ".toml", ".css", ".js", ".typ", ".ttf", ".txt")
     for room in (package / "governance" / "dossier", package / "report"):
