@@ -165,7 +165,6 @@ TWO_CLASSES: set[str] = {
     "Question",
     "Reading",
     "Row",
-    "Run",
     "Source",
 }  # fmt: skip
 
