@@ -211,9 +211,9 @@ def ssa(folder: Path) -> Iterable[tuple[int, str, str, int]]:
 
 
 HEADER = """\
-# First names by signal of origin and by gender, for the counterfactual sets. Written by validation/audit_names.py, which
-# says how each was chosen; not to be edited by hand. births: registered from 1960 to 2005, of that gender, by `statistic`;
-# year: their mean year of birth; signal: the figure of the group's `signal`.
+# First names by signal of origin and by gender, for the counterfactual sets. Written by validation/audit_names.py,
+# which says how each was chosen; not to be edited by hand. births: registered from 1960 to 2005, of that gender, by
+# `statistic`; year: their mean year of birth; signal: the figure of the group's `signal`.
 # What is not claimed: that a bearer belongs to a group. That is an inference from the name, the one which a reader of
 # an application makes and which the test is about. No surname is used: an initial stands for it.
 """

@@ -13,6 +13,7 @@ An answer to a multiple-choice question is the text of a choice, its letter, or 
 one way of it. Several good answers to a question are a JSON list. No torch.
 """
 
+import contextlib
 import csv
 import io
 import json
@@ -162,14 +163,19 @@ def _refuse(path: Path, bad: Sequence[str], of: int) -> None:
         raise DataError(f"`{path}`: {len(bad)} of {of} rows cannot be used: {'; '.join(bad[:SHOWN])}{more}")
 
 
+def _by_role(file: CsvFile, cells: Cells) -> Cells:
+    """The cells by what they are: question, answer, choices, id, group, A, B ..."""
+    row = {role: cells[name].strip() for role, name in file.columns.items()}
+    return row | {letter: cells[name].strip() for letter, name in zip(LETTERS, file.letters, strict=False)}
+
+
 def _each(file: CsvFile, make: Callable[[str, Cells], Item]) -> list[Item]:
     """`make(id, row by role)` of every row; DataError names all rows of which it raises a ValueError."""
     found: list[Item] = []
     bad: list[str] = []
     seen: dict[str, int] = {}
     for line, cells in file.rows:
-        row = {role: cells[name].strip() for role, name in file.columns.items()}
-        row |= {letter: cells[name].strip() for letter, name in zip(LETTERS, file.letters, strict=False)}
+        row = _by_role(file, cells)
         id = row.get("id") or f"line {line}"
         try:
             if not row["question"]:
@@ -192,11 +198,16 @@ class ChoicesCsv(ChoiceTask):
     form = "chat"
     needs = frozenset({"chat"})
     forms = ("chat", "generate", "loglikelihood")
+    norm = False        # in the loglikelihood form the choices are letters
     file: ClassVar[CsvFile]
 
     def groups(self, folder: Path) -> Iterator[Group]:
-        listed = _each(self.file, lambda id, row: (row["answer"], self._choices(row)))
-        answer_of = _way([(answer, shown) for answer, shown in listed])
+        known = []
+        for _, cells in self.file.rows:
+            row = _by_role(self.file, cells)
+            with contextlib.suppress(ValueError):       # which is said below, with the line
+                known.append((row["answer"], self._choices(row)))
+        answer_of = _way(known)
 
         def question(id: str, row: Cells) -> Question:
             shown = self._choices(row)
@@ -210,8 +221,6 @@ class ChoicesCsv(ChoiceTask):
             )
 
         yield Group(questions=_each(self.file, question))
-
-    norm = False        # in the loglikelihood form the choices are letters
 
     def _choices(self, row: Cells) -> tuple[str, ...]:
         if "choices" in row:
@@ -259,7 +268,7 @@ def _way(known: Sequence[tuple[str, tuple[str, ...]]]) -> Find:
 
     ways: list[Find] = [text, letter, number_from(0), number_from(1)]
     hits = [sum(way(answer, shown) is not None for answer, shown in known) for way in ways]
-    if max(hits) > max(hits[:2]) and hits[2] == hits[3]:
+    if max(hits) > max(hits[:2]) and hits[2] == hits[3]:     # both ways would do
         raise DataError(
             "the answers are numbers, and it cannot be told whether the first choice is 0 or 1: write letters instead"
         )
