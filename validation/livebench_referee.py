@@ -2,10 +2,11 @@
 
     python validation/livebench_referee.py SCORERS CHECKOUT [CHECKOUT ...] [--rule NAME ...] [--most N]
 
-SCORERS is a checkout of LiveBench with its code (`livebench/process_results`; it imports pandas and lxml), CHECKOUT one
-with questions and answers (validation/livebench_judgments.py). Where questions are published, both score each answer.
-Of connections, plot_unscrambling and typos they are not: there the answer that one model marked is the truth for
-another model's answer, and any two scorers of one rule must agree on it too. Programs: the code that both find in a reply.
+SCORERS is a checkout of LiveBench with its code (`livebench/process_results`; it imports pandas and lxml), CHECKOUT
+one with questions and answers (validation/livebench_judgments.py). Where questions are published, both score each
+answer. Of connections, plot_unscrambling and typos they are not: there the answer that one model marked is the truth
+for another model's answer, and any two scorers of one rule must agree on it too. Programs: the code that both find in
+a reply.
 --most: of each rule, for plot_unscrambling takes seconds a pair.
 Prints each difference, then a table; one JSON document at the end.
 """

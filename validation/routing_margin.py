@@ -3,9 +3,9 @@
     python validation/routing_margin.py EXPORTED --bench BENCH --task truthfulqa_mc2 --id truthfulqa/41 --choice 4
 
 EXPORTED is a folder that transformers loads (validation/parity.py leaves one below its --work). Prints ln p of the
-choice by transformers in fp32 and fp64, and the smallest gap between the last expert chosen and the first one left out, over
-tokens and layers. Where the gap is below the rounding of fp32 (6e-8 of a probability near 1), the order of a sum
-chooses the expert, and ln p jumps.
+choice by transformers in fp32 and fp64, and the smallest gap between the last expert chosen and the first one left
+out, over tokens and layers. Where the gap is below the rounding of fp32 (6e-8 of a probability near 1), the order of
+a sum chooses the expert, and ln p jumps.
 """
 
 import argparse
