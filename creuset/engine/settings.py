@@ -20,6 +20,8 @@ class EngineSettings:
         if self.block_size not in (1, 2, 4, 8, 16, 32, 64):
             # Attention reads context in multiples of 128 tokens, which must be whole blocks.
             raise ValueError(f"block_size must be a power of two up to 64, got {self.block_size}")
+        if self.dtype not in ("auto", "fp32", "bf16"):
+            raise ValueError(f"dtype must be auto, fp32 or bf16, got {self.dtype}")
         for name in ("kv_mib", "max_batch_tokens", "max_running"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")

@@ -64,6 +64,7 @@ def test_the_cache_holds_eight_contexts_or_what_fits_in_its_memory_or_what_is_as
     [
         ({"block_size": 3}, "block_size must be a power of two up to 64, got 3"),
         ({"block_size": 128}, "block_size must be a power of two up to 64, got 128"),
+        ({"dtype": "fp8"}, "dtype must be auto, fp32 or bf16, got fp8"),
         ({"kv_mib": 0}, "kv_mib must be positive, got 0"),
         ({"max_batch_tokens": 0}, "max_batch_tokens must be positive, got 0"),
         ({"max_running": 0}, "max_running must be positive, got 0"),

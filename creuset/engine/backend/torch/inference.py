@@ -46,12 +46,13 @@ def shapes(model: Transformer) -> set[tuple[int, int]]:
 class InferenceModel(nn.Module):
     """A model that only answers. It takes `model` over: nobody else may use that afterwards."""
 
-    def __init__(self, model: Transformer, *, device: str = "cpu") -> None:
+    def __init__(self, model: Transformer, *, device: str = "cpu", rules: KernelRules | None = None) -> None:
+        """With `rules` the machine is not asked which kernels treat each row alike: only for timing."""
         super().__init__()
         config, dtype = model.config, model.model.embed_tokens.weight.dtype
         inner = config.expert_ffn
         stacks = [(config.experts, 2 * inner, config.hidden), (config.experts, config.hidden, inner)]
-        self.rules = measure(
+        self.rules = rules or measure(
             shapes(model),
             dtype=dtype,
             head_dim=config.head_dim,
@@ -60,7 +61,7 @@ class InferenceModel(nn.Module):
             device=device,
         )
         router = self.rules
-        if dtype != torch.float32 and config.experts:
+        if rules is None and dtype != torch.float32 and config.experts:
             shape = (config.experts, config.hidden)
             router = measure({shape}, dtype=torch.float32, head_dim=config.head_dim, device=device)
         self.embedding, self.norm = model.model.embed_tokens.weight.detach(), _norm(model.model.norm)

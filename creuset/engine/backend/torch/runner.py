@@ -18,7 +18,7 @@ from torch import Tensor
 
 from creuset.core import device as devices
 from creuset.engine.backend.base import BatchSpan, ForwardBatch, Logits
-from creuset.engine.backend.torch.batch_invariant import TILE, using
+from creuset.engine.backend.torch.batch_invariant import TILE, KernelRules, using
 from creuset.engine.backend.torch.inference import InferenceModel
 from creuset.engine.backend.torch.paged_attention import KVCache, PagedAttention
 from creuset.model.config import ModelConfig
@@ -33,19 +33,31 @@ TRIAL_ANSWER = 64       # ... and its answer
 _STEPS = 7              # decode steps timed, after as many that are not; a prompt is read three times
 _SHARED_FROM = 6_000_000  # multiply-adds of a step; eight rows of `mini` gain a fifth from a second idle core
 _LARGE_STEP = 1_000_000_000
+FASTEST = KernelRules(packed=True, quantum=1, attention=1, batched=True, activation=True)
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 class TorchRunner:
-    def __init__(self, source: WeightSource, *, dtype: str, threads: int, device: str = "cpu") -> None:
-        """Lays the weights of `source` out for answering. A model in memory is taken over: it is of no more use."""
+    def __init__(
+        self,
+        source: WeightSource,
+        *,
+        dtype: str,
+        threads: int,
+        device: str = "cpu",
+        rules: KernelRules | None = None,
+    ) -> None:
+        """Lays the weights of `source` out for answering. A model in memory is taken over: it is of no more use.
+
+        `rules`: kernels to use unasked. A runner with them is for timing only, since it promises nothing.
+        """
         self._config = source.config
         # Few operations are worth sharing among threads when a step is small, and on a busy machine each waits for
         # the slowest thread.
         self._alone = _SHARED_FROM // max(1, _active(source.config))
         self.threads, self.device, self.dtype = threads, device, dtype
         with using(threads):
-            self.model = InferenceModel(build(source, device=device, dtype=_DTYPES[dtype]), device=device)
+            self.model = InferenceModel(build(source, device=device, dtype=_DTYPES[dtype]), device=device, rules=rules)
         self.timed: list[dict[str, Any]] = []
         self._cache: KVCache | None = None
         self._hidden_TC: Tensor | None = None
@@ -142,24 +154,31 @@ def choose(
         timed.append({"dtype": runner.dtype, "threads": runner.threads, "seconds": round(taken, 6)})
         return taken
 
-    chosen, fastest = dtype, None
-    on_cpu = torch.device(device).type == "cpu"
-    if dtype == "auto" and not (on_cpu and devices.has_bf16(torch.device(device))):
-        chosen = "fp32" if on_cpu or not devices.has_bf16(torch.device(device)) else "bf16"
-    if chosen == "auto" and isinstance(source, ModelWeights):
-        chosen = "fp32"     # a model in memory is taken over by the first runner: there is no second to compare with
-    if chosen == "auto":
-        # One after the other: the memory never holds two copies of the weights.
-        in_bf16 = measured(TorchRunner(source, dtype="bf16", threads=many, device=device))
-        runner = TorchRunner(source, dtype="fp32", threads=many, device=device)
-        fastest = measured(runner)
-        if fastest > MARGIN * in_bf16:
-            del runner
-            runner, fastest = TorchRunner(source, dtype="bf16", threads=many, device=device), in_bf16
+    def lay_out(dtype: str, rules: KernelRules | None = None) -> TorchRunner:
+        return TorchRunner(source, dtype=dtype, threads=many, device=device, rules=rules)
+
+    place = torch.device(device)
+    on_cpu, has_bf16 = place.type == "cpu", devices.has_bf16(place)
+    fastest = None
+    # A model in memory is taken over by the first runner: there is no second one to compare with.
+    if dtype != "auto" or not has_bf16 or not on_cpu or isinstance(source, ModelWeights):
+        plain = "bf16" if has_bf16 and not on_cpu else "fp32"
+        runner = lay_out(plain if dtype == "auto" else dtype)
     else:
-        runner = TorchRunner(source, dtype=chosen, threads=many, device=device)
+        # One after the other: the memory never holds two copies of the weights. bf16 is tried with its fastest kernels,
+        # without asking for each number of rows whether they are exact: oneDNN keeps every kernel that it ever built.
+        in_bf16 = measured(lay_out("bf16", FASTEST))
+        runner = lay_out("fp32")
+        in_fp32 = fastest = measured(runner)
+        if in_fp32 > MARGIN * in_bf16:
+            del runner
+            runner = lay_out("bf16")    # with the kernels that it may use, which can be slower
+            fastest = measured(runner)
+            if in_fp32 <= MARGIN * fastest:
+                del runner
+                runner, fastest = lay_out("fp32"), in_fp32
     if not threads and many > 1 and on_cpu:
-        fastest = fastest or measured(runner)
+        fastest = measured(runner) if fastest is None else fastest
         runner.threads = 1
         if measured(runner) * MARGIN > fastest:
             runner.threads = many
