@@ -38,8 +38,7 @@ ALLOWED: list[tuple[str, str]] = [
     *((f"train/???/settings/{name}*", "a run keeps its identity, where its inputs are, what was chosen")
       for name in ("id", "stage", "arguments", "choices")),
     ("train/*/record/*choices/*", "what the machine chose is in the record"),
-    ("serve/model card/body/choices*", "what the machine chose is shown"),
-    ("serve/health/body/engines*", "each engine has a state, and what its machine chose is shown"),
+    *((f"serve/{part}*", "what the machine chose is shown") for part in ("model card/body/choices", "health/body/eng")),
     ("train/sft/settings/inputs/shards", "text that fine-tuning reads is one of its inputs"),
     ("train/sft/record/inputs/talks.jsonl", "a file of dialogues is in the record, as an artifact of them was"),
 ]
