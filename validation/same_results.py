@@ -5,8 +5,7 @@
 OLD and NEW are checkouts of this repository. Every command runs as `python -m creuset ...` in a process of its own with
 PYTHONPATH set to the checkout, in fp32, with one thread and fixed seeds. What may change from run to run (times, paths,
 hashes of records, host, versions) is taken out; the rest must be equal, numbers to the last bit. `ALLOWED` and
-`REWORDED` name the differences that are intended, with the reason. Exit code 1 where anything else differs. The last
-line is one JSON document.
+`REWORDED` name the intended differences, with the reason. Exit code 1 where others are. The last line is JSON.
 """
 
 import argparse
