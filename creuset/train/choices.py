@@ -20,6 +20,7 @@ import torch
 
 from creuset.core import device as devices
 from creuset.core.config import with_overrides
+from creuset.core.log import say
 from creuset.data.shards.batches import Batch
 from creuset.model.config import ModelConfig
 from creuset.model.moe import can_group
@@ -158,6 +159,8 @@ class StepTimer:
 
     def __call__(self, settings: Training) -> float:
         """The median of `STEPS` steps."""
+        if self.best == math.inf and ranks.rank() == 0:
+            say("timing training steps to choose how to compute")
         before = torch.get_num_threads()
         torch.set_num_threads(settings.threads or before)
         try:

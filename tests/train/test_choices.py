@@ -165,19 +165,14 @@ def test_a_choice_is_kept_in_settings_record_and_manifest_and_obeyed_at_resume(s
     assert record["choices"][0]["values"]["expert_kernel"] == other and len(record["choices"]) == 1
 
 
-def test_choosing_changes_nothing_but_the_choice(
-    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_choosing_changes_nothing_but_the_choice(shards: Path, tmp_path: Path) -> None:
     """A run that chose equals the run that was told so: no batch was used up, no weight was moved."""
     auto = train(tiny_run(expert_kernel="auto"), shards=shards, out=tmp_path / "auto")
     assert auto.model is not None
     settings = read_manifest(auto.model)["settings"]
-    before, asked, set_threads = torch.get_num_threads(), [], torch.set_num_threads
-    monkeypatch.setattr(torch, "set_num_threads", lambda count: (asked.append(count), set_threads(count))[1])
     told = tiny_run(expert_kernel=settings["expert_kernel"], threads=settings["threads"])
     train(told, shards=shards, out=tmp_path / "told")
     assert losses(tmp_path / "auto") == losses(tmp_path / "told")
-    assert asked == [settings["threads"], before], "a run computes with its own threads and gives them back"
 
 
 def test_a_grouped_kernel_that_cannot_be_had_is_refused_before_anything_is_computed(
@@ -238,14 +233,17 @@ def test_as_many_threads_as_there_are_cores_can_be_had() -> None:
     assert unavailable({"threads": cores_here()}, tiny_config(), torch.device("cpu")) == []
 
 
-def test_a_run_computes_with_the_threads_of_its_settings(shards: Path, tmp_path: Path) -> None:
-    before = torch.get_num_threads()
+def test_a_run_computes_with_the_threads_of_its_settings_and_gives_them_back(
+    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, asked, set_threads = torch.get_num_threads(), list[int](), torch.set_num_threads
     try:
         torch.set_num_threads(2)
+        monkeypatch.setattr(torch, "set_num_threads", lambda count: (asked.append(count), set_threads(count))[1])
         train(tiny_run(steps=1, threads=1), shards=shards, out=tmp_path / "run")
-        assert torch.get_num_threads() == 1
+        assert asked == [1, 2] and torch.get_num_threads() == 2
     finally:
-        torch.set_num_threads(before)
+        set_threads(before)
 
 
 def test_the_peak_of_emulated_bf16_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
