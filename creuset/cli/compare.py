@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from creuset.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from creuset.governance.compare.ask import Asked, Load
+    from creuset.governance.compare.ask import Asked
+    from creuset.types.usage import Load
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,22 +71,22 @@ def _today() -> str:
 def _timed(url: str, model: str, key_env: str, load: "Load", name: str) -> Any:
     import asyncio
 
+    from creuset.benchmarks.service.speed import measure
     from creuset.core.log import Progress
-    from creuset.governance.compare.speed import measure
 
     line = Progress()
 
     def show(done: int, of: int) -> None:
         line.show(f"speed of {name}: {done}/{of} requests", final=done == of)
 
-    return asyncio.run(measure(url, model, load, key=_key(key_env), date=_today(), progress=show))
+    return asyncio.run(measure(url, model, load, key_env=key_env, date=_today(), progress=show))
 
 
 def _speed(args: argparse.Namespace) -> int:
     from dataclasses import asdict
 
-    from creuset.governance.compare.ask import Load
-    from creuset.governance.compare.run import keep_speed
+    from creuset.benchmarks.service.speed import keep
+    from creuset.types.usage import Load
 
     _free(args.out)
     try:
@@ -95,7 +96,7 @@ def _speed(args: argparse.Namespace) -> int:
         raise ConfigError(str(refused)) from refused
     speed, calls = _timed(args.url, args.model, args.key_env, load, args.url)
     if args.out is not None:
-        keep_speed(args.out, speed, calls)
+        keep(args.out, speed, calls)
     if args.json:
         print(json.dumps(asdict(speed), indent=2))
         return 0
@@ -120,8 +121,8 @@ def _speed(args: argparse.Namespace) -> int:
 def _probed(url: str, model: str, key_env: str, name: str, timeout_s: float = 60.0) -> Any:
     import asyncio
 
+    from creuset.benchmarks.service.portability import try_all
     from creuset.core.log import Progress
-    from creuset.governance.compare.portable import try_all
 
     line = Progress()
 
@@ -132,13 +133,11 @@ def _probed(url: str, model: str, key_env: str, name: str, timeout_s: float = 60
 
 
 def _portability(args: argparse.Namespace) -> int:
-    from creuset.governance.compare.run import keep_portability
-
     _free(args.out)
     _key(args.key_env)
     found = _probed(args.url, args.model, args.key_env, args.url, args.timeout)
     if args.out is not None:
-        keep_portability(args.out, found)
+        found.keep(args.out)
     if args.json:
         print(json.dumps(found.as_json(), indent=2))
         return 0
@@ -149,18 +148,18 @@ def _portability(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
+    from creuset.benchmarks.service import portability, speed
     from creuset.evals.prices import SHIPPED
     from creuset.evals.prices import load as load_prices
     from creuset.governance.compare.ask import read
-    from creuset.governance.compare.evidence import read_portability
-    from creuset.governance.compare.run import keep, read_speed, scorecard
+    from creuset.governance.compare.run import keep, scorecard
 
     _free(args.out)
     asked = read(args.file)
     prices = load_prices(args.prices)
-    speeds = [read_speed(s.speed) if s.speed else _measured(s, asked.load, args.no_measure) for s in asked.systems]
+    speeds = [speed.read(s.speed) if s.speed else _measured(s, asked.load, args.no_measure) for s in asked.systems]
     probed = [
-        read_portability(s.portability) if s.portability
+        portability.read(s.portability) if s.portability
         else _probed(s.endpoint, s.model, s.key_env, s.name).as_json() if s.endpoint and not args.no_measure else None
         for s in asked.systems
     ]

@@ -14,6 +14,7 @@ empty fields of newer API versions in it. A message's `name` is accepted and not
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
@@ -224,3 +225,17 @@ def _json(value: Any, path: str) -> str:
         return json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError) as error:
         raise RequestError(f"`{path}` is not JSON: {error}", param=path) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A conversation that was held: what was asked, what was answered, how the answer ended, turn by turn."""
+
+    language: str
+    turns: tuple[tuple[str, str, str], ...]
+    max_tokens: int         # of a reply
+
+    @property
+    def stopped(self) -> bool:
+        """Whether every answer ended by itself."""
+        return all(end == "stop" for _, _, end in self.turns)

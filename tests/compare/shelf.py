@@ -4,14 +4,14 @@ import json
 
 import pytest
 
+from creuset.benchmarks.service.portability import PROBES, Portability, Tried
+from creuset.benchmarks.service.speed import Call, summarise
+from creuset.benchmarks.service.speed import keep as keep_speed
 from creuset.cli import main
 from creuset.core.artifact import new_artifact
 from creuset.core.stats import Interval
-from creuset.governance.compare.ask import Load
-from creuset.governance.compare.portable import PROBES, Portability, Tried
-from creuset.governance.compare.run import keep_portability, keep_speed
-from creuset.governance.compare.speed import Call, summarise
 from creuset.types.measure import Measure
+from creuset.types.usage import Load
 
 FACT = '{ value = "%s", source = "https://x.example/<b>", date = "2026-01-02" }'
 
@@ -40,9 +40,9 @@ def shelf(tmp_path):
         speed = summarise(calls, 4.0, url="u", model="m", load=Load(), date="2026-01-03")
         keep_speed(tmp_path / f"s{at}", speed, calls)
     probes = tuple(Tried(id, "refused" if id == "embeddings" else "untried" if id == "stop" else "right", "said")
-                   for id, _, _ in PROBES)
-    keep_portability(tmp_path / "p0", Portability(url="u", model="m", date="2026-01-04", right=18, tried=19,
-                                                  probes=probes))
+                   for id, _ in PROBES)
+    Portability(url="u", model="m", date="2026-01-04", right=18, tried=19,
+                                                  probes=probes).keep(tmp_path / "p0")
     (tmp_path / "c.toml").write_text(f"""
 title = "A & B"
 remark = {{ en = "Only toys <b>", fr = "Des jouets" }}

@@ -7,10 +7,10 @@ import threading
 
 import pytest
 
+from creuset.benchmarks.service.portability import PROBES, try_all
+from creuset.benchmarks.service.portability import read as read_portability
 from creuset.cli import main
 from creuset.core.errors import ArtifactError, ConfigError, EngineError
-from creuset.governance.compare.evidence import read_portability
-from creuset.governance.compare.portable import PROBES, try_all
 
 TEXT = "one two three four five six seven eight nine ten"
 
@@ -144,7 +144,7 @@ def test_an_endpoint_that_does_all_of_it_is_right_throughout(endpoint):
     found, _ = tried(url)
     assert {p.status for p in found.probes} == {"right"}, [p for p in found.probes if p.status != "right"]
     assert (found.right, found.tried, found.model) == (len(PROBES), len(PROBES), "small")
-    assert [p.id for p in found.probes] == [id for id, _, _ in PROBES]
+    assert [p.id for p in found.probes] == [id for id, _ in PROBES]
     paths = {path for path, _, _ in server.bodies}
     assert paths == {"/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/embeddings"}
 

@@ -6,15 +6,15 @@ import re
 
 import pytest
 
+from creuset.benchmarks.service.portability import PROBES
 from creuset.cli import main
 from creuset.core.artifact import read_manifest
-from creuset.core.errors import ArtifactError, ConfigError
+from creuset.core.errors import ArtifactError, ConfigError, DataError
 from creuset.governance.compare.ask import book, criteria, read
 from creuset.governance.compare.card import GROUPS, KINDS
 from creuset.governance.compare.evidence import coverage_rows
 from creuset.governance.compare.gather import declared_rows, measured_rows, scale_of
 from creuset.governance.compare.page import STATIC, number
-from creuset.governance.compare.portable import PROBES
 from creuset.report.page import policy
 from creuset.types.measure import Measure
 from tests.compare.shelf import acc, built, results, shelf  # noqa: F401
@@ -172,7 +172,7 @@ def test_one_system_is_no_comparison_and_no_toml_is_no_file(tmp_path):
 
 def test_a_damaged_artifact_is_named(shelf):  # noqa: F811
     (shelf / "e1/results.json").write_text('{"results": [{"score": 1}]}')
-    with pytest.raises(ArtifactError, match="not what an evaluation leaves"):
+    with pytest.raises(DataError, match=r"results.json`: result 1 has no task"):
         measured_rows(read(shelf / "c.toml"))
 
 
@@ -207,8 +207,8 @@ def test_looking_and_finding_no_answer_is_unknown_and_says_so(tmp_path):
     rows = {r.id: r for r in declared_rows(read(tmp_path / "c.toml").systems)}
     ours, theirs = rows["training_on_inputs"].cells
     assert (ours.kind, ours.value, theirs.value) == ("unknown", None, 1.0)
-    assert "neither yes nor no" in ours.note and "a third party's reading" in ours.note
-    assert "ni oui ni non" in ours.note_fr
+    assert "neither yes nor no" in ours.note.en and "a third party's reading" in ours.note.en
+    assert "ni oui ni non" in ours.note.fr
     assert ours.source.endswith("deepseek-api-data-training-policy/") and theirs.date == book()["read"]
 
 

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
+from creuset.benchmarks.service.portability import PROBES
 from creuset.governance.compare.card import WEIGHED, Cell, Row
 from creuset.governance.compare.money import Tokens, Volume, month
 from creuset.governance.compare.page import number
-from creuset.governance.compare.portable import PROBES
 from creuset.governance.compare.rank import first_shares, parts, places, standings
 from creuset.report.language import Text
 from tests.compare.scorecard_picture import open_page, serve
@@ -16,8 +16,10 @@ from tests.web.conftest import browser, chromium  # noqa: F401
 
 
 def rows_of(card):
-    return [Row(**{**r, "label": Text("", ""), "cells": tuple(
-        Cell(**{**c, "words": None}) for c in r["cells"])}) for r in card["rows"]]
+    def cell(said):
+        return Cell(**{k: v for k, v in said.items() if k not in ("words", "note_fr")})
+
+    return [Row(**{**r, "label": Text("", ""), "cells": tuple(map(cell, r["cells"]))}) for r in card["rows"]]
 
 
 def test_the_reader_weighs_in_the_browser_as_python_does(shelf, browser):  # noqa: F811

@@ -7,10 +7,10 @@ import threading
 
 import pytest
 
+from creuset.benchmarks.service.speed import Call, measure, percentile, prompt, summarise
 from creuset.cli import main
 from creuset.core.errors import EngineError
-from creuset.governance.compare.ask import Load
-from creuset.governance.compare.speed import Call, measure, percentile, prompt, summarise
+from creuset.types.usage import Load
 
 
 class Endpoint(http.server.BaseHTTPRequestHandler):
@@ -65,8 +65,13 @@ def endpoint():
 LOAD = Load(requests=5, concurrency=2, max_tokens=7, prompt_words=12)
 
 
+@pytest.fixture(autouse=True)
+def key(monkeypatch):
+    monkeypatch.setenv("SPEED_KEY", "k")
+
+
 def timed(url, load=LOAD):
-    return asyncio.run(measure(url, "", load, key="k", date="2026-01-01"))
+    return asyncio.run(measure(url, "", load, key_env="SPEED_KEY", date="2026-01-01"))
 
 
 def test_every_request_is_counted_but_the_first(endpoint):

@@ -7,8 +7,8 @@ import selectors
 import httpx
 import pytest
 
-from creuset.governance.compare.ask import Load
-from creuset.governance.compare.speed import measure, spread
+from creuset.benchmarks.service.speed import measure, spread
+from creuset.types.usage import Load
 
 
 class Jump(selectors.DefaultSelector):

@@ -101,13 +101,13 @@ def test_no_sentence_of_a_table_is_left_over():
 
 
 def _built(key: str) -> bool:
-    """Keys of the dossier are put together there: heads of tables by their names, others by what a record says."""
+    """Keys that governance puts together: heads of tables by their names, others by what a record says."""
     room, _, name = key.partition(".")
-    files = [f.read_text(encoding="utf-8") for f in (ROOT / "governance/dossier").iterdir()
+    files = [f.read_text(encoding="utf-8") for f in (ROOT / TABLES[room]).iterdir()
              if f.suffix in (".py", ".toml") and f.name != "sentences.toml"]  # fmt: skip
-    begins = {m for text in files for m in re.findall(r"dossier\.(\w+_)\{", text)} | {"count_", "state_"}
-    return room == "dossier" and (any(re.search(rf'"[^"\n]*\b{name}\b[^"\n]*"', text) for text in files)
-                                  or name.startswith(tuple(begins)))  # fmt: skip
+    begins = {m for text in files for m in re.findall(rf"{room}\.([a-z_ ]+)\{{", text)} | {"count_", "state_"}
+    named = any(re.search(rf'"[^"\n]*\b{name}\b[^"\n]*"', text) for text in files)
+    return name.startswith(tuple(begins)) or (room == "dossier" and named)
 
 
 def literal(node: ast.AST) -> str:

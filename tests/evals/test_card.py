@@ -7,7 +7,7 @@ from huggingface_hub import ModelCard
 from creuset.cli import main
 from creuset.core.artifact import ancestors, new_artifact, read_manifest, verify
 from creuset.core.record import Recorder
-from creuset.governance.card.conversations import converse, openings
+from creuset.evals.clients.conversations import converse, openings
 from creuset.testing import tiny_model_folder, tiny_shards
 
 

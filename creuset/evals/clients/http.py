@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from creuset.core.errors import ConfigError
+from creuset.core.errors import ConfigError, EngineError
 from creuset.evals.model import Budget, Failure
 from creuset.evals.prices import Price
 
@@ -110,6 +110,16 @@ class HttpClient:
 
     def __repr__(self) -> str:
         return f"HttpClient({self.url!r})"
+
+    async def first_model(self) -> str:
+        """The first model that the endpoint lists. EngineError where it does not say, ConfigError where it has none."""
+        listed = await self.get("/models")
+        if not isinstance(listed, HttpReply):
+            raise EngineError(f"`{self.url}` does not say its models: {listed.detail}", hint="name one with --model")
+        names = [str(m["id"]) for m in listed.body.get("data") or [] if isinstance(m, dict) and m.get("id")]
+        if not names:
+            raise ConfigError(f"`{self.url}` serves no model", hint="name one with --model")
+        return names[0]
 
     async def close(self) -> None:
         await self._http.aclose()

@@ -4,20 +4,20 @@ Reading order: `gather` (what is known, and the checks that it belongs together)
 `package` (model and card as one artifact). The wording is in cardtext.py.
 """
 
-import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from creuset.core.artifact import LINEAGE, MANIFEST, ancestors, new_artifact, read_manifest, verify
 from creuset.core.errors import ArtifactError
-from creuset.core.log import say
+from creuset.core.record import read as read_record
 from creuset.governance.card import words as cardtext
-from creuset.governance.card.conversations import converse, openings
 from creuset.model.config import ModelConfig
 from creuset.model.formats.hf_config import config_of
+from creuset.types.measure import read_results
+from creuset.types.messages import Conversation
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,37 +54,31 @@ def gather(path: Path, evaluations: Sequence[Path]) -> Known:
         config=config_of(path),
         chain=chain,
         names=names,
-        record=json.loads(record.read_text(encoding="utf-8")) if record.is_file() else None,
+        record=read_record(record) if record.is_file() else None,
         weight_bytes=sum(f.stat().st_size for f in path.glob("*.safetensors")),
         evaluations=[_evaluation(e, chain, names) for e in evaluations],
     )
 
 
 def _evaluation(path: Path, chain: list[dict[str, Any]], names: dict[str, str]) -> dict[str, Any]:
-    if read_manifest(path)["kind"] != "evaluation":
-        raise ArtifactError(f"`{path}` is not an evaluation")
-    results: dict[str, Any] = json.loads((path / "results.json").read_text(encoding="utf-8"))
-    scored = results["model"].get("sha256")
+    found = read_results(path, kinds=["evaluation"])
+    scored = str(found.subject.get("sha256"))
     if scored not in [m["sha256"] for m in chain]:
         raise ArtifactError(
-            f"`{path}` scores `{results['model']['name']}` ({str(scored)[:12]}), which is not this model "
-            "nor one that it was made from"
+            f"`{path}` scores `{found.name}` ({scored[:12]}), which is not this model nor one that it was made from"
         )
-    return results | {"of": "" if scored == chain[0]["sha256"] else names[scored]}
+    return found.about | {"results": found.rows, "of": "" if scored == chain[0]["sha256"] else names[scored]}
 
 
 def write(
     path: Path,
     evaluations: Sequence[Path],
+    talks: Sequence[Conversation] = (),
     *,
-    dialogues: int = 20,
     licence: str = "apache-2.0",
-    progress: Callable[[str], None] = say,
 ) -> str:
-    """The card of the model at `path`, as Markdown with Hugging Face's front matter."""
-    known = gather(path, evaluations)
-    talks = converse(path, openings(dialogues), progress=progress) if dialogues else []
-    return cardtext.page(known, talks, licence=licence)
+    """The card of the model at `path`, with the conversations it was asked for, as Markdown with front matter."""
+    return cardtext.page(gather(path, evaluations), talks, licence=licence)
 
 
 def package(path: Path, evaluations: Sequence[Path], card: str, out: Path) -> None:

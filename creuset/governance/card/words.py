@@ -1,13 +1,13 @@
 """The words of a model card: a pure function of what the artifacts say."""
 
-import json
 import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from creuset.core.record import stages, totals
-from creuset.governance.card.conversations import MAX_TOKENS, Conversation
+from creuset.governance.card.front_matter import of_model
 from creuset.model.count import kv_bytes, parameters, training_flops
+from creuset.types.messages import Conversation
 
 if TYPE_CHECKING:
     from creuset.governance.card.build import Known
@@ -33,18 +33,10 @@ def page(known: "Known", talks: Sequence[Conversation], *, licence: str) -> str:
 
 
 def front_matter(known: "Known", licence: str) -> str:
-    """Hugging Face's metadata block. JSON strings are YAML strings, so nothing in a name can break out."""
+    """Hugging Face's metadata block."""
     spoken = {code for d in known.of_kind("dialogues") for code in d.get("facts", {}).get("languages") or {}}
     languages = sorted(({source.split("_")[0] for source in _sources(known)} | spoken) & set(LANGUAGES)) or ["en"]
-    lines = [
-        "language:", *(f"- {code}" for code in languages),
-        f"license: {json.dumps(licence)}",
-        'library_name: "transformers"',
-        'pipeline_tag: "text-generation"',
-        "tags:", '- "creuset"', f"- {json.dumps(known.config.family)}",
-        *(['- "moe"'] if known.config.is_moe else []),
-    ]
-    return "---\n" + "\n".join(lines) + "\n---"
+    return of_model(languages, licence=licence, family=known.config.family, moe=known.config.is_moe)
 
 
 def _opening(known: "Known") -> str:
@@ -231,8 +223,8 @@ def _other(results: Sequence[dict[str, Any]], measured: Sequence[dict[str, Any]]
 
 def _conversations(talks: Sequence[Conversation]) -> str:
     parts = [
-        f"The {len(talks)} openings of a fixed list (prompts.json), answered at temperature 0 with at "
-        f"most {MAX_TOKENS} tokens, printed whole; none was left out or chosen."
+        f"The {len(talks)} openings of a fixed list (evals/clients/conversations.json), answered at temperature 0 "
+        f"with at most {talks[0].max_tokens} tokens, printed whole; none was left out or chosen."
     ]
     for number, talk in enumerate(talks, 1):
         lines = []

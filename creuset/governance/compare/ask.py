@@ -45,28 +45,15 @@ from typing import Any
 
 from creuset.core.errors import ConfigError, DataError
 from creuset.governance.compare.money import Operator, Volume
+from creuset.report.blocks import Words
 from creuset.report.language import Text
+from creuset.types.usage import Load
 
 HERE = Path(__file__).parent
 SYSTEM_KEYS = {
     "name", "provider", "evaluations", "audits", "speed", "portability", "endpoint", "model", "key_env", "price",
     "hourly", "operator", "reported", "declared", "note",
 }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
-    """How an endpoint is asked when its speed is measured: closed loop, `concurrency` requests always open."""
-
-    requests: int = 24
-    concurrency: int = 2
-    max_tokens: int = 64
-    prompt_words: int = 120
-    timeout_s: float = 120.0
-
-    def __post_init__(self) -> None:
-        if min(self.requests, self.concurrency, self.max_tokens, self.prompt_words, self.timeout_s) <= 0:
-            raise ValueError("a load's numbers are positive")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +110,7 @@ class Comparison:
     systems: tuple[Asked, ...]
     measures: tuple[str, ...]           # ids; (): the first of each task
     file: Path
-    remark: Text | None = None
+    remark: Words = ""
 
 
 @cache
@@ -165,7 +152,7 @@ def read(file: Path) -> Comparison:
     return Comparison(
         _words(found, "title", file) or Text(file.stem, file.stem),
         _table(Volume, found.get("volume", {}), file, "volume"), _table(Load, found.get("load", {}), file, "load"),
-        systems, tuple(measures), file, _words(found, "remark", file),
+        systems, tuple(measures), file, _words(found, "remark", file) or "",
     )
 
 

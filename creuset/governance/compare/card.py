@@ -7,7 +7,9 @@ Reading order: `Cell` (a value and why it is believed), `Row` (what is compared 
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from creuset.report.language import Text
+from creuset.core.sentences import sentence
+from creuset.report.blocks import Words
+from creuset.report.language import in_both
 
 # measured: by this tool on this system; estimated: reckoned from other figures by the formula in its note; reported:
 # a number that somebody published; declared: a practice in words; unknown: nothing, and never a zero.
@@ -17,19 +19,8 @@ KINDS: tuple[Kind, ...] = ("measured", "estimated", "reported", "declared", "unk
 # How a value becomes a utility from 0 to 1 (creuset/governance/compare/rank.py); "" rows are shown and never weighed.
 Scale = Literal["share", "share_low", "percent", "zero", "fifty", "high", "low", "points", ""]
 
-GROUPS: dict[str, tuple[str, str]] = {
-    "quality": ("Quality, measured here", "Qualité, mesurée ici"),
-    "published": ("Quality, as published by others", "Qualité, publiée par d'autres"),
-    "security": ("Security and confidentiality", "Sécurité et confidentialité"),
-    "strategy": ("Strategy", "Stratégie"),
-    "competition": ("Competition", "Concurrence"),
-    "law": ("Law and fairness", "Droit et équité"),
-    "speed": ("Speed, measured here", "Vitesse, mesurée ici"),
-    "price": ("Price", "Prix"),
-    "energy": ("Energy", "Énergie"),
-    "api": ("What the API answers, request by request", "Ce que l'interface sait faire, requête par requête"),
-    "coverage": ("What the audit could test", "Ce que l'audit a pu vérifier"),
-}
+GROUPS = ("quality", "published", "security", "strategy", "competition", "law", "speed", "price", "energy", "api",
+          "coverage")  # fmt: skip
 # Evidence behind a row of another group, or about the audit itself: shown, never weighed, folded at first.
 EVIDENCE = ("api", "coverage")
 WEIGHED = tuple(g for g in GROUPS if g not in EVIDENCE)
@@ -43,12 +34,11 @@ class Cell:
     value: float | None = None
     low: float | None = None            # 95 % interval
     high: float | None = None
-    words: Text | None = None           # what is shown for a declared cell, or why a cell is unknown
+    words: Words = ""                   # what is shown for a declared cell, or why a cell is unknown
     n: int = 0
     source: str = ""                    # an address, or the artifact and its sha256
     date: str = ""
-    note: str = ""                      # caveat, load, formula
-    note_fr: str = ""                   # the same in French; "": the page shows `note` in both languages
+    note: Words = ""                    # caveat, load, formula
 
     def __post_init__(self) -> None:
         if self.kind in ("reported", "declared") and not (self.source and self.date):
@@ -65,12 +55,12 @@ class Cell:
 class Row:
     id: str
     group: str
-    label: Text
+    label: Words
     scale: Scale
     unit: str = ""
     cells: tuple[Cell, ...] = ()
-    why_unranked: str = ""              # e.g. the systems were asked different prompts
-    note: str = ""
+    why_unranked: Words = ""            # e.g. the systems were asked different prompts
+    note: Words = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,22 +74,46 @@ class System:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scorecard:
-    title: Text
+    title: Words
     made: str                           # date, ISO 8601
     systems: tuple[System, ...]
     rows: tuple[Row, ...]
     volume: dict[str, float] = field(default_factory=dict)
     offers: tuple[dict[str, Any] | None, ...] = ()  # what each system is paid by (money.py), for the reader's volume
-    remark: Text | None = None          # what a reader must know before anything else
+    remark: Words = ""                  # what a reader must know before anything else
     sources: tuple[str, ...] = ()       # files and artifacts read, with their hashes
 
     def as_json(self) -> dict[str, Any]:
+        """scorecard.json: words that there are in two languages are `{"en": ..., "fr": ...}`, a note is two fields."""
+        groups = [{"id": g, **_json(sentence(f"compare.group_{g}")), "weighed": g in WEIGHED} for g in GROUPS]
         return {
-            "format": 2,
-            "groups": [{"id": g, "en": en, "fr": fr, "weighed": g in WEIGHED} for g, (en, fr) in GROUPS.items()],
-            **asdict(self),
+            "format": 2, "groups": groups, **asdict(self), "title": _json(self.title),
+            "remark": _json(self.remark) if self.remark else None, "rows": [_row(row) for row in self.rows],
         }
 
 
-def unknown(en: str = "not known", fr: str = "inconnu") -> Cell:
-    return Cell(kind="unknown", words=Text(en, fr))
+def _json(words: Words) -> dict[str, str]:
+    two = in_both(words)
+    return {"en": two.en, "fr": two.fr} if two is not None else {"en": str(words), "fr": str(words)}
+
+
+def english(words: Words) -> str:
+    return _json(words)["en"]
+
+
+def _row(row: Row) -> dict[str, Any]:
+    cells = []
+    for cell in row.cells:
+        note = _json(cell.note)
+        cells.append(asdict(cell) | {
+            "words": _json(cell.words) if cell.words else None, "note": note["en"],
+            "note_fr": note["fr"] if note["fr"] != note["en"] else "",
+        })  # fmt: skip
+    return asdict(row) | {
+        "label": _json(row.label), "cells": cells, "note": english(row.note), "why_unranked": english(row.why_unranked),
+    }  # fmt: skip
+
+
+def unknown(words: Words = "") -> Cell:
+    """A cell of which nothing is known, and why."""
+    return Cell(kind="unknown", words=words or sentence("compare.not_known"))

@@ -10,36 +10,12 @@ from typing import Any
 
 from creuset.core.artifact import read_manifest
 from creuset.core.errors import ArtifactError
+from creuset.core.sentences import from_json, joined, keyed, sentence
 from creuset.governance.compare.card import Cell, Row, unknown
-from creuset.governance.compare.portable import PROBES, Portability, Tried
-from creuset.report.language import Text
+from creuset.report.language import LANGS, Text
 
 Probed = Sequence[Mapping[str, Any] | None]     # a portability.json for each system, or nothing
-SAID = {
-    "right": Text("right", "juste"), "wrong": Text("wrong", "faux"), "refused": Text("refused", "refusé"),
-    "failed": Text("failed", "en échec"), "untried": Text("could not be tried", "non vérifiable"),
-}  # fmt: skip
-COUNTED = {
-    "measured": Text("measured", "mesurés"), "reported": Text("reported", "rapportés"),
-    "not_applicable": Text("not applicable", "sans objet"),
-    "not_testable": Text("not testable from outside", "non vérifiables de l'extérieur"),
-    "not_tested": Text("not tested", "non testés"),
-}  # fmt: skip
-
-
-def read_portability(folder: Path) -> dict[str, Any]:
-    """portability.json of an artifact of `creuset compare portability`."""
-    if read_manifest(folder)["kind"] != "portability":
-        raise ArtifactError(f"`{folder}` is not what `creuset compare portability` leaves")
-    file = folder / "portability.json"
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        known = Portability(**{**found, "probes": tuple(Tried(**p) for p in found["probes"])})
-        if any(p.status not in SAID for p in known.probes):
-            raise ValueError("a probe has a status that there is not")
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ArtifactError(f"`{file}` is not a measured portability: {error!r}") from error
-    return known.as_json()
+COUNTED = ("measured", "reported", "not_applicable", "not_testable", "not_tested")
 
 
 def portability_rows(probed: Probed) -> list[Row]:
@@ -48,37 +24,35 @@ def portability_rows(probed: Probed) -> list[Row]:
         return []
     rows = [Row(
         id="api.right", group="competition", scale="share", unit="share", cells=tuple(_right(p) for p in probed),
-        label=Text("OpenAI's API, parts answered rightly", "API d'OpenAI, parties bien servies"),
+        label=sentence("compare.openais_api_parts_answered_rightly"),
     )]
-    for id, label, _ in PROBES:
-        rows.append(Row(id=f"api.{id}", group="api", label=label, scale="", unit="words",
-                        cells=tuple(_probe(p, id) for p in probed)))
-    return rows
+    ids = dict.fromkeys(probe["id"] for found in probed if found for probe in found["probes"])
+    return rows + [
+        Row(id=f"api.{id}", group="api", label=sentence(f"compare.probe_{id}"), scale="", unit="words",
+            cells=tuple(_probe(p, id) for p in probed))
+        for id in ids
+    ]  # fmt: skip
 
 
 def _right(found: Mapping[str, Any] | None) -> Cell:
     if found is None:
-        return unknown("not tried", "non essayé")
+        return unknown(sentence("compare.not_tried"))
     if not found["tried"]:
-        return unknown("nothing could be tried", "rien n'a pu être essayé")
+        return unknown(sentence("compare.nothing_tried"))
     bad = [p for p in found["probes"] if p["status"] not in ("right", "untried")]
-    none = ("none", "aucune")
-    lost, perdus = (
-        ", ".join(f"{p['id']} ({getattr(SAID[p['status']], lang)})" for p in bad) or none[lang == "fr"]
-        for lang in ("en", "fr")
-    )
+    lost = [sentence("compare.probe", id=p["id"], status=sentence(f"compare.tried_{p['status']}")) for p in bad]
     return Cell(
         kind="measured", value=found["right"] / found["tried"], n=found["tried"], source=found["url"],
-        date=found["date"], note=f"{found['right']} of {found['tried']} probes; not right: {lost}",
-        note_fr=f"{found['right']} essais sur {found['tried']} ; manquent : {perdus}",
-    )
+        date=found["date"], note=sentence("compare.probes_right", right=found["right"], tried=found["tried"],
+                                          lost=lost or [sentence("compare.none")]),
+    )  # fmt: skip
 
 
 def _probe(found: Mapping[str, Any] | None, id: str) -> Cell:
     mine = next((p for p in found["probes"] if p["id"] == id), None) if found else None
     if found is None or mine is None:
-        return unknown("not tried", "non essayé")
-    words = SAID[mine["status"]]
+        return unknown(sentence("compare.not_tried"))
+    words = sentence(f"compare.tried_{mine['status']}")
     if mine["status"] == "untried":
         return Cell(kind="unknown", words=words, source=found["url"], date=found["date"], note=mine["said"])
     return Cell(kind="measured", value=float(mine["status"] == "right"), words=words, n=1, source=found["url"],
@@ -94,7 +68,7 @@ def coverage_rows(audits: Sequence[Sequence[Path]]) -> list[Row]:
         title = next(c[number][0]["title"] for c in columns if number in c)
         rows.append(Row(
             id=f"coverage.{number}", group="coverage", scale="", unit="words",
-            label=Text(f"{number}. {title['en']}", f"{number}. {title['fr']}"),
+            label=Text(*(f"{number}. {title[lang]}" for lang in LANGS)),
             cells=tuple(_covered(c.get(number)) for c in columns),
         ))
     return rows
@@ -103,7 +77,7 @@ def coverage_rows(audits: Sequence[Sequence[Path]]) -> list[Row]:
 def _items(folder: Path) -> list[tuple[dict[str, Any], str]]:
     file, manifest = folder / "items.json", read_manifest(folder)
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = from_json(json.loads(file.read_text(encoding="utf-8")))
         for item in found:
             int(item["row"]), item["title"]["en"], item["title"]["fr"], item["status"], item["parts"]
     except FileNotFoundError:
@@ -115,19 +89,18 @@ def _items(folder: Path) -> list[tuple[dict[str, Any], str]]:
 
 def _covered(found: tuple[dict[str, Any], str] | None) -> Cell:
     if found is None:
-        return unknown("not audited", "non audité")
+        return unknown(sentence("compare.not_audited"))
     item, source = found
     counts: dict[str, int] = {}
     for part in item["parts"]:
         for status, count in part["counts"].items():
             counts[status] = counts.get(status, 0) + count
-    order = [s for s in COUNTED if counts.get(s)] or [item["status"]]
-    said = [
-        ", ".join(" ".join(filter(None, [str(counts.get(s, "")), getattr(COUNTED[s], lang)])) for s in order)
-        for lang in ("en", "fr")
-    ]
-    why = "; ".join(f"{p['name']}: {p['why']}" for p in item["parts"] if p.get("why")) or str(item.get("untested", ""))
+    known = [sentence("compare.counted", n=counts[s], status=sentence(f"compare.counted_{s}"))
+             for s in COUNTED if counts.get(s)]  # fmt: skip
+    words = sentence("compare.list", items=known or [sentence(f"compare.counted_{item['status']}")])
+    reasons = [sentence("compare.why_of", name=p["name"], why=keyed(p["why"])) for p in item["parts"] if p.get("why")]
+    why = joined(*reasons) or item.get("untested") or ""
     if not counts.get("measured"):
-        return Cell(kind="unknown", words=Text(*said), source=source, note=why)
-    return Cell(kind="measured", value=float(counts["measured"]), words=Text(*said), n=sum(counts.values()),
-                source=source, note=why)
+        return Cell(kind="unknown", words=words, source=source, note=why)
+    return Cell(kind="measured", value=float(counts["measured"]), words=words, n=sum(counts.values()), source=source,
+                note=why)

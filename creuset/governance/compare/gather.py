@@ -5,36 +5,22 @@ others published of the same benchmark are two rows. Two systems that were asked
 to be seen: it says so and is not weighed.
 """
 
-import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from creuset.core.artifact import read_manifest
-from creuset.core.errors import ArtifactError, ConfigError
-from creuset.governance.compare.ask import HERE, Asked, Comparison, Declared, book, criteria
+from creuset.core.errors import ConfigError
+from creuset.core.sentences import has, joined, sentence
+from creuset.governance.compare.ask import Asked, Comparison, Declared, book, criteria
 from creuset.governance.compare.card import Cell, Row, Scale, unknown
 from creuset.report.language import Text
+from creuset.types.measure import read_results
 
 # Requirements of the audit that are about law and fairness or about energy; the others are about security.
 OF_LAW = {"5", "6", "7", "10", "11", "12", "13"}
 OF_ENERGY = {"14"}
-UNTESTED = {
-    "not_applicable": Text("not applicable", "sans objet"),
-    "not_testable": Text("not testable from outside", "non vérifiable de l'extérieur"),
-    "not_tested": Text("not tested", "non testé"),
-}
 SHARES = {"", "share", "ratio"}
-
-
-@cache
-def labels() -> dict[str, Text]:
-    """What the page calls the measures that it has words for."""
-    found = tomllib.loads((HERE / "labels.toml").read_text(encoding="utf-8"))
-    return {id: Text(words["en"], words["fr"]) for id, words in found.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +43,8 @@ class Found:
 
 def results(folder: Path, kind: str) -> list[Found]:
     """The measures of an artifact of `kind`, in its own order."""
-    manifest = read_manifest(folder)
-    if manifest["kind"] != kind:
-        raise ArtifactError(f"`{folder}` is of kind {manifest['kind']}, not {kind}")
-    file = folder / "results.json"
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))["results"]
-        known = [Found(r, f"{kind} {folder.name}, sha256 {manifest['sha256'][:12]}") for r in found]
-        if any(not f.row.get("metric") and not f.row.get("source") for f in known):
-            raise ValueError("a row has neither a metric nor a source")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ArtifactError(f"`{file}` is not what an {kind} leaves: {error!r}") from error
-    return known
+    found = read_results(folder, kinds=[kind])
+    return [Found(row, f"{kind} {folder.name}, sha256 {found.sha256[:12]}") for row in found.rows]
 
 
 def measured_rows(asked: Comparison) -> list[Row]:
@@ -110,13 +86,14 @@ def _measured_row(key: tuple[str, str], kind: str, found: Sequence[Found | None]
     id, form = key
     label = f"{id} ({form})" if form else id
     bits = some["task"] == "bpb"
-    known = labels().get(id, Text(label, label))
-    words = Text(f"Bits per byte: {some.get('source')}", f"Bits par octet : {some.get('source')}")
+    known = f"compare.measure {id}"
     return Row(
-        id=f"{id} {form}".strip(), group=group, label=words if bits else known, scale=scale_of(some),
+        id=f"{id} {form}".strip(), group=group, scale=scale_of(some),
+        label=sentence("compare.bits_per_byte", source=str(some.get("source"))) if bits else
+        sentence(known) if has(known) else label,
         unit="bits" if bits else str(some.get("unit", "share")).partition(" of ")[0],
         cells=tuple(_measured_cell(f) for f in found), why_unranked=_mismatch([f.row for f in found if f is not None]),
-        note=str(some.get("caveat", "")),
+        note=some.get("caveat") or "",
     )
 
 
@@ -140,33 +117,30 @@ def _mismatch(rows: Sequence[Mapping[str, Any]]) -> str:
         ("data_sha256", "data"), ("file_sha256", "data"), ("prompt_sha256", "prompts"), ("denominator", "samples")
     ):
         if len({str(r[key]) for r in rows if r.get(key) and r.get("status", "measured") == "measured"}) > 1:
-            return f"not weighed: the systems were asked different {what}"
+            return sentence(f"compare.different_{what}")
     return ""
 
 
 def _measured_cell(found: Found | None) -> Cell:
     if found is None:
-        return unknown("not measured", "non mesuré")
+        return unknown(sentence("compare.not_measured"))
     row = found.row
     status = row.get("status", "measured")
-    if status in UNTESTED or row.get("score") is None:
-        words = UNTESTED.get(status, UNTESTED["not_tested"])
-        return Cell(kind="unknown", words=words, note=str(row.get("why", "")), source=found.source)
+    if row.get("score") is None or status not in ("measured", "reported"):
+        words = sentence(f"compare.status_{'not_tested' if status in ('measured', 'reported') else status}")
+        return Cell(kind="unknown", words=words, note=row.get("why") or "", source=found.source)
     low, high = row.get("interval") or (None, None)
-    lost = [f"{row[k]} {said}" for k, said in (("failed", "calls failed"), ("unextracted", "answers not extracted"))
-            if row.get(k)]
-    note = "; ".join([*lost, *([str(row["caveat"])] if row.get("caveat") else [])])
-    date = str(row.get("date", ""))
+    lost = [sentence(f"compare.lost_{k}", n=row[k]) for k in ("failed", "unextracted") if row.get(k)]
+    cell = Cell(kind="measured", value=float(row["score"]), low=low, high=high, n=int(row.get("n") or 0),
+                source=found.source, date=str(row.get("date", "")), note=joined(*lost, row.get("caveat") or ""))
     if status == "reported":
-        return Cell(kind="reported", value=float(row["score"]), low=low, high=high, n=int(row.get("n") or 0), note=note,
-                    source=f"{found.source}: {row.get('why', '')}", date=date or "no date given")
-    how = str(row.get("method", ""))
+        return replace(cell, kind="reported", source=f"{found.source}: {row.get('why', '')}",
+                       date=cell.date or "no date given")
     if row.get("counter") is False or row.get("unit") == "FLOP":
         # No instrument was read: rated power and time, or arithmetic on the model's shape.
-        return Cell(kind="estimated", value=float(row["score"]), low=low, high=high, n=int(row.get("n") or 0),
-                    source=found.source, date=date, note="; ".join(filter(None, [note, how])) or "by arithmetic")
-    return Cell(kind="measured", value=float(row["score"]), low=low, high=high, n=int(row.get("n") or 0),
-                source=found.source, date=date, note=note)
+        how = row.get("method") or sentence("compare.by_arithmetic")
+        return replace(cell, kind="estimated", note=joined(*lost, row.get("caveat") or "", how))
+    return cell
 
 
 def published_rows(systems: Sequence[Asked]) -> list[Row]:
@@ -179,26 +153,22 @@ def published_rows(systems: Sequence[Asked]) -> list[Row]:
         cells = tuple(_published_cell(s, bench["scores"], source) for s in systems)
         if before := rows.get(bench["id"]):
             cells = tuple(new if new.value is not None else old for new, old in zip(cells, before.cells, strict=True))
-        base = "not weighed: scores of the base model, not of what is served" if bench.get("base") else ""
+        base = sentence("compare.base_model") if bench.get("base") else ""
+        label = Text(bench["label"], bench.get("label_fr", bench["label"]))
         rows[bench["id"]] = Row(
-            id=f"published.{bench['id']}", group="published", label=Text(bench["label"], _french(bench["label"])),
+            id=f"published.{bench['id']}", group="published", label=label,
             scale="percent", unit="percent", cells=cells, why_unranked=base,
         )
     return [r for r in rows.values() if any(c.value is not None for c in r.cells)]
 
 
-def _french(label: str) -> str:
-    return (label.replace(", base model", ", modèle de base").replace("chain of thought", "chaîne de pensée")
-            .replace("prompt, strict", "consigne, strict"))
-
-
 def _published_cell(system: Asked, scores: Mapping[str, float], source: Mapping[str, str]) -> Cell:
     if not system.reported:
-        return unknown("nothing published", "rien de publié")
+        return unknown(sentence("compare.nothing_published"))
     if system.reported not in scores:
         why = book()["system"][system.reported].get("scores_why")
-        cell = unknown("not published", "non publié")
-        return replace(cell, note=why["en"], note_fr=why["fr"]) if why else cell
+        cell = unknown(sentence("compare.not_published"))
+        return replace(cell, note=Text(**why)) if why else cell
     return Cell(
         kind="reported", value=scores[system.reported], source=f"{source['title']}: {source['url']}",
         date=f"read by {book()['read']}", note=system.note,
@@ -221,9 +191,10 @@ def declared_rows(systems: Sequence[Asked]) -> list[Row]:
 
 def _declared_cell(fact: Declared | None, words: Mapping[str, tuple[Text, float]]) -> Cell:
     if fact is None:
-        return unknown("nobody said", "personne ne l'a dit")
-    said: dict[str, Any] = {"source": fact.source, "date": fact.date, "note": fact.note, "note_fr": fact.note_fr}
+        return unknown(sentence("compare.nobody_said"))
+    note = Text(fact.note, fact.note_fr) if fact.note_fr else fact.note
+    said: dict[str, Any] = {"source": fact.source, "date": fact.date, "note": note}
     if fact.value == "unknown":     # somebody looked, and found no answer
-        return replace(unknown("no answer found", "aucune réponse trouvée"), **said)
+        return replace(unknown(sentence("compare.no_answer_found")), **said)
     text, points = words.get(fact.value, (Text(fact.value, fact.fr or fact.value), None))
     return Cell(kind="declared", value=points, words=text, **said)

@@ -4,48 +4,16 @@ import csv
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from creuset.core import jsonl
 from creuset.core.artifact import new_artifact, read_manifest, sha256_file
-from creuset.core.errors import ArtifactError
 from creuset.evals.prices import Prices
 from creuset.governance.compare.ask import HERE, Asked, Comparison
-from creuset.governance.compare.card import GROUPS, Scorecard, System
+from creuset.governance.compare.card import GROUPS, Scorecard, System, english
 from creuset.governance.compare.evidence import Probed, coverage_rows, portability_rows
 from creuset.governance.compare.gather import declared_rows, measured_rows, published_rows
 from creuset.governance.compare.page import render
-from creuset.governance.compare.portable import Portability
 from creuset.governance.compare.rank import weighable
-from creuset.governance.compare.speed import Call, Speed
 from creuset.governance.compare.usage import Speeds, price_rows, speed_rows
-
-
-def read_speed(folder: Path) -> dict[str, Any]:
-    """speed.json of an artifact of `creuset compare speed`."""
-    if read_manifest(folder)["kind"] != "speed":
-        raise ArtifactError(f"`{folder}` is not what `creuset compare speed` leaves")
-    try:
-        found = json.loads((folder / "speed.json").read_text(encoding="utf-8"))
-        Speed(**found)
-    except (OSError, ValueError, TypeError) as error:
-        raise ArtifactError(f"`{folder / 'speed.json'}` is not a measured speed: {error}") from error
-    assert isinstance(found, dict)
-    return found
-
-
-def keep_speed(out: Path, speed: Speed, calls: list[Call]) -> None:
-    """Publish a measured speed with each of its calls."""
-    with new_artifact(out, kind="speed", settings=speed.load, facts={"url": speed.url, "model": speed.model}) as folder:
-        (folder / "speed.json").write_text(json.dumps(asdict(speed), indent=2) + "\n", encoding="utf-8")
-        jsonl.write(folder / "calls.jsonl", map(asdict, calls), ascii_only=True)
-
-
-def keep_portability(out: Path, found: Portability) -> None:
-    """Publish what was tried of an API, and what came of each probe."""
-    facts = {"url": found.url, "model": found.model, "right": found.right, "tried": found.tried}
-    with new_artifact(out, kind="portability", settings={}, facts=facts) as folder:
-        (folder / "portability.json").write_text(json.dumps(found.as_json(), indent=2) + "\n", encoding="utf-8")
 
 
 def scorecard(
@@ -57,10 +25,9 @@ def scorecard(
         *measured_rows(asked), *published_rows(asked.systems), *portability_rows(probed),
         *declared_rows(asked.systems), *speed_rows(speeds), *paid, *coverage_rows([s.audits for s in asked.systems]),
     ]
-    order = list(GROUPS)
     return Scorecard(
         title=asked.title, made=date, systems=tuple(_system(s) for s in asked.systems),
-        rows=tuple(sorted(rows, key=lambda r: order.index(r.group))), volume=asdict(asked.volume),
+        rows=tuple(sorted(rows, key=lambda r: GROUPS.index(r.group))), volume=asdict(asked.volume),
         offers=tuple(None if o is None else asdict(o) for o in offers), remark=asked.remark,
         sources=(
             *(f"{f.name}, sha256 {sha256_file(f)}" for f in (asked.file, price_file, *(
@@ -110,12 +77,11 @@ def write_csv(file: Path, card: Scorecard) -> None:
         out = csv.writer(stream)
         out.writerow(COLUMNS)
         for row in card.rows:
-            weighed = "yes" if weighable(row) else row.why_unranked or "no"
+            weighed = "yes" if weighable(row) else english(row.why_unranked) or "no"
             for system, cell in zip(card.systems, row.cells, strict=True):
-                words = cell.words.en if cell.words else ""
                 out.writerow([_plain(v) for v in (
-                    row.group, row.id, row.label.en, row.unit, system.name, cell.kind, cell.value, cell.low, cell.high,
-                    cell.n or "", words, cell.source, cell.date, cell.note, weighed,
+                    row.group, row.id, english(row.label), row.unit, system.name, cell.kind, cell.value, cell.low,
+                    cell.high, cell.n or "", english(cell.words), cell.source, cell.date, english(cell.note), weighed,
                 )])  # fmt: skip
 
 

@@ -1,12 +1,10 @@
-"""The front matter of Hugging Face cards: YAML that the hub reads, from records and answers only.
+"""What the hub reads of the dossier's model card and data card, from records and answers only."""
 
-JSON strings are YAML strings, so that nothing in a name can break out.
-"""
-
-import json
 from collections.abc import Mapping
 from typing import Any
 
+from creuset.governance.card.front_matter import front_matter as yaml_of
+from creuset.governance.card.front_matter import of_model
 from creuset.governance.dossier.facts import Facts
 from creuset.governance.dossier.facts_scores import rows_of
 from creuset.governance.dossier.form import Filler
@@ -14,20 +12,19 @@ from creuset.governance.dossier.form import Filler
 
 def front_matter(kind: str, filler: Filler) -> str:
     facts = filler.facts
-    body: dict[str, Any] = {"language": codes(facts) or ["en"]}
+    languages = codes(facts) or ["en"]
+    if kind != "model":
+        return yaml_of({
+            "language": languages, "license": "other", "license_name": "by-source",
+            "task_categories": ["text-generation"], "tags": ["creuset", "croissant"],
+        })
     licence = filler.answers.get("distribution.licence")
-    if kind == "model":
-        if licence:
-            body["license"] = licence.words["en"].strip().lower()
-        family = facts.value("shape.family")
-        body |= {"library_name": "transformers", "pipeline_tag": "text-generation",
-                 "tags": ["creuset", *([str(family)] if family else []), *(["moe"] * ("shape.is_moe" in facts.texts))]}
-        if results := _index(facts):
-            body["model-index"] = [{"name": facts.shelf.model.name, "results": results}]
-    else:
-        body |= {"license": "other", "license_name": "by-source", "task_categories": ["text-generation"],
-                 "tags": ["creuset", "croissant"]}
-    return "---\n" + "\n".join(_yaml(body)) + "\n---"
+    results = _index(facts)
+    return of_model(
+        languages, licence=licence.words["en"].strip().lower() if licence else "",
+        family=str(facts.value("shape.family") or ""), moe="shape.is_moe" in facts.texts,
+        index=[{"name": facts.shelf.model.name, "results": results}] if results else None,
+    )
 
 
 def codes(facts: Facts) -> list[str]:
@@ -55,20 +52,3 @@ def _args(body: Mapping[str, Any]) -> dict[str, Any]:
     if interval := body.get("interval"):
         found |= {"low_95": interval[0], "high_95": interval[1]}
     return found
-
-
-def _yaml(value: Any, indent: str = "") -> list[str]:
-    """Block style for mappings and lists, JSON for what is in them."""
-    lines = []
-    for key, inner in value.items() if isinstance(value, Mapping) else ():
-        if isinstance(inner, Mapping | list):
-            lines += [f"{indent}{key}:", *_yaml(inner, indent + "  ")]
-        else:
-            lines.append(f"{indent}{key}: {json.dumps(inner, ensure_ascii=False)}")
-    for inner in value if isinstance(value, list) else ():
-        if isinstance(inner, Mapping):
-            first, *rest = _yaml(inner, indent + "  ")
-            lines += [f"{indent}- {first.strip()}", *rest]
-        else:
-            lines.append(f"{indent}- {json.dumps(inner, ensure_ascii=False)}")
-    return lines

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from creuset.core.errors import ConfigError
@@ -11,20 +10,10 @@ from creuset.engine.generate import generate
 from creuset.engine.settings import EngineSettings
 from creuset.text.chat import encode_chat
 from creuset.types.generation import GenerationRequest, Sampling
+from creuset.types.messages import Conversation
 
-PROMPTS = Path(__file__).parent / "prompts.json"
+PROMPTS = Path(__file__).with_suffix(".json")
 MAX_TOKENS = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Conversation:
-    language: str
-    turns: tuple[tuple[str, str, str], ...]     # what was asked, what was answered, how the answer ended
-
-    @property
-    def stopped(self) -> bool:
-        """Whether every answer ended by itself."""
-        return all(end == "stop" for _, _, end in self.turns)
 
 
 def openings(count: int) -> list[tuple[str, list[str]]]:
@@ -65,4 +54,4 @@ def converse(
         for request, reply in zip(requests, generate(engine, requests), strict=True):
             said[int(request.id)].append((asked[int(request.id)][1][turn], reply.text, reply.finish))
         progress(f"turn {turn + 1}: {len(going)} replies")
-    return [Conversation(language, tuple(turns)) for (language, _), turns in zip(asked, said, strict=True)]
+    return [Conversation(language, tuple(turns), max_tokens) for (language, _), turns in zip(asked, said, strict=True)]

@@ -14,18 +14,25 @@ counted and the figure says so.
 import asyncio
 import json
 import math
+import os
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
 
-from creuset.core.errors import ConfigError, EngineError
+from creuset.core import jsonl
+from creuset.core.artifact import new_artifact, read_manifest
+from creuset.core.errors import ArtifactError, EngineError
 from creuset.core.stats.special import binomial_cdf
-from creuset.governance.compare.ask import Load
+from creuset.evals.clients.http import CallSettings, HttpClient
+from creuset.evals.clients.openai import bearer
+from creuset.types.usage import Load
 
+FILE = "speed.json"
 SAID = (
     "river stone garden winter letter copper market window orchard harbour lantern bridge silver meadow engine paper"
     " valley ribbon thunder needle forest candle marble island mirror saddle barrel anchor feather kettle"
@@ -75,6 +82,23 @@ class Speed:
     warm_up: int = 1                    # requests before the counted ones
 
 
+def read(folder: Path) -> dict[str, Any]:
+    """speed.json of an artifact of `creuset compare speed`. Raises ArtifactError naming what is wrong with it."""
+    if read_manifest(folder)["kind"] != "speed":
+        raise ArtifactError(f"`{folder}` is not what `creuset compare speed` leaves")
+    try:
+        return asdict(Speed(**json.loads((folder / FILE).read_text(encoding="utf-8"))))
+    except (OSError, ValueError, TypeError) as error:
+        raise ArtifactError(f"`{folder / FILE}` is not a measured speed: {error}") from error
+
+
+def keep(out: Path, speed: Speed, calls: list[Call]) -> None:
+    """Publish a measured speed with each of its calls."""
+    with new_artifact(out, kind="speed", settings=speed.load, facts={"url": speed.url, "model": speed.model}) as folder:
+        (folder / FILE).write_text(json.dumps(asdict(speed), indent=2) + "\n", encoding="utf-8")
+        jsonl.write(folder / "calls.jsonl", map(asdict, calls), ascii_only=True)
+
+
 def prompt(index: int, words: int, *, seed: int = 20) -> str:
     """`words` words and a question; two indices share no beginning."""
     draw = random.Random(f"{seed}:{index}")
@@ -119,16 +143,20 @@ def summarise(calls: Sequence[Call], wall_s: float, *, url: str, model: str, loa
 
 
 async def measure(
-    url: str, model: str, load: Load, *, key: str = "", date: str,
+    url: str, model: str, load: Load, *, key_env: str = "", date: str,
     clock: Callable[[], float] = time.perf_counter, progress: Callable[[int, int], None] = lambda done, of: None,
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> tuple[Speed, list[Call]]:
     """Ask `url` (…/v1) as `load` says. EngineError where not even the warm-up request is answered."""
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    finder = HttpClient(url, CallSettings(key_env=key_env, concurrency=1, timeout_s=load.timeout_s), bearer)
+    try:
+        model = model or await finder.first_model()
+    finally:
+        await finder.close()
+    headers = bearer(os.environ[key_env]) if key_env else {}
     limits = httpx.Limits(max_connections=load.concurrency, max_keepalive_connections=load.concurrency)
     async with httpx.AsyncClient(headers=headers, timeout=load.timeout_s, limits=limits,
                                  transport=transport) as client:
-        model = model or await _only_model(client, url)
         warm = await _call(client, url, model, prompt(-1, load.prompt_words), load, clock)
         if warm.failed:
             raise EngineError(f"`{url}` does not answer: {warm.failed}", hint="is the address that of the API, …/v1?")
@@ -144,17 +172,6 @@ async def measure(
         await asyncio.gather(*(stream() for _ in range(load.concurrency)))
         wall = clock() - begun
     return summarise(calls, wall, url=url, model=model, load=load, date=date), calls
-
-
-async def _only_model(client: httpx.AsyncClient, url: str) -> str:
-    try:
-        answer = await client.get(f"{url.rstrip('/')}/models")
-        names = [m["id"] for m in answer.raise_for_status().json()["data"]]
-    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-        raise EngineError(f"`{url}` does not say its models: {error}", hint="name one with --model") from error
-    if not names:
-        raise ConfigError(f"`{url}` serves no model")
-    return str(names[0])
 
 
 async def _call(

@@ -17,14 +17,16 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, get_args
 
-from creuset.core.errors import ConfigError, EngineError
-from creuset.evals.clients.http import CallSettings, HttpClient, HttpReply, Json
+from creuset.core.artifact import new_artifact, read_manifest
+from creuset.core.errors import ArtifactError, EngineError
+from creuset.evals.clients.http import CallSettings, HttpClient, Json
 from creuset.evals.clients.openai import bearer
 from creuset.evals.model import Failure
-from creuset.report.language import Text
 
+FILE = "portability.json"
 Status = Literal["right", "wrong", "refused", "failed", "untried"]
 LONG = "Write the numbers from one to thirty in words, one after the other, and nothing else."
 TOOL = {"type": "function", "function": {
@@ -59,6 +61,27 @@ class Portability:
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    def keep(self, out: Path) -> None:
+        """Publish what was tried, and what came of each probe."""
+        facts = {"url": self.url, "model": self.model, "right": self.right, "tried": self.tried}
+        with new_artifact(out, kind="portability", settings={}, facts=facts) as folder:
+            (folder / FILE).write_text(json.dumps(self.as_json(), indent=2) + "\n", encoding="utf-8")
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """What `keep` left. Raises ArtifactError naming what is wrong with it."""
+    if read_manifest(folder)["kind"] != "portability":
+        raise ArtifactError(f"`{folder}` is not what `creuset compare portability` leaves")
+    file = folder / FILE
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        known = Portability(**{**found, "probes": tuple(Tried(**p) for p in found["probes"])})
+        if any(p.status not in get_args(Status) for p in known.probes):
+            raise ValueError("a probe has a status that there is not")
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ArtifactError(f"`{file}` is not a measured portability: {error!r}") from error
+    return known.as_json()
 
 
 class _WrongError(Exception):
@@ -272,30 +295,27 @@ def _error(body: Json) -> Callable[[Api], Awaitable[str]]:
 
 
 HELLO = [{"role": "user", "content": "Hello"}]
-PROBES: tuple[tuple[str, Text, Callable[[Api], Awaitable[str]]], ...] = (
-    ("models", Text("lists its models", "liste ses modèles"), _models),
-    ("chat", Text("chat completion", "réponse de dialogue"), _chat),
-    ("usage", Text("usage that sums", "décompte de jetons juste"), _usage),
-    ("stream", Text("streaming", "réponse en flux"), _stream),
-    ("stream_usage", Text("usage in the stream", "décompte dans le flux"), _stream_usage),
-    ("max_tokens", Text("max_tokens", "max_tokens"), _limit("max_tokens")),
-    ("max_completion_tokens", Text("max_completion_tokens", "max_completion_tokens"), _limit("max_completion_tokens")),
-    ("stop", Text("stop", "stop"), _stop),
-    ("n", Text("n choices", "n réponses"), _n),
-    ("seed", Text("seed", "graine (seed)"), _seed),
-    ("logprobs", Text("log-probabilities", "log-probabilités"), _logprobs),
-    ("json_object", Text("JSON mode", "mode JSON"), _json_object),
-    ("json_schema", Text("JSON schema, strict", "schéma JSON, strict"), _json_schema),
-    ("tool_named", Text("a named tool is called", "un outil nommé est appelé"),
-     _tool({"type": "function", "function": {"name": "get_weather"}})),
-    ("tool_required", Text("tool_choice required", "tool_choice required"), _tool("required")),
-    ("completions", Text("plain completion", "complétion simple"), _completions),
-    ("responses", Text("responses", "responses"), _responses),
-    ("embeddings", Text("embeddings", "embeddings"), _embeddings),
-    ("unknown_model", Text("an unknown model is an error", "un modèle inconnu est une erreur"),
-     _error({"model": "no-such-model-here", "messages": HELLO})),
-    ("bad_request", Text("a bad request is an error", "une requête fausse est une erreur"),
-     _error({"messages": HELLO, "temperature": "hot"})),
+PROBES: tuple[tuple[str, Callable[[Api], Awaitable[str]]], ...] = (
+    ("models", _models),
+    ("chat", _chat),
+    ("usage", _usage),
+    ("stream", _stream),
+    ("stream_usage", _stream_usage),
+    ("max_tokens", _limit("max_tokens")),
+    ("max_completion_tokens", _limit("max_completion_tokens")),
+    ("stop", _stop),
+    ("n", _n),
+    ("seed", _seed),
+    ("logprobs", _logprobs),
+    ("json_object", _json_object),
+    ("json_schema", _json_schema),
+    ("tool_named", _tool({"type": "function", "function": {"name": "get_weather"}})),
+    ("tool_required", _tool("required")),
+    ("completions", _completions),
+    ("responses", _responses),
+    ("embeddings", _embeddings),
+    ("unknown_model", _error({"model": "no-such-model-here", "messages": HELLO})),
+    ("bad_request", _error({"messages": HELLO, "temperature": "hot"})),
 )  # fmt: skip
 
 
@@ -323,9 +343,9 @@ async def try_all(
         url, CallSettings(key_env=key_env, concurrency=1, timeout_s=timeout_s, retries=2), bearer, sleep=sleep
     )
     try:
-        api = Api(client, model or await _first(client))
+        api = Api(client, model or await client.first_model())
         found = []
-        for number, (id, _, probe) in enumerate(PROBES, 1):
+        for number, (id, probe) in enumerate(PROBES, 1):
             found.append(await _try(id, probe, api))
             progress(number, len(PROBES))
     finally:
@@ -335,13 +355,3 @@ async def try_all(
     tried = [t for t in found if t.status != "untried"]
     return Portability(url=url, model=api.model, date=date, right=sum(t.status == "right" for t in tried),
                        tried=len(tried), probes=tuple(found))
-
-
-async def _first(client: HttpClient) -> str:
-    listed = await client.get("/models")
-    if not isinstance(listed, HttpReply):
-        raise EngineError(f"`{client.url}` does not say its models: {listed.detail}", hint="name one with --model")
-    names = [str(m["id"]) for m in listed.body.get("data") or [] if isinstance(m, dict) and m.get("id")]
-    if not names:
-        raise ConfigError(f"`{client.url}` serves no model", hint="name one with --model")
-    return names[0]
