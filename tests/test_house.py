@@ -32,6 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "evals": {"core", "types", "report", "model.windows"},
     "evals.clients.local": {"model", "engine", "text"},
     "evals.clients.weights": {"model", "engine", "text"},
+    "evals.clients.conversations": {"engine", "text"},
     "evals.clients.scoring": {"model"},
     "server": {"core", "types", "text", "model.count", "model.formats.hf_config", "model.hub"},
     "server.engines.worker": {"engine"},    # the engine process: besides what the server may

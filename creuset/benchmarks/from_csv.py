@@ -28,6 +28,7 @@ from typing import Any, ClassVar, TypeVar
 from creuset.benchmarks.answers import AnswerTask, Problem, Problems
 from creuset.benchmarks.choices import ChoiceTask, Group, Question, options
 from creuset.core.errors import ConfigError, DataError
+from creuset.core.sentences import sentence
 from creuset.evals import extract
 from creuset.evals.extract import LETTERS
 from creuset.evals.task import Task
@@ -65,7 +66,7 @@ def csv_task(path: Path, columns: Mapping[str, str] | None = None, taken: Sequen
     name = re.sub(r"[^\w-]+", "_", path.stem).strip("_") or "csv"
     chosen: type[Task] = ChoicesCsv if file.letters or "choices" in file.columns else QuestionsCsv
     name = f"{name}_csv" if name in taken else name
-    caveat = "" if file.encoding.startswith("utf") else f"the file is not UTF-8: it was read as {file.encoding}"
+    caveat = "" if file.encoding.startswith("utf") else sentence("benchmarks.not_utf8", encoding=file.encoding)
     header = {"name": name, "folder": path, "files": (path.name,), "file": file, "caveat": caveat}
     made = type(name, (chosen,), {**header, "__doc__": f"The rows of {path.name}.", "__module__": __name__})
     next(made().samples(path))      # every row is looked at before anybody is asked
