@@ -19,7 +19,7 @@ from creuset.types.measure import Measure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class AnswerItem:
     id: str
     prompt: str             # for a plain completion, up to where the answer begins
     message: str            # for a chat
@@ -33,8 +33,8 @@ class Problem:
 class Problems:
     """Problems that share a description and worked examples."""
 
-    asked: Sequence[Problem]
-    examples: Sequence[Problem] = ()    # none: the first problems serve, and are not asked
+    asked: Sequence[AnswerItem]
+    examples: Sequence[AnswerItem] = ()    # none: the first problems serve, and are not asked
     description: str = ""
 
 
@@ -91,7 +91,7 @@ class AnswerTask(Task):
                 gold={"gold": problem.gold, "language": problem.language},
             )
 
-    def _ask(self, description: str, shots: Sequence[Problem], problem: Problem) -> GenerateRequest:
+    def _ask(self, description: str, shots: Sequence[AnswerItem], problem: AnswerItem) -> GenerateRequest:
         if self.form == "generate":
             before = description + "".join(f"{shot.prompt}{shot.worked}\n\n" for shot in shots)
             return GenerateRequest(

@@ -40,7 +40,7 @@ def in_form(task: type[T], form: Form, **header: Any) -> type[T]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class ChoiceItem:
     id: str
     context: str                        # before the choices, in the loglikelihood form
     choices: tuple[str, ...]            # as written behind it, the blank before them included
@@ -65,8 +65,8 @@ class Question:
 class Group:
     """Questions that share a description and worked examples: a subject of MMLU, or the whole file."""
 
-    questions: Sequence[Question]
-    examples: Sequence[Question] = ()   # none: the first questions serve, and are not asked
+    questions: Sequence[ChoiceItem]
+    examples: Sequence[ChoiceItem] = ()   # none: the first questions serve, and are not asked
     description: str = ""
 
 
@@ -114,7 +114,7 @@ class ChoiceTask(Task):
             raise ConfigError(f"{self.name} has {len(pool)} worked examples, {n} are asked for")
         return (self._sample(group.description, pool[:n], question) for question in asked)
 
-    def _sample(self, description: str, shots: Sequence[Question], q: Question) -> Sample:
+    def _sample(self, description: str, shots: Sequence[ChoiceItem], q: ChoiceItem) -> Sample:
         known: dict[str, Any] = {"gold": q.gold, "options": list(q.options)}
         if self.form == "loglikelihood":
             before = description + "".join(f"{self._worked(shot)}\n\n" for shot in shots)
@@ -136,15 +136,15 @@ class ChoiceTask(Task):
         return Sample(id=q.id, cluster=q.cluster, asks=(ask,), gold=known)
 
     @staticmethod
-    def _worked(shot: Question) -> str:
+    def _worked(shot: ChoiceItem) -> str:
         context = shot.contexts[shot.gold] if shot.contexts else shot.context
         return context + shot.choices[shot.gold]
 
-    def lettered(self, q: Question) -> str:
+    def lettered(self, q: ChoiceItem) -> str:
         """The question for a plain completion: what follows is a blank and a letter."""
         return q.asked or f"Question: {q.stem}\n{options(q.options)}\nAnswer:"
 
-    def message(self, q: Question) -> str:
+    def message(self, q: ChoiceItem) -> str:
         letters = ", ".join(LETTERS[: len(q.options)])
         return f"{self.instruction.format(letters=letters)}\n\n{q.stem}\n\n{options(q.options)}"
 

@@ -25,8 +25,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from creuset.benchmarks.answers import AnswerTask, Problem, Problems
-from creuset.benchmarks.choices import ChoiceTask, Group, Question, options
+from creuset.benchmarks.answers import AnswerItem, AnswerTask, Problems
+from creuset.benchmarks.choices import ChoiceItem, ChoiceTask, Group, options
 from creuset.core.errors import ConfigError, DataError
 from creuset.core.sentences import sentence
 from creuset.evals import extract
@@ -210,12 +210,12 @@ class ChoicesCsv(ChoiceTask):
                 known.append((row["answer"], self._choices(row)))
         answer_of = _way(known)
 
-        def question(id: str, row: Cells) -> Question:
+        def question(id: str, row: Cells) -> ChoiceItem:
             shown = self._choices(row)
             gold = answer_of(row["answer"], shown)
             if gold is None:
                 raise ValueError(f"the answer `{row['answer']}` is none of the {len(shown)} choices")
-            return Question(
+            return ChoiceItem(
                 id=id, context=f"Question: {row['question']}\n{options(shown)}\nAnswer:",
                 choices=tuple(f" {letter}" for letter in LETTERS[: len(shown)]), gold=gold, stem=row["question"],
                 options=shown, cluster=row.get("group", ""),
@@ -290,9 +290,9 @@ class QuestionsCsv(AnswerTask):
     def groups(self, folder: Path) -> Iterator[Problems]:
         yield Problems(asked=_each(self.file, self._problem))
 
-    def _problem(self, id: str, row: Cells) -> Problem:
+    def _problem(self, id: str, row: Cells) -> AnswerItem:
         good = _good(row["answer"])
-        return Problem(
+        return AnswerItem(
             id=id, prompt=f"Question: {row['question']}\nAnswer:", gold=row["answer"], worked=f" {good[0]}",
             message=f"{row['question']}\n\nYou may reason first. Your last line must be `Answer: X`, where X is the "
             "answer and nothing else.",

@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Literal
 
 import jinja2
 
-from creuset.benchmarks.choices import ChoiceTask, Group, Question, options
+from creuset.benchmarks.choices import ChoiceItem, ChoiceTask, Group, options
 from creuset.benchmarks.files import Row, csv_rows, find, json_rows, made, parquet_rows
 from creuset.core.errors import DataError
 from creuset.core.sentences import sentence
@@ -118,7 +118,7 @@ class TableTask(ChoiceTask):
     def _about(self, part: str) -> Row:
         return {"task": self.name, "part": part, "title": self.spec.parts[part][0] if part else ""}
 
-    def _read(self, folder: Path, ways: Sequence[str], part: str) -> list[Question]:
+    def _read(self, folder: Path, ways: Sequence[str], part: str) -> list[ChoiceItem]:
         named = [way.format(part=part) for way in ways]
         there = [path for way in named for path in sorted(folder.glob(way))]
         path = there[0] if there else find(folder, named[0], self.name)
@@ -134,7 +134,7 @@ class TableTask(ChoiceTask):
             raise DataError(f"`{beside}` has {len(labels)} answers, `{path}` has {len(rows)} questions")
         return ((line, {**row, "label": label}) for (line, row), label in zip(rows, labels, strict=True))
 
-    def _question(self, line: int, row: Row, part: str) -> Question:
+    def _question(self, line: int, row: Row, part: str) -> ChoiceItem:
         s = self.spec
         said = {key.lower(): value for key, value in row.items()} if s.lower else dict(row)
         said |= {**self._about(part), "line": line}
@@ -148,7 +148,7 @@ class TableTask(ChoiceTask):
             choices = [f" {letter}" for letter in LETTERS[: len(shown)]]
             if s.choices == "text":
                 choices = [_text(s.continuation, said) if contexts else f" {text}" for text in shown]
-            return Question(
+            return ChoiceItem(
                 id=_text(s.id, said), context=_text(s.context, said), choices=tuple(choices), gold=gold,
                 stem=said["question"], options=tuple(shown), contexts=contexts, cluster=part,
                 asked=_text(s.generate, said),

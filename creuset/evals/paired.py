@@ -45,7 +45,7 @@ class TaskPair:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class PairedComparison:
     a: Row
     b: Row
     margin: float
@@ -70,7 +70,7 @@ DEFINITIONS = {
 }
 
 
-def compare_runs(a: Path, b: Path, margin: float = 0.02) -> Comparison:
+def compare_runs(a: Path, b: Path, margin: float = 0.02) -> PairedComparison:
     """Compare the evaluations in folders `a` and `b`.
 
     Raises DataError naming every reason when no task can be compared, ValueError for a margin outside (0, 1).
@@ -102,7 +102,7 @@ def compare_runs(a: Path, b: Path, margin: float = 0.02) -> Comparison:
     adjusted = stats.holm([pair["p"] for pair in pairs])
     tasks = [TaskPair(**one, holm=p, verdict=_verdict(one, p)) for one, p in zip(pairs, adjusted, strict=True)]
     a_is, b_is = _identity(first), _identity(second)
-    return Comparison(a=a_is, b=b_is, margin=margin, tasks=tasks, refused=refused, rows=matched)
+    return PairedComparison(a=a_is, b=b_is, margin=margin, tasks=tasks, refused=refused, rows=matched)
 
 
 def _mismatch(task: str, a: Results, b: Results) -> str:
@@ -179,7 +179,7 @@ SAYS = {
 }  # fmt: skip
 
 
-def text(found: Comparison) -> str:
+def text(found: PairedComparison) -> str:
     """For a terminal: one line a task, then what was refused."""
     lines = [f"A  {found.a['name']}", f"B  {found.b['name']}", "",
              f"{'task':<24} {'n':>6} {'A':>7} {'B':>7} {'B - A':>8}  {'95 % interval':<19} {'flips A/B':>11} {'p':>8}"

@@ -3,7 +3,7 @@ No torch here."""
 
 from pathlib import Path
 
-from creuset.evals.paired import SAYS, Comparison, TaskPair
+from creuset.evals.paired import SAYS, PairedComparison, TaskPair
 from creuset.report.blocks import Block, Column, Facts, Grid, GridCell, Para, Said, Span, line
 from creuset.report.language import Text
 from creuset.report.page import page as whole_page
@@ -14,12 +14,12 @@ _FILTERS = (FILTERS[0], ("flips", Text("flipped", "différents")), ("only_a", Te
             ("only_b", Text("only B right", "B seul juste")), ("neither", Text("neither right", "aucun juste")))
 
 
-def write_comparison(found: Comparison, path: Path, *, lang: str = "en") -> None:
+def write_comparison(found: PairedComparison, path: Path, *, lang: str = "en") -> None:
     """Write the page of the comparison to the file `path`."""
     path.write_text(page(found, lang=lang), encoding="utf-8", errors="replace")
 
 
-def page(found: Comparison, *, lang: str = "en") -> str:
+def page(found: PairedComparison, *, lang: str = "en") -> str:
     """The page, which opens in `lang`."""
     names = (str(found.a["name"]), str(found.b["name"]))
     facts = tuple(
@@ -46,7 +46,7 @@ def page(found: Comparison, *, lang: str = "en") -> str:
     return whole_page(title, blocks, lang=lang, scripts=SCRIPTS, styles=STYLES)
 
 
-def _table(found: Comparison) -> Grid:
+def _table(found: PairedComparison) -> Grid:
     reach = max(abs(v) for t in found.tasks for v in (t.interval.low, t.interval.high, t.difference, 1.5 * t.margin))
     ends = (-reach, reach)
     head = (

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from creuset.benchmarks.choices import LETTERS, Question
+from creuset.benchmarks.choices import LETTERS, ChoiceItem
 from creuset.benchmarks.robustness.robustness import Robustness, RobustnessChat, variants
 from creuset.evals.model import Failure, Likelihood, Reply
 
@@ -22,7 +22,7 @@ OPTIONS = [("iron", "water", "stone", "the sky"), ("tea", "milk", "oil"), ("one"
 
 
 def questions():
-    return [Question(id=f"q{i}", context="", choices=o, gold=i % len(o), stem=s, options=o)
+    return [ChoiceItem(id=f"q{i}", context="", choices=o, gold=i % len(o), stem=s, options=o)
             for i, (s, o) in enumerate(zip(STEMS, OPTIONS, strict=True))]  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from creuset.benchmarks.answers import AnswerTask, Problem, Problems
+from creuset.benchmarks.answers import AnswerItem, AnswerTask, Problems
 from creuset.benchmarks.files import Row, find, json_rows, made
 
 
@@ -37,7 +37,7 @@ class CruxevalO(AnswerTask):
         """What is asserted to be equal to the output."""
         return f"f({row['input']})"
 
-    def problem(self, line: int, row: Row) -> Problem:
+    def problem(self, line: int, row: Row) -> AnswerItem:
         if literal(row["output"]) is None:
             raise ValueError(f"the output `{row['output']}` is no literal")
         code, call = row["code"].strip(), self.call(row)
@@ -45,7 +45,7 @@ class CruxevalO(AnswerTask):
             f"```python\n{code}\n```\n\nWhat does {call} return? Write it as a Python literal "
             "and nothing else."
         )
-        return Problem(
+        return AnswerItem(
             id=f"{self.name.removesuffix('_o')}/{row['id']}", prompt=f"{code}\n\nassert {call} ==", message=message,
             gold=row["output"], worked=f" {row['output']}", cluster=str(row.get("question_id", "")),
         )

@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from creuset.benchmarks.answers import AnswerTask, Problem, Problems
+from creuset.benchmarks.answers import AnswerItem, AnswerTask, Problems
 from creuset.benchmarks.code.program import ended
 from creuset.benchmarks.files import Row, find, json_rows, made
 from creuset.evals import sandbox
@@ -62,10 +62,10 @@ def call(text: str) -> str | None:
     return text.strip() if isinstance(found, ast.Call) and ast.unparse(found.func) == "f" else None
 
 
-def _problem(line: int, row: Row) -> Problem:
+def _problem(line: int, row: Row) -> AnswerItem:
     ask = f"{row['code'].strip()}\n\nassert {row['output']} =="
     message = (
         f"```python\n{row['code'].strip()}\n```\n\nFind arguments for which f returns {row['output']}. Write only the "
         "call, as `f(...)`, in one line."
     )
-    return Problem(id=f"cruxeval/{row['id']}", prompt=ask, message=message, gold=ask, worked=f" f({row['input']})")
+    return AnswerItem(id=f"cruxeval/{row['id']}", prompt=ask, message=message, gold=ask, worked=f" f({row['input']})")

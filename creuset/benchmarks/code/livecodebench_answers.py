@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
-from creuset.benchmarks.answers import AnswerTask, Problem, Problems
+from creuset.benchmarks.answers import AnswerItem, AnswerTask, Problems
 from creuset.benchmarks.code.cruxeval import CruxevalO, literal
 from creuset.benchmarks.files import find, json_rows, made
 from creuset.evals.task import Form, Row
@@ -75,11 +75,11 @@ def _behind(assertion: str) -> str | None:
     return None
 
 
-def _test(line: int, row: Row) -> Problem:
+def _test(line: int, row: Row) -> AnswerItem:
     (test,) = json.loads(row["test"])
     json.loads(test["output"])
     given = ", ".join(str(test["input"]).strip().split("\n"))
-    return Problem(
+    return AnswerItem(
         id=f"{row['question_id']}/{row['test_id']}", prompt="", gold=test["output"], cluster=str(row["question_id"]),
         message=ASK.format(content=row["question_content"].strip(), code=row["starter_code"].strip(),
                            name=row["function_name"], given=given),

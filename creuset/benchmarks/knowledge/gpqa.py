@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from creuset.benchmarks.choices import LETTERS, ChoiceTask, Group, Question
+from creuset.benchmarks.choices import LETTERS, ChoiceItem, ChoiceTask, Group
 from creuset.benchmarks.files import Row, csv_rows, find, made
 from creuset.evals import extract
 from creuset.evals.task import Form
@@ -75,7 +75,7 @@ class GpqaDiamondSimple(GpqaDiamond):
     def strict(self, text: str, options: Sequence[str]) -> str | None:
         return extract.letter_simple_evals(text)
 
-    def message(self, q: Question) -> str:
+    def message(self, q: ChoiceItem) -> str:
         listed = "\n".join(f"{letter}) {text}" for letter, text in zip("ABCD", q.options, strict=True))
         return f"{SIMPLE}\n\n{q.stem}\n\n{listed}"
 
@@ -85,16 +85,16 @@ def _answers(line: int, row: Row) -> tuple[str, Row, list[str]]:
     return row.get("Record ID") or str(line), row, [row[key] for key in ANSWERS]
 
 
-def _question(line: int, row: Row) -> Question:
+def _question(line: int, row: Row) -> ChoiceItem:
     id, row, answers = _answers(line, row)
     order = sorted(range(4), key=lambda i: hashlib.sha256(f"{id} {ANSWERS[i]}".encode()).digest())
     # As lm-evaluation-harness writes them: double blanks are made one.
     return _shown(f"gpqa/{id}", row["Question"], [answers[i].strip().replace("  ", " ") for i in order], order.index(0))
 
 
-def _shown(id: str, asked: str, shown: list[str], gold: int, cluster: str = "") -> Question:
+def _shown(id: str, asked: str, shown: list[str], gold: int, cluster: str = "") -> ChoiceItem:
     listed = "\n".join(f"({letter}) {text}" for letter, text in zip(LETTERS, shown, strict=False))
-    return Question(
+    return ChoiceItem(
         id=id, context=f"What is the correct answer to this question:{asked}\nChoices:\n{listed}\nAnswer:",
         choices=tuple(f" ({letter})" for letter in "ABCD"), gold=gold, stem=asked, options=tuple(shown),
         cluster=cluster,

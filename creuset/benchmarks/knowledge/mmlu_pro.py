@@ -11,7 +11,7 @@ reference   75.9 DeepSeek-V3, 71.6 Qwen2.5-72B, 72.6 GPT-4o-0513, 78.0 Claude-3.
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from creuset.benchmarks.choices import LETTERS, ChoiceTask, Group, Question, options
+from creuset.benchmarks.choices import LETTERS, ChoiceItem, ChoiceTask, Group, options
 from creuset.benchmarks.files import Row, find, json_rows, made
 from creuset.core.errors import DataError
 from creuset.evals import extract
@@ -43,8 +43,8 @@ class MmluPro(ChoiceTask):
         for field in self.part:
             yield Group(questions=asked.get(field, []), examples=worked.get(field, []), description=_description(field))
 
-    def _fields(self, path: Path) -> dict[str, list[Question]]:
-        found: dict[str, list[Question]] = {}
+    def _fields(self, path: Path) -> dict[str, list[ChoiceItem]]:
+        found: dict[str, list[ChoiceItem]] = {}
         for question in made(path, json_rows(path), _question, self.name):
             if question.cluster not in FIELDS:
                 raise DataError(f"`{path}`: {question.id} is of `{question.cluster}`, which is no field of MMLU-Pro")
@@ -57,10 +57,10 @@ class MmluPro(ChoiceTask):
     def lenient(self, text: str, options: Sequence[str]) -> str | None:
         return extract.mmlu_pro_three_stage(text)
 
-    def lettered(self, q: Question) -> str:
+    def lettered(self, q: ChoiceItem) -> str:
         return f"Question:\n{q.stem}\nOptions:\n{options(q.options)}\nAnswer: {STEPS}"
 
-    def message(self, q: Question) -> str:
+    def message(self, q: ChoiceItem) -> str:
         return _description(q.cluster) + self.lettered(q)
 
 
@@ -71,10 +71,10 @@ def _description(field: str) -> str:
     )
 
 
-def _question(line: int, row: Row) -> Question:
+def _question(line: int, row: Row) -> ChoiceItem:
     shown = tuple(option.strip() for option in row["options"])
     worked = row.get("cot_content", "").removeprefix(f"A: {STEPS}").strip()
-    return Question(
+    return ChoiceItem(
         id=f"mmlu_pro/{row['question_id']}", context=f"{row['question']}\n{options(shown)}\nAnswer:",
         choices=tuple(f" {letter}" for letter in LETTERS[: len(shown)]), gold=LETTERS.index(row["answer"]),
         stem=row["question"], options=shown, cluster=row["category"], worked=f" {worked}" if worked else "",

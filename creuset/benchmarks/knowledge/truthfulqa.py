@@ -1,6 +1,6 @@
 """TruthfulQA: 817 questions that people answer wrongly (Lin et al. 2022): MC1 and MC2.
 
-data        truthfulqa/TruthfulQA.csv: Question, Best Answer, Correct Answers, Incorrect Answers ("; " between)
+data        truthfulqa/TruthfulQA.csv: ChoiceItem, Best Answer, Correct Answers, Incorrect Answers ("; " between)
 licence     Apache-2.0
 metric      MC1: the best answer is likelier than every incorrect one (or its letter is chosen).
             MC2: the probability given to the correct answers, as a share of that given to all; no interval by cluster
@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from creuset.benchmarks.choices import ChoiceTask, Group, Question, pair
+from creuset.benchmarks.choices import ChoiceItem, ChoiceTask, Group, pair
 from creuset.benchmarks.files import Row as Fields
 from creuset.benchmarks.files import csv_rows, find, made
 from creuset.core import stats
@@ -56,13 +56,13 @@ class Mc1(ChoiceTask):
         path = find(folder, self.files[0], self.name)
         yield Group(questions=list(made(path, csv_rows(path), self._question, self.name)))
 
-    def _question(self, line: int, row: Fields) -> Question:
+    def _question(self, line: int, row: Fields) -> ChoiceItem:
         id, asked = f"truthfulqa/{line}", row["Question"].strip()
         shown = [row["Best Answer"].strip(), *answers(row["Incorrect Answers"])]
         # The best answer must not always be the first: the order is that of hashes, the same in every run.
         order = sorted(range(len(shown)), key=lambda i: hashlib.sha256(f"{id} {shown[i]}".encode()).digest())
         mixed = tuple(shown[i] for i in order)
-        return Question(
+        return ChoiceItem(
             id=id, context=f"{BEFORE}Q: {asked}\nA:", choices=tuple(f" {text}" for text in mixed),
             gold=order.index(0), stem=asked, options=mixed,
         )

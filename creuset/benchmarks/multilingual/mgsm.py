@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from creuset.benchmarks.answers import AnswerTask, Problem, Problems
+from creuset.benchmarks.answers import AnswerItem, AnswerTask, Problems
 from creuset.benchmarks.files import Row as Cells
 from creuset.benchmarks.files import find, made, tsv_rows
 from creuset.core.errors import ConfigError
@@ -61,9 +61,9 @@ class Mgsm(AnswerTask):
             end = f"{words}\n({WORDS[language][3]}N{AFTER.get(language, '.')})" if self.way == 1 else words
 
             def problem(line: int, row: Cells, language: str = language, ask: str = ask, words: str = words,
-                        end: str = end) -> Problem:
+                        end: str = end) -> AnswerItem:
                 text, number = row["problem"], extract.plain_number(row["number"])
-                return Problem(id=f"{language}/{line}", prompt=f"{ask}{text}\n{words}", message=f"{text}\n\n{end}",
+                return AnswerItem(id=f"{language}/{line}", prompt=f"{ask}{text}\n{words}", message=f"{text}\n\n{end}",
                                gold=number, worked=f" {number}", cluster=f"problem {line}", language=language)
 
             yield Problems(asked=list(made(path, tsv_rows(path, ("problem", "number")), problem, self.name)))

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from creuset.benchmarks.answers import AnswerTask, Problem, Problems
+from creuset.benchmarks.answers import AnswerItem, AnswerTask, Problems
 from creuset.benchmarks.files import find
 from creuset.core.errors import DataError
 from creuset.evals import extract
@@ -58,11 +58,11 @@ class Bbh(AnswerTask):
                 description=f"{description}\n\n",
             )
 
-    def _problem(self, kind: str, number: int, text: str, target: str, worked: str = "") -> Problem:
-        return Problem(id=f"{kind}/{number}", prompt=self.ask(text), gold=target, cluster=kind, worked=worked,
+    def _problem(self, kind: str, number: int, text: str, target: str, worked: str = "") -> AnswerItem:
+        return AnswerItem(id=f"{kind}/{number}", prompt=self.ask(text), gold=target, cluster=kind, worked=worked,
                        message=f"{text}\n\n{self.ending}")
 
-    def _example(self, kind: str, text: str, steps: str) -> Problem:
+    def _example(self, kind: str, text: str, steps: str) -> AnswerItem:
         return self._problem(kind, -1, text, "", steps)
 
     def ask(self, text: str) -> str:
@@ -87,7 +87,7 @@ class BbhDirect(Bbh):
     def ask(self, text: str) -> str:
         return f"Q: {text}\nA:"
 
-    def _example(self, kind: str, text: str, steps: str) -> Problem:
+    def _example(self, kind: str, text: str, steps: str) -> AnswerItem:
         return self._problem(kind, -1, text, "", f" {extract.answer_said(steps)}")
 
     def strict(self, text: str, language: str) -> str | None:

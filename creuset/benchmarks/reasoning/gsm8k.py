@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
-from creuset.benchmarks.answers import AnswerTask, Problem, Problems
+from creuset.benchmarks.answers import AnswerItem, AnswerTask, Problems
 from creuset.benchmarks.files import Row, find, json_rows, made
 from creuset.evals import extract
 
@@ -30,14 +30,14 @@ class Gsm8k(AnswerTask):
         asked = self._read(find(folder, self.files[0], self.name))
         yield Problems(asked=asked, examples=self._examples(folder) if self.fewshot else ())
 
-    def _examples(self, folder: Path) -> list[Problem]:
+    def _examples(self, folder: Path) -> list[AnswerItem]:
         return self._read(find(folder, self.files[1], self.name))
 
-    def _read(self, path: Path) -> list[Problem]:
+    def _read(self, path: Path) -> list[AnswerItem]:
         return list(made(path, json_rows(path), self._problem, self.name))
 
-    def _problem(self, line: int, row: Row) -> Problem:
-        return Problem(
+    def _problem(self, line: int, row: Row) -> AnswerItem:
+        return AnswerItem(
             id=f"{self.name}/{line}", prompt=self.ask(row["question"]), worked=f" {row['answer']}",
             message=f"{row['question']}\n\nSolve it step by step. {self.ending}",
             gold=extract.plain_number(row["answer"].split("#### ")[1]),
@@ -66,11 +66,11 @@ class Gsm8kCot(Gsm8k):
     def ask(self, question: str) -> str:
         return f"Q: {question}\nA:" + ("" if self.fewshot else " Let's think step by step.")
 
-    def _examples(self, folder: Path) -> list[Problem]:
+    def _examples(self, folder: Path) -> list[AnswerItem]:
         worked = json.loads(Path(__file__).with_name("gsm8k_cot.json").read_text(encoding="utf-8"))
         rows = ({"question": w["question"], "answer": f"#### {extract.number_said(w['target'])}"} for w in worked)
         made = (self._problem(i, row) for i, row in enumerate(rows))
-        return [Problem(id=p.id, prompt=p.prompt, message=p.message, gold=p.gold, worked=f" {w['target']}")
+        return [AnswerItem(id=p.id, prompt=p.prompt, message=p.message, gold=p.gold, worked=f" {w['target']}")
                 for p, w in zip(made, worked, strict=True)]
 
     def strict(self, text: str, language: str) -> str | None:

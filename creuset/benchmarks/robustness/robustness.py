@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from creuset.benchmarks.choices import LETTERS, Question, first_highest
+from creuset.benchmarks.choices import LETTERS, ChoiceItem, first_highest
 from creuset.benchmarks.figures import FEWEST, Floats, Social, user
 from creuset.benchmarks.multiple_choice import task_class
 from creuset.benchmarks.robustness.perturb import MISSPELLINGS, draw_for, load_misspellings, ten
@@ -53,7 +53,7 @@ def shown(stem: str, options: Sequence[str], line: str = PLAIN) -> str:
     return f"{stem}\n" + "\n".join(lines)
 
 
-def variants(q: Question, misspellings: dict[str, list[str]]) -> list[dict[str, Any]]:
+def variants(q: ChoiceItem, misspellings: dict[str, list[str]]) -> list[dict[str, Any]]:
     """Each way to ask `q`: kind, name, the text, the instruction, and for each letter the option it stands for."""
     straight = list(range(len(q.options)))
     made: list[dict[str, Any]] = [
@@ -96,7 +96,7 @@ class Robustness(Social):
     form: ClassVar[Form] = "loglikelihood"
     note = sentence("benchmarks.robustness")
 
-    def questions(self, folder: Path) -> Iterator[Question]:
+    def questions(self, folder: Path) -> Iterator[ChoiceItem]:
         raise NotImplementedError
 
     def samples(self, folder: Path) -> Iterator[Sample]:
@@ -190,13 +190,13 @@ class RobustnessChat(Robustness):
         return found
 
 
-def _mmlu(folder: Path) -> Iterator[Question]:
+def _mmlu(folder: Path) -> Iterator[ChoiceItem]:
     """One question of each subject in turn, so that the first few hundred hold all subjects."""
     for layer in zip_longest(*(group.questions for group in task_class("mmlu")().groups(folder))):
         yield from (q for q in layer if q is not None)
 
 
-def _arc(folder: Path) -> Iterator[Question]:
+def _arc(folder: Path) -> Iterator[ChoiceItem]:
     easy, hard = (next(task_class(name)().groups(folder)).questions for name in ("arc_easy", "arc_challenge"))
     for pair in zip_longest(easy, hard):
         yield from (q for q in pair if q is not None and len(q.options) >= 3)
@@ -210,7 +210,7 @@ class MmluRobustness(Robustness):
     files = (*task_class("mmlu").files, MISSPELLINGS)
     licence = "MIT; misspellings Apache-2.0"
 
-    def questions(self, folder: Path) -> Iterator[Question]:
+    def questions(self, folder: Path) -> Iterator[ChoiceItem]:
         return islice(_mmlu(folder), MOST)
 
 
@@ -219,7 +219,7 @@ class ArcRobustness(Robustness):
     files = (*task_class("arc_easy").files, *task_class("arc_challenge").files, MISSPELLINGS)
     licence = "CC-BY-SA-4.0; misspellings Apache-2.0"
 
-    def questions(self, folder: Path) -> Iterator[Question]:
+    def questions(self, folder: Path) -> Iterator[ChoiceItem]:
         return islice(_arc(folder), MOST)
 
 
