@@ -10,8 +10,22 @@ from stdnum import numdb
 from stdnum.fr import nir as their_nir
 from stdnum.fr import siren as their_siren
 from stdnum.fr import siret as their_siret
+from stdnum.fr import tva as their_tva
 
-from creuset.data.clean.privacy import IBAN_LENGTHS, card, iban, luhn, mask, nir, public_ip, siren, siret
+from creuset.data.clean.privacy import (
+    IBAN_LENGTHS,
+    card,
+    find,
+    iban,
+    luhn,
+    mask,
+    mrz,
+    nir,
+    public_ip,
+    siren,
+    siret,
+    vat,
+)
 from creuset.data.settings import Privacy
 
 KINDS = Privacy().mask
@@ -146,3 +160,64 @@ def test_whoever_asks_is_told_what_stood_there() -> None:
     line = [("card", "4111 1111 1111 1111"), ("phone", "415-555-0132")]
     assert told == [("email", "a@b.org"), ("ip", "82.66.4.4"), *line]
     assert counts == {"email": 1, "ip": 1, "card": 1, "phone": 1}
+
+
+# What is found besides: machine-readable lines of passports, VAT numbers, doctors, births, addresses
+
+SPECIMENS = [  # of ICAO 9303 part 4, and of its earlier edition
+    "L898902C36UTO7408122F1204159ZE184226B<<<<<10",
+    "L898902C<3UTO6908061F9406236ZE184226B<<<<<14",
+]
+
+
+@pytest.mark.parametrize("line", SPECIMENS)
+def test_the_line_of_a_passport_is_found_by_each_of_its_check_digits(line: str) -> None:
+    assert mrz(line) and find(line) == [("mrz", line)]
+    for at in (9, 19, 27, 42, 43):
+        wrong = str((int(line[at]) + 1) % 10)
+        assert not mrz(line[:at] + wrong + line[at + 1 :]), f"the digit at {at} is not looked at"
+    for at in (0, 13, 21, 28):
+        neighbour = chr(ord(line[at]) + (1 if line[at] in "0A" else -1))
+        assert not mrz(line[:at] + neighbour + line[at + 1 :])
+
+
+def test_check_digits_are_the_remainder_of_ten() -> None:
+    """Ten of a hundred numbers drawn at random have each digit: one rule for all."""
+    draw = random.Random(4)
+    for _ in range(100):
+        number = "".join(draw.choices("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ<", k=9))
+        born, until = (f"{draw.randrange(10**6):06d}" for _ in range(2))
+
+        def digit(part: str) -> str:
+            values = [0 if c == "<" else "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ".index(c) for c in part]
+            return str(sum(v * w for v, w in zip(values, (7, 3, 1) * 15, strict=False)) % 10)
+
+        line = f"{number}{digit(number)}FRA{born}{digit(born)}F{until}{digit(until)}{'<' * 14}<"
+        assert mrz(line + digit(line[:10] + line[13:20] + line[21:43]))
+
+
+def test_a_vat_number_is_theirs() -> None:
+    draw = random.Random(5)
+    valid = 0
+    for _ in range(300):
+        firm = f"{draw.randrange(10**8):08d}"
+        firm += their_luhn.calc_check_digit(firm)
+        key = (12 + 3 * (int(firm) % 97)) % 97
+        other = firm[:-1] + str((int(firm[-1]) + 1) % 10)  # no SIREN, and its key is right
+        own = (12 + 3 * (int(other) % 97)) % 97
+        for number in (f"FR{key:02d}{firm}", f"FR{(key + 1) % 97:02d}{firm}", f"FR{own:02d}{other}"):
+            assert vat(number) == their_tva.is_valid(number), number
+            valid += vat(number)
+    assert valid == 300
+    assert find("TVA FR40303265045.")[0][0] == "vat"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("né le 3 mai 1950 à Lyon", "born"), ("born on 3 May 1950", "born"),
+        ("12 rue de la Paix, 75002 Paris", "address"), ("221 Baker Street", "address"),
+    ],
+)  # fmt: skip
+def test_births_and_addresses_are_found(text: str, kind: str) -> None:
+    assert [found for found, _ in find(text)] == [kind]
