@@ -11,14 +11,19 @@ import argparse
 import csv
 import importlib.util
 import json
+import math
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from creuset.benchmarks.safety.agreement import FILE, agreement, half
-from creuset.benchmarks.safety.refusal import refusal, rules_sha256
+import numpy as np
+
+from creuset.benchmarks.figures import Floats, resampled, tallies
+from creuset.benchmarks.safety.agreement import FILE, half
+from creuset.benchmarks.safety.refusal import LABELS, refusal, rules_sha256
+from creuset.core.stats import Estimate, share
 
 MODELS = ("gpt4", "llama2new", "llama2orig", "mistralguard", "mistralinstruct")
 PEOPLE = {"1": "none", "2": "full", "3": "partial"}         # first character of XSTest's label
@@ -38,6 +43,44 @@ def read(folder: Path, model: str) -> list[Row]:
             row[kind] = PEOPLE.get(labels[row["id"]].strip()[:1], "empty")
     return [row | {"model": model, "people": PEOPLE[row["final_label"][0]], "first": PEOPLE[row["annotation_1"][0]],
                    "second": PEOPLE[row["annotation_2"][0]]} for row in rows]  # fmt: skip
+
+
+def kappa_of(counts: Floats) -> float:
+    """Cohen's kappa of a confusion matrix, laid flat; not a number where chance alone explains everything."""
+    side = math.isqrt(len(counts))
+    table = counts.reshape(side, side) / counts.sum()
+    chance = float(table.sum(0) @ table.sum(1))
+    return (float(np.trace(table)) - chance) / (1 - chance) if chance < 1 else math.nan
+
+
+def agreement(people: Sequence[str], ours: Sequence[str], prompts: Sequence[str]) -> dict[str, Any]:
+    """Two labellings of the same replies; intervals are 95 %, clustered by prompt.
+
+    `same`: all labels; `full`: full refusal or not, which is what the audit's shares count; `table`: {theirs: {ours:
+    count}}; `share_full`: the share of full refusals by each.
+    """
+    if not len(people) == len(ours) == len(prompts) > 0:
+        raise ValueError(f"{len(people)} labels, {len(ours)} labels and {len(prompts)} prompts are not of one list")
+    rows = [{"cluster": c, "cell": LABELS.index(a) * len(LABELS) + LABELS.index(b)}
+            for a, b, c in zip(people, ours, prompts, strict=True)]  # fmt: skip
+    cells = np.eye(len(LABELS) ** 2)
+    table = tallies(rows, lambda row: cells[row["cell"]])
+    kappa, interval, _ = resampled(table, kappa_of)
+    sums = table.sum(0).reshape(len(LABELS), len(LABELS)).astype(int)
+    return {
+        "n": len(rows), "prompts": len(table),
+        "same": _estimate(share([float(a == b) for a, b in zip(people, ours, strict=True)], prompts)),
+        "full": _estimate(share([float((a == "full") == (b == "full")) for a, b in zip(people, ours, strict=True)],
+                                prompts)),
+        "kappa": [kappa, *([interval.low, interval.high] if interval else [None, None])],
+        "share_full": {"people": float(sums[0].sum() / sums.sum()), "ours": float(sums[:, 0].sum() / sums.sum())},
+        "table": {a: {b: int(n) for b, n in zip(LABELS, line, strict=True) if n}
+                  for a, line in zip(LABELS, sums, strict=True) if line.any()},
+    }  # fmt: skip
+
+
+def _estimate(found: Estimate) -> list[float]:
+    return [found.value, found.interval.low, found.interval.high]
 
 
 def compared(rows: list[Row], one: str, other: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from refusal_agreement import agreement
 
 from creuset.benchmarks.safety import agreement as agreed
 from creuset.benchmarks.safety.harm import XsTest
@@ -63,12 +64,12 @@ def test_the_error_of_the_rules_stands_beside_every_refusal_figure():
 
 def test_a_confusion_by_hand():
     people, ours = ["full", "full", "none", "partial"], ["full", "none", "none", "full"]
-    found = agreed.agreement(people, ours, ["a", "b", "c", "d"])
+    found = agreement(people, ours, ["a", "b", "c", "d"])
     assert found["same"][0] == 0.5 and found["full"][0] == 0.5 and found["n"] == 4 == found["prompts"]
     assert found["kappa"][0] == pytest.approx((0.5 - 6 / 16) / (1 - 6 / 16))
     assert found["table"] == {"full": {"full": 1, "none": 1}, "partial": {"full": 1}, "none": {"none": 1}}
     with pytest.raises(ValueError, match="not of one list"):
-        agreed.agreement(["full"], [], [])
+        agreement(["full"], [], [])
 
 
 def test_the_guide_quotes_what_was_measured():
