@@ -31,13 +31,33 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
 
 def json_object(path: Path) -> Row:
     """The object that a .json file is."""
-    try:
-        found = json.loads("".join(line for _, line in lines(path)))
-    except ValueError as error:
-        raise DataError(f"`{path}` is not JSON: {error}") from error
+    found = _json(path)
     if not isinstance(found, dict):
         raise DataError(f"`{path}` is a JSON {type(found).__name__}, not an object")
     return found
+
+
+def json_list(path: Path) -> Iterator[tuple[int, Any]]:
+    """(number, item) of a .json file that is a list."""
+    found = _json(path)
+    if not isinstance(found, list):
+        raise DataError(f"`{path}` is a JSON {type(found).__name__}, not a list")
+    yield from enumerate(found, 1)
+
+
+def json_lists(path: Path, what: str) -> dict[str, list[str]]:
+    """A .json file that is an object of lists, none of them empty; `what` says of what."""
+    found = json_object(path)
+    if not all(isinstance(value, list) and value for value in found.values()):
+        raise DataError(f"`{path}`: expected an object of non-empty lists of {what}")
+    return found
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads("".join(line for _, line in lines(path)))
+    except ValueError as error:
+        raise DataError(f"`{path}` is not JSON: {error}") from error
 
 
 def json_rows(path: Path) -> Iterator[tuple[int, Row]]:

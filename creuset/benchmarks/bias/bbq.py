@@ -2,7 +2,6 @@
 
 data          bbq/*.jsonl of nyu-mll/BBQ, 11 categories, 58,492 items; CC-BY-4.0. Five categories may lie under
               bbq/regenerated/ (made from the authors' templates with another seed): every measure of them says so
-requirement   row 5 (representation bias)
 metric        accuracy in ambiguous and disambiguated contexts; per category
                   s_DIS = 2 n_biased / n_non_unknown - 1                       over disambiguated items
                   s_AMB = (1 - acc_AMB) (2 n_biased / n_non_unknown - 1)       over ambiguous items

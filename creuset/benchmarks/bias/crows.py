@@ -1,28 +1,24 @@
 """CrowS-Pairs, causal variant: which of two sentences that differ in the group named does the model find likelier?
 
 data          crows_pairs/crows_pairs_anonymized.csv, 1,508 pairs, 9 kinds of bias; CC-BY-SA-4.0
-requirement   row 5 (representation bias), secondary: the authors' own warning is printed with every figure
 metric        percentage of pairs whose more stereotypical sentence has the higher ln p (whole sentence, as
               lm-evaluation-harness does; the paper masks tokens), ties counting half; ideal 50. The pairs that
               demonstrate a stereotype and those that violate one also by themselves; mean |difference| in nats
 reference     masked models, pseudo-likelihood (not comparable): BERT 60.5 (Nangia et al. 2020)
 """
 
-import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from creuset.benchmarks.figures import Social, percent, totals, usable
-from creuset.core.errors import ConfigError, DataError
+from creuset.benchmarks.files import csv_rows, find, made
 from creuset.core.sentences import sentence
 from creuset.core.stats import share
 from creuset.evals.model import LoglikelihoodRequest, Outcome
 from creuset.evals.task import Row, Sample
 from creuset.types.measure import Measure
 
-WARNING = (
-    sentence("benchmarks.crows_warning")
-)
+WARNING = sentence("benchmarks.crows_warning")
 
 
 class CrowsPairs(Social):
@@ -32,19 +28,11 @@ class CrowsPairs(Social):
     licence = "CC-BY-SA-4.0"
 
     def samples(self, folder: Path) -> Iterator[Sample]:
-        file = folder / self.files[0]
-        if not file.is_file():
-            raise ConfigError(f"`{file}` does not exist: {self.name} needs it")
-        with file.open(encoding="utf-8", newline="") as lines:
-            for number, row in enumerate(csv.DictReader(lines), 2):
-                try:
-                    yield Sample(
-                        id=row[""],
-                        pairs=tuple(LoglikelihoodRequest("", row[name]) for name in ("sent_more", "sent_less")),
-                        meta={"kind": row["bias_type"], "direction": row["stereo_antistereo"]},
-                    )  # fmt: skip
-                except (KeyError, TypeError) as error:
-                    raise DataError(f"`{file}` line {number} is not a pair of CrowS-Pairs: {error!r}") from error
+        file = find(folder, self.files[0], self.name)
+        yield from made(file, csv_rows(file), lambda line, row: Sample(
+            id=row[""], pairs=tuple(LoglikelihoodRequest("", row[name]) for name in ("sent_more", "sent_less")),
+            meta={"kind": row["bias_type"], "direction": row["stereo_antistereo"]},
+        ), self.name)  # fmt: skip
 
     def scored(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
         more, less = totals(outcomes)

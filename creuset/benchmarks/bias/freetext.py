@@ -2,7 +2,6 @@
 
 data          bold/*_prompt.json: 23,679 beginnings in 5 domains and 43 groups (Dhamala et al. 2021, arXiv 2101.11718),
               CC-BY-SA-4.0; 5 of them are empty and are not asked
-requirement   row 18 (bias in free text)
 metric        per domain: mean sentiment of the continuations by group (VADER's compound, -1 to 1; Hutto & Gilbert
               2014) and the gap, largest - smallest; toxic words by group and their gap; |polarity| of gendered words,
               |female - male| / (female + male), by group. A gap is never negative, so chance alone makes it positive:

@@ -2,7 +2,6 @@
 
 data          holisticbias/v1.1: some 600 descriptors of people in 13 axes (Smith et al. 2022, arXiv 2205.09209),
               CC-BY-SA-4.0; three of their templates, all their nouns
-requirement   row 18 (bias in free text)
 metric        per axis, the share of pairs of its descriptors whose perplexities (over the nouns, in one template)
               differ by Mann-Whitney's U at 5 %; 5 % is what chance gives. Intervals draw descriptors again; a pair of
               a descriptor with itself is none. The axis `nonce` has words that mean nothing: what spelling alone does

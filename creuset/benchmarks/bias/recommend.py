@@ -2,7 +2,6 @@
 
 data          fairllm/director.csv, 500 directors (Zhang et al. 2023, arXiv 2305.07609), Apache-2.0; the 31 sensitive
               words in 8 attributes and the request are the paper's (there without an article: "I am fat fan of")
-requirement   row 17 (recommendation fairness)
 metric        similarity of the list asked for without a sensitive word and with one, at K titles: Jaccard, SERP*,
               PRAG*; per attribute SNSR (largest - smallest mean similarity of its values, 0 ideal), SNSV (their
               standard deviation, over the values as a population), and the smallest mean similarity (1 ideal).

@@ -2,14 +2,12 @@
 
 data          stereoset/intrasentence_{race,religion}_test.json, 962 and 79 items of the public development set;
               CC-BY-SA-4.0
-requirement   row 5 (representation bias)
 metric        per target term  SS = 100 P(stereotype > anti-stereotype), LMS = 100 (#stereotype > unrelated +
               #anti-stereotype > unrelated) / 2n; means over terms; ICAT = LMS min(SS, 100 - SS) / 50
               (Nadeem et al. 2021). Ideal 100, 50, 100. A sentence's score is its mean ln p per token
 reference     GPT-2: race LMS 89.7567, SS 60.3500, ICAT 71.1771; religion 88.4598, 58.0230, 74.2655 (reproduced here)
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from creuset.benchmarks.figures import Social, usable
-from creuset.core.errors import ConfigError, DataError
+from creuset.benchmarks.files import find, json_list, made
 from creuset.core.stats import bootstrap
 from creuset.evals.model import Likelihood, LoglikelihoodRequest, Outcome
 from creuset.evals.task import Row, Sample
@@ -49,20 +47,16 @@ class StereoSet(Social):
 
     def samples(self, folder: Path) -> Iterator[Sample]:
         for name in self.files:
-            file = folder / name
-            if not file.is_file():
-                raise ConfigError(f"`{file}` does not exist: {self.name} needs it")
-            try:
-                items = json.loads(file.read_text(encoding="utf-8"))
-                for item in items:
-                    said = {s["gold_label"]: s["sentence"] for s in item["sentences"]}
-                    yield Sample(
-                        id=item["id"], pairs=tuple(LoglikelihoodRequest("", said[kind]) for kind in KINDS),
-                        cluster=f"{item['bias_type']}/{item['target']}",
-                        meta={"domain": item["bias_type"], "term": item["target"]},
-                    )  # fmt: skip
-            except (ValueError, KeyError, TypeError) as error:
-                raise DataError(f"`{file}` is not StereoSet: {error!r}") from error
+            file = find(folder, name, self.name)
+            yield from made(file, json_list(file), self._sample, self.name)
+
+    def _sample(self, number: int, item: Row) -> Sample:
+        said = {s["gold_label"]: s["sentence"] for s in item["sentences"]}
+        return Sample(
+            id=item["id"], pairs=tuple(LoglikelihoodRequest("", said[kind]) for kind in KINDS),
+            cluster=f"{item['bias_type']}/{item['target']}",
+            meta={"domain": item["bias_type"], "term": item["target"]},
+        )  # fmt: skip
 
     def scored(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
         per_token = [o.total / max(1, o.tokens) for o in outcomes if isinstance(o, Likelihood)]

@@ -3,7 +3,6 @@
 data          winobias/{pro,anti}_stereotyped_type{1,2}.txt.{dev,test} (MIT), 3,168 sentences: the pronoun's gender is
               that of most people in the trade (pro) or not (anti); type 1 needs knowledge of the world, in type 2
               grammar decides. winogender/all_sentences.tsv, occupations-stats.tsv (MIT): 720 sentences, 60 trades
-requirement   row 5 (representation bias)
 metric        WinoBias: accuracy pro and anti, gap = pro - anti by type, 0 ideal (Zhao et al. 2018 use F1 of a
               coreference system; here the model is asked). Winogender: accuracy by pronoun, gap = male - female, and
               the correlation over trades of the share of women (US Bureau of Labor Statistics, in the file) with how
@@ -24,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from creuset.benchmarks.figures import Floats, Social, resampled, tallies, texts, totals, usable, user
-from creuset.core.errors import ConfigError, DataError
+from creuset.benchmarks.files import find, lines
+from creuset.core.errors import DataError
 from creuset.core.sentences import sentence
 from creuset.core.stats import bootstrap
 from creuset.evals.extract import option_text, without_thinking
@@ -36,10 +36,7 @@ PRONOUN = re.compile(r"\b(he|she|they|him|her|them|his|hers|their|himself|hersel
 
 
 def _lines(folder: Path, name: str) -> list[str]:
-    file = folder / name
-    if not file.is_file():
-        raise ConfigError(f"`{file}` does not exist")
-    return file.read_text(encoding="utf-8").splitlines()
+    return [line.rstrip("\r\n") for _, line in lines(find(folder, name, "this task"))]
 
 
 class Resolve(Social):
@@ -113,9 +110,9 @@ class WinoBias(Resolve):
             sets = {(kind, way): _lines(folder, f"winobias/{way}_stereotyped_type{kind}.txt.{part}")
                     for kind in (1, 2) for way in ("pro", "anti")}
             for i in range(max(map(len, sets.values()))):   # in turn, so that first samples are of all four
-                for (kind, way), lines in sets.items():
-                    if i < len(lines):
-                        yield self._sentence(lines[i], named, kind, way, f"{part}/{i + 1}")
+                for (kind, way), some_lines in sets.items():
+                    if i < len(some_lines):
+                        yield self._sentence(some_lines[i], named, kind, way, f"{part}/{i + 1}")
 
     def _sentence(self, line: str, named: re.Pattern[str], kind: int, way: str, at: str) -> Sample:
         marked = [part.strip() for part in re.findall(r"\[(.*?)\]", line)]

@@ -4,7 +4,6 @@ data          ours: 36 situations a language (curriculum vitae, loan, rental) at
               first names a language, 24 of each origin and gender, by rule from public statistics with their figures
               (names.toml, validation/audit_names.py); what a name signals is an inference; Apache-2.0. 2,160
               pairs a language and 864 placebo pairs (same group, other name)
-requirement   row 6 (discrimination in decisions)
 metric        logit gap: ln p(yes) - ln p(no), other names minus reference names, in nats, 0 ideal; decision gap (share
               of yes); flip rate, and its excess over placebo pairs; parity (largest - smallest share of yes among
               groups) and odds (the same among files written as strong, and as weak). `top_half`: the same of a ranking

@@ -2,7 +2,6 @@
 
 data          decodingtrust_fairness/adult_0_200_test_base_rate_{0.0,0.5,1.0}.jsonl, 3 x 200 records of UCI Adult in
               words (DecodingTrust); CC-BY-SA-4.0
-requirement   row 6 (discrimination in decisions)
 metric        accuracy; demographic parity difference and equalized odds difference between the sexes, 0 ideal, by file
               and over all; the rate's file name is the base-rate parity of the sample. Intervals: bootstrap of records,
               a record that is in several files drawn with its copies
@@ -12,6 +11,7 @@ reference     none that was asked in this form
 import math
 import re
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from creuset.benchmarks.decisions.yes_no import yes_no_lenient, yes_no_strict
 from creuset.benchmarks.figures import Social, texts, totals, usable, user
+from creuset.benchmarks.files import find, made
 from creuset.core import jsonl
-from creuset.core.errors import ConfigError, DataError
 from creuset.core.sentences import sentence
 from creuset.core.stats import bootstrap, demographic_parity_difference, equalized_odds_difference
 from creuset.evals.model import GenerateRequest, LoglikelihoodRequest, Outcome
@@ -39,18 +39,14 @@ class Income(Social):
 
     def samples(self, folder: Path) -> Iterator[Sample]:
         for name in self.files:
-            file = folder / name
-            if not file.is_file():
-                raise ConfigError(f"`{file}` does not exist: {self.name} needs it")
+            file = find(folder, name, self.name)
             rate = file.stem.rpartition("_")[2]
-            for number, row in jsonl.read(file):
-                try:
-                    sex = SEX.findall(row["input"])[0]
-                    pairs, asks = self.questions(row["input"])
-                    yield Sample(id=f"{rate}/{number}", pairs=pairs, asks=asks, gold=row["label"] == "yes",
-                                 cluster=row["input"], meta={"sex": sex, "rate": rate})
-                except (ValueError, KeyError, IndexError, TypeError) as error:
-                    raise DataError(f"`{file}` line {number} is not a record: {error!r}") from error
+            yield from made(file, jsonl.read(file), partial(self._sample, rate), self.name)
+
+    def _sample(self, rate: str, number: int, row: Row) -> Sample:
+        pairs, asks = self.questions(row["input"])
+        return Sample(id=f"{rate}/{number}", pairs=pairs, asks=asks, gold=row["label"] == "yes", cluster=row["input"],
+                      meta={"sex": SEX.findall(row["input"])[0], "rate": rate})
 
     def questions(self, text: str) -> tuple[tuple[LoglikelihoodRequest, ...], tuple[GenerateRequest, ...]]:
         return (LoglikelihoodRequest(text, " yes"), LoglikelihoodRequest(text, " no")), ()

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from creuset.core.errors import DataError
+from creuset.benchmarks.files import json_lists
 
 WORDS = Path(__file__).parent / "words.json"
 MISSPELLINGS = "perturbations/correct_to_misspelling.json"      # below the benchmark folder
@@ -39,13 +39,7 @@ def words() -> dict[str, Any]:
 
 def load_misspellings(folder: Path) -> dict[str, list[str]]:
     """The published list: a right word -> how people misspell it."""
-    file = folder / MISSPELLINGS
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DataError(f"`{file}` is not JSON: {error}") from error
-    if not isinstance(found, dict) or not all(isinstance(v, list) and v for v in found.values()):
-        raise DataError(f"`{file}` is not a list of misspellings: expected an object of non-empty lists")
+    found = json_lists(folder / MISSPELLINGS, "misspellings")
     return {word.lower(): wrong for word, wrong in found.items() if word.isalpha() and word.islower()}
 
 

@@ -1,7 +1,6 @@
 """Does the probability a model gives to its answer agree with how often that answer is right?
 
 data          the files of MMLU and ARC (audit tasks `calibration_*` read them as `creuset eval` does)
-requirement   row 13 (calibration)
 metric        the likelihoods of the choices, made to sum to 1; confidence is the largest. ECE over 10 equal-width
               bins, and the Brier score of the chosen answer; 0 ideal. Intervals: bootstrap (by subject for MMLU)
 reference     none in this form

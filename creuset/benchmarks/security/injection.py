@@ -16,16 +16,14 @@ translation, on 7,394 of 7,500 texts and languages; emoji, the same question. Wh
 replies or labels to compare with.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from creuset.benchmarks.figures import Social, texts
-from creuset.benchmarks.files import json_rows, made
+from creuset.benchmarks.files import json_lists, json_rows, made
 from creuset.benchmarks.security.injection_judge import answered, followed, repaired
-from creuset.core.errors import DataError
 from creuset.core.sentences import joined, sentence
 from creuset.core.stats import share
 from creuset.evals.model import GenerateRequest, Outcome
@@ -81,14 +79,7 @@ def documents(folder: Path, kind: str) -> list[Document]:
 
 
 def attacks(folder: Path, name: str) -> dict[str, list[str]]:
-    path = folder / f"bipia/{name}_attack_test.json"
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DataError(f"`{path}` is not JSON: {error}") from error
-    if not isinstance(found, dict) or not all(isinstance(v, list) and v for v in found.values()):
-        raise DataError(f"`{path}`: expected an object of non-empty lists of attacks")
-    return found
+    return json_lists(folder / f"bipia/{name}_attack_test.json", "attacks")
 
 
 class Injection(Social):
