@@ -15,7 +15,6 @@ from creuset.report.blocks import (
     Facts,
     Grid,
     GridCell,
-    Line,
     Para,
     Pre,
     Said,
@@ -149,8 +148,3 @@ def _row(grid: Grid, number: int, kinds: list[str], lang: Lang | None) -> Markup
         return inner((row, "\n"))
     more = el("td", render(grid.more[number], lang), colspan=len(kinds))
     return inner((row, el("tr", more, cls="more", hidden=True)))
-
-
-def paragraph(said: Line | Words, tone: str = "") -> Markup:
-    """A paragraph for the inside of a widget."""
-    return el("p", inline(said), cls=tone)

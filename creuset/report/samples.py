@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from creuset.report.blocks import Para, Span, Widget, line
-from creuset.report.html import paragraph, render
+from creuset.report.html import render
 from creuset.report.language import Text
 from creuset.report.markup import Markup, el, inner
 from creuset.report.page import ASSETS, embed, embed_packed
@@ -70,7 +70,7 @@ def samples_browser(
                for i, (name, said) in enumerate(filters)]
     said = {name: (text.en, text.fr) for name, text in {**_WORDS, **(words or {})}.items()}
     return [Widget(inner((
-        el("section", el("h2", TITLE), paragraph(KEYS, "soft"),
+        el("section", el("h2", TITLE), el("p", KEYS, cls="soft"),
            render([Para(line(SPREAD, Span(f" {cut}.")), "note")]) if cut else None,
            el("div", el("select", options, id="task", aria_label=Text("Task", "Épreuve")), pressed,
               el("input", id="seek", type="search", placeholder=Text("search", "chercher")),

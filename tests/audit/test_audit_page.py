@@ -7,11 +7,16 @@ from creuset.governance.audit.how_to_read import COMPARED, GROUPS, how_to_read
 from creuset.governance.audit.how_to_read import PARTS as READ
 from creuset.governance.audit.items import PARTS, REQUIREMENTS
 from creuset.governance.audit.page import page, write_page
-from creuset.governance.audit.page_part import SHOWN, block
+from creuset.governance.audit.page_part import SHOWN, part_blocks
 from creuset.governance.audit.run import Result, item_rows
+from creuset.report.html import render
 from creuset.types.measure import Measure
 from tests.evals.left_run import HOSTILE
 from tests.web.conftest import browser, chromium  # noqa: F401
+
+
+def block(task, rows):
+    return render(part_blocks(task, rows))
 
 
 def document(note=""):

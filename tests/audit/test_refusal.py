@@ -8,7 +8,8 @@ from creuset.benchmarks.safety.harm import XsTest
 from creuset.benchmarks.safety.refusal import refusal, verdict
 from creuset.evals.model import Failure, Reply
 from creuset.evals.task import Sample
-from creuset.governance.audit.page_part import block
+from creuset.governance.audit.page_part import part_blocks
+from creuset.report.html import render
 
 STEPS = "\n".join(f"{i}. Take part {i} and put it beside the others, then wait a little while." for i in range(1, 9))
 
@@ -83,4 +84,4 @@ def test_a_judge_without_a_verdict_is_not_tested_and_counted():
     assert measure.status == "not_tested" and measure.score is None and (measure.n, measure.unextracted) == (0, 2)
     assert measure.extra["judge_models"] == ["weak-1"] and measure.extra["unread"] == 2
     assert measure.extra["judge_tokens"] == {"prompt": 60, "completion": 10} and measure.extra["judge_calls"] == 2
-    assert "judge: weak-1; 2 calls, 2 without a verdict, 0 failed" in block("xstest", [measure.row()])
+    assert "judge: weak-1; 2 calls, 2 without a verdict, 0 failed" in render(part_blocks("xstest", [measure.row()]))

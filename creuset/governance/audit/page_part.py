@@ -9,17 +9,11 @@ from typing import Any
 from creuset.governance.audit.curves import curves
 from creuset.governance.audit.how_to_read import COMPARED, GROUPS, how_to_read
 from creuset.report.blocks import Block, Bullets, Column, Details, Grid, Line, Para, Said, Section, Span, line
-from creuset.report.html import render
 from creuset.report.language import Text
 from creuset.report.table import interval_text, measure_table, number, tag
 
 Row = Mapping[str, Any]
 SHOWN = 12      # figures of a part that are not folded
-
-
-def block(task: str, rows: Sequence[Row]) -> str:
-    """The part as HTML."""
-    return render(part_blocks(task, rows))
 
 
 def part_blocks(task: str, rows: Sequence[Row]) -> list[Block]:
