@@ -16,7 +16,7 @@ def main(file: Path) -> None:
     assert path, "Chromium is not installed"
     browser = Browser(path)
     try:
-        page = browser.page("about:blank", width=1240, height=1420)
+        page = browser.page("about:blank", width=1240, height=1240)
         page.prefer(color_scheme="light")
         page.call("Page.navigate", url=file.resolve().as_uri())
         page.wait("document.readyState === 'complete' && $('#detail')?.children.length > 0", "the samples")

@@ -107,12 +107,12 @@
     : (prompt ?? []).flatMap(message => block(`${say("prompt")}: ${message.role ?? ""}`, message.content ?? message, "", "asked"));
   const grid = (head, lines) => {
     const wide = make("div", "wide"), table = make("table"), top = table.createTHead().insertRow();
-    head.forEach((title, i) => top.append(make("th", i ? "" : "l", title)));
+    head.forEach((title, i) => top.append(make("th", i === 1 || i === 2 ? "n" : "", title)));
     const body = table.createTBody();
     for (const [cells, kind] of lines) {
       const line = body.insertRow();
       line.className = kind ?? "";
-      cells.forEach((cell, i) => line.append(make("td", i ? "" : "name", cell)));
+      cells.forEach((cell, i) => line.append(make("td", i === 1 || i === 2 ? "n" : i ? "" : "name", cell)));
     }
     wide.append(table);
     return wide;
