@@ -151,7 +151,7 @@ def bars(rows: Sequence[Bar], unit: Words, *, top: float = 0.0) -> Markup:
         return el("p", Text("None.", "Aucun."), cls="soft")
     top = top or max(row.start + row.length for row in rows) or 1.0
     longest = max(len(said) for row in rows for said in _both(row.label))
-    width, left, line = 400.0, min(260.0, 20 + 6.8 * longest), 22
+    width, left, line = 300.0, min(260.0, 20 + 6.8 * longest), 22
     parts = []
     for number, row in enumerate(rows):
         y, x, long = number * line, left + width * row.start / top, max(1.0, width * row.length / top)
@@ -162,7 +162,7 @@ def bars(rows: Sequence[Bar], unit: Words, *, top: float = 0.0) -> Markup:
         ))
     height = len(rows) * line
     foot = _text(left, height + 16, unit, cls="axis") if unit else None
-    return drawing(left + width + 130, height + 24 * bool(unit), unit, parts, foot)
+    return drawing(left + width + 105, height + 24 * bool(unit), unit, parts, foot)
 
 
 def columns(pairs: Mapping[str, tuple[float, float]], label: Words) -> Markup:
