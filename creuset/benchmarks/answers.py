@@ -4,17 +4,15 @@ Forms: `generate` (a plain completion, the prompts of lm-evaluation-harness) and
 earlier turns). Nothing is dropped: failed calls and replies without an answer are wrong answers.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
-from pathlib import Path
 from typing import Any, ClassVar
 
-from creuset.core.errors import ConfigError
+from creuset.benchmarks.fewshot import FewshotTask
 from creuset.evals import extract
 from creuset.evals.model import GenerateRequest, Outcome, Reply
 from creuset.evals.shares import correct_measure
-from creuset.evals.task import Form, Row, Sample, Task
+from creuset.evals.task import Form, Row, Sample
 from creuset.types.measure import Measure
 
 
@@ -29,35 +27,17 @@ class AnswerItem:
     language: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problems:
-    """Problems that share a description and worked examples."""
-
-    asked: Sequence[AnswerItem]
-    examples: Sequence[AnswerItem] = ()    # none: the first problems serve, and are not asked
-    description: str = ""
-
-
-class AnswerTask(Task):
+class AnswerTask(FewshotTask[AnswerItem]):
     """Give it `groups`, and the two extractors with their names."""
 
     form: ClassVar[Form] = "generate"
     needs = frozenset({"completion"})
     forms: ClassVar[tuple[Form, ...]] = ("generate", "chat")
-    shots: ClassVar[int] = 0
     max_tokens: ClassVar[int] = 512
     stop: ClassVar[tuple[str, ...]] = ("\n\n",)
     metric: ClassVar[str] = "em"        # "em_strict" and "em_lenient"
     strict_name: ClassVar[str]
     lenient_name: ClassVar[str]
-
-    def __init__(self, fewshot: int | None = None) -> None:
-        self.fewshot = self.shots if fewshot is None else fewshot
-        if self.fewshot < 0:
-            raise ConfigError(f"the number of worked examples is {self.fewshot}, it must not be negative")
-
-    def groups(self, folder: Path) -> Iterator[Problems]:
-        raise NotImplementedError
 
     def strict(self, text: str, language: str) -> str | None:
         raise NotImplementedError
@@ -74,22 +54,9 @@ class AnswerTask(Task):
     def _stops(self, language: str) -> tuple[str, ...]:
         return self.stop
 
-    def samples(self, folder: Path) -> Iterator[Sample]:
-        """One of each group in turn, so that the first few are of all of them."""
-        for turn in zip_longest(*(self._samples(group) for group in self.groups(folder))):
-            yield from (sample for sample in turn if sample is not None)
-
-    def _samples(self, group: Problems) -> Iterator[Sample]:
-        n, pool, asked = self.fewshot, group.examples, group.asked
-        if n and not pool:
-            pool, asked = asked[:n], asked[n:]
-        if len(pool) < n:
-            raise ConfigError(f"{self.name} has {len(pool)} worked examples, {n} are asked for")
-        for problem in asked:
-            yield Sample(
-                id=problem.id, asks=(self._ask(group.description, pool[:n], problem),), cluster=problem.cluster,
-                gold={"gold": problem.gold, "language": problem.language},
-            )
+    def sample(self, description: str, shots: Sequence[AnswerItem], item: AnswerItem) -> Sample:
+        known = {"gold": item.gold, "language": item.language}
+        return Sample(id=item.id, asks=(self._ask(description, shots, item),), cluster=item.cluster, gold=known)
 
     def _ask(self, description: str, shots: Sequence[AnswerItem], problem: AnswerItem) -> GenerateRequest:
         if self.form == "generate":

@@ -10,13 +10,11 @@ are wrong answers: every item that was asked is in the denominator.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
-from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from creuset.core.errors import ConfigError
+from creuset.benchmarks.fewshot import FewshotTask
 from creuset.core.stats import Interval
 from creuset.evals import extract
 from creuset.evals.model import Ability, GenerateRequest, Likelihood, LoglikelihoodRequest, Outcome, Reply
@@ -61,20 +59,10 @@ class ChoiceItem:
         return LETTERS[self.gold]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
-    """Questions that share a description and worked examples: a subject of MMLU, or the whole file."""
-
-    questions: Sequence[ChoiceItem]
-    examples: Sequence[ChoiceItem] = ()   # none: the first questions serve, and are not asked
-    description: str = ""
-
-
-class ChoiceTask(Task):
+class ChoiceTask(FewshotTask[ChoiceItem]):
     """Give it `groups`."""
 
     forms: ClassVar[tuple[Form, ...]] = ("loglikelihood", "generate", "chat")
-    shots: ClassVar[int] = 0                        # worked examples, if the caller says nothing
     caveat: ClassVar[str] = ""                      # printed wherever the score is
     norm: ClassVar[bool] = True                     # whether acc_norm says something: not where choices are letters
     max_tokens: ClassVar[int] = 64
@@ -87,53 +75,32 @@ class ChoiceTask(Task):
     strict_name: ClassVar[str] = "letter_strict"
     lenient_name: ClassVar[str] = "letter_lenient"
 
-    def __init__(self, fewshot: int | None = None) -> None:
-        self.fewshot = self.shots if fewshot is None else fewshot
-        if self.fewshot < 0:
-            raise ConfigError(f"the number of worked examples is {self.fewshot}, it must not be negative")
-
-    def groups(self, folder: Path) -> Iterator[Group]:
-        raise NotImplementedError
-
     def strict(self, text: str, options: Sequence[str]) -> str | None:
         return extract.letter_strict(text, options)
 
     def lenient(self, text: str, options: Sequence[str]) -> str | None:
         return extract.letter_lenient(text, options)
 
-    def samples(self, folder: Path) -> Iterator[Sample]:
-        """One of each group in turn, so that the first few are of all of them."""
-        for turn in zip_longest(*(self._samples(group) for group in self.groups(folder))):
-            yield from (sample for sample in turn if sample is not None)
-
-    def _samples(self, group: Group) -> Iterator[Sample]:
-        n, pool, asked = self.fewshot, group.examples, group.questions
-        if n and not pool:
-            pool, asked = asked[:n], asked[n:]
-        if len(pool) < n:
-            raise ConfigError(f"{self.name} has {len(pool)} worked examples, {n} are asked for")
-        return (self._sample(group.description, pool[:n], question) for question in asked)
-
-    def _sample(self, description: str, shots: Sequence[ChoiceItem], q: ChoiceItem) -> Sample:
-        known: dict[str, Any] = {"gold": q.gold, "options": list(q.options)}
+    def sample(self, description: str, shots: Sequence[ChoiceItem], item: ChoiceItem) -> Sample:
+        known: dict[str, Any] = {"gold": item.gold, "options": list(item.options)}
         if self.form == "loglikelihood":
             before = description + "".join(f"{self._worked(shot)}\n\n" for shot in shots)
-            contexts = q.contexts or (q.context,) * len(q.choices)
-            pairs = tuple(pair(before + c, choice) for c, choice in zip(contexts, q.choices, strict=True))
-            known["lengths"] = [len(choice.removeprefix(" ")) for choice in q.choices]
-            return Sample(id=q.id, cluster=q.cluster, pairs=pairs, gold=known)
+            contexts = item.contexts or (item.context,) * len(item.choices)
+            pairs = tuple(pair(before + c, choice) for c, choice in zip(contexts, item.choices, strict=True))
+            known["lengths"] = [len(choice.removeprefix(" ")) for choice in item.choices]
+            return Sample(id=item.id, cluster=item.cluster, pairs=pairs, gold=known)
         if self.form == "generate":
             parts = [f"{self.lettered(shot)}{shot.worked or ' ' + shot.letter}\n\n" for shot in shots]
-            ask = GenerateRequest(prompt=description + "".join(parts) + self.lettered(q), max_tokens=self.max_tokens,
+            ask = GenerateRequest(prompt=description + "".join(parts) + self.lettered(item), max_tokens=self.max_tokens,
                       stop=self.stop)
-            return Sample(id=q.id, cluster=q.cluster, asks=(ask,), gold=known)
+            return Sample(id=item.id, cluster=item.cluster, asks=(ask,), gold=known)
         turns: list[dict[str, Any]] = []
         for shot in shots:
             turns += [{"role": "user", "content": self.message(shot)},
                       {"role": "assistant", "content": shot.worked.strip() or f"Answer: {shot.letter}"}]
-        turns.append({"role": "user", "content": self.message(q)})
+        turns.append({"role": "user", "content": self.message(item)})
         ask = GenerateRequest(messages=tuple(turns), max_tokens=self.max_tokens_chat)
-        return Sample(id=q.id, cluster=q.cluster, asks=(ask,), gold=known)
+        return Sample(id=item.id, cluster=item.cluster, asks=(ask,), gold=known)
 
     @staticmethod
     def _worked(shot: ChoiceItem) -> str:

@@ -25,8 +25,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from creuset.benchmarks.answers import AnswerItem, AnswerTask, Problems
-from creuset.benchmarks.choices import ChoiceItem, ChoiceTask, Group, options
+from creuset.benchmarks.answers import AnswerItem, AnswerTask
+from creuset.benchmarks.choices import ChoiceItem, ChoiceTask, options
+from creuset.benchmarks.fewshot import Group
 from creuset.core.errors import ConfigError, DataError
 from creuset.core.sentences import sentence
 from creuset.evals import extract
@@ -202,7 +203,7 @@ class ChoicesCsv(ChoiceTask):
     norm = False        # in the loglikelihood form the choices are letters
     file: ClassVar[CsvFile]
 
-    def groups(self, folder: Path) -> Iterator[Group]:
+    def groups(self, folder: Path) -> Iterator[Group[ChoiceItem]]:
         known = []
         for _, cells in self.file.rows:
             row = _by_role(self.file, cells)
@@ -287,8 +288,8 @@ class QuestionsCsv(AnswerTask):
     stop = ("\n",)
     strict_name, lenient_name = "answer_line", "answer_lenient"
 
-    def groups(self, folder: Path) -> Iterator[Problems]:
-        yield Problems(asked=_each(self.file, self._problem))
+    def groups(self, folder: Path) -> Iterator[Group[AnswerItem]]:
+        yield Group(questions=_each(self.file, self._problem))
 
     def _problem(self, id: str, row: Cells) -> AnswerItem:
         good = _good(row["answer"])

@@ -19,7 +19,8 @@ from typing import Any, ClassVar, Literal
 
 import jinja2
 
-from creuset.benchmarks.choices import ChoiceItem, ChoiceTask, Group, options
+from creuset.benchmarks.choices import ChoiceItem, ChoiceTask, options
+from creuset.benchmarks.fewshot import Group
 from creuset.benchmarks.files import Row, csv_rows, find, json_rows, made, parquet_rows
 from creuset.core.errors import DataError
 from creuset.core.sentences import sentence
@@ -106,7 +107,7 @@ class TableTask(ChoiceTask):
                 if name not in cls.__dict__:
                     setattr(cls, name, value)
 
-    def groups(self, folder: Path) -> Iterator[Group]:
+    def groups(self, folder: Path) -> Iterator[Group[ChoiceItem]]:
         s = self.spec
         for part in self.part:
             yield Group(

@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from creuset.benchmarks.answers import AnswerItem, AnswerTask, Problems
+from creuset.benchmarks.answers import AnswerItem, AnswerTask
+from creuset.benchmarks.fewshot import Group
 from creuset.benchmarks.files import Row, find, json_rows, made
 
 
@@ -29,9 +30,9 @@ class CruxevalO(AnswerTask):
     stop = ("\n\n", "\nassert", "\ndef ")
     strict_name, lenient_name = "first_line_literal", "last_literal"
 
-    def groups(self, folder: Path) -> Iterator[Problems]:
+    def groups(self, folder: Path) -> Iterator[Group[AnswerItem]]:
         path = find(folder, self.files[0], self.name)
-        yield Problems(asked=list(made(path, json_rows(path), self.problem, self.name)))
+        yield Group(questions=list(made(path, json_rows(path), self.problem, self.name)))
 
     def call(self, row: Row) -> str:
         """What is asserted to be equal to the output."""

@@ -16,8 +16,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from creuset.benchmarks.answers import AnswerItem, AnswerTask, Problems
+from creuset.benchmarks.answers import AnswerItem, AnswerTask
 from creuset.benchmarks.code.program import ended
+from creuset.benchmarks.fewshot import Group
 from creuset.benchmarks.files import Row, find, json_rows, made
 from creuset.evals import sandbox
 
@@ -32,10 +33,10 @@ class CruxevalI(AnswerTask):
     metric = "pass"
     strict_name, lenient_name = "first_line_call", "last_call"
 
-    def groups(self, folder: Path) -> Iterator[Problems]:
+    def groups(self, folder: Path) -> Iterator[Group[AnswerItem]]:
         sandbox.check()     # before anything is asked or paid for
         path = find(folder, self.files[0], self.name)
-        yield Problems(asked=list(made(path, json_rows(path), _problem, self.name)))
+        yield Group(questions=list(made(path, json_rows(path), _problem, self.name)))
 
     def strict(self, text: str, language: str) -> str | None:
         return call(text.strip().partition("\n")[0])

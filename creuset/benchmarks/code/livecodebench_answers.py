@@ -17,8 +17,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
-from creuset.benchmarks.answers import AnswerItem, AnswerTask, Problems
+from creuset.benchmarks.answers import AnswerItem, AnswerTask
 from creuset.benchmarks.code.cruxeval import CruxevalO, literal
+from creuset.benchmarks.fewshot import Group
 from creuset.benchmarks.files import find, json_rows, made
 from creuset.evals.task import Form, Row
 
@@ -48,9 +49,9 @@ class LiveCodeBenchTestOutput(AnswerTask):
     max_tokens = 2048
     strict_name, lenient_name = "last_assertion", "last_literal"
 
-    def groups(self, folder: Path) -> Iterator[Problems]:
+    def groups(self, folder: Path) -> Iterator[Group[AnswerItem]]:
         path = find(folder, self.files[0], self.name)
-        yield Problems(asked=list(made(path, json_rows(path), _test, self.name)))
+        yield Group(questions=list(made(path, json_rows(path), _test, self.name)))
 
     def strict(self, text: str, language: str) -> str | None:
         said = [line for line in text.splitlines() if line.startswith("assert")]

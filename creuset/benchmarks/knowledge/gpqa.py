@@ -17,7 +17,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from creuset.benchmarks.choices import LETTERS, ChoiceItem, ChoiceTask, Group
+from creuset.benchmarks.choices import LETTERS, ChoiceItem, ChoiceTask
+from creuset.benchmarks.fewshot import Group
 from creuset.benchmarks.files import Row, csv_rows, find, made
 from creuset.evals import extract
 from creuset.evals.task import Form
@@ -40,7 +41,7 @@ class GpqaDiamond(ChoiceTask):
     norm = False
     max_tokens_chat = 4096
 
-    def groups(self, folder: Path) -> Iterator[Group]:
+    def groups(self, folder: Path) -> Iterator[Group[ChoiceItem]]:
         path = find(folder, self.files[0], self.name)
         yield Group(questions=list(made(path, csv_rows(path), _question, self.name)))
 
@@ -63,7 +64,7 @@ class GpqaDiamondSimple(GpqaDiamond):
     repeats: ClassVar[int] = 4
     strict_name = "simple_evals"
 
-    def groups(self, folder: Path) -> Iterator[Group]:
+    def groups(self, folder: Path) -> Iterator[Group[ChoiceItem]]:
         path = find(folder, self.files[0], self.name)
         rows = list(made(path, csv_rows(path), _answers, self.name))
         draw = random.Random(0)

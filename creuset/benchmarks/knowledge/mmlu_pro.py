@@ -11,7 +11,8 @@ reference   75.9 DeepSeek-V3, 71.6 Qwen2.5-72B, 72.6 GPT-4o-0513, 78.0 Claude-3.
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from creuset.benchmarks.choices import LETTERS, ChoiceItem, ChoiceTask, Group, options
+from creuset.benchmarks.choices import LETTERS, ChoiceItem, ChoiceTask, options
+from creuset.benchmarks.fewshot import Group
 from creuset.benchmarks.files import Row, find, json_rows, made
 from creuset.core.errors import DataError
 from creuset.evals import extract
@@ -37,7 +38,7 @@ class MmluPro(ChoiceTask):
     stop = ("Question:",)
     strict_name, lenient_name = "mmlu_pro_single", "mmlu_pro_three_stage"
 
-    def groups(self, folder: Path) -> Iterator[Group]:
+    def groups(self, folder: Path) -> Iterator[Group[ChoiceItem]]:
         asked = self._fields(find(folder, self.files[0], self.name))
         worked = self._fields(find(folder, "mmlu_pro/validation.jsonl", self.name)) if self.fewshot else {}
         for field in self.part:

@@ -13,7 +13,8 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from creuset.benchmarks.choices import ChoiceItem, ChoiceTask, Group, pair
+from creuset.benchmarks.choices import ChoiceItem, ChoiceTask, pair
+from creuset.benchmarks.fewshot import Group
 from creuset.benchmarks.files import Row as Fields
 from creuset.benchmarks.files import csv_rows, find, made
 from creuset.core import stats
@@ -52,7 +53,7 @@ class Mc1(ChoiceTask):
     caveat = CLOSE
     norm = False
 
-    def groups(self, folder: Path) -> Iterator[Group]:
+    def groups(self, folder: Path) -> Iterator[Group[ChoiceItem]]:
         path = find(folder, self.files[0], self.name)
         yield Group(questions=list(made(path, csv_rows(path), self._question, self.name)))
 

@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from creuset.benchmarks.answers import AnswerItem, AnswerTask, Problems
+from creuset.benchmarks.answers import AnswerItem, AnswerTask
+from creuset.benchmarks.fewshot import Group
 from creuset.benchmarks.files import Row as Cells
 from creuset.benchmarks.files import find, made, tsv_rows
 from creuset.core.errors import ConfigError
@@ -54,7 +55,7 @@ class Mgsm(AnswerTask):
         if self.fewshot and self.way == 1:
             raise ConfigError(f"{self.name} has no worked examples, {self.fewshot} are asked for")
 
-    def groups(self, folder: Path) -> Iterator[Problems]:
+    def groups(self, folder: Path) -> Iterator[Group[AnswerItem]]:
         for language in self.part:
             path = find(folder, f"mgsm/mgsm_{language}.tsv", self.name)
             ask, words = WORDS[language][0], WORDS[language][self.way]
@@ -66,7 +67,7 @@ class Mgsm(AnswerTask):
                 return AnswerItem(id=f"{language}/{line}", prompt=f"{ask}{text}\n{words}", message=f"{text}\n\n{end}",
                                gold=number, worked=f" {number}", cluster=f"problem {line}", language=language)
 
-            yield Problems(asked=list(made(path, tsv_rows(path, ("problem", "number")), problem, self.name)))
+            yield Group(questions=list(made(path, tsv_rows(path, ("problem", "number")), problem, self.name)))
 
     def _stops(self, language: str) -> tuple[str, ...]:
         return (WORDS[language][0].strip(), "</s>", "<|im_end|>")

@@ -14,7 +14,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from creuset.benchmarks.answers import AnswerItem, AnswerTask, Problems
+from creuset.benchmarks.answers import AnswerItem, AnswerTask
+from creuset.benchmarks.fewshot import Group
 from creuset.benchmarks.files import find
 from creuset.core.errors import DataError
 from creuset.evals import extract
@@ -44,7 +45,7 @@ class Bbh(AnswerTask):
     strict_name, lenient_name = "answer_said", "answer_lenient"
     ending = 'Think step by step and end with a sentence "So the answer is X."'
 
-    def groups(self, folder: Path) -> Iterator[Problems]:
+    def groups(self, folder: Path) -> Iterator[Group[AnswerItem]]:
         for kind in self.part:
             path = find(folder, f"bbh/bbh/{kind}.json", self.name)
             try:
@@ -52,8 +53,8 @@ class Bbh(AnswerTask):
             except (ValueError, KeyError, TypeError) as error:
                 raise DataError(f"`{path}` is not a file of {self.name}: {error!r}") from error
             description, worked = read_worked(find(folder, f"bbh/cot-prompts/{kind}.txt", self.name))
-            yield Problems(
-                asked=[self._problem(kind, i, text, target) for i, (text, target) in enumerate(pairs)],
+            yield Group(
+                questions=[self._problem(kind, i, text, target) for i, (text, target) in enumerate(pairs)],
                 examples=[self._example(kind, text, steps) for text, steps in worked],
                 description=f"{description}\n\n",
             )

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
-from creuset.benchmarks.answers import AnswerItem, AnswerTask, Problems
+from creuset.benchmarks.answers import AnswerItem, AnswerTask
+from creuset.benchmarks.fewshot import Group
 from creuset.benchmarks.files import Row, find, json_rows, made
 from creuset.evals import extract
 
@@ -26,9 +27,9 @@ class Gsm8k(AnswerTask):
     stop = ("Question:", "</s>", "<|im_end|>")
     strict_name, lenient_name = "number_hash", "number_last"
 
-    def groups(self, folder: Path) -> Iterator[Problems]:
+    def groups(self, folder: Path) -> Iterator[Group[AnswerItem]]:
         asked = self._read(find(folder, self.files[0], self.name))
-        yield Problems(asked=asked, examples=self._examples(folder) if self.fewshot else ())
+        yield Group(questions=asked, examples=self._examples(folder) if self.fewshot else ())
 
     def _examples(self, folder: Path) -> list[AnswerItem]:
         return self._read(find(folder, self.files[1], self.name))
