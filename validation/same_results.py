@@ -31,8 +31,6 @@ from same_serve import replies
 # (pattern of CASE/PATH, reason): differences that are intended.
 ALLOWED: list[tuple[str, str]] = [
     ("*/sentences/*", "sentences of records have keys, which stand beside their English"),
-    *((f"eval/{case}/*/definitions/bpb", "the definition of bits per byte stands where they were measured")
-      for case in ("scored", "generate", "chat", "ifeval")),
     ("train/*/optim/muon_precision", "a new setting; the precision of Muon was chosen by timing, unsaid"),
     *((f"train/*/settings/{name}", "a new setting, filled in with what was chosen")
       for name in ("device", "threads", "expert_kernel", "max_bad_total", "max_rise")),

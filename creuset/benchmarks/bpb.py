@@ -34,10 +34,6 @@ class Bpb(Task):
     form: ClassVar[Form] = "loglikelihood"
     needs: ClassVar[frozenset[Ability]] = frozenset({"loglikelihood"})
     limits_itself = True        # a limit counts documents of each source
-    definition = (
-        "sum of -log2 p over a document's tokens and the end-of-document token that closes it, over its UTF-8 bytes; "
-        "95 % percentile bootstrap over documents"
-    )
 
     def __init__(
         self, paths: Sequence[Path], *, limit: int | None = None, context: int = 0, overlap: int = 0

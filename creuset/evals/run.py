@@ -25,6 +25,11 @@ from creuset.evals.task import Form, Task
 from creuset.evals.usage import cost_of, total_usage, usage_of
 
 Rows = list[dict[str, Any]]
+DEFINITIONS = {
+    "bpb": "sum of -log2 p over a document's tokens and the end-of-document token that closes it, over its UTF-8 bytes; "
+    "95 % percentile bootstrap over documents",
+    "intervals": "95 %, by what `interval_by` says",
+}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Evaluation:
@@ -97,8 +102,7 @@ async def evaluate(
         "subject": model,
         "settings": {**asdict(ask), "data": [p.name for p in ask.data], "bench": ask.bench and ask.bench.name,
                      "context": client.context or ask.context} | ({"code": code} if code else {}),
-        "definitions": {name: task.definition for name, task in tasks.items() if task.definition}
-        | {"intervals": "95 %, by what `interval_by` says"},
+        "definitions": DEFINITIONS,
         "results": rows,
         "usage": asdict(total_usage(used)),
         "price": asdict(price) if price else None,

@@ -47,7 +47,6 @@ class Task:
     files: ClassVar[tuple[str, ...]] = ()       # below the benchmark folder; () where the data ships with the package
     licence: ClassVar[str] = ""
     reference: ClassVar[str] = ""               # a published score to compare with, and where it is from
-    definition: ClassVar[str] = ""              # of its measure, kept with the results, where the name does not say it
     version: ClassVar[int] = 1                  # raise it when questions change: journals of another are refused
     harmful: ClassVar[bool] = False             # runs only behind an explicit flag; prompts are never shown by default
     judged: ClassVar[bool] = False              # its replies are graded by another model: `judge`
