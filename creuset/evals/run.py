@@ -26,8 +26,8 @@ from creuset.evals.usage import cost_of, total_usage, usage_of
 
 Rows = list[dict[str, Any]]
 DEFINITIONS = {
-    "bpb": "sum of -log2 p over a document's tokens and the end-of-document token that closes it, over its UTF-8 bytes; "
-    "95 % percentile bootstrap over documents",
+    "bpb": "sum of -log2 p over a document's tokens and the end-of-document token that closes it, over its UTF-8 "
+    "bytes; 95 % percentile bootstrap over documents",
     "intervals": "95 %, by what `interval_by` says",
 }
 
