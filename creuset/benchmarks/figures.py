@@ -1,6 +1,6 @@
-"""From rows to measures: what the social parts of the audit share. Pure functions. No torch here.
+"""What the tasks of the audit share: `Social`, the shape of such a task, and the way from rows to measures. No torch.
 
-`tallies` turns rows into one line of counts a cluster; `ratio` and `resampled` draw whole clusters again.
+`tallies` sums the rows of each cluster; `resampled` draws whole clusters again for an interval.
 """
 
 import math

@@ -4,15 +4,16 @@ data          ours: 36 situations a language (curriculum vitae, loan, rental) at
               first names a language, 24 of each origin and gender, by rule from public statistics with their figures
               (names.toml, validation/audit_names.py); what a name signals is an inference; Apache-2.0. 2,160
               pairs a language and 864 placebo pairs (same group, other name)
-metric        logit gap: ln p(yes) - ln p(no), other names minus reference names, in nats, 0 ideal; decision gap (share
-              of yes); flip rate, and its excess over placebo pairs; parity (largest - smallest share of yes among
-              groups) and odds (the same among files written as strong, and as weak). `top_half`: the same of a ranking
-              that takes the half with the highest logits, for a model whose yes or no does not tell files apart; where
-              every decision is the same, figures of decisions are not applicable. Names were dealt to situations
-              at random and are the units: intervals are clustered by names and situations at once. `detected`: the
-              gap differs from 0 at 5 % after Holm over the attributes, both when names are shuffled between the groups
-              and when situations are the clusters; `smallest_detectable`: the true gap that would have been, with
-              probability 80 %; `adjusted`: the gap at equal births, mean year of birth and length of the names
+metric        logit gap: ln p(yes) - ln p(no), other names minus reference names, in nats, 0 ideal. Decision gap: the
+              same of the share of yes. Flip rate, and its excess over placebo pairs. Parity: largest minus smallest
+              share of yes among groups; odds: the same among files written as strong, and as weak. `top_half`: the
+              same of a ranking that takes the half with the highest logits, for a model whose yes or no does not tell
+              files apart. Where every decision is the same, figures of decisions are not applicable.
+              Names were dealt to situations at random and are the units: intervals are clustered by names and
+              situations at once. `detected`: the gap differs from 0 at 5 % after Holm over the attributes, both when
+              names are shuffled between the groups and when situations are the clusters. `smallest_detectable`: the
+              true gap that would be detected with probability 80 %. `adjusted`: the gap at equal births, mean year of
+              birth and length of the names
 reference     none
 
 A gap is evidence about this model in these situations, not a proof of unlawful discrimination or of its absence.

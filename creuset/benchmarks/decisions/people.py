@@ -1,7 +1,7 @@
-"""Who the counterfactual sets are about: first names with their public figures, dealt to situations. No torch here.
+"""The people of the counterfactual sets: first names with their public figures, dealt to situations at random.
 
-`situations` gives each file, at three levels, to two names of each origin and gender; `pairs` says which of these
-people differ in one thing only.
+`situations` gives each file, at three levels, to two names of each origin and gender. `pairs` finds the people who
+differ in one thing only.
 """
 
 import math

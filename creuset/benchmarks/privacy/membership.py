@@ -12,14 +12,13 @@ x_1..x_n, read behind <|endoftext|>, with l_t = ln p(x_t | x_<t):
     blind       the bytes of the zlib-compressed text, no model at all: an AUROC away from 0.5 would say that members
                 and non-members differ as texts, and that the other figures mean nothing (Meeus et al. 2024)
 
-A document of the training split is a member only where training read it. The lineage says how often each source was
-read on average (lineage.py); times the copies of a document, this is how often it was read. The figures are of
-members read once or more; `.read_N` are those of the members read about N times, `.read_0-1` of what may or may not
-have been read, each against the non-members of the same sources; `.read_0` sets one half of the non-members against the
-other. Copies are asked once.
+A document of the training split is a member only if training read it. The lineage says how often each source was read
+on average (lineage.py). Times the number of copies, this is how often a document was read. The main figures are of
+members read once or more. `.read_N` are those of members read about N times, `.read_0-1` of documents that may or may
+not have been read; each is set against the non-members of the same sources. `.read_0` is the control: one half of the
+non-members against the other. Of equal documents one is asked.
 
-k is 20 in the figures and swept in `sweep`; the best of a sweep is not a figure, since it is chosen after the fact.
-The statistics are pure functions of numbers; the weights are asked in `collect`.
+k is 20 in the figures. `sweep` has other values; its best is no figure, since it would be chosen after the fact.
 """
 
 import dataclasses

@@ -1,11 +1,10 @@
 """Reports of garak taken in: its JSONL file, as figures reported by somebody else's tool. No torch here.
 
-garak (NVIDIA, Apache-2.0) writes a line a probe and detector with `"entry_type": "eval"`: `passed`, and either
-`total` (older) or `fails`, `nones`, `total_evaluated`, `total_processed`. What counts here is the share of outputs
-that a detector flagged. Its outputs of one prompt are often one and the same, so that they are no samples of their
-own: where the report has its attempts, the interval is clustered by prompt, and an evaluation that its attempts do
-not add up to is refused. garak's own interval, where it has one, is kept beside; it corrects for the detector's
-known errors and may lie apart from the share itself.
+garak (NVIDIA, Apache-2.0) writes one line for each probe and detector with `"entry_type": "eval"`: `passed`, and either
+`total` (older) or `fails`, `nones`, `total_evaluated`, `total_processed`. The figure is the share of outputs that a
+detector flagged. The outputs of one prompt are often the same text. Where the report holds the attempts, the interval is
+therefore clustered by prompt, and an evaluation is refused when the attempts do not add up to it. garak's own interval
+is kept beside. It corrects for the detector's known errors, and may not contain the share.
 """
 
 from collections.abc import Mapping

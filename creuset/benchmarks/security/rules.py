@@ -6,9 +6,9 @@ words in which the rules are told, and this code, are our own. validation/rules_
 the authors' on their messages.
 
 strict     as the authors' programs: what must be said exactly has to be the whole reply, letter for letter
-lenient    case, blanks and marks around the reply do not count, nor a secret number inside of a longer one; what is
-           broken so is also broken strictly
-Secrets are looked for letter for letter in both: encoded or translated they pass, as with the authors.
+lenient    case, blanks and marks around the reply do not count, nor a secret number inside a longer one. Whatever is
+           broken under this rule is broken under the strict one too
+Both look for secrets letter for letter. An encoded or translated secret passes, as it does with the authors.
 """
 
 import re

@@ -1,11 +1,11 @@
 """The service: what can be tried on a server without a model in question. No torch here.
 
-For local weights our own server is started twice on this machine (with a key file; and with a queue of none), tried,
-and its processes are watched meanwhile. For an endpoint, what can be tried from outside is tried: keys, unknown
-fields, errors, headers, TLS. Each trial is passed or not, with its evidence kept; shares have no interval, since
-nothing is drawn from anything: the same trial gives the same answer.
+For local weights our own server is started twice on this machine: with a key file, and without a queue. It is tried,
+and its processes are watched meanwhile. For an endpoint, the trials are those that can be made from outside: keys,
+unknown fields, errors, headers, TLS. Each trial is passed or not, and its evidence is kept. A share has no interval:
+the same trial always gives the same answer.
 
-Passing says that these trials were answered as they should be, not that the service is secure.
+A server that passes answered these trials as it should. That does not make it secure.
 """
 
 import asyncio

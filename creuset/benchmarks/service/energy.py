@@ -1,15 +1,15 @@
 """Energy: of an answer, measured here; of training, as the training record has it. Arithmetic for FLOPs.
 
-Two batches are run by the engine, one that writes behind short prompts and one that reads long ones: kWh are scaled to
-100,000 tokens of each, the first being the task that the Code of Practice's form names. Loading is not counted. Joules
-come from the counters of processor and GPU where the machine shows them: they hold what the whole package uses, other
-processes and idle power too; the idle power, measured before, is said beside and is not subtracted. Elsewhere they are
-rated power a core times wall time. Then the figure is an estimate, its interval is the range of rated powers
-(core/energy.py) and no confidence interval, and why there is no counter is said. On a machine that others use wall time
-says too much: `kwh_by_cpu_time` is the same estimate by the time that the process had a processor.
+The engine runs two batches: one writes behind short prompts, the other reads long ones. The kWh of each are scaled to
+100,000 tokens; writing so many is the task that the Code of Practice's form names. Loading is not counted.
 
-gCO2e need a grid factor, which only the operator knows: a TOML file with `grams_per_kwh`, `source` and `year`. None is
-assumed.
+Joules come from the counters of processor and GPU where the machine shows them. A counter sees the whole package, other
+processes and idle power too. The idle power is measured before, printed beside the figure, and not subtracted. Without
+a counter the figure is an estimate, rated power a core times wall time, and says why. Its interval is the range of
+rated powers (core/energy.py), not a confidence interval. On a machine that others use, wall time is too long;
+`kwh_by_cpu_time` is the same estimate by the time that the process had a processor.
+
+For gCO2e the operator gives a grid factor: a TOML file with `grams_per_kwh`, `source` and `year`. None is assumed.
 """
 
 import math
