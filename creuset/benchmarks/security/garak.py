@@ -1,10 +1,10 @@
 """Reports of garak taken in: its JSONL file, as figures reported by somebody else's tool. No torch here.
 
-garak (NVIDIA, Apache-2.0) writes a line for each probe and detector with `"entry_type": "eval"`: `passed`, and either
-`total` (older) or `fails`, `nones`, `total_evaluated`, `total_processed`. The figure is the share of outputs that a
-detector flagged. The outputs of one prompt are often the same text. Where the report holds the attempts, the interval
-is therefore clustered by prompt, and an evaluation is refused when the attempts do not add up to it. garak's own interval
-is kept beside. It corrects for the detector's known errors, and may not contain the share.
+garak (NVIDIA, Apache-2.0) writes a line for each probe and detector with `"entry_type": "eval"`: `passed`, and
+either `total` (older) or `fails`, `nones`, `total_evaluated`, `total_processed`. The figure is the share of outputs
+that a detector flagged. The outputs of one prompt are often the same text. Where the report holds the attempts, the
+interval is therefore clustered by prompt, and an evaluation is refused when the attempts do not add up to it.
+garak's own interval is kept beside. It corrects for the detector's known errors, and may not contain the share.
 """
 
 from collections.abc import Mapping
