@@ -4,11 +4,13 @@ import html
 import io
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from pypdf import PdfReader
 
 from creuset.report import chart, markdown, pdf
+from creuset.report import page as module
 from creuset.report.blocks import (
     Bullets,
     Chart,
@@ -186,3 +188,17 @@ def test_long_lines_are_thinned_and_keep_their_end():
     assert len(thin) == 101 and thin[0] == points[0] and thin[-1] == points[-1]
     assert chart.thin(points[:9], 10) == points[:9]
     assert [chart.short(v) for v in (1234567, 0.0123, 2e12, 999)] == ["1.23M", "0.0123", "2T", "999"]
+
+
+def test_there_is_one_page_shell_and_one_writer_of_svg():
+    package = Path(module.__file__).parents[1]
+    marks = ("<html", "<!doctype", "<style", "<svg", 'el("svg"')
+    writers: dict[str, set[str]] = {mark: set() for mark in marks}
+    for file in package.rglob("*.py"):
+        text = file.read_text(encoding="utf-8")
+        for mark, found in writers.items():
+            if mark in text:
+                found.add(file.relative_to(package).as_posix())
+    assert {mark: found for mark, found in writers.items() if found} == {
+        "<!doctype": {"report/page.py"}, 'el("svg"': {"report/chart.py"},
+    }
