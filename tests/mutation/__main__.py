@@ -67,7 +67,7 @@ def main() -> int:
     with Pool(TREE, args.jobs) as pool:
         places = {name: list(mutants(pool.pristine, p.files, but=p.but)) for name, p in PACKAGES.items()}
         if args.again:
-            drawn = survivors(args.again, pool.pristine, places)
+            drawn = {n: m for n, m in survivors(args.again, pool.pristine, places).items() if n in chosen}
         elif args.at:
             file, _, line = args.at.partition(":")
             drawn = {name: [m for m in found if m.file == file and line in ("", str(m.line))]
@@ -101,15 +101,17 @@ def survivors(kept: Path, tree: Path, places: dict[str, list[Mutant]]) -> dict[s
     wanted = {(row["mutant"]["file"], row["mutant"]["operator"], row["before"], row["after"]) for row in rows}
     files = {row["mutant"]["file"] for row in rows}
     sources = {file: (tree / file).read_text(encoding="utf-8") for file in files if (tree / file).is_file()}
-    operators = {(file, operator) for file, operator, *_ in wanted}
-    found = {
-        name: [
-            m for m in mutants_
-            if (m.file, m.operator) in operators and m.file in sources
-            and (m.file, m.operator, *m.lines(sources[m.file])) in wanted
-        ]
-        for name, mutants_ in places.items()
-    }  # fmt: skip
+    befores = {(file, operator, before) for file, operator, before, _ in wanted}
+
+    def survived(m: Mutant) -> bool:
+        if m.file not in sources:
+            return False
+        line = sources[m.file].splitlines()[m.line - 1].strip()  # cheaper to compare than the whole change
+        if not any((file, operator) == (m.file, m.operator) and line in before for file, operator, before in befores):
+            return False
+        return (m.file, m.operator, *m.lines(sources[m.file])) in wanted
+
+    found = {name: [m for m in mutants_ if survived(m)] for name, mutants_ in places.items()}
     say(f"{len(wanted)} survivors, {sum(map(len, found.values()))} of them in today's code")
     return found
 

@@ -1,0 +1,95 @@
+"""The fields that both routes share, at the edges of what they take."""
+
+from typing import Any
+
+import pytest
+
+from creuset.core.errors import PromptTooLong, RequestError
+from creuset.server.openai.chat import take_tools
+from creuset.server.openai.completions import join
+from creuset.server.openai.sampling import fit, take_stop
+from creuset.server.openai.tokens import parse_tokenize
+from creuset.types.fields import Fields
+
+from .test_middleware import HOST, JSON, SMALL, Asked
+
+
+@pytest.mark.parametrize(
+    ("prompt", "asked", "default", "expected"),
+    [
+        (9, None, None, 1), (9, 1, None, 1), (4, None, None, 6), (4, 6, None, 6), (4, None, 3, 3), (8, None, 3, 2),
+        (4, 5, 3, 5), (10, 0, None, 0), (9, 0, None, 0),
+    ],
+)  # fmt: skip
+def test_what_fits_in_a_context_of_ten_is_given(
+    prompt: int, asked: int | None, default: int | None, expected: int
+) -> None:
+    assert fit("m", 10, prompt, asked, param="prompt", default=default) == expected
+
+
+@pytest.mark.parametrize(
+    ("prompt", "asked", "words"),
+    [
+        (10, None, "the prompt has 10 tokens; the context of m is 10 tokens"),
+        (11, 0, "the prompt has 11 tokens"), (11, None, "the prompt has 11 tokens"),
+        (10, 1, "the prompt has 10 tokens"),
+        (9, 2, "9 prompt tokens and 2 to generate make 11; the context of m is 10 tokens"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_refused_and_never_cut(prompt: int, asked: int | None, words: str) -> None:
+    with pytest.raises(PromptTooLong, match=words) as refused:
+        fit("m", 10, prompt, asked, param="messages")
+    assert refused.value.param == "messages"
+
+
+def test_as_many_stop_strings_as_are_taken_are_taken() -> None:
+    assert take_stop(Fields({"stop": ["a", "b", "c", "d"]}), 4) == ("a", "b", "c", "d")
+    assert take_stop(Fields({"stop": "x"}), 1) == ("x",) and take_stop(Fields({}), 4) == ()
+    with pytest.raises(RequestError, match="takes at most 4 strings, got 5"):
+        take_stop(Fields({"stop": list("abcde")}), 4)
+
+
+TOOL = {"type": "function", "function": {"name": "f"}}
+
+
+@pytest.mark.parametrize(
+    ("choice", "code"),
+    [("required", "unsupported_value"), (TOOL, "unsupported_value"), ("always", None), (5, None)],
+)
+def test_a_choice_of_tools_that_is_openais_and_not_ours_is_told_from_one_that_is_nobodys(
+    choice: Any, code: str | None
+) -> None:
+    with pytest.raises(RequestError) as refused:
+        take_tools(Fields({"tools": [TOOL], "tool_choice": choice}))
+    assert (refused.value.param, refused.value.code) == ("tool_choice", code)
+
+
+def test_tools_are_shown_unless_the_choice_is_none() -> None:
+    assert len(take_tools(Fields({"tools": [TOOL], "tool_choice": "auto"}))[0]) == 1
+    assert take_tools(Fields({"tools": [TOOL], "tool_choice": "none"})) == ([], False)
+    assert take_tools(Fields({"functions": [TOOL["function"]], "function_call": "auto"}))[1] is True
+
+
+def test_vllms_flag_for_special_tokens_is_taken_and_checked() -> None:
+    assert parse_tokenize(Fields({"prompt": "x", "add_special_tokens": True})).prompt == "x"
+    with pytest.raises(RequestError, match="`add_special_tokens` must be true or false, got 1"):
+        parse_tokenize(Fields({"prompt": "x", "add_special_tokens": 1}))
+
+
+def test_a_body_that_says_it_is_too_large_is_refused_before_it_is_read() -> None:
+    asked = Asked("POST", headers=[HOST, JSON, (b"content-length", b"999")], body=[b""], settings=SMALL)
+    assert asked.status == 413 and "at least 999 bytes" in asked.error["message"]
+
+
+def test_chunks_of_a_raw_completion_are_joined_with_their_log_probabilities() -> None:
+    def part(text: str, finish: str | None = None) -> dict[str, Any]:
+        lists = {"tokens": [text], "token_logprobs": [-1.0], "top_logprobs": [{}], "text_offset": [0]}
+        return {"text": text, "logprobs": lists, "finish_reason": finish}
+
+    one = join(3, [part("a", "stop")])
+    assert (one["index"], one["text"], one["finish_reason"]) == (3, "a", "stop")
+    assert one["logprobs"]["tokens"] == ["a"]
+    two = join(0, [part("a"), part("b", "length")])
+    assert two["text"] == "ab" and two["logprobs"]["tokens"] == ["a", "b"] and two["finish_reason"] == "length"
+    plain = join(0, [{"text": "a", "logprobs": None, "finish_reason": "stop"}])
+    assert plain["logprobs"] is None
