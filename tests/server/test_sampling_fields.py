@@ -1,16 +1,19 @@
 """The fields that both routes share, at the edges of what they take."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from creuset.core.errors import PromptTooLong, RequestError
+from creuset.server.model import describe
 from creuset.server.openai.chat import take_tools
-from creuset.server.openai.completions import join
+from creuset.server.openai.completions import CompletionRequest, join, parse_completion
 from creuset.server.openai.sampling import fit, take_stop
 from creuset.server.openai.tokens import parse_tokenize
 from creuset.types.fields import Fields
 
+from .conftest import NAME
 from .test_middleware import HOST, JSON, SMALL, Asked
 
 
@@ -93,3 +96,26 @@ def test_chunks_of_a_raw_completion_are_joined_with_their_log_probabilities() ->
     assert two["text"] == "ab" and two["logprobs"]["tokens"] == ["a", "b"] and two["finish_reason"] == "length"
     plain = join(0, [{"text": "a", "logprobs": None, "finish_reason": "stop"}])
     assert plain["logprobs"] is None
+
+
+def raw(folder: Path, **body: Any) -> CompletionRequest:
+    return parse_completion(Fields({"prompt": "hi"} | body), NAME, describe(folder, [NAME]))
+
+
+def test_best_of_is_served_where_it_changes_nothing(folder: Path) -> None:
+    assert raw(folder, best_of=1, n=3).choices == 3 and raw(folder, best_of=20, n=20).choices == 20
+    for best_of, words in (
+        (0, "`best_of` is served as 1 or as `n` \\(3\\) only, got 0"), (2, "only, got 2"),
+        (-1, "between 0 and 20, got -1"), (21, "between 0 and 20, got 21"),
+    ):  # fmt: skip
+        with pytest.raises(RequestError, match=words):
+            raw(folder, best_of=best_of, n=3)
+
+
+def test_a_request_that_scores_a_text_gets_one_token_even_if_it_is_an_end(folder: Path) -> None:
+    scores = {"echo": True, "logprobs": 0, "max_tokens": 1}
+    assert raw(folder, **scores).sampling.ignore_eos and raw(folder, **scores).scores
+    assert raw(folder, ignore_eos=True).sampling.ignore_eos and not raw(folder, ignore_eos=True).scores
+    for change in ({"echo": False}, {"logprobs": None}, {"max_tokens": 2}):
+        ask = raw(folder, **(scores | change))
+        assert not ask.scores and not ask.sampling.ignore_eos
