@@ -139,3 +139,9 @@ def test_threads_are_put_back_whatever_happens():
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+
+
+def test_a_packed_product_gets_as_many_rows_as_its_size_allows():
+    weight = torch.randn(1024, 1025)
+    assert PackedLinear(weight, None).limit == batch_invariant.row_limit(1024, 1025) == 128
+    assert PaddedLinear(weight, None, 4).limit == 128
