@@ -37,7 +37,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "server": {"core", "types", "text", "model.count", "model.formats.hf_config", "model.hub"},
     "server.engines.worker": {"engine"},    # the engine process: besides what the server may
     "benchmarks": {"core", "types", "data", "evals"},
-    "governance": {"core", "types", "report", "model", "evals", "benchmarks"},
+    "governance": {
+        "core", "types", "report", "model.config", "model.count", "model.formats.hf_config", "evals.prices",
+    },
+    "governance.audit.run": {"evals", "benchmarks"},
 }  # fmt: skip
 EVERYTHING = {"api", "cli", "recipes", "testing", "__init__", "__main__"}
 
