@@ -116,7 +116,7 @@ def _scores(measures: Sequence[Row]) -> list[Row]:
     if metrics:
         return [{"name": "correct", "scorer": "correct", "params": {}, "metrics": metrics}]
     said = {str(row["status"]): row.get("why") for row in measures}
-    return [{"name": STATUS[s].en if s in STATUS else s, "scorer": "none", "params": {"why": why}, "metrics": {}}
+    return [{"name": STATUS.get(s, s), "scorer": "none", "params": {"why": why}, "metrics": {}}
             for s, why in said.items()]  # fmt: skip
 
 

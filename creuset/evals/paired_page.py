@@ -3,6 +3,7 @@ No torch here."""
 
 from pathlib import Path
 
+from creuset.core.sentences import sentence
 from creuset.evals.paired import SAYS, PairedComparison, TaskPair
 from creuset.report.blocks import Block, Column, Facts, Grid, GridCell, Para, Said, Span, line
 from creuset.report.language import Text
@@ -10,8 +11,8 @@ from creuset.report.page import page as whole_page
 from creuset.report.samples import FILTERS, SCRIPTS, STYLES, samples_browser
 from creuset.report.table import bar, figure, number, scale
 
-_FILTERS = (FILTERS[0], ("flips", Text("flipped", "différents")), ("only_a", Text("only A right", "A seul juste")),
-            ("only_b", Text("only B right", "B seul juste")), ("neither", Text("neither right", "aucun juste")))
+_FILTERS = (FILTERS[0], ("flips", sentence("evals.flipped")), ("only_a", sentence("evals.only_a_right")),
+            ("only_b", sentence("evals.only_b_right")), ("neither", sentence("evals.neither_right")))
 
 
 def write_comparison(found: PairedComparison, path: Path, *, lang: str = "en") -> None:
@@ -28,21 +29,13 @@ def page(found: PairedComparison, *, lang: str = "en") -> str:
         for side, one in (("A", found.a), ("B", found.b))
     )
     margin = number(found.margin)
-    said = Text(
-        f"B minus A on the same samples: dot and 95 % interval (paired bootstrap); dashed: no difference. Better means "
-        f"that p, adjusted for all tasks (Holm), is below 0.05; equal, that a difference of {margin} or more is "
-        "rejected (two one-sided tests). A true difference below the smallest one shown would mostly be missed.",
-        f"B moins A sur les mêmes échantillons : point et intervalle à 95 % (bootstrap apparié) ; tirets : aucune "
-        f"différence. Meilleur : p corrigé pour toutes les épreuves (Holm) sous 0,05 ; égaux : une différence d'au "
-        f"moins {margin} est rejetée (deux tests unilatéraux). Une vraie différence plus petite que la plus petite "
-        "décelable échapperait le plus souvent.",
-    )
-    refused = [Para(line(Text("not compared", "non comparé"), f": {task}: {why}"), "note")
+    said = sentence("evals.b_minus_a_on_the_same", margin=margin)
+    refused = [Para(line(sentence("evals.not_compared"), f": {task}: {why}"), "note")
                for task, why in found.refused.items()]
-    words = {"name_a": Text(names[0], names[0]), "name_b": Text(names[1], names[1])}
+    words = {"name_a": names[0], "name_b": names[1]}
     blocks: list[Block] = [Facts(facts), Para(line(said), "soft"), _table(found), *refused,
               *samples_browser(found.rows, filters=_FILTERS, words=words)]
-    title = Text(f"{names[0]} and {names[1]}, compared", f"{names[0]} et {names[1]}, comparés")
+    title = sentence("evals.and_compared", names=names[0], names2=names[1])
     return whole_page(title, blocks, lang=lang, scripts=SCRIPTS, styles=STYLES)
 
 
@@ -50,12 +43,12 @@ def _table(found: PairedComparison) -> Grid:
     reach = max(abs(v) for t in found.tasks for v in (t.interval.low, t.interval.high, t.difference, 1.5 * t.margin))
     ends = (-reach, reach)
     head = (
-        Column(Text("task", "épreuve"), "name", sort=True),
+        Column(sentence("evals.task"), "name", sort=True),
         Column("A", "n m", sort=True), Column("B", "n m", sort=True),
         Column("B - A", "n score", sort=True), Column("B - A", "bar", title_line=scale(ends, "B - A")),
-        Column(Text("verdict", "constat"), "verdict", sort=True), Column("n", "n m", sort=True),
-        Column(Text("flips A / B", "bascules A / B"), "n m", sort=True), Column("p", "n m", sort=True),
-        Column("Holm", "n m", sort=True), Column(Text("shows from", "décèle dès"), "n m", sort=True),
+        Column(sentence("evals.verdict"), "verdict", sort=True), Column("n", "n m", sort=True),
+        Column(sentence("evals.flips_a_b"), "n m", sort=True), Column("p", "n m", sort=True),
+        Column("Holm", "n m", sort=True), Column(sentence("evals.shows_from"), "n m", sort=True),
     )
     return Grid(head, tuple(_line(t, ends) for t in found.tasks), kind="pairs")
 
@@ -67,7 +60,7 @@ def _line(t: TaskPair, ends: tuple[float, float]) -> tuple[Said | GridCell, ...]
         Span(t.task, name=True), figure(t.a), figure(t.b),
         GridCell(f"{t.difference:+.3f}", t.difference), bar(row, ends),
         Span(Text(*SAYS[t.verdict]), tone=kind), figure(t.n),
-        Text("graded", "gradué") if t.only_a is None else f"{t.only_a} / {t.only_b}",
+        sentence("evals.graded") if t.only_a is None else f"{t.only_a} / {t.only_b}",
         GridCell(f"{t.p:.4f}", t.p), GridCell(f"{t.holm:.4f}", t.holm),
         "" if t.smallest is None else figure(t.smallest),
     )

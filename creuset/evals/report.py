@@ -12,8 +12,8 @@ from typing import Any
 
 from creuset.core.errors import ConfigError
 from creuset.core.log import duration
-from creuset.report.blocks import Block, Facts, Para, Said, Section, Span, line
-from creuset.report.language import Text
+from creuset.core.sentences import sentence
+from creuset.report.blocks import Block, Facts, Para, Said, Section, Span, Words, line
 from creuset.report.page import page as whole_page
 from creuset.report.samples import SCRIPTS, STYLES, samples_browser
 from creuset.report.table import csv_fields, measure_table, number
@@ -41,21 +41,16 @@ def write_report(path: Path, out: Path | None = None, *, lang: str = "en", harmf
 
 def page(run: Results, *, lang: str = "en", harmful: bool = False) -> str:
     """The page; `harmful` as in `write_report`."""
-    scores = Section(Text("Scores", "Résultats"), (Para((LEGEND,), "soft"), *measure_table(run.rows)))
+    scores = Section(sentence("evals.scores"), (Para((LEGEND,), "soft"), *measure_table(run.rows)))
     known = {"commit": run.about.get("commit"), "sha256": run.sha256}
     return whole_page(
-        Text(f"Evaluation of {run.name}", f"Évaluation de {run.name}"),
+        sentence("evals.evaluation_of", name=run.name),
         [_facts(run), *_notes(run), scores, *samples_browser(run.samples, harmful=harmful)],
         lang=lang, scripts=SCRIPTS, styles=STYLES, facts=[(k, str(v)) for k, v in known.items() if v],
     )
 
 
-LEGEND = Span(Text(
-    "Dot: the score; band: its 95 % interval; dashed line: what guessing gets, or the ideal. Press a heading to "
-    "sort, a row's arrow for its hashes, data and extractor.",
-    "Point : le score ; bande : son intervalle à 95 % ; tirets : ce que donne le hasard, ou l'idéal. Un en-tête "
-    "trie, la flèche d'une ligne ouvre ses empreintes, données et extracteur.",
-))
+LEGEND = Span(sentence("evals.dot_the_score_band_its_95"))
 
 
 def _facts(run: Results) -> Facts:
@@ -65,29 +60,29 @@ def _facts(run: Results) -> Facts:
     ]
     dates = sorted({str(row["date"]) for row in run.rows if row.get("date")})
     if dates:
-        facts.append((Text("date", "date"), dates[0] if len(dates) == 1 else f"{dates[0]} ... {dates[-1]}"))
+        facts.append((sentence("evals.date"), dates[0] if len(dates) == 1 else f"{dates[0]} ... {dates[-1]}"))
     if settings.get("seed") is not None:
-        facts.append((Text("seed", "graine"), str(settings["seed"])))
+        facts.append((sentence("evals.seed"), str(settings["seed"])))
     if usage:
         facts += _consumed(usage)
     if isinstance(seconds := run.about.get("wall_s"), int | float):
-        facts.append((Text("time", "durée"), duration(seconds)))
+        facts.append((sentence("evals.time"), duration(seconds)))
     return Facts(tuple(facts))
 
 
 def _consumed(usage: Row) -> list[tuple[Said, Said]]:
-    def counts(*parts: tuple[str, Text]) -> Said:
+    def counts(*parts: tuple[str, Words]) -> Said:
         said = ((", " if i else "", number(usage.get(name, 0)), " ", words) for i, (name, words) in enumerate(parts))
         return line(*(word for part in said for word in part))
 
     cost = usage.get("cost")
-    money = Text("no price is known", "aucun prix connu") if cost is None else f"{cost:.4f} {usage['currency']}"
+    money = sentence("evals.no_price_is_known") if cost is None else f"{cost:.4f} {usage['currency']}"
     return [
-        (Text("calls", "appels"), counts(("calls", Text("made", "faits")), ("failed", Text("failed", "échoués")),
-                                         ("retried", Text("retried", "réessayés")))),
-        (Text("tokens", "jetons"), counts(("prompt_tokens", Text("read", "lus")),
-                                          ("completion_tokens", Text("written", "écrits")))),
-        (Text("cost", "coût"), money),
+        (sentence("evals.calls"), counts(("calls", sentence("evals.made")), ("failed", sentence("evals.failed")),
+                                         ("retried", sentence("evals.retried")))),
+        (sentence("evals.tokens"), counts(("prompt_tokens", sentence("evals.read")),
+                                          ("completion_tokens", sentence("evals.written")))),
+        (sentence("evals.cost"), money),
     ]  # fmt: skip
 
 
@@ -99,9 +94,9 @@ def _notes(run: Results) -> list[Block]:
             for row in worst if row.get("unextracted")]  # fmt: skip
     warnings = (run.about.get("usage") or {}).get("warnings") or {}
     notes = (
-        (Text("Calls failed, and count as wrong: ", "Des appels ont échoué et comptent comme faux : "), failed),
-        (Text("Replies in which no answer was found: ", "Réponses sans réponse trouvée : "), lost),
-        (Text("The endpoint was odd: ", "Le service s'est montré étrange : "),
+        (sentence("evals.calls_failed_and_count_as_wrong"), failed),
+        (sentence("evals.replies_in_which_no_answer_was"), lost),
+        (sentence("evals.the_endpoint_was_odd"),
          [f"{k} ({v})" for k, v in warnings.items()]),
     )
     return [Para(line(words, ", ".join(found)), "note") for words, found in notes if found]

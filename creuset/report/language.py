@@ -44,9 +44,9 @@ def in_both(words: object) -> Text | None:
     return words if isinstance(words, Text) else None
 
 
-def words_of(text: str, lang: Lang) -> str:
+def words_of(text: str | Text, lang: Lang) -> str:
     """A sentence in `lang`; a plain string is a name, which no language changes."""
-    return text.of(lang) if isinstance(text, Sentence) else text
+    return text.of(lang) if isinstance(text, Sentence | Text) else text
 
 
 def unit(name: str) -> str:

@@ -6,9 +6,10 @@ The rows come packed in the page; assets/browse.js unpacks those of the chosen t
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from creuset.report.blocks import Para, Span, Widget, line
+from creuset.core.sentences import sentence
+from creuset.report.blocks import Para, Span, Widget, Words, line
 from creuset.report.html import render
-from creuset.report.language import Text
+from creuset.report.language import LANGS, words_of
 from creuset.report.markup import Markup, el, inner
 from creuset.report.page import ASSETS, embed, embed_packed
 from creuset.report.table import number
@@ -19,33 +20,26 @@ STYLES = (ASSETS / "browse.css",)
 MOST = 20_000       # samples of a task in a page: more would make it slow to open
 HIDDEN = ("prompt", "prompts", "choices", "pairs", "outcomes", "answer", "gold", "text")
 _WORDS = {
-    "prompt": Text("asked", "demandé"), "reply": Text("reply", "réponse"),
-    "reasoning": Text("reasoning", "raisonnement"),
-    "answer": Text("answer taken", "réponse retenue"), "gold": Text("right answer", "réponse juste"),
-    "verdict": Text("verdict", "constat"), "right": Text("right", "juste"), "wrong": Text("wrong", "faux"),
-    "failed": Text("call failed", "appel échoué"), "nothing": Text("no answer found", "aucune réponse trouvée"),
-    "none": Text("not scored", "non noté"), "choices": Text("choices", "choix"),
-    "continuation": Text("continuation", "suite"),
-    "tokens": Text("tokens", "jetons"), "attempts": Text("attempts", "essais"), "empty": Text("(empty)", "(vide)"),
-    "hidden": Text("hidden", "masqué"), "text": Text("text", "texte"),
-    "unpacking": Text("unpacking ...", "ouverture ..."),
-    "hidden_why": Text("The questions of this task are harmful: they and the answers are not shown.",
-                   "Les questions de cette épreuve sont nuisibles : ni elles ni les réponses ne sont montrées."),
-    "none_here": Text("No sample is like that.", "Aucun échantillon ne correspond."),
+    "prompt": sentence("report.asked"), "reply": sentence("report.reply"),
+    "reasoning": sentence("report.reasoning"),
+    "answer": sentence("report.answer_taken"), "gold": sentence("report.right_answer"),
+    "verdict": sentence("report.verdict"), "right": sentence("report.right_2"), "wrong": sentence("report.wrong"),
+    "failed": sentence("report.call_failed"), "nothing": sentence("report.no_answer_found_2"),
+    "none": sentence("report.not_scored"), "choices": sentence("report.choices"),
+    "continuation": sentence("report.continuation"),
+    "tokens": sentence("report.tokens"), "attempts": sentence("report.attempts"), "empty": sentence("report.empty"),
+    "hidden": sentence("report.hidden"), "text": sentence("report.text"),
+    "unpacking": sentence("report.unpacking"),
+    "hidden_why": sentence("report.the_questions_of_this_task_are"),
+    "none_here": sentence("report.no_sample_is_like_that"),
 }  # fmt: skip
-SPREAD = Text(
-    "For pages to open, some tasks have not all their samples here, but evenly spread ones; the files of samples have "
-    "all.",
-    "Pour que la page s'ouvre, certaines épreuves n'ont pas ici tous leurs échantillons, mais une partie également "
-    "répartie ; les fichiers d'échantillons les ont tous.",
-)
-KEYS = Text("Keys: / to search, j and k or the arrows to move.",
-            "Touches : / pour chercher, j et k ou les flèches pour parcourir.")
-TITLE = Text("Samples", "Échantillons")
+SPREAD = sentence("report.for_pages_to_open_some_tasks")
+KEYS = sentence("report.keys_to_search_j_and_k")
+TITLE = sentence("report.samples")
 FILTERS = (
-    ("all", Text("all", "tous")), ("wrong", Text("wrong", "faux")), ("right", Text("right", "justes")),
-    ("failed", Text("failed", "échoués")),
-    ("unextracted", Text("no answer found", "sans réponse trouvée")),
+    ("all", sentence("report.all")), ("wrong", sentence("report.wrong")), ("right", sentence("report.right")),
+    ("failed", sentence("report.failed")),
+    ("unextracted", sentence("report.no_answer_found")),
 )  # fmt: skip
 
 
@@ -53,8 +47,8 @@ def samples_browser(
     samples: Mapping[str, Sequence[Row]],
     *,
     harmful: bool = False,
-    filters: Sequence[tuple[str, Text]] = FILTERS,
-    words: Mapping[str, Text] | None = None,
+    filters: Sequence[tuple[str, Words]] = FILTERS,
+    words: Mapping[str, Words] | None = None,
 ) -> list[Widget]:
     """The browser, for a page with SCRIPTS and STYLES; nothing where there are no samples.
 
@@ -68,15 +62,15 @@ def samples_browser(
     options = [el("option", f"{name} ({number(len(rows))})", value=name) for name, rows in samples.items()]
     pressed = [el("button", said, type="button", data_filter=name, aria_pressed="false" if i else "true")
                for i, (name, said) in enumerate(filters)]
-    said = {name: (text.en, text.fr) for name, text in {**_WORDS, **(words or {})}.items()}
+    said = {name: [words_of(text, lang) for lang in LANGS] for name, text in {**_WORDS, **(words or {})}.items()}
     return [Widget(inner((
         el("section", el("h2", TITLE), el("p", KEYS, cls="soft"),
            render([Para(line(SPREAD, Span(f" {cut}.")), "note")]) if cut else None,
-           el("div", el("select", options, id="task", aria_label=Text("Task", "Épreuve")), pressed,
-              el("input", id="seek", type="search", placeholder=Text("search", "chercher")),
+           el("div", el("select", options, id="task", aria_label=sentence("report.task")), pressed,
+              el("input", id="seek", type="search", placeholder=sentence("report.search")),
               el("span", id="count", cls="soft", role="status"), cls="tools"),
            el("div", el("div", el("div", cls="room"), id="list", tabindex=0, role="listbox", aria_label=TITLE),
-              el("div", id="detail", tabindex=0, role="region", aria_label=Text("One sample", "Un échantillon")),
+              el("div", id="detail", tabindex=0, role="region", aria_label=sentence("report.one_sample")),
               cls="split"),
            el("noscript", "The samples need JavaScript."), id="browse"),
         embed("words", said),

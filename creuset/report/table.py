@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from creuset.core.sentences import sentence
 from creuset.report import chart
 from creuset.report.blocks import Block, Column, Facts, Grid, GridCell, Line, Said, Span, line
 from creuset.report.language import Text
@@ -10,17 +11,17 @@ from creuset.types.measure import Measure
 
 Row = Mapping[str, Any]
 STATUS = {
-    "measured": Text("measured", "mesuré"),
-    "reported": Text("reported by others", "déclaré par d'autres"),
-    "not_applicable": Text("not applicable", "sans objet"),
-    "not_testable": Text("not testable from outside", "non vérifiable de l'extérieur"),
-    "not_tested": Text("not tested", "non testé"),
+    "measured": sentence("report.measured"),
+    "reported": sentence("report.reported_by_others"),
+    "not_applicable": sentence("report.not_applicable"),
+    "not_testable": sentence("report.not_testable_from_outside"),
+    "not_tested": sentence("report.not_tested"),
 }
 GOOD = {
-    "higher": Text("higher is better", "plus haut est meilleur"),
-    "lower": Text("lower is better", "plus bas est meilleur"),
-    "zero": Text("0 is ideal", "0 est l'idéal"),
-    "fifty": Text("50 is ideal", "50 est l'idéal"),
+    "higher": sentence("report.higher_is_better"),
+    "lower": sentence("report.lower_is_better"),
+    "zero": sentence("report.0_is_ideal"),
+    "fifty": sentence("report.50_is_ideal"),
 }
 _FIELDS = (
     ("interval_by", "interval by", "intervalle par"), ("form", "form", "forme"),
@@ -118,12 +119,12 @@ def _signed(row: Row) -> bool:
 def _table(rows: Sequence[Row], unit: str, *, task: bool) -> Grid:
     ends = axis(rows)
     head = (
-        *([Column(Text("task", "tâche"), "name", sort=True)] if task else []),
-        Column(Text("metric", "mesure"), "name", sort=True), Column("score", "n score", sort=True),
-        Column(Text("95 % interval", "intervalle à 95 %"), "n m interval"),
-        Column(Text("status", "état"), "bar", title_line=scale(ends, unit) if ends else ()),
-        Column("n", "n m count", sort=True), Column(Text("failed", "échecs"), "n m few", sort=True),
-        Column(Text("not extracted", "non extraits"), "n m few", sort=True),
+        *([Column(sentence("report.task_2"), "name", sort=True)] if task else []),
+        Column(sentence("report.metric"), "name", sort=True), Column("score", "n score", sort=True),
+        Column(sentence("report.95_interval"), "n m interval"),
+        Column(sentence("report.status"), "bar", title_line=scale(ends, unit) if ends else ()),
+        Column("n", "n m count", sort=True), Column(sentence("report.failed_2"), "n m few", sort=True),
+        Column(sentence("report.not_extracted"), "n m few", sort=True),
     )
     return Grid(head, tuple(_cells(row, ends, task=task) for row in rows), more=tuple((_more(row),) for row in rows),
                 kind="measures" if task else "measures one")
@@ -144,14 +145,14 @@ def _cells(row: Row, ends: tuple[float, float] | None, *, task: bool) -> tuple[S
 def _more(row: Row) -> Facts:
     facts: list[tuple[Said, Said]] = []
     if why := row.get("why"):
-        facts.append((Text("why", "pourquoi"), str(why)))
+        facts.append((sentence("report.why"), str(why)))
     if row.get("better") in GOOD and _real(row.get("score")):
-        facts.append((Text("to read", "lecture"), GOOD[row["better"]]))
+        facts.append((sentence("report.to_read"), GOOD[row["better"]]))
     if interval := interval_text(row):
-        facts.append((Text("95 % interval", "intervalle à 95 %"), interval))
+        facts.append((sentence("report.95_interval"), interval))
     n = row.get("n") or 0
-    facts.append(("n", line(number(n), Text(" scored of ", " notés sur "), number(row.get("denominator") or n))))
-    for key, words in (("failed", Text("failed", "échecs")), ("unextracted", Text("not extracted", "non extraits"))):
+    facts.append(("n", line(number(n), sentence("report.scored_of"), number(row.get("denominator") or n))))
+    for key, words in (("failed", sentence("report.failed_2")), ("unextracted", sentence("report.not_extracted"))):
         facts.append((words, number(row.get(key) or 0)))
     for name, en, fr in _FIELDS:
         value = row.get(name)

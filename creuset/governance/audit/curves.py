@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from creuset.report.blocks import Chart
+from creuset.core.sentences import sentence
+from creuset.report.blocks import Chart, Words
 from creuset.report.chart import COLOURS, Series, alone, plot
-from creuset.report.language import Lang, Text
+from creuset.report.language import Lang
 from creuset.report.markup import Markup
 
 Row = Mapping[str, Any]
@@ -22,22 +23,22 @@ class Curve:
     metric: str         # how the names of its rows begin
     level: str          # field of a row that names its place along the curve
     series: str         # field that names its line; empty: there is one
-    title: Text
-    across: Text
+    title: Words
+    across: Words
     share: bool = True  # from 0 to 1
 
 
 CURVES = (
-    Curve("canaries", "exposure.rep", "repetitions", "", Text("Exposure, bits", "Exposition, bits"),
-          Text("times in the training data", "occurrences dans les données d'entraînement"), share=False),
-    Curve("canaries", "person.", "repetitions", "asks", Text("Addresses said", "Adresses dites"),
-          Text("times in the training data", "occurrences dans les données d'entraînement")),
-    Curve("extraction", "extractable.", "occurrences", "prefix", Text("Passages that come back", "Passages restitués"),
-          Text("times in the training data", "occurrences dans les données d'entraînement")),
-    Curve("membership", "auroc.", "read", "attack", Text("AUROC of membership", "AUROC d'appartenance"),
-          Text("times read in training", "lectures à l'entraînement")),
-    Curve("watermark", "tpr_1e-3.", "length", "attack", Text("Marked texts found", "Textes marqués trouvés"),
-          Text("tokens", "jetons")),
+    Curve("canaries", "exposure.rep", "repetitions", "", sentence("audit.exposure_bits"),
+          sentence("audit.times_in_the_training_data"), share=False),
+    Curve("canaries", "person.", "repetitions", "asks", sentence("audit.addresses_said"),
+          sentence("audit.times_in_the_training_data")),
+    Curve("extraction", "extractable.", "occurrences", "prefix", sentence("audit.passages_that_come_back"),
+          sentence("audit.times_in_the_training_data")),
+    Curve("membership", "auroc.", "read", "attack", sentence("audit.auroc_of_membership"),
+          sentence("audit.times_read_in_training")),
+    Curve("watermark", "tpr_1e-3.", "length", "attack", sentence("audit.marked_texts_found"),
+          sentence("audit.tokens")),
 )  # fmt: skip
 
 

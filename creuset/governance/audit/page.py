@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from creuset.core.sentences import sentence
 from creuset.governance.audit.page_part import part_blocks
 from creuset.report.blocks import Block, Bullets, Column, Facts, Grid, Para, Section, Span, Widget, line
 from creuset.report.language import Text
@@ -22,12 +23,7 @@ from creuset.report.table import STATUS, figure, tag
 from creuset.types.measure import measure_row, plain
 
 Row = Mapping[str, Any]
-NO_GRADE = Text(
-    "This page holds evidence, with its uncertainty, for each requirement. It gives no overall grade and does not "
-    "say that a system complies with any law: that depends on its use, and people decide it.",
-    "Cette page réunit des preuves, avec leur incertitude, pour chaque exigence. Elle ne donne aucune note globale "
-    "et ne dit pas qu'un système est conforme à une loi : cela dépend de son usage, et des personnes en décident.",
-)
+NO_GRADE = sentence("audit.this_page_holds_evidence_with_its")
 
 
 def write_page(
@@ -55,28 +51,23 @@ def page(
         *(_section(item, [r for r in rows if str(r["requirement"]) == str(item["row"])]) for item in items),
         *samples_browser({k: [plain(row) for row in v] for k, v in (samples or {}).items() if v}),
     ]
-    return whole_page(Text(f"Audit of {name}", f"Audit de {name}"), blocks, lang=lang, scripts=SCRIPTS, styles=STYLES)
+    return whole_page(sentence("audit.audit_of", name=name), blocks, lang=lang, scripts=SCRIPTS, styles=STYLES)
 
 
 def _partial(limit: int | None) -> list[Para]:
-    return [] if limit is None else [Para(line(Text(
-        f"Only the first {limit} samples of each test were asked: intervals are wider than those of the whole test, "
-        "and kinds of questions that come later are missing.",
-        f"Seuls les {limit} premiers échantillons de chaque épreuve ont été posés : les intervalles sont plus larges "
-        "que ceux de l'épreuve entière, et les types de questions qui viennent après manquent.",
-    )), "note")]
+    return [] if limit is None else [Para(line(sentence("audit.only_the_first_samples_of_each", limit=limit)), "note")]
 
 
 def _overview(items: Sequence[Row], rows: Sequence[Row]) -> Section:
     """All requirements with their status, and buttons that show those of one status."""
     counts = Counter(str(item["status"]) for item in items)
-    known = [("", Text("all", "toutes"), len(items)), *((s, STATUS[s], counts[s]) for s in STATUS if counts[s])]
+    known = [("", sentence("audit.all"), len(items)), *((s, STATUS[s], counts[s]) for s in STATUS if counts[s])]
     buttons = [el("button", words, f" ({n})", type="button", data_only=status, aria_pressed="false" if i else "true")
                for i, (status, words, n) in enumerate(known)]
     head = (
-        Column(Text("no", "n°"), "name id", sort=True), Column(Text("requirement", "exigence"), "name", sort=True),
-        Column(Text("status", "état"), "status", sort=True), Column(Text("figures", "chiffres"), "n m", sort=True),
-        Column(Text("without", "sans"), "n m", sort=True),
+        Column(sentence("audit.no"), "name id", sort=True), Column(sentence("audit.requirement"), "name", sort=True),
+        Column(sentence("audit.status"), "status", sort=True), Column(sentence("audit.figures"), "n m", sort=True),
+        Column(sentence("audit.without"), "n m", sort=True),
     )
     lines = []
     for item in items:
@@ -84,7 +75,7 @@ def _overview(items: Sequence[Row], rows: Sequence[Row]) -> Section:
         figures = mine["measured"] + mine["reported"]
         lines.append((str(item["row"]), Span(Text(**item["title"]), jump=f"item-{item['row']}"),
                       tag(str(item["status"])), figure(figures), figure(sum(mine.values()) - figures, "soft")))
-    return Section(Text("Requirements", "Exigences"), (
+    return Section(sentence("audit.requirements"), (
         Widget(el("div", buttons, cls="tools")),
         Grid(head, tuple(lines), kind="overview", status=tuple(str(item["status"]) for item in items)),
     ))
@@ -103,6 +94,6 @@ def _section(item: Row, rows: Sequence[Row]) -> Section:
     if caveats:
         blocks.append(Bullets(tuple(line(caveat) for caveat in caveats), "soft"))
     if item.get("hint"):
-        blocks.append(Para(line(Span(Text("What helps", "Ce qui aide"), strong=True), " ", Text(**item["hint"]))))
+        blocks.append(Para(line(Span(sentence("audit.what_helps"), strong=True), " ", Text(**item["hint"]))))
     title = line(f"{item['row']}. ", Text(**item["title"]), " ", tag(str(item["status"])))
     return Section(title, tuple(blocks), id=f"item-{item['row']}", status=str(item["status"]))

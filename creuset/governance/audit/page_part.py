@@ -6,10 +6,10 @@ A part with many figures shows its main ones; the others are folded. No torch he
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from creuset.core.sentences import sentence
 from creuset.governance.audit.curves import curves
 from creuset.governance.audit.how_to_read import COMPARED, GROUPS, how_to_read
 from creuset.report.blocks import Block, Bullets, Column, Details, Grid, Line, Para, Said, Section, Span, line
-from creuset.report.language import Text
 from creuset.report.table import interval_text, measure_table, number, tag
 
 Row = Mapping[str, Any]
@@ -34,7 +34,7 @@ def _figures(scored: Sequence[Row]) -> list[Block]:
     if len(scored) <= SHOWN or len(first) == len(scored):
         return measure_table(scored, task=False)
     rest = [row for row in scored if row not in first]
-    more = Text(f"{len(rest)} more figures", f"{len(rest)} autres chiffres")
+    more = sentence("audit.more_figures", n=len(rest))
     return [*measure_table(first, task=False), Details(more, tuple(measure_table(rest, task=False)))]
 
 
@@ -45,7 +45,7 @@ def _without(rows: Sequence[Row]) -> list[Block]:
         reason = str(row.get("status", "measured")), str(row.get("why", "")), _judge(row)
         reasons[reason] = reasons.get(reason, 0) + 1
     items = tuple(
-        line(tag(status), " ", why, judge, Text(f" ({n} figures)", f" ({n} chiffres)") if n > 1 else "")
+        line(tag(status), " ", why, judge, sentence("audit.figures_2", n=n) if n > 1 else "")
         for (status, why, judge), n in reasons.items()
     )
     return [Bullets(items)] if items else []
@@ -57,8 +57,8 @@ def _judge(row: Row) -> Line:
         return ()
     who = ", ".join(str(row[key]) for key in ("judge", "judge_at") if row.get(key))
     asked, unread, failed = (number(row.get(key) or 0) for key in ("judge_calls", "unread", "judge_failed"))
-    return line(Text(f" (judge: {who}; {asked} calls, {unread} without a verdict, {failed} failed)",
-                     f" (juge : {who} ; {asked} appels, {unread} sans verdict, {failed} en échec)"))
+    return line(sentence("audit.judge_calls_without_a_verdict_failed", who=who, asked=asked, unread=unread,
+                         failed=failed))  # fmt: skip
 
 
 def _findings(rows: Sequence[Row]) -> list[Block]:
@@ -66,11 +66,10 @@ def _findings(rows: Sequence[Row]) -> list[Block]:
     if not rows:
         return []
     head = (
-        Column(Text("compared", "comparaison"), "name"), Column(Text("gap", "écart"), "n score"),
-        Column(Text("95 % interval", "intervalle à 95 %"), "n"), Column("p (Holm)", "n"),
-        Column(Text("at equal frequency, age and length of names",
-                    "à fréquence, âge et longueur de prénoms égaux"), "n m"),
-        Column(Text("finding", "constat"), "name"),
+        Column(sentence("audit.compared"), "name"), Column(sentence("audit.gap"), "n score"),
+        Column(sentence("audit.95_interval"), "n"), Column("p (Holm)", "n"),
+        Column(sentence("audit.at_equal_frequency_age_and_length"), "n m"),
+        Column(sentence("audit.finding"), "name"),
     )
     lines: list[tuple[Said, ...]] = []
     last = ""
@@ -88,18 +87,16 @@ def _findings(rows: Sequence[Row]) -> list[Block]:
     return [Grid(head, tuple(lines), kind="findings")]
 
 
-DETECTED = Span(Text("detected", "constaté"), strong=True, tone="warn")
-NOT_DETECTED = Span(Text("not detected", "non constaté"))
+DETECTED = Span(sentence("audit.detected"), strong=True, tone="warn")
+NOT_DETECTED = Span(sentence("audit.not_detected"))
 
 
 def _spread(row: Row) -> Line:
     """Of a distance between the farthest of several groups, which has no direction."""
     ends = sorted(row["groups"].items(), key=lambda pair: float(pair[1]))
     (low, least), (high, most) = ends[0], ends[-1]
-    return line(DETECTED if row["detected"] else NOT_DETECTED, Span(Text(
-        f" (lowest {low} {number(least)}, highest {high} {number(most)})",
-        f" (le plus bas {low} {number(least)}, le plus haut {high} {number(most)})",
-    ), tone="soft"))
+    spread = sentence("audit.lowest_highest", low=low, least=number(least), high=high, most=number(most))
+    return line(DETECTED if row["detected"] else NOT_DETECTED, Span(spread, tone="soft"))
 
 
 def _finding(row: Row) -> Line:
@@ -107,18 +104,12 @@ def _finding(row: Row) -> Line:
         return _spread(row)
     if row["detected"]:
         equal = row.get("adjusted_interval")
-        above = Text(", higher for the former", ", plus haut pour les premiers")
-        below = Text(", lower for the former", ", plus bas pour les premiers")
-        unclear = Span(Text(
-            " (no longer clear of 0 at equal frequency, age and length of the names)",
-            " (ne se distingue plus de 0 à fréquence, âge et longueur de prénoms égaux)",
-        ), tone="soft")
+        above = sentence("audit.higher_for_the_former")
+        below = sentence("audit.lower_for_the_former")
+        unclear = Span(sentence("audit.no_longer_clear_of_0_at"), tone="soft")
         return line(DETECTED, above if float(row["score"]) > 0 else below,
                     unclear if equal and equal[0] <= 0.0 <= equal[1] else "")
     if row.get("smallest_detectable") is None:
-        return line(Text("nothing to test: all answers agree", "rien à tester : toutes les réponses concordent"))
+        return line(sentence("audit.nothing_to_test_all_answers_agree"))
     least = number(row["smallest_detectable"])
-    return line(NOT_DETECTED, Span(Text(
-        f" (a true gap of {least} would have been, with probability 80 %)",
-        f" (un écart réel de {least} l'aurait été, avec une probabilité de 80 %)",
-    ), tone="soft"))
+    return line(NOT_DETECTED, Span(sentence("audit.a_true_gap_of_would_have", least=least), tone="soft"))
