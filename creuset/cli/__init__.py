@@ -71,7 +71,8 @@ def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     verb = next((word for word in argv if word in VERBS), None)
     try:
-        args = _parser(verb).parse_args(argv)
+        with _packages(verb or ""):
+            args = _parser(verb).parse_args(argv)
         with room_for(), _packages(args.verb):
             code: int = importlib.import_module(VERBS[args.verb][0]).main(args)
             with room_for("standard output"):
