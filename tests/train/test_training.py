@@ -108,7 +108,7 @@ def test_the_update_does_not_depend_on_micro_batches_or_recomputation(
     shards: Path, micro: int, checkpoint: bool
 ) -> None:
     def weights(**changes: Any) -> tuple[dict[str, torch.Tensor], torch.Tensor, list[float]]:
-        # AdamW divides by the size of the gradient. With its small eps an element whose gradient is zero but for rounding
+        # AdamW divides by the size of the gradient. With its small eps an element whose gradient is only rounding
         # moves by a whole learning rate, in the direction of the rounding; with a large eps it moves with its gradient.
         settings = tiny_run(balance_coef=0.1, optim=Optim(warmup_steps=2, eps=1e-3), **changes)
         state = fresh(settings)
