@@ -119,3 +119,19 @@ def test_a_request_that_scores_a_text_gets_one_token_even_if_it_is_an_end(folder
     for change in ({"echo": False}, {"logprobs": None}, {"max_tokens": 2}):
         ask = raw(folder, **(scores | change))
         assert not ask.scores and not ask.sampling.ignore_eos
+
+
+def test_raw_completions_take_the_fields_that_change_nothing_and_check_them(folder: Path) -> None:
+    assert raw(folder, user="ann", metadata={"a": "b"}, service_tier="auto").choices == 1
+    with pytest.raises(RequestError, match="`metadata` must be an object of strings"):
+        raw(folder, metadata={"a": 1})
+
+
+def test_the_old_and_the_new_name_of_a_choice_of_tools_do_not_mix() -> None:
+    for body in (
+        {"tools": [TOOL], "function_call": "auto"},
+        {"functions": [TOOL["function"]], "tool_choice": "auto"},
+    ):
+        with pytest.raises(RequestError, match="is not served here") as refused:
+            take_tools(Fields(body))
+        assert refused.value.code == "unsupported_parameter"

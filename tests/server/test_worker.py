@@ -1,5 +1,6 @@
 """The engine process alone, spoken to over its socket: what it answers, and that it never outlives its parent."""
 
+import signal
 import socket
 import subprocess
 import sys
@@ -153,3 +154,9 @@ def test_a_cache_smaller_than_a_context_bounds_what_can_be_asked_for(tmp_path: P
     for tokens, window in ((32, 32), (10_000, 256)):
         _, facts = _load(folder, {"kv_tokens": tokens, "block_size": 16, "dtype": "fp32", "threads": 1})
         assert facts["window"] == window and facts["capacity"] >= tokens
+
+
+def test_ctrl_c_in_the_terminal_is_for_the_parent_to_act_on(scripted: Worker) -> None:
+    scripted.process.send_signal(signal.SIGINT)
+    scripted.ask("a", "say still here")
+    assert "".join(event.text for event in scripted.events("a")) == "still here"
