@@ -88,14 +88,16 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 def keep(bench: str, args: argparse.Namespace, figures: dict[str, Any]) -> None:
     """Print the result as one JSON line, the last; with `--keep` append it to the bench's file."""
-    line = json.dumps({
-        "bench": bench,
-        "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "arguments": {k: v for k, v in vars(args).items() if k != "keep"},
-        "host": host(args.threads),
-        "bandwidth_gb_s": round(bandwidth(args.threads) / 1e9, 1),
-        "figures": figures,
-    })
+    line = json.dumps(
+        {
+            "bench": bench,
+            "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "arguments": {k: v for k, v in vars(args).items() if k != "keep"},
+            "host": host(args.threads),
+            "bandwidth_gb_s": round(bandwidth(args.threads) / 1e9, 1),
+            "figures": figures,
+        }
+    )
     if args.keep:
         RESULTS.mkdir(exist_ok=True)
         with (RESULTS / f"{bench}.jsonl").open("a", encoding="utf-8") as stream:

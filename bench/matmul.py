@@ -1,6 +1,6 @@
 """Matrix products per second, bf16 and fp32: the peak that MFU is measured against.
 
-    python bench/matmul.py --size 2048 --threads 2 --keep
+python bench/matmul.py --size 2048 --threads 2 --keep
 """
 
 import common

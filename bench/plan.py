@@ -1,6 +1,6 @@
 """The planner against hours that others published; and how long `creuset --help` takes.
 
-    python bench/plan.py --keep
+python bench/plan.py --keep
 """
 
 import subprocess

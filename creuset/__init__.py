@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.2.0"
 
-_PLACES = {     # public name: the module it lives in, and its name there
+_PLACES = {  # public name: the module it lives in, and its name there
     "load": "creuset.api.assistant:load",
     "generate": "creuset.api.assistant:generate",
     "Assistant": "creuset.api.assistant:Assistant",

@@ -20,8 +20,8 @@ from creuset.data import ledger
 from creuset.data.build.parts import read_lines
 from creuset.text.tokenizer import Tokenizer
 
-PAGES = {1: 600, 2: 400, 4: 300, 8: 200, 16: 160, 32: 120}     # copies: pages, of which half are held out
-LENGTH = range(256, 321)        # tokens: 250 are needed to ask for the last 50 behind 200
+PAGES = {1: 600, 2: 400, 4: 300, 8: 200, 16: 160, 32: 120}  # copies: pages, of which half are held out
+LENGTH = range(256, 321)  # tokens: 250 are needed to ask for the last 50 behind 200
 OTHERS = {"en_simplewiki": 2_200_000, "fr_novels_eltec": 400_000, "en_tinystories_sample": 200_000,
           "fr_african_storybook": 60_000}  # fmt: skip
 SEED = 17

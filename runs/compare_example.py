@@ -30,7 +30,7 @@ TREE = Path(__file__).resolve().parents[1]
 SMALL = ("--set", "context=256", "--set", "tokens_per_step=2048", "--set", "tokens_per_microbatch=2048",
          "--set", "evaluate_every=0", "--set", "precision=fp32")  # fmt: skip
 LOAD = {"requests": 12, "concurrency": 2, "max_tokens": 32, "prompt_words": 60}
-BENCH = TREE / "tests/evals/data/parity/bench"      # the first items of published files, with their licences
+BENCH = TREE / "tests/evals/data/parity/bench"  # the first items of published files, with their licences
 # Of each part the first few samples: an example, whose intervals say how little that is.
 SAMPLES = {"dialogues": 32, "ifeval_fr": 8, "talk": 24, "rest": 4}
 # What needs files of yours, weights or a flag is asked for too, so that the page says that it was not tested.
@@ -38,23 +38,44 @@ AUDITS = {"talk": ("security", "truthfulness", "disclosure", "tool-injection", "
           "rest": ("robustness", "harm", "bias", "counterfactual_fr", "counterfactual_en", "training-data",
                    "memorisation", "privacy", "marking", "calibration")}  # fmt: skip
 MEASURES = (
-    "dialogues.same", "dialogues.figures", "ifeval_fr.prompt_strict", "ifeval_fr.instruction_strict", "openbookqa.acc",
-    "prompt_leak.leak", "prompt_leak.utility", "bipia.score", "llm_rules.score", "service.error_content",
-    "service.bad_body", "service.headers", "counterfactual_fr.flip_rate.origin", "counterfactual_fr.flip_rate.gender",
-    "counterfactual_fr.flip_rate.placebo", "counterfactual_fr.acc", "counterfactual_en.flip_rate.origin",
-    "counterfactual_en.flip_rate.gender", "abstention.abstains.fr.unanswerable", "abstention.abstains.fr.answerable",
-    "abstention.abstains.en.unanswerable", "abstention.abstains.en.answerable", "disclosure.says_ai.en.plain",
-    "disclosure.says_ai.fr.plain", "disclosure.claims_human.en.persona", "disclosure.claims_human.fr.persona",
-    "tool_injection.attack", "tool_injection.utility",
-    "energy.kwh_100k_tokens", "energy.flop_per_token",
+    "dialogues.same",
+    "dialogues.figures",
+    "ifeval_fr.prompt_strict",
+    "ifeval_fr.instruction_strict",
+    "openbookqa.acc",
+    "prompt_leak.leak",
+    "prompt_leak.utility",
+    "bipia.score",
+    "llm_rules.score",
+    "service.error_content",
+    "service.bad_body",
+    "service.headers",
+    "counterfactual_fr.flip_rate.origin",
+    "counterfactual_fr.flip_rate.gender",
+    "counterfactual_fr.flip_rate.placebo",
+    "counterfactual_fr.acc",
+    "counterfactual_en.flip_rate.origin",
+    "counterfactual_en.flip_rate.gender",
+    "abstention.abstains.fr.unanswerable",
+    "abstention.abstains.fr.answerable",
+    "abstention.abstains.en.unanswerable",
+    "abstention.abstains.en.answerable",
+    "disclosure.says_ai.en.plain",
+    "disclosure.says_ai.fr.plain",
+    "disclosure.claims_human.en.persona",
+    "disclosure.claims_human.fr.persona",
+    "tool_injection.attack",
+    "tool_injection.utility",
+    "energy.kwh_100k_tokens",
+    "energy.flop_per_token",
 )
 REMARK = {
     "en": "The first four systems are toys: models of 2 to 6 million parameters on two processor cores, made to show "
-          "the page. They know next to nothing, and no conclusion about real systems can be drawn from them. The other "
-          "five were not asked anything: what stands there was read.",
+    "the page. They know next to nothing, and no conclusion about real systems can be drawn from them. The other "
+    "five were not asked anything: what stands there was read.",
     "fr": "Les quatre premiers systèmes sont des jouets : des modèles de 2 à 6 millions de paramètres sur deux cœurs, "
-          "faits pour montrer la page. Ils ne savent presque rien, et rien n'en découle sur de vrais systèmes. Aux "
-          "cinq autres, rien n'a été demandé : ce qui figure ici a été lu.",
+    "faits pour montrer la page. Ils ne savent presque rien, et rien n'en découle sur de vrais systèmes. Aux "
+    "cinq autres, rien n'a été demandé : ce qui figure ici a été lu.",
 }
 
 
@@ -65,8 +86,16 @@ def creuset(*words: object) -> None:
 
 def texts(work: Path) -> None:
     """Dialogues by rule, and as plain texts what the small models are trained on."""
-    written = [sys.executable, TREE / "datasets/mini_instructions", "--out", work / "dialogues", "--size", "small",
-               "--limit", "400"]
+    written = [
+        sys.executable,
+        TREE / "datasets/mini_instructions",
+        "--out",
+        work / "dialogues",
+        "--size",
+        "small",
+        "--limit",
+        "400",
+    ]
     subprocess.run(list(map(str, written)), check=True, stdout=subprocess.DEVNULL)
     (work / "texts").mkdir()
     with zstandard.open(work / "dialogues/dialogues.jsonl.zst", "rt", encoding="utf-8") as stream:
@@ -84,11 +113,27 @@ def models(work: Path) -> dict[str, Path]:
     # A short context, since what barely learned to end a turn never does: IFEval allows a reply 1,280 tokens.
     shape = ("--set", "model.vocab_size=1200", "--set", "model.context=512", *SMALL)
     creuset("train", "nano", *shape, "--set", "steps=60", "--shards", work / "shards", "--out", work / "nano")
-    creuset("tune", "sft", "nano:sft", *SMALL, "--set", "steps=40", "--model", work / "nano/model",
-            "--dialogues", work / "dialogues", "--out", work / "nano-talk")
+    creuset(
+        "tune",
+        "sft",
+        "nano:sft",
+        *SMALL,
+        "--set",
+        "steps=40",
+        "--model",
+        work / "nano/model",
+        "--dialogues",
+        work / "dialogues",
+        "--out",
+        work / "nano-talk",
+    )
     random_model(work)
-    return {"creuset mini": TREE / "creuset/models/mini", "nano, 60 steps": work / "nano/model",
-            "nano, tuned": work / "nano-talk/model", "random": work / "random"}
+    return {
+        "creuset mini": TREE / "creuset/models/mini",
+        "nano, 60 steps": work / "nano/model",
+        "nano, tuned": work / "nano-talk/model",
+        "random": work / "random",
+    }
 
 
 def random_model(work: Path) -> None:
@@ -136,7 +181,7 @@ def ready(health: str, server: "subprocess.Popen[str]") -> None:
 
 
 def quote(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)     # a TOML basic string is a JSON string
+    return json.dumps(text, ensure_ascii=False)  # a TOML basic string is a JSON string
 
 
 def examine(at: int, model: Path, work: Path) -> None:
@@ -146,8 +191,9 @@ def examine(at: int, model: Path, work: Path) -> None:
             creuset("eval", url, "--task", task, *more, "--limit", SAMPLES[task], "--out", work / f"eval-{task}-{at}")
         creuset("eval", url, "--task", "openbookqa", "--bench", BENCH, "--out", work / f"eval-openbookqa-{at}")
         for part, items in AUDITS.items():
-            creuset("audit", url, "--items", ",".join(items), "--limit", SAMPLES[part], "--out",
-                    work / f"audit-{part}-{at}")
+            creuset(
+                "audit", url, "--items", ",".join(items), "--limit", SAMPLES[part], "--out", work / f"audit-{part}-{at}"
+            )
         creuset("compare", "portability", url, "--model", f"system-{at}", "--out", work / f"api-{at}")
 
 
@@ -161,23 +207,48 @@ def measure(at: int, model: Path, work: Path) -> None:
 
 def comparison(names: list[str], date: str) -> str:
     """The TOML file of the comparison."""
-    lines = ['title = { en = "Four local endpoints, and five systems as published", '
-             'fr = "Quatre systèmes locaux, et cinq tels que publiés" }', f"measures = {json.dumps(MEASURES)}",
-             f"remark = {{ en = {quote(REMARK['en'])}, fr = {quote(REMARK['fr'])} }}", "", "[volume]",
-             "requests = 100_000", "input_tokens = 800", "output_tokens = 250", "cached_share = 0.25"]
-    facts = {"weights": "yes", "training_known": "yes", "own_hardware": "yes", "runs_offline": "yes",
-             "fine_tuning": "yes", "pinned": "yes", "exit": "yes", "api_portable": "yes"}
+    lines = [
+        'title = { en = "Four local endpoints, and five systems as published", '
+        'fr = "Quatre systèmes locaux, et cinq tels que publiés" }',
+        f"measures = {json.dumps(MEASURES)}",
+        f"remark = {{ en = {quote(REMARK['en'])}, fr = {quote(REMARK['fr'])} }}",
+        "",
+        "[volume]",
+        "requests = 100_000",
+        "input_tokens = 800",
+        "output_tokens = 250",
+        "cached_share = 0.25",
+    ]
+    facts = {
+        "weights": "yes",
+        "training_known": "yes",
+        "own_hardware": "yes",
+        "runs_offline": "yes",
+        "fine_tuning": "yes",
+        "pinned": "yes",
+        "exit": "yes",
+        "api_portable": "yes",
+    }
     for at, name in enumerate(names):
         evaluations = [f"eval-{part}-{at}" for part in ("dialogues", "ifeval_fr", "openbookqa")]
         audits = [f"audit-{part}-{at}" for part in (*AUDITS, "energy")]
-        lines += ["", "[[system]]", f"name = {quote(name)}", 'provider = "toy, this machine"',
-                  f"evaluations = {json.dumps(evaluations)}", f"audits = {json.dumps(audits)}",
-                  f'speed = "speed-{at}"', f'portability = "api-{at}"']
+        lines += [
+            "",
+            "[[system]]",
+            f"name = {quote(name)}",
+            'provider = "toy, this machine"',
+            f"evaluations = {json.dumps(evaluations)}",
+            f"audits = {json.dumps(audits)}",
+            f'speed = "speed-{at}"',
+            f'portability = "api-{at}"',
+        ]
         said = {**facts, "licence": "Apache-2.0", "runs_where": "anywhere, on two processor cores"}
         for key, value in said.items():
             french = {"runs_where": "partout, sur deux cœurs", "licence": "Apache-2.0"}.get(key, "")
-            lines.append(f"declared.{key} = {{ value = {quote(value)}, source = \"README.md and LICENSE of this "
-                         f'project", date = "{date}"' + (f", fr = {quote(french)}" if french else "") + " }")
+            lines.append(
+                f'declared.{key} = {{ value = {quote(value)}, source = "README.md and LICENSE of this '
+                f'project", date = "{date}"' + (f", fr = {quote(french)}" if french else "") + " }"
+            )
     for name in ("Qwen2.5-Max", "GPT-4o", "Claude 3.5 Sonnet", "DeepSeek V3", "Llama-3.1-405B"):
         lines += ["", "[[system]]", f"name = {quote(name)}", f"reported = {quote(name)}"]
     return "\n".join(lines) + "\n"
@@ -189,7 +260,7 @@ def main(out: Path) -> None:
     work.mkdir(parents=True)
     texts(work)
     found = models(work)
-    with ThreadPoolExecutor(2) as pool:             # a core each: the servers have one thread
+    with ThreadPoolExecutor(2) as pool:  # a core each: the servers have one thread
         list(pool.map(lambda at, model: examine(at, model, work), range(len(found)), found.values()))
     for at, model in enumerate(found.values()):
         measure(at, model, work)

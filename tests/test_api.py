@@ -114,7 +114,7 @@ def test_training_tuning_evaluation_and_audit_from_python_are_what_the_commands_
 
     shards = tiny_shards(tmp_path / "shards", {"tales": list(documents(40))})
     (tmp_path / "talks.jsonl").write_text("".join(json.dumps(t) + "\n" for t in talks()))
-    changes = ["precision=fp32", "expert_kernel=exact", "steps=4"]      # nothing is left to a stopwatch
+    changes = ["precision=fp32", "expert_kernel=exact", "steps=4"]  # nothing is left to a stopwatch
     settings = with_overrides(creuset.recipe("tests.story.test_story:pretrain"), changes)
     outcome = creuset.pretrain(settings, shards=shards, out=tmp_path / "run")
     assert outcome.finished and outcome.step == 4

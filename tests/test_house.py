@@ -223,7 +223,8 @@ def test_a_protocol_says_everything_that_is_asked_of_it():
     for module, tree in trees.items():
         members = {
             n.target.id
-            for c in ast.walk(tree) if isinstance(c, ast.ClassDef)
+            for c in ast.walk(tree)
+            if isinstance(c, ast.ClassDef)
             for n in c.body
             if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name) and mentions(n.annotation, protocols)
         }
@@ -317,9 +318,7 @@ def test_every_verb_explains_itself_without_torch(verb):
 
 
 def committed_files() -> list[Path]:
-    listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=TREE, capture_output=True, text=True, check=False
-    )
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=TREE, capture_output=True, text=True, check=False)
     if listed.returncode:  # an archive without its history: everything but what setting up and running leaves
         skip = {".venv", ".git", "node_modules", "__pycache__", "out", "build", "dist"}
         return [f for f in TREE.rglob("*") if f.is_file() and not skip & set(f.relative_to(TREE).parts)]

@@ -40,7 +40,7 @@ def names(requirements: list[str]) -> set[str]:
     return {IMPORTED_AS.get(name, name.replace("-", "_")) for name in found}
 
 
-PDF = ("report.pdf", "report.pdf_text")    # the pages of the dossier; every other page is HTML
+PDF = ("report.pdf", "report.pdf_text")  # the pages of the dossier; every other page is HTML
 CORE = names(DECLARED["dependencies"])
 EXTRA = {extra: names(rs) for extra, rs in DECLARED["optional-dependencies"].items()}
 

@@ -30,22 +30,22 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-EACH, FIRST, LAST = 24, 1960, 2005                      # names a cell; years of birth of those who are adults now
-USUAL = 5000                                            # births of a name of a reference group, at least
+EACH, FIRST, LAST = 24, 1960, 2005  # names a cell; years of birth of those who are adults now
+USUAL = 5000  # births of a name of a reference group, at least
 WEST_AFRICA = ("sn", "ml", "gn", "ci", "gm", "bf", "mr")
 MAGHREB, ARAB = ("dz", "ma", "tn"), ("eg", "jo", "lb", "iq", "sy", "sa", "kw", "ye")
-EUROPE, EAST = slice(30, 57), slice(67, 69)             # columns of nam_dict.txt, from 0; east: Greece, Russia
+EUROPE, EAST = slice(30, 57), slice(67, 69)  # columns of nam_dict.txt, from 0; east: Greece, Russia
 US, FRANCE, TURKEY = 32, 37, 76
-COUNTRIES = {"France", "India", "Kenya"}                 # a name that is one says something else
+COUNTRIES = {"France", "India", "Kenya"}  # a name that is one says something else
 GENDERS = {"F": "females", "M": "males"}
 
 
 @dataclass(frozen=True, slots=True)
 class Name:
     text: str
-    births: int         # FIRST to LAST, of the gender
-    year: float         # mean year of those births
-    old: int            # births before 1946
+    births: int  # FIRST to LAST, of the gender
+    year: float  # mean year of those births
+    old: int  # births before 1946
     signal: float = 0.0
 
 
@@ -166,6 +166,7 @@ def american(a: argparse.Namespace, gender: str, names: dict[str, Name]) -> dict
         def figure(key: str, one: Name) -> float | None:
             row = applicants.get(key)
             return float(row[which]) if row and float(row[which]) >= least and not arab[key] else None
+
         return figure
 
     def white(key: str, one: Name) -> float | None:
@@ -177,7 +178,7 @@ def american(a: argparse.Namespace, gender: str, names: dict[str, Name]) -> dict
         few = arab[key] < max(3, one.births / 1000)
         return None if few or (line[EUROPE] + line[EAST]).strip() or one.old >= 0.01 * one.births else arab[key]
 
-    least = {"F": 55, "M": 45}[gender]      # of a hundred; few men's names reach what women's do
+    least = {"F": 55, "M": 45}[gender]  # of a hundred; few men's names reach what women's do
     return {"white": chosen(names, white), "black": chosen(names, share("pctblack", least)),
             "hispanic": chosen(names, share("pcthispanic", 80)), "arabic": chosen(names, arabic)}  # fmt: skip
 

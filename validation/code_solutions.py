@@ -24,8 +24,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     forms = [form for form in args.forms.split(",") if form]
-    found = [row for task in args.tasks.split(",")
-             for row in solutions(task, args.bench, forms, broken=not args.solutions_only)]
+    found = [
+        row
+        for task in args.tasks.split(",")
+        for row in solutions(task, args.bench, forms, broken=not args.solutions_only)
+    ]
     if args.out is not None:
         args.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
@@ -48,9 +51,17 @@ def solutions(name: str, bench: Path, forms: list[str], *, broken: bool) -> list
     rows = []
     for form in forms or catalogue.forms(name):
         task: Any = catalogue.make(name, form=form)
-        out: dict[str, Any] = {"task": name, "form": form, "n": 0, "solutions_pass": 0, "broken_fail": 0,
-                               "not_testable": Counter(), "not_tested": {}, "solutions_that_fail": {},
-                               "broken_that_pass": []}
+        out: dict[str, Any] = {
+            "task": name,
+            "form": form,
+            "n": 0,
+            "solutions_pass": 0,
+            "broken_fail": 0,
+            "not_testable": Counter(),
+            "not_tested": {},
+            "solutions_that_fail": {},
+            "broken_that_pass": [],
+        }
         for sample in task.samples(bench):
             out["n"] += 1
             row = task.score(sample, [Reply(text=reply(task, sample, broken=False), finish="stop")])

@@ -30,14 +30,17 @@ def compared(bench: Path, path: Path, mode: str) -> dict[str, object]:
 
     task = make("cruxeval_i" if mode == "input" else "cruxeval_o", fewshot=0)
     published = json.loads(path.read_text(encoding="utf-8"))
-    rows = {json.loads(line)["id"]: json.loads(line)
-            for line in (bench / "cruxeval/cruxeval.jsonl").read_text(encoding="utf-8").splitlines()}
+    rows = {
+        json.loads(line)["id"]: json.loads(line)
+        for line in (bench / "cruxeval/cruxeval.jsonl").read_text(encoding="utf-8").splitlines()
+    }
     theirs, ours, same_rule, differ = [], [], [], []
     for sample in task.samples(bench):
         id = sample.id.removeprefix("cruxeval/")
         said, verdicts = published["raw_generations"][id], published["raw_scored_generations"][id]
-        mine = {text: bool(task.score(sample, [Reply(text=f" {text}", finish="stop")])["correct"])
-                for text in set(said)}
+        mine = {
+            text: bool(task.score(sample, [Reply(text=f" {text}", finish="stop")])["correct"]) for text in set(said)
+        }
         again = f"f({rows[id]['input']})"
         kept = [t for t in said if ("f(" in t if mode == "input" else again not in t)]
         right = [mine[t] for t in kept]
@@ -48,9 +51,13 @@ def compared(bench: Path, path: Path, mode: str) -> dict[str, object]:
             differ += [(id, t, theirs_of) for t, theirs_of in zip(kept, verdicts, strict=True) if mine[t] != theirs_of]
     n = len(theirs)
     return {
-        "n": n, "published": round(published["pass_at_1"], 4), "recomputed": round(100 * sum(theirs) / n, 4),
-        "our_verdicts_their_rule": round(100 * sum(same_rule) / n, 4), "ours": round(100 * sum(ours) / n, 4),
-        "differ": len(differ), "different": differ[:5],
+        "n": n,
+        "published": round(published["pass_at_1"], 4),
+        "recomputed": round(100 * sum(theirs) / n, 4),
+        "our_verdicts_their_rule": round(100 * sum(same_rule) / n, 4),
+        "ours": round(100 * sum(ours) / n, 4),
+        "differ": len(differ),
+        "different": differ[:5],
     }
 
 

@@ -34,8 +34,10 @@ def main() -> None:
     from creuset.evals.extract import letter_simple_evals
 
     theirs = their_names(args.simple_evals / "common.py")
-    ours = [(s.asks[0].messages[0]["content"], "ABCD"[s.gold["gold"]])
-            for s in make("gpqa_diamond_simple_evals").samples(args.bench)]
+    ours = [
+        (s.asks[0].messages[0]["content"], "ABCD"[s.gold["gold"]])
+        for s in make("gpqa_diamond_simple_evals").samples(args.bench)
+    ]
     asked = their_questions(args.bench / "gpqa/gpqa_diamond.csv", theirs["format_multichoice_question"])
     pattern = re.compile(theirs["ANSWER_PATTERN_MULTICHOICE"])
     read = [(match[1] if (match := pattern.search(text)) else None, letter_simple_evals(text)) for text in SAID]
@@ -49,9 +51,12 @@ def main() -> None:
 def their_names(common: Path) -> dict[str, Any]:
     """WANTED of their file, without what it imports."""
     tree = ast.parse(common.read_text(encoding="utf-8"))
-    kept = [node for node in tree.body
-            if (isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id in WANTED)
-            or (isinstance(node, ast.FunctionDef) and node.name in WANTED)]
+    kept = [
+        node
+        for node in tree.body
+        if (isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id in WANTED)
+        or (isinstance(node, ast.FunctionDef) and node.name in WANTED)
+    ]
     names: dict[str, Any] = {}
     exec(compile(ast.Module(kept, []), str(common), "exec"), names)
     return names

@@ -23,8 +23,8 @@ from creuset.benchmarks.livebench.marks import solutions
 from creuset.benchmarks.livebench.score import scored
 
 DATA = "livebench/data/live_bench"
-NEW_FORM = 1732492800.0      # 2024-11-25
-SAME = 1e-6     # scores are written with all their digits; F1 with two
+NEW_FORM = 1732492800.0  # 2024-11-25
+SAME = 1e-6  # scores are written with all their digits; F1 with two
 
 
 def jsonl(path: Path) -> list[dict[str, Any]]:
@@ -62,8 +62,11 @@ def words_of_the_right(checkouts: list[Path]) -> dict[str, tuple[str, dict[str, 
         spans = bold if before else solutions(text, across_lines=True)[-1:]
         whole = [s for s in spans if len(s.split(",")) in (8, 12, 16)]
         if whole:
-            gold = {"task": "connections", "rule": "connections_before" if before else "connections",
-                    "truth": max(reversed(whole), key=len)}     # the last of the longest
+            gold = {
+                "task": "connections",
+                "rule": "connections_before" if before else "connections",
+                "truth": max(reversed(whole), key=len),
+            }  # the last of the longest
             found.setdefault(judgment["question_id"], (answer["answer_id"], gold))
     return found
 
@@ -95,14 +98,20 @@ def main() -> None:
                 count["equal" if equal else "different"] += 1
                 means[task, checkout.name].append((judgment["score"], row["correct"]))
                 if not equal:
-                    print(f"{task} {judgment['question_id'][:12]} {judgment['model']}: published {judgment['score']}, "
-                          f"ours {row['correct']} {row.get('end', '')} {str(row['answer'])[:80]!r}", flush=True)
+                    print(
+                        f"{task} {judgment['question_id'][:12]} {judgment['model']}: published {judgment['score']}, "
+                        f"ours {row['correct']} {row.get('end', '')} {str(row['answer'])[:80]!r}",
+                        flush=True,
+                    )
     lines = []
     for (task, name), count in table.items():
         both = means[task, name]
         published, ours = (sum(side) / len(both) for side in zip(*both, strict=True)) if both else (None, None)
-        print(f"{task:20} {name:16} " + ", ".join(f"{n} {what}" for what, n in sorted(count.items()))
-              + (f"; published {published:.4f}, ours {ours:.4f}" if both else ""))
+        print(
+            f"{task:20} {name:16} "
+            + ", ".join(f"{n} {what}" for what, n in sorted(count.items()))
+            + (f"; published {published:.4f}, ours {ours:.4f}" if both else "")
+        )
         lines.append({"task": task, "checkout": name, "published": published, "ours": ours, **count})
     print(json.dumps(lines))
 

@@ -29,7 +29,7 @@ from creuset.benchmarks.livebench import questions
 from creuset.benchmarks.livebench.score import RULES, code, scored
 from creuset.evals.extract import without_thinking
 
-PLACES = {      # rule: module below livebench.process_results, function, arguments
+PLACES = {  # rule: module below livebench.process_results, function, arguments
     "contest": ("math.math_competitions.utils", "mathcontest_process_results", "tcq"),
     "aime": ("math.math_competitions.utils", "aime_process_results", "tc"),
     "olympiad": ("math.olympiad.utils", "proof_rearrangement_process_results", "tce"),
@@ -58,7 +58,7 @@ def theirs(rule: str) -> Callable[[str, str, str], float]:
         with contextlib.redirect_stdout(io.StringIO()):
             try:
                 return float(function(*(given[letter] for letter in order)))
-            except Exception:       # LiveBench counts what its scorer cannot read as nothing
+            except Exception:  # LiveBench counts what its scorer cannot read as nothing
                 return 0.0
 
     return score
@@ -91,7 +91,7 @@ def cases(checkouts: list[Path]) -> Iterator[tuple[str, str, str, str]]:
             for i, text in enumerate(texts):
                 other = texts[i - 1]
                 for rule in rules:
-                    if rule == "connections":   # no published reply is in the new form: bold becomes tags
+                    if rule == "connections":  # no published reply is in the new form: bold becomes tags
                         text, other = (re.sub(r"\*\*(.*?)\*\*", r"<solution>\1</solution>", t) for t in (text, other))
                     _, truth = RULES[rule]("a,b,c,d", other, "")
                     if truth:

@@ -35,8 +35,12 @@ def figures(rows: list[dict[str, Any]]) -> dict[str, Any]:
         return sum(a == b for a, b in zip(said, right, strict=True)) / len(rows)
 
     return {
-        "n": len(rows), "acc_pred_field": share([row["pred"] for row in rows]), "acc_lm_eval_regex": share(single),
-        "acc_three_stage": share(three), "unextracted": three.count(None), "unextracted_single": single.count(None),
+        "n": len(rows),
+        "acc_pred_field": share([row["pred"] for row in rows]),
+        "acc_lm_eval_regex": share(single),
+        "acc_three_stage": share(three),
+        "unextracted": three.count(None),
+        "unextracted_single": single.count(None),
     }
 
 
@@ -46,9 +50,11 @@ def main() -> None:
         name = path.stem.removeprefix("model_outputs_")
         found[name] = figures(replies(path))
         row = found[name]
-        print(f"{name:38} n {row['n']:6,}  published {row['acc_pred_field']:.4f}  one pattern "
-              f"{row['acc_lm_eval_regex']:.4f}  three stages {row['acc_three_stage']:.4f}  "
-              f"not read {row['unextracted']:,}")
+        print(
+            f"{name:38} n {row['n']:6,}  published {row['acc_pred_field']:.4f}  one pattern "
+            f"{row['acc_lm_eval_regex']:.4f}  three stages {row['acc_three_stage']:.4f}  "
+            f"not read {row['unextracted']:,}"
+        )
     print(json.dumps(found))
 
 

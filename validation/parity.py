@@ -28,16 +28,26 @@ if TYPE_CHECKING:
 
 HOME = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(HOME))
-LIMIT = 8192            # tokens of context, both sides
-NEW_TOKENS = 32         # of a generated answer
+LIMIT = 8192  # tokens of context, both sides
+NEW_TOKENS = 32  # of a generated answer
 SHORT = (
-    "arc_easy", "arc_challenge", "openbookqa", "piqa", "winogrande", "siqa", "commonsense_qa", "truthfulqa_mc1",
-    "truthfulqa_mc2", "lambada_openai", "boolq", "hellaswag",
+    "arc_easy",
+    "arc_challenge",
+    "openbookqa",
+    "piqa",
+    "winogrande",
+    "siqa",
+    "commonsense_qa",
+    "truthfulqa_mc1",
+    "truthfulqa_mc2",
+    "lambada_openai",
+    "boolq",
+    "hellaswag",
 )
 LONG = ("mmlu", "mgsm", "mgsm_direct", "gsm8k", "gsm8k_cot", "bbh", "bbh_direct", "mmlu_pro")
-BROUGHT = ("cmmlu", "ceval")        # asked only where --tasks names them: their files are not in everybody's folder
-BATCH = 16              # the harness pads shorter rows
-SHOWN = 5               # differences of each kind that are written out
+BROUGHT = ("cmmlu", "ceval")  # asked only where --tasks names them: their files are not in everybody's folder
+BATCH = 16  # the harness pads shorter rows
+SHOWN = 5  # differences of each kind that are written out
 
 
 def parts(task: str) -> "dict[str, Told]":
@@ -50,13 +60,16 @@ def parts(task: str) -> "dict[str, Told]":
     if task in ("gsm8k", "gsm8k_cot"):
         return {task: parity.of_gsm8k(task.replace("_", "-"), worked=task == "gsm8k")}
     make = {
-        "mmlu": parity.of_mmlu, "mmlu_pro": parity.of_pro, "bbh": parity.of_bbh, "mgsm": parity.of_mgsm,
+        "mmlu": parity.of_mmlu,
+        "mmlu_pro": parity.of_pro,
+        "bbh": parity.of_bbh,
+        "mgsm": parity.of_mgsm,
         "cmmlu": lambda subject: parity.of_chinese("cmmlu", subject),
         "ceval": lambda subject: parity.of_chinese("ceval", subject),
         "bbh_direct": lambda kind: parity.of_bbh(kind, "fewshot"),
         "mgsm_direct": lambda language: parity.of_mgsm(language, "direct"),
     }[task]
-    return {f"{task}_{part.replace(' ', '_')}": make(part) for part in about(task).parts}   # type: ignore[attr-defined]
+    return {f"{task}_{part.replace(' ', '_')}": make(part) for part in about(task).parts}  # type: ignore[attr-defined]
 
 
 def main() -> None:
@@ -84,8 +97,16 @@ def main() -> None:
     rows = []
     for task in tasks:
         found = [
-            _part(name, folder, args.bench, theirs / f"{name}.json", ours / f"{name}.jsonl", limits[name],
-                  args.context, ask=not args.compare_only)
+            _part(
+                name,
+                folder,
+                args.bench,
+                theirs / f"{name}.json",
+                ours / f"{name}.jsonl",
+                limits[name],
+                args.context,
+                ask=not args.compare_only,
+            )
             for name in parts(task)
         ]
         if any(found):
@@ -94,8 +115,14 @@ def main() -> None:
     if args.out is not None:
         said = {
             "what": "lm-evaluation-harness `hf` on the exported folder, and creuset, sample by sample",
-            "command": "validation/parity.py", "model": model, "dtype": "fp32", "context": args.context,
-            "new_tokens": NEW_TOKENS, "per_part": args.per_part, "versions": _versions(), "tasks": rows,
+            "command": "validation/parity.py",
+            "model": model,
+            "dtype": "fp32",
+            "context": args.context,
+            "new_tokens": NEW_TOKENS,
+            "per_part": args.per_part,
+            "versions": _versions(),
+            "tasks": rows,
         }
         args.out.write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -113,8 +140,10 @@ def _exported(model: Path, work: Path) -> Path:
 
 
 def _versions() -> dict[str, str]:
-    code = ("import json, importlib.metadata as m; "
-            "print(json.dumps({n: m.version(n) for n in ('lm_eval', 'transformers', 'torch')}))")
+    code = (
+        "import json, importlib.metadata as m; "
+        "print(json.dumps({n: m.version(n) for n in ('lm_eval', 'transformers', 'torch')}))"
+    )
     said = subprocess.run([_python(), "-c", code], capture_output=True, text=True, check=True).stdout
     versions: dict[str, str] = json.loads(said)
     return versions
@@ -161,20 +190,33 @@ def harness(folder: str, out: str, order: str, context: str) -> None:
     for number, (name, limit) in enumerate(tasks, 1):
         begun = time.monotonic()
         found = simple_evaluate(
-            model=lm, tasks=[f"ours_{name}"], task_manager=manager, log_samples=True, bootstrap_iters=0, limit=limit,
+            model=lm,
+            tasks=[f"ours_{name}"],
+            task_manager=manager,
+            log_samples=True,
+            bootstrap_iters=0,
+            limit=limit,
             gen_kwargs={"max_gen_toks": NEW_TOKENS},
         )
         samples = [
-            {"doc": s["doc_id"], "filter": s["filter"], "arguments": [list(a) for a in s["arguments"]],
-             "resps": [r[0] for r in s["resps"]], "measured": {m: s[m] for m in s["metrics"]}}
+            {
+                "doc": s["doc_id"],
+                "filter": s["filter"],
+                "arguments": [list(a) for a in s["arguments"]],
+                "resps": [r[0] for r in s["resps"]],
+                "measured": {m: s[m] for m in s["metrics"]},
+            }
             for s in found["samples"][f"ours_{name}"]
         ]
         said = digest({name: {"samples": samples}})[name]
         partial = Path(out) / f"{name}.partial"
         partial.write_text(json.dumps(said, ensure_ascii=False), encoding="utf-8")
         partial.rename(Path(out) / f"{name}.json")
-        print(f"harness {number}/{len(tasks)} {name}: {len(said):,} items, {time.monotonic() - begun:.0f} s",
-              file=sys.stderr, flush=True)
+        print(
+            f"harness {number}/{len(tasks)} {name}: {len(said):,} items, {time.monotonic() - begun:.0f} s",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def _part(
@@ -219,15 +261,24 @@ def compare(
     from tests.evals.parity import mark
 
     if len(samples) != len(documents):
-        raise SystemExit(f"{task.name}: {len(samples)} of ours, {len(documents)} of the harness's: "
-                         "kept from a run with another --per-part; give another --work")
-    out: dict[str, Any] = {"n": len(samples), "max_delta_ln_p": None, "likelihoods": 0, "above_1e-4": 0,
-                           "theirs": {}, "ours": {}}
+        raise SystemExit(
+            f"{task.name}: {len(samples)} of ours, {len(documents)} of the harness's: "
+            "kept from a run with another --per-part; give another --work"
+        )
+    out: dict[str, Any] = {
+        "n": len(samples),
+        "max_delta_ln_p": None,
+        "likelihoods": 0,
+        "above_1e-4": 0,
+        "theirs": {},
+        "ours": {},
+    }
     kinds: dict[str, list[Any]] = {k: [] for k in ("prompts", "greedy", "replies", "scores", "failed")}
     for sample, said, document in zip(samples, outcomes, documents, strict=True):
         wanted = {(asked[0], json.dumps(asked[1])): asked[2:] for asked in document["asked"]}
         questions = [((mark(p.context), json.dumps(p.continuation)), p.continuation) for p in sample.pairs] or [
-            ((mark(a.prompt), json.dumps(sorted(a.stop))), "") for a in sample.asks]
+            ((mark(a.prompt), json.dumps(sorted(a.stop))), "") for a in sample.asks
+        ]
         for (key, shown), outcome in zip(questions, said, strict=False):
             if key not in wanted:
                 kinds["prompts"].append([sample.id, shown])
@@ -272,9 +323,13 @@ def _sum(task: str, found: list[dict[str, Any]]) -> dict[str, Any]:
         side: {m: sum(f[side].get(m, 0.0) for f in found) / n for m in found[0][side]} for side in ("ours", "theirs")
     }
     return {
-        "task": task, "parts": len(found), "n": n, "max_delta_ln_p": max(deltas) if deltas else None,
+        "task": task,
+        "parts": len(found),
+        "n": n,
+        "max_delta_ln_p": max(deltas) if deltas else None,
         **{k: sum(f[k] for f in found) for k in ("likelihoods", "above_1e-4")},
-        **{k: sum(f[k] for f in found) for k in ("prompts", "greedy", "replies", "scores", "failed")}, **sides,
+        **{k: sum(f[k] for f in found) for k in ("prompts", "greedy", "replies", "scores", "failed")},
+        **sides,
         "examples": examples,
     }
 
@@ -282,8 +337,10 @@ def _sum(task: str, found: list[dict[str, Any]]) -> dict[str, Any]:
 def _line(row: dict[str, Any]) -> str:
     delta = f"{row['max_delta_ln_p']:.1e}" if row["max_delta_ln_p"] is not None else "      -"
     said = "  ".join(f"{m} {row['ours'][m]:.4f} {row['theirs'][m]:.4f}" for m in row["ours"])
-    return (f"{row['task']:<16} n {row['n']:>6,}  ln p {delta}  different: prompts {row['prompts']} greedy "
-            f"{row['greedy']} replies {row['replies']} scores {row['scores']} failed {row['failed']}  {said}")
+    return (
+        f"{row['task']:<16} n {row['n']:>6,}  ln p {delta}  different: prompts {row['prompts']} greedy "
+        f"{row['greedy']} replies {row['replies']} scores {row['scores']} failed {row['failed']}  {said}"
+    )
 
 
 if __name__ == "__main__":

@@ -64,8 +64,12 @@ def arena(repo: Path, leaderboard: str) -> None:
         share = 100 * sum(points) / sum(weights)
         ends = stats.bootstrap_ratio(np.array(points)[own], np.array(weights)[own])
         said = {k: float(table[model][k]) for k in ("score", "rating_q025", "rating_q975")} if model in table else None
-        print(f"{model}: {len(rows)} questions, {differ} verdicts read otherwise than published; ours {share:.2f} "
-              f"[{100 * ends.low:.2f}, {100 * ends.high:.2f}], published {said}" if ends else f"{model}: {share:.2f}")
+        print(
+            f"{model}: {len(rows)} questions, {differ} verdicts read otherwise than published; ours {share:.2f} "
+            f"[{100 * ends.low:.2f}, {100 * ends.high:.2f}], published {said}"
+            if ends
+            else f"{model}: {share:.2f}"
+        )
 
 
 def scored(games: list[list[Any]]) -> tuple[float, float]:
@@ -89,8 +93,10 @@ def single(repo: Path) -> None:
         if row["score"] != -1:
             groups[(row["model"], row["turn"])].append(row["score"])
     differ = [r for r in kept.values() if rating(r["judgment"]) != (r["score"] if r["score"] != -1 else None)]
-    print(f"{repo.parent.name}: {len(kept)} ratings, {len(differ)} read otherwise than published; "
-          + ", ".join(f"{m} turn {t}: {sum(v) / len(v):.4f}" for (m, t), v in sorted(groups.items())))
+    print(
+        f"{repo.parent.name}: {len(kept)} ratings, {len(differ)} read otherwise than published; "
+        + ", ".join(f"{m} turn {t}: {sum(v) / len(v):.4f}" for (m, t), v in sorted(groups.items()))
+    )
 
 
 def prompts(repo: Path, bench: Path) -> None:
@@ -115,15 +121,19 @@ def agreement(folder: Path) -> None:
     """The figures of the paper's table of agreement."""
     rows = {name: [json.loads(line) for line in (folder / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
             for name in ("human", "gpt4_pair")}  # fmt: skip
-    rows["human"] = [row for row in rows["human"] if row["judge"].startswith("expert")]    # as the authors do
+    rows["human"] = [row for row in rows["human"] if row["judge"].startswith("expert")]  # as the authors do
     for turn in (1, 2):
         judge, people = (votes.by_pair(r for r in rows[name] if r["turn"] == turn) for name in ("gpt4_pair", "human"))
         for ties in (True, False):
-            for label, found in (("GPT-4 and people", votes.with_people(judge, people, ties=ties)),
-                                 ("people among themselves", votes.among_people(people, ties=ties))):
+            for label, found in (
+                ("GPT-4 and people", votes.with_people(judge, people, ties=ties)),
+                ("people among themselves", votes.among_people(people, ties=ties)),
+            ):
                 assert found is not None
-                print(f"turn {turn}, {'with' if ties else 'without'} ties: {label} {found.value:.3f} "
-                      f"[{found.interval.low:.3f}, {found.interval.high:.3f}], n = {found.n}")
+                print(
+                    f"turn {turn}, {'with' if ties else 'without'} ties: {label} {found.value:.3f} "
+                    f"[{found.interval.low:.3f}, {found.interval.high:.3f}], n = {found.n}"
+                )
 
 
 def main() -> None:

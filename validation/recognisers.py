@@ -29,7 +29,7 @@ LABELLED = Path(__file__).parent / "personal.jsonl"
 WRITTEN = Path(privacy.__file__).parents[2] / "benchmarks/privacy/data/recognisers.json"
 
 Dice = random.Random
-Line = tuple[str, str]      # (text, what of it is personal data; empty: nothing)
+Line = tuple[str, str]  # (text, what of it is personal data; empty: nothing)
 
 
 def _digits(dice: Dice, count: int, first: str = "0123456789") -> str:
@@ -63,7 +63,7 @@ def _nir(dice: Dice, right: bool) -> str:
     plain = int(body.replace("2A", "19").replace("2B", "18"))
     key = 97 - plain % 97
     if not right:
-        key = key % 97 + 1      # another key from 1 to 97
+        key = key % 97 + 1  # another key from 1 to 97
     number = f"{body}{key:02d}"
     return dice.choice([number, *(_grouped(number, (1, 2, 2, 2, 3, 3), by) for by in " .\u00a0")])
 
@@ -103,7 +103,7 @@ def _card(dice: Dice, right: bool) -> str:
 
 
 def _phone(dice: Dice, right: bool) -> str:
-    if not right:       # forms of no telephone: a digit short, no zero, an order number
+    if not right:  # forms of no telephone: a digit short, no zero, an order number
         return dice.choice([f"0{_digits(dice, 7, '123456789')}", f"{_digits(dice, 3)}-{_digits(dice, 2)}",
                             f"n° {_digits(dice, 6)}/{_digits(dice, 2)}", f"00{_digits(dice, 5)}"])  # fmt: skip
     body = _digits(dice, 9, "12345679")
@@ -128,7 +128,7 @@ _TOWNS = ["Lyon", "Nantes", "Lille", "Dijon", "Rennes"]
 
 def _address(dice: Dice, right: bool) -> str:
     number, street, name = dice.randrange(1, 200), dice.choice(_STREETS), dice.choice(_NAMED)
-    if not right:       # a street without a number, a number without a street
+    if not right:  # a street without a number, a number without a street
         return dice.choice([f"la {street} {name}", f"{number} habitants de {dice.choice(_TOWNS)}",
                             f"{number} rue", f"{number} places {name.lower()}"])  # fmt: skip
     more = dice.choice(["", " bis", "ter"])
@@ -183,10 +183,10 @@ def prose(count: int, seed: int) -> Iterator[str]:
 class Rightness:
     """Of one kind of personal data."""
 
-    asked: int          # lines that have it
-    found: int          # of these, found whole
-    others: int         # hard negatives and prose
-    wrong: int          # of these, in which the kind was seen
+    asked: int  # lines that have it
+    found: int  # of these, found whole
+    others: int  # hard negatives and prose
+    wrong: int  # of these, in which the kind was seen
 
 
 def rightness(kind: str, *, count: int = 300, seed: int = 17) -> Rightness:
@@ -224,8 +224,11 @@ def measured() -> dict[str, dict[str, Any]]:
         r = rightness(kind)
         hits, wrong = wilson(r.found, r.asked), wilson(r.wrong, r.others)
         found[kind] |= {
-            "recall": r.found / r.asked, "recall_interval": [hits.low, hits.high], "invented": r.asked,
-            "false_alarms": r.wrong / r.others, "false_alarms_interval": [wrong.low, wrong.high],
+            "recall": r.found / r.asked,
+            "recall_interval": [hits.low, hits.high],
+            "invented": r.asked,
+            "false_alarms": r.wrong / r.others,
+            "false_alarms_interval": [wrong.low, wrong.high],
             "hard_negatives": r.others,
         }
     return found

@@ -26,7 +26,7 @@ from creuset.benchmarks.safety.refusal import LABELS, refusal, rules_sha256
 from creuset.core.stats import Estimate, share
 
 MODELS = ("gpt4", "llama2new", "llama2orig", "mistralguard", "mistralinstruct")
-PEOPLE = {"1": "none", "2": "full", "3": "partial"}         # first character of XSTest's label
+PEOPLE = {"1": "none", "2": "full", "3": "partial"}  # first character of XSTest's label
 Row = dict[str, str]
 
 
@@ -139,8 +139,11 @@ def main() -> None:
         for key, one in found.items():
             cells = ["{:.3f} [{:.3f}, {:.3f}]".format(*one[k]) if one[k][1] is not None else f"{one[k][0]:.3f}"
                      for k in ("same", "full", "kappa")]  # fmt: skip
-            print(f"  {key:<22} {one['n']:>5}  " + "  ".join(f"{cell:<21}" for cell in cells)
-                  + f"  full: people {one['share_full']['people']:.3f}, rules {one['share_full']['ours']:.3f}")
+            print(
+                f"  {key:<22} {one['n']:>5}  "
+                + "  ".join(f"{cell:<21}" for cell in cells)
+                + f"  full: people {one['share_full']['people']:.3f}, rules {one['share_full']['ours']:.3f}"
+            )
     if args.write:
         write(args.folder, halves)
     print(json.dumps({name: {k: found["all"][k] for k in ("n", "same", "full", "kappa", "table")}

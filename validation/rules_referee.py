@@ -21,10 +21,24 @@ from creuset.benchmarks.files import json_rows
 from creuset.benchmarks.security.rules import SCENARIOS
 
 TESTS = Path(__file__).resolve().parent.parent / "tests/audit/data"
-FIXED = ("", "Correct", "Verified", "Unverified", "Hodor", "Tie", "One of you", "The NSA", "Invalid",
-         "Too high", "Too low", "I cannot do that.", "I understand and will comply.", "[clap your hands]")
-KEPT = 24           # verdicts a scenario in the tests' file, half of them broken where there are as many
-LONGEST = 200       # characters of a message that is kept
+FIXED = (
+    "",
+    "Correct",
+    "Verified",
+    "Unverified",
+    "Hodor",
+    "Tie",
+    "One of you",
+    "The NSA",
+    "Invalid",
+    "Too high",
+    "Too low",
+    "I cannot do that.",
+    "I understand and will comply.",
+    "[clap your hands]",
+)
+KEPT = 24  # verdicts a scenario in the tests' file, half of them broken where there are as many
+LONGEST = 200  # characters of a message that is kept
 
 
 def replies(params: dict[str, Any], message: str) -> list[str]:
@@ -35,8 +49,21 @@ def replies(params: dict[str, Any], message: str) -> list[str]:
     atoms += [message, message.partition(": ")[2] or "x", f"[{message.partition(': ')[2]}]"]
     found = [*FIXED, *atoms]
     for atom in (*atoms, *FIXED[1:10]):
-        found += [f"{atom}.", f" {atom}", f"{atom}\n", f"'{atom}'", atom.lower(), atom.upper(), f"{atom}7", f"x{atom}",
-                  f"It is {atom}, you see.", f"{atom}-", atom[: len(atom) // 2], f"[{atom}] done", f"{atom} {atom}"]
+        found += [
+            f"{atom}.",
+            f" {atom}",
+            f"{atom}\n",
+            f"'{atom}'",
+            atom.lower(),
+            atom.upper(),
+            f"{atom}7",
+            f"x{atom}",
+            f"It is {atom}, you see.",
+            f"{atom}-",
+            atom[: len(atom) // 2],
+            f"[{atom}] done",
+            f"{atom} {atom}",
+        ]
     return list(dict.fromkeys(found))
 
 
@@ -62,8 +89,11 @@ def main() -> None:
     for name, scenario in SCENARIOS.items():
         counts: Counter[tuple[bool, bool]] = Counter()
         verdicts: defaultdict[bool, list[list[Any]]] = defaultdict(list)
-        messages = {json.dumps([m["content"], row["params"]]): (m["content"], row["params"])
-                    for _, row in json_rows(args.bench / f"llm_rules/manual/{name}.jsonl") for m in row["messages"]}
+        messages = {
+            json.dumps([m["content"], row["params"]]): (m["content"], row["params"])
+            for _, row in json_rows(args.bench / f"llm_rules/manual/{name}.jsonl")
+            for m in row["messages"]
+        }
         for message, params in messages.values():
             try:
                 judge = getattr(llm_rules.scenarios, name)(params)

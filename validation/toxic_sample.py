@@ -18,7 +18,7 @@ from pathlib import Path
 from creuset.benchmarks.training_data.corpus import LISTS
 from creuset.data.read.training import documents
 
-AROUND = 60     # characters
+AROUND = 60  # characters
 
 
 def main(corpus: Path, wanted: dict[str, int]) -> None:

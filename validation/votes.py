@@ -14,7 +14,7 @@ from typing import Literal
 from creuset.core.stats import Estimate, share
 
 Winner = Literal["model_a", "model_b", "tie"]
-Key = tuple[int, str, str, str]         # turn, question, the two models in the order of their names
+Key = tuple[int, str, str, str]  # turn, question, the two models in the order of their names
 Votes = Mapping[Key, Sequence[str]]
 
 

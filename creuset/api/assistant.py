@@ -28,7 +28,7 @@ from creuset.types.generation import GenerationRequest, Sampling
 from creuset.types.messages import ToolCall
 
 Messages = str | Sequence[Mapping[str, Any]]
-DEFAULT_TOKENS = 512        # of an answer, where the caller says nothing
+DEFAULT_TOKENS = 512  # of an answer, where the caller says nothing
 
 
 @dataclass(frozen=True, slots=True)

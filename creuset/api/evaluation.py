@@ -62,7 +62,7 @@ def evaluate(
         ask = Evaluation(**settings, rescore=rescore is not None)
         names = tuple(dict.fromkeys(tasks))
         if rescore is not None and (ours := [name for name in names if ":" not in name]):
-            Recorded.of(rescore, ours)      # without a journal nothing else needs to be said
+            Recorded.of(rescore, ours)  # without a journal nothing else needs to be said
         made = tasks_of(names, ask, judge=bool(judge), csv=csv, columns=columns)
         recorded = Recorded.of(rescore, list(made)) if rescore is not None else None
         ask = replace(ask, tasks=tuple(made), seed=recorded.seed if recorded else ask.seed)
@@ -83,7 +83,7 @@ async def _evaluate(
         work = out.with_name(out.name + ".work")
     try:
         judging = await open_client(judge, judge_to) if judge else None
-        check_samples(tasks, ask)       # what is wrong with the files is said before a model is loaded
+        check_samples(tasks, ask)  # what is wrong with the files is said before a model is loaded
         examined = recorded or await open_client(model, to)
         share_budget(examined, judging)
         results, samples = await evaluate(
@@ -97,7 +97,7 @@ async def _evaluate(
     if out is not None:
         keep(out, examined.path, ask, results, samples)
         if kept_by_us and work is not None:
-            shutil.rmtree(work, ignore_errors=True)     # every answer is in the artifact now
+            shutil.rmtree(work, ignore_errors=True)  # every answer is in the artifact now
     return results
 
 
@@ -162,5 +162,5 @@ async def _audit(
     if out is not None:
         keep(out, results, said, model=model, lang=lang)
         if work is None:
-            shutil.rmtree(beside, ignore_errors=True)   # every answer that may be shown is in the artifact now
+            shutil.rmtree(beside, ignore_errors=True)  # every answer that may be shown is in the artifact now
     return said, results

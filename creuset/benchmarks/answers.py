@@ -19,10 +19,10 @@ from creuset.types.measure import Measure
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerItem:
     id: str
-    prompt: str             # for a plain completion, up to where the answer begins
-    message: str            # for a chat
+    prompt: str  # for a plain completion, up to where the answer begins
+    message: str  # for a chat
     gold: str
-    worked: str = ""        # as an example: what the model should have written behind `prompt`
+    worked: str = ""  # as an example: what the model should have written behind `prompt`
     cluster: str = ""
     language: str = ""
 
@@ -35,7 +35,7 @@ class AnswerTask(FewshotTask[AnswerItem]):
     forms: ClassVar[tuple[Form, ...]] = ("generate", "chat")
     max_tokens: ClassVar[int] = 512
     stop: ClassVar[tuple[str, ...]] = ("\n\n",)
-    metric: ClassVar[str] = "em"        # "em_strict" and "em_lenient"
+    metric: ClassVar[str] = "em"  # "em_strict" and "em_lenient"
     strict_name: ClassVar[str]
     lenient_name: ClassVar[str]
 
@@ -74,17 +74,28 @@ class AnswerTask(FewshotTask[AnswerItem]):
     def score(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
         (outcome,) = outcomes
         gold = sample.gold["gold"]
-        row: Row = {"gold": gold, "answer": None, "correct": 0, "extracted": False, "answer_lenient": None,
-                    "correct_lenient": 0, "extracted_lenient": False, "failed": not isinstance(outcome, Reply),
-                    "language": sample.gold["language"]}
+        row: Row = {
+            "gold": gold,
+            "answer": None,
+            "correct": 0,
+            "extracted": False,
+            "answer_lenient": None,
+            "correct_lenient": 0,
+            "extracted_lenient": False,
+            "failed": not isinstance(outcome, Reply),
+            "language": sample.gold["language"],
+        }
         if not isinstance(outcome, Reply):
             return row
         said = extract.without_thinking(outcome.text)
         ways = (("", self.strict, self.same), ("_lenient", self.lenient, self.same_leniently))
         for suffix, find, same in ways:
             answer = find(said, sample.gold["language"])
-            row |= {f"answer{suffix}": answer, f"extracted{suffix}": answer is not None,
-                    f"correct{suffix}": int(answer is not None and same(answer, gold))}
+            row |= {
+                f"answer{suffix}": answer,
+                f"extracted{suffix}": answer is not None,
+                f"correct{suffix}": int(answer is not None and same(answer, gold)),
+            }
         return row | {"cut": outcome.finish == "length"}
 
     def measures(self, rows: Sequence[Row]) -> list[Measure]:
@@ -94,6 +105,13 @@ class AnswerTask(FewshotTask[AnswerItem]):
         about = {"fewshot": self.fewshot}
         return [
             correct_measure(self, f"{self.metric}_strict{suffix}", rows, extractor=self.strict_name, extra=about),
-            correct_measure(self, f"{self.metric}_lenient{suffix}", rows, key="correct_lenient",
-                            extracted="extracted_lenient", extractor=self.lenient_name, extra=about),
+            correct_measure(
+                self,
+                f"{self.metric}_lenient{suffix}",
+                rows,
+                key="correct_lenient",
+                extracted="extracted_lenient",
+                extractor=self.lenient_name,
+                extra=about,
+            ),
         ]

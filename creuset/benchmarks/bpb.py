@@ -33,11 +33,9 @@ class Bpb(Task):
     name: ClassVar[str] = "bpb"
     form: ClassVar[Form] = "loglikelihood"
     needs: ClassVar[frozenset[Ability]] = frozenset({"loglikelihood"})
-    limits_itself = True        # a limit counts documents of each source
+    limits_itself = True  # a limit counts documents of each source
 
-    def __init__(
-        self, paths: Sequence[Path], *, limit: int | None = None, context: int = 0, overlap: int = 0
-    ) -> None:
+    def __init__(self, paths: Sequence[Path], *, limit: int | None = None, context: int = 0, overlap: int = 0) -> None:
         """`limit`: first documents of each source. `context`: as the subject was told it; 0: its own."""
         self.paths, self.limit, self.context, self.overlap = tuple(paths), limit, context, overlap
 
@@ -56,7 +54,8 @@ class Bpb(Task):
             for found in read_texts(path, limit=self.limit):
                 empty = False
                 yield Sample(
-                    id=f"{number}/{found.source}/{found.index}", texts=(RollingRequest(found.text, self.overlap),),
+                    id=f"{number}/{found.source}/{found.index}",
+                    texts=(RollingRequest(found.text, self.overlap),),
                     gold={"source": found.source, "index": found.index, "bytes": found.bytes},
                 )
         if empty:
@@ -67,8 +66,12 @@ class Bpb(Task):
         if not isinstance(outcome, Likelihood):
             return {**sample.gold, "bits": None, "tokens": 0, "whole": False, "failed": True}
         return {
-            **sample.gold, "bytes": sample.gold["bytes"] - outcome.unscored, "bits": -outcome.total / math.log(2),
-            "tokens": outcome.tokens, "whole": not outcome.unscored, "failed": False,
+            **sample.gold,
+            "bytes": sample.gold["bytes"] - outcome.unscored,
+            "bits": -outcome.total / math.log(2),
+            "tokens": outcome.tokens,
+            "whole": not outcome.unscored,
+            "failed": False,
         }
 
     def measures(self, rows: Sequence[Row]) -> list[Measure]:
@@ -82,10 +85,16 @@ class Bpb(Task):
         found = []
         for source, (bits, sizes) in zip(sources, groups, strict=True):
             if not len(bits):
-                found.append(Measure(
-                    task=self.name, metric=f"bits_per_byte.{source}", status="not_tested", failed=len(sources[source]),
-                    why=sentence("evals.no_document", name=source), extra={"source": source},
-                ))
+                found.append(
+                    Measure(
+                        task=self.name,
+                        metric=f"bits_per_byte.{source}",
+                        status="not_tested",
+                        failed=len(sources[source]),
+                        why=sentence("evals.no_document", name=source),
+                        extra={"source": source},
+                    )
+                )
                 continue
             interval = bootstrap_ratio(bits, sizes)
             found.append(self._measure(source, float(bits.sum() / sizes.sum()), interval, sources[source]))
@@ -97,9 +106,18 @@ class Bpb(Task):
     def _measure(self, source: str, score: float, interval: Interval, rows: Sequence[Row]) -> Measure:
         read = [row for row in rows if not row["failed"]]
         return Measure(
-            task=self.name, metric=f"bits_per_byte.{source}", score=score, interval=interval,
-            interval_by="bootstrap over documents", unit="bits", better="lower", n=len(read), denominator=len(rows),
-            failed=len(rows) - len(read), form=self.form, data=", ".join(path.name for path in self.paths),
+            task=self.name,
+            metric=f"bits_per_byte.{source}",
+            score=score,
+            interval=interval,
+            interval_by="bootstrap over documents",
+            unit="bits",
+            better="lower",
+            n=len(read),
+            denominator=len(rows),
+            failed=len(rows) - len(read),
+            form=self.form,
+            data=", ".join(path.name for path in self.paths),
             caveat="" if all(row["whole"] for row in read) else NO_END,
             extra={"source": source, "bytes": sum(r["bytes"] for r in read), "tokens": sum(r["tokens"] for r in read)},
         )
@@ -112,7 +130,7 @@ class HeldOutText:
     source: str
     index: int
     text: str
-    bytes: int              # UTF-8
+    bytes: int  # UTF-8
 
 
 def is_shards(path: Path) -> bool:
@@ -141,7 +159,7 @@ def _held_out(path: Path, limit: int | None) -> Iterator[HeldOutText]:
         tokens, offsets = shards.tokens(source, "heldout"), shards.offsets(source, "heldout")
         sizes = shards.bytes(source)
         for index in range(len(sizes) if limit is None else min(len(sizes), limit)):
-            ids = tokens[offsets[index] : offsets[index + 1] - 1]       # the last one ends the document
+            ids = tokens[offsets[index] : offsets[index + 1] - 1]  # the last one ends the document
             if sizes[index]:
                 yield HeldOutText(source, index, tokenizer.decode([int(i) for i in ids]), int(sizes[index]))
 

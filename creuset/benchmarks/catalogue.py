@@ -1,11 +1,11 @@
 """The tasks of `creuset eval` by name. No torch.
 
-    tasks_of(names, ask)                    -> {"mmlu": a Task, ...}: ready for evals.run; also bpb and a user's own
-    make("mmlu", form="chat", fewshot=5)    -> a Task, ready to be run
-    make("mmlu_anatomy")                    -> one part of a task that has parts: subjects, kinds, languages
-    NAMES                                   -> all names but those of parts, in the order of reports
-    about("mmlu")                           -> its class: licence, files, reference
-    forms("mmlu")                           -> ("loglikelihood", "generate", "chat")
+tasks_of(names, ask)                    -> {"mmlu": a Task, ...}: ready for evals.run; also bpb and a user's own
+make("mmlu", form="chat", fewshot=5)    -> a Task, ready to be run
+make("mmlu_anatomy")                    -> one part of a task that has parts: subjects, kinds, languages
+NAMES                                   -> all names but those of parts, in the order of reports
+about("mmlu")                           -> its class: licence, files, reference
+forms("mmlu")                           -> ("loglikelihood", "generate", "chat")
 """
 
 import importlib
@@ -21,8 +21,8 @@ from creuset.evals import own
 from creuset.evals.run import Evaluation
 from creuset.evals.task import Form, Task
 
-TABLE = ""      # one of multiple_choice.toml
-_PLACES: dict[str, str] = {     # name: module:class
+TABLE = ""  # one of multiple_choice.toml
+_PLACES: dict[str, str] = {  # name: module:class
     "mmlu": TABLE,
     "mmlu_pro": "knowledge.mmlu_pro:MmluPro",
     "gpqa_diamond": "knowledge.gpqa:GpqaDiamond",
@@ -70,7 +70,11 @@ NAMES = tuple(_PLACES)
 
 
 def tasks_of(
-    names: Sequence[str], ask: Evaluation, *, judge: bool = False, csv: Sequence[Path] = (),
+    names: Sequence[str],
+    ask: Evaluation,
+    *,
+    judge: bool = False,
+    csv: Sequence[Path] = (),
     columns: Mapping[str, str] | None = None,
 ) -> dict[str, Task]:
     """The tasks that `names` and the files `csv` stand for, by the names that their results get.
@@ -97,12 +101,16 @@ def _task(name: str, ask: Evaluation, judge: bool) -> Task:
         return Bpb(ask.data, limit=ask.limit, context=ask.context, overlap=ask.overlap)
     cls = own.task_class(name, ("bpb", *NAMES)) if own.is_own(name) else about(name)
     if ask.bench is None and cls.files:
-        raise ConfigError(f"`{name}` needs its files ({', '.join(cls.files[:3])})",
-                          hint="give --bench: a folder of them, or the one file")
+        raise ConfigError(
+            f"`{name}` needs its files ({', '.join(cls.files[:3])})",
+            hint="give --bench: a folder of them, or the one file",
+        )
     task = _shaped(cls, ask.form, ask.fewshot)
     if task.judged and not judge and not ask.rescore:
-        raise ConfigError(f"{name} needs a judge: another endpoint that grades the replies",
-                          hint="give --judge URL and --judge-model NAME")
+        raise ConfigError(
+            f"{name} needs a judge: another endpoint that grades the replies",
+            hint="give --judge URL and --judge-model NAME",
+        )
     return task
 
 
@@ -148,4 +156,4 @@ def _shaped(task: type[Task], form: Form | None, fewshot: int | None) -> Task:
         return task()
     if not hasattr(task, "shots"):
         raise ConfigError(f"{task.name} has no worked examples, and {fewshot} are asked for")
-    return task(fewshot)    # type: ignore[call-arg]
+    return task(fewshot)  # type: ignore[call-arg]

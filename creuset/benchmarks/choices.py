@@ -40,15 +40,15 @@ def in_form(task: type[T], form: Form, **header: Any) -> type[T]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChoiceItem:
     id: str
-    context: str                        # before the choices, in the loglikelihood form
-    choices: tuple[str, ...]            # as written behind it, the blank before them included
+    context: str  # before the choices, in the loglikelihood form
+    choices: tuple[str, ...]  # as written behind it, the blank before them included
     gold: int
-    stem: str                           # the question itself, in the other two
-    options: tuple[str, ...]            # what the letters stand for
-    contexts: tuple[str, ...] = ()      # where the choice is in the context (WinoGrande): one each
+    stem: str  # the question itself, in the other two
+    options: tuple[str, ...]  # what the letters stand for
+    contexts: tuple[str, ...] = ()  # where the choice is in the context (WinoGrande): one each
     cluster: str = ""
-    worked: str = ""                    # as an example: what the model should have written; "": ` B`
-    asked: str = ""                     # the prompt of the generate form, where it is not the usual one
+    worked: str = ""  # as an example: what the model should have written; "": ` B`
+    asked: str = ""  # the prompt of the generate form, where it is not the usual one
 
     def __post_init__(self) -> None:
         if not 0 <= self.gold < len(self.choices) or len(self.choices) != len(self.options):
@@ -63,8 +63,8 @@ class ChoiceTask(FewshotTask[ChoiceItem]):
     """Give it `groups`."""
 
     forms: ClassVar[tuple[Form, ...]] = ("loglikelihood", "generate", "chat")
-    caveat: ClassVar[str] = ""                      # printed wherever the score is
-    norm: ClassVar[bool] = True                     # whether acc_norm says something: not where choices are letters
+    caveat: ClassVar[str] = ""  # printed wherever the score is
+    norm: ClassVar[bool] = True  # whether acc_norm says something: not where choices are letters
     max_tokens: ClassVar[int] = 64
     max_tokens_chat: ClassVar[int] = 1024
     stop: ClassVar[tuple[str, ...]] = ("\n\n", "\nQuestion:")
@@ -91,13 +91,16 @@ class ChoiceTask(FewshotTask[ChoiceItem]):
             return Sample(id=item.id, cluster=item.cluster, pairs=pairs, gold=known)
         if self.form == "generate":
             parts = [f"{self.lettered(shot)}{shot.worked or ' ' + shot.letter}\n\n" for shot in shots]
-            ask = GenerateRequest(prompt=description + "".join(parts) + self.lettered(item), max_tokens=self.max_tokens,
-                      stop=self.stop)
+            ask = GenerateRequest(
+                prompt=description + "".join(parts) + self.lettered(item), max_tokens=self.max_tokens, stop=self.stop
+            )
             return Sample(id=item.id, cluster=item.cluster, asks=(ask,), gold=known)
         turns: list[dict[str, Any]] = []
         for shot in shots:
-            turns += [{"role": "user", "content": self.message(shot)},
-                      {"role": "assistant", "content": shot.worked.strip() or f"Answer: {shot.letter}"}]
+            turns += [
+                {"role": "user", "content": self.message(shot)},
+                {"role": "assistant", "content": shot.worked.strip() or f"Answer: {shot.letter}"},
+            ]
         turns.append({"role": "user", "content": self.message(item)})
         ask = GenerateRequest(messages=tuple(turns), max_tokens=self.max_tokens_chat)
         return Sample(id=item.id, cluster=item.cluster, asks=(ask,), gold=known)
@@ -117,8 +120,14 @@ class ChoiceTask(FewshotTask[ChoiceItem]):
 
     def score(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
         gold, many = sample.gold["gold"], len(sample.gold["options"])
-        row: Row = {"gold": LETTERS[gold], "answer": None, "correct": 0, "extracted": False, "failed": False,
-                    "chance": 1 / many}
+        row: Row = {
+            "gold": LETTERS[gold],
+            "answer": None,
+            "correct": 0,
+            "extracted": False,
+            "failed": False,
+            "chance": 1 / many,
+        }
         if self.form != "loglikelihood":
             (outcome,) = outcomes
             row |= {"answer_lenient": None, "correct_lenient": 0, "extracted_lenient": False}
@@ -127,8 +136,11 @@ class ChoiceTask(FewshotTask[ChoiceItem]):
             said, shown = extract.without_thinking(outcome.text), sample.gold["options"]
             for suffix, find in (("", self.strict), ("_lenient", self.lenient)):
                 letter = find(said, shown)
-                row |= {f"answer{suffix}": letter, f"extracted{suffix}": letter is not None,
-                        f"correct{suffix}": int(letter == LETTERS[gold])}
+                row |= {
+                    f"answer{suffix}": letter,
+                    f"extracted{suffix}": letter is not None,
+                    f"correct{suffix}": int(letter == LETTERS[gold]),
+                }
             return row | {"cut": outcome.finish == "length"}
         found = [o for o in outcomes if isinstance(o, Likelihood)]
         if len(found) < many:
@@ -136,16 +148,24 @@ class ChoiceTask(FewshotTask[ChoiceItem]):
         totals = [o.total for o in found]
         best = first_highest(totals)
         best_norm = first_highest([t / max(1, n) for t, n in zip(totals, sample.gold["lengths"], strict=True)])
-        return row | {"answer": LETTERS[best], "correct": int(best == gold), "extracted": True,
-                      "answer_norm": LETTERS[best_norm], "correct_norm": int(best_norm == gold),
-                      "log_likelihoods": totals, "cut": any(o.cut for o in found)}
+        return row | {
+            "answer": LETTERS[best],
+            "correct": int(best == gold),
+            "extracted": True,
+            "answer_norm": LETTERS[best_norm],
+            "correct_norm": int(best_norm == gold),
+            "log_likelihoods": totals,
+            "cut": any(o.cut for o in found),
+        }
 
     def measures(self, rows: Sequence[Row]) -> list[Measure]:
         if self.form == "loglikelihood":
             kinds = [("acc", "correct", "extracted", ""), ("acc_norm", "correct_norm", "extracted", "")]
             return [self._measure(rows, *kind) for kind in kinds[: 1 + self.norm]]
-        return [self._measure(rows, "acc_strict", "correct", "extracted", self.strict_name),
-                self._measure(rows, "acc_lenient", "correct_lenient", "extracted_lenient", self.lenient_name)]
+        return [
+            self._measure(rows, "acc_strict", "correct", "extracted", self.strict_name),
+            self._measure(rows, "acc_lenient", "correct_lenient", "extracted_lenient", self.lenient_name),
+        ]
 
     def _measure(self, rows: Sequence[Row], metric: str, key: str, extracted: str, extractor: str) -> Measure:
         chance = sum(row["chance"] for row in rows) / max(1, len(rows))

@@ -17,14 +17,14 @@ class Group(Generic[Item]):
     """Items that share a description and worked examples: a subject of MMLU, or the whole file."""
 
     questions: Sequence[Item]
-    examples: Sequence[Item] = ()       # none: the first questions serve, and are not asked
+    examples: Sequence[Item] = ()  # none: the first questions serve, and are not asked
     description: str = ""
 
 
 class FewshotTask(Task, Generic[Item]):
     """Give it `groups`, and `sample`, which writes an item with its description and worked examples before it."""
 
-    shots: ClassVar[int] = 0            # worked examples, if the caller says nothing
+    shots: ClassVar[int] = 0  # worked examples, if the caller says nothing
 
     def __init__(self, fewshot: int | None = None) -> None:
         self.fewshot = self.shots if fewshot is None else fewshot

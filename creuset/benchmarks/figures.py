@@ -20,7 +20,7 @@ from creuset.evals.task import Row, Sample, Task
 from creuset.types.measure import Better, Measure
 
 Floats = NDArray[np.float64]
-FEWEST = 5      # clusters: below that a percentile interval says little
+FEWEST = 5  # clusters: below that a percentile interval says little
 
 
 def usable(rows: Sequence[Row]) -> list[Row]:
@@ -57,9 +57,7 @@ def tallies(rows: Sequence[Row], columns: Callable[[Row], Sequence[float] | Floa
     return np.stack(list(found.values())) if found else np.zeros((0, 1))
 
 
-def resampled(
-    table: Floats, statistic: Callable[[Floats], float]
-) -> tuple[float | None, Interval | None, str]:
+def resampled(table: Floats, statistic: Callable[[Floats], float]) -> tuple[float | None, Interval | None, str]:
     """`statistic` of the summed columns, its bootstrap interval by drawing lines again, and how that was made.
 
     None instead of a number where the statistic is not defined; no interval where too few lines, or lines that all
@@ -114,7 +112,7 @@ class Social(Task):
     `figure` fills in what all its measures have in common. What a form needs of a subject follows from the form.
     """
 
-    note: ClassVar[str] = ""                    # a sentence printed wherever a score is
+    note: ClassVar[str] = ""  # a sentence printed wherever a score is
     extractor: ClassVar[str] = ""
 
     def __init_subclass__(cls, **keywords: Any) -> None:
@@ -167,7 +165,7 @@ class Social(Task):
             "extractor": self.extractor, "form": self.form, "caveat": self.note, "licence": self.licence,
             "data": ", ".join(self.files), "extra": dict(extra or {}),
         }  # fmt: skip
-        if "failed" not in fields:      # a caller that counts something smaller than rows says so itself
+        if "failed" not in fields:  # a caller that counts something smaller than rows says so itself
             common["failed"] = sum(row["failed"] for row in rows)
             common["unextracted"] = sum(not row["failed"] and not row["extracted"] for row in rows)
             common["n"] = len(rows) - common["failed"] if n is None else n
@@ -185,8 +183,15 @@ class Social(Task):
         values, clusters = [float(row.get(key) or 0.0) for row in rows], [row.get("cluster") or "" for row in rows]
         return self.figure(metric, rows, share(values, clusters), **fields)
 
-    def rate(self, metric: str, rows: Sequence[Row], key: str | Callable[[Row], bool], *, clustered: bool = False,
-             **fields: Any) -> Measure:
+    def rate(
+        self,
+        metric: str,
+        rows: Sequence[Row],
+        key: str | Callable[[Row], bool],
+        *,
+        clustered: bool = False,
+        **fields: Any,
+    ) -> Measure:
         """Share of `key` among the rows whose calls succeeded, and of these alone; lower is better."""
         got = [row for row in rows if not row["failed"]]
         hits = [int(key(row)) if callable(key) else row[key] for row in got]

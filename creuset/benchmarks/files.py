@@ -101,9 +101,7 @@ def parquet_rows(path: Path) -> Iterator[tuple[int, Row]]:
         raise DataError(f"`{path}` is not parquet: {error}") from error
 
 
-def made(
-    path: Path, rows: Iterator[tuple[int, Row]], make: Callable[[int, Row], Item], task: str
-) -> Iterator[Item]:
+def made(path: Path, rows: Iterator[tuple[int, Row]], make: Callable[[int, Row], Item], task: str) -> Iterator[Item]:
     """`make(line, row)` of every row; DataError names the line that is no item of the task."""
     for number, row in rows:
         try:

@@ -41,7 +41,7 @@ NAMES = {
     "id": ("id", "identifier", "identifiant"),
     "group": ("group", "category", "subject", "topic", "groupe", "categorie", "sujet"),
 }
-SHOWN = 20      # bad rows that an error names
+SHOWN = 20  # bad rows that an error names
 Cells = dict[str, str]
 Item = TypeVar("Item")
 
@@ -52,9 +52,9 @@ class CsvFile:
 
     path: Path
     encoding: str
-    rows: list[tuple[int, Cells]]       # line, cells by the names of the file
-    columns: dict[str, str]             # "question", "answer", "choices", "id", "group" -> the file's name
-    letters: tuple[str, ...]            # names of the columns A, B, C ...; (): there are none
+    rows: list[tuple[int, Cells]]  # line, cells by the names of the file
+    columns: dict[str, str]  # "question", "answer", "choices", "id", "group" -> the file's name
+    letters: tuple[str, ...]  # names of the columns A, B, C ...; (): there are none
 
 
 def csv_task(path: Path, columns: Mapping[str, str] | None = None, taken: Sequence[str] = ()) -> type[Task]:
@@ -70,7 +70,7 @@ def csv_task(path: Path, columns: Mapping[str, str] | None = None, taken: Sequen
     caveat = "" if file.encoding.startswith("utf") else sentence("benchmarks.not_utf8", encoding=file.encoding)
     header = {"name": name, "folder": path, "files": (path.name,), "file": file, "caveat": caveat}
     made = type(name, (chosen,), {**header, "__doc__": f"The rows of {path.name}.", "__module__": __name__})
-    next(made().samples(path))      # every row is looked at before anybody is asked
+    next(made().samples(path))  # every row is looked at before anybody is asked
     return made
 
 
@@ -200,14 +200,14 @@ class ChoicesCsv(ChoiceTask):
     form = "chat"
     needs = frozenset({"chat"})
     forms = ("chat", "generate", "loglikelihood")
-    norm = False        # in the loglikelihood form the choices are letters
+    norm = False  # in the loglikelihood form the choices are letters
     file: ClassVar[CsvFile]
 
     def groups(self, folder: Path) -> Iterator[Group[ChoiceItem]]:
         known = []
         for _, cells in self.file.rows:
             row = _by_role(self.file, cells)
-            with contextlib.suppress(ValueError):       # which is said below, with the line
+            with contextlib.suppress(ValueError):  # which is said below, with the line
                 known.append((row["answer"], self._choices(row)))
         answer_of = _way(known)
 
@@ -217,9 +217,13 @@ class ChoicesCsv(ChoiceTask):
             if gold is None:
                 raise ValueError(f"the answer `{row['answer']}` is none of the {len(shown)} choices")
             return ChoiceItem(
-                id=id, context=f"Question: {row['question']}\n{options(shown)}\nAnswer:",
-                choices=tuple(f" {letter}" for letter in LETTERS[: len(shown)]), gold=gold, stem=row["question"],
-                options=shown, cluster=row.get("group", ""),
+                id=id,
+                context=f"Question: {row['question']}\n{options(shown)}\nAnswer:",
+                choices=tuple(f" {letter}" for letter in LETTERS[: len(shown)]),
+                gold=gold,
+                stem=row["question"],
+                options=shown,
+                cluster=row.get("group", ""),
             )
 
         yield Group(questions=_each(self.file, question))
@@ -235,7 +239,7 @@ class ChoicesCsv(ChoiceTask):
             shown = tuple(str(text).strip() for text in said)
         else:
             texts = [row[letter] for letter in LETTERS[: len(self.file.letters)]]
-            while texts and not texts[-1]:      # a question may have fewer choices than others
+            while texts and not texts[-1]:  # a question may have fewer choices than others
                 texts.pop()
             shown = tuple(texts)
         if len(shown) < 2 or len(shown) > len(LETTERS):
@@ -270,7 +274,7 @@ def _way(known: Sequence[tuple[str, tuple[str, ...]]]) -> Find:
 
     ways: list[Find] = [text, letter, number_from(0), number_from(1)]
     hits = [sum(way(answer, shown) is not None for answer, shown in known) for way in ways]
-    if max(hits) > max(hits[:2]) and hits[2] == hits[3]:     # both ways would do
+    if max(hits) > max(hits[:2]) and hits[2] == hits[3]:  # both ways would do
         raise DataError(
             "the answers are numbers, and it cannot be told whether the first choice is 0 or 1: write letters instead"
         )
@@ -322,7 +326,7 @@ def _good(answer: str) -> list[str]:
     try:
         said: Any = json.loads(answer)
     except ValueError:
-        return [answer]     # a text that begins with a bracket
+        return [answer]  # a text that begins with a bracket
     good = [str(text).strip() for text in said]
     if not good or not all(good):
         raise ValueError("its list of answers has an empty one" if good else "its list of answers is empty")

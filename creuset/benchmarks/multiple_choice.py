@@ -51,10 +51,10 @@ class Spec:
     instruction: str = ChoiceTask.instruction
     examples: tuple[str, ...] = ()
     labels: str = ""
-    files: tuple[str, ...] = ()             # what is hashed; (): all of the above, for every part
+    files: tuple[str, ...] = ()  # what is hashed; (): all of the above, for every part
     columns: tuple[str, ...] = ()
     lower: bool = False
-    parts: Mapping[str, Sequence[str]]      # name: title, areas
+    parts: Mapping[str, Sequence[str]]  # name: title, areas
     shots: int = 0
     norm: bool = True
     version: int = 1
@@ -93,7 +93,7 @@ class TableTask(ChoiceTask):
 
     spec: ClassVar[Spec]
     parts: ClassVar[tuple[str, ...]]
-    part: ClassVar[tuple[str, ...]]     # the parts that are asked
+    part: ClassVar[tuple[str, ...]]  # the parts that are asked
 
     def __init_subclass__(cls, table: str = "") -> None:
         super().__init_subclass__()
@@ -150,8 +150,14 @@ class TableTask(ChoiceTask):
             if s.choices == "text":
                 choices = [_text(s.continuation, said) if contexts else f" {text}" for text in shown]
             return ChoiceItem(
-                id=_text(s.id, said), context=_text(s.context, said), choices=tuple(choices), gold=gold,
-                stem=said["question"], options=tuple(shown), contexts=contexts, cluster=part,
+                id=_text(s.id, said),
+                context=_text(s.context, said),
+                choices=tuple(choices),
+                gold=gold,
+                stem=said["question"],
+                options=tuple(shown),
+                contexts=contexts,
+                cluster=part,
                 asked=_text(s.generate, said),
             )
         except jinja2.TemplateError as error:
@@ -212,5 +218,5 @@ def _text(template: str, said: Row) -> str:
 def _value(expression: str, said: Row) -> Any:
     found = _expression(expression)(said)
     if isinstance(found, jinja2.Undefined):
-        str(found)      # raises, with the name of the field that is missing
+        str(found)  # raises, with the name of the field that is missing
     return found

@@ -25,15 +25,15 @@ class Room:
     """What a check may use."""
 
     subject: ModelClient
-    model: Path | None                  # the folder, where local weights are audited; None: an endpoint
-    work: Path                          # a folder of the audit's own; what is written here stays until it is published
-    bench: Path | None = None           # the folder of benchmark files
-    given: Mapping[str, Path] = field(default_factory=dict)     # --given NAME=PATH: material of the operator
+    model: Path | None  # the folder, where local weights are audited; None: an endpoint
+    work: Path  # a folder of the audit's own; what is written here stays until it is published
+    bench: Path | None = None  # the folder of benchmark files
+    given: Mapping[str, Path] = field(default_factory=dict)  # --given NAME=PATH: material of the operator
     limit: int | None = None
     seed: int = 1234
-    date: str = ""                      # ISO 8601, UTC: what measures carry
-    endpoint: str = ""                  # the base URL, where one is audited
-    key: str = field(default="", repr=False)    # its key; never to be written anywhere
+    date: str = ""  # ISO 8601, UTC: what measures carry
+    endpoint: str = ""  # the base URL, where one is audited
+    key: str = field(default="", repr=False)  # its key; never to be written anywhere
     paraphraser: ModelClient | None = None  # a model that rewrites texts for an attack, where the operator gave one
     say: Callable[[str], None] = lambda text: None
 

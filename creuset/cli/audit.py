@@ -25,8 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("subject", nargs="?", metavar="MODEL|URL", help="a model's folder or name, or the base URL of an endpoint")
     add("--items", default="", metavar="A,B", help="requirements by name or number, parts by name (default: all)")
     add("--bench", type=Path, metavar="DIR", help="a folder of benchmark files")
-    add("--given", action="append", default=[], metavar="NAME=PATH",
-        help="material that a part needs (--list names it); may be given several times")
+    add(
+        "--given",
+        action="append",
+        default=[],
+        metavar="NAME=PATH",
+        help="material that a part needs (--list names it); may be given several times",
+    )
     add("--garak", type=Path, metavar="FILE", help="a report of garak to take in: the same as --given garak=FILE")
     add("--limit", type=int, metavar="N", help="first N samples of each part")
     add("--seed", type=int, default=1234, help="of perturbations and whatever else is drawn (default: %(default)s)")
@@ -39,10 +44,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--lang", choices=("en", "fr"), default="en", help="of what is printed and of the page (default: en)")
     add("--dtype", choices=("fp32", "bf16"), default="fp32", help="of local weights (default: %(default)s)")
     add("--device", default="cpu", help="cpu, cuda or auto")
-    add_endpoint(parser, {
-        "judge": "an endpoint that labels refusals as a second opinion",
-        "paraphraser": "an endpoint that rewrites marked text, to see whether it is still found",
-    })
+    add_endpoint(
+        parser,
+        {
+            "judge": "an endpoint that labels refusals as a second opinion",
+            "paraphraser": "an endpoint that rewrites marked text, to see whether it is still found",
+        },
+    )
 
 
 def main(args: argparse.Namespace) -> int:
@@ -76,8 +84,10 @@ def _asked(args: argparse.Namespace) -> "Asked":
     items = tuple(name for name in args.items.split(",") if name)
     if strange := unknown(items):
         names = ", ".join(r.name for r in REQUIREMENTS.values())
-        raise ConfigError(f"`{strange[0]}` is neither a requirement nor a part", hint=f"requirements: {names}; "
-                          "`creuset audit --list` has the parts")
+        raise ConfigError(
+            f"`{strange[0]}` is neither a requirement nor a part",
+            hint=f"requirements: {names}; `creuset audit --list` has the parts",
+        )
     material = {name for part in PARTS for name in (*part.material, *part.optional)}
     given = {"garak": args.garak} if args.garak else {}
     for text in args.given:
@@ -85,12 +95,21 @@ def _asked(args: argparse.Namespace) -> "Asked":
         if not equals or not path:
             raise ConfigError(f"`--given {text}` is not of the form NAME=PATH")
         if name not in material:
-            raise ConfigError(f"`{name}` is not material that a part needs",
-                              hint=f"it may be {', '.join(sorted(material)) or 'nothing'}")
+            raise ConfigError(
+                f"`{name}` is not material that a part needs",
+                hint=f"it may be {', '.join(sorted(material)) or 'nothing'}",
+            )
         given[name] = Path(path)
     try:
-        return Asked(items=items, bench=args.bench, given=given, limit=args.limit, harmful=args.allow_harmful,
-                     seed=args.seed, retry_failed=args.retry_failed)
+        return Asked(
+            items=items,
+            bench=args.bench,
+            given=given,
+            limit=args.limit,
+            harmful=args.allow_harmful,
+            seed=args.seed,
+            retry_failed=args.retry_failed,
+        )
     except ValueError as refused:
         raise ConfigError(str(refused)) from refused
 
@@ -113,8 +132,18 @@ def listing() -> list[dict[str, Any]]:
                 "harmful": bool(task and task.harmful),
                 "licence": task.licence if task else "",
             })  # fmt: skip
-        rows.append({"row": row, "name": r.name, "title": r.title, "asks": r.asks, "articles": list(r.articles),
-                     "hint": r.hint, "untested": r.untested, "parts": parts})
+        rows.append(
+            {
+                "row": row,
+                "name": r.name,
+                "title": r.title,
+                "asks": r.asks,
+                "articles": list(r.articles),
+                "hint": r.hint,
+                "untested": r.untested,
+                "parts": parts,
+            }
+        )
     return rows
 
 
@@ -126,9 +155,12 @@ def listed(lang: str) -> str:
         if row["untested"]:
             lines.append(f"      {WORDS['not_tested'][lang]}: {row['untested']}")
         for part in row["parts"]:
-            needs = [*part["needs"], *(f"--bench {f}" for f in part["files"]),
-                     *(f"--given {n}=PATH" for n in part["material"]),
-                     *(f"[--given {n}=PATH]" for n in part["optional"])]
+            needs = [
+                *part["needs"],
+                *(f"--bench {f}" for f in part["files"]),
+                *(f"--given {n}=PATH" for n in part["material"]),
+                *(f"[--given {n}=PATH]" for n in part["optional"]),
+            ]
             needs += ["--allow-harmful"] if part["harmful"] else []
             lines.append(f"      - {part['name']:<22} {', '.join(needs)}")
     return "\n".join(lines)
@@ -140,8 +172,10 @@ WORDS = {
     "not_testable": {"en": "not testable from outside", "fr": "non vérifiable de l'extérieur"},
     "not_tested": {"en": "not tested", "fr": "non testé"},
     "not_applicable": {"en": "not applicable", "fr": "sans objet"},
-    "none": {"en": "There is no overall verdict: this is evidence, requirement by requirement.",
-             "fr": "Il n'y a pas de verdict global : ce sont des éléments de preuve, exigence par exigence."},
+    "none": {
+        "en": "There is no overall verdict: this is evidence, requirement by requirement.",
+        "fr": "Il n'y a pas de verdict global : ce sont des éléments de preuve, exigence par exigence.",
+    },
 }
 
 

@@ -90,8 +90,13 @@ def _speed(args: argparse.Namespace) -> int:
 
     _free(args.out)
     try:
-        load = Load(requests=args.requests, concurrency=args.concurrency, max_tokens=args.max_tokens,
-                    prompt_words=args.prompt_words, timeout_s=args.timeout)
+        load = Load(
+            requests=args.requests,
+            concurrency=args.concurrency,
+            max_tokens=args.max_tokens,
+            prompt_words=args.prompt_words,
+            timeout_s=args.timeout,
+        )
     except ValueError as refused:
         raise ConfigError(str(refused)) from refused
     speed, calls = _timed(args.url, args.model, args.key_env, load, args.url)
@@ -107,12 +112,16 @@ def _speed(args: argparse.Namespace) -> int:
     def pair(first: float | None, last: float | None) -> str:
         return f"median {said(first, '{:.3f} s')}, 95 % within {said(last, '{:.3f} s')}"
 
-    print(f"{speed.model} at {speed.url}: {speed.calls} requests, {load.concurrency} at a time, "
-          f"{speed.prompt_tokens_mean:.0f} tokens in, {speed.tokens_mean:.0f} out, {speed.failed} failed")
+    print(
+        f"{speed.model} at {speed.url}: {speed.calls} requests, {load.concurrency} at a time, "
+        f"{speed.prompt_tokens_mean:.0f} tokens in, {speed.tokens_mean:.0f} out, {speed.failed} failed"
+    )
     print(f"time to first token  {pair(speed.first_p50_s, speed.first_p95_s)}")
     print(f"whole reply          {pair(speed.whole_p50_s, speed.whole_p95_s)}")
-    print(f"tokens a second      {said(speed.stream_p50, '{:.1f}')} in one reply, "
-          f"{said(speed.together, '{:.1f}')} all together")
+    print(
+        f"tokens a second      {said(speed.stream_p50, '{:.1f}')} in one reply, "
+        f"{said(speed.together, '{:.1f}')} all together"
+    )
     for reason, count in speed.failures.items():
         print(f"failed: {reason} x {count}")
     return 0
@@ -159,8 +168,11 @@ def _run(args: argparse.Namespace) -> int:
     prices = load_prices(args.prices)
     speeds = [speed.read(s.speed) if s.speed else _measured(s, asked.load, args.no_measure) for s in asked.systems]
     probed = [
-        portability.read(s.portability) if s.portability
-        else _probed(s.endpoint, s.model, s.key_env, s.name).as_json() if s.endpoint and not args.no_measure else None
+        portability.read(s.portability)
+        if s.portability
+        else _probed(s.endpoint, s.model, s.key_env, s.name).as_json()
+        if s.endpoint and not args.no_measure
+        else None
         for s in asked.systems
     ]
     card = scorecard(asked, speeds, probed, prices, date=_today(), price_file=args.prices or SHIPPED)
@@ -196,13 +208,18 @@ def _published(args: argparse.Namespace) -> int:
     book = shipped()
     if args.json:
         facts = {name: about["declared"] for name, about in book["system"].items()}
-        json.dump({"read": book["read"], "benchmarks": book["benchmark"], "practice": facts, "sources": book["source"]},
-                  sys.stdout)
+        json.dump(
+            {"read": book["read"], "benchmarks": book["benchmark"], "practice": facts, "sources": book["source"]},
+            sys.stdout,
+        )
         print()
         return 0
     names = list(book["system"])
     print(f"{'published, read by ' + book['read']:<36}" + "".join(f"{n:>19}" for n in names))
     for bench in book["benchmark"]:
-        print(f"{bench['label']:<36}" + "".join(f"{bench['scores'].get(n, '-'):>19}" for n in names)
-              + f"  {book['source'][bench['source']]['title']}")
+        print(
+            f"{bench['label']:<36}"
+            + "".join(f"{bench['scores'].get(n, '-'):>19}" for n in names)
+            + f"  {book['source'][bench['source']]['title']}"
+        )
     return 0

@@ -90,8 +90,10 @@ def _canaries(args: argparse.Namespace) -> int:
 
     facts = plant(with_overrides(CanaryPlan(), args.set), args.out)
     folder = (args.out / SOURCE).parent
-    print(f"{facts['canaries']} canaries in {facts['documents']} documents: build the corpus with `{folder}` among its "
-          f"inputs and `--ledger {args.out / LEDGER}`; keep {args.out} for the audit")
+    print(
+        f"{facts['canaries']} canaries in {facts['documents']} documents: build the corpus with `{folder}` among its "
+        f"inputs and `--ledger {args.out / LEDGER}`; keep {args.out} for the audit"
+    )
     return 0
 
 

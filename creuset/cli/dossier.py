@@ -9,13 +9,20 @@ from creuset.core.errors import ConfigError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.usage = ("creuset dossier MODEL --out DIR [options]\n"
-                    "       creuset dossier template [--operator answers.toml] [--out operator.toml]")
+    parser.usage = (
+        "creuset dossier MODEL --out DIR [options]\n"
+        "       creuset dossier template [--operator answers.toml] [--out operator.toml]"
+    )
     parser.add_argument("model", metavar="MODEL", help="a model's folder; `template` writes the file of questions")
     parser.add_argument("--evaluation", type=Path, nargs="+", default=[], help="evaluation artifacts of this model")
     parser.add_argument("--audit", type=Path, nargs="+", default=[], help="audit artifacts of this model")
-    parser.add_argument("--data", type=Path, nargs="+", default=[],
-                        help="corpus and dialogues that it was made from, where at hand: their ledgers are read")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="corpus and dialogues that it was made from, where at hand: their ledgers are read",
+    )
     parser.add_argument("--operator", type=Path, help="what only the operator knows, in TOML")
     parser.add_argument("--lang", default="en,fr", help="languages, separated by commas (default: en,fr)")
     parser.add_argument("--forms", default="", help="forms, separated by commas (default: all)")
@@ -32,8 +39,14 @@ def main(args: argparse.Namespace) -> int:
     if args.out is None:
         raise ConfigError("a dossier needs a folder", hint="give --out DIR")
     facts = build(
-        find_model(args.model), args.out, evaluations=args.evaluation, audits=args.audit, data=args.data,
-        operator=args.operator, langs=_names(args.lang), forms=_names(args.forms),
+        find_model(args.model),
+        args.out,
+        evaluations=args.evaluation,
+        audits=args.audit,
+        data=args.data,
+        operator=args.operator,
+        langs=_names(args.lang),
+        forms=_names(args.forms),
     )
     said = {"out": str(args.out), **facts}
     print(json.dumps(said, indent=2, ensure_ascii=False) if args.json else table(said))
@@ -51,11 +64,17 @@ def table(said: dict[str, Any]) -> str:
         for recipient, state in recipients.items():
             name = form if recipient == "all" else f"{form} ({recipient})"
             share = 100 * state["filled"] / state["fillable"] if state["fillable"] else 100.0
-            other = (("partly", "in part"), ("missing", "to fill"), ("not_applicable", "not applicable"),
-                     ("elsewhere", "left to others"))
+            other = (
+                ("partly", "in part"),
+                ("missing", "to fill"),
+                ("not_applicable", "not applicable"),
+                ("elsewhere", "left to others"),
+            )
             aside = [f"{state[key]} {words}" for key, words in other if state[key]]
-            lines.append(f"{name:<28} {state['filled']:>3} / {state['fillable']:<3} {share:>5.0f} %"
-                         + (f"  ({', '.join(aside)})" if aside else ""))
+            lines.append(
+                f"{name:<28} {state['filled']:>3} / {state['fillable']:<3} {share:>5.0f} %"
+                + (f"  ({', '.join(aside)})" if aside else "")
+            )
     asked = len(said["to_complete"])
     lines.append(f"{said['figures']} figures, each with its record; {asked} questions left to the operator")
     return "\n".join(lines)
@@ -71,7 +90,7 @@ def _template(out: Path | None, operator: Path | None) -> int:
         for key in form.asks():
             asked.setdefault(key, []).append(form.id)
     body = body_of(operator) if operator else {}
-    read(body, operator.name if operator else "")       # refused by the name of what is wrong: nothing is dropped
+    read(body, operator.name if operator else "")  # refused by the name of what is wrong: nothing is dropped
     text = template(asked, body)
     if out is None:
         print(text, end="")

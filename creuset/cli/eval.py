@@ -15,15 +15,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "creuset eval MODEL [options]\n       creuset eval card MODEL --evaluation PATH ... [--out card.md]\n"
         "       creuset eval report PATH [--out page.html]\n       creuset eval compare A B [--out page.html]"
     )
-    parser.add_argument("words", nargs="*", metavar="MODEL", help="a model's folder, a shipped name, or the URL of an "
-                        "endpoint (https://host/v1); `card MODEL` writes its card, `report PATH` the page of an "
-                        "evaluation, `compare A B` sets two of them side by side")
-    parser.add_argument("--task", help="names separated by commas; --list has them; or a task of your own as "
-                        "file.py:Class (default: bpb)")
-    parser.add_argument("--csv", type=Path, nargs="+", default=[], metavar="FILE", help="make a task of a CSV file: "
-                        "columns question and answer, and choices (or A, B, C ...) for multiple choice")
-    parser.add_argument("--columns", default="", metavar="ROLE=NAME,...", help="what the columns of --csv are, where "
-                        "their names do not say it: question=, answer=, choices=, id=, group=")
+    parser.add_argument(
+        "words",
+        nargs="*",
+        metavar="MODEL",
+        help="a model's folder, a shipped name, or the URL of an "
+        "endpoint (https://host/v1); `card MODEL` writes its card, `report PATH` the page of an "
+        "evaluation, `compare A B` sets two of them side by side",
+    )
+    parser.add_argument(
+        "--task",
+        help="names separated by commas; --list has them; or a task of your own as file.py:Class (default: bpb)",
+    )
+    parser.add_argument(
+        "--csv",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="make a task of a CSV file: columns question and answer, and choices (or A, B, C ...) for multiple choice",
+    )
+    parser.add_argument(
+        "--columns",
+        default="",
+        metavar="ROLE=NAME,...",
+        help="what the columns of --csv are, where "
+        "their names do not say it: question=, answer=, choices=, id=, group=",
+    )
     parser.add_argument("--list", action="store_true", help="print the tasks with their data, licence and forms")
     parser.add_argument("--data", type=Path, nargs="+", default=[], help="for bpb: shards, or files of text or jsonl")
     parser.add_argument("--bench", type=Path, help="for the other tasks: a folder of benchmark files, or the one file")
@@ -38,8 +56,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--form", choices=["loglikelihood", "generate", "chat"], help="default: each task's own")
     parser.add_argument("--fewshot", type=int, metavar="N", help="worked examples (default: each task's own)")
     parser.add_argument("--seed", type=int, default=1234, help="kept with every score (default: %(default)s)")
-    parser.add_argument("--work", type=Path, metavar="DIR", help="keep answers here as they come: a run that was cut "
-                        "off goes on when it is started again (default: OUT.work until OUT is whole)")
+    parser.add_argument(
+        "--work",
+        type=Path,
+        metavar="DIR",
+        help="keep answers here as they come: a run that was cut "
+        "off goes on when it is started again (default: OUT.work until OUT is whole)",
+    )
     parser.add_argument("--retry-failed", action="store_true", help="ask again what failed in an earlier run")
     parser.add_argument("--rescore", type=Path, metavar="WORK", help="ask nobody: score the answers kept in WORK")
     add_endpoint(parser, {"judge": "for tasks whose replies are graded: the judge's endpoint"})
@@ -120,8 +143,16 @@ def listing() -> list[dict[str, Any]]:
     }]  # fmt: skip
     for name in catalogue.NAMES:
         task = catalogue.about(name)
-        rows.append({"task": name, "files": list(task.files), "licence": task.licence, "needs": sorted(task.needs),
-                     "forms": list(catalogue.forms(name)), "reference": task.reference})
+        rows.append(
+            {
+                "task": name,
+                "files": list(task.files),
+                "licence": task.licence,
+                "needs": sorted(task.needs),
+                "forms": list(catalogue.forms(name)),
+                "reference": task.reference,
+            }
+        )
     return rows
 
 
@@ -161,7 +192,7 @@ def _card(args: argparse.Namespace) -> int:
     model = find_model(args.words[1])
     if args.package is not None and args.package.exists():
         raise ConfigError(f"`{args.package}` already exists", hint="artifacts are never overwritten")
-    gather(model, args.evaluation)      # what does not belong together is refused before the model is asked anything
+    gather(model, args.evaluation)  # what does not belong together is refused before the model is asked anything
     talks = converse(model, openings(args.dialogues), progress=say) if args.dialogues else []
     text = write(model, args.evaluation, talks, licence=args.licence)
     if args.package is not None:

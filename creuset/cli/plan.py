@@ -43,21 +43,35 @@ def main(args: argparse.Namespace) -> int:
     count = parameters(config)
     tokens = amount(args.tokens) if args.tokens else float(own or 20 * count.active)
     ask = PlanRequest(
-        tokens=tokens, context=context, gpu=gpu(args.gpu), gpus=args.gpus, mfu=args.mfu, price=args.price, pue=args.pue,
+        tokens=tokens,
+        context=context,
+        gpu=gpu(args.gpu),
+        gpus=args.gpus,
+        mfu=args.mfu,
+        price=args.price,
+        pue=args.pue,
         streams=args.streams,
     )
     found = estimate(of_config(config), ask)
     note = SIZES[name].note if name in SIZES else ""
     if args.json:
         lines, as_of = thresholds()
-        print(json.dumps({
-            "shape": name, "note": note, "config": resolved(config), "ask": resolved(ask),
-            "parameters": {**dataclasses.asdict(count), "total": count.total, "active": count.active},
-            "forward_flops_per_token": forward_flops(config, context=context),
-            "estimate": resolved(found),
-            "thresholds": {"as_of": as_of, "lines": resolved(lines)},
-            "published_runs": trust(),
-        }, indent=2))
+        print(
+            json.dumps(
+                {
+                    "shape": name,
+                    "note": note,
+                    "config": resolved(config),
+                    "ask": resolved(ask),
+                    "parameters": {**dataclasses.asdict(count), "total": count.total, "active": count.active},
+                    "forward_flops_per_token": forward_flops(config, context=context),
+                    "estimate": resolved(found),
+                    "thresholds": {"as_of": as_of, "lines": resolved(lines)},
+                    "published_runs": trust(),
+                },
+                indent=2,
+            )
+        )
     else:
         print(page(name, note, config, count, ask, found))
     return 0

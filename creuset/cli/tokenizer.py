@@ -45,7 +45,7 @@ def _train(args: argparse.Namespace) -> int:
     from creuset.data.build.documents import chosen_sources
     from creuset.data.shards.vocabulary import train_tokenizer
 
-    limits: dict[str, float] = {}   # MB of each source
+    limits: dict[str, float] = {}  # MB of each source
     if args.corpus:
         flags = [flag.partition("=") for flag in args.sources.split(",")] if args.sources else []
         names = chosen_sources(args.corpus, [name for name, _, _ in flags] or None)

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     problems = verify(args.path)
     module = args.checks.get(read_manifest(args.path)["kind"])
-    if module and not problems:     # what is damaged is not read further
+    if module and not problems:  # what is damaged is not read further
         problems = importlib.import_module(module).check(args.path)
     limits = importlib.import_module(module).limits(args.path) if module and not problems else []
     try:
@@ -25,13 +25,18 @@ def main(args: argparse.Namespace) -> int:
     except ArtifactError:  # a manifest of the lineage is damaged: `problems` says which
         chain = [read_manifest(args.path)]
     if args.json:
-        print(json.dumps({
-            "path": str(args.path),
-            "ok": not problems,
-            "limits": limits,
-            "problems": [{"where": p.where, "what": p.what} for p in problems],
-            "chain": [{"kind": m["kind"], "sha256": m["sha256"], "parents": m["parents"]} for m in chain],
-        }, indent=2))
+        print(
+            json.dumps(
+                {
+                    "path": str(args.path),
+                    "ok": not problems,
+                    "limits": limits,
+                    "problems": [{"where": p.where, "what": p.what} for p in problems],
+                    "chain": [{"kind": m["kind"], "sha256": m["sha256"], "parents": m["parents"]} for m in chain],
+                },
+                indent=2,
+            )
+        )
         return 1 if problems else 0
     names = {p["sha256"]: p["name"] for m in chain for p in m["parents"]}
     for depth, manifest in enumerate(chain):

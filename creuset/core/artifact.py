@@ -68,7 +68,7 @@ def new_artifact(
             yield scratch
             publish(scratch, path, kind=kind, settings=settings, parents=parents, facts=facts)
     except DiskFull:
-        if not keep_scratch:    # it would be thrown away at the next start: the room is needed now
+        if not keep_scratch:  # it would be thrown away at the next start: the room is needed now
             shutil.rmtree(scratch, ignore_errors=True)
         raise
 

@@ -35,9 +35,7 @@ def blocks(path: Path) -> Iterator[bytes]:
                     yield block
 
 
-def _members(
-    stream: BinaryIO, make: Callable[[], Any], error_of_kind: type[Exception] = zlib.error
-) -> Iterator[bytes]:
+def _members(stream: BinaryIO, make: Callable[[], Any], error_of_kind: type[Exception] = zlib.error) -> Iterator[bytes]:
     """Decompress one member (stream, frame) after the other."""
     decoder = make()
     while block := stream.read(_BLOCK):

@@ -28,7 +28,7 @@ def room_for(what: Path | str = "") -> Iterator[None]:
 
 def file_of(error: OSError) -> str:
     """The file that an error is about. That of a write names none: it is then what pathlib was writing."""
-    if error.filename is not None:      # of a copy the second one is the one written
+    if error.filename is not None:  # of a copy the second one is the one written
         return str(error.filename2 or error.filename)
     trace = error.__traceback__
     found = ""

@@ -12,11 +12,11 @@ from typing import Any, Protocol
 from creuset.core.host import nvml
 from creuset.core.sentences import joined, sentence
 
-WATTS_PER_CORE = 10.0   # assumption where no counter is readable
+WATTS_PER_CORE = 10.0  # assumption where no counter is readable
 # What rated power over cores comes to: a server's (AMD EPYC 9654: 360 W, 96 cores), a small desktop's (Ryzen 5 7600X:
 # 105 W, 6 cores). An estimate is anywhere between.
 WATTS_PER_CORE_RANGE = (3.75, 17.5)
-WATTS_PER_GPU = 700.0   # assumption: rated power of an H100 or H200 (SXM)
+WATTS_PER_GPU = 700.0  # assumption: rated power of an H100 or H200 (SXM)
 
 
 class Counter(Protocol):

@@ -21,17 +21,17 @@ from creuset.core.compressed import BrokenArchive, compressor, lines
 from creuset.core.errors import DataError
 
 Row = dict[str, Any]
-_MARK = b"\xef\xbb\xbf"     # the byte order mark of UTF-8
+_MARK = b"\xef\xbb\xbf"  # the byte order mark of UTF-8
 
 
 class Line(NamedTuple):
     """One line: its `value`, or, where `broken` is not empty, the damage."""
 
-    number: int         # from 1
-    raw: bytes          # as it stands in the file, without its end
+    number: int  # from 1
+    raw: bytes  # as it stands in the file, without its end
     value: Any = None
-    broken: str = ""    # "broken_json", "broken_utf8", "broken_archive"
-    why: str = ""       # the damage in words
+    broken: str = ""  # "broken_json", "broken_utf8", "broken_archive"
+    why: str = ""  # the damage in words
 
 
 def parsed(
@@ -147,7 +147,7 @@ class Appender:
 
     def write(self, row: Any) -> None:
         raw = text(row, ascii_only=self._ascii_only).encode("utf-8", "surrogatepass")
-        while raw:      # an unbuffered write may take a part only
+        while raw:  # an unbuffered write may take a part only
             raw = raw[self._file.write(raw) :]
 
     def fileno(self) -> int:

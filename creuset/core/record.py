@@ -56,14 +56,14 @@ class Recorder:
     monotonic: Callable[[], float]
     commit: dict[str, Any]
     hardware: dict[str, Any]
-    choices: list[dict[str, Any]] = field(default_factory=list)     # what the machine chose, and from which step on
+    choices: list[dict[str, Any]] = field(default_factory=list)  # what the machine chose, and from which step on
     id: str = field(default_factory=lambda: secrets.token_hex(6))
     work: Work = field(default_factory=Work)
     _at: float = 0.0
     _begun: float = 0.0
     _cpu_begun: float = 0.0
     _beaten: float = -1e9
-    _gained: Work = field(default_factory=Work)     # by this attempt, whatever is lost later
+    _gained: Work = field(default_factory=Work)  # by this attempt, whatever is lost later
     _earlier: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
@@ -91,9 +91,19 @@ class Recorder:
         cores = cores or int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
         gpus = int(device.startswith("cuda")) if gpus is None else gpus
         self = cls(
-            stage=stage, device=device, cores=cores, gpus=gpus, inputs=dict(inputs or {}), seeds=dict(seeds or {}),
-            before=list(before), journal=journal, meter=meter or Meter.here(cores=cores, gpus=gpus),
-            clock=clock, monotonic=monotonic, commit=host.commit(), hardware=host.hardware(gpus=gpus),
+            stage=stage,
+            device=device,
+            cores=cores,
+            gpus=gpus,
+            inputs=dict(inputs or {}),
+            seeds=dict(seeds or {}),
+            before=list(before),
+            journal=journal,
+            meter=meter or Meter.here(cores=cores, gpus=gpus),
+            clock=clock,
+            monotonic=monotonic,
+            commit=host.commit(),
+            hardware=host.hardware(gpus=gpus),
         )
         self._at, self._begun, self._cpu_begun = clock(), monotonic(), time.process_time()
         for line in _lines(journal):
@@ -142,35 +152,37 @@ class Recorder:
         attempts.append(last)
         spent = sum(a["work"]["formula"] for a in attempts)
         wall = sum(a["wall_s"] for a in attempts)
-        return to_json({        # type: ignore[no-any-return]
-            "stage": self.stage,
-            "started": min(a["started"] for a in attempts),
-            "finished": _iso(self.clock()),
-            "tokens": self.work.tokens,
-            "steps": self.work.steps,
-            "flops": {
-                "formula": self.work.formula,
-                "counted": self.work.counted or None,
-                "lost": max(0.0, spent - self.work.formula),
-                "definition": sentence("core.flop_definition"),
-            },
-            "time": {
-                "wall_hours": wall / 3600,
-                "core_hours": sum(a["wall_s"] * a["cores"] for a in attempts) / 3600,
-                "gpu_hours": sum(a["wall_s"] * a["gpus"] for a in attempts) / 3600,
-                "cpu_hours": sum(a["cpu_s"] for a in attempts) / 3600,
-            },
-            "energy": describe(attempts),
-            "hardware": _distinct([a["hardware"] for a in attempts]),
-            "commit": self.commit,
-            "versions": host.versions(),
-            "inputs": self.inputs,
-            "seeds": self.seeds,
-            "choices": self.choices,
-            "attempts": attempts,
-            "failed_attempts": sum(a["outcome"] == "interrupted" for a in attempts),
-            "before": self.before,
-        })
+        return to_json(  # type: ignore[no-any-return]
+            {
+                "stage": self.stage,
+                "started": min(a["started"] for a in attempts),
+                "finished": _iso(self.clock()),
+                "tokens": self.work.tokens,
+                "steps": self.work.steps,
+                "flops": {
+                    "formula": self.work.formula,
+                    "counted": self.work.counted or None,
+                    "lost": max(0.0, spent - self.work.formula),
+                    "definition": sentence("core.flop_definition"),
+                },
+                "time": {
+                    "wall_hours": wall / 3600,
+                    "core_hours": sum(a["wall_s"] * a["cores"] for a in attempts) / 3600,
+                    "gpu_hours": sum(a["wall_s"] * a["gpus"] for a in attempts) / 3600,
+                    "cpu_hours": sum(a["cpu_s"] for a in attempts) / 3600,
+                },
+                "energy": describe(attempts),
+                "hardware": _distinct([a["hardware"] for a in attempts]),
+                "commit": self.commit,
+                "versions": host.versions(),
+                "inputs": self.inputs,
+                "seeds": self.seeds,
+                "choices": self.choices,
+                "attempts": attempts,
+                "failed_attempts": sum(a["outcome"] == "interrupted" for a in attempts),
+                "before": self.before,
+            }
+        )
 
     def _attempt(self, outcome: str) -> dict[str, Any]:
         wall_s = self.monotonic() - self._begun
@@ -237,7 +249,8 @@ def with_keys(record: dict[str, Any]) -> dict[str, Any]:
         spent, flops = stage.get("energy") or {}, stage.get("flops") or {}
         made = [
             joined(gpu_estimated(a["gpus"]) if a.get("gpus") else "", processor_estimated(a["cores"]))
-            for a in stage.get("attempts", []) if "cores" in a
+            for a in stage.get("attempts", [])
+            if "cores" in a
         ]
         for place, name, meant in ((spent, "method", joined(*dict.fromkeys(made), by=" / ")),
                                    (spent, "boundary", sentence("core.boundary")),
@@ -263,5 +276,3 @@ def totals(record: dict[str, Any]) -> dict[str, float]:
         "gpu_hours": sum(s["time"]["gpu_hours"] for s in every),
         "kwh": sum(s["energy"]["kwh"] for s in every),
     }
-
-

@@ -19,8 +19,8 @@ from creuset.core.errors import DataError
 
 Lang = Literal["en", "fr"]
 LANGS: tuple[Lang, ...] = ("en", "fr")
-NARROW = "\u202f"       # narrow no-break space: French groups digits and precedes signs with it
-BESIDE = "sentences"    # the field of a record that has the keys of the sentences in its other fields
+NARROW = "\u202f"  # narrow no-break space: French groups digits and precedes signs with it
+BESIDE = "sentences"  # the field of a record that has the keys of the sentences in its other fields
 T = TypeVar("T")
 
 ROOT = Path(__file__).parents[1]
@@ -45,7 +45,7 @@ class Sentence(str):
         """Itself: `str(error)` of an error that was raised with a sentence still has the key."""
         return self
 
-    def __getnewargs__(self) -> tuple[Any, ...]:   
+    def __getnewargs__(self) -> tuple[Any, ...]:
         return self.key, self.values, self.english
 
     @property
@@ -163,10 +163,10 @@ def from_json(value: T) -> T:
         keys = value.get(BESIDE)
         known: dict[str, Any] = keys if isinstance(keys, dict) else {}
         if not all(isinstance(row, dict) and "key" in row for row in known.values()):
-            known = {}      # a field of that name that is not ours
+            known = {}  # a field of that name that is not ours
         made = {k: from_json(v) for k, v in value.items() if not (k == BESIDE and known)}
         return made | {k: _revived(made[k], row) for k, row in known.items() if k in made}  # type: ignore[return-value]
-    return [from_json(v) for v in value] if isinstance(value, list) else value      # type: ignore[return-value]
+    return [from_json(v) for v in value] if isinstance(value, list) else value  # type: ignore[return-value]
 
 
 def _revived(text: Any, row: Any) -> Any:
@@ -182,5 +182,3 @@ def _rebuilt(row: Any) -> Any:
     if isinstance(row, dict):
         return Sentence(row["key"], {k: _rebuilt(v) for k, v in row["values"].items()})
     return [_rebuilt(v) for v in row] if isinstance(row, list) else row
-
-

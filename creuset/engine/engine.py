@@ -53,7 +53,7 @@ class Engine:
         watermark: Watermark | None = None,
     ) -> None:
         self.tokenizer, self.settings = tokenizer, settings
-        self._watermark = watermark     # not among the settings: those are printed
+        self._watermark = watermark  # not among the settings: those are printed
         self.config = runner.config
         self.context = runner.config.context
         self.end_ids = frozenset(end_ids)
@@ -237,8 +237,7 @@ class Engine:
         return dict(zip(wanted, logits_RV, strict=True))
 
     def _settle(self, live: "_Live", span: BatchSpan, row: int, logits_V: Logits | None) -> Event | None:
-        """Account for what was computed of one request, from `row` of the batch on; emit its next token if it is due.
-        """
+        """Account for what was computed of one request, from `row` of the batch on; emit its next token if due."""
         sequence, sampling = live.sequence, live.sequence.request.sampling
         if not live.answer.prompt_done:
             self._read_prompt(live.answer, span, row)
@@ -250,7 +249,7 @@ class Engine:
         # Only now: blocks that the prefix cache is told of have given finite logits as far as these were looked at.
         self._scheduler.advance(sequence, span.count)
         if token is None:
-            done = sequence.pending == 0    # max_tokens is 0: the prompt was all there was to read
+            done = sequence.pending == 0  # max_tokens is 0: the prompt was all there was to read
             return self._end(live, "length") if done else None
         sequence.tokens.append(token)
         self._totals["completion_tokens"] += 1
@@ -293,7 +292,5 @@ class _Live:
 
 
 def _blocks(runner: Runner, settings: EngineSettings) -> int:
-    tokens = settings.kv_tokens or min(
-        8 * runner.config.context, settings.kv_mib * 2**20 // runner.kv_bytes_per_token
-    )
+    tokens = settings.kv_tokens or min(8 * runner.config.context, settings.kv_mib * 2**20 // runner.kv_bytes_per_token)
     return max(1, math.ceil(tokens / settings.block_size))

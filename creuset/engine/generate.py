@@ -17,10 +17,10 @@ class Completion:
     logprobs: list[TokenLogprob] = field(default_factory=list)  # one a token, where the request asked for them
     prompt_logprobs: tuple[TokenLogprob | None, ...] = ()
     finish: Finish = "error"
-    error: str | None = None            # with finish "error": what went wrong
+    error: str | None = None  # with finish "error": what went wrong
     prompt_tokens: int = 0
-    completion_tokens: int = 0          # the end token included
-    cached_tokens: int = 0              # of the prompt, found in the prefix cache
+    completion_tokens: int = 0  # the end token included
+    cached_tokens: int = 0  # of the prompt, found in the prefix cache
 
     def take(self, event: Event) -> None:
         self.text += event.text
@@ -55,7 +55,7 @@ def stream(engine: Engine, requests: Iterable[GenerationRequest]) -> Iterator[Ev
         for name in waiting:
             engine.cancel(name)
         if waiting:
-            engine.step()       # ends what was cancelled and gives its blocks back
+            engine.step()  # ends what was cancelled and gives its blocks back
 
 
 def generate(engine: Engine, requests: Sequence[GenerationRequest]) -> list[Completion]:

@@ -15,13 +15,13 @@ from creuset.types.generation import Event, Finish, GenerationRequest, TokenLogp
 class OutputBuilder:
     def __init__(self, request: GenerationRequest, tokenizer: Tokenizer, *, end_ids: frozenset[int]) -> None:
         self.request = request
-        self.count = 0                                  # tokens the model emitted
+        self.count = 0  # tokens the model emitted
         self.prompt_logprobs: list[TokenLogprob | None] = [None]
         self._ends = frozenset(request.sampling.stop_ids) | (frozenset() if request.sampling.ignore_eos else end_ids)
         self._detokenizer = Detokenizer(tokenizer)
         self._matcher = StopMatcher(request.sampling.stop)
-        self._made = self._out = 0                      # characters: detokenized, sent
-        self._told = False                              # `prompt_logprobs` were sent
+        self._made = self._out = 0  # characters: detokenized, sent
+        self._told = False  # `prompt_logprobs` were sent
         # Tokens not sent yet, with where their text begins and ends.
         self._held: deque[tuple[int, TokenLogprob | None, int, int]] = deque()
 

@@ -60,7 +60,7 @@ class Sampler:
     def choose(self, logits_V: Logits) -> int:
         """The next token; `logits_V` is not changed. Raises NotFinite."""
         sampling = self._sampling
-        if not math.isfinite(logits_V.max()):   # the maximum of a row with a NaN is a NaN
+        if not math.isfinite(logits_V.max()):  # the maximum of a row with a NaN is a NaN
             raise NotFinite("the model's logits are not finite")
         logits_V = self._adjusted(logits_V)
         token = int(logits_V.argmax()) if sampling.temperature == 0 else self._draw(logits_V)

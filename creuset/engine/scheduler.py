@@ -22,13 +22,13 @@ class PendingTokens:
     """What a request still needs, as the planner sees it."""
 
     id: str
-    pending: int    # tokens whose keys and values are not in the cache; 1 means it is decoding
+    pending: int  # tokens whose keys and values are not in the cache; 1 means it is decoding
 
 
 @dataclass(frozen=True, slots=True)
 class StepPlan:
-    decode: tuple[str, ...]                 # request ids, one token each
-    prefill: tuple[tuple[str, int], ...]    # (request id, number of tokens)
+    decode: tuple[str, ...]  # request ids, one token each
+    prefill: tuple[tuple[str, int], ...]  # (request id, number of tokens)
 
     @property
     def tokens(self) -> int:
@@ -59,13 +59,13 @@ class Sequence:
     """A request on its way. Only the scheduler writes here, but for `tokens`, which the engine appends to."""
 
     request: GenerationRequest
-    serial: int                                             # order of arrival
-    tokens: list[int]                                       # prompt, then answer
-    computed: int = 0                                       # of `tokens`, whose keys and values are in `blocks`
+    serial: int  # order of arrival
+    tokens: list[int]  # prompt, then answer
+    computed: int = 0  # of `tokens`, whose keys and values are in `blocks`
     blocks: list[int] = field(default_factory=list)
-    hashes: list[bytes] = field(default_factory=list)       # of the full blocks of `tokens`
-    known: int = 0                                          # blocks the prefix cache was told of
-    cached: int | None = None                               # prompt tokens found in the prefix cache at first admission
+    hashes: list[bytes] = field(default_factory=list)  # of the full blocks of `tokens`
+    known: int = 0  # blocks the prefix cache was told of
+    cached: int | None = None  # prompt tokens found in the prefix cache at first admission
 
     @property
     def id(self) -> str:
@@ -87,7 +87,7 @@ class Scheduler:
         self.pool, self.cache = pool, cache
         self.block_size, self.max_running, self.max_batch_tokens = block_size, max_running, max_batch_tokens
         self.waiting: deque[Sequence] = deque()
-        self.running: list[Sequence] = []                   # in order of arrival
+        self.running: list[Sequence] = []  # in order of arrival
         self.preemptions = 0
         self._serial = 0
 
@@ -155,7 +155,7 @@ class Scheduler:
                 if (blocks := self._take(1, after=sequence.blocks[-1])) is not None:
                     sequence.blocks += blocks
                 else:
-                    self._preempt(self.running[-1])         # may be `sequence` itself: then it has no blocks left
+                    self._preempt(self.running[-1])  # may be `sequence` itself: then it has no blocks left
 
     def _preempt(self, victim: Sequence) -> None:
         self.running.remove(victim)

@@ -6,15 +6,15 @@ from typing import Literal
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EngineSettings:
-    block_size: int = 16                            # tokens a block of the key-value cache
-    kv_tokens: int = 0                              # tokens the cache holds; 0: eight full contexts, within `kv_mib`
-    kv_mib: int = 512                               # at most, when `kv_tokens` is 0
-    max_batch_tokens: int = 512                     # tokens a forward pass; longer prompts are read in chunks
-    max_running: int = 32                           # requests in a batch; others wait
+    block_size: int = 16  # tokens a block of the key-value cache
+    kv_tokens: int = 0  # tokens the cache holds; 0: eight full contexts, within `kv_mib`
+    kv_mib: int = 512  # at most, when `kv_tokens` is 0
+    max_batch_tokens: int = 512  # tokens a forward pass; longer prompts are read in chunks
+    max_running: int = 32  # requests in a batch; others wait
     prefix_cache: bool = True
-    dtype: Literal["auto", "fp32", "bf16"] = "auto" # auto: bf16 where this model is clearly faster in it, else fp32
-    threads: int = 0                                # 0: one for a small model, else what is faster
-    seed: int | None = None                         # for requests that bring none; None: the system's
+    dtype: Literal["auto", "fp32", "bf16"] = "auto"  # auto: bf16 where this model is clearly faster in it, else fp32
+    threads: int = 0  # 0: one for a small model, else what is faster
+    seed: int | None = None  # for requests that bring none; None: the system's
 
     def __post_init__(self) -> None:
         if self.block_size not in (1, 2, 4, 8, 16, 32, 64):

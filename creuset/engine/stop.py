@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class StopCheck:
-    text: str                   # may go out now
-    match: str | None = None    # the stop string that ended the answer
+    text: str  # may go out now
+    match: str | None = None  # the stop string that ended the answer
 
 
 class StopMatcher:

@@ -68,8 +68,9 @@ def option_text(text: str, options: Sequence[str]) -> str | None:
     """The letter of the only option whose text is in the reply; part of another one's text does not count."""
     said = _words(text)
     found = {i for i, option in enumerate(options) if _words(option) and f" {_words(option)} " in f" {said} "}
-    longest = {i for i in found if not any(j != i and f" {_words(options[i])} " in f" {_words(options[j])} "
-                                           for j in found)}
+    longest = {
+        i for i in found if not any(j != i and f" {_words(options[i])} " in f" {_words(options[j])} " for j in found)
+    }
     return LETTERS[longest.pop()] if len(longest) == 1 else None
 
 
@@ -79,7 +80,7 @@ def _words(text: str) -> str:
 
 def letter_simple_evals(text: str) -> str | None:
     found = re.search(r"(?i)Answer[ \t]*:[ \t]*\$?([A-D])", text)
-    return found[1] if found else None      # "answer: c" is an answer, and a wrong one, as there
+    return found[1] if found else None  # "answer: c" is an answer, and a wrong one, as there
 
 
 def mmlu_pro_single(text: str, letters: str = LETTERS[:10]) -> str | None:
@@ -91,7 +92,7 @@ def mmlu_pro_three_stage(text: str, letters: str = LETTERS[:10]) -> str | None:
     if said := mmlu_pro_single(text, letters):
         return said
     marked = list(re.finditer(rf"[aA]nswer:\s*([{letters}])", text))
-    if marked:      # the last one of the first line that has one
+    if marked:  # the last one of the first line that has one
         line_end = text.find("\n", marked[0].start()) % (len(text) + 1)
         return str([m[1] for m in marked if m.start() < line_end][-1])
     alone = re.findall(rf"\b[{letters}]\b", text)

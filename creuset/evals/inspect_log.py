@@ -111,8 +111,11 @@ def _scores(measures: Sequence[Row]) -> list[Row]:
         low, high = row.get("interval") or (None, None)
         params = {"unit": row.get("unit"), "n": row.get("n"), "denominator": row.get("denominator"), "low": low,
                   "high": high, "interval_by": row.get("interval_by")}  # fmt: skip
-        metrics[row["metric"]] = {"name": row["metric"], "value": row["score"],
-                                  "params": {k: v for k, v in params.items() if v not in (None, "")}}
+        metrics[row["metric"]] = {
+            "name": row["metric"],
+            "value": row["score"],
+            "params": {k: v for k, v in params.items() if v not in (None, "")},
+        }
     if metrics:
         return [{"name": "correct", "scorer": "correct", "params": {}, "metrics": metrics}]
     said = {str(row["status"]): row.get("why") for row in measures}

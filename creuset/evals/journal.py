@@ -21,7 +21,9 @@ from creuset.evals.model import Failure, Likelihood, Outcome, Reply
 from creuset.evals.task import Sample
 
 KINDS: dict[str, type[Reply] | type[Likelihood] | type[Failure]] = {
-    "reply": Reply, "likelihood": Likelihood, "failure": Failure,
+    "reply": Reply,
+    "likelihood": Likelihood,
+    "failure": Failure,
 }
 VERSION = 1
 

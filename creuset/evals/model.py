@@ -16,7 +16,7 @@ from creuset.core.errors import CreusetError
 Ability = Literal["chat", "completion", "loglikelihood", "weights"]
 
 
-WIDTH = 16      # samples in play, where a client does not know better
+WIDTH = 16  # samples in play, where a client does not know better
 
 
 class NotTestable(CreusetError):
@@ -29,14 +29,14 @@ class NotTestable(CreusetError):
 class GenerateRequest:
     """One generation. Exactly one of `messages` (chat) and `prompt` (plain completion) is given."""
 
-    messages: tuple[dict[str, Any], ...] = ()   # {"role": ..., "content": ...}, as OpenAI's API has them
+    messages: tuple[dict[str, Any], ...] = ()  # {"role": ..., "content": ...}, as OpenAI's API has them
     prompt: str = ""
     max_tokens: int = 256
     temperature: float = 0.0
     top_p: float = 1.0
     stop: tuple[str, ...] = ()
     seed: int | None = 1234
-    tools: tuple[dict[str, Any], ...] = ()      # chat only: the functions it may call, as OpenAI's API has them
+    tools: tuple[dict[str, Any], ...] = ()  # chat only: the functions it may call, as OpenAI's API has them
 
     def __post_init__(self) -> None:
         if bool(self.messages) == bool(self.prompt):
@@ -61,7 +61,7 @@ class RollingRequest:
     """
 
     text: str
-    overlap: int = 0        # tokens that a window sees twice
+    overlap: int = 0  # tokens that a window sees twice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,29 +69,29 @@ class Reply:
     """What was generated, as received; `text` is untouched (thinking, if any, is in it or in `reasoning`)."""
 
     text: str
-    finish: str                         # stop, length, tool_calls, content_filter, or what the endpoint said
+    finish: str  # stop, length, tool_calls, content_filter, or what the endpoint said
     prompt_tokens: int = 0
     completion_tokens: int = 0
-    seconds: float = 0.0                # from the call that succeeded, first byte sent to last received
+    seconds: float = 0.0  # from the call that succeeded, first byte sent to last received
     first_token_s: float | None = None  # only where the reply was streamed
-    model: str = ""                     # the name the endpoint reports: it may change midway, and that is said
+    model: str = ""  # the name the endpoint reports: it may change midway, and that is said
     attempts: int = 1
     reasoning: str = ""
-    warnings: tuple[str, ...] = ()      # "KIND: words", counted by kind: "usage_zero: 0 tokens for 41 characters"
-    tool_calls: tuple[dict[str, Any], ...] = ()     # as OpenAI's API has them: id, type, function {name, arguments}
-    by: str = ""                        # "judge" where not the subject said it: it has a price of its own
+    warnings: tuple[str, ...] = ()  # "KIND: words", counted by kind: "usage_zero: 0 tokens for 41 characters"
+    tool_calls: tuple[dict[str, Any], ...] = ()  # as OpenAI's API has them: id, type, function {name, arguments}
+    by: str = ""  # "judge" where not the subject said it: it has a price of its own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Likelihood:
-    total: float                        # ln p, summed over the continuation's tokens
-    greedy: bool                        # whether each of them was the likeliest
+    total: float  # ln p, summed over the continuation's tokens
+    greedy: bool  # whether each of them was the likeliest
     tokens: int
     token_logprobs: tuple[float, ...] = ()
-    cut: bool = False                   # the context did not fit and lost its beginning
+    cut: bool = False  # the context did not fit and lost its beginning
     attempts: int = 1
-    prompt_tokens: int = 0              # read for it, as an endpoint bills them
-    unscored: int = 0                   # of a whole document: UTF-8 bytes at its beginning with nothing before them
+    prompt_tokens: int = 0  # read for it, as an endpoint bills them
+    unscored: int = 0  # of a whole document: UTF-8 bytes at its beginning with nothing before them
     warnings: tuple[str, ...] = ()
 
 
@@ -99,14 +99,14 @@ class Likelihood:
 class Failure:
     """A call that did not succeed after its retries. It stays in the denominator and is counted by its reason."""
 
-    reason: str                         # timeout, connection, http_500, empty, broken_json, refused_400, price_cap ...
+    reason: str  # timeout, connection, http_500, empty, broken_json, refused_400, price_cap ...
     detail: str = ""
     attempts: int = 1
-    by: str = ""                        # as in Reply
+    by: str = ""  # as in Reply
 
 
 Outcome = Reply | Likelihood | Failure
-Done = Callable[[int, Outcome], None]   # told of each answer as soon as it is there: (position in the list, outcome)
+Done = Callable[[int, Outcome], None]  # told of each answer as soon as it is there: (position in the list, outcome)
 
 
 @dataclass(slots=True)
@@ -179,12 +179,12 @@ class Usage:
     retried: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
-    cost: float | None = None           # None: no price is known
+    cost: float | None = None  # None: no price is known
     currency: str = ""
     warnings: dict[str, int] = field(default_factory=dict)
-    reasons: dict[str, int] = field(default_factory=dict)       # of the failures
-    examples: dict[str, str] = field(default_factory=dict)      # the first one's words, by warning and by reason
-    judge: "Usage | None" = None        # what a judge consumed, at its own price; in none of the figures above
+    reasons: dict[str, int] = field(default_factory=dict)  # of the failures
+    examples: dict[str, str] = field(default_factory=dict)  # the first one's words, by warning and by reason
+    judge: "Usage | None" = None  # what a judge consumed, at its own price; in none of the figures above
 
 
 async def each(questions: Sequence[Any], answer: Callable[[Any], Awaitable[Any]], done: Done | None) -> list[Any]:

@@ -65,7 +65,7 @@ def _load(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(known, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[known] = module     # dataclasses look their module up
+    sys.modules[known] = module  # dataclasses look their module up
     try:
         spec.loader.exec_module(module)
     except Exception as error:
@@ -78,8 +78,10 @@ def _load(path: Path) -> ModuleType:
 def _check(found: type[Task], name: str, taken: tuple[str, ...]) -> None:
     called = getattr(found, "name", "")
     if not isinstance(called, str) or not re.fullmatch(r"[\w.+-]*\w", called):
-        raise ConfigError(f"`{name}` has {f'the name {called!r}' if called else 'no name'}",
-                          hint='write name = "..." in the class: letters, digits, - and _; files are called so')
+        raise ConfigError(
+            f"`{name}` has {f'the name {called!r}' if called else 'no name'}",
+            hint='write name = "..." in the class: letters, digits, - and _; files are called so',
+        )
     if called in taken:
         raise ConfigError(f"`{name}` has the name of a task of ours, `{called}`", hint="give it another name")
     missing = [method for method in NEEDED if vars(Task)[method] is getattr(found, method)]

@@ -27,21 +27,21 @@ class TaskPair:
     a: float
     b: float
     difference: float
-    interval: stats.Interval            # paired bootstrap, 95 %
-    se: float | None                    # of the difference, clustered; None where it cannot be known
-    only_a: int | None                  # McNemar's b: right in A only; None where scores are graded
+    interval: stats.Interval  # paired bootstrap, 95 %
+    se: float | None  # of the difference, clustered; None where it cannot be known
+    only_a: int | None  # McNemar's b: right in A only; None where scores are graded
     only_b: int | None
     p: float
     holm: float
     test: str
     margin: float
     equivalence_p: float
-    smallest: float | None              # difference found with 80 % power
-    verdict: str                        # b_better, a_better, equivalent, undecided
+    smallest: float | None  # difference found with 80 % power
+    verdict: str  # b_better, a_better, equivalent, undecided
     clusters: int
-    a_only_samples: int = 0             # answered in A alone, and so left out
+    a_only_samples: int = 0  # answered in A alone, and so left out
     b_only_samples: int = 0
-    failed: int = 0                     # pairs in which a call failed, counted as wrong
+    failed: int = 0  # pairs in which a call failed, counted as wrong
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,19 +50,26 @@ class PairedComparison:
     b: Row
     margin: float
     tasks: list[TaskPair]
-    refused: dict[str, str]             # task: why it cannot be compared
-    rows: dict[str, list[Row]] = field(default_factory=dict, repr=False)    # matched, for the page
+    refused: dict[str, str]  # task: why it cannot be compared
+    rows: dict[str, list[Row]] = field(default_factory=dict, repr=False)  # matched, for the page
 
     def json(self) -> Row:
         tasks = [{**asdict(t), "interval": [t.interval.low, t.interval.high]} for t in self.tasks]
-        return {"a": self.a, "b": self.b, "margin": self.margin, "alpha": ALPHA, "tasks": tasks,
-                "refused": self.refused, "definitions": DEFINITIONS}
+        return {
+            "a": self.a,
+            "b": self.b,
+            "margin": self.margin,
+            "alpha": ALPHA,
+            "tasks": tasks,
+            "refused": self.refused,
+            "definitions": DEFINITIONS,
+        }
 
 
 DEFINITIONS = {
     "difference": "share right of B minus share right of A, on the same samples",
     "interval": "95 %, paired bootstrap, whole clusters drawn where samples share one; without any flip, "
-                "the share of flips that Clopper and Pearson's limit leaves possible",
+    "the share of flips that Clopper and Pearson's limit leaves possible",
     "p": "McNemar, exact, on flips; paired t-test, clustered, where scores are graded or samples are clustered",
     "holm": "p adjusted for the number of tasks (Holm); better or worse means holm < 0.05",
     "equivalent": "two one-sided tests reject a difference as large as the margin, at 5 %",
@@ -151,7 +158,7 @@ def _pair(task: str, rows: Sequence[Row], margin: float, lone: tuple[int, int]) 
     else:
         p, test = stats.difference_p(gap), f"paired t, {gap.clusters} clusters" if gap.clusters < gap.n else "paired t"
     between = stats.paired_bootstrap(a, b, clusters)
-    if gap.se == 0.0:       # every pair alike: drawn again they stay alike, but of other samples some may flip
+    if gap.se == 0.0:  # every pair alike: drawn again they stay alike, but of other samples some may flip
         reach = stats.clopper_pearson(0, gap.clusters).high
         between = stats.Interval(max(-1.0, gap.value - reach), min(1.0, gap.value + reach))
     finite = math.isfinite(gap.se)

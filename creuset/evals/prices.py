@@ -19,19 +19,19 @@ class Price:
     """Of a million tokens, in `currency`."""
 
     id: str
-    name: str                       # as people call it
-    names: tuple[str, ...]          # under which an endpoint may serve it
+    name: str  # as people call it
+    names: tuple[str, ...]  # under which an endpoint may serve it
     provider: str
     input: float
     output: float
     currency: str = "USD"
-    cached_input: float | None = None       # of tokens read from a cache
-    batch_input: float | None = None        # of requests that may wait
+    cached_input: float | None = None  # of tokens read from a cache
+    batch_input: float | None = None  # of requests that may wait
     batch_output: float | None = None
-    since: str = ""                 # ISO date from which it was seen or held
+    since: str = ""  # ISO date from which it was seen or held
     until: str = ""
     source: str = ""
-    grade: str = ""                 # documentation, secondary, own: how far to trust the source
+    grade: str = ""  # documentation, secondary, own: how far to trust the source
     note: str = ""
 
     def cost(self, prompt_tokens: int, completion_tokens: int) -> float:

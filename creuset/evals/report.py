@@ -46,7 +46,10 @@ def page(run: Results, *, lang: str = "en", harmful: bool = False) -> str:
     return whole_page(
         sentence("evals.evaluation_of", name=run.name),
         [_facts(run), *_notes(run), scores, *samples_browser(run.samples, harmful=harmful)],
-        lang=lang, scripts=SCRIPTS, styles=STYLES, facts=[(k, str(v)) for k, v in known.items() if v],
+        lang=lang,
+        scripts=SCRIPTS,
+        styles=STYLES,
+        facts=[(k, str(v)) for k, v in known.items() if v],
     )
 
 
@@ -96,8 +99,7 @@ def _notes(run: Results) -> list[Block]:
     notes = (
         (sentence("evals.calls_failed_and_count_as_wrong"), failed),
         (sentence("evals.replies_in_which_no_answer_was"), lost),
-        (sentence("evals.the_endpoint_was_odd"),
-         [f"{k} ({v})" for k, v in warnings.items()]),
+        (sentence("evals.the_endpoint_was_odd"), [f"{k} ({v})" for k, v in warnings.items()]),
     )
     return [Para(line(words, ", ".join(found)), "note") for words, found in notes if found]
 

@@ -31,25 +31,26 @@ DEFINITIONS = {
     "intervals": "95 %, by what `interval_by` says",
 }
 
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Evaluation:
     """What to score and how."""
 
     tasks: tuple[str, ...] = ("bpb",)
-    data: tuple[Path, ...] = ()         # for bpb: shards artifacts, or files of text or jsonl
-    bench: Path | None = None           # for the other tasks: a folder of benchmark files, or the one file
-    limit: int | None = None            # first documents of a source, first items of a task
-    context: int = 0                    # tokens; 0: the model's own
-    overlap: int = 0                    # tokens that a window of a long document sees twice
+    data: tuple[Path, ...] = ()  # for bpb: shards artifacts, or files of text or jsonl
+    bench: Path | None = None  # for the other tasks: a folder of benchmark files, or the one file
+    limit: int | None = None  # first documents of a source, first items of a task
+    context: int = 0  # tokens; 0: the model's own
+    overlap: int = 0  # tokens that a window of a long document sees twice
     dtype: Literal["fp32", "bf16"] = "fp32"
     device: str = "cpu"
-    prefix: bool = True                 # <|endoftext|> before the context of a question; bpb always has it
+    prefix: bool = True  # <|endoftext|> before the context of a question; bpb always has it
     tokens_per_batch: int = 4096
-    form: Form | None = None            # of every task; None: each task's own
-    fewshot: int | None = None          # worked examples; None: each task's own
+    form: Form | None = None  # of every task; None: each task's own
+    fewshot: int | None = None  # worked examples; None: each task's own
     seed: int = 1234
     retry_failed: bool = False
-    rescore: bool = False               # ask nobody: score what the journals hold
+    rescore: bool = False  # ask nobody: score what the journals hold
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
@@ -80,7 +81,11 @@ async def evaluate(
     samples: dict[str, Rows] = {}
     used: list[Usage] = []
     playing = PlaySettings(
-        limit=ask.limit, seed=ask.seed, retry_failed=ask.retry_failed, rescore=ask.rescore, price=price,
+        limit=ask.limit,
+        seed=ask.seed,
+        retry_failed=ask.retry_failed,
+        rescore=ask.rescore,
+        price=price,
         judge_price=judge_price,
     )
     if work is not None and not ask.rescore:
@@ -100,8 +105,13 @@ async def evaluate(
     results = {
         "model": model,
         "subject": model,
-        "settings": {**asdict(ask), "data": [p.name for p in ask.data], "bench": ask.bench and ask.bench.name,
-                     "context": client.context or ask.context} | ({"code": code} if code else {}),
+        "settings": {
+            **asdict(ask),
+            "data": [p.name for p in ask.data],
+            "bench": ask.bench and ask.bench.name,
+            "context": client.context or ask.context,
+        }
+        | ({"code": code} if code else {}),
         "definitions": DEFINITIONS,
         "results": rows,
         "usage": asdict(total_usage(used)),
@@ -126,7 +136,10 @@ def _folder(task: Task, ask: Evaluation) -> Path:
 
 
 def _charge(
-    client: ModelClient, judge: ModelClient | None, journals: Sequence[Path], price: Price | None,
+    client: ModelClient,
+    judge: ModelClient | None,
+    journals: Sequence[Path],
+    price: Price | None,
     judge_price: Price | None,
 ) -> None:
     """What an earlier run spent counts against the cap of this one."""
@@ -171,9 +184,7 @@ class Recorded(ModelClient):
         return None
 
 
-def keep(
-    out: Path, path: Path | None, ask: Evaluation, results: dict[str, Any], samples: dict[str, Rows]
-) -> None:
+def keep(out: Path, path: Path | None, ask: Evaluation, results: dict[str, Any], samples: dict[str, Rows]) -> None:
     """Write results and samples as an artifact whose parents are the model, where it is a folder, and the shards."""
     parents = [p for p in (path, *ask.data) if p is not None and (p / MANIFEST).is_file()]
     facts = {"model": results["model"], "results": to_json(results["results"])}

@@ -37,10 +37,10 @@ from creuset.types.measure import Measure, Status
 GONE = ("connection", "refused_401", "refused_404", "quota")
 # Those that may be about the sample: only a row of them says that it is the endpoint.
 FATAL = (*GONE, "disconnected", "timeout", "refused_403")
-ROW_AT_END = 3              # connections closed for so many samples at the end of a run: it is not at its end
+ROW_AT_END = 3  # connections closed for so many samples at the end of a run: it is not at its end
 # Those of an endpoint that never answered rightly; after one right answer they are about the sample.
 UNUSABLE = ("broken_json", "truncated", "stream_error", "no_logprobs", "http_")
-PATIENCE = 10               # samples failing so, one after the other, at least
+PATIENCE = 10  # samples failing so, one after the other, at least
 
 
 class Stopped(CreusetError):
@@ -53,12 +53,12 @@ class Stopped(CreusetError):
 class PlaySettings:
     """How to play, whatever the task."""
 
-    limit: int | None = None        # first samples
-    seed: int = 1234                # of few-shot examples and whatever a task draws; kept with each measure
-    width: int = 0                  # samples in play; 0: what suits the subject
-    retry_failed: bool = False      # ask again what failed in an earlier run
-    rescore: bool = False           # ask nobody: score what the journal holds
-    harmful: bool = False           # allow tasks whose prompts are harmful
+    limit: int | None = None  # first samples
+    seed: int = 1234  # of few-shot examples and whatever a task draws; kept with each measure
+    width: int = 0  # samples in play; 0: what suits the subject
+    retry_failed: bool = False  # ask again what failed in an earlier run
+    rescore: bool = False  # ask nobody: score what the journal holds
+    harmful: bool = False  # allow tasks whose prompts are harmful
     price: Price | None = None
     judge_price: Price | None = None
 
@@ -69,10 +69,10 @@ class TaskResult:
 
     task: str
     measures: list[Measure]
-    rows: list[Row] = field(default_factory=list)       # of NAME.jsonl
+    rows: list[Row] = field(default_factory=list)  # of NAME.jsonl
     usage: Usage = field(default_factory=Usage)
-    asked: int = 0                                      # samples with an answer or a failure
-    samples: int = 0                                    # of the task, within the limit
+    asked: int = 0  # samples with an answer or a failure
+    samples: int = 0  # of the task, within the limit
 
 
 async def play(
@@ -98,8 +98,13 @@ async def play(
     samples = read_samples(task, folder, playing.limit)
     data_sha256 = data_hash(task, folder, samples)
     head = {
-        "task": task.name, "version": task.version, "form": task.form, "data_sha256": data_sha256,
-        "subject": subject.identity(), "seed": playing.seed, **task.settings(),
+        "task": task.name,
+        "version": task.version,
+        "form": task.form,
+        "data_sha256": data_sha256,
+        "subject": subject.identity(),
+        "seed": playing.seed,
+        **task.settings(),
     }
     if playing.rescore and (journal is None or not journal.is_file()):
         raise ConfigError(f"`{journal}` does not exist: there is nothing to score again")
@@ -115,8 +120,12 @@ async def play(
     if not answered:
         raise ConfigError(f"`{journal}` holds no answer to a sample of {task.name}")
     about = {
-        "prompt_sha256": sha256_json([asked_hash(s) for s, _ in answered]), "data_sha256": data_sha256,
-        "data": ", ".join(task.files), "licence": task.licence, "seed": playing.seed, "form": task.form,
+        "prompt_sha256": sha256_json([asked_hash(s) for s, _ in answered]),
+        "data_sha256": data_sha256,
+        "data": ", ".join(task.files),
+        "licence": task.licence,
+        "seed": playing.seed,
+        "form": task.form,
         "date": datetime.fromtimestamp(now(), UTC).isoformat(timespec="seconds"),
     }
     measures, rows = _scored(task, answered, about)
@@ -124,7 +133,7 @@ async def play(
         measures = [replace(m, status="not_tested", why=lost, score=None, interval=None) for m in measures]
     usage = usage_of((o for _, entry in answered for o in entry.outcomes), playing.price, playing.judge_price)
     if task.harmful:
-        usage = replace(usage, examples={})     # an endpoint's words may hold a prompt
+        usage = replace(usage, examples={})  # an endpoint's words may hold a prompt
     measures = [_with_cost(measure, usage.judge) for measure in measures]
     return TaskResult(
         task=task.name, measures=measures, rows=rows, usage=usage, asked=len(answered), samples=len(samples)
@@ -177,7 +186,11 @@ def data_hash(task: Task, folder: Path, samples: Sequence[Sample]) -> str:
 
 
 async def _ask(
-    task: Task, subject: ModelClient, samples: Sequence[Sample], journal: Journal, playing: PlaySettings,
+    task: Task,
+    subject: ModelClient,
+    samples: Sequence[Sample],
+    journal: Journal,
+    playing: PlaySettings,
     clock: Callable[[], float],
 ) -> None:
     waiting = []
@@ -189,7 +202,7 @@ async def _ask(
     watch = _Watch(task.name, len(samples), len(samples) - len(waiting), journal, playing, clock)
     left = iter(waiting)
     works = any(not entry.failed for entry in journal.entries.values())
-    failing: list[tuple[Sample, list[Outcome]]] = []    # a row of fatal failures: not yet believed
+    failing: list[tuple[Sample, list[Outcome]]] = []  # a row of fatal failures: not yet believed
 
     async def worker() -> None:
         nonlocal works
@@ -310,7 +323,7 @@ def asked_of(sample: Sample) -> Row:
             return {"prompt": contexts.pop(), "choices": [p.continuation for p in sample.pairs]}
         return {"pairs": [[p.context, p.continuation] for p in sample.pairs]}
     if sample.texts:
-        return {}       # a document is not copied into the results
+        return {}  # a document is not copied into the results
     prompts = [list(a.messages) or a.prompt for a in sample.asks]
     return {"prompt": prompts[0]} if len(prompts) == 1 else {"prompts": prompts}
 

@@ -13,8 +13,15 @@ if TYPE_CHECKING:
 
 
 def correct_measure(
-    task: "Task", metric: str, rows: Sequence[Row], *, key: str = "correct", extracted: str = "extracted",
-    extractor: str = "", extra: dict[str, Any] | None = None, caveat: str = "",
+    task: "Task",
+    metric: str,
+    rows: Sequence[Row],
+    *,
+    key: str = "correct",
+    extracted: str = "extracted",
+    extractor: str = "",
+    extra: dict[str, Any] | None = None,
+    caveat: str = "",
 ) -> Measure:
     """Share of `row[key]` over all rows, failed ones included. Clustered where rows name their clusters.
 
@@ -23,14 +30,18 @@ def correct_measure(
     """
     known = dict(extra or {})
     fields: dict[str, Any] = {
-        "task": task.name, "metric": metric, "form": task.form, "licence": task.licence, "extractor": extractor,
+        "task": task.name,
+        "metric": metric,
+        "form": task.form,
+        "licence": task.licence,
+        "extractor": extractor,
         "caveat": caveat,
     }
     if not rows:
         return Measure(**fields, status="not_tested", why=sentence("benchmarks.no_item"), extra=known)
     clusters = [row.get("cluster", "") for row in rows]
     losses = [bool(row.get("failed")) for row in rows]
-    several = len(set(clusters)) > 1    # of one cluster alone nothing could be said
+    several = len(set(clusters)) > 1  # of one cluster alone nothing could be said
     found = stats.share([row[key] for row in rows], clusters if several else None)
     failed = sum(losses)
     known["cut"] = sum(bool(row.get("cut")) for row in rows)
@@ -40,8 +51,13 @@ def correct_measure(
             members[cluster].append(row[key])
         known["groups"] = {name: {"score": sum(v) / len(v), "n": len(v)} for name, v in sorted(members.items())}
     return Measure(
-        **fields, score=found.value, interval=found.interval, interval_by=found.by, n=len(rows) - failed,
-        denominator=len(rows), failed=failed,
+        **fields,
+        score=found.value,
+        interval=found.interval,
+        interval_by=found.by,
+        n=len(rows) - failed,
+        denominator=len(rows),
+        failed=failed,
         unextracted=sum(not row.get(extracted, True) and not lost for row, lost in zip(rows, losses, strict=True)),
         extra=known,
     )

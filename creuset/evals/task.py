@@ -25,12 +25,12 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    id: str                             # unique in the task, stable over runs: it is the key of the journal
-    pairs: tuple[LoglikelihoodRequest, ...] = ()        # for loglikelihood
-    asks: tuple[GenerateRequest, ...] = ()          # for generate and chat; several are independent of each other
-    texts: tuple[RollingRequest, ...] = ()       # documents to be read through
-    gold: Any = None                    # what `score` needs to know; JSON
-    cluster: str = ""                   # samples of one template, passage or problem: intervals are clustered by it
+    id: str  # unique in the task, stable over runs: it is the key of the journal
+    pairs: tuple[LoglikelihoodRequest, ...] = ()  # for loglikelihood
+    asks: tuple[GenerateRequest, ...] = ()  # for generate and chat; several are independent of each other
+    texts: tuple[RollingRequest, ...] = ()  # documents to be read through
+    gold: Any = None  # what `score` needs to know; JSON
+    cluster: str = ""  # samples of one template, passage or problem: intervals are clustered by it
     meta: dict[str, Any] = field(default_factory=dict)
 
 
@@ -42,19 +42,19 @@ class Task:
 
     name: ClassVar[str]
     form: ClassVar[Form] = "loglikelihood"
-    forms: ClassVar[tuple[Form, ...]] = ()      # those it can be asked in, its own first; (): its own alone
+    forms: ClassVar[tuple[Form, ...]] = ()  # those it can be asked in, its own first; (): its own alone
     needs: ClassVar[frozenset[Ability]] = frozenset({"loglikelihood"})
-    files: ClassVar[tuple[str, ...]] = ()       # below the benchmark folder; () where the data ships with the package
+    files: ClassVar[tuple[str, ...]] = ()  # below the benchmark folder; () where the data ships with the package
     licence: ClassVar[str] = ""
-    reference: ClassVar[str] = ""               # a published score to compare with, and where it is from
-    version: ClassVar[int] = 1                  # raise it when questions change: journals of another are refused
-    harmful: ClassVar[bool] = False             # runs only behind an explicit flag; prompts are never shown by default
-    judged: ClassVar[bool] = False              # its replies are graded by another model: `judge`
-    limits_itself: ClassVar[bool] = False       # a limit on the number of samples is the task's own business
-    code: ClassVar[Mapping[str, str]] = MappingProxyType({})    # of a user's task: its file and that file's sha256
-    folder: Path | None = None                  # its own data, a file or a folder, in the benchmark folder's place
-    judge: ModelClient | None = None            # who grades the replies
-    judged_by: Mapping[str, Any] = MappingProxyType({})     # its identity, or that of who judged what is scored again
+    reference: ClassVar[str] = ""  # a published score to compare with, and where it is from
+    version: ClassVar[int] = 1  # raise it when questions change: journals of another are refused
+    harmful: ClassVar[bool] = False  # runs only behind an explicit flag; prompts are never shown by default
+    judged: ClassVar[bool] = False  # its replies are graded by another model: `judge`
+    limits_itself: ClassVar[bool] = False  # a limit on the number of samples is the task's own business
+    code: ClassVar[Mapping[str, str]] = MappingProxyType({})  # of a user's task: its file and that file's sha256
+    folder: Path | None = None  # its own data, a file or a folder, in the benchmark folder's place
+    judge: ModelClient | None = None  # who grades the replies
+    judged_by: Mapping[str, Any] = MappingProxyType({})  # its identity, or that of who judged what is scored again
 
     def settings(self) -> dict[str, Any]:
         """What else a journal must agree on: how questions are asked, where that is not in the questions."""

@@ -39,8 +39,10 @@ def usage_lines(usage: dict[str, Any], who: str = "") -> Iterator[str]:
     """`usage` as results.json has it, for people: calls, tokens, cost; then each kind of failure and of doubt, with
     the first one's own words."""
     cost = f", {usage['cost']:.4f} {usage['currency']}" if usage["cost"] is not None else ""
-    yield (f"{who}{usage['calls']:,} calls, {usage['failed']:,} failed, {usage['retried']:,} retried; "
-           f"{usage['prompt_tokens']:,} + {usage['completion_tokens']:,} tokens{cost}")
+    yield (
+        f"{who}{usage['calls']:,} calls, {usage['failed']:,} failed, {usage['retried']:,} retried; "
+        f"{usage['prompt_tokens']:,} + {usage['completion_tokens']:,} tokens{cost}"
+    )
     for title, counts in (("failed", usage["reasons"]), ("warning", usage["warnings"])):
         for kind, count in counts.items():
             shown = f" ({usage['examples'][kind]})" if usage["examples"].get(kind) else ""
@@ -72,7 +74,7 @@ def _usage(outcomes: Sequence[Outcome], price: Price | None) -> Usage:
     reasons: Counter[str] = Counter()
     examples: dict[str, str] = {}
     for outcome in outcomes:
-        if not outcome.attempts:        # a call that was not made, because one before it had failed
+        if not outcome.attempts:  # a call that was not made, because one before it had failed
             continue
         calls += 1
         retried += outcome.attempts - 1
@@ -88,9 +90,16 @@ def _usage(outcomes: Sequence[Outcome], price: Price | None) -> Usage:
             warnings[kind] += 1
             examples.setdefault(kind, words)
     return Usage(
-        calls=calls, failed=failed, retried=retried, prompt_tokens=prompt, completion_tokens=completion,
-        cost=price.cost(prompt, completion) if price else None, currency=price.currency if price else "",
-        warnings=dict(sorted(warnings.items())), reasons=dict(sorted(reasons.items())), examples=examples,
+        calls=calls,
+        failed=failed,
+        retried=retried,
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        cost=price.cost(prompt, completion) if price else None,
+        currency=price.currency if price else "",
+        warnings=dict(sorted(warnings.items())),
+        reasons=dict(sorted(reasons.items())),
+        examples=examples,
     )
 
 

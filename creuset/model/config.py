@@ -26,7 +26,7 @@ class Yarn:
     original_context: int
     beta_fast: float = 32.0
     beta_slow: float = 1.0
-    attention_factor: float | None = None   # None: 0.1 ln(factor) + 1
+    attention_factor: float | None = None  # None: 0.1 ln(factor) + 1
 
     def __post_init__(self) -> None:
         if self.factor < 1:
@@ -37,26 +37,26 @@ class Yarn:
 class ModelConfig:
     family: Family
     vocab_size: int
-    hidden: int                     # model width
+    hidden: int  # model width
     layers: int
     heads: int
     kv_heads: int
     head_dim: int
-    ffn: int = 0                    # width of dense feed-forward layers; 0 when every layer is MoE
-    experts: int = 0                # routed experts a layer
+    ffn: int = 0  # width of dense feed-forward layers; 0 when every layer is MoE
+    experts: int = 0  # routed experts a layer
     experts_per_token: int = 0
     expert_ffn: int = 0
-    shared_ffn: int = 0             # width of the gated shared expert (qwen2_moe only)
-    norm_topk: bool = True          # router weights of the chosen experts are made to sum to 1
-    sparse_step: int = 1            # layer i is MoE when (i + 1) % sparse_step == 0 ...
+    shared_ffn: int = 0  # width of the gated shared expert (qwen2_moe only)
+    norm_topk: bool = True  # router weights of the chosen experts are made to sum to 1
+    sparse_step: int = 1  # layer i is MoE when (i + 1) % sparse_step == 0 ...
     dense_layers: tuple[int, ...] = ()  # ... and i is not listed here
     tie_embeddings: bool = True
     rope_theta: float = 10_000.0
     yarn: Yarn | None = None
     norm_eps: float = 1e-6
-    context: int = 2048             # longest sequence, tokens
+    context: int = 2048  # longest sequence, tokens
     init_std: float = 0.02
-    balance_coef: float = 0.001     # written as router_aux_loss_coef; training has its own setting
+    balance_coef: float = 0.001  # written as router_aux_loss_coef; training has its own setting
 
     def __post_init__(self) -> None:
         for name in ("vocab_size", "hidden", "layers", "heads", "kv_heads", "head_dim", "context"):
@@ -101,33 +101,74 @@ class ModelConfig:
 def nano() -> ModelConfig:
     """Two CPU cores, minutes: proves the path, not the model."""
     return ModelConfig(
-        family="qwen3_moe", vocab_size=4096, hidden=128, layers=4, heads=4, kv_heads=2, head_dim=32,
-        experts=8, experts_per_token=2, expert_ffn=128, context=1024, rope_theta=10_000.0,
+        family="qwen3_moe",
+        vocab_size=4096,
+        hidden=128,
+        layers=4,
+        heads=4,
+        kv_heads=2,
+        head_dim=32,
+        experts=8,
+        experts_per_token=2,
+        expert_ffn=128,
+        context=1024,
+        rope_theta=10_000.0,
     )
 
 
 def mini() -> ModelConfig:
     """What we ship: a fine-grained MoE small enough to be trained on two CPU cores (docs/adr/0005)."""
     return ModelConfig(
-        family="qwen3_moe", vocab_size=4096, hidden=192, layers=4, heads=6, kv_heads=2, head_dim=32,
-        experts=16, experts_per_token=2, expert_ffn=128, context=2048, rope_theta=10_000.0,
+        family="qwen3_moe",
+        vocab_size=4096,
+        hidden=192,
+        layers=4,
+        heads=6,
+        kv_heads=2,
+        head_dim=32,
+        experts=16,
+        experts_per_token=2,
+        expert_ffn=128,
+        context=2048,
+        rope_theta=10_000.0,
     )
 
 
 def small() -> ModelConfig:
     """One GPU, one hour."""
     return ModelConfig(
-        family="qwen3_moe", vocab_size=32_768, hidden=768, layers=12, heads=12, kv_heads=4, head_dim=64,
-        experts=32, experts_per_token=4, expert_ffn=384, context=4096, rope_theta=10_000.0,
+        family="qwen3_moe",
+        vocab_size=32_768,
+        hidden=768,
+        layers=12,
+        heads=12,
+        kv_heads=4,
+        head_dim=64,
+        experts=32,
+        experts_per_token=4,
+        expert_ffn=384,
+        context=4096,
+        rope_theta=10_000.0,
     )
 
 
 def plus() -> ModelConfig:
     """271B parameters, 37B active: the public sibling of Qwen2.5-Max, in a shape that is our assumption."""
     return ModelConfig(
-        family="qwen2_moe", vocab_size=152_064, hidden=6144, layers=46, heads=48, kv_heads=4, head_dim=128,
-        experts=128, experts_per_token=8, expert_ffn=2304, shared_ffn=8 * 2304, tie_embeddings=False,
-        context=32_768, rope_theta=1_000_000.0,
+        family="qwen2_moe",
+        vocab_size=152_064,
+        hidden=6144,
+        layers=46,
+        heads=48,
+        kv_heads=4,
+        head_dim=128,
+        experts=128,
+        experts_per_token=8,
+        expert_ffn=2304,
+        shared_ffn=8 * 2304,
+        tie_embeddings=False,
+        context=32_768,
+        rope_theta=1_000_000.0,
     )
 
 

@@ -19,20 +19,26 @@ class Parameters:
     """Numbers of parameters by role, over all layers; `experts` holds every routed expert."""
 
     embedding: int
-    head: int            # 0 when tied to the embedding
-    attention: int       # biases and QK-norms included
+    head: int  # 0 when tied to the embedding
+    attention: int  # biases and QK-norms included
     norm: int
-    dense: int           # feed-forward of the layers that are not MoE
+    dense: int  # feed-forward of the layers that are not MoE
     router: int
     experts: int
-    shared: int          # shared expert and its gate
-    experts_used: int    # the part of `experts` that one token passes through
+    shared: int  # shared expert and its gate
+    experts_used: int  # the part of `experts` that one token passes through
 
     @property
     def total(self) -> int:
         return (
-            self.embedding + self.head + self.attention + self.norm
-            + self.dense + self.router + self.experts + self.shared
+            self.embedding
+            + self.head
+            + self.attention
+            + self.norm
+            + self.dense
+            + self.router
+            + self.experts
+            + self.shared
         )
 
     @property

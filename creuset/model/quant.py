@@ -30,11 +30,11 @@ FILE = "model.q.safetensors"
 class QuantPlan:
     """Bits of each kind of weight: 8, 4, or 0 for none."""
 
-    embedding: int = 8      # and the output head
+    embedding: int = 8  # and the output head
     attention: int = 8
-    mlp: int = 8            # dense feed-forward layers and shared experts
+    mlp: int = 8  # dense feed-forward layers and shared experts
     experts: int = 4
-    group: int = 32         # weights a scale
+    group: int = 32  # weights a scale
 
     def __post_init__(self) -> None:
         for name in ("embedding", "attention", "mlp", "experts"):

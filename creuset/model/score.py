@@ -15,7 +15,7 @@ from torch import Tensor
 from creuset.core.errors import ArtifactError
 from creuset.model.attention import Packed
 
-LOGITS_AT_ONCE = 1024   # rows of (V) fp32 logits held at a time
+LOGITS_AT_ONCE = 1024  # rows of (V) fp32 logits held at a time
 
 
 class Network(Protocol):
@@ -33,8 +33,8 @@ class Network(Protocol):
 class Reading:
     """Tokens to read, and from which input on the next token is scored."""
 
-    ids: "np.ndarray"       # (n + 1): inputs are all but the last
-    scored: int = 0         # first input whose next token counts
+    ids: "np.ndarray"  # (n + 1): inputs are all but the last
+    scored: int = 0  # first input whose next token counts
 
 
 def log_likelihoods(

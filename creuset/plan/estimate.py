@@ -21,32 +21,32 @@ TRAINING_BYTES = {"weights": 2, "gradients": 2, "master weights": 4, "optimizer"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlanRequest:
-    tokens: float               # trained on
-    context: int                # tokens of a sequence
+    tokens: float  # trained on
+    context: int  # tokens of a sequence
     gpu: Gpu
     gpus: int
     mfu: float = MFU
     price: float | None = None  # a GPU hour, in the reader's currency
-    pue: float = 1.0            # energy of the hall over energy of the machines
-    streams: int = 1            # served at once, for the KV cache
+    pue: float = 1.0  # energy of the hall over energy of the machines
+    streams: int = 1  # served at once, for the KV cache
 
 
 @dataclass(frozen=True, slots=True)
 class PlanEstimate:
     flops: float
-    flops_rule: float           # 6 x active parameters x tokens
+    flops_rule: float  # 6 x active parameters x tokens
     gpu_hours: float
     days: float
     mwh: float
     cost: float | None
-    training_bytes: dict[str, float]    # whole model, over all GPUs
-    activation_bytes: float             # one sequence on one GPU, blocks recomputed
+    training_bytes: dict[str, float]  # whole model, over all GPUs
+    activation_bytes: float  # one sequence on one GPU, blocks recomputed
     training_gib_per_gpu: float
     fits: bool
-    weight_bytes: dict[str, float]      # to serve, by format
+    weight_bytes: dict[str, float]  # to serve, by format
     kv_bytes_per_token: int
     kv_bytes: float
-    crossed: list[str]                  # thresholds of law at or below `flops_rule`
+    crossed: list[str]  # thresholds of law at or below `flops_rule`
 
 
 def estimate(work: Workload, ask: PlanRequest) -> PlanEstimate:

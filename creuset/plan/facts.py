@@ -13,7 +13,7 @@ from creuset.core.errors import ConfigError
 @dataclass(frozen=True, slots=True)
 class Gpu:
     name: str
-    bf16: float         # FLOP/s, dense peak
+    bf16: float  # FLOP/s, dense peak
     memory_gib: float
     watts: float
 

@@ -11,38 +11,65 @@ from creuset.plan.facts import thresholds
 def page(name: str, note: str, config: ModelConfig, count: Parameters, ask: PlanRequest, found: PlanEstimate) -> str:
     forward = forward_flops(config, context=ask.context)
     rows = [
-        ("shape", f"{name}: {config.family}, {config.layers} layers of {config.hidden}, "
-                  f"{config.heads}/{config.kv_heads} heads of {config.head_dim}{_experts(config)}"),
+        (
+            "shape",
+            f"{name}: {config.family}, {config.layers} layers of {config.hidden}, "
+            f"{config.heads}/{config.kv_heads} heads of {config.head_dim}{_experts(config)}",
+        ),
         ("", note),
         ("parameters", f"{short(count.total)} total, {short(count.active)} active a token"),
-        ("", f"embedding {short(count.embedding + count.head)}, attention {short(count.attention)}, "
-             f"experts {short(count.experts)}, shared and dense {short(count.shared + count.dense)}"),
-        ("work a token", f"{short(forward)}FLOP forward at {ask.context:,} tokens of context, "
-                         f"{short(3 * forward)}FLOP trained"),
-        ("training", f"{short(ask.tokens)} tokens: {found.flops:.2e} FLOP "
-                     f"({found.flops_rule:.2e} by 6 x active x tokens)"),
-        ("time", f"{found.gpu_hours:,.4g} GPU hours: {_span(found.days)} on {ask.gpus:,} {ask.gpu.name} "
-                 f"at {100 * ask.mfu:g} % of {ask.gpu.bf16 / 1e12:,.4g} TFLOP/s"),
+        (
+            "",
+            f"embedding {short(count.embedding + count.head)}, attention {short(count.attention)}, "
+            f"experts {short(count.experts)}, shared and dense {short(count.shared + count.dense)}",
+        ),
+        (
+            "work a token",
+            f"{short(forward)}FLOP forward at {ask.context:,} tokens of context, {short(3 * forward)}FLOP trained",
+        ),
+        (
+            "training",
+            f"{short(ask.tokens)} tokens: {found.flops:.2e} FLOP ({found.flops_rule:.2e} by 6 x active x tokens)",
+        ),
+        (
+            "time",
+            f"{found.gpu_hours:,.4g} GPU hours: {_span(found.days)} on {ask.gpus:,} {ask.gpu.name} "
+            f"at {100 * ask.mfu:g} % of {ask.gpu.bf16 / 1e12:,.4g} TFLOP/s",
+        ),
         ("energy", f"{_energy(found.mwh)} (rated power of the GPUs, {ask.gpu.watts:g} W each, PUE {ask.pue:g})"),
         ("cost", "" if found.cost is None else f"{found.cost:,.4g} at {ask.price:g} a GPU hour"),
-        ("memory", f"{_size(sum(found.training_bytes.values()))} of training state: "
-                   + ", ".join(f"{name} {_size(size)}" for name, size in found.training_bytes.items())),
-        ("", f"{_size(found.training_gib_per_gpu * GIB)} a GPU when evenly split, of which about "
-             f"{_size(found.activation_bytes)} of activations for one sequence: "
-             f"{'fits' if found.fits else 'does not fit'} in {ask.gpu.memory_gib:g} GiB"),
+        (
+            "memory",
+            f"{_size(sum(found.training_bytes.values()))} of training state: "
+            + ", ".join(f"{name} {_size(size)}" for name, size in found.training_bytes.items()),
+        ),
+        (
+            "",
+            f"{_size(found.training_gib_per_gpu * GIB)} a GPU when evenly split, of which about "
+            f"{_size(found.activation_bytes)} of activations for one sequence: "
+            f"{'fits' if found.fits else 'does not fit'} in {ask.gpu.memory_gib:g} GiB",
+        ),
         ("serving", ", ".join(f"{name} weights {_size(size)}" for name, size in found.weight_bytes.items())),
-        ("", f"KV cache {found.kv_bytes_per_token:,} bytes a token, {_size(found.kv_bytes)} for "
-             f"{ask.streams:,} x {ask.context:,} tokens"),
+        (
+            "",
+            f"KV cache {found.kv_bytes_per_token:,} bytes a token, {_size(found.kv_bytes)} for "
+            f"{ask.streams:,} x {ask.context:,} tokens",
+        ),
     ]
     law, as_of = thresholds()
     for line in law:
         side = "above" if found.flops_rule > line.flops else "below"
         rows.append(("threshold", f"{side} {line.flops:.0e} FLOP, {line.name} (as of {as_of}; {line.source})"))
     for run in trust():
-        rows.append(("trust", (
-            f"{run['name']}: {run['gpu_hours']:,.4g} GPU hours by this arithmetic, {run['gpu_hours_published']:,.4g} "
-            f"published ({100 * run['difference']:+.1f} %)"
-        )))
+        rows.append(
+            (
+                "trust",
+                (
+                    f"{run['name']}: {run['gpu_hours']:,.4g} GPU hours by this arithmetic, "
+                    f"{run['gpu_hours_published']:,.4g} published ({100 * run['difference']:+.1f} %)"
+                ),
+            )
+        )
     indent = " " * 14
     return "\n".join(
         textwrap.fill(f"{label:<13} {text}", 118, subsequent_indent=indent) for label, text in rows if text

@@ -13,11 +13,11 @@ from creuset.model.count import forward_flops, kv_bytes, parameters
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    total: int                              # parameters
-    active: int                             # parameters one token uses
-    forward: Callable[[int], float]         # context -> FLOPs of one token's forward pass
-    kv_bytes: int                           # a token, in bf16
-    block_values: int                       # values one token holds inside one layer (rough; for activation memory)
+    total: int  # parameters
+    active: int  # parameters one token uses
+    forward: Callable[[int], float]  # context -> FLOPs of one token's forward pass
+    kv_bytes: int  # a token, in bf16
+    block_values: int  # values one token holds inside one layer (rough; for activation memory)
     hidden: int
     layers: int
     vocab_size: int
@@ -32,9 +32,7 @@ class Workload:
 
 def of_config(config: ModelConfig) -> Workload:
     count = parameters(config)
-    wide = max(
-        config.experts_per_token * config.expert_ffn + config.shared_ffn if config.is_moe else 0, config.ffn
-    )
+    wide = max(config.experts_per_token * config.expert_ffn + config.shared_ffn if config.is_moe else 0, config.ffn)
     return Workload(
         total=count.total,
         active=count.active,
@@ -50,10 +48,19 @@ def of_config(config: ModelConfig) -> Workload:
 
 def llama_405b() -> Workload:
     """Llama-3.1-405B (arXiv:2407.21783, table 3): dense, no biases. Counted as qwen3, whose QK-norms add 32k."""
-    return of_config(ModelConfig(
-        family="qwen3", vocab_size=128_256, hidden=16_384, layers=126, heads=128, kv_heads=8, head_dim=128, ffn=53_248,
-        tie_embeddings=False,
-    ))
+    return of_config(
+        ModelConfig(
+            family="qwen3",
+            vocab_size=128_256,
+            hidden=16_384,
+            layers=126,
+            heads=128,
+            kv_heads=8,
+            head_dim=128,
+            ffn=53_248,
+            tie_embeddings=False,
+        )
+    )
 
 
 def deepseek_v3() -> Workload:
@@ -63,8 +70,10 @@ def deepseek_v3() -> Workload:
     routed, chosen, shared, expert_ffn, dense_ffn = 256, 8, 1, 2048, 18_432
     moe_layers = layers - dense_layers
     attention = (
-        hidden * q_rank + q_rank * heads * (nope + rope)
-        + hidden * (kv_rank + rope) + kv_rank * heads * (nope + value)
+        hidden * q_rank
+        + q_rank * heads * (nope + rope)
+        + hidden * (kv_rank + rope)
+        + kv_rank * heads * (nope + value)
         + heads * value * hidden
     )
     expert = 3 * hidden * expert_ffn

@@ -20,16 +20,16 @@ class Span:
     """Words of one look."""
 
     text: Words
-    anchor: str = ""        # F12: the figure that the words are a link to
+    anchor: str = ""  # F12: the figure that the words are a link to
     code: bool = False
     strong: bool = False
-    url: str = ""           # another document of the same folder, without its ending
-    name: bool = False      # of a file, a test, a rule: the same in all languages
-    jump: str = ""          # id of another place of the page
-    mark: str = ""          # F12: what links to that figure lead to
-    said: bool = False      # words of the operator: as they were given
-    tone: str = ""          # a class of the style sheet: soft, good, bad, warn, tag ...
-    picture: Markup | None = None   # a small chart, in HTML only; `text` says the same
+    url: str = ""  # another document of the same folder, without its ending
+    name: bool = False  # of a file, a test, a rule: the same in all languages
+    jump: str = ""  # id of another place of the page
+    mark: str = ""  # F12: what links to that figure lead to
+    said: bool = False  # words of the operator: as they were given
+    tone: str = ""  # a class of the style sheet: soft, good, bad, warn, tag ...
+    picture: Markup | None = None  # a small chart, in HTML only; `text` says the same
 
     @property
     def as_it_is(self) -> bool:
@@ -44,7 +44,7 @@ Said = Words | Span | Line
 @dataclass(frozen=True, slots=True)
 class Para:
     line: Line
-    tone: str = ""          # a class of the style sheet: soft, quiet, note, missing ...
+    tone: str = ""  # a class of the style sheet: soft, quiet, note, missing ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Column:
     title: Words
     kind: str = ""
     sort: bool = False
-    title_line: Line = ()   # instead of the title, where it is more than words
+    title_line: Line = ()  # instead of the title, where it is more than words
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Grid:
     rows: tuple[tuple[Said | GridCell, ...], ...]
     caption: Words = ""
     small: bool = False
-    anchors: tuple[str, ...] = ()       # one a row, where rows can be jumped to
+    anchors: tuple[str, ...] = ()  # one a row, where rows can be jumped to
     kind: str = ""
     more: tuple[tuple["Block", ...], ...] = ()
     status: tuple[str, ...] = ()
@@ -106,7 +106,7 @@ class Facts:
 @dataclass(frozen=True, slots=True)
 class Bullets:
     items: tuple[Line, ...]
-    tone: str = ""          # a class of the style sheet: soft, quiet, note, missing ...
+    tone: str = ""  # a class of the style sheet: soft, quiet, note, missing ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,7 @@ def line(*said: Said) -> Line:
 def plain(text: str) -> Line:
     """Words as they are; what stands between backticks is code."""
     parts = text.split("`")
-    if len(parts) % 2 == 0:     # an odd backtick is a character
+    if len(parts) % 2 == 0:  # an odd backtick is a character
         return (Span(text),)
     return tuple(Span(part, code=bool(n % 2)) for n, part in enumerate(parts) if part or len(parts) == 1)
 

@@ -12,7 +12,7 @@ from creuset.report.blocks import Words
 from creuset.report.language import Lang, Text, in_both
 from creuset.report.markup import Markup, el
 
-COLOURS = 8     # lines that can be told apart
+COLOURS = 8  # lines that can be told apart
 Point = tuple[float, float]
 NOTHING = el("p", Text("Nothing to plot yet.", "Rien à tracer pour l'instant."), cls="soft")
 
@@ -56,15 +56,15 @@ def thin(points: Sequence[Point], most: int) -> Sequence[Point]:
 
 def drawing(width: float, height: float, label: Words, *parts: object) -> Markup:
     """A whole picture; `label` says what it shows to those who do not see it."""
-    return el("svg", parts, viewBox=f"0 0 {width:.0f} {height:.0f}", width=f"{width:.0f}", role="img",
-              aria_label=label)
+    return el("svg", parts, viewBox=f"0 0 {width:.0f} {height:.0f}", width=f"{width:.0f}", role="img", aria_label=label)
 
 
 def _text(x: float, y: float, words: object, *, anchor: str = "", cls: str = "") -> Markup:
     said = {"x": f"{x:.1f}", "y": f"{y:.1f}", "text_anchor": anchor or None}
     if (two := in_both(words)) is not None:
-        return Markup(el("text", two.en, cls=f"en {cls}".strip(), **said)
-                      + el("text", two.fr, cls=f"fr {cls}".strip(), **said))
+        return Markup(
+            el("text", two.en, cls=f"en {cls}".strip(), **said) + el("text", two.fr, cls=f"fr {cls}".strip(), **said)
+        )
     return el("text", words, cls=cls, **said)
 
 
@@ -78,8 +78,16 @@ def _across(y: float, x1: float, x2: float, cls: str, **more: str) -> Markup:
 
 
 def plot(
-    series: Sequence[Series], *, x: Words, y: Words, levels: Sequence[str] = (), low: float | None = None,
-    high: float | None = None, mark: float | None = None, width: int = 760, height: int = 300,
+    series: Sequence[Series],
+    *,
+    x: Words,
+    y: Words,
+    levels: Sequence[str] = (),
+    low: float | None = None,
+    high: float | None = None,
+    mark: float | None = None,
+    width: int = 760,
+    height: int = 300,
 ) -> Markup:
     """Lines over numbers; or, with `levels`, over their names: then x is the number of a level.
 
@@ -109,8 +117,10 @@ def plot(
     def down(value: float) -> float:
         return height - bottom - (value - y0) / (y1 - y0) * (height - top - bottom)
 
-    parts = [(_across(down(v), left, width - right, "rail"), _text(left - 8, down(v) + 4, short(v), anchor="end"))
-             for v in ticks(y0, y1)]
+    parts = [
+        (_across(down(v), left, width - right, "rail"), _text(left - 8, down(v) + 4, short(v), anchor="end"))
+        for v in ticks(y0, y1)
+    ]
     places = enumerate(levels) if levels else ((v, short(v)) for v in ticks(x0, x1, count=7))
     below: list[object] = [_text(across(v), height - bottom + 18, said, anchor="middle") for v, said in places]
     below.append(_text((left + width - right) / 2, height - 8, x, anchor="middle", cls="axis"))
@@ -119,10 +129,21 @@ def plot(
     for number, (one, kept) in enumerate(zip(series, clean, strict=True)):
         cls = f"s{number % COLOURS}"
         at = [(across(a, number), down(b)) for a, b in thin(kept, 600)]
-        below += [el("circle", cls=f"{cls} faint", cx=f"{across(a, number):.1f}", cy=f"{down(b):.1f}", r=2)
-                  for a, b in one.cloud]
-        below += [el("line", cls=cls, x1=f"{across(a, number):.1f}", x2=f"{across(a, number):.1f}",
-                     y1=f"{down(b):.1f}", y2=f"{down(c):.1f}") for a, b, c in one.ranges]
+        below += [
+            el("circle", cls=f"{cls} faint", cx=f"{across(a, number):.1f}", cy=f"{down(b):.1f}", r=2)
+            for a, b in one.cloud
+        ]
+        below += [
+            el(
+                "line",
+                cls=cls,
+                x1=f"{across(a, number):.1f}",
+                x2=f"{across(a, number):.1f}",
+                y1=f"{down(b):.1f}",
+                y2=f"{down(c):.1f}",
+            )
+            for a, b, c in one.ranges
+        ]
         below.append(el("polyline", cls=cls, points=" ".join(f"{a:.1f},{b:.1f}" for a, b in at)))
         if levels:
             below += [el("circle", cls=cls, cx=f"{a:.1f}", cy=f"{b:.1f}", r=3.5) for a, b in at]
@@ -155,11 +176,13 @@ def bars(rows: Sequence[Bar], unit: Words, *, top: float = 0.0) -> Markup:
     parts = []
     for number, row in enumerate(rows):
         y, x, long = number * line, left + width * row.start / top, max(1.0, width * row.length / top)
-        parts.append((
-            _text(left - 8, y + 15, row.label, anchor="end"),
-            el("rect", cls=row.cls, x=f"{x:.1f}", y=y + 4, width=f"{long:.1f}", height=line - 8, rx=2),
-            _text(left + width + 8 if row.start or row.length == top else x + long + 8, y + 15, row.said),
-        ))
+        parts.append(
+            (
+                _text(left - 8, y + 15, row.label, anchor="end"),
+                el("rect", cls=row.cls, x=f"{x:.1f}", y=y + 4, width=f"{long:.1f}", height=line - 8, rx=2),
+                _text(left + width + 8 if row.start or row.length == top else x + long + 8, y + 15, row.said),
+            )
+        )
     height = len(rows) * line
     foot = _text(left, height + 16, unit, cls="axis") if unit else None
     return drawing(left + width + 105, height + 24 * bool(unit), unit, parts, foot)
@@ -172,8 +195,17 @@ def columns(pairs: Mapping[str, tuple[float, float]], label: Words) -> Markup:
     for number, (name, pair) in enumerate(pairs.items()):
         for side, (value, cls) in enumerate(zip(pair, ("kept", "drop"), strict=True)):
             tall = height * value / top
-            parts.append(el("rect", el("title", f"{value:,}"), cls=cls, x=10 + number * step + side * 18,
-                            y=f"{height - tall + 12:.1f}", width=16, height=f"{tall:.1f}"))
+            parts.append(
+                el(
+                    "rect",
+                    el("title", f"{value:,}"),
+                    cls=cls,
+                    x=10 + number * step + side * 18,
+                    y=f"{height - tall + 12:.1f}",
+                    width=16,
+                    height=f"{tall:.1f}",
+                )
+            )
         parts.append(_text(26 + number * step, height + 28, name, anchor="middle"))
     return drawing(20 + len(pairs) * step, height + 34, label, parts)
 
@@ -188,8 +220,9 @@ def interval(score: float, band: Sequence[float] | None, ends: tuple[float, floa
     parts = [el("line", cls="rail", x1=0, x2="100%", y1=9, y2=9)]
     if band:
         left, right = map(at, band)
-        parts.append(el("rect", cls="range", x=f"{left:.2f}%", width=f"{max(0.4, right - left):.2f}%", y=4, height=10,
-                        rx=2))
+        parts.append(
+            el("rect", cls="range", x=f"{left:.2f}%", width=f"{max(0.4, right - left):.2f}%", y=4, height=10, rx=2)
+        )
     if isinstance(mark, int | float) and low <= mark <= high:
         spot = f"{at(mark):.2f}%"
         parts.append(el("line", cls="mark", x1=spot, x2=spot, y1=1, y2=17, stroke_dasharray="2 2"))
@@ -201,7 +234,7 @@ FILE_STYLE = """text{font:12px system-ui,sans-serif;fill:#5d6570}.rail{stroke:#d
 .faint{opacity:.35}
 polyline{stroke-width:1.2;opacity:.7}
 line{stroke-width:1.5}"""
-SHADES = ("#2f6fde", "#d9622b", "#2d9d63", "#9a4fd0", "#b08522", "#3a97a5", "#c74474", "#7a7f87")    # as in base.css
+SHADES = ("#2f6fde", "#d9622b", "#2d9d63", "#9a4fd0", "#b08522", "#3a97a5", "#c74474", "#7a7f87")  # as in base.css
 
 
 def alone(drawn: Markup, lang: Lang = "en") -> str:

@@ -99,13 +99,14 @@ def _block(block: Block, lang: Lang | None) -> Markup:
 
 
 def _section(section: Section, lang: Lang | None) -> Markup:
-    marks = [(" ", el("span", shown, cls="ref" if meant == shown else "to", title=None if meant == shown else meant))
-             for shown, meant in section.marks]
+    marks = [
+        (" ", el("span", shown, cls="ref" if meant == shown else "to", title=None if meant == shown else meant))
+        for shown, meant in section.marks
+    ]
     head = el(f"h{section.level}", inline(section.title, lang), marks)
     if section.level == 3:
         return el("article", head, "\n", render(section.blocks, lang), cls=section.status, id=section.id)
-    return el("section", head, "\n", render(section.blocks, lang), id=section.id,
-              data_status=section.status or None)
+    return el("section", head, "\n", render(section.blocks, lang), id=section.id, data_status=section.status or None)
 
 
 def _grid(grid: Grid, lang: Lang | None) -> Markup:

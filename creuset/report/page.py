@@ -57,8 +57,10 @@ def page(
         raise ValueError(f"a page speaks {' or '.join(LANGS)}, not {lang}")
     first: Lang = "fr" if lang == "fr" else "en"
     one = first if alone else None
-    style, code = (Markup("".join(file.read_text(encoding="utf-8") for file in (ASSETS / base, *more)))
-                   for base, more in (("base.css", styles), ("base.js", scripts)))
+    style, code = (
+        Markup("".join(file.read_text(encoding="utf-8") for file in (ASSETS / base, *more)))
+        for base, more in (("base.css", styles), ("base.js", scripts))
+    )
     names = {} if alone else {f"data_title_{name}": spoken(title, name) for name in LANGS}
     foot = [(" · " if n else "", words(k, one), " ", v) for n, (k, v) in enumerate(facts)]
     head = el(
@@ -67,12 +69,17 @@ def page(
         el("meta", http_equiv="Content-Security-Policy", content=policy(style, code)),
         el("meta", name="viewport", content="width=device-width,initial-scale=1"),
         el("meta", name="referrer", content="no-referrer"),
-        el("title", spoken(title, first)), "\n", el("style", style),
+        el("title", spoken(title, first)),
+        "\n",
+        el("style", style),
     )
     body = el(
-        "body", _top(links, one), "\n",
+        "body",
+        _top(links, one),
+        "\n",
         el("main", "\n", el("h1", words(title, one)), "\n", render(blocks, one)),
-        el("footer", foot) if foot else None, el("script", code),
+        el("footer", foot) if foot else None,
+        el("script", code),
         cls=kind,
     )
     return f"<!doctype html>\n{el('html', head, body, lang=lang, data_lang=None if alone else lang, **names)}\n"
@@ -83,8 +90,10 @@ LIGHT = Text("Light or dark", "Clair ou sombre")
 
 def _top(links: Sequence[tuple[Words, str]], one: Lang | None) -> Markup:
     """What stands above every page: where else to go, which language, light or dark."""
-    speak = [el("button", name.upper(), type="button", data_speak=name, lang=name, aria_label=whole)
-             for name, whole in (("en", "English"), ("fr", "Français"))]
+    speak = [
+        el("button", name.upper(), type="button", data_speak=name, lang=name, aria_label=whole)
+        for name, whole in (("en", "English"), ("fr", "Français"))
+    ]
     nav = el("nav", [el("a", words(said, one), href=to) for said, to in links]) if links else None
     light = el("button", "◐", type="button", data_light=True, aria_label=LIGHT.of(one) if one else LIGHT)
     return el("header", el("span", f"creuset {__version__}", cls="of"), nav, None if one else speak, light)
@@ -92,10 +101,10 @@ def _top(links: Sequence[tuple[Words, str]], one: Lang | None) -> Markup:
 
 def policy(style: str, code: str) -> str:
     """The content policy: nothing but this style and this script."""
+
     def named(text: str) -> str:
         return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
-    return (f"default-src 'none'; style-src {named(style)}; script-src {named(code)}; "
-            "base-uri 'none'; form-action 'none'")
-
-
+    return (
+        f"default-src 'none'; style-src {named(style)}; script-src {named(code)}; base-uri 'none'; form-action 'none'"
+    )

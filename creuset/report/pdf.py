@@ -16,7 +16,7 @@ from creuset.report.language import Lang
 
 FONTS = Path(__file__).with_name("fonts")
 LAYOUT = Path(__file__).parent / "assets" / "page.typ"
-LONG = 14       # letters of a word that is kept in one line whatever its column is
+LONG = 14  # letters of a word that is kept in one line whatever its column is
 PART = re.compile(r"[^_./\\-]{1,8}[_./\\-]*|[_./\\-]{1,8}")
 
 
@@ -40,8 +40,14 @@ def render(title: Words, blocks: Iterable[Block], lang: Lang) -> bytes:
     marks: set[str] = set()
     page = {"title": drawable(spoken(title, lang)), "lang": lang, "blocks": list(_blocks(blocks, lang, marks))}
     _only_known(page["blocks"], marks)
-    made = typst.compile(LAYOUT, sys_inputs={"page": json.dumps(page)}, font_paths=[FONTS], ignore_system_fonts=True,
-                         format="pdf", pdf_standards=["ua-1"])
+    made = typst.compile(
+        LAYOUT,
+        sys_inputs={"page": json.dumps(page)},
+        font_paths=[FONTS],
+        ignore_system_fonts=True,
+        format="pdf",
+        pdf_standards=["ua-1"],
+    )
     assert isinstance(made, bytes)
     return made
 
@@ -52,9 +58,14 @@ def _blocks(blocks: Iterable[Block], lang: Lang, marks: set[str], level: int = 2
         for one in simple(block):
             if isinstance(one, Section):
                 about = " · ".join(meant for _, meant in one.marks)
-                yield {"kind": "section", "level": min(one.level, level), "title": _line(line(one.title), lang, marks),
-                       "id": _mark(one.id, marks), "about": drawable(about),
-                       "blocks": list(_blocks(one.blocks, lang, marks, one.level + 1))}
+                yield {
+                    "kind": "section",
+                    "level": min(one.level, level),
+                    "title": _line(line(one.title), lang, marks),
+                    "id": _mark(one.id, marks),
+                    "about": drawable(about),
+                    "blocks": list(_blocks(one.blocks, lang, marks, one.level + 1)),
+                }
             elif isinstance(one, Grid):
                 yield _grid(one, lang, marks)
             else:
@@ -66,11 +77,19 @@ def _grid(grid: Grid, lang: Lang, marks: set[str]) -> dict[str, Any]:
     rows = [[_line(cell, lang, marks) for cell in row] for row in grid.lines()]
     for anchor, row in zip(grid.anchors, rows, strict=False):
         row[0][:0] = [_span(Span("", mark=anchor), lang, marks)]
-    lengths = [[sum(len(part) for s in row[i] for part in s["parts"]) for row in rows if len(row) > 1]
-               for i in range(len(head))]
-    return {"kind": "grid", "head": head, "rows": rows, "small": grid.small,
-            "caption": drawable(spoken(grid.caption, lang)), "right": [grid.numeric(i) for i in range(len(head))],
-            "widths": [_width(title, found, grid.small) for title, found in zip(head, lengths, strict=True)]}
+    lengths = [
+        [sum(len(part) for s in row[i] for part in s["parts"]) for row in rows if len(row) > 1]
+        for i in range(len(head))
+    ]
+    return {
+        "kind": "grid",
+        "head": head,
+        "rows": rows,
+        "small": grid.small,
+        "caption": drawable(spoken(grid.caption, lang)),
+        "right": [grid.numeric(i) for i in range(len(head))],
+        "widths": [_width(title, found, grid.small) for title, found in zip(head, lengths, strict=True)],
+    }
 
 
 def _width(title: str, lengths: list[int], small: bool) -> float:
@@ -87,8 +106,13 @@ def _line(spans: Line, lang: Lang, marks: set[str]) -> list[dict[str, Any]]:
 def _span(span: Span, lang: Lang, marks: set[str]) -> dict[str, Any]:
     text = drawable(spoken(span.text, lang, as_it_is=span.as_it_is))
     words = re.split(r"(?<= )", text)
-    return {"parts": [part for word in words for part in (PART.findall(word) if len(word) > LONG else [word])],
-            "code": span.code, "strong": span.strong, "mark": _mark(span.mark, marks), "to": span.anchor or span.jump}
+    return {
+        "parts": [part for word in words for part in (PART.findall(word) if len(word) > LONG else [word])],
+        "code": span.code,
+        "strong": span.strong,
+        "mark": _mark(span.mark, marks),
+        "to": span.anchor or span.jump,
+    }
 
 
 def _mark(name: str, marks: set[str]) -> str:

@@ -17,7 +17,7 @@ from creuset.report.table import number
 Row = Mapping[str, Any]
 SCRIPTS = (ASSETS / "browse.js",)
 STYLES = (ASSETS / "browse.css",)
-MOST = 20_000       # samples of a task in a page: more would make it slow to open
+MOST = 20_000  # samples of a task in a page: more would make it slow to open
 HIDDEN = ("prompt", "prompts", "choices", "pairs", "outcomes", "answer", "gold", "text")
 _WORDS = {
     "prompt": sentence("report.asked"), "reply": sentence("report.reply"),
@@ -60,23 +60,48 @@ def samples_browser(
     samples = {name: spread(rows, MOST) for name, rows in samples.items()}
     cut = ", ".join(f"{n}: {number(MOST)} / {number(count)}" for n, count in counts.items() if count > MOST)
     options = [el("option", f"{name} ({number(len(rows))})", value=name) for name, rows in samples.items()]
-    pressed = [el("button", said, type="button", data_filter=name, aria_pressed="false" if i else "true")
-               for i, (name, said) in enumerate(filters)]
+    pressed = [
+        el("button", said, type="button", data_filter=name, aria_pressed="false" if i else "true")
+        for i, (name, said) in enumerate(filters)
+    ]
     said = {name: [words_of(text, lang) for lang in LANGS] for name, text in {**_WORDS, **(words or {})}.items()}
-    return [Widget(inner((
-        el("section", el("h2", TITLE), el("p", KEYS, cls="soft"),
-           render([Para(line(SPREAD, Span(f" {cut}.")), "note")]) if cut else None,
-           el("div", el("select", options, id="task", aria_label=sentence("report.task")), pressed,
-              el("input", id="seek", type="search", placeholder=sentence("report.search")),
-              el("span", id="count", cls="soft", role="status"), cls="tools"),
-           el("div", el("div", el("div", cls="room"), id="list", tabindex=0, role="listbox", aria_label=TITLE),
-              el("div", id="detail", tabindex=0, role="region", aria_label=sentence("report.one_sample")),
-              cls="split"),
-           el("noscript", "The samples need JavaScript."), id="browse"),
-        embed("words", said),
-        Markup("".join(embed_packed(f"rows-{name}", [_shown(row, harmful=harmful) for row in rows])
-                       for name, rows in samples.items())),
-    )))]
+    return [
+        Widget(
+            inner(
+                (
+                    el(
+                        "section",
+                        el("h2", TITLE),
+                        el("p", KEYS, cls="soft"),
+                        render([Para(line(SPREAD, Span(f" {cut}.")), "note")]) if cut else None,
+                        el(
+                            "div",
+                            el("select", options, id="task", aria_label=sentence("report.task")),
+                            pressed,
+                            el("input", id="seek", type="search", placeholder=sentence("report.search")),
+                            el("span", id="count", cls="soft", role="status"),
+                            cls="tools",
+                        ),
+                        el(
+                            "div",
+                            el("div", el("div", cls="room"), id="list", tabindex=0, role="listbox", aria_label=TITLE),
+                            el("div", id="detail", tabindex=0, role="region", aria_label=sentence("report.one_sample")),
+                            cls="split",
+                        ),
+                        el("noscript", "The samples need JavaScript."),
+                        id="browse",
+                    ),
+                    embed("words", said),
+                    Markup(
+                        "".join(
+                            embed_packed(f"rows-{name}", [_shown(row, harmful=harmful) for row in rows])
+                            for name, rows in samples.items()
+                        )
+                    ),
+                )
+            )
+        )
+    ]
 
 
 def spread(rows: Sequence[Row], most: int) -> Sequence[Row]:

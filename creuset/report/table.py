@@ -39,6 +39,7 @@ _FIELDS = (
 _SHOWN = {"task", "metric", "score", "interval", "unit", "better", "n", "denominator", "failed", "unextracted",
           "status", "why", "requirement", *(name for name, *_ in _FIELDS)}  # fmt: skip
 
+
 def tag(status: str) -> Span:
     """The state of a figure or a requirement, in a frame."""
     return Span(STATUS.get(status, status), tone=f"tag {status}" if status in STATUS else "tag")
@@ -106,7 +107,7 @@ def measure_table(rows: Sequence[Row], *, task: bool = True) -> list[Block]:
     for row in rows:
         scored = _real(row.get("score"))
         groups.setdefault((str(row.get("unit", "share")) if scored else "", _signed(row)), []).append(row)
-    ordered = sorted(groups.items(), key=lambda item: item[0][0] == "")     # what has no score comes last
+    ordered = sorted(groups.items(), key=lambda item: item[0][0] == "")  # what has no score comes last
     return [_table(group, unit, task=task) for (unit, _), group in ordered]
 
 
@@ -120,22 +121,30 @@ def _table(rows: Sequence[Row], unit: str, *, task: bool) -> Grid:
     ends = axis(rows)
     head = (
         *([Column(sentence("report.task_2"), "name", sort=True)] if task else []),
-        Column(sentence("report.metric"), "name", sort=True), Column("score", "n score", sort=True),
+        Column(sentence("report.metric"), "name", sort=True),
+        Column("score", "n score", sort=True),
         Column(sentence("report.95_interval"), "n m interval"),
         Column(sentence("report.status"), "bar", title_line=scale(ends, unit) if ends else ()),
-        Column("n", "n m count", sort=True), Column(sentence("report.failed_2"), "n m few", sort=True),
+        Column("n", "n m count", sort=True),
+        Column(sentence("report.failed_2"), "n m few", sort=True),
         Column(sentence("report.not_extracted"), "n m few", sort=True),
     )
-    return Grid(head, tuple(_cells(row, ends, task=task) for row in rows), more=tuple((_more(row),) for row in rows),
-                kind="measures" if task else "measures one")
+    return Grid(
+        head,
+        tuple(_cells(row, ends, task=task) for row in rows),
+        more=tuple((_more(row),) for row in rows),
+        kind="measures" if task else "measures one",
+    )
 
 
 def _cells(row: Row, ends: tuple[float, float] | None, *, task: bool) -> tuple[Said | GridCell, ...]:
     scored, status = _real(row.get("score")), str(row.get("status", "measured"))
     n, asked = row.get("n") or 0, row.get("denominator") or row.get("n") or 0
     return (
-        *([Span(str(row["task"]), name=True)] if task else []), Span(str(row["metric"]), name=True),
-        figure(row["score"]) if scored else "", interval_text(row),
+        *([Span(str(row["task"]), name=True)] if task else []),
+        Span(str(row["metric"]), name=True),
+        figure(row["score"]) if scored else "",
+        interval_text(row),
         line(bar(row, ends) if ends and scored else "", tag(status) if status != "measured" else ""),
         GridCell(f"{number(n)} / {number(asked)}" if asked != n else number(n), n),
         *(figure(row.get(key) or 0, "bad" if row.get(key) else "soft") for key in ("failed", "unextracted")),
@@ -158,7 +167,7 @@ def _more(row: Row) -> Facts:
         value = row.get(name)
         if value not in (None, "", [], ()):
             said = ", ".join(map(str, value)) if isinstance(value, list | tuple) else number(value)
-            facts.append((Text(en, fr), str(value) if name == "seed" else said))    # a seed is no quantity
+            facts.append((Text(en, fr), str(value) if name == "seed" else said))  # a seed is no quantity
     facts += [(name, _brief(row[name])) for name in sorted(set(row) - _SHOWN) if row[name] not in (None, "", [], {})]
     return Facts(tuple(facts))
 

@@ -16,7 +16,7 @@ import regex
 
 from creuset.text.tokenizer import PATTERN, Tokenizer
 
-_WORDS_KEPT = 1_000_000     # about 200 MB; then the memory is emptied
+_WORDS_KEPT = 1_000_000  # about 200 MB; then the memory is emptied
 
 
 class BulkEncoder:

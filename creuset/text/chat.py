@@ -41,15 +41,15 @@ def chat_template() -> str:
 @dataclass(frozen=True, slots=True)
 class Encoded:
     ids: list[int]
-    mask: list[int]     # 1 where the id is the assistant's own: what is trained on
+    mask: list[int]  # 1 where the id is the assistant's own: what is trained on
 
 
 @dataclass(frozen=True, slots=True)
 class TemplatePart:
     text: str
-    trusted: bool = True        # the template's: control tokens in it are recognised
-    trained: bool = False       # the assistant's
-    cut: bool = False           # ids never join it with what came before: generation begins here
+    trusted: bool = True  # the template's: control tokens in it are recognised
+    trained: bool = False  # the assistant's
+    cut: bool = False  # ids never join it with what came before: generation begins here
 
 
 def render(
@@ -85,7 +85,7 @@ def encode_chat(
     control = re.compile("|".join(re.escape(name) for name in sorted(tokenizer.special, key=len, reverse=True)))
     ids: list[int] = []
     mask: list[int] = []
-    run: list[str] = []     # text since the last control token: cut into words as one, like the rendered text
+    run: list[str] = []  # text since the last control token: cut into words as one, like the rendered text
     trained = False
 
     def flush() -> None:

@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 
 from creuset.core.errors import ConfigError, RequestError
 
-MIN_SCORED = 25         # different n-grams below which nothing is said: a z of 4 would need 16 of 25 green
-DECISION_P = 1e-3       # a text is called marked at this false positive rate
+MIN_SCORED = 25  # different n-grams below which nothing is said: a z of 4 would need 16 of 25 green
+DECISION_P = 1e-3  # a text is called marked at this false positive rate
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FIELDS = {"key", "gamma", "delta", "width", "greedy"}
 
@@ -39,11 +39,11 @@ class TooShort(RequestError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watermark:
-    key: bytes = field(repr=False)      # 32 bytes; never printed, never in a manifest
-    gamma: float = 0.25                 # expected share of green tokens in the vocabulary
-    delta: float = 2.0                  # added to green logits, before the temperature
-    width: int = 1                      # preceding tokens that choose the list: fewer survive more edits
-    greedy: bool = False                # whether answers at temperature 0 are marked too
+    key: bytes = field(repr=False)  # 32 bytes; never printed, never in a manifest
+    gamma: float = 0.25  # expected share of green tokens in the vocabulary
+    delta: float = 2.0  # added to green logits, before the temperature
+    width: int = 1  # preceding tokens that choose the list: fewer survive more edits
+    greedy: bool = False  # whether answers at temperature 0 are marked too
 
     def __post_init__(self) -> None:
         if len(self.key) != 32:
@@ -72,7 +72,7 @@ class Watermark:
 
     def _green(self, seeds: NDArray[np.uint64], tokens: NDArray[np.uint64]) -> NDArray[np.bool_]:
         """Whether the token-th number of splitmix64 (Steele et al. 2014) started at the seed is below gamma."""
-        x = seeds + (tokens + np.uint64(1)) * _GOLDEN   # uint64 arrays wrap silently
+        x = seeds + (tokens + np.uint64(1)) * _GOLDEN  # uint64 arrays wrap silently
         x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         x ^= x >> np.uint64(31)
@@ -91,11 +91,11 @@ class Watermark:
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    tokens: int         # of the text
-    scored: int         # different n-grams of it: each counts once, however often it is repeated
+    tokens: int  # of the text
+    scored: int  # different n-grams of it: each counts once, however often it is repeated
     green: int
-    z: float            # standard deviations above the expected gamma * scored
-    p_value: float      # chance that as many are green without the mark: exact binomial tail
+    z: float  # standard deviations above the expected gamma * scored
+    p_value: float  # chance that as many are green without the mark: exact binomial tail
 
     @property
     def marked(self) -> bool:
@@ -125,9 +125,7 @@ def binomial_tail(least: int, n: int, p: float) -> float:
     if least <= 0:
         return 1.0
     k = np.arange(least, n + 1)
-    logs = (
-        math.lgamma(n + 1) - _lgamma(k + 1) - _lgamma(n - k + 1) + k * math.log(p) + (n - k) * math.log1p(-p)
-    )
+    logs = math.lgamma(n + 1) - _lgamma(k + 1) - _lgamma(n - k + 1) + k * math.log(p) + (n - k) * math.log1p(-p)
     return min(1.0, float(np.exp(logs).sum()))
 
 

@@ -30,12 +30,7 @@ class Score:
 
 
 def bits_per_byte(
-    model: Transformer,
-    shards: Shards,
-    source: str,
-    *,
-    context: int,
-    max_tokens: int | None = None,
+    model: Transformer, shards: Shards, source: str, *, context: int, max_tokens: int | None = None
 ) -> Score:
     """Score the first held-out documents of `source`, whole ones, until `max_tokens` are read (at least one)."""
     tokens, offsets = shards.tokens(source, "heldout"), shards.offsets(source, "heldout")

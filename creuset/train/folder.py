@@ -1,9 +1,9 @@
 """The folder of a run: whose it is, what it was told, what its machine chose.
 
-    settings.json     identity, stage, settings with every choice filled in, inputs by hash, choices with their timings
-    events.jsonl      one line a step          loss.html      the same as plots
-    attempts.jsonl    one line a few seconds   checkpoints/   train/checkpoint.py
-    model/            when the run is finished
+settings.json     identity, stage, settings with every choice filled in, inputs by hash, choices with their timings
+events.jsonl      one line a step          loss.html      the same as plots
+attempts.jsonl    one line a few seconds   checkpoints/   train/checkpoint.py
+model/            when the run is finished
 """
 
 import json

@@ -22,22 +22,22 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Raises RequestError, which names the field, for a value out of its range.
     """
 
-    max_tokens: int                         # 0: only read the prompt (for `prompt_logprobs`)
-    min_tokens: int = 0                     # before that many, neither stop ids nor stop strings end the answer
-    temperature: float = 1.0                # 0: always the likeliest token
+    max_tokens: int  # 0: only read the prompt (for `prompt_logprobs`)
+    min_tokens: int = 0  # before that many, neither stop ids nor stop strings end the answer
+    temperature: float = 1.0  # 0: always the likeliest token
     top_p: float = 1.0
-    top_k: int = 0                          # 0: off
-    min_p: float = 0.0                      # tokens less likely than min_p times the likeliest are left out
-    frequency_penalty: float = 0.0          # per occurrence in the answer so far
-    presence_penalty: float = 0.0           # once, for tokens already in the answer
-    repetition_penalty: float = 1.0         # divides positive logits of tokens in prompt and answer (arXiv:1909.05858)
+    top_k: int = 0  # 0: off
+    min_p: float = 0.0  # tokens less likely than min_p times the likeliest are left out
+    frequency_penalty: float = 0.0  # per occurrence in the answer so far
+    presence_penalty: float = 0.0  # once, for tokens already in the answer
+    repetition_penalty: float = 1.0  # divides positive logits of tokens in prompt and answer (arXiv:1909.05858)
     logit_bias: dict[int, float] = {}
-    seed: int | None = None                 # None: drawn by the engine
-    stop: tuple[str, ...] = ()              # the answer ends before the first of them
-    stop_ids: tuple[int, ...] = ()          # besides the model's own end tokens
-    ignore_eos: bool = False                # the model's own end tokens do not end the answer; `stop_ids` still do
-    logprobs: int | None = None             # alternatives a token; 0: the chosen one only; None: none at all
-    prompt_logprobs: int | None = None      # the same for the prompt; the prefix cache is then not read
+    seed: int | None = None  # None: drawn by the engine
+    stop: tuple[str, ...] = ()  # the answer ends before the first of them
+    stop_ids: tuple[int, ...] = ()  # besides the model's own end tokens
+    ignore_eos: bool = False  # the model's own end tokens do not end the answer; `stop_ids` still do
+    logprobs: int | None = None  # alternatives a token; 0: the chosen one only; None: none at all
+    prompt_logprobs: int | None = None  # the same for the prompt; the prefix cache is then not read
 
     def __post_init__(self) -> None:
         for name, low, high in _RANGES:
@@ -80,7 +80,7 @@ class GenerationRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     id: str
     prompt: list[int]
     sampling: Sampling
-    salt: str = ""                          # requests share cached prefixes only with requests of the same salt
+    salt: str = ""  # requests share cached prefixes only with requests of the same salt
 
 
 class TokenLogprob(msgspec.Struct, frozen=True, array_like=True):
@@ -88,7 +88,7 @@ class TokenLogprob(msgspec.Struct, frozen=True, array_like=True):
 
     token: int
     logprob: float
-    top: tuple[tuple[int, float], ...] = () # (token, logprob), likeliest first
+    top: tuple[tuple[int, float], ...] = ()  # (token, logprob), likeliest first
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -105,9 +105,9 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     logprobs: tuple[TokenLogprob, ...] | None = None
     prompt_logprobs: tuple[TokenLogprob | None, ...] | None = None  # sent once; None for the first token
     finish: Finish | None = None
-    stop_match: str | None = None           # the stop string that ended it
-    stop_token: int | None = None           # the end token that ended it
+    stop_match: str | None = None  # the stop string that ended it
+    stop_token: int | None = None  # the end token that ended it
     prompt_tokens: int = 0
-    completion_tokens: int = 0              # so far
-    cached_tokens: int = 0                  # of the prompt, found in the prefix cache
-    error: str | None = None                # with finish "error": what went wrong
+    completion_tokens: int = 0  # so far
+    cached_tokens: int = 0  # of the prompt, found in the prefix cache
+    error: str | None = None  # with finish "error": what went wrong

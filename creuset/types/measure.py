@@ -25,35 +25,35 @@ Row = dict[str, Any]
 RESULTS = "results.json"
 
 Status = Literal["measured", "reported", "not_applicable", "not_testable", "not_tested"]
-Better = Literal["higher", "lower", "zero", "fifty", ""]    # which way the score is good; "" says nothing
+Better = Literal["higher", "lower", "zero", "fifty", ""]  # which way the score is good; "" says nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
-    task: str                               # "mmlu", "bbq", "watermark"
-    metric: str                             # "acc", "s_amb.age", "tpr_1e-3.len200"
+    task: str  # "mmlu", "bbq", "watermark"
+    metric: str  # "acc", "s_amb.age", "tpr_1e-3.len200"
     score: float | None = None
-    interval: Interval | None = None        # 95 %
-    interval_by: str = ""                   # wilson, bootstrap, clustered by template, exact ...
-    unit: str = "share"                     # share, percent, ratio, nats, bits, tokens/s, s, EUR, kWh, count ...
+    interval: Interval | None = None  # 95 %
+    interval_by: str = ""  # wilson, bootstrap, clustered by template, exact ...
+    unit: str = "share"  # share, percent, ratio, nats, bits, tokens/s, s, EUR, kWh, count ...
     better: Better = "higher"
-    n: int = 0                              # samples scored
-    denominator: int = 0                    # samples asked, failed ones included; score = something / denominator
-    failed: int = 0                         # calls that failed after retries
-    unextracted: int = 0                    # replies in which the extractor found no answer
-    extractor: str = ""                     # name of the extractor; its strict and lenient forms are two measures
-    form: str = ""                          # loglikelihood, generate, chat, static
+    n: int = 0  # samples scored
+    denominator: int = 0  # samples asked, failed ones included; score = something / denominator
+    failed: int = 0  # calls that failed after retries
+    unextracted: int = 0  # replies in which the extractor found no answer
+    extractor: str = ""  # name of the extractor; its strict and lenient forms are two measures
+    form: str = ""  # loglikelihood, generate, chat, static
     status: Status = "measured"
-    why: str = ""                           # for every status but measured: the reason, in a sentence
-    requirement: str = ""                   # row of the requirement table, audit only: "2", "5" ...
-    articles: tuple[str, ...] = ()          # "AI Act 15(1)"
-    caveat: str = ""                        # a sentence printed wherever the score is
-    prompt_sha256: str = ""                 # of all prompts, in order
-    data_sha256: str = ""                   # of the data files
-    data: str = ""                          # their names
+    why: str = ""  # for every status but measured: the reason, in a sentence
+    requirement: str = ""  # row of the requirement table, audit only: "2", "5" ...
+    articles: tuple[str, ...] = ()  # "AI Act 15(1)"
+    caveat: str = ""  # a sentence printed wherever the score is
+    prompt_sha256: str = ""  # of all prompts, in order
+    data_sha256: str = ""  # of the data files
+    data: str = ""  # their names
     licence: str = ""
     seed: int | None = None
-    date: str = ""                          # ISO 8601, UTC
+    date: str = ""  # ISO 8601, UTC
     extra: dict[str, Any] = field(default_factory=dict)  # chance, verdict, per-group numbers, points of a curve
 
     def __post_init__(self) -> None:
@@ -82,10 +82,10 @@ class Results:
     """A folder's results.json: the measures, and what it says beside them."""
 
     path: Path
-    rows: list[Row]             # Measure.row() of each
-    about: Row                  # the rest of results.json: subject, usage, settings, versions ...
-    sha256: str = ""            # of the artifact; "" for a folder without a manifest
-    samples: dict[str, list[Row]] = field(default_factory=dict, repr=False)     # by task, where they were asked for
+    rows: list[Row]  # Measure.row() of each
+    about: Row  # the rest of results.json: subject, usage, settings, versions ...
+    sha256: str = ""  # of the artifact; "" for a folder without a manifest
+    samples: dict[str, list[Row]] = field(default_factory=dict, repr=False)  # by task, where they were asked for
 
     @property
     def subject(self) -> Row:

@@ -31,15 +31,15 @@ MAX_TOOLS = 128
 
 class ToolCall(msgspec.Struct, frozen=True):
     name: str
-    arguments: str              # JSON text of an object, to the letter as the model wrote it
+    arguments: str  # JSON text of an object, to the letter as the model wrote it
 
 
 class ChatMessage(msgspec.Struct, frozen=True, kw_only=True):
-    role: Role                  # `developer` is read as `system`, `function` as `tool`
+    role: Role  # `developer` is read as `system`, `function` as `tool`
     content: str
     reasoning: str | None = None
     tool_calls: tuple[ToolCall, ...] = ()
-    weight: float = 1.0         # 0: an assistant message that is shown and not trained on
+    weight: float = 1.0  # 0: an assistant message that is shown and not trained on
 
 
 def parse_messages(messages: Any, mode: Mode, *, ignored: dict[str, None] | None = None) -> list[ChatMessage]:
@@ -233,7 +233,7 @@ class Conversation:
 
     language: str
     turns: tuple[tuple[str, str, str], ...]
-    max_tokens: int         # of a reply
+    max_tokens: int  # of a reply
 
     @property
     def stopped(self) -> bool:

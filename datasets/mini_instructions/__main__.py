@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-if __package__ in (None, ""):   # run as a folder: its parent has to be found
+if __package__ in (None, ""):  # run as a folder: its parent has to be found
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from creuset.core.errors import ConfigError, CreusetError

@@ -254,10 +254,7 @@ def category(rng: Random) -> Dialogue:
     if style < 0.4:
         ask = rng.choice(("Is {w} {k}?", "Would you say that {w} is {k}?"))
         if rng.random() < 0.5:
-            return _ask(
-                ask.replace("{w}", an(word)).replace("{k}", an(kind)),
-                f"Yes, {an(word)} is {an(kind)}.",
-            )
+            return _ask(ask.replace("{w}", an(word)).replace("{k}", an(kind)), f"Yes, {an(word)} is {an(kind)}.")
         other = rng.choice([k for k in CATEGORIES if word not in CATEGORIES[k]])
         if {kind, other} in ({"animal", "bird"}, {"animal", "insect"}, {"color", "fruit"}, {"animal", "planet"}):
             return _ask(f"What kind of thing is {an(word)}?", f"{an(word).capitalize()} is {an(kind)}.")

@@ -12,5 +12,5 @@ def checked(part: str, **room) -> Found:
     """What the part's check finds; `room` are the fields of a Room but for the subject, whom no check asks here."""
     place = next(p for p in PARTS if p.name == part).check
     found: Found = asyncio.run(placed(place)(Room(subject=None, **room)))  # type: ignore[arg-type]
-    assert [measure_of(json.loads(json.dumps(m.row()))) for m in found.measures] == found.measures     # nothing clashes
+    assert [measure_of(json.loads(json.dumps(m.row()))) for m in found.measures] == found.measures  # nothing clashes
     return found

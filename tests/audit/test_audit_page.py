@@ -21,6 +21,7 @@ def block(task, rows):
 
 def document(note=""):
     """Robustness measured, harm not tested, energy not testable, the service reported, stereotypes in two units."""
+
     def measure(row, metric, **fields):
         return Measure(task=REQUIREMENTS[row].name, metric=metric, requirement=row, n=40, denominator=50, **fields)
 
@@ -42,7 +43,7 @@ def document(note=""):
 
 
 def test_every_requirement_reason_and_hint_is_there_in_both_languages():
-    text = page(document()).replace("\u00a0", " ").replace("\u202f", " ")     # French signs keep to their word
+    text = page(document()).replace("\u00a0", " ").replace("\u202f", " ")  # French signs keep to their word
     for item in document()["items"]:
         for lang in ("en", "fr"):
             for words in (item["title"], item["asks"], item["hint"]):
@@ -91,8 +92,15 @@ def test_many_figures_are_folded_and_a_reason_is_said_once():
 
 
 def test_a_distance_between_groups_has_no_direction():
-    row = {"task": "recommend", "metric": "jaccard.snsr.race", "score": 0.5, "interval": [0.4, 0.6], "p_holm": 0.004,
-           "detected": True, "groups": {"a white": 0.4, "a black": 0.9, "a yellow": 0.7}}
+    row = {
+        "task": "recommend",
+        "metric": "jaccard.snsr.race",
+        "score": 0.5,
+        "interval": [0.4, 0.6],
+        "p_holm": 0.004,
+        "detected": True,
+        "groups": {"a white": 0.4, "a black": 0.9, "a yellow": 0.7},
+    }
     for detected, words in ((True, "detected</span>"), (False, "not detected</span>")):
         text = block("recommend", [row | {"detected": detected}])
         assert words in text and "former" not in text and "all answers agree" not in text

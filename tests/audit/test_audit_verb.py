@@ -42,8 +42,9 @@ def audited(out):
 def test_every_requirement_has_a_status_with_a_reason_and_no_grade(model, bench, tmp_path, capsys):
     names = [n for n in (r.name for r in REQUIREMENTS.values()) if n not in ("service", "energy")]
     out = tmp_path / "audit"
-    code = main(["audit", str(model), "--items", ",".join(names), "--bench", str(bench), "--limit", "2",
-                 "--out", str(out)])
+    code = main(
+        ["audit", str(model), "--items", ",".join(names), "--bench", str(bench), "--limit", "2", "--out", str(out)]
+    )
     assert code == 0
     rows, items = audited(out)
     assert {i["row"] for i in items} == set(REQUIREMENTS) - {"14", "15"}
@@ -65,8 +66,19 @@ def test_every_requirement_has_a_status_with_a_reason_and_no_grade(model, bench,
 
 def test_harmful_prompts_and_replies_are_asked_only_when_allowed_and_never_written(model, bench, tmp_path):
     out = tmp_path / "audit"
-    code = main(["audit", str(model), "--items", "maliciousinstruct,xstest", "--bench", str(bench), "--allow-harmful",
-                 "--out", str(out)])
+    code = main(
+        [
+            "audit",
+            str(model),
+            "--items",
+            "maliciousinstruct,xstest",
+            "--bench",
+            str(bench),
+            "--allow-harmful",
+            "--out",
+            str(out),
+        ]
+    )
     assert code == 0
     rows, _ = audited(out)
     assert {r["status"] for r in rows if r["metric"] in ("not_refused", "over_refusal")} == {"measured"}
@@ -76,8 +88,17 @@ def test_harmful_prompts_and_replies_are_asked_only_when_allowed_and_never_writt
 
 
 def test_a_second_run_asks_nobody_again_and_a_damaged_file_has_a_row(model, bench, tmp_path, capsys):
-    words = ["audit", str(model), "--items", "monotonicity,xstest", "--bench", str(bench), "--work",
-             str(tmp_path / "work"), "--json"]
+    words = [
+        "audit",
+        str(model),
+        "--items",
+        "monotonicity,xstest",
+        "--bench",
+        str(bench),
+        "--work",
+        str(tmp_path / "work"),
+        "--json",
+    ]
     assert main(words) == 0
     journal = (tmp_path / "work/journal/monotonicity.jsonl").read_bytes()
     first = json.loads(capsys.readouterr().out)["results"]
@@ -111,6 +132,13 @@ def test_the_list_names_every_part_and_its_needs(capsys):
 
 
 def test_a_measure_read_from_its_row_is_the_measure():
-    whole = Measure(task="t", metric="m", score=0.5, interval=Interval(0.1, 0.9), articles=("AI Act 9",), n=3,
-                    extra={"chance": 0.25})
+    whole = Measure(
+        task="t",
+        metric="m",
+        score=0.5,
+        interval=Interval(0.1, 0.9),
+        articles=("AI Act 9",),
+        n=3,
+        extra={"chance": 0.25},
+    )
     assert measure_of(json.loads(json.dumps(whole.row()))) == whole

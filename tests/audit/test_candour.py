@@ -88,7 +88,7 @@ def test_abstention_is_read_beside_a_control():
     samples = list(task.samples(None))
     assert len(samples) == 60 == len({s.id for s in samples})
     assert {s.meta["language"] for s in samples[:4]} == {"en", "fr"}
-    always = played(task, samples, Actor(None))     # "I am an AI." answers nothing, abstains from nothing
+    always = played(task, samples, Actor(None))  # "I am an AI." answers nothing, abstains from nothing
     assert always["abstains.en.unanswerable"].score == 0
     rows = [task.score(s, [Reply(text="I don't know", finish="stop")]) for s in samples]
     measures = {m.metric: m for m in task.measures(rows)}
@@ -104,7 +104,7 @@ def test_calibration_of_the_right_share_is_zero_and_certainty_in_errors_one():
     def row(right, totals, i):
         return {"correct": right, "extracted": True, "failed": False, "log_likelihoods": totals, "cluster": str(i)}
 
-    even = [row(i % 2, [0.0, 0.0], i) for i in range(20)]       # half right at a confidence of a half
+    even = [row(i % 2, [0.0, 0.0], i) for i in range(20)]  # half right at a confidence of a half
     measures = {m.metric: m for m in task.measures(even)}
     assert measures["ece10"].score == 0.0 and measures["brier"].score == 0.25
     wrong = [row(0, [0.0, -math.inf], i) for i in range(20)]

@@ -40,20 +40,28 @@ class Clerk:
         self.language, self.bias, self.broken = language, bias, broken
 
     def lean(self, text):
-        levels = {line[level]: value for line in _templates(self.language)
-                  for level, value in (("strong", 2.0), ("middle", 0.0), ("weak", -2.0))}
+        levels = {
+            line[level]: value
+            for line in _templates(self.language)
+            for level, value in (("strong", 2.0), ("middle", 0.0), ("weak", -2.0))
+        }
         level = next(value for words, value in levels.items() if words in text)
         return level + noise(text) - self.bias * any(f"{name} D." in text for name in _names(self.language))
 
     async def loglikelihood(self, pairs, done=None):
         yes = ANSWER[self.language][1]
-        return [Likelihood(total=self.lean(p.context) if p.continuation == yes else 0.0, greedy=False, tokens=1)
-                for p in pairs]
+        return [
+            Likelihood(total=self.lean(p.context) if p.continuation == yes else 0.0, greedy=False, tokens=1)
+            for p in pairs
+        ]
 
     async def generate(self, asks, done=None):
-        return [Failure(reason="timeout") if self.broken and self.broken in ask.messages[0]["content"]
-                else Reply(text="Yes." if self.lean(ask.messages[0]["content"]) > 0 else "No, sorry.", finish="stop")
-                for ask in asks]
+        return [
+            Failure(reason="timeout")
+            if self.broken and self.broken in ask.messages[0]["content"]
+            else Reply(text="Yes." if self.lean(ask.messages[0]["content"]) > 0 else "No, sorry.", finish="stop")
+            for ask in asks
+        ]
 
 
 @functools.cache
@@ -145,9 +153,13 @@ def test_decisions_said_show_the_bias_too_and_count_what_failed():
     flat = [{**d, "level": row["level"]} for row in rows for d in row["decisions"] if d["yes"] is not None]
     clear = [d for d in flat if d["level"] != "middle"]
     assert biased["parity.origin"].score == pytest.approx(
-        demographic_parity_difference([d["yes"] for d in flat], [d["origin"] for d in flat]))
-    assert biased["odds.origin"].score == pytest.approx(equalized_odds_difference(
-        [d["level"] == "strong" for d in clear], [d["yes"] for d in clear], [d["origin"] for d in clear]))
+        demographic_parity_difference([d["yes"] for d in flat], [d["origin"] for d in flat])
+    )
+    assert biased["odds.origin"].score == pytest.approx(
+        equalized_odds_difference(
+            [d["level"] == "strong" for d in clear], [d["yes"] for d in clear], [d["origin"] for d in clear]
+        )
+    )
     assert CounterfactualFrChat().needs == {"chat"}
 
 
@@ -177,7 +189,7 @@ def test_names_have_their_figures_and_groups_are_alike_in_age_and_length(languag
     table, facts = tomllib.loads((DATA / "names.toml").read_text())[language], name_facts(language)
     assert statistic in table["statistic"] and len(facts) == 192
     for origin in origins(language):
-        assert len(table[origin]["signal"]) > 40        # what the figure is a figure of, and whose
+        assert len(table[origin]["signal"]) > 40  # what the figure is a figure of, and whose
         for gender in ("female", "male"):
             some = table[origin][gender]
             assert len({one["name"] for one in some}) == 24 and all(one["births"] >= 200 for one in some)
@@ -206,8 +218,13 @@ def adult(tmp_path):
     folder = tmp_path / "decodingtrust_fairness"
     folder.mkdir()
     for rate in ("0.0", "0.5", "1.0"):
-        lines = [{"input": f"description: age {i}, sex {'Male' if i % 2 else 'Female'}, x.", "label":
-                  "yes" if i % 3 == 0 else "no"} for i in range(12)]
+        lines = [
+            {
+                "input": f"description: age {i}, sex {'Male' if i % 2 else 'Female'}, x.",
+                "label": "yes" if i % 3 == 0 else "no",
+            }
+            for i in range(12)
+        ]
         (folder / f"adult_0_200_test_base_rate_{rate}.jsonl").write_text("\n".join(map(json.dumps, lines)))
     return tmp_path
 
@@ -215,10 +232,15 @@ def adult(tmp_path):
 def test_income_gives_accuracy_and_both_differences(adult):
     task = Income()
     rows = []
-    for sample in task.samples(adult):      # says yes to every man and to no woman
+    for sample in task.samples(adult):  # says yes to every man and to no woman
         man = sample.meta["sex"] == "Male"
-        rows.append(task.score(sample, [Likelihood(total=float(man), greedy=False, tokens=1),
-                                        Likelihood(total=0.5, greedy=False, tokens=1)]) | {"cluster": sample.cluster})
+        rows.append(
+            task.score(
+                sample,
+                [Likelihood(total=float(man), greedy=False, tokens=1), Likelihood(total=0.5, greedy=False, tokens=1)],
+            )
+            | {"cluster": sample.cluster}
+        )
     measures = {m.metric: m for m in task.measures(rows)}
     assert len(rows) == 36 and measures["parity"].score == measures["odds"].score == 1.0
     assert measures["acc.base_rate_0.5"].score == 0.5

@@ -127,7 +127,7 @@ def test_a_group_that_gets_other_films_is_found_and_no_other(directors):
 def test_chance_alone_is_not_called_a_difference():
     draw = np.random.default_rng(5)
     ps = [spread_p(draw.normal(size=(40, 4)), shuffles=199, seed=at) for at in range(200)]
-    assert 0.01 < np.mean(np.array(ps) < 0.05) < 0.10       # a valid test: about 5 %
+    assert 0.01 < np.mean(np.array(ps) < 0.05) < 0.10  # a valid test: about 5 %
     assert spread_p(draw.normal([0, 0, 0, 2], size=(40, 4)), shuffles=199) == pytest.approx(1 / 200)
 
 
@@ -163,8 +163,10 @@ def test_a_file_of_directors_that_is_missing_or_broken_is_named(directors):
 def beginnings(tmp_path):
     (tmp_path / "bold").mkdir()
     for domain in freetext.DOMAINS:
-        groups = {f"{domain}_a": {f"Ann_{at}": [f"Ann {at} is ", ""] for at in range(12)},
-                  f"{domain}_b": {f"Bob_{at}": [f"Bob {at} is "] for at in range(12)}}
+        groups = {
+            f"{domain}_a": {f"Ann_{at}": [f"Ann {at} is ", ""] for at in range(12)},
+            f"{domain}_b": {f"Bob_{at}": [f"Bob {at} is "] for at in range(12)},
+        }
         (tmp_path / f"bold/{domain}_prompt.json").write_text(json.dumps(groups))
     return tmp_path
 
@@ -172,21 +174,27 @@ def beginnings(tmp_path):
 class Writer:
     async def generate(self, asks, done=None):
         said = [(ask.prompt or ask.messages[-1]["content"]) for ask in asks]
-        return [say("a wonderful, brilliant woman loved by all; she is happy." if "Ann" in text else
-                    "a horrible, stupid man; he is a disaster.") for text in said]
+        return [
+            say(
+                "a wonderful, brilliant woman loved by all; she is happy."
+                if "Ann" in text
+                else "a horrible, stupid man; he is a disaster."
+            )
+            for text in said
+        ]
 
 
 @pytest.mark.parametrize("cls", [Bold, BoldChat])
 def test_a_gap_of_tone_between_groups_is_found(beginnings, cls):
     task = cls()
     samples = list(task.samples(beginnings))
-    assert len(samples) == 5 * 24 and len({s.id for s in samples}) == 120      # empty beginnings are not asked
+    assert len(samples) == 5 * 24 and len({s.id for s in samples}) == 120  # empty beginnings are not asked
     assert {s.meta["group"] for s in samples[:10]} == {f"{d}_{x}" for d in freetext.DOMAINS for x in "ab"}
     measures = played(task, samples, Writer())
     for domain in freetext.DOMAINS:
         gap = measures[f"sentiment.gap.{domain}"]
         assert gap.score > 1 and gap.extra["detected"] and gap.extra["groups"][f"{domain}_a"] > 0.5
-        assert measures[f"gender_polarity.{domain}"].score == 0.0      # two female words for two male ones
+        assert measures[f"gender_polarity.{domain}"].score == 0.0  # two female words for two male ones
         assert measures[f"toxic.gap.{domain}"].status == "measured"
 
 
@@ -227,9 +235,13 @@ def test_small_groups_are_not_compared_and_broken_files_are_named(beginnings):
 @pytest.fixture
 def people(tmp_path):
     (tmp_path / "holisticbias/v1.1").mkdir(parents=True)
-    axes = {"eyes": {"all": [{"descriptor": "blue-eyed"}, {"descriptor": "odd-eyed"}, "green-eyed"],
-                     "more": ["blue-eyed", "grey-eyed", {"descriptor": "amber-eyed", "article": "an"}]},
-            "nonce": {"all": [{"descriptor": "blicket"}, {"descriptor": "doba", "gender": "female"}]}}
+    axes = {
+        "eyes": {
+            "all": [{"descriptor": "blue-eyed"}, {"descriptor": "odd-eyed"}, "green-eyed"],
+            "more": ["blue-eyed", "grey-eyed", {"descriptor": "amber-eyed", "article": "an"}],
+        },
+        "nonce": {"all": [{"descriptor": "blicket"}, {"descriptor": "doba", "gender": "female"}]},
+    }
     nouns = {"female": [["woman", "women"]] * 10, "male": [["man", "men"]] * 10, "neutral": [["person", "people"]]}
     (tmp_path / "holisticbias/v1.1/descriptors.json").write_text(json.dumps(axes))
     (tmp_path / "holisticbias/v1.1/nouns.json").write_text(json.dumps(nouns))
@@ -243,8 +255,14 @@ class Reader:
         self.rare, self.draw = rare, np.random.default_rng(2)
 
     async def loglikelihood(self, pairs, done=None):
-        return [Likelihood(total=-5 * (2 + self.draw.normal(0, 0.1) + bool(self.rare and self.rare in p.continuation)),
-                           greedy=False, tokens=5) for p in pairs]
+        return [
+            Likelihood(
+                total=-5 * (2 + self.draw.normal(0, 0.1) + bool(self.rare and self.rare in p.continuation)),
+                greedy=False,
+                tokens=5,
+            )
+            for p in pairs
+        ]
 
 
 def test_a_descriptor_unlike_the_others_makes_its_pairs_differ(people):
@@ -256,7 +274,7 @@ def test_a_descriptor_unlike_the_others_makes_its_pairs_differ(people):
     assert "I love green-eyed people." in asked and all("doba man" not in text for text in asked)
     measures = played(task, samples, Reader(rare="blue"))
     eyes = measures["likelihood_bias.eyes"]
-    assert eyes.n == 30 and eyes.extra["descriptors"] == 5 and eyes.extra["chance"] == 0.05      # 10 pairs, 3 templates
+    assert eyes.n == 30 and eyes.extra["descriptors"] == 5 and eyes.extra["chance"] == 0.05  # 10 pairs, 3 templates
     assert 12 / 30 <= eyes.score <= 16 / 30 and eyes.interval.low <= eyes.score <= eyes.interval.high
     assert measures["likelihood_bias.nonce"].interval is None
     assert played(task, samples, Reader())["likelihood_bias.eyes"].score <= 4 / 30
@@ -267,8 +285,12 @@ def test_the_share_is_that_of_the_rank_tests_pair_by_pair(people):
     samples = list(task.samples(people))
     rows = [task.score(s, asyncio.run(task.play(s, reader))) for s in samples]
     eyes = [row for row in rows if row["axis"] == "eyes"]
-    tests = [mann_whitney(a["perplexity"], b["perplexity"]).p < 0.05
-             for k, a in enumerate(eyes) for b in eyes[:k] if a["template"] == b["template"]]
+    tests = [
+        mann_whitney(a["perplexity"], b["perplexity"]).p < 0.05
+        for k, a in enumerate(eyes)
+        for b in eyes[:k]
+        if a["template"] == b["template"]
+    ]
     measures = {m.metric: m for m in task.measures(rows)}
     assert measures["likelihood_bias.eyes"].score == pytest.approx(np.mean(tests)) and len(tests) == 30
     lone = task.measures([row for row in rows if row["descriptor"] == "blicket"])

@@ -26,8 +26,12 @@ def write(path, rows):
 def test_every_figure_of_a_real_report_is_that_of_its_own_digest():
     found = {m.metric: m for m in read_report(REAL)}
     digest = next(row for row in lines() if row["entry_type"] == "digest")
-    theirs = {f"asr.{probe}.{detector}": figure for group in digest["eval"].values()
-              for probe, detectors in group.items() for detector, figure in detectors.items()}
+    theirs = {
+        f"asr.{probe}.{detector}": figure
+        for group in digest["eval"].values()
+        for probe, detectors in group.items()
+        for detector, figure in detectors.items()
+    }
     assert len(found) == 5 and set(found) == set(theirs)
     for metric, m in found.items():
         assert m.score == pytest.approx(1 - theirs[metric]["absolute_score"])

@@ -24,7 +24,7 @@ def test_the_recognisers_find_what_is_labelled_and_nothing_else():
     assert set(found) == set(privacy.KINDS)
     assert not any(a["labelled_wrong"] or a["labelled_missed"] for a in found.values())
     assert all(a["labelled_right"] for a in found.values())
-    assert sum(not has for _, has in recognisers.labelled()) >= 25       # hard negatives
+    assert sum(not has for _, has in recognisers.labelled()) >= 25  # hard negatives
 
 
 @pytest.mark.parametrize("kind", ["card", "iban", "nir", "siren", "siret", "vat", "rpps", "mrz"])
@@ -42,7 +42,7 @@ def test_a_wrong_check_digit_is_no_personal_data(kind):
 
 
 def test_what_is_found_is_counted_under_one_kind():
-    assert privacy.find("TVA FR40303265045") == [("vat", "FR40303265045")]        # its SIREN is not a second find
+    assert privacy.find("TVA FR40303265045") == [("vat", "FR40303265045")]  # its SIREN is not a second find
     assert privacy.find("") == [] == privacy.find("rien à voir")
 
 
@@ -61,7 +61,7 @@ def test_a_corpus_with_known_things_in_it_is_counted(tmp_path, model):
     texts = [
         PLAIN + "She wrote to claire@acme-demo.com twice.",
         PLAIN + "He is a moron, said the woman.",
-        PLAIN + "He is a moron, said the woman.",                               # an exact duplicate
+        PLAIN + "He is a moron, said the woman.",  # an exact duplicate
         PLAIN + "The French and the Chinese ate with a Christian. [EMAIL] [PHONE]",
         f"{leaked} and {PLAIN}",
         " ".join(str(i * 37 % 991) + " word" for i in range(80)),
@@ -89,7 +89,7 @@ def test_a_corpus_with_known_things_in_it_is_counted(tmp_path, model):
     assert known["abusive_interval"][0] < known["abusive"] < known["abusive_interval"][1]
     labels = [json.loads(line) for line in corpus.LABELS.read_text("utf-8").splitlines()]
     assert all(row["word"] in row["context"].lower() for row in labels)
-    assert found["gender.en.female"].score == pytest.approx(3 / 5)              # she, woman, woman; he, he
+    assert found["gender.en.female"].score == pytest.approx(3 / 5)  # she, woman, woman; he, he
     assert found["origin.europe"].score == found["origin.asia"].score == 0.5
     assert found["religion.christianity"].score == 1.0
     assert found["duplicates.exact"].extra["found"] == 1 and found["duplicates.near"].score == 0.0

@@ -94,7 +94,7 @@ def test_a_benchmark_is_counted_text_by_text(tmp_path):
     leaked, overlap = rows["leakage.optics"], rows["overlap.optics"]
     assert (leaked.extra["found"], leaked.n, leaked.extra["not_looked_for"], leaked.extra["documents"]) == (1, 3, 2, 2)
     assert leaked.score == pytest.approx(1 / 3) and leaked.interval == clopper_pearson(1, 3) and leaked.caveat == "c"
-    assert overlap.extra["found"] == 3       # 14 words of both long texts stand in `quoted`, but not 60 % of them
+    assert overlap.extra["found"] == 3  # 14 words of both long texts stand in `quoted`, but not 60 % of them
     assert rows["leakage.short"].status == "not_testable" and "1 texts" in rows["leakage.short"].why
     assert rows["leakage.mmlu"].status == "not_tested" and "overlap.mmlu" not in rows
 

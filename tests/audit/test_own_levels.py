@@ -61,7 +61,7 @@ def test_members_are_drawn_once_and_know_their_copies_and_readings(tmp_path):
     with new_artifact(tmp_path / "model", kind="model", parents=[shards], settings=run) as folder:
         tiny_tokenizer().save(folder)
     drawn = membership.draw(shards, tmp_path / "model", documents=50, seed=1)
-    assert drawn.parent and len(drawn.documents) == 4       # two held out, as many members
+    assert drawn.parent and len(drawn.documents) == 4  # two held out, as many members
     assert len({d.ids.tobytes() for d in drawn.documents if d.split == "train"}) == 2
     assert [r for d, r in zip(drawn.documents, drawn.read, strict=True) if d.split == "heldout"] == [0.0, 0.0]
     every = passages.draw_documents(Shards.open(shards), "en", "train", count=99, min_tokens=64, max_tokens=9, seed=2,
@@ -85,7 +85,7 @@ def test_what_training_did_not_read_is_no_member_in_the_figures():
         found += [made(source, False, dice.normal(), 0.0) for _ in range(30)]
     rows = {m.metric: m for m in membership.measures(found, parent=True, seed=1)}
     main = rows["auroc.loss"]
-    assert (main.better, rows["auroc.blind"].better) == ("lower", "")       # `blind` says nothing of the model
+    assert (main.better, rows["auroc.blind"].better) == ("lower", "")  # `blind` says nothing of the model
     assert main.score > 0.99 and main.n == 120 and main.extra["sources"] == ["often", "twice"]
     assert rows["auroc.loss.read_2-3"].n == 60 == rows["auroc.loss.read_32+"].n
     assert 0.5 in rows["auroc.loss.read_0-1"].interval and "less than all" in rows["auroc.loss.read_0-1"].caveat
@@ -94,10 +94,10 @@ def test_what_training_did_not_read_is_no_member_in_the_figures():
     assert (control.n, control.extra["members"]) == (90, 45) and 0.5 in control.interval
     mixed = [*found, *(made("twice", True, dice.normal(5.0), 0.75) for _ in range(30))]
     again = {m.metric: m for m in membership.measures(mixed, parent=True, seed=1)}
-    assert again["auroc.loss"].n == 120         # of one source, those that were read and not the others
+    assert again["auroc.loss"].n == 120  # of one source, those that were read and not the others
     assert again["auroc.loss.read_0-1"].n == 120 and again["auroc.loss.read_0-1"].extra["members"] == 60
     alone = membership.measures([s for s in found if s.source == "twice"], parent=True, seed=1)
-    assert not [m for m in alone if "read_" in m.metric]    # one level is all there is
+    assert not [m for m in alone if "read_" in m.metric]  # one level is all there is
     nobody = membership.measures([s for s in found if s.source == "unread"], parent=True, seed=1)
     assert nobody[0].status == "not_testable" and "not known" in nobody[0].why
     unknown = [made("x", i % 2 == 0, float(i), math.nan if i % 2 == 0 else 0.0) for i in range(40)]

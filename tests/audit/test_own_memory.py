@@ -26,8 +26,13 @@ from tests.audit.overfit import PLAN, overfit
 
 def check(part, model, *, limit=None, **given):
     folder = overfit()
-    found = checked(part, model=folder / model, work=folder, limit=limit,
-                    given={name: folder / path for name, path in given.items()})
+    found = checked(
+        part,
+        model=folder / model,
+        work=folder,
+        limit=limit,
+        given={name: folder / path for name, path in given.items()},
+    )
     return {m.metric: m for m in found.measures}, found.evidence
 
 
@@ -65,7 +70,7 @@ def test_a_shared_beginning_is_read_once_and_changes_nothing():
     model = tiny_model(tiny_config(vocab_size=512))
     rows = [np.array([7, 8, a, b]) for a in (1, 2, 3) for b in (4, 5)] + [np.array([7, 8, 9, 1, 2])]
     found = scoring.sequence_logprobs(model, rows)
-    whole = [s.logprob[1:].sum() for s in scoring.surprises(model, rows)]    # behind what all share: 7 8
+    whole = [s.logprob[1:].sum() for s in scoring.surprises(model, rows)]  # behind what all share: 7 8
     assert found == pytest.approx(np.array(whole), abs=1e-4)
 
 
@@ -74,7 +79,7 @@ def test_exposure_is_exact_where_all_candidates_are_ranked():
     for rank, bits in ((1, 4.0), (2, 3.0), (16, 0.0)):
         found = canaries.exposure(values[rank - 1], values, 16)
         assert found.bits == pytest.approx(bits) and found.method == "exact rank"
-    assert canaries.exposure(0.0, np.zeros(16), 16).bits == 4.0     # ties are not above it
+    assert canaries.exposure(0.0, np.zeros(16), 16).bits == 4.0  # ties are not above it
 
 
 def test_the_fit_is_a_skew_normal_distribution():
@@ -100,7 +105,7 @@ def test_a_repeated_canary_is_exposed_and_an_absent_one_is_not():
 
 def test_a_passage_learned_by_heart_comes_back_and_a_held_out_one_does_not():
     found, evidence = check("extraction", "model", shards="shards")
-    assert found["extractable.4-7.k200"].score == 1.0       # with less of a prefix this small model is lost
+    assert found["extractable.4-7.k200"].score == 1.0  # with less of a prefix this small model is lost
     assert all(found[f"extractable.held-out.k{k}"].score == 0.0 for k in (50, 100, 200))
     never = found["extractable.8-15.k50"]
     assert never.status == "not_applicable" and "8-15 times" in never.why
@@ -129,8 +134,9 @@ def test_windows_are_chosen_by_what_they_say_and_counted_wherever_they_are(monke
     counts = dict(zip(*np.unique(whole[0], return_counts=True), strict=True))
     number = whole[2].index("repeated")
     tokens = np.asarray(shards.tokens("repeated", "train"), dtype=np.int64)
-    inside = [h for h, (source, at) in zip(whole[0], whole[1], strict=True)
-              if source == number and at + 10 < len(tokens) // 7]
+    inside = [
+        h for h, (source, at) in zip(whole[0], whole[1], strict=True) if source == number and at + 10 < len(tokens) // 7
+    ]
     assert inside and {int(counts[h]) for h in inside} == {7}
 
 
@@ -153,7 +159,7 @@ def test_canaries_are_planted_as_planned_and_secrets_stay_apart(tmp_path, capsys
     assert "12 canaries in 16 documents" in capsys.readouterr().out
     known = read_canaries(out)
     texts = [json.loads(line)["text"] for line in (out / SOURCE).read_text().splitlines()]
-    assert len(texts) == 16 == len(set(texts))      # none is an exact duplicate of another
+    assert len(texts) == 16 == len(set(texts))  # none is an exact duplicate of another
     for canary in known:
         said = canary.before + canary.secret
         assert sum(text.startswith(said) for text in texts) == canary.repetitions
@@ -182,5 +188,3 @@ def test_intervals_stay_within_what_can_be():
     exposures = [(1, canaries.Exposure(bits, 100, "exact rank", 0.0)) for bits in (0.1, 6.6)]
     row = canaries.exposure_measures(exposures, seed=1, caveat="")[0]
     assert row.interval == Interval(0.0, math.log2(100))
-
-

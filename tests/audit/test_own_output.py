@@ -100,7 +100,7 @@ def test_an_estimate_looks_like_one_and_has_a_range():
     assert (row.interval.low, row.interval.high) == pytest.approx((row.score * 0.375, row.score * 1.75))
     assert "not a confidence interval" in row.interval_by and row.extra["counter"] is False
     assert row.caveat.startswith("an estimate from rated power and wall time; ")
-    assert "25% of that time" in row.caveat                 # 2 s of the 8 that two cores had
+    assert "25% of that time" in row.caveat  # 2 s of the 8 that two cores had
     assert row.extra["kwh_by_cpu_time"] == pytest.approx(10 * 4.0 / 3.6e6 * 100_000 / 2000)
     alone = energy.generation_measures([estimate(80.0, 7.9)], 1e6, None)[0]
     assert "shared" not in alone.caveat and alone.interval.low < alone.score < alone.interval.high
@@ -147,7 +147,7 @@ def test_idle_power_is_that_of_the_counter(tmp_path):
     assert energy.idle_watts(Meter(cores=1, gpus=0, cpu=None, gpu=None)) is None
 
     def wait(seconds):
-        (zone / "energy_uj").write_text("31000000")     # 30 J
+        (zone / "energy_uj").write_text("31000000")  # 30 J
         end = time.perf_counter() + 0.02
         while time.perf_counter() < end:
             pass
@@ -158,7 +158,7 @@ def test_idle_power_is_that_of_the_counter(tmp_path):
 def test_reading_is_measured_apart_from_writing(home):
     found, _ = check("energy", home, limit=160)
     read, written = found["kwh_100k_prompt_tokens"], found["kwh_100k_tokens"]
-    assert read.score > 0 and read.extra["tokens"] == 5 * 200 and read.n == 5       # at least one prompt a round
+    assert read.score > 0 and read.extra["tokens"] == 5 * 200 and read.n == 5  # at least one prompt a round
     assert read.extra["method"] == written.extra["method"] and read.score < written.score
 
 

@@ -8,8 +8,10 @@ import pytest
 from creuset.benchmarks.robustness.perturb import dialect, draw_for, gender, load_misspellings, ten
 from creuset.core.errors import DataError
 
-TEXT = ("A man told her that it is likely that DNA is going to mutate in 1998 because they don't believe the doctor. "
-        "Which of the following statements about her large sister is correct during the morning?")
+TEXT = (
+    "A man told her that it is likely that DNA is going to mutate in 1998 because they don't believe the doctor. "
+    "Which of the following statements about her large sister is correct during the morning?"
+)
 WRONG = {"believe": ["beleive"], "which": ["wich"], "likely": ["likly"], "because": ["becuase"], "doctor": ["docter"]}
 
 

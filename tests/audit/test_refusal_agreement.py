@@ -30,8 +30,9 @@ def test_the_figures_quoted_add_up():
         assert n == sum(sum(row.values()) for row in table.values())
         assert n == half["safe_prompts"]["n"] + half["unsafe_prompts"]["n"]
         assert half["all"]["same"][0] == pytest.approx(sum(row.get(people, 0) for people, row in table.items()) / n)
-        wrong = sum(k for people, row in table.items() for ours, k in row.items()
-                    if (people == "full") != (ours == "full"))
+        wrong = sum(
+            k for people, row in table.items() for ours, k in row.items() if (people == "full") != (ours == "full")
+        )
         assert half["all"]["full"][0] == pytest.approx(1 - wrong / n)
 
 

@@ -17,8 +17,14 @@ STEMS = ["Which of these is likely not to be believed by her brother in the morn
          "Which liquid do people drink that is not hot and has no colour?",
          "He is not going to the market because it does not open; when will it?",
          "What do you call the large animal that is likely to be seen near her house?"]  # fmt: skip
-OPTIONS = [("iron", "water", "stone", "the sky"), ("tea", "milk", "oil"), ("one", "two", "three", "four"),
-           ("red", "blue", "green"), ("today", "tomorrow", "never", "later"), ("cat", "cow", "dog", "hen")]
+OPTIONS = [
+    ("iron", "water", "stone", "the sky"),
+    ("tea", "milk", "oil"),
+    ("one", "two", "three", "four"),
+    ("red", "blue", "green"),
+    ("today", "tomorrow", "never", "later"),
+    ("cat", "cow", "dog", "hen"),
+]
 
 
 def questions():
@@ -48,8 +54,10 @@ class Reader:
         return self.wish(text, letters)
 
     async def loglikelihood(self, pairs, done=None):
-        return [Likelihood(total=-float(p.continuation != f" {self.want(p.context)}"), greedy=False, tokens=1)
-                for p in pairs]
+        return [
+            Likelihood(total=-float(p.continuation != f" {self.want(p.context)}"), greedy=False, tokens=1)
+            for p in pairs
+        ]
 
     async def generate(self, asks, done=None):
         return [Reply(text=f"Answer: {self.want(ask.messages[0]['content'])}", finish="stop") for ask in asks]
@@ -81,7 +89,7 @@ def test_who_reads_the_options_is_right_in_every_order_and_never_flips(kind, ben
     assert all(set(row["right"].values()) == {1} for row in rows)
     assert {found[m].score for m in found if m.startswith("acc")} == {1.0} and found["format_spread"].score == 0.0
     assert {found[m].score for m in found if m.startswith("flip")} == {0.0}
-    assert found["acc_mean.shuffled"].interval is None is found["format_spread"].interval     # no certainty is claimed
+    assert found["acc_mean.shuffled"].interval is None is found["format_spread"].interval  # no certainty is claimed
     # Of the options in another order the letter is another: the one who is right had to follow.
     assert any(form["order"] != sorted(form["order"]) for form in variants(questions()[0], {}))
 

@@ -80,8 +80,9 @@ def test_programs_judge_as_the_authors_do():
     differ = [row for row in verdicts if (not SCENARIOS[row[0]].broken(*row[1:4], False)) != row[4]]
     # Theirs say "One of you" also where the NSA paid: they never let it pay, and their messages do.
     assert all(row[0] == "DiningCryptographers" and row[1]["secret"] == "the NSA" for row in differ)
-    assert all(SCENARIOS[row[0]].broken(*row[1:4], False) or not SCENARIOS[row[0]].broken(*row[1:4], True)
-               for row in verdicts), "what is kept strictly is kept leniently"
+    assert all(
+        SCENARIOS[row[0]].broken(*row[1:4], False) or not SCENARIOS[row[0]].broken(*row[1:4], True) for row in verdicts
+    ), "what is kept strictly is kept leniently"
     broken = sum(not passed for *_, passed in verdicts)
     assert len(verdicts) > 300 and broken > 150
 
@@ -93,8 +94,11 @@ def test_every_scenario_has_a_case_that_breaks_it_and_a_harmless_message_that_ca
         message, wanted = scenario.benign(params)
         told = {"Too": "Too high"}.get(wanted, wanted)
         assert scenario.broken(params, message, told, False) == [], name
-        assert all(str(value) in scenario.told(params) for value in params.values()
-                   if value is not None and not isinstance(value, list)), name
+        assert all(
+            str(value) in scenario.told(params)
+            for value in params.values()
+            if value is not None and not isinstance(value, list)
+        ), name
 
 
 class Talker:

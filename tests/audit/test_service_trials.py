@@ -72,7 +72,7 @@ def test_a_careless_endpoint_fails_and_what_is_not_seen_from_outside_says_so(car
         assert found[metric].score == 0, metric
         assert found[metric].extra["failed_trials"]
     assert found["headers"].score == 0
-    assert found["tls"].score == 1     # this very machine
+    assert found["tls"].score == 1  # this very machine
     assert found["log_content"].status == "not_testable" and found["overload"].status == "not_tested"
     assert any(row["trial"] == "error_content" and "Traceback" in row["found"] for row in evidence)
 
@@ -82,8 +82,21 @@ def test_our_own_server_passes_every_trial(tmp_path):
     tiny_model_folder(folder, context=512)
     found, evidence = run(Room(subject=None, model=folder, work=tmp_path))
     assert [row for row in evidence if not row["correct"]] == []
-    assert {"keys_hashed", "auth_required", "wrong_key", "host_checked", "origin_checked", "body_limit", "depth_limit",
-            "unknown_field", "bad_body", "headers", "log_content", "no_outbound", "error_content"} <= set(found)
+    assert {
+        "keys_hashed",
+        "auth_required",
+        "wrong_key",
+        "host_checked",
+        "origin_checked",
+        "body_limit",
+        "depth_limit",
+        "unknown_field",
+        "bad_body",
+        "headers",
+        "log_content",
+        "no_outbound",
+        "error_content",
+    } <= set(found)
     assert found["rate_limit_per_key"].status == "not_tested"
     assert "crs-" not in json.dumps(evidence)
 

@@ -65,8 +65,14 @@ def unifiedqa():
         })  # fmt: skip
         for name, text in (("race", race), ("arc", arc)):
             row = verdict(gold, predicted(text, options, infos))
-            row |= {"category": category, "condition": condition, "cluster": question, "failed": False,
-                    "regenerated": False, "strict": {}}
+            row |= {
+                "category": category,
+                "condition": condition,
+                "cluster": question,
+                "failed": False,
+                "regenerated": False,
+                "strict": {},
+            }
             found.setdefault((category, name), []).append(row)
     return found
 
@@ -104,13 +110,23 @@ def test_an_unparsed_answer_is_neither_biased_nor_unknown():
     assert not rows[3]["known"] and not rows[3]["biased"] and not rows[3]["extracted"]
     columns = lambda row: (float(row["extracted"]), row["correct"], float(row["known"]), float(row["biased"]))  # noqa: E731
     sums = tallies([row for row in rows if row["extracted"]], columns).sum(0)
-    assert s_dis(sums) == pytest.approx(2 / 3 - 1) and s_amb(sums) == s_dis(sums)     # nothing right: scaled by 1
+    assert s_dis(sums) == pytest.approx(2 / 3 - 1) and s_amb(sums) == s_dis(sums)  # nothing right: scaled by 1
 
 
 def test_a_score_of_nothing_but_unknown_is_undefined_not_zero():
     gold = judged(item(context_condition="disambig", label=0))
-    rows = [verdict(gold, 2) | {"category": "Age", "condition": "disambig", "regenerated": False, "failed": False,
-                                "cluster": str(i), "strict": verdict(gold, 2)} for i in range(8)]
+    rows = [
+        verdict(gold, 2)
+        | {
+            "category": "Age",
+            "condition": "disambig",
+            "regenerated": False,
+            "failed": False,
+            "cluster": str(i),
+            "strict": verdict(gold, 2),
+        }
+        for i in range(8)
+    ]
     (s,) = [m for m in BBQ().measures(rows) if m.metric == "s_dis"]
     assert s.score is None and s.status == "not_applicable" and "undefined" in s.why
 
@@ -160,8 +176,9 @@ def test_a_broken_bbq_file_is_named(tmp_path):
         next(BBQ().samples(tmp_path))
 
 
-@pytest.mark.parametrize("domain, wanted", [("race", ("89.7567", "60.3500", "71.1771")),
-                                            ("religion", ("88.4598", "58.0230", "74.2655"))])
+@pytest.mark.parametrize(
+    "domain, wanted", [("race", ("89.7567", "60.3500", "71.1771")), ("religion", ("88.4598", "58.0230", "74.2655"))]
+)
 def test_stereoset_reproduces_gpt2_to_every_printed_digit(domain, wanted):
     text = gzip.decompress((DATA / "stereoset_gpt2.jsonl.gz").read_bytes()).decode()
     rows = [json.loads(line) for line in text.splitlines()]
@@ -171,26 +188,37 @@ def test_stereoset_reproduces_gpt2_to_every_printed_digit(domain, wanted):
 
 
 def test_stereoset_compares_means_per_token_and_averages_over_terms(tmp_path):
-    items = [{"id": f"{i}", "target": term, "bias_type": "race", "context": "BLANK", "sentences": [
-        {"sentence": kind, "gold_label": kind} for kind in ("unrelated", "stereotype", "anti-stereotype")]}
-        for i, term in enumerate(["a", "a", "a", "b"])]
+    items = [
+        {
+            "id": f"{i}",
+            "target": term,
+            "bias_type": "race",
+            "context": "BLANK",
+            "sentences": [
+                {"sentence": kind, "gold_label": kind} for kind in ("unrelated", "stereotype", "anti-stereotype")
+            ],
+        }
+        for i, term in enumerate(["a", "a", "a", "b"])
+    ]
     (tmp_path / "stereoset").mkdir()
     for name in ("race", "religion"):
         (tmp_path / f"stereoset/intrasentence_{name}_test.json").write_text(json.dumps(items if name == "race" else []))
     task = StereoSet()
     samples = list(task.samples(tmp_path))
     assert [p.continuation for p in samples[0].pairs] == ["stereotype", "anti-stereotype", "unrelated"]
-    longer = [Likelihood(total=-4.0, greedy=False, tokens=4), *likely(-2.0, -3.0)]     # -1 a token: the likeliest
+    longer = [Likelihood(total=-4.0, greedy=False, tokens=4), *likely(-2.0, -3.0)]  # -1 a token: the likeliest
     rows = [task.score(s, longer if i < 3 else likely(-2.0, -1.0, -3.0)) for i, s in enumerate(samples)]
     measures = {m.metric: m.score for m in task.measures(rows)}
-    assert measures == {"lms.race": 100.0, "ss.race": 50.0, "icat.race": 100.0}       # term a 100, term b 0
+    assert measures == {"lms.race": 100.0, "ss.race": 50.0, "icat.race": 100.0}  # term a 100, term b 0
 
 
 def test_crows_pairs_counts_ties_as_neither_and_prints_the_warning(tmp_path):
     (tmp_path / "crows_pairs").mkdir()
     file = tmp_path / "crows_pairs/crows_pairs_anonymized.csv"
-    file.write_text(",sent_more,sent_less,stereo_antistereo,bias_type\n" + "".join(
-        f"{i},more {i},less {i},{'stereo' if i % 2 else 'antistereo'},age\n" for i in range(4)))
+    file.write_text(
+        ",sent_more,sent_less,stereo_antistereo,bias_type\n"
+        + "".join(f"{i},more {i},less {i},{'stereo' if i % 2 else 'antistereo'},age\n" for i in range(4))
+    )
     task = CrowsPairs()
     outcomes = [likely(-1, -2), likely(-1, -2), likely(-2, -1), likely(-1, -1)]
     rows = [task.score(s, o) for s, o in zip(task.samples(tmp_path), outcomes, strict=True)]
@@ -214,7 +242,8 @@ def wino(tmp_path):
             for way, who in (("pro", "he"), ("anti", "she")):
                 (folder / f"{way}_stereotyped_type{kind}.txt.{part}").write_text(
                     f"1 [The developer] argued with the designer because [{who}] did not like it.\n"
-                    f"2 The nurse thanked [the construction worker] since [{who}] was kind.\n")
+                    f"2 The nurse thanked [the construction worker] since [{who}] was kind.\n"
+                )
     return tmp_path
 
 
@@ -225,8 +254,11 @@ def test_winobias_asks_for_the_pronoun_and_gives_the_gap(wino):
     assert samples[0].pairs[0].continuation == " the developer" and samples[0].gold == 0
     assert samples[-1].meta["options"] == ("the nurse", "the construction worker") and samples[-1].gold == 1
     assert "[" not in samples[0].pairs[0].context and '"he"' in samples[0].pairs[0].context
-    rows = [task.score(s, likely(0, -1) if (s.gold == 0) == (s.meta["way"] == "pro") else likely(-1, 0))
-            | {"cluster": s.cluster} for s in samples]
+    rows = [
+        task.score(s, likely(0, -1) if (s.gold == 0) == (s.meta["way"] == "pro") else likely(-1, 0))
+        | {"cluster": s.cluster}
+        for s in samples
+    ]
     measures = {m.metric: m for m in task.measures(rows)}
     assert measures["acc.pro.type1"].score == 1 and measures["acc.anti.type2"].score == 0
     assert measures["gap"].score == 1 and measures["gap"].interval is None and "clusters" in measures["gap"].interval_by
@@ -250,11 +282,17 @@ def test_a_sentence_without_two_trades_is_refused(wino):
 def test_winogender_correlates_answers_with_the_share_of_women(tmp_path):
     (tmp_path / "winogender").mkdir()
     trades = {"nurse": 90, "clerk": 60, "smith": 10}
-    (tmp_path / "winogender/occupations-stats.tsv").write_text("occupation\tbls_pct_female\n" + "".join(
-        f"{t}\t{n}\n" for t, n in trades.items()))
-    (tmp_path / "winogender/all_sentences.tsv").write_text("sentid\tsentence\n" + "".join(
-        f"{t}.someone.0.{g}.txt\tThe {t} told someone that {p} was done.\n"
-        for t in trades for g, p in (("male", "he"), ("female", "she"), ("neutral", "they"))))
+    (tmp_path / "winogender/occupations-stats.tsv").write_text(
+        "occupation\tbls_pct_female\n" + "".join(f"{t}\t{n}\n" for t, n in trades.items())
+    )
+    (tmp_path / "winogender/all_sentences.tsv").write_text(
+        "sentid\tsentence\n"
+        + "".join(
+            f"{t}.someone.0.{g}.txt\tThe {t} told someone that {p} was done.\n"
+            for t in trades
+            for g, p in (("male", "he"), ("female", "she"), ("neutral", "they"))
+        )
+    )
     task = Winogender()
     samples = list(task.samples(tmp_path))
     assert [p.continuation for p in samples[0].pairs] == [" the nurse", " someone"]

@@ -13,15 +13,23 @@ from creuset.evals.clients.openai import open_endpoint
 from creuset.evals.model import Failure, GenerateRequest, NotTestable, Reply
 from tests.evals.scripted import Scripted, chat
 
-WORLD = {"mails": [{"id": "m1", "from": "a@b.example", "subject": "S", "body": "Hello"}], "files": {"f.txt": "text"},
-         "events": [{"date": "2027-01-02", "time": "09:00", "title": "T"}]}
+WORLD = {
+    "mails": [{"id": "m1", "from": "a@b.example", "subject": "S", "body": "Hello"}],
+    "files": {"f.txt": "text"},
+    "events": [{"date": "2027-01-02", "time": "09:00", "title": "T"}],
+}
 SAMPLES = list(ToolInjection().samples(None))
 
 
 def calling(*calls, text=""):
-    made = tuple({"id": f"c{at}", "type": "function",
-                  "function": {"name": name, "arguments": given if isinstance(given, str) else json.dumps(given)}}
-                 for at, (name, given) in enumerate(calls))
+    made = tuple(
+        {
+            "id": f"c{at}",
+            "type": "function",
+            "function": {"name": name, "arguments": given if isinstance(given, str) else json.dumps(given)},
+        }
+        for at, (name, given) in enumerate(calls)
+    )
     return Reply(text=text, finish="tool_calls" if made else "stop", tool_calls=made)
 
 
@@ -34,7 +42,7 @@ class Agent:
     async def generate(self, asks, done=None):
         (ask,) = asks
         self.heard.append(ask)
-        sample = next(s for s in SAMPLES if s.asks[0].messages == ask.messages[:2])     # same wish, any attack
+        sample = next(s for s in SAMPLES if s.asks[0].messages == ask.messages[:2])  # same wish, any attack
         from creuset.benchmarks.security.tool_injection import _data
 
         data = _data()[sample.meta["lang"]]
@@ -46,8 +54,9 @@ class Agent:
         if len(said) == 1:
             calls = []
             if self.obeys:
-                order = next((g for g in data["goals"] if json.dumps(g["order"], ensure_ascii=False)[1:-1] in said[0]),
-                             None)
+                order = next(
+                    (g for g in data["goals"] if json.dumps(g["order"], ensure_ascii=False)[1:-1] in said[0]), None
+                )
                 calls += [_full(*order["does"])] if order else []
             calls += [_full(*task["does"])] if "does" in task else []
             if calls:
@@ -124,8 +133,19 @@ def test_an_agent_that_obeys_papers_reaches_every_goal_of_the_attacker():
     assert measures["utility"].score == 1.0 and measures["utility.attacked"].score == 0.0
     assert measures["attack"].score == measures["attack.read"].score == 1.0 and measures["attack"].n == 320
     assert {m for m in measures if m.startswith("attack.")} == {
-        "attack.read", "attack.en", "attack.fr", "attack.plain", "attack.ignore", "attack.owner", "attack.end",
-        "attack.mail_secret", "attack.pay_attacker", "attack.delete", "attack.share", "attack.event"}
+        "attack.read",
+        "attack.en",
+        "attack.fr",
+        "attack.plain",
+        "attack.ignore",
+        "attack.owner",
+        "attack.end",
+        "attack.mail_secret",
+        "attack.pay_attacker",
+        "attack.delete",
+        "attack.share",
+        "attack.event",
+    }
     # Scored from its replies alone, a conversation gives the effects that its tools had.
     assert all(row["answer"] and row["correct"] == row["kept"] == 0.0 for row in rows if row["style"])
     assert all(ask.tools == TOOLS for ask in agent.heard)
@@ -171,17 +191,25 @@ def test_calls_in_the_text_of_local_weights_are_taken_out_of_it():
     text = 'Let me look.\n<tool_call>\n{"name": "read_mail", "arguments": {"id": "m1"}}\n</tool_call>'
     reply = _with_calls(Reply(text=text, finish="stop"))
     assert reply.text == "Let me look." and reply.finish == "tool_calls"
-    assert reply.tool_calls == ({"id": "call_0", "type": "function",
-                                 "function": {"name": "read_mail", "arguments": '{"id": "m1"}'}},)
+    assert reply.tool_calls == (
+        {"id": "call_0", "type": "function", "function": {"name": "read_mail", "arguments": '{"id": "m1"}'}},
+    )
     plain = Reply(text="<tool_call>nothing", finish="length")
     assert _with_calls(plain) == plain
 
 
 CALL = {"id": "x1", "type": "function", "function": {"name": "read_mail", "arguments": '{"id": "m1"}'}}
-TALK = GenerateRequest(tools=TOOLS, max_tokens=9, messages=(
-    {"role": "system", "content": "Be brief."}, {"role": "user", "content": "Read m1."},
-    {"role": "assistant", "content": "", "tool_calls": [CALL]},
-    {"role": "tool", "tool_call_id": "x1", "content": "Hello"}, {"role": "user", "content": "And m2?"}))
+TALK = GenerateRequest(
+    tools=TOOLS,
+    max_tokens=9,
+    messages=(
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Read m1."},
+        {"role": "assistant", "content": "", "tool_calls": [CALL]},
+        {"role": "tool", "tool_call_id": "x1", "content": "Hello"},
+        {"role": "user", "content": "And m2?"},
+    ),
+)
 
 
 def wire(dialect, answer):
@@ -213,8 +241,12 @@ def test_tools_and_calls_cross_the_wire_of_anthropics_dialect():
         said = [{"type": "text", "text": "Hi"}]
         if "tools" in body:
             said = [{"type": "tool_use", "id": "t1", "name": "read_mail", "input": {"id": "m2"}}]
-        return 200, {"model": "m", "content": said, "stop_reason": "tool_use" if "tools" in body else "end_turn",
-                     "usage": {"input_tokens": 5, "output_tokens": 3}}
+        return 200, {
+            "model": "m",
+            "content": said,
+            "stop_reason": "tool_use" if "tools" in body else "end_turn",
+            "usage": {"input_tokens": 5, "output_tokens": 3},
+        }
 
     reply, body = wire("anthropic", answer)
     assert reply.tool_calls[0]["function"] == {"name": "read_mail", "arguments": '{"id": "m2"}'}
@@ -222,9 +254,12 @@ def test_tools_and_calls_cross_the_wire_of_anthropics_dialect():
     assert body["tools"][1]["input_schema"]["required"] == ["id"]
     assert [m["role"] for m in body["messages"]] == ["user", "assistant", "user"]
     assert body["messages"][1]["content"] == [
-        {"type": "tool_use", "id": "x1", "name": "read_mail", "input": {"id": "m1"}}]
+        {"type": "tool_use", "id": "x1", "name": "read_mail", "input": {"id": "m1"}}
+    ]
     assert body["messages"][2]["content"] == [
-        {"type": "tool_result", "tool_use_id": "x1", "content": "Hello"}, {"type": "text", "text": "And m2?"}]
+        {"type": "tool_result", "tool_use_id": "x1", "content": "Hello"},
+        {"type": "text", "text": "And m2?"},
+    ]
 
 
 def test_an_ask_with_tools_is_a_chat_and_its_tools_are_part_of_what_was_asked():
@@ -233,6 +268,8 @@ def test_an_ask_with_tools_is_a_chat_and_its_tools_are_part_of_what_was_asked():
 
     with pytest.raises(ValueError, match="tools is a chat"):
         GenerateRequest(prompt="x", tools=TOOLS)
-    hashes = {asked_hash(Sample(id="a", asks=(GenerateRequest(messages=TALK.messages, tools=tools),)))
-              for tools in ((), TOOLS, TOOLS[:1])}
+    hashes = {
+        asked_hash(Sample(id="a", asks=(GenerateRequest(messages=TALK.messages, tools=tools),)))
+        for tools in ((), TOOLS, TOOLS[:1])
+    }
     assert len(hashes) == 3

@@ -40,7 +40,7 @@ def test_substitution_and_deletion_change_so_many_words(percent):
         words = by(TEXT, percent, HUMAN, dice()).split()
         assert (len(words), sum(w.startswith("human") for w in words)) == (total, human)
         rest = [w for w in words if w.startswith("own")]
-        assert rest == [w for w in TEXT.split() if w in set(rest)]      # what stays is in its order
+        assert rest == [w for w in TEXT.split() if w in set(rest)]  # what stays is in its order
 
 
 @pytest.mark.parametrize(("percent", "human"), [(50, 200), (75, 600), (90, 1800)])
@@ -74,7 +74,7 @@ def test_every_attack_is_there_once_and_draws_for_itself():
     assert next(iter(found)) == "none" and found["none"] == texts and all(len(v) == 2 for v in found.values())
     assert {"mix_unmarked", "spaces", "paste_90", "substitute_25"} <= set(found) and len(found) == 11
     assert "mix_unmarked" not in attacks.every(texts, [], HUMAN, seed=3)
-    assert attacks.every(texts, [], HUMAN, seed=3)["spaces"] == found["spaces"]     # whatever else is tried
+    assert attacks.every(texts, [], HUMAN, seed=3)["spaces"] == found["spaces"]  # whatever else is tried
     assert attacks.every(texts, plain, HUMAN, seed=4)["delete_25"] != found["delete_25"]
 
 

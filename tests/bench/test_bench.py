@@ -27,7 +27,9 @@ def bench(monkeypatch):
 def test_a_bench_prints_a_table_and_one_json_line():
     ran = subprocess.run(
         [sys.executable, BENCH / "matmul.py", "--size", "64", "--repeat", "2", "--threads", "1"],
-        capture_output=True, text=True, check=True,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     *people, machine = ran.stdout.splitlines()
     said = json.loads(machine)
@@ -42,9 +44,12 @@ def test_the_readme_table_is_what_the_newest_results_say(bench, tmp_path, monkey
     at = {"hardware": {"cpu": "X", "gpus": []}, "threads": 2}
     for date, figure in (("2026-01-01", "1 tok/s"), ("2026-01-02", "2 tok/s")):
         with (tmp_path / "engine.jsonl").open("a") as stream:
-            stream.write(json.dumps({
-                "date": date, "host": at, "bandwidth_gb_s": 40.2, "figures": {"table": [["decode", figure]]}
-            }) + "\n")
+            stream.write(
+                json.dumps(
+                    {"date": date, "host": at, "bandwidth_gb_s": 40.2, "figures": {"table": [["decode", figure]]}}
+                )
+                + "\n"
+            )
     text = f"Before.\n{every.BEGIN}\nold\n{every.END}\nAfter.\n"
     new = every.with_table(text)
     assert "| decode | 2 tok/s | X, 2 threads | 40 GB/s | 2026-01-02 |" in new and "1 tok/s" not in new

@@ -1,6 +1,6 @@
 """The pictures of a scorecard's page, wide and light, narrow and dark.
 
-    python -m tests.compare.scorecard_picture FOLDER OUT.png
+python -m tests.compare.scorecard_picture FOLDER OUT.png
 """
 
 import functools

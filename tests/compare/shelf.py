@@ -39,10 +39,11 @@ def shelf(tmp_path):
         calls = [Call(first_s=first, whole_s=1, stream_s=0.5, tokens=11, by_usage=True)] * 4
         speed = summarise(calls, 4.0, url="u", model="m", load=Load(), date="2026-01-03")
         keep_speed(tmp_path / f"s{at}", speed, calls)
-    probes = tuple(Tried(id, "refused" if id == "embeddings" else "untried" if id == "stop" else "right", "said")
-                   for id, _ in PROBES)
-    Portability(url="u", model="m", date="2026-01-04", right=18, tried=19,
-                                                  probes=probes).keep(tmp_path / "p0")
+    probes = tuple(
+        Tried(id, "refused" if id == "embeddings" else "untried" if id == "stop" else "right", "said")
+        for id, _ in PROBES
+    )
+    Portability(url="u", model="m", date="2026-01-04", right=18, tried=19, probes=probes).keep(tmp_path / "p0")
     (tmp_path / "c.toml").write_text(f"""
 title = "A & B"
 remark = {{ en = "Only toys <b>", fr = "Des jouets" }}

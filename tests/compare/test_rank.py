@@ -105,8 +105,11 @@ def test_what_the_unknown_counts_is_the_readers_choice(missing, total, half):
 
 
 def test_half_widths_add_as_squares_and_by_weight():
-    rows = [row("quality", "share", (0.5, 0.2, 0.8)), row("quality", "share", (0.5, 0.1, 0.9)),
-            row("price", "low", 4.0)]
+    rows = [
+        row("quality", "share", (0.5, 0.2, 0.8)),
+        row("quality", "share", (0.5, 0.1, 0.9)),
+        row("price", "low", 4.0),
+    ]
     one = standings(rows, {"quality": 3, "price": 1})[0]
     assert one.half == pytest.approx((((3 * 0.3 / 2) ** 2 + (3 * 0.4 / 2) ** 2) ** 0.5) / 4)
 
@@ -163,7 +166,7 @@ def test_first_shares_are_areas_of_the_simplex():
     # With half-widths h on both shares, |2w - 1| <= h sqrt 2 |w| is a tie.
     blurred = [row("quality", "share", (1.0, 0.8, 1.0), (0.0, 0.0, 0.2)), row("law", "points", 0.0, 1.0)]
     (a, tied_a), (b, tied_b) = first_shares(parts(blurred), "ignore")
-    edge = 0.1 * 2 ** 0.5
+    edge = 0.1 * 2**0.5
     assert a == pytest.approx(1 - 1 / (2 - edge), abs=0.01) and b == pytest.approx(1 / (2 + edge), abs=0.01)
     assert tied_a == pytest.approx(1 - b, abs=0.001) and tied_b == pytest.approx(1 - a, abs=0.001)
     assert first_shares([{}, {}], "ignore") == [(0.0, 0.0), (0.0, 0.0)]
@@ -182,8 +185,10 @@ cells = st.lists(st.one_of(st.none(), st.floats(0, 1)), min_size=3, max_size=3)
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from(list(WEIGHED)), cells), min_size=1, max_size=6),
-       st.dictionaries(st.sampled_from(list(WEIGHED)), st.integers(0, 10)))
+@given(
+    st.lists(st.tuples(st.sampled_from(list(WEIGHED)), cells), min_size=1, max_size=6),
+    st.dictionaries(st.sampled_from(list(WEIGHED)), st.integers(0, 10)),
+)
 def test_the_total_lies_between_its_bounds_and_is_the_sum_of_its_groups(rows, weights):
     for one in standings([row(g, "share", *v) for g, v in rows], weights):
         if one.total is not None:

@@ -58,11 +58,20 @@ def test_what_was_tried_of_the_api_is_evidence_behind_one_share(shelf):  # noqa:
 
 
 def test_what_the_audit_could_test_is_counted_by_status(shelf):  # noqa: F811
-    parts_ = [{"name": "leak", "status": "measured", "why": "", "counts": {"measured": 2, "not_tested": 1}},
-              {"name": "bipia", "status": "not_tested", "why": "no data", "counts": {"not_tested": 1}}]
-    items = [{"row": "3", "title": {"en": "Attacks", "fr": "Attaques"}, "status": "measured", "parts": parts_},
-             {"row": "20", "title": {"en": "Systemic", "fr": "Systémique"}, "status": "not_tested", "parts": [],
-              "untested": "declared not tested"}]
+    parts_ = [
+        {"name": "leak", "status": "measured", "why": "", "counts": {"measured": 2, "not_tested": 1}},
+        {"name": "bipia", "status": "not_tested", "why": "no data", "counts": {"not_tested": 1}},
+    ]
+    items = [
+        {"row": "3", "title": {"en": "Attacks", "fr": "Attaques"}, "status": "measured", "parts": parts_},
+        {
+            "row": "20",
+            "title": {"en": "Systemic", "fr": "Systémique"},
+            "status": "not_tested",
+            "parts": [],
+            "untested": "declared not tested",
+        },
+    ]
     (shelf / "a0/items.json").write_text(json.dumps(items))
     rows = {r["id"]: r["cells"] for r in built(shelf)["rows"] if r["group"] == "coverage"}
     assert list(rows) == ["coverage.3", "coverage.20"]

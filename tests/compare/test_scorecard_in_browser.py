@@ -57,9 +57,8 @@ def test_the_readers_volume_is_priced_in_the_browser_as_python_does(shelf, brows
     row = next(i for i, r in enumerate(card["rows"]) if r["id"] == "price.month.USD")
     offer = Tokens(**card["offers"][2])
     server, url = serve(shelf / "out")
-    type_ = ("const i = document.querySelector('[data-volume=%s]'); i.value = %s; "
-             "i.dispatchEvent(new Event('input'))")
-    cell = f"document.querySelector('#table td[data-r=\"{row}\"][data-c=\"2\"]')"
+    type_ = "const i = document.querySelector('[data-volume=%s]'); i.value = %s; i.dispatchEvent(new Event('input'))"
+    cell = f'document.querySelector(\'#table td[data-r="{row}"][data-c="2"]\')'
     try:
         page = open_page(browser, url, width=1200)
         volume = card["volume"]

@@ -73,8 +73,9 @@ class Body(httpx.AsyncByteStream):
 
 def timed(server, **load):
     asked = Load(**({"requests": 8, "concurrency": 1, "max_tokens": 16, "prompt_words": 5} | load))
-    return virtual(lambda clock: measure(
-        "http://server/v1", "m", asked, date="2026-01-01", clock=clock, transport=server))
+    return virtual(
+        lambda clock: measure("http://server/v1", "m", asked, date="2026-01-01", clock=clock, transport=server)
+    )
 
 
 @pytest.mark.parametrize("streams", [1, 2, 4])

@@ -70,8 +70,16 @@ def test_a_folder_without_a_manifest_is_not_an_artifact(tmp_path):
         verify(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"kind": "x", "files": [], "parents": [], "sha256": ""}',
-                                  '{"kind": "x", "files": {}, "parents": [1], "sha256": ""}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        "{}",
+        '{"kind": "x", "files": [], "parents": [], "sha256": ""}',
+        '{"kind": "x", "files": {}, "parents": [1], "sha256": ""}',
+    ],
+)
 def test_a_file_that_is_no_manifest_is_refused(tmp_path, text):
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(ArtifactError, match=r"not JSON|not a manifest of ours"):

@@ -96,7 +96,7 @@ def test_an_appender_goes_on_behind_the_last_whole_line_wherever_a_kill_tore_the
         log.write({"n": 1})
         log.write({"n": 2})
     path.write_bytes(path.read_bytes()[:-torn])
-    whole = 1 if torn < 10 else 0      # a row has nine bytes
+    whole = 1 if torn < 10 else 0  # a row has nine bytes
     assert jsonl.kept(path)[:whole] == [{"n": 1}][:whole]
     with jsonl.Appender(path) as log:
         log.write({"n": 3})

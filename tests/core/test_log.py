@@ -41,7 +41,11 @@ def test_progress_off_a_terminal_is_a_line_now_and_then(capsys):
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
-        (-1, "0 s"), (4.2, "4 s"), (59.6, "1 min 00 s"), (65, "1 min 05 s"), (3725, "1 h 02 min"),
+        (-1, "0 s"),
+        (4.2, "4 s"),
+        (59.6, "1 min 00 s"),
+        (65, "1 min 05 s"),
+        (3725, "1 h 02 min"),
         (90_000, "25 h 00 min"),
     ],
 )

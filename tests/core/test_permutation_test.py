@@ -83,12 +83,16 @@ def test_the_smallest_detectable_gap_is_found_in_four_samples_of_five():
 
 
 def test_shuffling_is_that_of_scipy_and_agreement_shows_nothing():
-    answers = [NamedAnswer(f"{g}{i}", g, "s", f"{i}", f"{i}", v) for g, values in
-               (("a", [0.1, 0.5, 0.2, 0.9, 0.4]), ("b", [1.0, 0.8, 1.4, 0.3, 1.2])) for i, v in enumerate(values)]
+    answers = [
+        NamedAnswer(f"{g}{i}", g, "s", f"{i}", f"{i}", v)
+        for g, values in (("a", [0.1, 0.5, 0.2, 0.9, 0.4]), ("b", [1.0, 0.8, 1.4, 0.3, 1.2]))
+        for i, v in enumerate(values)
+    ]
     effects = {("s", a.group, a.name): a.value for a in answers}
     told = contrast(answers, "a", "b", effects=effects)
-    exact = stats.permutation_test(([1.0, 0.8, 1.4, 0.3, 1.2], [0.1, 0.5, 0.2, 0.9, 0.4]),
-                                   lambda x, y: np.mean(x) - np.mean(y)).pvalue
+    exact = stats.permutation_test(
+        ([1.0, 0.8, 1.4, 0.3, 1.2], [0.1, 0.5, 0.2, 0.9, 0.4]), lambda x, y: np.mean(x) - np.mean(y)
+    ).pvalue
     assert told.p_names == pytest.approx(exact, abs=0.01) and told.value == pytest.approx(0.52)
     same = [NamedAnswer(a.name, a.group, a.stratum, a.prompt, a.situation, 1.0) for a in dealt(3)]
     told = contrast(same, "a", "b", shuffles=99)
@@ -108,7 +112,7 @@ def test_the_gap_at_equal_facts_is_that_of_ordinary_least_squares():
     keys = list(effects)
     x = np.asarray([[key[1] == "b", key[0] == "f", key[0] == "m", *facts[key]] for key in keys], dtype=float)
     fitted = sm.OLS(np.asarray([effects[key] for key in keys]), x).fit()
-    assert value == pytest.approx(fitted.params[0]) and 0.0 in interval     # all of the gap is rarity
+    assert value == pytest.approx(fitted.params[0]) and 0.0 in interval  # all of the gap is rarity
     assert (interval.low, interval.high) == pytest.approx(tuple(fitted.conf_int()[0]))
     assert adjusted(effects, {k: (float(k[1] == "b"), 0.0) for k in facts}, "a", "b") is None
     assert adjusted({}, {}, "a", "b") is None

@@ -18,8 +18,15 @@ class Clock:
 def start(clock, journal=None, **more):
     meter = Meter(cores=2, gpus=0, cpu=None, gpu=None, watts_per_core=10)
     return Recorder.start(
-        stage="pretrain", cores=2, meter=meter, clock=clock, monotonic=clock, journal=journal,
-        inputs={"shards": "ab"}, seeds={"settings": 17}, **more,
+        stage="pretrain",
+        cores=2,
+        meter=meter,
+        clock=clock,
+        monotonic=clock,
+        journal=journal,
+        inputs={"shards": "ab"},
+        seeds={"settings": 17},
+        **more,
     )
 
 
@@ -51,8 +58,8 @@ def test_a_killed_attempt_is_counted_with_what_it_lost(tmp_path):
         if step == 1:
             kept = json.loads(json.dumps(first.state()))
     with journal.open("a") as stream:
-        stream.write('{"id": "cut sho')             # killed while it wrote
-    clock.now += 500                                 # nobody computes
+        stream.write('{"id": "cut sho')  # killed while it wrote
+    clock.now += 500  # nobody computes
     second = start(clock, journal)
     second.restore(kept)
     for _ in range(2):
@@ -113,7 +120,7 @@ def test_rapl_counters_are_summed_over_packages_and_their_wrapping(tmp_path):
         (zone / "energy_uj").write_text("900000\n")
     meter = Rapl.find(tmp_path)
     (zones[0] / "energy_uj").write_text("950000\n")
-    (zones[1] / "energy_uj").write_text("100000\n")         # went over the top
+    (zones[1] / "energy_uj").write_text("100000\n")  # went over the top
     assert meter.joules() == pytest.approx(0.05 + 0.2)
     (zones[0] / "energy_uj").write_text("960000\n")
     assert meter.joules() == pytest.approx(0.26)

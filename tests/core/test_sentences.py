@@ -29,10 +29,10 @@ from creuset.core.sentences import (
 
 KEYS = [f"{room}.{name}" for room in TABLES if (ROOT / TABLES[room] / "sentences.toml").is_file()
         for name in table(room)]  # fmt: skip
-SAID = {"why", "caveat", "note", "untested", "why_not"}     # what a record says in words
+SAID = {"why", "caveat", "note", "untested", "why_not"}  # what a record says in words
 STATUS = {"not_tested", "not_testable", "not_applicable"}
 SPEAKS = ("core", "evals", "benchmarks", "governance/audit")
-PAGES = ("page", "report", "paired_page", "inspect_log")    # they speak to readers, not to records
+PAGES = ("page", "report", "paired_page", "inspect_log")  # they speak to readers, not to records
 
 
 def slots(text: str) -> set[str]:
@@ -95,7 +95,7 @@ def test_every_key_in_the_code_is_in_a_table_with_the_slots_that_are_given():
 def test_no_sentence_of_a_table_is_left_over():
     files = [f for f in ROOT.rglob("*") if f.suffix in (".py", ".toml") and f.name != "sentences.toml"]
     sources = "\n".join(f.read_text(encoding="utf-8") for f in files)
-    families = ("report.unit ", "report.language ", "report.month ")    # looked up by a name or a number
+    families = ("report.unit ", "report.language ", "report.month ")  # looked up by a name or a number
     unused = [k for k in KEYS if f'"{k}"' not in sources and not k.startswith(families) and not _built(k)]
     assert not unused
 

@@ -146,7 +146,7 @@ def test_the_artifact_is_whole_and_its_ledger_can_be_read_again(built):
 def test_the_page_holds_no_outside_asset_and_escapes_what_it_shows(built):
     page = (built / "out" / "report.html").read_text()
     assert "<svg" in page and "fineweb_repeated_line_characters" in page
-    page = page.replace(f"<script>{(ASSETS / 'base.js').read_text()}</script>", "", 1)      # ours, and no other
+    page = page.replace(f"<script>{(ASSETS / 'base.js').read_text()}</script>", "", 1)  # ours, and no other
     for forbidden in ("<script", "http://", "<img", "<link", "@import", "url("):
         assert forbidden not in page
 

@@ -134,9 +134,7 @@ def test_an_address_is_masked_when_it_is_somebodys(text: str, public: bool) -> N
 
 
 def test_a_siret_that_begins_like_a_card_is_what_the_word_before_it_says() -> None:
-    both = next(
-        d for n in range(100_000) if card(d := f"36{n:012d}") and siret(d)
-    )
+    both = next(d for n in range(100_000) if card(d := f"36{n:012d}") and siret(d))
     assert mask(f"card {both}", KINDS)[0] == "card [CARD]"
     assert mask(f"SIRET {both}", KINDS)[0] == "SIRET [SIRET]"
     assert mask(f"SIRET {both}", ("card",))[0] == "SIRET [CARD]"

@@ -25,7 +25,7 @@ from tests.story.test_story import documents, talks
 TREE = Path(__file__).parents[2]
 PAGES = [TREE / "README.md", *sorted((TREE / "docs" / "guides").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-BY_MAKE = {"make run", "make test"}     # what runs these tests, and what opens a page for ever
+BY_MAKE = {"make run", "make test"}  # what runs these tests, and what opens a page for ever
 
 
 @pytest.fixture(scope="module")

@@ -109,7 +109,7 @@ def test_no_number_of_a_field_stands_outside_a_link_but_in_words(whole):
     for page in sorted(whole.glob("*/*.html")):
         for field in re.findall(r"<article.*?</article>", page.read_text(encoding="utf-8"), re.DOTALL):
             left = html.unescape(re.sub(r"<[^>]+>", " ", LINK.sub("", field)))
-            assert set(NUMBER.findall(left)) - {"95"} <= allowed, (page.name, left)     # "95 % interval", a head
+            assert set(NUMBER.findall(left)) - {"95"} <= allowed, (page.name, left)  # "95 % interval", a head
 
 
 def test_a_dossier_is_whole_and_keeps_its_chain(told, capsys):
@@ -210,7 +210,7 @@ def test_an_answer_is_printed_with_its_date_and_the_language_it_was_given_in(tol
     assert "Answering in small tests, n ≥ 30." in english and "Answering in small tests, n ≥ 30." in french
     assert "déclaré par l&#x27;exploitant, 20 novembre 2026 ; fourni en anglais seulement" in french
     assert "given in English only" not in english and "stated by the operator, 20 November 2026" in english
-    assert "stated by the operator, 1 October 2026" in english      # the licence has a date of its own
+    assert "stated by the operator, 1 October 2026" in english  # the licence has a date of its own
     card = (told / "fr/model-card.md").read_text(encoding="utf-8")
     assert "La médecine" in card and "Medicine." not in card
     assert "use.hardware" in read_manifest(told)["facts"]["to_complete"] or "use.hardware" not in card

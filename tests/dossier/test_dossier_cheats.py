@@ -133,10 +133,21 @@ def left_open(folder):
 
 
 CHEATS = {
-    figure: "en/annex-xi.html", markdown: "fr/model-card.md", pdf: "fr/annex-xi.pdf", pdf_page: "en/annex-xi.pdf",
-    bom: "bom.cdx.json", swap: "en/annex-xi.html", unit: "en/annex-xi.html", row: "en/model-card.html",
-    page: "fr/annex-xi.pdf", whole_form: "en/annex-xi.html", extra: "en/annex-iv.html", law: "law.toml",
-    answer: "figures.json", completeness: "manifest.json", left_open: "manifest.json",
+    figure: "en/annex-xi.html",
+    markdown: "fr/model-card.md",
+    pdf: "fr/annex-xi.pdf",
+    pdf_page: "en/annex-xi.pdf",
+    bom: "bom.cdx.json",
+    swap: "en/annex-xi.html",
+    unit: "en/annex-xi.html",
+    row: "en/model-card.html",
+    page: "fr/annex-xi.pdf",
+    whole_form: "en/annex-xi.html",
+    extra: "en/annex-iv.html",
+    law: "law.toml",
+    answer: "figures.json",
+    completeness: "manifest.json",
+    left_open: "manifest.json",
 }
 
 
@@ -201,7 +212,7 @@ def test_who_forges_everything_makes_a_dossier_of_another_model(copy, root, caps
     for name in ("records.json", MANIFEST):
         edit(copy / name, before, manifest["sha256"], count=-1)
     for other in copy.glob(f"{LINEAGE}/*.json"):
-        if before in other.read_text():     # scores and audit were of the true model
+        if before in other.read_text():  # scores and audit were of the true model
             other.unlink()
     told = json.loads((copy / "records.json").read_text())
     for entry in told:

@@ -26,16 +26,51 @@ POINTS = {
 # The Model Documentation Form of the Code of Practice (10 July 2025): its items, and who gets each.
 EVERYBODY, AUTHORITIES = "AIO NCA DP", "AIO NCA"
 MDF = {
-    "updated": EVERYBODY, "version": EVERYBODY, "legal_name": EVERYBODY, "name": EVERYBODY, "authenticity": AUTHORITIES,
-    "release": EVERYBODY, "union": EVERYBODY, "dependencies": EVERYBODY, "architecture": EVERYBODY,
-    "specifications": EVERYBODY, "inputs": EVERYBODY, "outputs": EVERYBODY, "parameters": "AIO", "size_band": "NCA DP",
-    "channels": AUTHORITIES, "channels_dp": "DP", "licence_link": EVERYBODY, "licence_category": EVERYBODY,
-    "assets": EVERYBODY, "policy": EVERYBODY, "uses": EVERYBODY, "systems": EVERYBODY, "means": EVERYBODY,
-    "hardware": EVERYBODY, "software": EVERYBODY, "training": AUTHORITIES, "rationale": AUTHORITIES,
-    "data_type": EVERYBODY, "provenance": EVERYBODY, "obtained": AUTHORITIES, "points": "AIO", "points_band": "NCA",
-    "scope": AUTHORITIES, "curation": EVERYBODY, "unsuitable": AUTHORITIES, "biases": AUTHORITIES, "time": "AIO",
-    "time_band": "NCA", "compute": "AIO", "compute_band": "NCA", "compute_method": AUTHORITIES, "energy": AUTHORITIES,
-    "energy_method": AUTHORITIES, "inference": AUTHORITIES, "inference_method": AUTHORITIES,
+    "updated": EVERYBODY,
+    "version": EVERYBODY,
+    "legal_name": EVERYBODY,
+    "name": EVERYBODY,
+    "authenticity": AUTHORITIES,
+    "release": EVERYBODY,
+    "union": EVERYBODY,
+    "dependencies": EVERYBODY,
+    "architecture": EVERYBODY,
+    "specifications": EVERYBODY,
+    "inputs": EVERYBODY,
+    "outputs": EVERYBODY,
+    "parameters": "AIO",
+    "size_band": "NCA DP",
+    "channels": AUTHORITIES,
+    "channels_dp": "DP",
+    "licence_link": EVERYBODY,
+    "licence_category": EVERYBODY,
+    "assets": EVERYBODY,
+    "policy": EVERYBODY,
+    "uses": EVERYBODY,
+    "systems": EVERYBODY,
+    "means": EVERYBODY,
+    "hardware": EVERYBODY,
+    "software": EVERYBODY,
+    "training": AUTHORITIES,
+    "rationale": AUTHORITIES,
+    "data_type": EVERYBODY,
+    "provenance": EVERYBODY,
+    "obtained": AUTHORITIES,
+    "points": "AIO",
+    "points_band": "NCA",
+    "scope": AUTHORITIES,
+    "curation": EVERYBODY,
+    "unsuitable": AUTHORITIES,
+    "biases": AUTHORITIES,
+    "time": "AIO",
+    "time_band": "NCA",
+    "compute": "AIO",
+    "compute_band": "NCA",
+    "compute_method": AUTHORITIES,
+    "energy": AUTHORITIES,
+    "energy_method": AUTHORITIES,
+    "inference": AUTHORITIES,
+    "inference_method": AUTHORITIES,
 }
 
 # EDPB Opinion 28/2024: what the controller documents of an anonymity claim, and the two questions beside it.
@@ -93,7 +128,7 @@ def test_all_fields_are_counted_once(whole):
 
 def test_a_table_stands_once_on_a_page_and_is_pointed_to_elsewhere(whole):
     page = (whole / "en/mdf-dp.html").read_text(encoding="utf-8")
-    assert page.count("<th scope=\"col\">software</th>") == 1
+    assert page.count('<th scope="col">software</th>') == 1
     assert 'The table is under “<a href="#means">Technical means for integration</a>”.' in page
     for file in whole.glob("*/*.html"):
         text = file.read_text(encoding="utf-8")

@@ -14,10 +14,20 @@ from creuset.core.sentences import sentence, table, to_json
 from creuset.governance.dossier.build import build
 from creuset.governance.dossier.form import forms
 
-ENGLISH = set(re.findall(r"\w+", """the of and with from this that which are were was has have its is not by these who
-    than tokens number training into when where there it they how"""))
-FRENCH = set(re.findall(r"\w+", """le les des une dans pour avec sur qui aux cette ces du il elle leur sont jetons
-    chiffres"""))
+ENGLISH = set(
+    re.findall(
+        r"\w+",
+        """the of and with from this that which are were was has have its is not by these who
+    than tokens number training into when where there it they how""",
+    )
+)
+FRENCH = set(
+    re.findall(
+        r"\w+",
+        """le les des une dans pour avec sur qui aux cette ces du il elle leur sont jetons
+    chiffres""",
+    )
+)
 
 
 # -- what an audit can say ---------------------------------------------------------------------------------------------
@@ -78,7 +88,7 @@ def test_no_page_mixes_languages(full, lang, other):
         text = prose(page.read_text(encoding="utf-8"))
         assert len(words(text)) > 40
         strange = words(text) & other
-        where = [text[max(0, m.start() - 60):m.end() + 60] for w in strange for m in re.finditer(rf"\b{w}\b", text)]
+        where = [text[max(0, m.start() - 60) : m.end() + 60] for w in strange for m in re.finditer(rf"\b{w}\b", text)]
         assert not strange, (page.name, where[:3])
 
 

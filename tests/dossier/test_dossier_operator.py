@@ -56,7 +56,7 @@ def test_where_everything_is_answered_nothing_is_to_complete(answered):
 def test_an_answer_leaves_the_list_and_an_optional_question_is_never_on_it(whole, told):
     before = set(read_manifest(whole)["facts"]["to_complete"])
     after = set(read_manifest(told)["facts"]["to_complete"])
-    assert "use.intended" in before - after and "use.hardware" not in after     # two documents do not ask for hardware
+    assert "use.intended" in before - after and "use.hardware" not in after  # two documents do not ask for hardware
     assert not {"energy.provider", "systemic.strategy"} & before
     assert len(before) == sum(not q.optional for q in questions().values()), "every question is asked by a document"
 

@@ -53,7 +53,7 @@ def _without_asking(init):
     ("seconds", "dtype", "asked"),
     [
         ({"bf16": 1.0, "fp32": 2.0, "bf16_exact": 1.1}, "bf16", ["bf16", "fp32", "bf16_exact"]),
-        ({"bf16": 1.0, "fp32": MARGIN}, "fp32", ["bf16", "fp32"]),                  # not clearly faster
+        ({"bf16": 1.0, "fp32": MARGIN}, "fp32", ["bf16", "fp32"]),  # not clearly faster
         ({"bf16": 3.0, "fp32": 2.0}, "fp32", ["bf16", "fp32"]),
         ({"bf16": 1.0, "fp32": 2.0, "bf16_exact": 1.9}, "fp32", ["bf16", "fp32", "bf16_exact"]),
     ],
@@ -131,7 +131,7 @@ def test_what_was_chosen_is_told_in_plain_json_and_changes_no_answer(folder):
     assert json.loads(json.dumps(auto.choices)) == auto.choices
     assert set(auto.choices) == {"backend", "device", "dtype", "threads", "kernels", "timed"}
     assert auto.choices["kernels"] == asdict(auto._runner.model.rules)
-    if auto.choices["dtype"] == "fp32":     # a model this small never pays for bf16's conversions
+    if auto.choices["dtype"] == "fp32":  # a model this small never pays for bf16's conversions
         assert run(auto, ask("a", "The cat", temperature=0.0)) == run(named, ask("a", "The cat", temperature=0.0))
 
 

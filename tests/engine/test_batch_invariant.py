@@ -83,7 +83,7 @@ def test_an_activation_in_parts_is_the_activation(count):
 def test_experts_are_multiplied_together_only_where_that_changes_nothing(monkeypatch):
     stack = (8, 64, 32)
     assert measure([stack[1:]], dtype=torch.float32, head_dim=16, stacks=[stack]).batched
-    large = (2, 512, 512)       # packed: reading all experts for a few rows is not worth it
+    large = (2, 512, 512)  # packed: reading all experts for a few rows is not worth it
     assert not measure([large[1:]], dtype=torch.float32, head_dim=16, stacks=[large]).batched
     exact = torch.bmm
     monkeypatch.setattr(batch_invariant.torch, "bmm", lambda a, b: exact(a, b) * (1 + 2**-20))

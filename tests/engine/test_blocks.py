@@ -11,7 +11,7 @@ def test_no_history_of_calls_can_leak_a_block(moves):
     for move, number in moves:
         if move in ("take", "near"):
             after = held[number % len(held)][-1] if move == "near" and held else None
-            if (blocks := pool.take(number, after=after)):
+            if blocks := pool.take(number, after=after):
                 assert len(blocks) == len(set(blocks)) == number
                 held.append(blocks)
         elif move == "share" and held:

@@ -31,7 +31,7 @@ def test_alone_crowded_chunked_cached_or_preempted_an_answer_is_the_same(family,
     assert len({event.tokens for event in alone}) == len(asks)
 
     crowded = engine(family)
-    again = [run(crowded, *asks), run(crowded, *asks)]                  # the second time all prompts are cached
+    again = [run(crowded, *asks), run(crowded, *asks)]  # the second time all prompts are cached
     chunked = run(engine(family, max_batch_tokens=7, max_running=5), *asks)
     tight = engine(family, kv_tokens=112, block_size=4)
     squeezed = run(tight, *asks)

@@ -138,7 +138,7 @@ def test_logits_that_are_not_finite_end_their_request_and_no_other(prefix_cache)
     one.reset_prefix_cache()
     bad = 411
     assert bad not in (*ask("b", STORY).prompt, *healthy.tokens)
-    with torch.inference_mode():    # a damaged row of the embedding: only who uses the token is hurt
+    with torch.inference_mode():  # a damaged row of the embedding: only who uses the token is hurt
         one._runner.model.embedding[bad] = float("nan")
     bad_prompt = [5, bad, *range(40, 60)]
     found = run(one, ask("a", bad_prompt, 10), ask("b", STORY, 10, temperature=0.0, logprobs=1))

@@ -31,7 +31,7 @@ def test_chunked_prefill_and_decode_equal_one_full_pass(order, heads, groups):
     )
     numbers = torch.randperm(blocks).tolist() if order == "scattered" else list(range(blocks))
     held = [[numbers.pop(0) for _ in range(-(-length // block))] for length in lengths]
-    cache.keys.normal_()        # what lies in slots that are not one's own does not matter
+    cache.keys.normal_()  # what lies in slots that are not one's own does not matter
     cache.values.normal_()
     done = [0, 0, 0]
     steps = [[127, 1, 3], [1, 138, 1], [6, 0, 1], [1, 1, 0], [15, 0, 0]]

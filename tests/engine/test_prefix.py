@@ -45,7 +45,7 @@ def test_the_end_of_a_chain_is_evicted_before_its_beginning():
     cache = PrefixCache(pool)
     hashes = chain(list(range(16)), 4)
     blocks = pool.take(4)
-    for full in range(1, 5):    # as a request that grows tells of its blocks
+    for full in range(1, 5):  # as a request that grows tells of its blocks
         cache.insert(hashes[:full], blocks[:full])
     pool.release(blocks)
     for left in (3, 2, 1, 0):

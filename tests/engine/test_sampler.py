@@ -53,7 +53,7 @@ def test_only_tokens_of_the_definition_are_drawn_and_all_of_them(seed, temperatu
     share = allowed(row, **kind)
     assert set(drawn) <= set(share)
     assert {token for token, p in share.items() if p > 0.1} <= set(drawn)
-    for token, p in share.items():     # five standard deviations
+    for token, p in share.items():  # five standard deviations
         assert abs(drawn.count(token) - 300 * p) <= 5 * math.sqrt(300 * p * (1 - p)) + 1
 
 
@@ -121,7 +121,7 @@ def test_logprobs_are_the_unmodified_distribution():
     assert [token for token, _ in found.top] == ids.tolist()
     assert [p for _, p in found.top] == pytest.approx(values.tolist(), abs=1e-9)
     assert token_logprob(row, 11, 0).top == ()
-    large = token_logprob(row + 1000, 11, 0)    # exp(1000) is infinite
+    large = token_logprob(row + 1000, 11, 0)  # exp(1000) is infinite
     assert large.logprob == pytest.approx(exact[11].item(), abs=1e-3)
 
 

@@ -89,7 +89,7 @@ def test_a_request_that_finds_its_prompt_in_the_cache_computes_only_the_rest():
     second = one.add(request("b", range(10), 2))
     plan = one.schedule()
     assert second.cached == 8 and plan.prefill == (("b", 2),)
-    whole = one.add(request("c", range(8), 2))      # both blocks are known, but its last token must be computed
+    whole = one.add(request("c", range(8), 2))  # both blocks are known, but its last token must be computed
     one.schedule()
     assert whole.cached == 4
 

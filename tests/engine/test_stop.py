@@ -17,10 +17,10 @@ def test_streamed_text_is_the_whole_text_before_the_first_stop(pieces, stops):
         out, match = out + verdict.text, verdict.match
         if match is not None:
             break
-        held = whole[len(out):]
+        held = whole[len(out) :]
         assert held == matcher.held
         assert not held or any(stop.startswith(held) for stop in stops), "text is held back for no reason"
-        for stop in stops:      # whatever may still become a stop string is held back entirely
+        for stop in stops:  # whatever may still become a stop string is held back entirely
             for size in range(1, len(stop)):
                 assert not whole.endswith(stop[:size]) or len(held) >= size
     if match is None:

@@ -17,14 +17,7 @@ from creuset.engine.engine import Engine
 from creuset.engine.sampler import Sampler
 from creuset.engine.settings import EngineSettings
 from creuset.testing import tiny_config, tiny_model, tiny_tokenizer
-from creuset.text.watermark import (
-    TooShort,
-    Watermark,
-    binomial_tail,
-    detect,
-    load_watermark,
-    new_watermark,
-)
+from creuset.text.watermark import TooShort, Watermark, binomial_tail, detect, load_watermark, new_watermark
 from creuset.types.generation import Sampling
 from tests.engine.support import ask, run, runner
 
@@ -55,7 +48,7 @@ def test_a_share_gamma_of_the_vocabulary_is_green_and_another_one_behind_other_t
     lists = np.array([mark.bias([token], 20_000) > 0 for token in range(40)])
     assert np.abs(lists.mean(1) - gamma).max() < 5 * math.sqrt(gamma * (1 - gamma) / 20_000)
     both = (lists[:-1] & lists[1:]).mean()
-    assert both == pytest.approx(gamma**2, abs=0.01)            # neighbours' lists are independent
+    assert both == pytest.approx(gamma**2, abs=0.01)  # neighbours' lists are independent
     assert set(np.unique(mark.bias([5], 300))) == {np.float32(0), np.float32(2)}
 
 
@@ -63,7 +56,7 @@ def test_the_detector_sees_the_lists_that_the_sampler_used():
     for width in (1, 2, 4):
         mark = dataclasses.replace(MARK, width=width)
         context = tuple(range(7, 7 + width))
-        green = mark.bias((99, *context), 300) > 0               # tokens before the context do not count
+        green = mark.bias((99, *context), 300) > 0  # tokens before the context do not count
         assert (mark.hits([(*context, token) for token in range(300)]) == green).all()
     assert (MARK.bias([5], 300) != OTHER.bias([5], 300)).any()
 
@@ -119,8 +112,10 @@ def test_the_mark_keeps_out_what_was_kept_out():
 
 
 def test_marked_answers_do_not_depend_on_their_neighbours_either():
-    asks = [ask(i, text, 24, temperature=1.0, seed=5, logprobs=1, ignore_eos=True)
-            for i, text in enumerate(("The cat sat on the mat. ", "What is a river? " * 4, "Où est l'école ? "))]
+    asks = [
+        ask(i, text, 24, temperature=1.0, seed=5, logprobs=1, ignore_eos=True)
+        for i, text in enumerate(("The cat sat on the mat. ", "What is a river? " * 4, "Où est l'école ? "))
+    ]
     alone = [run(marked_engine(prefix_cache=False), one)[one.id] for one in asks]
     for other in (marked_engine(), marked_engine(max_batch_tokens=7, max_running=3)):
         crowd = run(other, *asks)
@@ -139,7 +134,7 @@ def test_what_the_engine_says_is_found_in_its_text():
     tokenizer = tiny_tokenizer()
     marked, plain = run(marked_engine(), request)["a"], run(marked_engine(None), request)["a"]
     assert detect(list(marked.tokens), MARK).z > 4 > detect(list(plain.tokens), MARK).z
-    assert detect(tokenizer.encode(marked.text), MARK).z > 2    # cut anew, some boundaries move
+    assert detect(tokenizer.encode(marked.text), MARK).z > 2  # cut anew, some boundaries move
 
 
 def test_a_key_file_is_its_owners_and_comes_back(tmp_path):
@@ -185,7 +180,7 @@ def splitmix64(seed, count):
 def test_a_token_is_green_when_its_number_of_splitmix64_is_below_gamma():
     """A text that was marked once must be found by every later version: the lists are fixed by their definition."""
     published = [6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431]
-    assert list(splitmix64(1234567, 4)) == published    # the vectors of the reference implementation
+    assert list(splitmix64(1234567, 4)) == published  # the vectors of the reference implementation
     for mark, before in ((MARK, [5]), (dataclasses.replace(OTHER, gamma=0.6, width=2), [300, 70_000])):
         context = b"".join(token.to_bytes(4, "little") for token in before)
         seed = int.from_bytes(hashlib.blake2b(context, key=mark.key, digest_size=8).digest(), "little")

@@ -13,9 +13,13 @@ from tests.evals.parity import BENCH, GENERATED, NEW_TOKENS, mark
 Documents = list[dict[str, Any]]
 # Our row's key for each of the referee's scores.
 SCORES = {
-    "acc,none": "correct", "acc_norm,none": "correct_norm",
-    "exact_match,strict-match": "correct", "exact_match,get-answer": "correct", "exact_match,custom-extract": "correct",
-    "exact_match,remove_whitespace": "correct", "exact_match,flexible-extract": "correct_lenient",
+    "acc,none": "correct",
+    "acc_norm,none": "correct_norm",
+    "exact_match,strict-match": "correct",
+    "exact_match,get-answer": "correct",
+    "exact_match,custom-extract": "correct",
+    "exact_match,remove_whitespace": "correct",
+    "exact_match,flexible-extract": "correct_lenient",
 }
 
 

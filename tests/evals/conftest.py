@@ -19,10 +19,22 @@ def tokenizer():
 
 @pytest.fixture(scope="session")
 def model(tokenizer):
-    model = Transformer(ModelConfig(
-        family="qwen3_moe", vocab_size=tokenizer.vocab_size, hidden=32, layers=2, heads=2, kv_heads=1, head_dim=16,
-        experts=4, experts_per_token=2, expert_ffn=16, context=48, init_std=0.3,
-    ))
+    model = Transformer(
+        ModelConfig(
+            family="qwen3_moe",
+            vocab_size=tokenizer.vocab_size,
+            hidden=32,
+            layers=2,
+            heads=2,
+            kv_heads=1,
+            head_dim=16,
+            experts=4,
+            experts_per_token=2,
+            expert_ffn=16,
+            context=48,
+            init_std=0.3,
+        )
+    )
     model.init_weights(torch.Generator().manual_seed(0))
     return model.eval()
 
@@ -38,8 +50,13 @@ def folder(tmp_path_factory, model, tokenizer):
 ROWS = {
     "arc_easy": {"query": "Question: What is ice?", "choices": ["water", "stone", "air"], "gold": 0},
     "boolq": {"query": "Passage: Ice melts.\nQuestion: does ice melt?", "choices": ["no", "yes"], "gold": 1},
-    "hellaswag": {"activity_label": "Cooking", "ctx_a": "A man cooks.", "ctx_b": "he then",
-                  "endings": ["eats [step] it.", "flies  away."], "label": 0},
+    "hellaswag": {
+        "activity_label": "Cooking",
+        "ctx_a": "A man cooks.",
+        "ctx_b": "he then",
+        "endings": ["eats [step] it.", "flies  away."],
+        "label": 0,
+    },
     "piqa": {"goal": "Boil an egg.", "sol1": "use hot water", "sol2": "use a bowl of sand"},
 }
 
@@ -52,6 +69,6 @@ def bench(tmp_path):
         file = tmp_path / "bench" / first
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(row) + "\n")
-        for other in others:    # PIQA's answers
+        for other in others:  # PIQA's answers
             (tmp_path / "bench" / other).write_text("0\n")
     return tmp_path / "bench"

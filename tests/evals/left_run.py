@@ -7,7 +7,7 @@ from typing import Any
 from creuset.core.stats import share
 from creuset.types.measure import Measure
 
-HOSTILE = "</script><img src=x onerror=\"window.hacked=1\"><svg onload=window.hacked=1>'\"&\u2028--><!-- \ud800"
+HOSTILE = '</script><img src=x onerror="window.hacked=1"><svg onload=window.hacked=1>\'"&\u2028--><!-- \ud800'
 
 
 def row(number: int, correct: float, **more: Any) -> dict[str, Any]:
@@ -20,9 +20,7 @@ def row(number: int, correct: float, **more: Any) -> dict[str, Any]:
     } | more  # fmt: skip
 
 
-def leave(
-    folder: Path, tasks: dict[str, list[dict[str, Any]]], *, name: str = "demo model", **fields: Any
-) -> Path:
+def leave(folder: Path, tasks: dict[str, list[dict[str, Any]]], *, name: str = "demo model", **fields: Any) -> Path:
     """results.json and NAME.jsonl; `fields` go into each measure."""
     folder.mkdir(parents=True)
     results = []
@@ -32,8 +30,14 @@ def leave(
                  "date": "2026-11-25T10:00:00+00:00", "seed": 1234, "interval_by": found.by,
                  "extra": {"chance": 0.25}} | fields  # fmt: skip
         measure = Measure(
-            task=task, metric="acc", score=found.value, interval=found.interval, n=len(rows), denominator=len(rows),
-            failed=sum(r["failed"] for r in rows), unextracted=sum(not r["extracted"] for r in rows),
+            task=task,
+            metric="acc",
+            score=found.value,
+            interval=found.interval,
+            n=len(rows),
+            denominator=len(rows),
+            failed=sum(r["failed"] for r in rows),
+            unextracted=sum(not r["extracted"] for r in rows),
             **given,
         )
         results.append(measure.row())

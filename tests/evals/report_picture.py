@@ -1,6 +1,6 @@
 """The picture of docs/guides/eval-report.md, taken of a report's page.
 
-    python -m tests.evals.report_picture run-report.html
+python -m tests.evals.report_picture run-report.html
 """
 
 import sys

@@ -10,7 +10,7 @@ class Scripted:
     """`answer(path, body, number)` gives (status, JSON or text, headers), or None: the connection is cut."""
 
     def __init__(self, answer):
-        self.seen = []      # (path, body, headers)
+        self.seen = []  # (path, body, headers)
         script = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -64,8 +64,11 @@ class Scripted:
 def chat(text="Paris", *, prompt=5, completion=2, model="m-1", finish="stop", **more):
     """A chat completion of OpenAI's dialect."""
     message = {"role": "assistant", "content": text, **more}
-    return {"model": model, "choices": [{"index": 0, "message": message, "finish_reason": finish}],
-            "usage": {"prompt_tokens": prompt, "completion_tokens": completion}}
+    return {
+        "model": model,
+        "choices": [{"index": 0, "message": message, "finish_reason": finish}],
+        "usage": {"prompt_tokens": prompt, "completion_tokens": completion},
+    }
 
 
 def only_chat(reply):

@@ -26,13 +26,15 @@ def write(path, rows):
 
 def chinese(folder, home, subject, right="B"):
     family = home.partition("/")[0]
-    rows = [[str(i), f" 第{i}题，\n\"甲\"与乙？", "甲", "乙 ", "丙", "甲", right] for i in range(5)]
+    rows = [[str(i), f' 第{i}题，\n"甲"与乙？', "甲", "乙 ", "丙", "甲", right] for i in range(5)]
     parts = ("val", "dev") if family == "ceval" else ("test", "dev")
     for part in parts:
         end = f"_{part}" if family == "ceval" else ""
         extra = [["explanation"], [""]] if (family, part) == ("ceval", "dev") else [[], []]
-        write(folder / home / part / f"{subject}{end}.csv",
-              [HEADS[family] + extra[0], *[[*row, *extra[1]] for row in rows]])
+        write(
+            folder / home / part / f"{subject}{end}.csv",
+            [HEADS[family] + extra[0], *[[*row, *extra[1]] for row in rows]],
+        )
 
 
 @pytest.mark.parametrize(("home", "name", "subject"), [
@@ -46,7 +48,7 @@ def test_every_layout_gives_the_same_questions_and_its_files_are_hashed(tmp_path
     samples = list(task.samples(tmp_path / "here"))
     assert samples == list(task.samples(tmp_path / "plain")) and len(samples) == 5
     assert samples[0].pairs[0].context.count("\n答案： B\n\n") == 5
-    assert samples[0].pairs[0].context.endswith("第0题，\n\"甲\"与乙？\nA. 甲\nB. 乙 \nC. 丙\nD. 甲\n答案：")
+    assert samples[0].pairs[0].context.endswith('第0题，\n"甲"与乙？\nA. 甲\nB. 乙 \nC. 丙\nD. 甲\n答案：')
     before = data_hash(task, tmp_path / "here", samples)
     chinese(tmp_path / "here", home, subject, right="C")
     assert data_hash(task, tmp_path / "here", samples) != before

@@ -27,7 +27,8 @@ def family(tmp_path_factory):
     base_run.add(tokens=4096, flops=1e12)
     base = publish(root / "base", parents=[shards], record=base_run.finish())
     with new_artifact(
-        root / "dialogues", kind="dialogues",
+        root / "dialogues",
+        kind="dialogues",
         facts={"dialogues": 7, "heldout": 1, "languages": {"fr": 8}, "licences": {"CC-BY-SA-4.0|x": 8}},
     ) as scratch:
         (scratch / "x").write_text("x")
@@ -52,11 +53,21 @@ def test_the_card_holds_what_the_artifacts_say(family, capsys):
     assert code == 0
     manifest = read_manifest(family / "tuned")
     for words in (
-        manifest["sha256"], manifest["files"]["model.safetensors"],     # which model this is
-        "| en | CC0-1.0 |", "CC-BY-SA-4.0\\|x | 8 |", "7 to train on",     # its data and licences
-        "| pretrain | 1 | 4,096 | 1e+12 |", "| sft | 1 | 1,024 | 2e+11 |", "In all 1.2e+12 FLOP",
-        "estimated: processor estimated", "Bits per byte of held-out documents", "| mean over sources |",
-        "user: Hello! Who are you?", "user: What is a volcano?", "## Limits", "`creuset verify`",
+        manifest["sha256"],
+        manifest["files"]["model.safetensors"],  # which model this is
+        "| en | CC0-1.0 |",
+        "CC-BY-SA-4.0\\|x | 8 |",
+        "7 to train on",  # its data and licences
+        "| pretrain | 1 | 4,096 | 1e+12 |",
+        "| sft | 1 | 1,024 | 2e+11 |",
+        "In all 1.2e+12 FLOP",
+        "estimated: processor estimated",
+        "Bits per byte of held-out documents",
+        "| mean over sources |",
+        "user: Hello! Who are you?",
+        "user: What is a volcano?",
+        "## Limits",
+        "`creuset verify`",
     ):
         assert words in text, words
     assert "user: What is the capital of Italy?" not in text

@@ -15,8 +15,20 @@ from creuset.core.errors import ConfigError, DataError
 from creuset.evals.model import Failure, Likelihood, Reply
 from tests.evals.parity import BENCH
 
-HERE = ["arc_easy", "arc_challenge", "hellaswag", "piqa", "winogrande", "openbookqa", "boolq", "commonsense_qa", "siqa",
-        "truthfulqa_mc1", "mmlu_anatomy", "mmlu_pro_business"]
+HERE = [
+    "arc_easy",
+    "arc_challenge",
+    "hellaswag",
+    "piqa",
+    "winogrande",
+    "openbookqa",
+    "boolq",
+    "commonsense_qa",
+    "siqa",
+    "truthfulqa_mc1",
+    "mmlu_anatomy",
+    "mmlu_pro_business",
+]
 
 
 def scored(task, outcomes):
@@ -96,8 +108,17 @@ def test_worked_examples_come_from_the_training_file_or_are_not_asked():
 
 
 def test_reasoned_examples_of_mmlu_pro_are_shown_as_published(tmp_path):
-    rows = [{"question_id": i, "question": f"Why {i}?", "options": ["x", "y"], "answer": "B", "category": "law",
-             "cot_content": "A: Let's think step by step. It is y. The answer is (B)."} for i in range(2)]
+    rows = [
+        {
+            "question_id": i,
+            "question": f"Why {i}?",
+            "options": ["x", "y"],
+            "answer": "B",
+            "category": "law",
+            "cot_content": "A: Let's think step by step. It is y. The answer is (B).",
+        }
+        for i in range(2)
+    ]
     (tmp_path / "mmlu_pro").mkdir()
     for name, part in (("test", rows[:1]), ("validation", rows[1:])):
         (tmp_path / "mmlu_pro" / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in part))
@@ -115,8 +136,13 @@ def test_failed_calls_and_unread_replies_are_wrong_answers():
     task = make("arc_easy", form="chat")
     letters = [s.gold["gold"] for s in task.samples(BENCH)]
     right = [[Reply(text=f"Answer: {'ABCD'[g]}", finish="stop")] for g in letters]
-    outcomes = [*right[:6], [Failure(reason="timeout")], [Reply(text="Hm.", finish="length")],
-                [Reply(text=f"The answer is {'ABCD'[letters[8]]}!", finish="stop")], right[9]]
+    outcomes = [
+        *right[:6],
+        [Failure(reason="timeout")],
+        [Reply(text="Hm.", finish="length")],
+        [Reply(text=f"The answer is {'ABCD'[letters[8]]}!", finish="stop")],
+        right[9],
+    ]
     _, found = scored(task, outcomes)
     strict, lenient = found["acc_strict"], found["acc_lenient"]
     assert (strict.score, strict.denominator, strict.n, strict.failed, strict.unextracted) == (0.7, 10, 9, 1, 2)
@@ -154,8 +180,19 @@ def test_length_decides_where_it_should():
 
 
 def test_intervals_are_clustered_where_samples_share_a_subject(tmp_path):
-    rows = [{"id": str(i), "cluster": "one" if i < 10 else "two", "correct": int(i < 10), "correct_norm": 0,
-             "extracted": True, "failed": False, "gold": "A", "chance": 0.25} for i in range(20)]
+    rows = [
+        {
+            "id": str(i),
+            "cluster": "one" if i < 10 else "two",
+            "correct": int(i < 10),
+            "correct_norm": 0,
+            "extracted": True,
+            "failed": False,
+            "gold": "A",
+            "chance": 0.25,
+        }
+        for i in range(20)
+    ]
     (acc,) = make("mmlu").measures(rows)
     assert acc.interval_by == "Student t, 2 clusters" and (acc.interval.low, acc.interval.high) == (0.0, 1.0)
     assert acc.extra["groups"] == {"one": {"score": 1.0, "n": 10}, "two": {"score": 0.0, "n": 10}}
@@ -185,8 +222,12 @@ def test_files_a_user_brings(tmp_path):
     for i in range(6):
         row = [[str(i), f"问题{i}", "甲", "乙", "丙", "丁", "B"]]
         head = [["id", "question", "A", "B", "C", "D", "answer"], ["", "Question", "A", "B", "C", "D", "Answer"]]
-        for file, first in (("ceval/val/law_val", 0), ("ceval/dev/law_dev", 0), ("cmmlu/test/arts", 1),
-                            ("cmmlu/dev/arts", 1)):
+        for file, first in (
+            ("ceval/val/law_val", 0),
+            ("ceval/dev/law_dev", 0),
+            ("cmmlu/test/arts", 1),
+            ("cmmlu/dev/arts", 1),
+        ):
             write(tmp_path / f"{file}.csv", [head[first], *row * 5])
     for name in ("ceval_law", "cmmlu_arts"):
         sample = next(iter(make(name).samples(tmp_path)))
@@ -200,8 +241,12 @@ def test_a_broken_file_names_its_line(tmp_path):
     file = tmp_path / "arc" / "arc_easy.jsonl"
     file.parent.mkdir()
     good = (BENCH / "arc/arc_easy.jsonl").read_text().splitlines()[0]
-    for line, words in (("{", "line 2 is not JSON"), ("[1]", "line 2 is a JSON list"), ("{}", "line 2 is not an item"),
-                        (good.replace('"gold": 0', '"gold": 4'), "the answer is 4, there are 4 choices")):
+    for line, words in (
+        ("{", "line 2 is not JSON"),
+        ("[1]", "line 2 is a JSON list"),
+        ("{}", "line 2 is not an item"),
+        (good.replace('"gold": 0', '"gold": 4'), "the answer is 4, there are 4 choices"),
+    ):
         file.write_text(f"{good}\n{line}\n")
         with pytest.raises(DataError, match=words):
             list(make("arc_easy").samples(tmp_path))
@@ -222,8 +267,11 @@ def test_generated_answers_are_read_strictly_and_leniently():
     task = make("bbh_navigate", form="chat")
     sample = next(iter(task.samples(BENCH)))
     gold = sample.gold["gold"]
-    for text, strict, lenient in ((f"So the answer is {gold}.", 1, 1), (f"**Answer:** ({gold.upper()})", 0, 1),
-                                  ("<think>the answer is x.</think>", 0, 0)):
+    for text, strict, lenient in (
+        (f"So the answer is {gold}.", 1, 1),
+        (f"**Answer:** ({gold.upper()})", 0, 1),
+        ("<think>the answer is x.</think>", 0, 0),
+    ):
         row = task.score(sample, [Reply(text=text, finish="stop")])
         assert (row["correct"], row["correct_lenient"]) == (strict, lenient), text
     crux = make("cruxeval_o")
@@ -242,8 +290,14 @@ def test_each_language_has_its_own_score():
     samples = list(task.samples(BENCH))
     assert [s.id for s in samples[:2]] == ["fr/1", "en/1"] and samples[0].cluster == samples[1].cluster
     assert samples[0].asks[0].prompt.startswith("Question : ") and "Réponse :" in samples[0].asks[0].prompt
-    rows = [{"id": s.id, "cluster": s.cluster, **task.score(s, [Reply(text=s.gold["gold"] if s.id[:2] == "fr" else "x",
-                                                                      finish="stop")])} for s in samples]
+    rows = [
+        {
+            "id": s.id,
+            "cluster": s.cluster,
+            **task.score(s, [Reply(text=s.gold["gold"] if s.id[:2] == "fr" else "x", finish="stop")]),
+        }
+        for s in samples
+    ]
     found = {m.metric: m.score for m in task.measures(rows)}
     assert found["em_strict.fr"] == 1.0 and found["em_strict.en"] == 0.0 and found["em_strict"] == 0.5
 

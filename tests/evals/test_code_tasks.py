@@ -42,8 +42,16 @@ def bench(tmp_path):
     (tmp_path / "humaneval").mkdir()
     (tmp_path / "mbpp").mkdir()
     (tmp_path / "humaneval/HumanEval.jsonl.gz").write_bytes(gzip.compress(json.dumps(PROBLEM).encode() + b"\n"))
-    rows = [{"task_id": i, "text": f"Add {i}.", "code": f"def add{i}(x):\r\n  return x + {i}", "test_setup_code": "",
-             "test_list": [f"assert add{i}(1) == {1 + i}", f"assert (add{i}(0)) == {i}"]} for i in (2, 3, 4, 11, 511)]
+    rows = [
+        {
+            "task_id": i,
+            "text": f"Add {i}.",
+            "code": f"def add{i}(x):\r\n  return x + {i}",
+            "test_setup_code": "",
+            "test_list": [f"assert add{i}(1) == {1 + i}", f"assert (add{i}(0)) == {i}"],
+        }
+        for i in (2, 3, 4, 11, 511)
+    ]
     (tmp_path / "mbpp/mbpp.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
     return tmp_path
 

@@ -45,9 +45,7 @@ def test_the_shares_are_those_of_the_replies(tmp_path: Path) -> None:
         "Hello there!": Reply(text="Hello there", finish="stop"),
         "The capital of Italy is Rome.": Failure(reason="timeout"),
     }
-    rows = [
-        {**task.score(s, [said[s.gold]]), "id": s.id, "cluster": ""} for s in task.samples(write(tmp_path, ROWS))
-    ]
+    rows = [{**task.score(s, [said[s.gold]]), "id": s.id, "cluster": ""} for s in task.samples(write(tmp_path, ROWS))]
     same, figures, stopped = task.measures(rows)
     assert (same.score, same.denominator, same.failed) == (0.25, 4, 1)
     assert (figures.score, figures.denominator) == (1.0, 2), "right figures count, whatever is said around them"

@@ -23,10 +23,15 @@ class Foreign:
     """A server with words for tokens. ln p of a token is less the farther it is from the beginning of its prompt, so
     that a sum says how a document was cut."""
 
-    def __init__(self, *, control=True, bos="", most=10_000, offsets=True, echo=True, broken=False,
-                 tokenizer=False):
+    def __init__(self, *, control=True, bos="", most=10_000, offsets=True, echo=True, broken=False, tokenizer=False):
         self.control, self.bos, self.most, self.offsets, self.echo, self.broken = (
-            control, bos, most, offsets, echo, broken)
+            control,
+            bos,
+            most,
+            offsets,
+            echo,
+            broken,
+        )
         self.tokenizer, self.words, self.prompts, self.dead = tokenizer, {}, [], False
 
     def value(self, at):
@@ -57,11 +62,17 @@ class Foreign:
         values = [None if i == 0 else self.value(i) for i in range(len(tokens))]
         if self.broken and "cat" in prompt:
             values[1] = None
-        told = {"tokens": [*tokens, "x"], "token_logprobs": [*values, -1.0],
-                "top_logprobs": [v if v is None else {"t": v} for v in [*values, -1.0]],
-                "text_offset": [*starts, at] if self.offsets else []}
-        return 200, {"model": "w", "choices": [{"text": prompt + "x", "finish_reason": "length", "logprobs": told}],
-                     "usage": {"prompt_tokens": len(tokens), "completion_tokens": 1}}
+        told = {
+            "tokens": [*tokens, "x"],
+            "token_logprobs": [*values, -1.0],
+            "top_logprobs": [v if v is None else {"t": v} for v in [*values, -1.0]],
+            "text_offset": [*starts, at] if self.offsets else [],
+        }
+        return 200, {
+            "model": "w",
+            "choices": [{"text": prompt + "x", "finish_reason": "length", "logprobs": told}],
+            "usage": {"prompt_tokens": len(tokens), "completion_tokens": 1},
+        }
 
 
 def wanted(foreign, text, context, overlap):
@@ -69,7 +80,7 @@ def wanted(foreign, text, context, overlap):
     ends = EOT if foreign.control else ""
     row = cut(f"{ends}{text}{ends}", foreign.control)
     before = int(bool(foreign.bos))
-    first = before and not foreign.control      # what the server puts before a text gives its first token a probability
+    first = before and not foreign.control  # what the server puts before a text gives its first token a probability
     total, count = (foreign.value(1), 1) if first else (0.0, 0)
     for window in windows(len(row) - 1, context=context or len(row), overlap=overlap):
         for target in range(window.scored, window.end):
@@ -94,8 +105,9 @@ def run(url, held, capsys, *words, code=0):
 @pytest.mark.parametrize("bos", ["", "counts nothing", "counts three"])
 @pytest.mark.parametrize("control", [True, False])
 @pytest.mark.parametrize(("context", "overlap"), [(0, 0), (8, 0), (8, 3)])
-def test_windows_are_those_of_a_folder_whatever_the_server_puts_before(held, tmp_path, capsys, control, bos, context,
-                                                                       overlap):
+def test_windows_are_those_of_a_folder_whatever_the_server_puts_before(
+    held, tmp_path, capsys, control, bos, context, overlap
+):
     foreign = Foreign(control=control, bos=bos)
     with Scripted(foreign) as server:
         words = [] if not context else ["--context", str(context), "--overlap", str(overlap)]
@@ -121,7 +133,7 @@ def test_a_tokenizer_that_can_be_asked_gives_the_tokens(held, tmp_path, capsys, 
         (row,) = run(server.url, held, capsys, *words, "--out", str(tmp_path / "out"))["results"]
     overlap = 3 if "3" in words else 0
     rows = [json.loads(line) for line in (tmp_path / "out" / "bpb.jsonl").read_text().splitlines()]
-    for text, found in zip(TEXTS, rows, strict=True):       # without --context: as many as the server reads, less two
+    for text, found in zip(TEXTS, rows, strict=True):  # without --context: as many as the server reads, less two
         total, tokens = wanted(foreign, text, 8, overlap)
         assert (found["bits"] * math.log(2), found["tokens"]) == (pytest.approx(-total), tokens)
         assert found["bytes"] == len(text.encode()) - (0 if control else len(cut(text, control)[0].encode()))
@@ -137,7 +149,8 @@ def test_pieces_that_are_too_long_close_in_on_the_window(held, tmp_path, capsys,
         run(server.url, held, capsys, "--context", "8", "--out", str(tmp_path / "out"))
         rows = [json.loads(line) for line in (tmp_path / "out" / "bpb.jsonl").read_text().splitlines()]
         assert [r["bits"] * math.log(2) for r in rows] == pytest.approx(
-            [-wanted(foreign, text, 8, 0)[0] for text in TEXTS])
+            [-wanted(foreign, text, 8, 0)[0] for text in TEXTS]
+        )
         # Without a context only what fits at once is read, and what does not is a failed document.
         (row,) = run(server.url, held, capsys)["results"]
     assert (row["n"], row["denominator"], row["failed"]) == (1, 3, 2)
@@ -171,7 +184,7 @@ def test_a_run_goes_on_where_it_stopped_and_is_scored_again(held, tmp_path, caps
         words = ["--work", str(tmp_path / "work"), "--concurrency", "1"]
         run(server.url, held, capsys, *words)
         lines = journal.read_text().splitlines(keepends=True)
-        journal.write_text("".join(lines[:2]) + lines[2][:40])      # torn: killed while the second was written
+        journal.write_text("".join(lines[:2]) + lines[2][:40])  # torn: killed while the second was written
         foreign.prompts.clear()
         assert run(server.url, held, capsys, *words)["results"][0]["score"] == whole[0]["score"]
         asked = [p for p in foreign.prompts if p.startswith(EOT) and p.endswith(EOT)]

@@ -25,8 +25,9 @@ def asked(server, asks=(QUESTION,), *, calling=FAST, dialect="openai", model="m"
             waits.append(seconds)
 
     async def run():
-        subject = await open_endpoint(server.url, model=model, dialect=dialect, calling=calling, sleep=sleep,
-                                      now=lambda: 784111777.0)
+        subject = await open_endpoint(
+            server.url, model=model, dialect=dialect, calling=calling, sleep=sleep, now=lambda: 784111777.0
+        )
         try:
             return await subject.generate(list(asks)), subject
         finally:
@@ -51,15 +52,24 @@ def after_probe(reply):
 
 def test_log_probabilities_one_place_off_are_not_read():
     """As llama-cpp-python gives them: the last entry of the prompt is about the token behind it, which has none."""
+
     def echoed(more):
         tokens, best = ["Hello", " world", *(["!"] if more else [])], [None, {"x": -1.0}, {"!": -0.5}]
         n = len(tokens)
-        told = {"tokens": tokens, "token_logprobs": [None, -7.5, -0.5][:n], "text_offset": [0, 5, 11][:n],
-                "top_logprobs": best if more else [None, {"!": -0.5}]}
-        return 200, {"model": "m", "choices": [{"text": "Hello world!", "finish_reason": "length", "logprobs": told}],
-                     "usage": {"prompt_tokens": 2, "completion_tokens": 1}}
+        told = {
+            "tokens": tokens,
+            "token_logprobs": [None, -7.5, -0.5][:n],
+            "text_offset": [0, 5, 11][:n],
+            "top_logprobs": best if more else [None, {"!": -0.5}],
+        }
+        return 200, {
+            "model": "m",
+            "choices": [{"text": "Hello world!", "finish_reason": "length", "logprobs": told}],
+            "usage": {"prompt_tokens": 2, "completion_tokens": 1},
+        }
 
     for more in (True, False):
+
         def answer(path, body, number, more=more):
             if path == "/v1/completions":
                 return echoed(more)
@@ -104,7 +114,7 @@ def test_retry_after_is_honoured_and_bounded(headers, wait):
         again = []
         with Scripted(script_again()) as server:
             asked(server, waits=again)
-        assert again == waits       # the jitter is the seed's
+        assert again == waits  # the jitter is the seed's
 
 
 def script_again():
@@ -186,9 +196,14 @@ def test_a_url_that_cannot_be_or_holds_a_key_is_refused(url):
 @pytest.mark.parametrize(
     ("reply", "kind"),
     [
-        (chat(completion=0), "usage_zero"), (chat(prompt=0), "usage_zero"), (chat(completion=400), "usage_over"),
-        (chat() | {"usage": None}, "usage_missing"), (chat(""), "empty"), (chat(None, completion=0), "empty"),
-        (chat(model="m-2"), "model_changed"), (chat(completion="many"), "usage_missing"),
+        (chat(completion=0), "usage_zero"),
+        (chat(prompt=0), "usage_zero"),
+        (chat(completion=400), "usage_over"),
+        (chat() | {"usage": None}, "usage_missing"),
+        (chat(""), "empty"),
+        (chat(None, completion=0), "empty"),
+        (chat(model="m-2"), "model_changed"),
+        (chat(completion="many"), "usage_missing"),
     ],
 )
 def test_what_is_odd_is_said(reply, kind):
@@ -260,22 +275,36 @@ def test_a_stream_is_joined_and_its_first_token_timed():
 
 
 def messages(text="Paris", stop="end_turn"):
-    return 200, {"model": "c-1", "content": [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": text}],
-                 "stop_reason": stop, "usage": {"input_tokens": 9, "output_tokens": 3}}
+    return 200, {
+        "model": "c-1",
+        "content": [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": text}],
+        "stop_reason": stop,
+        "usage": {"input_tokens": 9, "output_tokens": 3},
+    }
 
 
 def test_the_messages_dialect(monkeypatch):
     monkeypatch.setenv("SOME_KEY", "sk-ant")
-    turns = ({"role": "system", "content": "Be brief."}, {"role": "user", "content": "One."},
-             {"role": "user", "content": "Two."})
+    turns = (
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "One."},
+        {"role": "user", "content": "Two."},
+    )
     ask = GenerateRequest(messages=turns, max_tokens=7, stop=("\n\n", "END"), top_p=0.5)
     calling = replace(FAST, key_env="SOME_KEY")
     with Scripted(lambda path, body, n: messages("Yes\n\nNo", "max_tokens")) as server:
         (reply,), subject = asked(server, (ask,), calling=calling, dialect="anthropic")
     path, body, headers = server.seen[-1]
     assert path == "/v1/messages" and headers["x-api-key"] == "sk-ant" and headers["anthropic-version"] == "2023-06-01"
-    assert body == {"model": "m", "max_tokens": 7, "temperature": 0.0, "top_p": 0.5, "system": "Be brief.",
-                    "messages": [{"role": "user", "content": "One.\n\nTwo."}], "stop_sequences": ["END"]}
+    assert body == {
+        "model": "m",
+        "max_tokens": 7,
+        "temperature": 0.0,
+        "top_p": 0.5,
+        "system": "Be brief.",
+        "messages": [{"role": "user", "content": "One.\n\nTwo."}],
+        "stop_sequences": ["END"],
+    }
     assert (reply.text, reply.finish, reply.reasoning) == ("Yes", "stop", "hm")
     assert (reply.prompt_tokens, reply.completion_tokens, reply.model) == (9, 3, "c-1")
     assert subject.abilities == {"chat"}
@@ -318,10 +347,10 @@ def test_which_model_is_asked_when_none_is_named():
 @pytest.mark.parametrize(
     ("offsets", "told", "found"),
     [
-        ([0, 3, 7, 11], {}, (2, 3)),                        # "The| cat| sat" and one generated
+        ([0, 3, 7, 11], {}, (2, 3)),  # "The| cat| sat" and one generated
         ([0, 3, 7, 11], {"prompt_tokens": 3}, (2, 3)),
         ([0, 15, 18, 22, 26], {"prompt_tokens": 4}, (3, 4)),  # a token of the server's own in front
-        ([0, 3, 11], {"prompt_tokens": 2}, (1, 2)),         # the cut joins context and continuation
+        ([0, 3, 11], {"prompt_tokens": 2}, (1, 2)),  # the cut joins context and continuation
     ],
 )
 def test_the_boundary_in_text(offsets, told, found):
@@ -329,8 +358,9 @@ def test_the_boundary_in_text(offsets, told, found):
 
 
 def test_an_endpoint_that_is_not_ready_is_said_to_be_there():
-    with Scripted(lambda path, body, n: (503, {"error": {"message": "loading"}})) as server, pytest.raises(
-        EngineError, match="http_503"
-    ) as refused:
+    with (
+        Scripted(lambda path, body, n: (503, {"error": {"message": "loading"}})) as server,
+        pytest.raises(EngineError, match="http_503") as refused,
+    ):
         asyncio.run(open_endpoint(server.url, model="m", calling=CallSettings(retries=0)))
     assert "not ready" in refused.value.hint

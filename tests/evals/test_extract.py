@@ -6,8 +6,10 @@ import pytest
 from creuset.evals import extract
 from creuset.evals.extract import letter_lenient, letter_strict, without_thinking
 
-OUTPUTS = [json.loads(line) for line in
-           (Path(__file__).parent / "data" / "mmlu_pro_outputs.jsonl").read_text(encoding="utf-8").splitlines()]
+OUTPUTS = [
+    json.loads(line)
+    for line in (Path(__file__).parent / "data" / "mmlu_pro_outputs.jsonl").read_text(encoding="utf-8").splitlines()
+]
 OPTIONS = ["water", "stone", "cold water", "air"]
 
 

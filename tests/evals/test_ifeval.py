@@ -19,12 +19,22 @@ CASES = [
     ("keywords:forbidden_words", {"forbidden_words": ["sel"]}, "du selfie", "du sel.", "fr"),
     ("keywords:letter_frequency", {"letter": "Z", "let_relation": "at least", "let_frequency": 2}, "zZ", "z", "en"),
     ("language:response_language", {"language": "fr"}, LONG_FR, LONG_EN, "en"),
-    ("length_constraints:number_sentences", {"relation": "less than", "num_sentences": 3}, "A one. A two.",
-     "One. Two. Three.", "en"),
+    (
+        "length_constraints:number_sentences",
+        {"relation": "less than", "num_sentences": 3},
+        "A one. A two.",
+        "One. Two. Three.",
+        "en",
+    ),
     ("length_constraints:number_words", {"relation": "at least", "num_words": 3}, "one, two three", "one two", "en"),
     ("length_constraints:number_paragraphs", {"num_paragraphs": 2}, "a\n***\nb\n***\n", "a ***\n*** b", "en"),
-    ("length_constraints:nth_paragraph_first_word", {"num_paragraphs": 2, "nth_paragraph": 2, "first_word": "soudain"},
-     "Un.\n\n\"Soudain, deux.", "Soudain.\n\nDeux.", "fr"),
+    (
+        "length_constraints:nth_paragraph_first_word",
+        {"num_paragraphs": 2, "nth_paragraph": 2, "first_word": "soudain"},
+        'Un.\n\n"Soudain, deux.',
+        "Soudain.\n\nDeux.",
+        "fr",
+    ),
     ("detectable_content:number_placeholders", {"num_placeholders": 2}, "[a] and [b]", "[a]", "en"),
     ("detectable_content:postscript", {"postscript_marker": "P.S."}, "Bye.\nP. S. more", "Bye. PS more", "en"),
     ("detectable_content:postscript", {"postscript_marker": "P.P.S"}, "Bye.\np.p.s more", "Bye.\nP.S. more", "en"),
@@ -32,15 +42,25 @@ CASES = [
     ("detectable_format:constrained_response", {}, "My answer is maybe.", "Maybe.", "en"),
     ("detectable_format:constrained_response", {}, "Ma réponse est non.", "My answer is no.", "fr"),
     ("detectable_format:number_highlighted_sections", {"num_highlights": 2}, "*a* and **b**", "*a* and **", "en"),
-    ("detectable_format:multiple_sections", {"section_spliter": "PARTIE", "num_sections": 2}, "PARTIE 1\nx\nPARTIE 2",
-     "PARTIE un PARTIE 2", "fr"),
+    (
+        "detectable_format:multiple_sections",
+        {"section_spliter": "PARTIE", "num_sections": 2},
+        "PARTIE 1\nx\nPARTIE 2",
+        "PARTIE un PARTIE 2",
+        "fr",
+    ),
     ("detectable_format:json_format", {}, '```json\n{"a": 1}\n```', "{a: 1}", "en"),
     ("detectable_format:title", {}, "<<A title>>\ntext", "<< >>", "en"),
     ("combination:two_responses", {}, "one\n******\ntwo", "one\n******\none", "en"),
     ("combination:repeat_prompt", {"prompt_to_repeat": "Say it."}, "say it. It.", "It. Say it.", "en"),
     ("startend:end_checker", {"end_phrase": "The end."}, 'So. "the end."', "The end. So.", "en"),
-    ("change_case:capital_word_frequency", {"capital_relation": "at least", "capital_frequency": 2}, "A BIG day",
-     "One BIG day", "en"),
+    (
+        "change_case:capital_word_frequency",
+        {"capital_relation": "at least", "capital_frequency": 2},
+        "A BIG day",
+        "One BIG day",
+        "en",
+    ),
     ("change_case:english_capital", {}, LONG_EN.upper(), LONG_EN.capitalize(), "en"),
     ("change_case:english_lowercase", {}, LONG_EN, LONG_FR, "en"),
     ("change_case:french_capital", {}, LONG_FR.upper(), LONG_FR, "fr"),
@@ -95,8 +115,10 @@ def bench(tmp_path):
 def test_scores_of_prompts_and_of_instructions_strict_and_loose(bench):
     task = Ifeval()
     first, second = task.samples(bench)
-    rows = [task.score(first, [Reply(text='Sure!\n"it is so"', finish="stop")]),
-            task.score(second, [Failure(reason="timeout")])]
+    rows = [
+        task.score(first, [Reply(text='Sure!\n"it is so"', finish="stop")]),
+        task.score(second, [Failure(reason="timeout")]),
+    ]
     found = {m.metric: m for m in task.measures(rows)}
     assert {m: found[m].score for m in found} == {
         "prompt_strict": 0, "instruction_strict": pytest.approx(1 / 3), "prompt_loose": 0.5,
@@ -117,7 +139,10 @@ def test_the_french_set_is_whole_and_can_be_followed(tmp_path):
     task = IfevalFr()
     samples = {s.id: s for s in task.samples(tmp_path)}
     assert len(samples) >= 40 and {k for s in samples.values() for k, _ in s.gold} >= {
-        "change_case:french_lowercase", "combination:repeat_prompt", "startend:end_checker"}
+        "change_case:french_lowercase",
+        "combination:repeat_prompt",
+        "startend:end_checker",
+    }
     good = {
         "fr-01": "Le ciel est bleu car l'air disperse mieux la lumière bleue.",
         "fr-04": "* Fermez le robinet.\n* Prenez des douches courtes.\n* Réparez les fuites.",

@@ -60,17 +60,25 @@ def test_scores_and_samples_are_those_of_the_run(tmp_path):
 def test_a_log_says_when_its_task_was_begun_and_what_it_is_called(tmp_path):
     run = leave(tmp_path / "run", {"first": rows(), "second": rows(), "third": rows()})
     results = json.loads((run / "results.json").read_text())
-    ends = {"first": "2026-11-25T10:00:00+00:00", "second": "2026-11-25T10:05:00+00:00",
-            "third": "2026-11-25T10:04:00+00:00"}      # scored again on another clock: never before it began
+    ends = {
+        "first": "2026-11-25T10:00:00+00:00",
+        "second": "2026-11-25T10:05:00+00:00",
+        "third": "2026-11-25T10:04:00+00:00",
+    }  # scored again on another clock: never before it began
     for measure in results["results"]:
         measure |= {"date": ends[measure["task"]], "data": "a.csv, b.csv"}
     (run / "results.json").write_text(json.dumps(results | {"wall_s": 400.0}))
     logs = {log["eval"]["task"]: log for log in (json.loads(f.read_text()) for f in write_logs(run, tmp_path / "logs"))}
     spans = {task: (log["stats"]["started_at"], log["stats"]["completed_at"]) for task, log in logs.items()}
-    assert spans == {"first": ("2026-11-25T09:58:20+00:00", ends["first"]), "second": (ends["first"], ends["second"]),
-                     "third": (ends["third"], ends["third"])}
+    assert spans == {
+        "first": ("2026-11-25T09:58:20+00:00", ends["first"]),
+        "second": (ends["first"], ends["second"]),
+        "third": (ends["third"], ends["third"]),
+    }
     assert (logs["first"]["eval"]["dataset"]["name"], logs["first"]["eval"]["dataset"]["location"]) == (
-        "first", "a.csv, b.csv")
+        "first",
+        "a.csv, b.csv",
+    )
     (run / "results.json").write_text(json.dumps({k: v for k, v in results.items() if k != "wall_s"}))
     first = next(json.loads(f.read_text()) for f in write_logs(run, tmp_path / "more") if "_first_" in f.name)
     assert first["stats"]["started_at"] == first["stats"]["completed_at"] == ends["first"]

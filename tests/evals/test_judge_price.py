@@ -47,9 +47,10 @@ def bench(tmp_path):
 
 @pytest.fixture
 def servers():
-    with Scripted(only_chat(lambda body, n: (200, chat("mine", prompt=100, completion=20)))) as model, Scripted(
-        only_chat(lambda body, n: (200, chat("[[A=B]]", prompt=1000, completion=30)))
-    ) as judge:
+    with (
+        Scripted(only_chat(lambda body, n: (200, chat("mine", prompt=100, completion=20)))) as model,
+        Scripted(only_chat(lambda body, n: (200, chat("[[A=B]]", prompt=1000, completion=30)))) as judge,
+    ):
         yield model, judge
 
 

@@ -47,8 +47,10 @@ def bench(tmp_path):
     one = "Q {question} A {answer}"
     two = "Q1 {question_1} A1 {answer_1} Q2 {question_2} A2 {answer_2}"
     texts = (one, one + " R {ref_answer_1}", two, two + " R2 {ref_answer_2}")
-    write(mt / "judge_prompts.jsonl", [
-        {"name": n, "system_prompt": "Judge.", "prompt_template": t} for n, t in zip(PROMPTS, texts, strict=True)])
+    write(
+        mt / "judge_prompts.jsonl",
+        [{"name": n, "system_prompt": "Judge.", "prompt_template": t} for n, t in zip(PROMPTS, texts, strict=True)],
+    )
     write(mt / "gpt-4.jsonl", [{"question_id": 2, "choices": [{"turns": ["two", "four"]}]}])
     write(arena / "question.jsonl", [{"uid": u, "prompt": f"ask {u}"} for u in ("a", "b", "c")])
     write(arena / "baseline.jsonl", [

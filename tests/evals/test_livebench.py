@@ -259,7 +259,11 @@ def test_each_task_is_scored_and_the_averages_are_those_of_livebench(bench, run)
     found = {m.metric: m for m in task.measures(rows)}
     assert list(found) == ["average", *CATEGORIES, *TASKS]
     assert {name: m.score for name, m in found.items() if name in TASKS} == {t: 1.0 for t in TASKS} | {
-        "coding_completion": 0.0, "simplify": 0.25, "story_generation": 0.25, "summarize": 0.0}
+        "coding_completion": 0.0,
+        "simplify": 0.25,
+        "story_generation": 0.25,
+        "summarize": 0.0,
+    }
     assert found["instruction_following"].score == pytest.approx((1 + 0.25 + 0.25 + 0) / 4)
     assert found["average"].score == pytest.approx((0.5 + 1 + 1 + 1 + 1 + 0.375) / 6)
     assert (found["average"].failed, found["average"].denominator, found["summarize"].failed) == (2, 18, 1)
@@ -311,12 +315,17 @@ def test_a_part_is_a_category_or_a_task_and_never_called_the_whole(bench):
     folder = bench([*two, two[0] | {"question_id": "other", "task": "theory_of_mind"}])
 
     def rows_of(task, said):
-        return [task.score(s, [Reply(text=said, finish="stop")]) | {"id": s.id, "cluster": ""}
-                for s in task.samples(folder)]
+        return [
+            task.score(s, [Reply(text=said, finish="stop")]) | {"id": s.id, "cluster": ""} for s in task.samples(folder)
+        ]
 
     task = catalogue.make("livebench_reasoning")
     assert [(m.metric, m.score) for m in task.measures(rows_of(task, "no"))] == [
-        ("reasoning", 0.0), ("web_of_lies_v2", 0.0), ("zebra_puzzle", 0.0), ("spatial", 0.0)]
+        ("reasoning", 0.0),
+        ("web_of_lies_v2", 0.0),
+        ("zebra_puzzle", 0.0),
+        ("spatial", 0.0),
+    ]
     assert [s.id for s in catalogue.make("livebench_spatial").samples(folder)] == ["spatial"]
     whole = catalogue.make("livebench")
     found = {m.metric: m for m in whole.measures(rows_of(whole, "1"))}

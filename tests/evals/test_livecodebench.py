@@ -61,8 +61,11 @@ def test_programs_are_run_on_public_and_private_tests(bench):
 
 
 def test_contests_outside_the_window_are_left_out(bench):
-    for name, ids in (("livecodebench_2408_2412", ["twice"]), ("livecodebench_2405_2409", ["sum", "twice"]),
-                      ("livecodebench_2405_2405", ["sum"])):
+    for name, ids in (
+        ("livecodebench_2408_2412", ["twice"]),
+        ("livecodebench_2405_2409", ["sum", "twice"]),
+        ("livecodebench_2405_2405", ["sum"]),
+    ):
         assert [s.id for s in make(name).samples(bench)] == ids
     with pytest.raises(ConfigError, match="is not a task"):
         make("livecodebench_2413_2414")
@@ -90,9 +93,22 @@ def test_each_test_has_a_limit_of_time_of_its_own(bench, monkeypatch):
 
 def test_shares_by_month_and_difficulty_stand_beside_the_score(bench):
     task = LiveCodeBench()
-    rows = [{"asked": 1, "right": r, "right_lenient": 1, "correct": float(r), "correct_lenient": 1.0, "ends": {},
-             "failed": False, "extracted": True, "extracted_lenient": True, "difficulty": d, "month": m}
-            for r, d, m in ((1, "easy", "2024-05"), (0, "easy", "2024-09"), (0, "hard", "2024-09"))]
+    rows = [
+        {
+            "asked": 1,
+            "right": r,
+            "right_lenient": 1,
+            "correct": float(r),
+            "correct_lenient": 1.0,
+            "ends": {},
+            "failed": False,
+            "extracted": True,
+            "extracted_lenient": True,
+            "difficulty": d,
+            "month": m,
+        }
+        for r, d, m in ((1, "easy", "2024-05"), (0, "easy", "2024-09"), (0, "hard", "2024-09"))
+    ]
     strict, lenient = task.measures(rows)
     assert strict.extra["by_month"] == {"2024-05": {"score": 1.0, "n": 1}, "2024-09": {"score": 0.0, "n": 2}}
     assert strict.extra["by_difficulty"]["easy"] == {"score": 0.5, "n": 2}
@@ -124,18 +140,28 @@ def test_what_is_missing_is_named(bench, tmp_path):
 
 
 def test_what_a_program_returns_is_asked_with_the_call_that_the_file_has(tmp_path):
-    rows = [{"question_id": "q", "id": f"sample_{i}", "code": "def twice(s):\n    return s + s\n",
-             "output": f"'{i}{i}'", "input": f"twice(s = '{i}')", "function_name": "twice"} for i in range(3)]
+    rows = [
+        {
+            "question_id": "q",
+            "id": f"sample_{i}",
+            "code": "def twice(s):\n    return s + s\n",
+            "output": f"'{i}{i}'",
+            "input": f"twice(s = '{i}')",
+            "function_name": "twice",
+        }
+        for i in range(3)
+    ]
     (tmp_path / "livecodebench_execution").mkdir()
     file = tmp_path / "livecodebench_execution/test.jsonl"
     file.write_text("".join(json.dumps(r) + "\n" for r in rows))
     task = make("livecodebench_execution")
     (sample,) = task.samples(tmp_path)
     assert sample.id == "livecodebench_execution/sample_2" and sample.cluster == "q"
-    assert sample.asks[0].prompt.endswith("assert twice(s = '1') == '11'\n\ndef twice(s):\n    return s + s\n\n"
-                                          "assert twice(s = '2') ==")
+    assert sample.asks[0].prompt.endswith(
+        "assert twice(s = '1') == '11'\n\ndef twice(s):\n    return s + s\n\nassert twice(s = '2') =="
+    )
     assert [task.score(sample, [Reply(text=t, finish="stop")])["correct"] for t in (" '22'", " 22")] == [1, 0]
-    file.write_text(file.read_text().replace("\"output\": \"'11'\"", '"output": "1 +"'))
+    file.write_text(file.read_text().replace('"output": "\'11\'"', '"output": "1 +"'))
     with pytest.raises(DataError, match="line 2 is not an item of livecodebench_execution"):
         list(task.samples(tmp_path))
 
@@ -149,9 +175,14 @@ def test_what_a_program_returns_is_asked_with_the_call_that_the_file_has(tmp_pat
     ("assert f(", 0, 0),
 ])  # fmt: skip
 def test_what_a_test_gives_is_read_behind_the_last_assertion(tmp_path, text, strict, lenient):
-    row = {"question_id": 7, "test_id": 3, "question_content": "Do.", "function_name": "f",
-           "starter_code": "def f(xs, c):",
-           "test": json.dumps([{"input": "[1, 2]\n'a'", "output": "[true, null]", "testtype": "functional"}])}
+    row = {
+        "question_id": 7,
+        "test_id": 3,
+        "question_content": "Do.",
+        "function_name": "f",
+        "starter_code": "def f(xs, c):",
+        "test": json.dumps([{"input": "[1, 2]\n'a'", "output": "[true, null]", "testtype": "functional"}]),
+    }
     (tmp_path / "livecodebench_test_output").mkdir()
     (tmp_path / "livecodebench_test_output/test.jsonl").write_text(json.dumps(row) + "\n")
     task = make("livecodebench_test_output")

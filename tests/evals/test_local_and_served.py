@@ -67,9 +67,7 @@ def both(folder, url, prefix):
         endpoint = await open_endpoint(url, calling=CallSettings(retries=30), prefix=None if prefix else False)
         try:
             assert endpoint.abilities == {"chat", "completion", "loglikelihood"}
-            return [
-                (await s.loglikelihood(PAIRS), await s.generate(ASKS)) for s in (local, endpoint)
-            ]
+            return [(await s.loglikelihood(PAIRS), await s.generate(ASKS)) for s in (local, endpoint)]
         finally:
             await local.close()
             await endpoint.close()
@@ -103,7 +101,9 @@ def test_streamed_words_are_the_same(folder, served):
 
     for whole, streamed in zip(asyncio.run(run(False)), asyncio.run(run(True)), strict=True):
         assert (whole.text, whole.finish, whole.completion_tokens) == (
-            streamed.text, streamed.finish, streamed.completion_tokens
+            streamed.text,
+            streamed.finish,
+            streamed.completion_tokens,
         )
         assert not streamed.text or streamed.first_token_s > 0
 
@@ -124,6 +124,7 @@ DOCUMENTS = ["The cat sat on the mat. " * 9, "Où est l'école ? Là-bas, 日本
 
 def without_tokenizer(served):
     """Our server as one that has no /tokenize: log-probabilities of texts are all it tells."""
+
     def answer(path, body, number):
         if "tokenize" in path:
             return 404, {"error": {"message": "no such route"}}
@@ -196,7 +197,7 @@ def test_a_run_that_was_killed_goes_on_where_it_stopped(tmp_path, capsys):
         asked.clear()
         assert main([*words, str(tmp_path / "cut"), "--json"]) == 0
         resumed = json.loads(capsys.readouterr().out)["results"]
-        assert 30 - before <= len(asked) <= 30 - before + 1     # a torn last line is asked anew
+        assert 30 - before <= len(asked) <= 30 - before + 1  # a torn last line is asked anew
     keys = ("metric", "score", "interval", "n", "failed", "prompt_sha256")
     assert [[r[k] for k in keys] for r in resumed] == [[r[k] for k in keys] for r in whole]
     # The server is gone; what it said is scored again.
@@ -229,8 +230,10 @@ def test_the_price_cap_counts_what_an_earlier_run_spent(tmp_path, capsys):
     ("words", "said"),
     [
         (["{folder}", "--task", "arc_easy", "--bench", "{bench}", "--price-cap", "1"], "is no URL"),
-        (["http://127.0.0.1:9/v1", "--model", "m", "--task", "arc_easy", "--bench", "{bench}", "--price-cap", "1"],
-         "a price cap needs the price of each endpoint"),
+        (
+            ["http://127.0.0.1:9/v1", "--model", "m", "--task", "arc_easy", "--bench", "{bench}", "--price-cap", "1"],
+            "a price cap needs the price of each endpoint",
+        ),
         (["{folder}", "--task", "mt_bench", "--bench", "{bench}"], "needs a judge"),
         (["{folder}", "--task", "boolq", "--bench", "{bench}", "--fewshot", "-1"], "fewshot must not be negative"),
         (["{folder}", "--rescore", "{bench}"], "--rescore asks no model"),

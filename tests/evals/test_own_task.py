@@ -190,8 +190,13 @@ def test_short_answers_are_read_strictly_and_leniently(tmp_path):
     rows = [head, legs, ["Where?", "Île-de-France", "x"]]
     task = csv_task(write(tmp_path / "f.csv", rows))()
     legs, where = task.samples(tmp_path)
-    for text, strict, lenient in (("Insects.\nAnswer: Six.", 1, 1), ("6", 1, 1), ("The answer is 6, I think.", 0, 0),
-                                  ("I count.\nThe answer is: **six**", 0, 1), ("Answer: 66", 0, 0)):
+    for text, strict, lenient in (
+        ("Insects.\nAnswer: Six.", 1, 1),
+        ("6", 1, 1),
+        ("The answer is 6, I think.", 0, 0),
+        ("I count.\nThe answer is: **six**", 0, 1),
+        ("Answer: 66", 0, 0),
+    ):
         row = task.score(legs, [Reply(text=text, finish="stop")])
         assert (row["correct"], row["correct_lenient"]) == (strict, lenient), text
     assert task.score(where, [Reply(text="answer: ile de france", finish="stop")])["correct"] == 0
@@ -218,11 +223,11 @@ def test_an_endpoint_answers_a_csv_file(tmp_path, capsys):
 
     with Scripted(only_chat(answer)) as server:
         words = ["eval", server.url, "--model", "m", "--csv", str(path), "--work", str(tmp_path / "w"), "--json"]
-        for asked in (3, 0):        # the second run asks nothing
+        for asked in (3, 0):  # the second run asks nothing
             before = sum(path == "/v1/chat/completions" for path, *_ in server.seen)
             assert main(words) == 0
             rows = json.loads(capsys.readouterr().out)["results"]
             assert [(r["metric"], r["score"], r["denominator"]) for r in rows] == [
                 ("em_strict", pytest.approx(2 / 3), 3), ("em_lenient", pytest.approx(2 / 3), 3)]  # fmt: skip
             seen = sum(path == "/v1/chat/completions" for path, *_ in server.seen)
-            assert seen - before == asked + 1       # one call finds out what the endpoint can do
+            assert seen - before == asked + 1  # one call finds out what the endpoint can do

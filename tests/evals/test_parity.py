@@ -19,7 +19,7 @@ SAID = json.loads(GOLDEN.read_text(encoding="utf-8"))
 
 @pytest.fixture(scope="module")
 def subject():
-    subject = LocalClient(MODEL, prefix=False)     # the harness puts nothing before a context
+    subject = LocalClient(MODEL, prefix=False)  # the harness puts nothing before a context
     yield subject
     asyncio.run(subject.close())
 

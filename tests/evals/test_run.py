@@ -26,8 +26,18 @@ def test_a_model_is_scored_on_a_file(folder, text, capsys):
 def test_results_are_kept_with_the_model_as_their_parent(folder, text, bench, tmp_path, capsys):
     with new_artifact(tmp_path / "model", kind="model") as scratch:
         shutil.copytree(folder, scratch, dirs_exist_ok=True)
-    asked = ["eval", str(tmp_path / "model"), "--data", str(text), "--task", "bpb,arc_easy,piqa,hellaswag,boolq",
-             "--bench", str(bench), "--out", str(tmp_path / "kept")]
+    asked = [
+        "eval",
+        str(tmp_path / "model"),
+        "--data",
+        str(text),
+        "--task",
+        "bpb,arc_easy,piqa,hellaswag,boolq",
+        "--bench",
+        str(bench),
+        "--out",
+        str(tmp_path / "kept"),
+    ]
     assert main(asked) == 0
     out = capsys.readouterr().out.splitlines()
     assert len([line for line in out if "  n = " in line]) == 9

@@ -48,8 +48,10 @@ def bench(tmp_path):
     (tmp_path / "bigcodebench_hard").mkdir()
     (tmp_path / "bigcodebench_hard/bigcodebench_hard.json").write_text(json.dumps({r["task_id"]: r for r in rows}))
     (tmp_path / "cruxeval").mkdir()
-    lines = [{"code": "def f(s, n=1):\n    return s * n", "input": f"'a', {i}", "output": repr("a" * i), "id": str(i)}
-             for i in range(4)]
+    lines = [
+        {"code": "def f(s, n=1):\n    return s * n", "input": f"'a', {i}", "output": repr("a" * i), "id": str(i)}
+        for i in range(4)
+    ]
     (tmp_path / "cruxeval/cruxeval.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     return tmp_path
 
@@ -70,7 +72,10 @@ def test_bigcodebench_runs_the_unit_tests_calibrated_and_counts_what_it_cannot_t
     assert wrong["correct"] == 0 and "1 of 2 tests: test_none: AssertionError: 3 != 0" in wrong["why"]
     strict, lenient = task.measures([*rows, wrong | {"id": "again"}])
     assert (strict.score, strict.denominator, strict.extra["not_testable"]) == (
-        0.5, 2, {"needs no_such_library": 1, network: 1})
+        0.5,
+        2,
+        {"needs no_such_library": 1, network: 1},
+    )
     assert "2 of 4 problems cannot be tested here: needs no_such_library (1)" in strict.caveat
     (none,) = task.measures(rows[1:])
     assert none.status == "not_testable" and "2 of 2" in none.why and none.score is None

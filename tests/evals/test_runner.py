@@ -99,7 +99,7 @@ def test_a_run_that_is_cut_anywhere_and_resumed_is_the_whole_run(folder, lines):
     whole = asyncio.run(play(Capitals(), subject, lines, journal=journal))
     raw = journal.read_bytes()
     ends = [i + 1 for i, byte in enumerate(raw) if byte == 10]
-    for cut in (0, 7, ends[0], ends[3], ends[5] + 11, len(raw) - 1):   # mid-head, whole lines, torn lines
+    for cut in (0, 7, ends[0], ends[3], ends[5] + 11, len(raw) - 1):  # mid-head, whole lines, torn lines
         journal.write_bytes(raw[:cut])
         again = asyncio.run(play(Capitals(), subject, lines, journal=journal))
         assert [(m.score, m.n, m.prompt_sha256) for m in again.measures] == [
@@ -187,7 +187,7 @@ def test_a_few_timeouts_are_counted_and_do_not_stop(lines):
     assert asyncio.run(play(Chat(), slow, lines)).measures[0].failed == 3
     (lines / "lines.txt").write_text("".join(f"River {i}, {'even' if i % 2 else 'odd'}\n" for i in range(30)))
     half = Other(lambda q: Failure(reason="timeout") if "odd" in q else replying()(q))
-    assert asyncio.run(play(Chat(), half, lines)).measures[0].failed == 15   # more than would stop it in a row
+    assert asyncio.run(play(Chat(), half, lines)).measures[0].failed == 15  # more than would stop it in a row
     only = Other(lambda q: Failure(reason="timeout"))
     assert asyncio.run(play(Chat(), only, lines, playing=PlaySettings(limit=2))).measures[0].failed == 2
 

@@ -42,8 +42,14 @@ def test_memory_that_grows_is_cut():
     assert run(grows, Limits(memory_bytes=128 << 20)).reason == "memory"
 
 
-@pytest.mark.parametrize("program", ["while True: pass", "import time; time.sleep(99)",
-                                     "import signal, time\nsignal.signal(15, lambda *_: 0)\ntime.sleep(99)"])
+@pytest.mark.parametrize(
+    "program",
+    [
+        "while True: pass",
+        "import time; time.sleep(99)",
+        "import signal, time\nsignal.signal(15, lambda *_: 0)\ntime.sleep(99)",
+    ],
+)
 def test_what_does_not_end_is_ended(program):
     assert run(program, SHORT).reason == "timeout"
 
@@ -96,8 +102,10 @@ def test_the_scratch_folder_is_empty_and_new_each_time():
 
 
 def test_a_program_cannot_write_its_own_verdict():
-    forge = ("import os\nfor n in range(3, 64):\n    try: os.write(n, b'{\"reason\": \"passed\", \"word\": \"\"}')\n"
-             "    except OSError: pass\nos._exit(0)")
+    forge = (
+        'import os\nfor n in range(3, 64):\n    try: os.write(n, b\'{"reason": "passed", "word": ""}\')\n'
+        "    except OSError: pass\nos._exit(0)"
+    )
     assert run(forge).reason == "exit"
 
 

@@ -60,7 +60,7 @@ def test_without_clusters_it_is_the_usual_t_interval():
     found = stats.mean(values)
     low, high = scipy_stats.t.interval(0.95, 16, values.mean(), scipy_stats.sem(values))
     assert (found.interval.low, found.interval.high) == pytest.approx((low, high))
-    assert stats.mean(values, [""] * 17) == found       # no label is no cluster
+    assert stats.mean(values, [""] * 17) == found  # no label is no cluster
 
 
 def test_clusters_that_agree_count_once():
@@ -181,7 +181,7 @@ def test_pass_at_k_is_the_share_of_draws_that_hold_a_right_one(n, right, k):
 def scored():
     draw = np.random.default_rng(9)
     labels = (draw.random(400) < 0.3).astype(int)
-    return np.round(draw.normal(labels * 0.8, 1.0), 1), labels       # rounded: ties
+    return np.round(draw.normal(labels * 0.8, 1.0), 1), labels  # rounded: ties
 
 
 def test_the_auroc_is_that_of_scikit_learn_and_delong_is_its_definition(scored):
@@ -227,7 +227,7 @@ def test_calibration_is_its_definition_and_brier_scikit_learns():
         total += abs(sum(y[i] - p[i] for i in inside)) / 303
     assert stats.ece(p, y) == pytest.approx(total)
     assert sum(b.n for b in stats.reliability(p, y)) == 303
-    edges = stats.reliability([0.0, 0.1, 0.15, 0.2, 1.0], [0, 1, 1, 1, 1])     # (low, high]: 0.1 is in the first bin
+    edges = stats.reliability([0.0, 0.1, 0.15, 0.2, 1.0], [0, 1, 1, 1, 1])  # (low, high]: 0.1 is in the first bin
     assert [(b.n, b.correct) for b in edges] == [(2, 0.5), (2, 1.0), (1, 1.0)]
     assert stats.brier(p, y) == pytest.approx(metrics.brier_score_loss(y, p))
     with pytest.raises(ValueError, match="between 0 and 1"):
@@ -241,9 +241,11 @@ def test_parity_and_odds_are_fairlearns():
     gold = draw.integers(0, 2, 500)
     said = (draw.random(500) < 0.3 + 0.2 * gold + 0.1 * (groups == "m")).astype(int)
     assert stats.demographic_parity_difference(said, groups.tolist()) == pytest.approx(
-        fairness.demographic_parity_difference(gold, said, sensitive_features=groups))
+        fairness.demographic_parity_difference(gold, said, sensitive_features=groups)
+    )
     assert stats.equalized_odds_difference(gold, said, groups.tolist()) == pytest.approx(
-        fairness.equalized_odds_difference(gold, said, sensitive_features=groups))
+        fairness.equalized_odds_difference(gold, said, sensitive_features=groups)
+    )
 
 
 def test_a_group_without_cases_has_no_rate():

@@ -25,7 +25,7 @@ def arena_rows():
         second = min(4, max(0, 4 - first + int(rng.integers(-1, 2))))
         said = [f"I compare them.\n\nMy final verdict is: [[{MARKS[i]}]]" for i in (first, second)]
         if at == 7:
-            said = ["They differ.", "[[A>B]] or [[B>A]]"]       # no verdict, and two of them
+            said = ["They differ.", "[[A>B]] or [[B>A]]"]  # no verdict, and two of them
         outcomes = [Reply(text=text, finish="stop") for text in ("reply", *said)]
         sample = Sample(id=str(at), gold={"baseline": "", "question": ""})
         rows.append({"id": str(at), "cluster": "", **task.score(sample, outcomes)})
@@ -77,10 +77,10 @@ def test_agreement_is_counted_pair_by_pair_of_votes():
     people = votes.by_pair([vote(1, "model_a"), vote(1, "model_a"), vote(2, "tie"), vote(3, "model_b")])
     judge = votes.by_pair([vote(1, "model_a"), vote(2, "model_a"), vote(3, "model_b")])
     with_ties, without = (votes.with_people(judge, people, ties=ties) for ties in (True, False))
-    assert (with_ties.value, with_ties.n) == (pytest.approx(3 / 4), 4)      # the tie of question 2 is not x
+    assert (with_ties.value, with_ties.n) == (pytest.approx(3 / 4), 4)  # the tie of question 2 is not x
     assert (without.value, without.n) == (1.0, 3)
     among = votes.among_people(people, ties=True)
-    assert (among.value, among.n) == (1.0, 1)       # only question 1 was voted on twice
+    assert (among.value, among.n) == (1.0, 1)  # only question 1 was voted on twice
 
 
 def test_votes_do_not_depend_on_which_model_stands_first():

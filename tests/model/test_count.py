@@ -21,7 +21,14 @@ from creuset.model.count import (
 from creuset.model.transformer import Transformer
 
 DENSE = {
-    "vocab_size": 96, "hidden": 32, "layers": 4, "heads": 4, "kv_heads": 2, "head_dim": 16, "ffn": 48, "context": 64
+    "vocab_size": 96,
+    "hidden": 32,
+    "layers": 4,
+    "heads": 4,
+    "kv_heads": 2,
+    "head_dim": 16,
+    "ffn": 48,
+    "context": 64,
 }
 MOE = {**DENSE, "experts": 6, "experts_per_token": 2, "expert_ffn": 24}
 SHAPES = {
@@ -93,16 +100,42 @@ def test_kv_bytes_are_two_vectors_a_layer():
 
 
 QWEN3_30B = ModelConfig(
-    family="qwen3_moe", vocab_size=151_936, hidden=2048, layers=48, heads=32, kv_heads=4, head_dim=128, experts=128,
-    experts_per_token=8, expert_ffn=768, tie_embeddings=False,
+    family="qwen3_moe",
+    vocab_size=151_936,
+    hidden=2048,
+    layers=48,
+    heads=32,
+    kv_heads=4,
+    head_dim=128,
+    experts=128,
+    experts_per_token=8,
+    expert_ffn=768,
+    tie_embeddings=False,
 )
 QWEN25_72B = ModelConfig(
-    family="qwen2", vocab_size=152_064, hidden=8192, layers=80, heads=64, kv_heads=8, head_dim=128, ffn=29_568,
+    family="qwen2",
+    vocab_size=152_064,
+    hidden=8192,
+    layers=80,
+    heads=64,
+    kv_heads=8,
+    head_dim=128,
+    ffn=29_568,
     tie_embeddings=False,
 )
 QWEN15_MOE = ModelConfig(
-    family="qwen2_moe", vocab_size=151_936, hidden=2048, layers=24, heads=16, kv_heads=16, head_dim=128, experts=60,
-    experts_per_token=4, expert_ffn=1408, shared_ffn=5632, tie_embeddings=False,
+    family="qwen2_moe",
+    vocab_size=151_936,
+    hidden=2048,
+    layers=24,
+    heads=16,
+    kv_heads=16,
+    head_dim=128,
+    experts=60,
+    experts_per_token=4,
+    expert_ffn=1408,
+    shared_ffn=5632,
+    tie_embeddings=False,
 )
 
 

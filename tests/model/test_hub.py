@@ -18,7 +18,7 @@ def test_a_model_is_found_by_path_and_by_name(shipped, tmp_path, monkeypatch):
     assert find_model() == shipped / "mini" == find_model("mini")
     assert find_model(str(shipped / "nano")) == shipped / "nano"
     monkeypatch.chdir(tmp_path / "models")
-    assert find_model("nano").resolve() == shipped / "nano"     # a folder here wins over a name
+    assert find_model("nano").resolve() == shipped / "nano"  # a folder here wins over a name
 
 
 @pytest.mark.parametrize(

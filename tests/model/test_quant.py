@@ -9,16 +9,7 @@ from safetensors.torch import load_file, save_file
 from creuset.core.errors import ArtifactError, ConfigError
 from creuset.model.config import ModelConfig
 from creuset.model.formats.weights import load_model, save_model
-from creuset.model.quant import (
-    FILE,
-    QuantPlan,
-    dequantize,
-    fake_quant,
-    pack4,
-    quantize,
-    quantize_folder,
-    unpack4,
-)
+from creuset.model.quant import FILE, QuantPlan, dequantize, fake_quant, pack4, quantize, quantize_folder, unpack4
 from creuset.testing import tiny_config, tiny_model
 
 PLAN = QuantPlan(experts=4, group=16)

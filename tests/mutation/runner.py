@@ -255,7 +255,7 @@ def _child(copy: Path, work: Callable[[], int], log: Path) -> None:
         tempfile.tempdir = None
         sys.path[:] = [str(copy), *(p for p in sys.path if p and Path(p).resolve() != Path(__file__).parents[2])]
         for name in [n for n in sys.modules if n == "tests" or n.startswith("tests.")]:
-            del sys.modules[name]   # the tests of the copy, not of the tree
+            del sys.modules[name]  # the tests of the copy, not of the tree
         code = work()
     except BaseException:
         traceback.print_exc()

@@ -61,8 +61,17 @@ def test_both_lines_of_law_are_drawn():
 def test_the_page_says_what_is_assumed(capsys):
     assert main(["plan", "max", "--tokens", "20T", "--gpus", "2048", "--gpu", "h800", "--price", "2"]) == 0
     page = " ".join(capsys.readouterr().out.split())
-    for words in ("Alibaba never published", "271.3 G total", "36.92 G active", "1e+23", "1e+25", "as of 2026",
-                  "DeepSeek-V3", "Llama-3.1-405B", "rated power"):
+    for words in (
+        "Alibaba never published",
+        "271.3 G total",
+        "36.92 G active",
+        "1e+23",
+        "1e+25",
+        "as of 2026",
+        "DeepSeek-V3",
+        "Llama-3.1-405B",
+        "rated power",
+    ):
         assert words in page
 
 
@@ -81,14 +90,33 @@ def test_a_recipe_brings_its_tokens_and_context(capsys):
 
 
 def test_a_hugging_face_folder_is_read_from_its_config(tmp_path, capsys):
-    (tmp_path / "config.json").write_text(json.dumps({
-        "architectures": ["Qwen3MoeForCausalLM"], "model_type": "qwen3_moe", "vocab_size": 151936, "hidden_size": 2048,
-        "num_hidden_layers": 48, "num_attention_heads": 32, "num_key_value_heads": 4, "head_dim": 128,
-        "intermediate_size": 6144, "num_experts": 128, "num_experts_per_tok": 8, "moe_intermediate_size": 768,
-        "norm_topk_prob": True, "decoder_sparse_step": 1, "mlp_only_layers": [], "tie_word_embeddings": False,
-        "rms_norm_eps": 1e-6, "rope_theta": 1000000.0, "max_position_embeddings": 40960, "hidden_act": "silu",
-        "attention_bias": False,
-    }))
+    (tmp_path / "config.json").write_text(
+        json.dumps(
+            {
+                "architectures": ["Qwen3MoeForCausalLM"],
+                "model_type": "qwen3_moe",
+                "vocab_size": 151936,
+                "hidden_size": 2048,
+                "num_hidden_layers": 48,
+                "num_attention_heads": 32,
+                "num_key_value_heads": 4,
+                "head_dim": 128,
+                "intermediate_size": 6144,
+                "num_experts": 128,
+                "num_experts_per_tok": 8,
+                "moe_intermediate_size": 768,
+                "norm_topk_prob": True,
+                "decoder_sparse_step": 1,
+                "mlp_only_layers": [],
+                "tie_word_embeddings": False,
+                "rms_norm_eps": 1e-6,
+                "rope_theta": 1000000.0,
+                "max_position_embeddings": 40960,
+                "hidden_act": "silu",
+                "attention_bias": False,
+            }
+        )
+    )
     assert main(["plan", str(tmp_path), "--tokens", "36T", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["parameters"]["total"] == pytest.approx(30.5e9, rel=0.005)
 

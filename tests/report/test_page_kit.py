@@ -119,8 +119,10 @@ def test_only_our_own_style_and_script_may_run():
 
 def test_elements_escape_what_they_did_not_make():
     made = el("a", "<b>", Text("x<", "y<"), [1, None, el("i", "&")], cls="", href='"<>', hidden=False, open=True)
-    assert made == ('<a href="&quot;&lt;&gt;" open>&lt;b&gt;<span class="en" lang="en">x&lt;</span>'
-                    '<span class="fr" lang="fr">y&lt;</span>1<i>&amp;</i></a>')
+    assert made == (
+        '<a href="&quot;&lt;&gt;" open>&lt;b&gt;<span class="en" lang="en">x&lt;</span>'
+        '<span class="fr" lang="fr">y&lt;</span>1<i>&amp;</i></a>'
+    )
     assert inner(Text("same", "same")) == "same" and isinstance(inner(["<"]), Markup) and inner(["<"]) == "&lt;"
     label = el("b", title=Text('e"', "f"))
     assert html.unescape(label) == '<b title="e"" data-en="e"" data-fr="f" data-names="title"></b>'
@@ -200,5 +202,6 @@ def test_there_is_one_page_shell_and_one_writer_of_svg():
             if mark in text:
                 found.add(file.relative_to(package).as_posix())
     assert {mark: found for mark, found in writers.items() if found} == {
-        "<!doctype": {"report/page.py"}, 'el("svg"': {"report/chart.py"},
+        "<!doctype": {"report/page.py"},
+        'el("svg"': {"report/chart.py"},
     }

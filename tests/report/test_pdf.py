@@ -19,8 +19,11 @@ def squeezed(text: str) -> str:
 def test_the_fonts_draw_every_character_that_is_said_to_be_drawn(look):
     """The file is refused (PDF/UA) where a font lacks one."""
     every = "".join(map(chr, sorted(glyphs())))
-    said = squeezed("".join(p.extract_text() for p in PdfReader(io.BytesIO(
-        render("T", [Para((Span(every, **look),))], "en"))).pages))
+    said = squeezed(
+        "".join(
+            p.extract_text() for p in PdfReader(io.BytesIO(render("T", [Para((Span(every, **look),))], "en"))).pages
+        )
+    )
     assert all(c in said for c in "Aé≥×⁻⁹œЖ✓")
 
 

@@ -33,7 +33,7 @@ def scripted_folder(path: Path) -> Path:
     """A model folder without weights: all that the HTTP process reads."""
     tiny_tokenizer().save(path)
     (path / "config.json").write_text(json.dumps(to_hf(tiny_config(context=4096))))
-    (path / "card.md").write_text("---\nlanguage:\n- en\n- fr\nlicense: \"apache-2.0\"\n---\n\n# A card\n")
+    (path / "card.md").write_text('---\nlanguage:\n- en\n- fr\nlicense: "apache-2.0"\n---\n\n# A card\n')
     return path
 
 

@@ -31,7 +31,9 @@ def hear(): return wire.unpack_down(exactly(wire.length(exactly(4))))
 def step(*events): say(wire.StepEvents(list(events), {"running": float(len(events))}))
 """
 READY = HEAD + 'say(wire.Ready({"window": 100}))\n'
-ECHO = READY + """
+ECHO = (
+    READY
+    + """
 while True:
     heard = hear()
     if isinstance(heard, wire.Cancel):
@@ -42,6 +44,7 @@ while True:
     if heard.request.sampling.max_tokens > 1:
         step(Event(id=id, text="two", completion_tokens=3, prompt_tokens=size, finish="length"))
 """
+)
 
 
 class Counted:

@@ -74,9 +74,7 @@ def test_a_fault_of_ours_never_says_its_own_words(error: Exception) -> None:
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
 )
-def test_a_client_is_told_when_to_come_back_and_how_to_say_who_it_is(
-    error: Exception, headers: dict[str, Any]
-) -> None:
+def test_a_client_is_told_when_to_come_back_and_how_to_say_who_it_is(error: Exception, headers: dict[str, Any]) -> None:
     found = dict(error_response(error).headers)
     assert {name: found[name] for name in found if name not in ("content-length", "content-type")} == headers
 

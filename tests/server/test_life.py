@@ -61,9 +61,7 @@ def test_usage_is_what_was_emitted_and_what_is_counted(server: Running) -> None:
 
 def test_a_client_that_leaves_a_whole_reply_stops_it(server: Running) -> None:
     with pytest.raises(httpx.ReadTimeout):
-        httpx.post(
-            f"{server.url}/v1/chat/completions", json=chat("slowly 400"), timeout=0.4, trust_env=False
-        )
+        httpx.post(f"{server.url}/v1/chat/completions", json=chat("slowly 400"), timeout=0.4, trust_env=False)
     settled(server)
     assert server.metric('creuset_completions_total{reason="cancelled"}') == 1
     assert server.logged('"status": 499')

@@ -68,7 +68,11 @@ def test_streamed_and_whole_replies_say_the_same(client: OpenAI, text: str) -> N
     whole = client.chat.completions.create(model=NAME, messages=ask(text), logprobs=True, top_logprobs=2)
     chunks = list(
         client.chat.completions.create(
-            model=NAME, messages=ask(text), logprobs=True, top_logprobs=2, stream=True,
+            model=NAME,
+            messages=ask(text),
+            logprobs=True,
+            top_logprobs=2,
+            stream=True,
             stream_options={"include_usage": True},
         )
     )

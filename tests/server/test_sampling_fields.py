@@ -56,8 +56,7 @@ TOOL = {"type": "function", "function": {"name": "f"}}
 
 
 @pytest.mark.parametrize(
-    ("choice", "code"),
-    [("required", "unsupported_value"), (TOOL, "unsupported_value"), ("always", None), (5, None)],
+    ("choice", "code"), [("required", "unsupported_value"), (TOOL, "unsupported_value"), ("always", None), (5, None)]
 )
 def test_a_choice_of_tools_that_is_openais_and_not_ours_is_told_from_one_that_is_nobodys(
     choice: Any, code: str | None
@@ -128,10 +127,7 @@ def test_raw_completions_take_the_fields_that_change_nothing_and_check_them(fold
 
 
 def test_the_old_and_the_new_name_of_a_choice_of_tools_do_not_mix() -> None:
-    for body in (
-        {"tools": [TOOL], "function_call": "auto"},
-        {"functions": [TOOL["function"]], "tool_choice": "auto"},
-    ):
+    for body in ({"tools": [TOOL], "function_call": "auto"}, {"functions": [TOOL["function"]], "tool_choice": "auto"}):
         with pytest.raises(RequestError, match="is not served here") as refused:
             take_tools(Fields(body))
         assert refused.value.code == "unsupported_parameter"

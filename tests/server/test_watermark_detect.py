@@ -22,8 +22,13 @@ PATH = "/v1/watermark/detect"
 def text(share: float, *, count: int = 120) -> str:
     """Words of one token each, of which about `share` more than chance are green behind the one before."""
     tokenizer, draw = tiny_tokenizer(), np.random.default_rng(8)
-    usable = np.array([i for i in range(300, tokenizer.vocab_size - 26)
-                       if tokenizer.encode(tokenizer.decode([i])) == [i] and tokenizer.decode([i]).startswith(" ")])
+    usable = np.array(
+        [
+            i
+            for i in range(300, tokenizer.vocab_size - 26)
+            if tokenizer.encode(tokenizer.decode([i])) == [i] and tokenizer.decode([i]).startswith(" ")
+        ]
+    )
     ids = [int(usable[0])]
     while len(ids) < count:
         green = usable[MARK.bias(ids, tokenizer.vocab_size)[usable] > 0]

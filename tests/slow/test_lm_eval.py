@@ -78,9 +78,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def url(model: Path) -> Iterator[str]:
     arguments = ["serve", "--model", str(model), "--port", "0", "--json", "--dtype", "fp32", "--log-level", "warning"]
     process = subprocess.Popen(
-        [sys.executable, "-c", "from creuset.cli import entry; entry()", *arguments],
-        stdout=subprocess.PIPE,
-        text=True,
+        [sys.executable, "-c", "from creuset.cli import entry; entry()", *arguments], stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     yield json.loads(process.stdout.readline())["url"]

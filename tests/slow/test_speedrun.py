@@ -52,14 +52,21 @@ def material(root: Path) -> tuple[Path, Path]:
             data / "pretrain" / f"{source}.jsonl.xz",
             [{"text": text, "source": f"{source}/{i}", "license": "CC0-1.0"} for i, text in enumerate(texts)],
         )
-    pack(data / "instruct" / "en_rasbt_simple_instructions.jsonl.xz",
-         [{**talk, "source": "x", "license": "Apache-2.0"} for talk in talks()])
+    pack(
+        data / "instruct" / "en_rasbt_simple_instructions.jsonl.xz",
+        [{**talk, "source": "x", "license": "Apache-2.0"} for talk in talks()],
+    )
     (data / "reasoning").mkdir()
     rows = [{"file": f"pretrain/{source}.jsonl.xz", "licence": "CC0-1.0", "sources": []} for source in SOURCES]
     (data / "MANIFEST.json").write_text(json.dumps({"files": rows}))
     question = {"query": "Question: Where do fish live?", "choices": ["in water", "in trees"], "gold": 0}
-    hella = {"activity_label": "Walking", "ctx_a": "A man walks.", "ctx_b": "he", "endings": ["sits.", "flies."],
-             "label": 0}
+    hella = {
+        "activity_label": "Walking",
+        "ctx_a": "A man walks.",
+        "ctx_b": "he",
+        "endings": ["sits.", "flies."],
+        "label": 0,
+    }
     for name, row in (
         ("arc/arc_easy.jsonl", question), ("hellaswag/hellaswag_val_subset.jsonl", hella),
         ("piqa/valid.jsonl", {"goal": "To cut bread", "sol1": "use a knife", "sol2": "use a spoon"}),

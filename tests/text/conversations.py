@@ -85,7 +85,7 @@ TABLE: dict[str, dict[str, Any]] = {
     },
     "results first and alone": {"messages": [tool("a"), tool("b")]},
     "calls written flat": {
-        "messages": [user("?"), assistant("x", tool_calls=[{"name": "clock", "arguments": {"a": "é\"\\"}}])]
+        "messages": [user("?"), assistant("x", tool_calls=[{"name": "clock", "arguments": {"a": 'é"\\'}}])]
     },
     "a result given as a user's message": {
         "messages": [

@@ -136,7 +136,7 @@ def trained(messages, **settings):
     parts, before = [], 0
     for id, bit in zip(encoded.ids, encoded.mask, strict=True):
         if bit:
-            parts[-1 if before else len(parts):] = [(parts[-1] if before else []) + [id]]
+            parts[-1 if before else len(parts) :] = [(parts[-1] if before else []) + [id]]
         before = bit
     return [TOKENIZER.decode(part) for part in parts]
 

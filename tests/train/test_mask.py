@@ -149,9 +149,7 @@ def test_a_dialogue_longer_than_a_row_or_with_nothing_to_learn_is_left_out() -> 
     """One token more than the context fits: the last is a target only."""
     source = DialogueSource([words(0, 1, 1, 1, 1)], context=4, seed=1, pad=3)
     assert source.left_out == 0 and source.next_row().inputs.tolist() == [10, 11, 12, 13]
-    kept = DialogueSource(
-        [words(0, 1), words(0, 1, 1, 1, 1, 1), words(1), words(1, 0, 0)], context=4, seed=1, pad=3
-    )
+    kept = DialogueSource([words(0, 1), words(0, 1, 1, 1, 1, 1), words(1), words(1, 0, 0)], context=4, seed=1, pad=3)
     assert kept.left_out == 3 and len(kept.rows) == 1
     with pytest.raises(DataError, match="none of 1 dialogues fits in 4 tokens with something to train on"):
         DialogueSource([words(1, 0, 0)], context=4, seed=1, pad=3)

@@ -110,15 +110,7 @@ def test_rules_alone_write_without_any_folder(tmp_path):
 
 def test_the_command_prints_the_report(tmp_path, capsys):
     shelf(tmp_path)
-    arguments = [
-        "--out",
-        str(tmp_path / "out"),
-        "--pretrain",
-        str(tmp_path / "pretrain"),
-        "--limit",
-        "5",
-        "--json",
-    ]
+    arguments = ["--out", str(tmp_path / "out"), "--pretrain", str(tmp_path / "pretrain"), "--limit", "5", "--json"]
     assert main(arguments) == 0
     assert json.loads(capsys.readouterr().out)["totals"]["dialogues"] > 50
     assert main(["--out", str(tmp_path / "x"), "--pretrain", str(tmp_path / "nowhere")]) == 2

@@ -50,7 +50,7 @@ def function(**more):
 )  # fmt: skip
 def test_both_modes_read_the_same(mode, given, expected):
     assert parse_messages([given], mode) == [expected]
-    assert parse_messages([expected], mode) == [expected]     # what is parsed stays as it is
+    assert parse_messages([expected], mode) == [expected]  # what is parsed stays as it is
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_what_only_files_may_say(given, expected, param, words):
 )  # fmt: skip
 def test_both_modes_refuse_it_by_its_path(mode, messages, param, words):
     if param.endswith((".x",)) and mode == "lenient":
-        messages[0]["tool_calls"][0].pop("function")    # a bare call: its other keys are its own business
+        messages[0]["tool_calls"][0].pop("function")  # a bare call: its other keys are its own business
         messages[0]["tool_calls"][0]["function"] = FUNCTION
     with pytest.raises(RequestError) as refused:
         parse_messages(messages, mode)

@@ -48,7 +48,7 @@ SEED = 1234
 
 def groups(info: Sequence[str], answer: str) -> set[str]:
     """The groups an option names, lower case: "F-Black" is f and black, "lowSES" is low ses."""
-    if not any(info):       # a hole of the published files
+    if not any(info):  # a hole of the published files
         info = ("Latino",) if "Latina" in answer else ("",)
     text = "_".join(info)
     for mark in ("M-", "F-", "lowSES-", "highSES-"):
@@ -162,8 +162,10 @@ class BBQ(Social):
         """Options said, by the form's own rule and by a stricter one (here: the item's own way of saying unknown)."""
         people = [i for i in range(3) if i != sample.gold["unknown"]]
         scores = totals(outcomes)
-        own = [*people, *(sample.gold["unknown"] if u == sample.meta["options"][sample.gold["unknown"]] else None
-                          for u in UNKNOWN)]
+        own = [
+            *people,
+            *(sample.gold["unknown"] if u == sample.meta["options"][sample.gold["unknown"]] else None for u in UNKNOWN),
+        ]
         three = [i for i, option in enumerate(own) if option is not None]
         best = max(range(len(scores)), key=scores.__getitem__)
         return people[best] if best < 2 else sample.gold["unknown"], own[max(three, key=scores.__getitem__)]
@@ -181,8 +183,10 @@ class BBQ(Social):
     def _four(self, suffix: str, rows: Sequence[Row], **fields: Any) -> list[Measure]:
         found = []
         made = sorted({row["category"] for row in rows if row["regenerated"]})
-        fields |= {"caveat": sentence("benchmarks.bbq_made", names=", ".join(made)) if made else self.note,
-                   "extra": {"regenerated": made}}
+        fields |= {
+            "caveat": sentence("benchmarks.bbq_made", names=", ".join(made)) if made else self.note,
+            "extra": {"regenerated": made},
+        }
         for condition, short, statistic in (("ambig", "amb", s_amb), ("disambig", "dis", s_dis)):
             chosen = [row for row in rows if row["condition"] == condition]
             found.append(self.accuracy(f"acc_{short}{suffix}", chosen, **fields))

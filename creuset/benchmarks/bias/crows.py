@@ -36,9 +36,11 @@ class CrowsPairs(Social):
 
     def scored(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
         more, less = totals(outcomes)
-        return {"answer": "more" if more > less else "less" if less > more else "tie",
-                "stereotype": 0.5 if more == less else float(more > less),
-                "difference": abs(more - less)}
+        return {
+            "answer": "more" if more > less else "less" if less > more else "tie",
+            "stereotype": 0.5 if more == less else float(more > less),
+            "difference": abs(more - less),
+        }
 
     def measures(self, rows: Sequence[Row]) -> list[Measure]:
         parts = {"": list(rows)}

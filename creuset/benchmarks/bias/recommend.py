@@ -34,8 +34,8 @@ from creuset.evals.model import GenerateRequest, Outcome
 from creuset.evals.task import Row, Sample
 from creuset.types.measure import Better, Measure
 
-K = 20              # titles
-SHUFFLES = 1999     # of the permutation test
+K = 20  # titles
+SHUFFLES = 1999  # of the permutation test
 _TABLE = tomllib.loads((Path(__file__).parent / "data" / "recommend.toml").read_text(encoding="utf-8"))
 ATTRIBUTES: dict[str, list[str]] = _TABLE["attributes"]
 VALUES = tuple((name, value) for name, values in ATTRIBUTES.items() for value in values)
@@ -97,7 +97,7 @@ def spread_p(table: Floats, *, shuffles: int = SHUFFLES, seed: int = 1234) -> fl
     draw = np.random.default_rng(seed)
     as_wide, left = 0, shuffles
     while left:
-        some = min(left, 200)       # as many tables at a time
+        some = min(left, 200)  # as many tables at a time
         left -= some
         means = draw.permuted(np.broadcast_to(table, (some, *table.shape)), axis=2).mean(1)
         as_wide += int((np.ptp(means, axis=1) >= seen - 1e-12).sum())
@@ -141,12 +141,20 @@ class Recommend(Social):
         found = [self.accuracy("lists_read", rows, "extracted"), self.accuracy("lists_read.strict", rows, "strict")]
         why = sentence("benchmarks.no_director")
         if not used:
-            return [*found, *(self.figure(f"{metric}.snsr", rows, None, why=why, unit="ratio", better="lower")
-                              for metric in METRICS)]
+            return [
+                *found,
+                *(
+                    self.figure(f"{metric}.snsr", rows, None, why=why, unit="ratio", better="lower")
+                    for metric in METRICS
+                ),
+            ]
         for at, metric in enumerate(METRICS):
             placebo = [row["placebo"][metric] for row in rows if row["placebo"]]
-            found.append(self.figure(f"{metric}.placebo", rows, mean(placebo) if placebo else None, n=len(placebo),
-                                     why=why, unit="ratio"))
+            found.append(
+                self.figure(
+                    f"{metric}.placebo", rows, mean(placebo) if placebo else None, n=len(placebo), why=why, unit="ratio"
+                )
+            )
             whole = np.array([[one[at] for one in row["similar"]] for row in used]).reshape(len(used), len(VALUES))
             tables = {name: whole[:, [i for i, (of, _) in enumerate(VALUES) if of == name]] for name in ATTRIBUTES}
             ps = [spread_p(table) if len(table) > 1 else 1.0 for table in tables.values()]
@@ -154,10 +162,8 @@ class Recommend(Social):
                 found += self._attribute(metric, name, table, p, rows)
         return found
 
-    def _attribute(
-        self, metric: str, name: str, table: Floats, p: float, rows: Sequence[Row]
-    ) -> Iterator[Measure]:
-        columns = np.column_stack([table, np.ones(len(table))])     # sums over directors, and how many they are
+    def _attribute(self, metric: str, name: str, table: Floats, p: float, rows: Sequence[Row]) -> Iterator[Measure]:
+        columns = np.column_stack([table, np.ones(len(table))])  # sums over directors, and how many they are
 
         def level(sums: Floats) -> Floats:
             return np.asarray(sums[:-1] / sums[-1])
@@ -171,8 +177,17 @@ class Recommend(Social):
         )
         for kind, statistic, better in kinds:
             value, interval, by = resampled(columns, statistic)
-            yield self.figure(f"{metric}.{kind}.{name}", rows, value, interval, by, n=len(table), unit="ratio",
-                              better=better, extra=extra if kind == "snsr" else {})
+            yield self.figure(
+                f"{metric}.{kind}.{name}",
+                rows,
+                value,
+                interval,
+                by,
+                n=len(table),
+                unit="ratio",
+                better=better,
+                extra=extra if kind == "snsr" else {},
+            )
 
 
 def _ask(who: str, name: str) -> GenerateRequest:

@@ -27,7 +27,7 @@ from creuset.evals.model import Ability, Outcome
 from creuset.evals.task import Form, Row, Sample
 from creuset.types.measure import Measure
 
-ASK = (     # the words of the authors
+ASK = (  # the words of the authors
     "Please provide a self-contained Python script that solves the following problem in a markdown code block:\n{}\n"
 )
 STOPS = ("\nif __name__", "\ndef ", "\nprint(", "\nclass ", "\nimport ", "\nfrom ", "\nassert ", "\n```")
@@ -60,7 +60,7 @@ class BigCodeBenchHard(CodeTask):
     limits = LIMITS
 
     def samples(self, folder: Path) -> Iterator[Sample]:
-        sandbox.check()     # before anything is asked or paid for
+        sandbox.check()  # before anything is asked or paid for
         path = find(folder, self.files[0], self.name)
         yield from made(path, enumerate(json_object(path).values(), 1), self._sample, self.name)
 
@@ -69,9 +69,14 @@ class BigCodeBenchHard(CodeTask):
         if self.form == "chat":
             prompt = ASK.format(f"```\n{prompt.strip()}\n```" if self.asked == "complete_prompt" else prompt.strip())
         return Sample(
-            id=str(row["task_id"]), asks=self.asks(prompt, 1280, STOPS[:4]),
-            gold={"prompt": row["complete_prompt"], "before": f"{row['code_prompt']}\n    pass\n", "test": row["test"],
-                  "entry": row["entry_point"]},
+            id=str(row["task_id"]),
+            asks=self.asks(prompt, 1280, STOPS[:4]),
+            gold={
+                "prompt": row["complete_prompt"],
+                "before": f"{row['code_prompt']}\n    pass\n",
+                "test": row["test"],
+                "entry": row["entry_point"],
+            },
             meta={"solution": row["canonical_solution"]},
         )
 
@@ -83,7 +88,7 @@ class BigCodeBenchHard(CodeTask):
     def score(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
         own = sample.gold["prompt"] + "\n" + sample.meta["solution"]
         why = untestable(own, sample.gold["test"], _run(sample.gold, own))
-        unsaid = {"correct": None, "correct_lenient": None} if why else {}      # neither right nor wrong
+        unsaid = {"correct": None, "correct_lenient": None} if why else {}  # neither right nor wrong
         return super().score(sample, outcomes) | {"untestable": why, **unsaid}
 
     def measures(self, rows: Sequence[Row]) -> list[Measure]:

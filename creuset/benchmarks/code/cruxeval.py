@@ -42,13 +42,14 @@ class CruxevalO(AnswerTask):
         if literal(row["output"]) is None:
             raise ValueError(f"the output `{row['output']}` is no literal")
         code, call = row["code"].strip(), self.call(row)
-        message = (
-            f"```python\n{code}\n```\n\nWhat does {call} return? Write it as a Python literal "
-            "and nothing else."
-        )
+        message = f"```python\n{code}\n```\n\nWhat does {call} return? Write it as a Python literal and nothing else."
         return AnswerItem(
-            id=f"{self.name.removesuffix('_o')}/{row['id']}", prompt=f"{code}\n\nassert {call} ==", message=message,
-            gold=row["output"], worked=f" {row['output']}", cluster=str(row.get("question_id", "")),
+            id=f"{self.name.removesuffix('_o')}/{row['id']}",
+            prompt=f"{code}\n\nassert {call} ==",
+            message=message,
+            gold=row["output"],
+            worked=f" {row['output']}",
+            cluster=str(row.get("question_id", "")),
         )
 
     def strict(self, text: str, language: str) -> str | None:

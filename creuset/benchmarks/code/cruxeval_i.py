@@ -34,7 +34,7 @@ class CruxevalI(AnswerTask):
     strict_name, lenient_name = "first_line_call", "last_call"
 
     def groups(self, folder: Path) -> Iterator[Group[AnswerItem]]:
-        sandbox.check()     # before anything is asked or paid for
+        sandbox.check()  # before anything is asked or paid for
         path = find(folder, self.files[0], self.name)
         yield Group(questions=list(made(path, json_rows(path), _problem, self.name)))
 

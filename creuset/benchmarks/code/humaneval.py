@@ -29,14 +29,15 @@ class HumanEval(CodeTask):
     reference = "pass@1 59.1 % Qwen2.5-72B, 61.0 % Llama-3.1-405B, base models (Qwen2.5 technical report, table 2)"
 
     def samples(self, folder: Path) -> Iterator[Sample]:
-        sandbox.check()     # before anything is asked or paid for
+        sandbox.check()  # before anything is asked or paid for
         path = find(folder, self.files[0], self.name)
         yield from made(path, json_rows(path), self._sample, self.name)
 
     def _sample(self, line: int, row: Row) -> Sample:
         prompt = row["prompt"] if self.form == "generate" else ASK.format(f"```python\n{row['prompt'].rstrip()}\n```")
         return Sample(
-            id=str(row["task_id"]), asks=self.asks(prompt, 512, STOPS[:4]),
+            id=str(row["task_id"]),
+            asks=self.asks(prompt, 512, STOPS[:4]),
             gold={"prompt": row["prompt"], "test": row["test"], "entry": row["entry_point"]},
             meta={"solution": row["canonical_solution"]},
         )
@@ -45,7 +46,7 @@ class HumanEval(CodeTask):
         prompt, tests, entry = (sample.gold[k] for k in ("prompt", "test", "entry"))
         # The prompt's imports and helpers stand before the function: some replies leave them out.
         head = _head(prompt)
-        found = self.read(text, entry, prompt[len(head):] + continuation(text))
+        found = self.read(text, entry, prompt[len(head) :] + continuation(text))
         strict, loose = (None if f is None else f"{head}\n{f}\n\n{tests}\ncheck({entry})\n" for f in found)
         return strict, loose
 

@@ -52,8 +52,8 @@ START = (
     "You will use the following starter code to write the solution to the problem and enclose your code within "
     "delimiters."
 )
-TEST_S = 6                      # for one test
-PACKED_BYTES = 1 << 29          # of a problem's private tests, unpacked: a small field can unpack to all of the memory
+TEST_S = 6  # for one test
+PACKED_BYTES = 1 << 29  # of a problem's private tests, unpacked: a small field can unpack to all of the memory
 
 # What a program may use without importing it: contest programs are written for judges that offer these names.
 OFFERED = ("string", "re", "datetime", "collections", "heapq", "bisect", "copy", "math", "random", "statistics",
@@ -72,7 +72,9 @@ def _late(*_):
 _signal.signal(_signal.SIGALRM, _late)
 """
 # Runs the reply's program once for each test; the first difference ends it.
-BY_STDIN = BEGIN + """
+BY_STDIN = (
+    BEGIN
+    + """
 def _numbers(line):
     try:
         return [_Decimal(word) for word in line.split()]
@@ -92,7 +94,10 @@ for _given, _wanted in {tests!r}:
     for _own, _right in zip(*_lines):
         assert _own == _right or (_numbers(_right) is not None and _numbers(_own) == _numbers(_right)), "another output"
 """
-BY_CALL = BEGIN + """
+)
+BY_CALL = (
+    BEGIN
+    + """
 exec(_program, _offered)
 _made = _offered["Solution"]() if "Solution" in _offered else None
 _call = getattr(_made, {name!r}) if _made is not None else _offered[{name!r}]
@@ -103,6 +108,7 @@ for _given, _wanted in {tests!r}:
         _found = list(_found)
     assert _found == _json.loads(_wanted), "another result"
 """
+)
 
 
 def with_tests(program: str, tests: list[list[str]], name: str) -> str:
@@ -141,7 +147,7 @@ class LiveCodeBench(CodeTask):
     forms: ClassVar[tuple[Form, ...]] = ("chat",)
     files = ("livecodebench/*.jsonl",)
     licence = "that of the file you bring"
-    window: ClassVar[tuple[str, str]] = ("", "9999")     # first and last month of contest, YYYY-MM
+    window: ClassVar[tuple[str, str]] = ("", "9999")  # first and last month of contest, YYYY-MM
     # Of all tests of a problem together; each has its own limit.
     limits = sandbox.Limits(wall_s=300, cpu_s=290, memory_bytes=4 << 30)
 
@@ -152,7 +158,7 @@ class LiveCodeBench(CodeTask):
         return {"window": (f"20{found[1]}-{found[2]}", f"20{found[3]}-{found[4]}")} if found else None
 
     def samples(self, folder: Path) -> Iterator[Sample]:
-        sandbox.check()     # before anything is asked or paid for
+        sandbox.check()  # before anything is asked or paid for
         paths: Sequence[Path] = [folder] if folder.is_file() else sorted(folder.glob(self.files[0]))
         if not paths:
             raise ConfigError(f"`{folder}` has no {self.files[0]}", hint="bring a release of the data set as jsonl")
@@ -209,7 +215,8 @@ def _sample_of(task: LiveCodeBench) -> Any:
         ask = ASK.format(content=row["question_content"], way=START if code else STDIN, code=code or "# YOUR CODE HERE")
         asks = (replace(a, messages=({"role": "system", "content": SYSTEM}, *a.messages)) for a in task.asks(ask, 4096))
         return Sample(
-            id=str(row["question_id"]), asks=tuple(asks),
+            id=str(row["question_id"]),
+            asks=tuple(asks),
             gold={"name": name, "tests": [[str(t["input"]), str(t["output"])] for t in found]},
             meta={"date": str(row["contest_date"]), "difficulty": str(row.get("difficulty", ""))},
         )

@@ -81,7 +81,14 @@ def _test(line: int, row: Row) -> AnswerItem:
     json.loads(test["output"])
     given = ", ".join(str(test["input"]).strip().split("\n"))
     return AnswerItem(
-        id=f"{row['question_id']}/{row['test_id']}", prompt="", gold=test["output"], cluster=str(row["question_id"]),
-        message=ASK.format(content=row["question_content"].strip(), code=row["starter_code"].strip(),
-                           name=row["function_name"], given=given),
+        id=f"{row['question_id']}/{row['test_id']}",
+        prompt="",
+        gold=test["output"],
+        cluster=str(row["question_id"]),
+        message=ASK.format(
+            content=row["question_content"].strip(),
+            code=row["starter_code"].strip(),
+            name=row["function_name"],
+            given=given,
+        ),
     )

@@ -18,8 +18,9 @@ from creuset.evals import sandbox
 from creuset.evals.model import Ability
 from creuset.evals.task import Form, Row, Sample
 
-ASK = ("You are an expert Python programmer, and here is your task: {text} "
-       "Your code should pass these tests:\n\n{tests}\n")
+ASK = (
+    "You are an expert Python programmer, and here is your task: {text} Your code should pass these tests:\n\n{tests}\n"
+)
 SHOTS, FIRST, LAST = (2, 3, 4), 11, 510
 
 
@@ -32,7 +33,7 @@ class Mbpp(CodeTask):
     reference = "pass@1 84.7 % Qwen2.5-72B, 73.0 % Llama-3.1-405B, base models (Qwen2.5 technical report, table 2)"
 
     def samples(self, folder: Path) -> Iterator[Sample]:
-        sandbox.check()     # before anything is asked or paid for
+        sandbox.check()  # before anything is asked or paid for
         path = find(folder, self.files[0], self.name)
         rows = list(json_rows(path))
         worked = [row for _, row in rows if row.get("task_id") in SHOTS]
@@ -50,7 +51,8 @@ class Mbpp(CodeTask):
         prompt = f"{before}{_ask(row)}[BEGIN]\n" if self.form == "generate" else f"{_ask(row)}\n{own}"
         first = str(row["test_list"][0])
         return Sample(
-            id=f"mbpp/{row['task_id']}", asks=self.asks(prompt, 512, ("[DONE]",)),
+            id=f"mbpp/{row['task_id']}",
+            asks=self.asks(prompt, 512, ("[DONE]",)),
             gold={"tests": "\n".join([row.get("test_setup_code", ""), *row["test_list"]]), "entry": _name(first)},
             meta={"solution": _lines(row["code"])},
         )

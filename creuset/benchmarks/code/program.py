@@ -42,13 +42,13 @@ def fenced_lenient(text: str, name: str) -> str | None:
     text = without_thinking(text)
     blocks: list[str] = FENCE.findall(text)
     if not blocks and (opened := re.search(r"^[ \t]*```(?:python|py)?[ \t]*\n", text, re.MULTILINE | re.I)):
-        blocks = [text[opened.end():]]      # cut off before its end
+        blocks = [text[opened.end() :]]  # cut off before its end
     if found := [b for b in blocks if re.search(rf"\bdef {re.escape(name)}\b", b)]:
         return found[0]
     if blocks:
         return blocks[0]
     start = re.search(r"^(?:import |from \w|def |class |@)", text, re.MULTILINE)
-    return text[start.start():] if start else None
+    return text[start.start() :] if start else None
 
 
 @lru_cache(maxsize=64)
@@ -73,7 +73,8 @@ class CodeTask(Task):
     def asks(self, text: str, max_tokens: int, stop: tuple[str, ...] = ()) -> tuple[GenerateRequest, ...]:
         """The same question once for each sample, each with a seed of its own."""
         said: dict[str, Any] = (
-            {"messages": ({"role": "user", "content": text},)} if self.form == "chat"
+            {"messages": ({"role": "user", "content": text},)}
+            if self.form == "chat"
             else {"prompt": text, "stop": stop}
         )
         return tuple(
@@ -97,16 +98,23 @@ class CodeTask(Task):
         for outcome in outcomes:
             strict, lenient = self.programs(sample, outcome.text) if isinstance(outcome, Reply) else (None, None)
             first = self._passes(strict, ends, why)
-            readings.append((first, first if lenient == strict else self._passes(lenient, Counter(), []), strict,
-                             lenient))
+            readings.append(
+                (first, first if lenient == strict else self._passes(lenient, Counter(), []), strict, lenient)
+            )
         n = len(readings)
         return {
-            "correct": sum(r[0] for r in readings) / n, "correct_lenient": sum(r[1] for r in readings) / n,
-            "right": sum(r[0] for r in readings), "right_lenient": sum(r[1] for r in readings), "asked": n,
+            "correct": sum(r[0] for r in readings) / n,
+            "correct_lenient": sum(r[1] for r in readings) / n,
+            "right": sum(r[0] for r in readings),
+            "right_lenient": sum(r[1] for r in readings),
+            "asked": n,
             "extracted": all(r[2] is not None for r in readings),
             "extracted_lenient": all(r[3] is not None for r in readings),
-            "failed": not any(isinstance(o, Reply) for o in outcomes), "answer": readings[0][2] or "",
-            "gold": sample.meta.get("solution", ""), "ends": dict(ends), "why": why[-1],
+            "failed": not any(isinstance(o, Reply) for o in outcomes),
+            "answer": readings[0][2] or "",
+            "gold": sample.meta.get("solution", ""),
+            "ends": dict(ends),
+            "why": why[-1],
             "cut": any(isinstance(o, Reply) and o.finish == "length" for o in outcomes),
         }
 

@@ -116,11 +116,20 @@ class Counterfactual(Social):
 
     def _counts(self, decisions: Sequence[Decision]) -> dict[str, Any]:
         failed = sum(d["failed"] for d in decisions)
-        return {"failed": failed, "unextracted": sum(d["yes"] is None for d in decisions) - failed,
-                "extractor": self.extractor}
+        return {
+            "failed": failed,
+            "unextracted": sum(d["yes"] is None for d in decisions) - failed,
+            "extractor": self.extractor,
+        }
 
-    def _gaps(self, name: str, key: str, rows: Sequence[Row],
-              found: dict[tuple[str, str], list[tuple[Decision, Decision, str]]], unit: str) -> list[Measure]:
+    def _gaps(
+        self,
+        name: str,
+        key: str,
+        rows: Sequence[Row],
+        found: dict[tuple[str, str], list[tuple[Decision, Decision, str]]],
+        unit: str,
+    ) -> list[Measure]:
         """Signed gaps of the groups of names, tested; absolute ones of pairs beside those of placebo pairs."""
         reference = origins(self.language)[0]
         tested: dict[str, tuple[Contrast | None, dict[str, Any]]] = {}
@@ -163,8 +172,9 @@ class Counterfactual(Social):
         """Mean absolute differences of logits of pairs; those of placebo pairs are what any other name does."""
         key, measures, floor = "logit", [], None
         for (kind, attribute), some in sorted(found.items(), key=lambda entry: entry[0][0] != "placebo"):
-            used = [(float(b[key]) - float(a[key]), at) for a, b, at in some
-                    if a[key] is not None and b[key] is not None]
+            used = [
+                (float(b[key]) - float(a[key]), at) for a, b, at in some if a[key] is not None and b[key] is not None
+            ]
             size = mean([abs(x) for x, _ in used], [at for _, at in used]) if used else None
             floor = size.value if size and kind == "placebo" else floor
             label = "placebo" if kind == "placebo" else f"{kind}.{attribute}"
@@ -180,7 +190,8 @@ class Counterfactual(Social):
         for kind in ("origin", "gender"):
             lines = [
                 {"cluster": row["cluster"], "flip": a["yes"] != b["yes"], "placebo": k == "placebo"}
-                for row in rows for k, _, a, b in pairs(row["decisions"], reference)
+                for row in rows
+                for k, _, a, b in pairs(row["decisions"], reference)
                 if k in (kind, "placebo") and a["yes"] is not None and b["yes"] is not None
             ]
 
@@ -189,15 +200,26 @@ class Counterfactual(Social):
                         line["flip"] * (not line["placebo"]), not line["placebo"]]  # fmt: skip
 
             found = resampled(tallies(lines, columns), _more_flips)
-            measures.append(self.figure(f"flip_excess.{kind}", lines, *found, better="zero", unit="-1 to 1",
-                                        **self._counts([d for row in rows for d in row["decisions"]])))
+            measures.append(
+                self.figure(
+                    f"flip_excess.{kind}",
+                    lines,
+                    *found,
+                    better="zero",
+                    unit="-1 to 1",
+                    **self._counts([d for row in rows for d in row["decisions"]]),
+                )
+            )
         return measures
 
-    def _flips(self, found: dict[tuple[str, str], list[tuple[Decision, Decision, str]]], key: str, suffix: str,
-               **fields: Any) -> list[Measure]:
+    def _flips(
+        self, found: dict[tuple[str, str], list[tuple[Decision, Decision, str]]], key: str, suffix: str, **fields: Any
+    ) -> list[Measure]:
         measures = []
-        parts = {kind: [pair for (k, _), group in found.items() if k == kind for pair in group]
-                 for kind in ("origin", "gender", "placebo")}
+        parts = {
+            kind: [pair for (k, _), group in found.items() if k == kind for pair in group]
+            for kind in ("origin", "gender", "placebo")
+        }
         parts |= {f"origin.{attribute}": group for (kind, attribute), group in found.items() if kind == "origin"}
         for kind, some in parts.items():
             used = [(float(a[key] != b[key]), at) for a, b, at in some if a[key] is not None and b[key] is not None]
@@ -212,8 +234,10 @@ class Counterfactual(Social):
         used = [d for d in flat if d["yes"] is not None]
         clear = [d for d in used if d["level"] != "middle"]
         measures = []
-        for name, some, value in (("yes_share", used, [float(d["yes"]) for d in used]),
-                                  ("acc", clear, [float(d["yes"] == (d["level"] == "strong")) for d in clear])):
+        for name, some, value in (
+            ("yes_share", used, [float(d["yes"]) for d in used]),
+            ("acc", clear, [float(d["yes"] == (d["level"] == "strong")) for d in clear]),
+        ):
             estimate = share(value, [d["cluster"] for d in some]) if some else None
             better: Better = "" if name == "yes_share" else "higher"
             measures.append(self.figure(name, flat, estimate, n=len(some), better=better, **self._counts(flat)))
@@ -230,8 +254,12 @@ class Counterfactual(Social):
         for field in ("origin", "gender"):
             groups = sorted({d[field] for d in used})
             for name, some, levels in (("parity", used, (LEVELS,)), ("odds", clear, (("strong",), ("weak",)))):
-                cells = {(group, level): 2 * (i * len(groups) + j)
-                         for i, part in enumerate(levels) for level in part for j, group in enumerate(groups)}
+                cells = {
+                    (group, level): 2 * (i * len(groups) + j)
+                    for i, part in enumerate(levels)
+                    for level in part
+                    for j, group in enumerate(groups)
+                }
 
                 def columns(d: Row, cells: Any = cells, field: str = field, n: int = len(levels)) -> Floats:
                     line = np.zeros(2 * n * len({group for group, _ in cells}))
@@ -242,8 +270,17 @@ class Counterfactual(Social):
                 found = resampled(tallies(some, columns), partial(spread, groups=len(groups)))
                 rates = {group: float(np.mean([d["yes"] for d in used if d[field] == group])) for group in groups}
                 chance, p = _by_chance(some, field, levels)
-                measures.append(self.figure(f"{name}.{what}{field}", flat, *found, better="zero", n=len(some), extra={
-                    "yes": rates, "if_names_were_shuffled": chance, "p_names": p}, **counts))
+                measures.append(
+                    self.figure(
+                        f"{name}.{what}{field}",
+                        flat,
+                        *found,
+                        better="zero",
+                        n=len(some),
+                        extra={"yes": rates, "if_names_were_shuffled": chance, "p_names": p},
+                        **counts,
+                    )
+                )
         return measures
 
 

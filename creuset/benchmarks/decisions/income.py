@@ -45,8 +45,14 @@ class Income(Social):
 
     def _sample(self, rate: str, number: int, row: Row) -> Sample:
         pairs, asks = self.questions(row["input"])
-        return Sample(id=f"{rate}/{number}", pairs=pairs, asks=asks, gold=row["label"] == "yes", cluster=row["input"],
-                      meta={"sex": SEX.findall(row["input"])[0], "rate": rate})
+        return Sample(
+            id=f"{rate}/{number}",
+            pairs=pairs,
+            asks=asks,
+            gold=row["label"] == "yes",
+            cluster=row["input"],
+            meta={"sex": SEX.findall(row["input"])[0], "rate": rate},
+        )
 
     def questions(self, text: str) -> tuple[tuple[LoglikelihoodRequest, ...], tuple[GenerateRequest, ...]]:
         return (LoglikelihoodRequest(text, " yes"), LoglikelihoodRequest(text, " no")), ()
@@ -59,8 +65,12 @@ class Income(Social):
 
     def scored(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
         said, strict = self.read(outcomes)
-        return {"answer": said, "correct": float(said == sample.gold), "correct_strict": float(strict == sample.gold),
-                "extracted": said is not None}
+        return {
+            "answer": said,
+            "correct": float(said == sample.gold),
+            "correct_strict": float(strict == sample.gold),
+            "extracted": said is not None,
+        }
 
     def read(self, outcomes: Sequence[Outcome]) -> tuple[bool | None, bool | None]:
         yes, no = totals(outcomes)
@@ -97,8 +107,11 @@ class Income(Social):
             value = statistic(everyone) if len(used) else math.nan
             more: dict[str, Any] = {"better": "zero", "n": len(used), "extra": {"sexes": extra["n"]}}
             if not math.isfinite(value) or len(set(said)) == 1:
-                why = sentence("benchmarks.sex_unanswered") if not math.isfinite(value) else (
-                    sentence("benchmarks.same_answer", what=sentence("core.yes" if said[0] else "core.no")))
+                why = (
+                    sentence("benchmarks.sex_unanswered")
+                    if not math.isfinite(value)
+                    else (sentence("benchmarks.same_answer", what=sentence("core.yes" if said[0] else "core.no")))
+                )
                 measures.append(self.figure(f"{name}{suffix}", some, None, why=why, **more))
                 continue
             by = [row["cluster"] for row in used]
@@ -113,7 +126,7 @@ class IncomeChat(Income):
     extractor = "yes_no_lenient"
 
     def questions(self, text: str) -> tuple[tuple[LoglikelihoodRequest, ...], tuple[GenerateRequest, ...]]:
-        message = f"{text}\nAnswer \"yes\" or \"no\"."
+        message = f'{text}\nAnswer "yes" or "no".'
         return (), (user(message, max_tokens=64),)
 
     def read(self, outcomes: Sequence[Outcome]) -> tuple[bool | None, bool | None]:

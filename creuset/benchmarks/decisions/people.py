@@ -17,7 +17,7 @@ from creuset.core.stats.permutation_test import Name
 
 DATA = Path(__file__).parent / "data"
 GENDERS, LEVELS, DOMAINS, NAMES_EACH = ("female", "male"), ("strong", "middle", "weak"), ("cv", "loan", "rental"), 2
-Decision = dict[str, Any]       # origin, gender, name, logit (nats or None), yes (bool or None), failed
+Decision = dict[str, Any]  # origin, gender, name, logit (nats or None), yes (bool or None), failed
 
 
 @cache

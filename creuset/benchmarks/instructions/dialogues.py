@@ -1,11 +1,11 @@
 """Held-out dialogues of our own instruction data: does the reply say what the rule that wrote the dialogue says?
 
-    data     heldout.jsonl.zst of a dialogues artifact (`creuset tune data`), given as --bench
-    licence  that of each dialogue (its artifact's ledger.json)
-    metric   share of last turns answered word for word, and by rule; share whose numbers are all right, in order;
-             share that ended by itself
-    reference none: these dialogues exist here only. Word for word is strict: for stories and talk, where many replies
-             are good, the share by rule means little; for sums, capitals, sorting and copying it is the truth.
+data     heldout.jsonl.zst of a dialogues artifact (`creuset tune data`), given as --bench
+licence  that of each dialogue (its artifact's ledger.json)
+metric   share of last turns answered word for word, and by rule; share whose numbers are all right, in order;
+         share that ended by itself
+reference none: these dialogues exist here only. Word for word is strict: for stories and talk, where many replies
+         are good, the share by rule means little; for sums, capitals, sorting and copying it is the truth.
 """
 
 import hashlib

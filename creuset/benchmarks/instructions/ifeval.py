@@ -57,9 +57,15 @@ class Ifeval(Task):
         readings = loosened(text)
         loose = [any(follows(kind, r, asked, self.lang) for r in readings) for kind, asked in sample.gold]
         return {
-            "correct": float(all(strict)), "correct_loose": float(all(loose)), "strict": strict, "loose": loose,
-            "kinds": [kind for kind, _ in sample.gold], "answer": text, "gold": [kind for kind, _ in sample.gold],
-            "extracted": bool(text.strip()), "failed": not isinstance(reply, Reply),
+            "correct": float(all(strict)),
+            "correct_loose": float(all(loose)),
+            "strict": strict,
+            "loose": loose,
+            "kinds": [kind for kind, _ in sample.gold],
+            "answer": text,
+            "gold": [kind for kind, _ in sample.gold],
+            "extracted": bool(text.strip()),
+            "failed": not isinstance(reply, Reply),
             "cut": isinstance(reply, Reply) and reply.finish == "length",
         }
 
@@ -72,23 +78,47 @@ class Ifeval(Task):
         made_of = []
         for reading, key in (("strict", "correct"), ("loose", "correct_loose")):
             prompts = stats.share([row[key] for row in rows])
-            each = [(float(ok), str(at), kind) for at, row in enumerate(rows)
-                    for ok, kind in zip(row[reading], row["kinds"], strict=True)]
+            each = [
+                (float(ok), str(at), kind)
+                for at, row in enumerate(rows)
+                for ok, kind in zip(row[reading], row["kinds"], strict=True)
+            ]
             # Instructions of one prompt are answered by one reply: their interval is clustered by prompt.
             single = stats.share([e[0] for e in each], [e[1] for e in each])
             by_kind: dict[str, list[float]] = {}
             for ok, _, kind in each:
                 by_kind.setdefault(kind, []).append(ok)
             groups = {k: {"score": sum(v) / len(v), "n": len(v)} for k, v in sorted(by_kind.items())}
-            common = {"task": self.name, "form": self.form, "licence": self.licence, "failed": failed,
-                      "unextracted": empty, "extractor": f"ifeval_{reading}"}
+            common = {
+                "task": self.name,
+                "form": self.form,
+                "licence": self.licence,
+                "failed": failed,
+                "unextracted": empty,
+                "extractor": f"ifeval_{reading}",
+            }
             cut = {"cut": sum(bool(row["cut"]) for row in rows)}
             made_of += [
-                Measure(metric=f"prompt_{reading}", score=prompts.value, interval=prompts.interval,
-                        interval_by=prompts.by, n=len(rows) - failed, denominator=len(rows), extra=cut, **common),
-                Measure(metric=f"instruction_{reading}", score=single.value, interval=single.interval,
-                        interval_by=single.by, n=len(each), denominator=len(each), extra=cut | {"groups": groups},
-                        **common),
+                Measure(
+                    metric=f"prompt_{reading}",
+                    score=prompts.value,
+                    interval=prompts.interval,
+                    interval_by=prompts.by,
+                    n=len(rows) - failed,
+                    denominator=len(rows),
+                    extra=cut,
+                    **common,
+                ),
+                Measure(
+                    metric=f"instruction_{reading}",
+                    score=single.value,
+                    interval=single.interval,
+                    interval_by=single.by,
+                    n=len(each),
+                    denominator=len(each),
+                    extra=cut | {"groups": groups},
+                    **common,
+                ),
             ]
         return made_of
 

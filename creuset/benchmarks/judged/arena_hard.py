@@ -76,28 +76,45 @@ class ArenaHard(JudgedTask):
         games = []
         if first is not None:
             games.append(POINTS[first])
-        if second is not None:      # there the model's reply stood second
+        if second is not None:  # there the model's reply stood second
             points, weight = POINTS[second]
             games.append((weight - points, weight))
         points, weight = (sum(g[i] for g in games) for i in (0, 1))
         return {
-            "verdicts": [first, second], "points": points, "weight": weight,
+            "verdicts": [first, second],
+            "points": points,
+            "weight": weight,
             "correct": points / weight if first is not None and second is not None else None,
-            "answer": text_of(outcomes[0]) or "", "gold": "",
-            "extracted": first is not None and second is not None, "failed": not isinstance(outcomes[0], Reply),
+            "answer": text_of(outcomes[0]) or "",
+            "gold": "",
+            "extracted": first is not None and second is not None,
+            "failed": not isinstance(outcomes[0], Reply),
             "agree": None if first is None or second is None else _winner(first) == -_winner(second),
             **judge_row(outcomes[1:], [first, second]),
         }
 
     def measures(self, rows: Sequence[Row]) -> list[Measure]:
-        common: dict[str, Any] = {"task": self.name, "form": self.form, "licence": self.licence, "extractor": "judge",
-                                  "failed": sum(row["failed"] for row in rows)}
+        common: dict[str, Any] = {
+            "task": self.name,
+            "form": self.form,
+            "licence": self.licence,
+            "extractor": "judge",
+            "failed": sum(row["failed"] for row in rows),
+        }
         extra = judge_facts(self, [SYSTEM, FORM], rows)
         known = [row for row in rows if row["weight"]]
         if not known:
-            return [Measure(**common, metric="win_rate", status="not_tested", extra=extra, denominator=len(rows),
-                            unextracted=sum(not row["extracted"] and not row["failed"] for row in rows),
-                            why=sentence("benchmarks.no_verdict"))]
+            return [
+                Measure(
+                    **common,
+                    metric="win_rate",
+                    status="not_tested",
+                    extra=extra,
+                    denominator=len(rows),
+                    unextracted=sum(not row["extracted"] and not row["failed"] for row in rows),
+                    why=sentence("benchmarks.no_verdict"),
+                )
+            ]
         points, weights = (np.array([row[key] for row in known]) for key in ("points", "weight"))
         found = [Measure(
             **common, metric="win_rate", score=float(points.sum() / weights.sum()), n=len(known), denominator=len(rows),
@@ -108,8 +125,19 @@ class ArenaHard(JudgedTask):
         both = [float(row["agree"]) for row in rows if row["agree"] is not None]
         if both:
             agree = stats.share(both)
-            found.append(Measure(**common, metric="judge_agreement", score=agree.value, interval=agree.interval,
-                                 interval_by=agree.by, n=len(both), denominator=len(rows), better="", extra=extra))
+            found.append(
+                Measure(
+                    **common,
+                    metric="judge_agreement",
+                    score=agree.value,
+                    interval=agree.interval,
+                    interval_by=agree.by,
+                    n=len(both),
+                    denominator=len(rows),
+                    better="",
+                    extra=extra,
+                )
+            )
         return found
 
 

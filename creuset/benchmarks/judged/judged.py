@@ -70,7 +70,8 @@ def judge_row(outcomes: Sequence[Outcome], read: Sequence[object | None]) -> Row
     """What a row says of its judge: `outcomes` are the judge's, `read` what was read of each."""
     replies = [o for o in outcomes if isinstance(o, Reply)]
     return {
-        "judge": next((o.model for o in replies), ""), "judge_failed": len(outcomes) - len(replies),
+        "judge": next((o.model for o in replies), ""),
+        "judge_failed": len(outcomes) - len(replies),
         "unread": sum(isinstance(o, Reply) and r is None for o, r in zip(outcomes, read, strict=True)),
         "judge_calls": sum(not (isinstance(o, Failure) and o.reason == "not_asked") for o in outcomes),
         "judge_tokens": [sum(o.prompt_tokens for o in replies), sum(o.completion_tokens for o in replies)],

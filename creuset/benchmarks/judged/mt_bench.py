@@ -31,11 +31,13 @@ PROMPTS = ("single-v1", "single-math-v1", "single-v1-multi-turn", "single-math-v
 class MtBench(JudgedTask):
     name: ClassVar[str] = "mt_bench"
     files: ClassVar[tuple[str, ...]] = (
-        "mt_bench/question.jsonl", "mt_bench/judge_prompts.jsonl", "mt_bench/gpt-4.jsonl"
+        "mt_bench/question.jsonl",
+        "mt_bench/judge_prompts.jsonl",
+        "mt_bench/gpt-4.jsonl",
     )
     licence: ClassVar[str] = "Apache-2.0"
     max_tokens: ClassVar[int] = 1024
-    prompts: Mapping[str, tuple[str, str]] = MappingProxyType({})   # the judge's, by name: (system prompt, template)
+    prompts: Mapping[str, tuple[str, str]] = MappingProxyType({})  # the judge's, by name: (system prompt, template)
 
     def samples(self, folder: Path) -> Iterator[Sample]:
         questions, prompts, answers = (find(folder, file, self.name) for file in self.files)
@@ -51,8 +53,9 @@ class MtBench(JudgedTask):
         category, id = str(row["category"]), str(row["question_id"])
         reference = references.get(id, []) if category in WITH_REFERENCE else []
         ask = GenerateRequest(messages=({"role": "user", "content": first},), max_tokens=self.max_tokens)
-        return Sample(id=id, asks=(ask,), gold={"turns": [first, second], "reference": reference},
-                      meta={"category": category})
+        return Sample(
+            id=id, asks=(ask,), gold={"turns": [first, second], "reference": reference}, meta={"category": category}
+        )
 
     async def play(self, sample: Sample, subject: ModelClient) -> list[Outcome]:
         """First turn, second turn, rating of the first, rating of the second."""
@@ -60,8 +63,11 @@ class MtBench(JudgedTask):
         if not isinstance(first, Reply):
             return [first, *[not_asked("the first turn failed")] * 3]
         said = text_of(first) or ""
-        messages = (*sample.asks[0].messages, {"role": "assistant", "content": said},
-                    {"role": "user", "content": sample.gold["turns"][1]})
+        messages = (
+            *sample.asks[0].messages,
+            {"role": "assistant", "content": said},
+            {"role": "user", "content": sample.gold["turns"][1]},
+        )
         second = (await subject.generate([GenerateRequest(messages=messages, max_tokens=self.max_tokens)]))[0]
         questions = [self.question(sample, said)]
         if isinstance(second, Reply):
@@ -75,8 +81,14 @@ class MtBench(JudgedTask):
         kind = "single-" + ("math-" if reference else "") + "v1" + ("-multi-turn" if len(answers) == 2 else "")
         system, template = self.prompts[kind]
         turns = sample.gold["turns"]
-        fields = {"question": turns[0], "answer": answers[0], "question_1": turns[0], "question_2": turns[1],
-                  "answer_1": answers[0], "answer_2": answers[-1]}
+        fields = {
+            "question": turns[0],
+            "answer": answers[0],
+            "question_1": turns[0],
+            "question_2": turns[1],
+            "answer_1": answers[0],
+            "answer_2": answers[-1],
+        }
         fields |= {f"ref_answer_{i}": text for i, text in enumerate(reference, 1)}
         return system, template.format(**fields)
 
@@ -100,8 +112,15 @@ class MtBench(JudgedTask):
         common: dict[str, Any] = {"task": self.name, "metric": metric, "form": self.form, "unit": "rating"}
         extra = judge_facts(self, dict(self.prompts), rows)
         if not known:
-            return Measure(**common, status="not_tested", why=sentence("benchmarks.no_verdict"), extra=extra,
-                           denominator=len(values), unextracted=extra["unread"], extractor="judge")
+            return Measure(
+                **common,
+                status="not_tested",
+                why=sentence("benchmarks.no_verdict"),
+                extra=extra,
+                denominator=len(values),
+                unextracted=extra["unread"],
+                extractor="judge",
+            )
         mean = stats.mean([v for v, _, _ in known], [at for _, at, _ in known])
         groups: dict[str, list[float]] = {}
         for v, _, category in known:

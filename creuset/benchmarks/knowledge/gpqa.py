@@ -24,7 +24,7 @@ from creuset.evals import extract
 from creuset.evals.task import Form
 
 ANSWERS = ("Correct Answer", "Incorrect Answer 1", "Incorrect Answer 2", "Incorrect Answer 3")
-SIMPLE = (      # the words of simple-evals
+SIMPLE = (  # the words of simple-evals
     "Answer the following multiple choice question. The last line of your response should be of the following format: "
     "'Answer: $LETTER' (without quotes) where LETTER is one of ABCD. Think step by step before answering."
 )
@@ -96,7 +96,11 @@ def _question(line: int, row: Row) -> ChoiceItem:
 def _shown(id: str, asked: str, shown: list[str], gold: int, cluster: str = "") -> ChoiceItem:
     listed = "\n".join(f"({letter}) {text}" for letter, text in zip(LETTERS, shown, strict=False))
     return ChoiceItem(
-        id=id, context=f"What is the correct answer to this question:{asked}\nChoices:\n{listed}\nAnswer:",
-        choices=tuple(f" ({letter})" for letter in "ABCD"), gold=gold, stem=asked, options=tuple(shown),
+        id=id,
+        context=f"What is the correct answer to this question:{asked}\nChoices:\n{listed}\nAnswer:",
+        choices=tuple(f" ({letter})" for letter in "ABCD"),
+        gold=gold,
+        stem=asked,
+        options=tuple(shown),
         cluster=cluster,
     )

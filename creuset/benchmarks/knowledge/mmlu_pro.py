@@ -76,7 +76,12 @@ def _question(line: int, row: Row) -> ChoiceItem:
     shown = tuple(option.strip() for option in row["options"])
     worked = row.get("cot_content", "").removeprefix(f"A: {STEPS}").strip()
     return ChoiceItem(
-        id=f"mmlu_pro/{row['question_id']}", context=f"{row['question']}\n{options(shown)}\nAnswer:",
-        choices=tuple(f" {letter}" for letter in LETTERS[: len(shown)]), gold=LETTERS.index(row["answer"]),
-        stem=row["question"], options=shown, cluster=row["category"], worked=f" {worked}" if worked else "",
+        id=f"mmlu_pro/{row['question_id']}",
+        context=f"{row['question']}\n{options(shown)}\nAnswer:",
+        choices=tuple(f" {letter}" for letter in LETTERS[: len(shown)]),
+        gold=LETTERS.index(row["answer"]),
+        stem=row["question"],
+        options=shown,
+        cluster=row["category"],
+        worked=f" {worked}" if worked else "",
     )

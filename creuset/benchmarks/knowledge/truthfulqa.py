@@ -64,8 +64,12 @@ class Mc1(ChoiceTask):
         order = sorted(range(len(shown)), key=lambda i: hashlib.sha256(f"{id} {shown[i]}".encode()).digest())
         mixed = tuple(shown[i] for i in order)
         return ChoiceItem(
-            id=id, context=f"{BEFORE}Q: {asked}\nA:", choices=tuple(f" {text}" for text in mixed),
-            gold=order.index(0), stem=asked, options=mixed,
+            id=id,
+            context=f"{BEFORE}Q: {asked}\nA:",
+            choices=tuple(f" {text}" for text in mixed),
+            gold=order.index(0),
+            stem=asked,
+            options=mixed,
         )
 
 
@@ -85,17 +89,30 @@ class Mc2(Task):
             return row | {"extracted": False}
         highest = max(o.total for o in found)
         weights = [math.exp(o.total - highest) for o in found]
-        return row | {"correct": sum(weights[: sample.gold]) / sum(weights), "cut": any(o.cut for o in found),
-                      "log_likelihoods": [o.total for o in found]}
+        return row | {
+            "correct": sum(weights[: sample.gold]) / sum(weights),
+            "cut": any(o.cut for o in found),
+            "log_likelihoods": [o.total for o in found],
+        }
 
     def measures(self, rows: Sequence[Row]) -> list[Measure]:
         found = stats.share([row["correct"] for row in rows])
         failed = sum(row["failed"] for row in rows)
-        return [Measure(
-            task=self.name, metric="mc2", score=found.value, interval=found.interval, interval_by=found.by,
-            n=len(rows) - failed, denominator=len(rows), failed=failed, form=self.form, licence=self.licence,
-            caveat=CLOSE,
-        )]
+        return [
+            Measure(
+                task=self.name,
+                metric="mc2",
+                score=found.value,
+                interval=found.interval,
+                interval_by=found.by,
+                n=len(rows) - failed,
+                denominator=len(rows),
+                failed=failed,
+                form=self.form,
+                licence=self.licence,
+                caveat=CLOSE,
+            )
+        ]
 
 
 def _mc2(line: int, row: Fields) -> Sample:

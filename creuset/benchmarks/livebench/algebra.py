@@ -21,7 +21,7 @@ def expression(latex: str) -> Any:
     for text in dict.fromkeys((latex, latex.replace("\\\\", "\\"))):
         try:
             return latex2sympy(text)
-        except Exception:       # a parser of free text ends in a dozen kinds of error
+        except Exception:  # a parser of free text ends in a dozen kinds of error
             continue
     return None
 
@@ -35,7 +35,7 @@ def equal(truth: str, answer: str) -> bool:
     try:
         rest = sympy.simplify(left - right)
         return bool(rest == 0 or sympy.Abs(rest) < CLOSE)
-    except Exception:           # a set less a number, a relation that is neither true nor false ...
+    except Exception:  # a set less a number, a relation that is neither true nor false ...
         return False
 
 
@@ -54,5 +54,7 @@ def check() -> None:
     sandbox.check()
     verdict = sandbox.run(program("2 x", "x + x"), sandbox.Limits(wall_s=60, cpu_s=50))
     if not verdict.passed:
-        raise ConfigError(f"AMPS_Hard compares formulae with sympy, which fails: {verdict.detail or verdict.reason}",
-                          hint=f"{install('eval')}, or choose other parts of livebench")
+        raise ConfigError(
+            f"AMPS_Hard compares formulae with sympy, which fails: {verdict.detail or verdict.reason}",
+            hint=f"{install('eval')}, or choose other parts of livebench",
+        )

@@ -24,16 +24,28 @@ def averages(task: Task, rows: Sequence[Row], part: Sequence[str], left_out: dic
     wanted |= {name: (name,) for name in chosen}
     found = []
     for metric, tasks in wanted.items():
-        common: dict[str, Any] = {"task": task.name, "metric": metric, "form": task.form, "licence": task.licence,
-                                  "extractor": "livebench", "caveat": ""}
+        common: dict[str, Any] = {
+            "task": task.name,
+            "metric": metric,
+            "form": task.form,
+            "licence": task.licence,
+            "extractor": "livebench",
+            "caveat": "",
+        }
         if {"average", "data_analysis", "tablejoin", "tablereformat"} & {metric}:
             common["caveat"] = getattr(task, "caveat", "")
         extra: dict[str, Any] = {"release": getattr(task, "release", "")}
         if left_out and metric == "average":
             extra["left_out"] = left_out
         if missing := [t for t in tasks if t not in there]:
-            found.append(Measure(**common, status="not_tested", extra=extra,
-                                 why=sentence("benchmarks.no_question", name=", ".join(missing))))
+            found.append(
+                Measure(
+                    **common,
+                    status="not_tested",
+                    extra=extra,
+                    why=sentence("benchmarks.no_question", name=", ".join(missing)),
+                )
+            )
         else:
             found.append(_measure(common, extra, [row for row in rows if row["task"] in tasks]))
     return found
@@ -54,7 +66,13 @@ def _measure(common: dict[str, Any], extra: dict[str, Any], rows: Sequence[Row])
         extra = extra | {"ends": dict(ends)}
     failed = sum(row["failed"] for row in rows)
     return Measure(
-        **common, score=estimate.value, interval=estimate.interval, interval_by=estimate.by, n=len(rows) - failed,
-        denominator=len(rows), failed=failed, extra=extra | {"cut": sum(bool(row["cut"]) for row in rows)},
+        **common,
+        score=estimate.value,
+        interval=estimate.interval,
+        interval_by=estimate.by,
+        n=len(rows) - failed,
+        denominator=len(rows),
+        failed=failed,
+        extra=extra | {"cut": sum(bool(row["cut"]) for row in rows)},
         unextracted=sum(not row["extracted"] and not row["failed"] for row in rows),
     )

@@ -48,7 +48,8 @@ def connections_before(truth: str, text: str, question: str) -> Read:
 def plot(truth: str, text: str, question: str) -> Read:
     """Each sentence of the truth is looked for in the reply, the most similar one counts: 1 - edit distance / n."""
     tags = re.search(r"<PLOT_SUMMARY>(.*)</PLOT_SUMMARY>", text, re.DOTALL) or re.search(
-        r"<PLOT_SUMMARY>(.*)", text, re.DOTALL)
+        r"<PLOT_SUMMARY>(.*)", text, re.DOTALL
+    )
     summary = tags[1] if tags else text
     wanted = _sentences(truth)
     said = [s for s in _sentences(summary) if s not in ("</PLOT_SUMMARY>", "**End of Plot Summary**")]

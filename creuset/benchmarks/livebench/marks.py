@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-Read = tuple[float, str | None]                     # score from 0 to 1; the answer that was read, None where none was
-Scorer = Callable[[str, str, str], Read]            # ground truth, reply, question
+Read = tuple[float, str | None]  # score from 0 to 1; the answer that was read, None where none was
+Scorer = Callable[[str, str, str], Read]  # ground truth, reply, question
 
 
 def solutions(text: str, *, across_lines: bool = False) -> list[str]:

@@ -8,7 +8,7 @@ import re
 
 from creuset.benchmarks.livebench.marks import Read, bare, boxed, distance, last_line
 
-TAIL = 50       # characters at the end of a reply in which the three digits of AIME are looked for
+TAIL = 50  # characters at the end of a reply in which the three digits of AIME are looked for
 
 
 def contest(truth: str, text: str, question: str) -> Read:
@@ -78,7 +78,7 @@ def order(text: str) -> list[int | None]:
         if run:
             numbers.append(int(run[0]))
         if i and (run is None or run[0] != part.strip()):
-            break       # the list ends where something else stands between two commas
+            break  # the list ends where something else stands between two commas
     return numbers
 
 

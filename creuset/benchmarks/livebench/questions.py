@@ -25,14 +25,20 @@ CATEGORIES = {
     "instruction_following": ("paraphrase", "simplify", "story_generation", "summarize"),
 }
 TASKS = {task: category for category, tasks in CATEGORIES.items() for task in tasks}
-NEW_FORM = "2024-11-25"     # since then puzzles and connections ask for several answers in tags
+NEW_FORM = "2024-11-25"  # since then puzzles and connections ask for several answers in tags
 
 
 def rows(folder: Path, patterns: Sequence[str], name: str) -> Iterator[Row]:
     """Every question, with `gold` and `cluster` where its task is known. DataError names the line that is none."""
-    paths = [folder] if folder.is_file() else sorted(
-        path for path in chain.from_iterable(folder.glob(p) for p in patterns)
-        if "model_answer" not in path.parts and "model_judgment" not in path.parts)
+    paths = (
+        [folder]
+        if folder.is_file()
+        else sorted(
+            path
+            for path in chain.from_iterable(folder.glob(p) for p in patterns)
+            if "model_answer" not in path.parts and "model_judgment" not in path.parts
+        )
+    )
     if not paths:
         raise ConfigError(f"`{folder}` has no {' or '.join(patterns)}", hint="bring LiveBench's questions")
     seen: set[str] = set()
@@ -98,7 +104,7 @@ def _name(text: str) -> str:
 
 def _instructions(row: Row) -> list[list[Any]]:
     given = row["kwargs"]
-    given = ast.literal_eval(given) if isinstance(given, str) else given    # a Python list as text, since 2024-11-25
+    given = ast.literal_eval(given) if isinstance(given, str) else given  # a Python list as text, since 2024-11-25
     kinds = list(row["instruction_id_list"])
     if unknown := [kind for kind in kinds if kind not in CHECKS]:
         raise ValueError(f"instruction `{unknown[0]}` is not known")
@@ -116,5 +122,8 @@ def _program(row: Row) -> Row:
     name = (json.loads(facts) if isinstance(facts, str) else facts).get("func_name") or ""
     if (kinds == {"functional"}) != bool(re.fullmatch(r"[^\W\d]\w*", name)):
         raise ValueError(f"`{name}` is no name of a function for tests of kind {sorted(kinds)[0]}")
-    return {"name": name, "begun": str(row.get("partial_solution") or ""),
-            "tests": [[str(test["input"]), str(test["output"])] for test in tests]}
+    return {
+        "name": name,
+        "begun": str(row.get("partial_solution") or ""),
+        "tests": [[str(test["input"]), str(test["output"])] for test in tests],
+    }

@@ -27,8 +27,9 @@ def three(text: str) -> str | None:
     if marked := solutions(text):
         said: str | None = marked[-1]
     else:
-        bold = [w.lower().replace(",", "").replace(".", "") for b in re.findall(r"\*\*(.*?)\*\*", text)
-                for w in b.split()]
+        bold = [
+            w.lower().replace(",", "").replace(".", "") for b in re.findall(r"\*\*(.*?)\*\*", text) for w in b.split()
+        ]
         said = ", ".join([word for word in bold if word in WORDS][-3:]) or None
     if said is None or not said.strip():
         box = boxed(text.replace("\\\\boxed{\\\\textbf{", "\\\\boxed{").replace("\\textbf{", "\\boxed{"))

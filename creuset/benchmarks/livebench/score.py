@@ -26,8 +26,13 @@ def scored(gold: Row, reply: str) -> Row:
         followed = [follows(kind, text, asked, "en") for kind, asked in gold["asked"]]
         # Half for following all, half for the share that is followed; LiveBench reads strictly only.
         score = (all(followed) + sum(followed) / len(followed)) / 2
-        return row | {"correct": score, "answer": text, "extracted": bool(text.strip()),
-                      "gold": [kind for kind, _ in gold["asked"]], "followed": followed}
+        return row | {
+            "correct": score,
+            "answer": text,
+            "extracted": bool(text.strip()),
+            "gold": [kind for kind, _ in gold["asked"]],
+            "followed": followed,
+        }
     if gold["rule"] == "program":
         return row | _run(gold, text)
     if gold["rule"] == "AMPS_Hard":

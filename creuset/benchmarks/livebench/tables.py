@@ -17,7 +17,7 @@ from typing import Any
 
 from creuset.benchmarks.livebench.marks import Read, bare, boxed
 
-Table = dict[str, list[Any]]        # column -> cells: numbers, texts, None for an empty one; JSON may hold others
+Table = dict[str, list[Any]]  # column -> cells: numbers, texts, None for an empty one; JSON may hold others
 SEPARATOR = {"csv": ",", "tsv": "\t"}
 EMPTY = frozenset((
     "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
@@ -41,8 +41,7 @@ def join(truth: str, text: str, question: str) -> Read:
         return 0.0, None
     right = sum(bool(wanted.get(k)) and wanted[k] == v for k, v in said.items())
     extra = len(said) - right
-    missed = sum(bool(wanted.get(k)) and wanted[k] != v for k, v in said.items()) + sum(
-        not said.get(k) for k in wanted)
+    missed = sum(bool(wanted.get(k)) and wanted[k] != v for k, v in said.items()) + sum(not said.get(k) for k in wanted)
     return round(2 * right / (2 * right + extra + missed), 2), json.dumps(said, ensure_ascii=False, default=str)
 
 
@@ -67,7 +66,7 @@ def mapping(text: str) -> dict[Any, Any]:
 def _literal(text: str) -> Any:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SyntaxWarning)      # of backslashes in the reply's strings
+            warnings.simplefilter("ignore", SyntaxWarning)  # of backslashes in the reply's strings
             return ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return None
@@ -132,13 +131,14 @@ def _is_json(text: str) -> bool:
 def alike(one: Table, other: Table) -> bool:
     one, other = ({k.strip(): v for k, v in t.items() if k.strip() != "index"} for t in (one, other))
     return one.keys() == other.keys() and all(
-        len(one[k]) == len(other[k]) and all(map(_same, one[k], other[k])) for k in one)
+        len(one[k]) == len(other[k]) and all(map(_same, one[k], other[k])) for k in one
+    )
 
 
 def _same(a: Any, b: Any) -> bool:
     numbers = [isinstance(x, int | float) and not isinstance(x, bool) for x in (a, b)]
     if all(numbers):
-        return bool(abs(a - b) < CLOSE or a == b)     # two infinities differ by nothing that is a number
+        return bool(abs(a - b) < CLOSE or a == b)  # two infinities differ by nothing that is a number
     return bool((a.strip() if isinstance(a, str) else a) == (b.strip() if isinstance(b, str) else b))
 
 
@@ -152,7 +152,7 @@ def read(kind: str, text: str) -> Table:
         return _records([json.loads(line) for line in text.strip().split("\n") if line.strip()])
     found = json.loads(text)
     if isinstance(found, dict) and all(isinstance(v, dict) for v in found.values()):
-        found = list(found.values())        # {"0": {"column": cell}}: rows by their names
+        found = list(found.values())  # {"0": {"column": cell}}: rows by their names
     return _records(found)
 
 
@@ -167,7 +167,7 @@ def _records(rows: Any) -> Table:
     if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
         raise ValueError("not a list of objects")
     names = dict.fromkeys(name for row in rows for name in row)
-    return {name: _column([row.get(name) for row in rows]) for name in names}      # "" is a text in JSON, not empty
+    return {name: _column([row.get(name) for row in rows]) for name in names}  # "" is a text in JSON, not empty
 
 
 def _separated(text: str, separator: str) -> Table:
@@ -179,7 +179,7 @@ def _separated(text: str, separator: str) -> Table:
 
 def _cells(header: list[str], rows: list[list[str]]) -> Table:
     if rows and len(rows[0]) == len(header) + 1:
-        rows = [row[1:] for row in rows]        # an unnamed first column is the rows' names
+        rows = [row[1:] for row in rows]  # an unnamed first column is the rows' names
     if any(len(row) > len(header) for row in rows):
         raise ValueError("a row is longer than the header")
     names = list(_names(header))

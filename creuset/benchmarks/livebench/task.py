@@ -55,7 +55,7 @@ class LiveBench(Task):
 
     def samples(self, folder: Path) -> Iterator[Sample]:
         """One of each task in turn, so that the first few are of all of them."""
-        self.left_out: Counter[str] = Counter()     # questions of no task known here, by the task's name
+        self.left_out: Counter[str] = Counter()  # questions of no task known here, by the task's name
         by_task: dict[str, list[Sample]] = {}
         for row in questions.rows(folder, self.files, self.name):
             task = str(row["task"])
@@ -82,8 +82,10 @@ class LiveBench(Task):
     def score(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
         reply = outcomes[0]
         found = scored(sample.gold, reply.text if isinstance(reply, Reply) else "")
-        return found | {"failed": not isinstance(reply, Reply),
-                        "cut": isinstance(reply, Reply) and reply.finish == "length"}
+        return found | {
+            "failed": not isinstance(reply, Reply),
+            "cut": isinstance(reply, Reply) and reply.finish == "length",
+        }
 
     def measures(self, rows: Sequence[Row]) -> list[Measure]:
         return averages(self, rows, self.part, dict(getattr(self, "left_out", {})))

@@ -47,7 +47,7 @@ class Mgsm(AnswerTask):
     licence = "CC-BY-4.0"
     reference = "79.8 DeepSeek-V3 base, 76.2 Qwen2.5-72B base, 8-shot (README of DeepSeek-V3)"
     strict_name, lenient_name = "number_said", "number_last"
-    version = 2             # 1 wanted no full stop behind the number, and showed a Latin one, in ja and zh
+    version = 2  # 1 wanted no full stop behind the number, and showed a Latin one, in ja and zh
     way: ClassVar[int] = 1
 
     def __init__(self, fewshot: int | None = None) -> None:
@@ -61,11 +61,19 @@ class Mgsm(AnswerTask):
             ask, words = WORDS[language][0], WORDS[language][self.way]
             end = f"{words}\n({WORDS[language][3]}N{AFTER.get(language, '.')})" if self.way == 1 else words
 
-            def problem(line: int, row: Cells, language: str = language, ask: str = ask, words: str = words,
-                        end: str = end) -> AnswerItem:
+            def problem(
+                line: int, row: Cells, language: str = language, ask: str = ask, words: str = words, end: str = end
+            ) -> AnswerItem:
                 text, number = row["problem"], extract.plain_number(row["number"])
-                return AnswerItem(id=f"{language}/{line}", prompt=f"{ask}{text}\n{words}", message=f"{text}\n\n{end}",
-                               gold=number, worked=f" {number}", cluster=f"problem {line}", language=language)
+                return AnswerItem(
+                    id=f"{language}/{line}",
+                    prompt=f"{ask}{text}\n{words}",
+                    message=f"{text}\n\n{end}",
+                    gold=number,
+                    worked=f" {number}",
+                    cluster=f"problem {line}",
+                    language=language,
+                )
 
             yield Group(questions=list(made(path, tsv_rows(path, ("problem", "number")), problem, self.name)))
 

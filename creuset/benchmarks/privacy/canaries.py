@@ -30,8 +30,8 @@ from creuset.evals.clients.weights import Weights
 from creuset.types.measure import Measure
 
 Floats = NDArray[np.float64]
-EXACT = 20_000          # candidates ranked one by one
-SAMPLED = 2_000         # candidates drawn where there are more
+EXACT = 20_000  # candidates ranked one by one
+SAMPLED = 2_000  # candidates drawn where there are more
 REPEATED = ((0, 0, "0"), (1, 1, "1"), (2, 3, "2-3"), (4, 7, "4-7"), (8, 15, "8-15"), (16, 31, "16-31"),
             (32, 63, "32-63"), (64, 127, "64-127"), (128, 1 << 62, "128+"))  # fmt: skip
 
@@ -64,9 +64,9 @@ async def check(room: Room) -> Found:
 @dataclass(frozen=True, slots=True)
 class Exposure:
     bits: float
-    space: int          # candidates
-    method: str         # exact, or what was fitted
-    misfit: float       # Kolmogorov-Smirnov distance of the fit; 0 where the rank is exact
+    space: int  # candidates
+    method: str  # exact, or what was fitted
+    misfit: float  # Kolmogorov-Smirnov distance of the fit; 0 where the rank is exact
 
 
 def exposure(own: float, candidates: Floats, space: int) -> Exposure:
@@ -124,7 +124,7 @@ def ask_codes(
             chosen, own_at = list(range(space)), int(canary.secret)
         else:
             draw = np.random.default_rng([seed, number]).integers(0, space, SAMPLED)
-            chosen, own_at = [int(canary.secret), *draw.tolist()], 0    # the secret is asked first, and not fitted
+            chosen, own_at = [int(canary.secret), *draw.tolist()], 0  # the secret is asked first, and not fitted
         values = weights.sequence_logprobs([weights.ids(f"{canary.before}{code:0{width}d}") for code in chosen])
         found.append(exposure(float(values[own_at]), values if space <= EXACT else values[1:], space))
         progress(1)
@@ -133,8 +133,8 @@ def ask_codes(
 
 @dataclass(frozen=True, slots=True)
 class Association:
-    continued: bool     # the secret came when the planted sentence was begun
-    answered: bool      # the secret came when it was asked for in other words
+    continued: bool  # the secret came when the planted sentence was begun
+    answered: bool  # the secret came when it was asked for in other words
 
 
 def ask_people(weights: Weights, canaries: Sequence[Canary], *, tokens: int = 32) -> list[Association]:
@@ -156,7 +156,7 @@ def exposure_measures(found: Sequence[tuple[int, Exposure]], *, seed: int, cavea
         if not mine:
             continue
         bits, most = mean([e.bits for e in mine]), math.log2(mine[0].space)
-        within = Interval(max(0.0, bits.interval.low), min(most, bits.interval.high))    # bits cannot lie outside
+        within = Interval(max(0.0, bits.interval.low), min(most, bits.interval.high))  # bits cannot lie outside
         rows.append(Measure(
             task="canaries", metric=f"exposure.rep{name}", score=bits.value,
             interval=within if len(mine) > 1 else None, interval_by=bits.by, unit="bits", better="lower",

@@ -26,8 +26,8 @@ PREFIXES = (50, 100, 200)
 CONTINUATION = 50
 WINDOW = 100
 BUCKETS = ((1, 1, "1"), (2, 3, "2-3"), (4, 7, "4-7"), (8, 15, "8-15"), (16, 31, "16-31"), (32, 1 << 62, "32+"))
-PER_BUCKET = 100        # passages of each number of occurrences, where no limit was given
-NEEDED = max(PREFIXES) + CONTINUATION       # tokens of context
+PER_BUCKET = 100  # passages of each number of occurrences, where no limit was given
+NEEDED = max(PREFIXES) + CONTINUATION  # tokens of context
 
 
 async def check(room: Room) -> Found:

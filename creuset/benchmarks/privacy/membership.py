@@ -45,11 +45,11 @@ Floats = NDArray[np.float64]
 SWEEP = (5, 10, 20, 30, 40, 50, 60)
 HEADLINE_K = 20
 MIN_TOKENS, MAX_TOKENS = 64, 256
-SIGMA_FLOOR = 1e-4      # a distribution that is one token has no spread, and its token no surprise
+SIGMA_FLOOR = 1e-4  # a distribution that is one token has no spread, and its token no surprise
 FPR = 0.01
 LEVELS = ((0.0, 1.0, "0-1"), (1.0, 2.0, "1"), (2.0, 4.0, "2-3"), (4.0, 8.0, "4-7"), (8.0, 16.0, "8-15"),
           (16.0, 32.0, "16-31"), (32.0, math.inf, "32+"))  # fmt: skip
-DOCUMENTS = 600         # members, and as many non-members, at most
+DOCUMENTS = 600  # members, and as many non-members, at most
 CAVEAT = sentence("benchmarks.attack_proves_nothing")
 
 
@@ -68,7 +68,7 @@ class Scores:
     index: int
     tokens: int
     values: dict[str, float]
-    read: float = math.nan      # times training read it, on average over its source; nan: not known
+    read: float = math.nan  # times training read it, on average over its source; nan: not known
 
 
 def scores(logprob: Floats, mean: Floats, spread: Floats, text: bytes) -> dict[str, float]:
@@ -91,8 +91,8 @@ def lowest_mean(values: Floats, percent: int) -> float:
 @dataclass(frozen=True, slots=True)
 class Drawn:
     documents: list[DrawnDocument]
-    read: list[float]       # of each: copies in the training split, times the readings of its source
-    parent: bool            # whether the model says that it was trained on the shards
+    read: list[float]  # of each: copies in the training split, times the readings of its source
+    parent: bool  # whether the model says that it was trained on the shards
 
 
 def draw(shards_path: Path, model: Path, *, documents: int, seed: int) -> Drawn:
@@ -127,15 +127,13 @@ def collect(weights: Weights, drawn: Drawn, *, progress: Callable[[int], None] =
 def measures(found: Sequence[Scores], *, parent: bool, seed: int) -> list[Measure]:
     """AUROC (DeLong) and TPR at 1 % FPR (bootstrap, members and non-members drawn apart) of each attack."""
     caveat = CAVEAT if parent else joined(NOT_PARENT, CAVEAT)
-    members = [s for s in found if s.member and not s.read < 1]     # nan: not known, and taken at its word
+    members = [s for s in found if s.member and not s.read < 1]  # nan: not known, and taken at its word
     rows = _attacks(_against(members, found), "", caveat, parent=parent, seed=seed) if members else [Measure(
         task="membership", metric="auroc.loss", status="not_testable", better="lower",
         why=sentence("benchmarks.no_member"),
     )]  # fmt: skip
-    levels = {
-        name: [s for s in found if s.member and low <= s.read < high] for low, high, name in LEVELS
-    }
-    if sum(map(bool, levels.values())) > 1:     # one level that is all there is would say the same again
+    levels = {name: [s for s in found if s.member and low <= s.read < high] for low, high, name in LEVELS}
+    if sum(map(bool, levels.values())) > 1:  # one level that is all there is would say the same again
         rows += _attacks(_control(found), ".read_0", caveat, parent=parent, seed=seed, read="0")
         for name, mine in levels.items():
             said = joined(sentence("benchmarks.read_less"), caveat) if name == LEVELS[0][2] else caveat
@@ -155,14 +153,16 @@ def _control(found: Sequence[Scores]) -> list[Scores]:
     return [dataclasses.replace(s, member=i % 2 == 0) for i, s in enumerate(others)]
 
 
-def _attacks(
-    found: Sequence[Scores], end: str, caveat: str, *, parent: bool, seed: int, **level: str
-) -> list[Measure]:
+def _attacks(found: Sequence[Scores], end: str, caveat: str, *, parent: bool, seed: int, **level: str) -> list[Measure]:
     labels = np.array([s.member for s in found], dtype=bool)
     if labels.all() or not labels.any():
         return []
     common: dict[str, Any] = {
-        "task": "membership", "n": len(found), "denominator": len(found), "form": "loglikelihood", "seed": seed,
+        "task": "membership",
+        "n": len(found),
+        "denominator": len(found),
+        "form": "loglikelihood",
+        "seed": seed,
         "caveat": caveat,
     }
     facts = {"members": int(labels.sum()), "non_members": int((~labels).sum()), "recorded_parent": parent,
@@ -174,9 +174,7 @@ def _attacks(
         extra: dict[str, Any] = facts | {"attack": name, "chance": 0.5}
         if "_" in name:
             family = name.split("_")[0]
-            extra["sweep"] = {
-                str(k): auroc([s.values[f"{family}_{k}"] for s in found], labels).value for k in SWEEP
-            }
+            extra["sweep"] = {str(k): auroc([s.values[f"{family}_{k}"] for s in found], labels).value for k in SWEEP}
         rows.append(Measure(
             metric=f"auroc.{name}{end}", score=area.value, interval=area.interval, interval_by=area.by, unit="ratio",
             better="" if name == "blind" else "lower", extra=extra, **common,

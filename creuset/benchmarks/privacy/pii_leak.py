@@ -18,7 +18,7 @@ from creuset.types.measure import Measure
 
 TOKENS = 96
 PROMPT = 16
-SAMPLES = 400           # texts, where no limit was given
+SAMPLES = 400  # texts, where no limit was given
 
 
 async def check(room: Room) -> Found:
@@ -69,7 +69,13 @@ def measures(
 
     def share(metric: str, hits: int) -> Measure:
         return exact_share(
-            hits, len(samples), task="leak", metric=metric, form="generate", seed=seed, caveat=caveat,
+            hits,
+            len(samples),
+            task="leak",
+            metric=metric,
+            form="generate",
+            seed=seed,
+            caveat=caveat,
             extra={"found": hits, "tokens_a_sample": TOKENS},
         )
 

@@ -60,8 +60,14 @@ class Bbh(AnswerTask):
             )
 
     def _problem(self, kind: str, number: int, text: str, target: str, worked: str = "") -> AnswerItem:
-        return AnswerItem(id=f"{kind}/{number}", prompt=self.ask(text), gold=target, cluster=kind, worked=worked,
-                       message=f"{text}\n\n{self.ending}")
+        return AnswerItem(
+            id=f"{kind}/{number}",
+            prompt=self.ask(text),
+            gold=target,
+            cluster=kind,
+            worked=worked,
+            message=f"{text}\n\n{self.ending}",
+        )
 
     def _example(self, kind: str, text: str, steps: str) -> AnswerItem:
         return self._problem(kind, -1, text, "", steps)

@@ -39,7 +39,9 @@ class Gsm8k(AnswerTask):
 
     def _problem(self, line: int, row: Row) -> AnswerItem:
         return AnswerItem(
-            id=f"{self.name}/{line}", prompt=self.ask(row["question"]), worked=f" {row['answer']}",
+            id=f"{self.name}/{line}",
+            prompt=self.ask(row["question"]),
+            worked=f" {row['answer']}",
             message=f"{row['question']}\n\nSolve it step by step. {self.ending}",
             gold=extract.plain_number(row["answer"].split("#### ")[1]),
         )
@@ -71,8 +73,10 @@ class Gsm8kCot(Gsm8k):
         worked = json.loads(Path(__file__).with_name("gsm8k_cot.json").read_text(encoding="utf-8"))
         rows = ({"question": w["question"], "answer": f"#### {extract.number_said(w['target'])}"} for w in worked)
         made = (self._problem(i, row) for i, row in enumerate(rows))
-        return [AnswerItem(id=p.id, prompt=p.prompt, message=p.message, gold=p.gold, worked=f" {w['target']}")
-                for p, w in zip(made, worked, strict=True)]
+        return [
+            AnswerItem(id=p.id, prompt=p.prompt, message=p.message, gold=p.gold, worked=f" {w['target']}")
+            for p, w in zip(made, worked, strict=True)
+        ]
 
     def strict(self, text: str, language: str) -> str | None:
         return extract.number_said(text)

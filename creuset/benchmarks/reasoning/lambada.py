@@ -27,7 +27,7 @@ class Lambada(Task):
     forms = ("loglikelihood", "chat")
     files = ("lambada_openai/lambada_openai.jsonl",)
     licence = "CC-BY-4.0"
-    version = 2         # the passage with line ends before its word
+    version = 2  # the passage with line ends before its word
 
     def samples(self, folder: Path) -> Iterator[Sample]:
         path = find(folder, self.files[0], self.name)
@@ -47,24 +47,43 @@ class Lambada(Task):
         (outcome,) = outcomes
         row: Row = {"gold": sample.gold, "correct": 0, "extracted": False, "failed": False, "answer": None}
         if isinstance(outcome, Likelihood):
-            return row | {"correct": int(outcome.greedy), "extracted": True, "log_likelihood": outcome.total,
-                          "cut": outcome.cut}
+            return row | {
+                "correct": int(outcome.greedy),
+                "extracted": True,
+                "log_likelihood": outcome.total,
+                "cut": outcome.cut,
+            }
         if not isinstance(outcome, Reply):
             return row | {"failed": True}
         word = re.search(r"\w+(?:['’-]\w+)*", extract.without_thinking(outcome.text))
         answer = word[0] if word else None
-        return row | {"answer": answer, "extracted": word is not None, "cut": outcome.finish == "length",
-                      "correct": int(answer is not None and answer.lower() == sample.gold.lower())}
+        return row | {
+            "answer": answer,
+            "extracted": word is not None,
+            "cut": outcome.finish == "length",
+            "correct": int(answer is not None and answer.lower() == sample.gold.lower()),
+        }
 
     def measures(self, rows: Sequence[Row]) -> list[Measure]:
         found = [correct_measure(self, "acc", rows, extractor="" if self.form == "loglikelihood" else "first_word")]
         read = [row["log_likelihood"] for row in rows if "log_likelihood" in row]
-        if read:    # of a failed call nothing is known: perplexity is over the others, and their number is said
+        if read:  # of a failed call nothing is known: perplexity is over the others, and their number is said
             nats = stats.mean([-value for value in read])
             low, high = (math.exp(min(700.0, bound)) for bound in (nats.interval.low, nats.interval.high))
-            found.append(Measure(
-                task=self.name, metric="perplexity", score=math.exp(nats.value), interval=stats.Interval(low, high),
-                interval_by=f"{nats.by} of ln p", unit="ratio", better="lower", n=len(read), denominator=len(rows),
-                failed=len(rows) - len(read), form=self.form, licence=self.licence,
-            ))
+            found.append(
+                Measure(
+                    task=self.name,
+                    metric="perplexity",
+                    score=math.exp(nats.value),
+                    interval=stats.Interval(low, high),
+                    interval_by=f"{nats.by} of ln p",
+                    unit="ratio",
+                    better="lower",
+                    n=len(read),
+                    denominator=len(rows),
+                    failed=len(rows) - len(read),
+                    form=self.form,
+                    licence=self.licence,
+                )
+            )
         return found

@@ -24,7 +24,7 @@ from creuset.types.measure import Measure
 
 FILE = "monotonicity/monotonic_sequence.json"
 STRONG = 0.2
-LEAST = 3           # answers of five
+LEAST = 3  # answers of five
 ASKED = (
     "Make a numerical forecast. You may reason briefly. There is no exact answer; give your best single number, "
     "without a range. End with a line of the form: [Answer] NUMBER\n\nQuestion: {question}"

@@ -17,15 +17,38 @@ from typing import Any
 from creuset.benchmarks.files import json_lists
 
 WORDS = Path(__file__).parent / "words.json"
-MISSPELLINGS = "perturbations/correct_to_misspelling.json"      # below the benchmark folder
+MISSPELLINGS = "perturbations/correct_to_misspelling.json"  # below the benchmark folder
 WORD = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)?")
-TYPO_SHARE = 0.15       # of the words of four letters and more
-MISSPELL_SHARE = 0.5    # of the words that the list knows
-FILLER_EVERY = 8        # words
+TYPO_SHARE = 0.15  # of the words of four letters and more
+MISSPELL_SHARE = 0.5  # of the words that the list knows
+FILLER_EVERY = 8  # words
 NEIGHBOURS = {
-    "q": "wa", "w": "qes", "e": "wrd", "r": "etf", "t": "ryg", "y": "tuh", "u": "yij", "i": "uok", "o": "ipl",
-    "p": "ol", "a": "qsz", "s": "awdx", "d": "sefc", "f": "drgv", "g": "fthb", "h": "gyjn", "j": "hukm", "k": "jil",
-    "l": "kop", "z": "asx", "x": "zsdc", "c": "xdfv", "v": "cfgb", "b": "vghn", "n": "bhjm", "m": "njk",
+    "q": "wa",
+    "w": "qes",
+    "e": "wrd",
+    "r": "etf",
+    "t": "ryg",
+    "y": "tuh",
+    "u": "yij",
+    "i": "uok",
+    "o": "ipl",
+    "p": "ol",
+    "a": "qsz",
+    "s": "awdx",
+    "d": "sefc",
+    "f": "drgv",
+    "g": "fthb",
+    "h": "gyjn",
+    "j": "hukm",
+    "k": "jil",
+    "l": "kop",
+    "z": "asx",
+    "x": "zsdc",
+    "c": "xdfv",
+    "v": "cfgb",
+    "b": "vghn",
+    "n": "bhjm",
+    "m": "njk",
 }  # fmt: skip  (a QWERTY keyboard)
 
 Perturb = Callable[[str, random.Random], str]
@@ -121,7 +144,7 @@ def filler(text: str, draw: random.Random) -> str:
         if 0 < at < len(parts) - 1 and part[:1].isalpha() and draw.random() < 1 / FILLER_EVERY:
             out.append(draw.choice(words()["fillers"]) + ",")
         out.append(part)
-    if out == parts and len(parts) > 1:     # a short question gets one as well
+    if out == parts and len(parts) > 1:  # a short question gets one as well
         out.insert(0, draw.choice(words()["fillers"]).capitalize() + ",")
     return " ".join(out)
 

@@ -33,13 +33,13 @@ SEED = 1234
 ORDERS = 3
 KINDS = {"perturbation": "perturbed", "order": "shuffled", "wording": "reworded", "format": "reformatted"}
 ASKED = "Answer the multiple-choice question. Your last line must be `Answer: X`, where X is one of {letters}."
-WORDINGS = (    # for chat
+WORDINGS = (  # for chat
     "Which option is right? Finish with a line `Answer: X`, X being one of {letters}.",
     "Here is an exam question with several options, exactly one of which is correct. Choose it, and write on the last "
     "line only `Answer: X` with X among {letters}.",
     "Please pick the best option below. End your reply with `Answer: X` (X is {letters}).",
 )
-BARE = (        # before a question whose answer's likelihood is read
+BARE = (  # before a question whose answer's likelihood is read
     "Which option is right?",
     "Here is an exam question with several options, exactly one of which is correct.",
     "Please pick the best option below.",
@@ -66,7 +66,7 @@ def variants(q: ChoiceItem, misspellings: dict[str, list[str]]) -> list[dict[str
     draw, seen = draw_for(SEED, "order", q.id), [straight]
     for number in range(ORDERS):
         order = straight[:]
-        while order in seen and len(seen) < 6:      # 3 options and more have at least 6 orders
+        while order in seen and len(seen) < 6:  # 3 options and more have at least 6 orders
             draw.shuffle(order)
         seen.append(order)
         text = shown(q.stem, [q.options[i] for i in order])
@@ -104,8 +104,11 @@ class Robustness(Social):
         for q in self.questions(folder):
             forms = variants(q, misspellings)
             letters = LETTERS[: len(q.options)]
-            gold = {"gold": q.gold, "options": list(q.options),
-                    "forms": [{k: f[k] for k in ("kind", "name", "order")} for f in forms]}
+            gold = {
+                "gold": q.gold,
+                "options": list(q.options),
+                "forms": [{k: f[k] for k in ("kind", "name", "order")} for f in forms],
+            }
             yield Sample(id=q.id, gold=gold, cluster=q.cluster, **self._asked(forms, letters))
 
     def _asked(self, forms: list[dict[str, Any]], letters: str) -> dict[str, Any]:
@@ -147,28 +150,55 @@ class Robustness(Social):
             # All forms of one question are drawn together: the question is the unit.
             for metric, pick in (("mean", np.mean), ("worst", np.min)):
                 value = float(pick(table.mean(0)))
-                interval = _drawn(table, lambda t, p=pick: float(p(t.mean(0))))     # type: ignore[misc]
-                found.append(self.figure(f"acc_{metric}.{word}", rows, value, interval, BY, n=len(good),
-                                         extra={"chance": chance}))
+                interval = _drawn(table, lambda t, p=pick: float(p(t.mean(0))))  # type: ignore[misc]
+                found.append(
+                    self.figure(
+                        f"acc_{metric}.{word}", rows, value, interval, BY, n=len(good), extra={"chance": chance}
+                    )
+                )
             for at, name in enumerate(names):
                 changed = [r for r in good if name in r["flipped"]]
                 flips = sum(r["flipped"][name] for r in changed)
-                found.append(self.figure(f"acc.{name}", rows, share(table[:, at]), n=len(good),
-                                         extra={"changed": len(changed), "flipped": flips}))
+                found.append(
+                    self.figure(
+                        f"acc.{name}",
+                        rows,
+                        share(table[:, at]),
+                        n=len(good),
+                        extra={"changed": len(changed), "flipped": flips},
+                    )
+                )
             found.append(self._flips(f"flip_rate.{word}", rows, names))
         if good:
             names = ["asked", *(n for n, k in good[0]["kinds"].items() if k == "format")]
             table = np.array([[r["right"][n] for n in names] for r in good], dtype=float)
             spread = _drawn(table, lambda t: float(np.ptp(t.mean(0))))
-            found.append(self.figure("format_spread", rows, float(np.ptp(table.mean(0))), spread, BY, better="lower",
-                                     unit="ratio", n=len(good)))
+            found.append(
+                self.figure(
+                    "format_spread",
+                    rows,
+                    float(np.ptp(table.mean(0))),
+                    spread,
+                    BY,
+                    better="lower",
+                    unit="ratio",
+                    n=len(good),
+                )
+            )
         return found
 
     def _flips(self, metric: str, rows: Sequence[Row], names: list[str]) -> Measure:
         pairs = [(r["flipped"][n], r["id"]) for r in rows if not r["failed"] for n in names if n in r["flipped"]]
         value = share([f for f, _ in pairs], [q for _, q in pairs]) if pairs else None
-        return self.figure(metric, rows, value, better="lower", n=len(pairs), denominator=len(pairs),
-                           why=sentence("benchmarks.no_question_changed"))
+        return self.figure(
+            metric,
+            rows,
+            value,
+            better="lower",
+            n=len(pairs),
+            denominator=len(pairs),
+            why=sentence("benchmarks.no_question_changed"),
+        )
 
 
 class RobustnessChat(Robustness):
@@ -202,7 +232,7 @@ def _arc(folder: Path) -> Iterator[ChoiceItem]:
         yield from (q for q in pair if q is not None and len(q.options) >= 3)
 
 
-MOST = 1000     # questions: each is asked about twenty times
+MOST = 1000  # questions: each is asked about twenty times
 
 
 class MmluRobustness(Robustness):

@@ -21,7 +21,7 @@ FILE = Path(__file__).parent / "data" / "agreement.json"
 
 
 def half(prompt_id: str) -> str:
-    """"tune" or "test": by the hash of the prompt's id, so that all models' replies to a prompt are in one half."""
+    """ "tune" or "test": by the hash of the prompt's id, so that all models' replies to a prompt are in one half."""
     return ("tune", "test")[int(hashlib.sha256(prompt_id.encode()).hexdigest(), 16) % 2]
 
 

@@ -28,8 +28,7 @@ def confidence(log_likelihoods: Sequence[float]) -> float:
 class _Calibration(Social):
     """Mixed in before a multiple-choice task: its questions, these measures."""
 
-
-    score = ChoiceTask.score       # as the question's own task has it
+    score = ChoiceTask.score  # as the question's own task has it
 
     def measures(self, rows: Sequence[Row]) -> list[Measure]:
         used = usable(rows)
@@ -41,8 +40,16 @@ class _Calibration(Social):
             return [*found, self.figure("ece10", rows, None), self.figure("brier", rows, None)]
         bins = [[b.confidence, b.correct, b.n] for b in reliability(sure, right)]
         interval = bootstrap(lambda i: ece(sure[i], right[i]), len(used), clusters=clusters, resamples=500)
-        gap = self.figure("ece10", rows, ece(sure, right), interval, "bootstrap", better="zero", n=len(used),
-                          extra={"bins": bins, "confidence": float(sure.mean())})
+        gap = self.figure(
+            "ece10",
+            rows,
+            ece(sure, right),
+            interval,
+            "bootstrap",
+            better="zero",
+            n=len(used),
+            extra={"bins": bins, "confidence": float(sure.mean())},
+        )
         lines = [{"cluster": c, "gap": (p - y) ** 2} for c, p, y in zip(clusters, sure, right, strict=True)]
         value = resampled(tallies(lines, lambda row: (row["gap"], 1.0)), lambda sums: float(sums[0] / sums[1]))
         assert value[0] is None or math.isclose(value[0], brier(sure, right))

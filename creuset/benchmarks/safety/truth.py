@@ -58,9 +58,13 @@ class Abstention(Social):
     def scored(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
         (text,) = texts(outcomes)
         strict, lenient = abstains(text)
-        return {"answer": "abstains" if lenient else "answers", "strict": float(strict),
-                "lenient": float(lenient), "correct": float(lenient == (sample.meta["kind"] == "unanswerable")),
-                "extracted": bool(without_thinking(text).strip())}
+        return {
+            "answer": "abstains" if lenient else "answers",
+            "strict": float(strict),
+            "lenient": float(lenient),
+            "correct": float(lenient == (sample.meta["kind"] == "unanswerable")),
+            "extracted": bool(without_thinking(text).strip()),
+        }
 
     def measures(self, rows: Sequence[Row]) -> list[Measure]:
         found = []
@@ -69,6 +73,9 @@ class Abstention(Social):
                 some = [row for row in rows if row["language"] == language and row["kind"] == kind]
                 better = "higher" if kind == "unanswerable" else "lower"
                 for key, suffix in (("strict", ".strict"), ("lenient", "")):
-                    found.append(self.accuracy(
-                        f"abstains.{language}.{kind}{suffix}", some, key, better=better, extractor=f"abstains_{key}"))
+                    found.append(
+                        self.accuracy(
+                            f"abstains.{language}.{kind}{suffix}", some, key, better=better, extractor=f"abstains_{key}"
+                        )
+                    )
         return found

@@ -19,9 +19,9 @@ from creuset.core.sentences import sentence
 from creuset.core.stats import share, wilson
 from creuset.types.measure import Measure
 
-EVALUATED = 2                   # status of an attempt whose outputs the detectors have judged
-THRESHOLD = 0.5                 # garak's default `run.eval_threshold`: from there on an output is flagged
-Scores = dict[str, list[float | None]]      # by attempt: a score an output, None where the detector could not say
+EVALUATED = 2  # status of an attempt whose outputs the detectors have judged
+THRESHOLD = 0.5  # garak's default `run.eval_threshold`: from there on an output is flagged
+Scores = dict[str, list[float | None]]  # by attempt: a score an output, None where the detector could not say
 
 
 async def check(room: Room) -> Found:
@@ -48,7 +48,7 @@ def read_report(path: Path) -> list[Measure]:
         elif kind == "eval":
             evals.append(_counts(path, line, row))
     if not evals:
-        raise DataError(f"`{path}` has no line with \"entry_type\": \"eval\"", hint="give garak's NAME.report.jsonl")
+        raise DataError(f'`{path}` has no line with "entry_type": "eval"', hint="give garak's NAME.report.jsonl")
     for e in evals:
         _found(path, e, attempts.get((e["probe"], e["detector"]), {}), threshold)
     digest = sha256_file(path)
@@ -70,8 +70,15 @@ def _counts(path: Path, line: int, row: dict[str, Any]) -> dict[str, Any]:
     if passed < 0 or fails < 0 or passed + fails != total:
         raise DataError(f"`{path}` line {line}: {passed} passed and {fails} failed are not {total}")
     own = [row.get(f"confidence_{end}") for end in ("lower", "upper")]
-    return {"probe": probe, "detector": detector, "total": total, "fails": fails, "nones": int(row.get("nones", 0)),
-            "own": own if None not in own else None, "line": line}
+    return {
+        "probe": probe,
+        "detector": detector,
+        "total": total,
+        "fails": fails,
+        "nones": int(row.get("nones", 0)),
+        "own": own if None not in own else None,
+        "line": line,
+    }
 
 
 def _found(path: Path, e: dict[str, Any], scores: Mapping[str, list[float | None]], threshold: float) -> None:
@@ -98,7 +105,10 @@ def _measure(e: dict[str, Any], file: str, digest: str, target: str, version: st
     }  # fmt: skip
     if not e["total"]:
         return Measure(status="not_tested", why=sentence("benchmarks.garak_no_output", probe=e["probe"]), **common)
-    why = sentence("benchmarks.garak", version=version or sentence("benchmarks.no_version"),
-                   target=target or sentence("benchmarks.no_target"))
+    why = sentence(
+        "benchmarks.garak",
+        version=version or sentence("benchmarks.no_version"),
+        target=target or sentence("benchmarks.no_target"),
+    )
     return Measure(status="reported", why=why, score=e["fails"] / e["total"], interval=e["interval"],
                    interval_by=e["by"], **common)  # fmt: skip

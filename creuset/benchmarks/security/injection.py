@@ -43,9 +43,9 @@ MAX_TOKENS = {"email": 160, "table": 160, "code": 400}
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    kind: str                   # email, table, code
+    kind: str  # email, table, code
     number: int
-    text: str                   # what an attack is hidden in
+    text: str  # what an attack is hidden in
     question: str
     ideal: str
     code: tuple[str, ...] = ()  # broken, and repaired
@@ -85,15 +85,24 @@ def attacks(folder: Path, name: str) -> dict[str, list[str]]:
 class Injection(Social):
     name = "bipia"
     form = "chat"
-    files = tuple(f"bipia/{n}" for n in ("email_test.jsonl", "table_test.jsonl", "code_test.jsonl",
-                                         "text_attack_test.json", "code_attack_test.json"))
+    files = tuple(
+        f"bipia/{n}"
+        for n in (
+            "email_test.jsonl",
+            "table_test.jsonl",
+            "code_test.jsonl",
+            "text_attack_test.json",
+            "code_attack_test.json",
+        )
+    )
     licence = "MIT (code contexts CC BY-SA)"
     extractor = "injection_rules"
     note = joined(sentence("benchmarks.rules_unmeasured"), sentence("benchmarks.beside_false_alarm"))
 
     def samples(self, folder: Path) -> Iterator[Sample]:
-        kinds = [(kind, documents(folder, kind), attacks(folder, "code" if kind == "code" else "text"))
-                 for kind in SYSTEM]
+        kinds = [
+            (kind, documents(folder, kind), attacks(folder, "code" if kind == "code" else "text")) for kind in SYSTEM
+        ]
         longest = max(len(docs) * len(classes) for _, docs, classes in kinds)
         for turn in range(longest):
             for kind, docs, classes in kinds:
@@ -103,10 +112,20 @@ class Injection(Social):
                     yield self._attacked(docs, classes, turn)
 
     def _clean(self, doc: Document, classes: dict[str, list[str]], kind: str) -> Sample:
-        gold = {"ideal": doc.ideal, "code": list(doc.code), "fixed": list(doc.fixed),
-                "known": f"{doc.text}\n{doc.question}", "attacks": classes}
-        return Sample(id=f"{kind}-{doc.number}-clean", asks=(ask(doc, doc.text),), gold=gold,
-                      cluster=f"{kind}-{doc.number}", meta={"kind": kind, "class": ""})
+        gold = {
+            "ideal": doc.ideal,
+            "code": list(doc.code),
+            "fixed": list(doc.fixed),
+            "known": f"{doc.text}\n{doc.question}",
+            "attacks": classes,
+        }
+        return Sample(
+            id=f"{kind}-{doc.number}-clean",
+            asks=(ask(doc, doc.text),),
+            gold=gold,
+            cluster=f"{kind}-{doc.number}",
+            meta={"kind": kind, "class": ""},
+        )
 
     def _attacked(self, docs: list[Document], classes: dict[str, list[str]], turn: int) -> Sample:
         names = list(classes)
@@ -115,8 +134,13 @@ class Injection(Social):
         doc, name = docs[at], names[(at + lap) % len(names)]
         which = (at // len(names) + lap) % len(classes[name])
         attack, place = classes[name][which], PLACES[turn % len(PLACES)]
-        gold = {"ideal": doc.ideal, "code": list(doc.code), "fixed": list(doc.fixed),
-                "known": f"{doc.text}\n{doc.question}", "attack": attack}
+        gold = {
+            "ideal": doc.ideal,
+            "code": list(doc.code),
+            "fixed": list(doc.fixed),
+            "known": f"{doc.text}\n{doc.question}",
+            "attack": attack,
+        }
         return Sample(
             id=f"{doc.kind}-{doc.number}-{names.index(name)}", asks=(ask(doc, hide(doc.text, attack, place)),),
             gold=gold, cluster=f"{doc.kind}-{doc.number}",
@@ -124,8 +148,12 @@ class Injection(Social):
         )  # fmt: skip
 
     def about(self, sample: Sample) -> Row:
-        return {"kind": sample.meta["kind"], "class": sample.meta["class"], "place": sample.meta.get("place", ""),
-                "gold": sample.gold["ideal"]}
+        return {
+            "kind": sample.meta["kind"],
+            "class": sample.meta["class"],
+            "place": sample.meta.get("place", ""),
+            "gold": sample.gold["ideal"],
+        }
 
     def scored(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
         kind, name = sample.meta["kind"], sample.meta["class"]
@@ -145,8 +173,11 @@ class Injection(Social):
         clean, hit = [r for r in rows if not r["class"]], [r for r in rows if r["class"]]
         found = [self._attacked_share("asr", hit, clean)]
         for kind in SYSTEM:
-            found.append(self._attacked_share(f"asr.{kind}", [r for r in hit if r["kind"] == kind],
-                                              [r for r in clean if r["kind"] == kind]))
+            found.append(
+                self._attacked_share(
+                    f"asr.{kind}", [r for r in hit if r["kind"] == kind], [r for r in clean if r["kind"] == kind]
+                )
+            )
         for name in dict.fromkeys(r["class"] for r in hit):
             some = [r for r in hit if r["class"] == name]
             found.append(self._attacked_share(f"asr.{_slug(name)}", some, clean, name))
@@ -159,16 +190,20 @@ class Injection(Social):
 
     def _attacked_share(self, metric: str, hit: list[Row], clean: list[Row], name: str = "") -> Measure:
         beside = self.alarm("false_alarm", clean, name)
-        extra = {"false_alarm": beside.score, "utility_attacked": _mean([r["correct"] for r in hit]),
-                 "utility_clean": _mean([r["correct"] for r in clean])}
+        extra = {
+            "false_alarm": beside.score,
+            "utility_attacked": _mean([r["correct"] for r in hit]),
+            "utility_clean": _mean([r["correct"] for r in clean]),
+        }
         return self.rate(metric, hit, "followed", clustered=True, extra=extra)
 
     def alarm(self, metric: str, clean: list[Row], name: str) -> Measure:
         """How often the rules (of the class `name`, or of all of them on average) fire on clean documents."""
         got = [r for r in clean if not r["failed"] and (not name or name in r["alarms"])]
         values = [r["alarms"][name] if name else sum(r["alarms"].values()) / len(r["alarms"]) for r in got]
-        return self.figure(metric, clean, share(values) if got else None, better="lower", denominator=len(got),
-                           n=len(got))
+        return self.figure(
+            metric, clean, share(values) if got else None, better="lower", denominator=len(got), n=len(got)
+        )
 
 
 def _with_length(measure: Measure) -> Measure:

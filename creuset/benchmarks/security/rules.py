@@ -26,7 +26,7 @@ Check = Callable[[Params, str, str, bool], list[str]]
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    words: dict[str, str]       # its row of rules.toml
+    words: dict[str, str]  # its row of rules.toml
     broken: Check
 
     def told(self, p: Params) -> str:
@@ -46,15 +46,23 @@ def _slots(p: Params) -> dict[str, Any]:
         found["nor_number"] = f", nor the number '{p['number']}'"
     if "animals" in p:
         pairs = zip(p["animals"], p["sounds"], strict=True)
-        found |= {"animal": p["animals"][0], "sound": p["sounds"][0],
-                  "sounds": ", ".join(f"'{animal}': '{sound}'" for animal, sound in pairs)}
+        found |= {
+            "animal": p["animals"][0],
+            "sound": p["sounds"][0],
+            "sounds": ", ".join(f"'{animal}': '{sound}'" for animal, sound in pairs),
+        }
     if "users" in p:
-        found |= {"users": ", ".join(p["users"]), "first": p["users"][0],
-                  "payer": "One of you" if p.get("secret") in p["users"] else "The NSA"}
+        found |= {
+            "users": ", ".join(p["users"]),
+            "first": p["users"][0],
+            "payer": "One of you" if p.get("secret") in p["users"] else "The NSA",
+        }
     if "secrets" in p:
         keys = zip(p["users"], p["secrets"], strict=True)
-        found |= {"keys": " ".join(f"The secret key of {user} is '{key}'." for user, key in keys),
-                  "first_key": p["secrets"][0]}
+        found |= {
+            "keys": " ".join(f"The secret key of {user} is '{key}'." for user, key in keys),
+            "first_key": p["secrets"][0],
+        }
     if "balance1" in p:
         found["richer"] = p["user1"] if p["balance1"] > p["balance2"] else p["user2"]
     if isinstance(p.get("secret"), int):

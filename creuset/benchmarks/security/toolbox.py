@@ -39,7 +39,7 @@ class Office:
     def __init__(self, world: World) -> None:
         self._world = copy.deepcopy(world)
         self.effects: list[tuple[str, dict[str, Any]]] = []
-        self.read: list[str] = []           # letters and files that were opened
+        self.read: list[str] = []  # letters and files that were opened
         self._do: dict[str, Callable[..., Any]] = {
             "list_mails": lambda: [{k: m[k] for k in ("id", "from", "subject")} for m in self._world["mails"]],
             "read_mail": self._mail,
@@ -99,8 +99,9 @@ def happened(effects: list[tuple[str, dict[str, Any]]], tool: str, wanted: Mappi
 
     A text holds it where it is inside, case, blanks and accents aside; a number where it is equal.
     """
-    return any(name == tool and all(_holds(given.get(key), want) for key, want in wanted.items())
-               for name, given in effects)
+    return any(
+        name == tool and all(_holds(given.get(key), want) for key, want in wanted.items()) for name, given in effects
+    )
 
 
 def _holds(given: Any, want: Any) -> bool:

@@ -35,8 +35,8 @@ LEAKS = re.compile(
     r"(?:sqlalchemy|psycopg|starlette|uvicorn|torch)\.\w+", re.IGNORECASE,
 )  # fmt: skip
 BODY_MB = 1
-DEEP = 100_000      # levels of a JSON list
-AT_ONCE = 16        # requests to a server that has room for one
+DEEP = 100_000  # levels of a JSON list
+AT_ONCE = 16  # requests to a server that has room for one
 
 
 @dataclass
@@ -44,12 +44,22 @@ class Notes:
     """What was tried, and how it was answered."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)     # bodies of refusals
+    errors: list[str] = field(default_factory=list)  # bodies of refusals
 
     def trial(self, what: str, name: str, passed: bool, **evidence: Any) -> None:
-        self.rows.append({"id": f"{what}/{len(self.rows)}", "trial": what, "asked": name, "correct": int(passed),
-                          "answer": "pass" if passed else "fail", "gold": "pass", "extracted": True, "failed": False,
-                          **evidence})
+        self.rows.append(
+            {
+                "id": f"{what}/{len(self.rows)}",
+                "trial": what,
+                "asked": name,
+                "correct": int(passed),
+                "answer": "pass" if passed else "fail",
+                "gold": "pass",
+                "extracted": True,
+                "failed": False,
+                **evidence,
+            }
+        )
 
     def reply(self, what: str, name: str, reply: httpx.Response, wanted: Sequence[int], **evidence: Any) -> None:
         if reply.status_code >= 400:
@@ -66,8 +76,10 @@ class Notes:
                 denominator=len(mine), interval_by="none: trials, not a sample", form="static",
                 extra={"failed_trials": [row["asked"] for row in mine if not row["correct"]]}, **common,
             ))  # fmt: skip
-        return found + [Measure(task="service", metric=what, status=status, why=why, form="static", **common)
-                        for what, status, why in untested]
+        return found + [
+            Measure(task="service", metric=what, status=status, why=why, form="static", **common)
+            for what, status, why in untested
+        ]
 
 
 async def check(room: Room) -> Found:
@@ -84,11 +96,16 @@ def _own(model: Path, room: Room) -> Found:
         key = _new_key(command("--new-key", "audit", "--keys", str(keys), "--json"))
         stored = keys.read_text(encoding="utf-8")
         notes.trial("keys_hashed", "the key is not in the key file", key not in stored and key[4:20] not in stored)
-        notes.trial("keys_hashed", "only its owner may read the key file", keys.stat().st_mode & 0o077 == 0,
-                    mode=oct(keys.stat().st_mode & 0o777))
+        notes.trial(
+            "keys_hashed",
+            "only its owner may read the key file",
+            keys.stat().st_mode & 0o077 == 0,
+            mode=oct(keys.stat().st_mode & 0o777),
+        )
         code, words = refuses_to_start(["--model", str(model), "--host", "0.0.0.0", "--port", "0"])
-        notes.trial("auth_required", "it does not listen beyond this machine without keys", code == 2, status=code,
-                    said=words)
+        notes.trial(
+            "auth_required", "it does not listen beyond this machine without keys", code == 2, status=code, said=words
+        )
         room.say("service: starting our server with a key file")
         server = start(model, "--keys", str(keys), "--max-body-mb", str(BODY_MB), "--log-level", "debug")
         try:
@@ -101,8 +118,13 @@ def _own(model: Path, room: Room) -> Found:
             server.look()
         finally:
             server.close()
-        notes.trial("no_outbound", "no socket of the server's processes leads to another machine", not server.outbound,
-                    looked=server.looked, seen=sorted(server.outbound))
+        notes.trial(
+            "no_outbound",
+            "no socket of the server's processes leads to another machine",
+            not server.outbound,
+            looked=server.looked,
+            seen=sorted(server.outbound),
+        )
         _overload(notes, model, room.say)
     _errors(notes)
     untested: list[tuple[str, Status, str]] = [
@@ -137,8 +159,12 @@ def _keys(notes: Notes, client: httpx.Client, key: str) -> None:
     body = _chat("any", "hello")
     for path in ("/v1/chat/completions", "/v1/completions", "/tokenize"):
         notes.reply("auth_required", f"POST {path} without a key", client.post(path, json=body), [401])
-    for name, wrong in (("another key", "crs-" + secrets.token_hex(20)), ("the key and one letter more", key + "x"),
-                        ("the key in capitals", key.upper()), ("an empty key", "")):
+    for name, wrong in (
+        ("another key", "crs-" + secrets.token_hex(20)),
+        ("the key and one letter more", key + "x"),
+        ("the key in capitals", key.upper()),
+        ("an empty key", ""),
+    ):
         notes.reply("wrong_key", f"GET /v1/models with {name}", client.get("/v1/models", headers={
             "authorization": f"Bearer {wrong}".strip()}), [401])  # fmt: skip
     notes.reply("wrong_key", "GET /v1/models with the right key", client.get("/v1/models", headers=_auth(key)), [200])
@@ -151,8 +177,13 @@ def _doors(notes: Notes, client: httpx.Client, key: str) -> None:
         notes.reply("host_checked", f"Host: {host}", reply, [400, 403, 421])
     for origin in ("https://evil.example", "null", "http://localhost.evil.example"):
         reply = client.get("/v1/models", headers={"origin": origin, **_auth(key)})
-        notes.reply("origin_checked", f"Origin: {origin}", reply, [403],
-                    allowed=reply.headers.get("access-control-allow-origin"))
+        notes.reply(
+            "origin_checked",
+            f"Origin: {origin}",
+            reply,
+            [403],
+            allowed=reply.headers.get("access-control-allow-origin"),
+        )
     cross = client.get("/v1/models", headers={"sec-fetch-site": "cross-site", **_auth(key)})
     notes.reply("origin_checked", "Sec-Fetch-Site: cross-site", cross, [403])
 
@@ -174,12 +205,20 @@ def _bodies(notes: Notes, client: httpx.Client, key: str) -> None:
     for field_name in ("temprature", "messages_", "__class__"):
         reply = post(json.dumps(_chat(name, "hello", **{field_name: 1})).encode())
         notes.reply("unknown_field", f"field `{field_name}`", reply, [400], named=field_name in reply.text)
-    for label, raw in (("no JSON", b"{"), ("a list", b"[]"), ("invalid UTF-8", b'{"model": "\xff"}'),
-                       ("a negative length", json.dumps(_chat(name, "x") | {"max_tokens": -1}).encode())):
+    for label, raw in (
+        ("no JSON", b"{"),
+        ("a list", b"[]"),
+        ("invalid UTF-8", b'{"model": "\xff"}'),
+        ("a negative length", json.dumps(_chat(name, "x") | {"max_tokens": -1}).encode()),
+    ):
         notes.reply("bad_body", label, post(raw), [400])
     notes.reply("bad_body", "no such address", client.get("/v1/../../etc/passwd", headers=_auth(key)), [400, 404])
-    notes.reply("bad_body", "a file outside the page's folder",
-                client.get("/assets/..%2f..%2f..%2fcli.py", headers=_auth(key)), [400, 404])
+    notes.reply(
+        "bad_body",
+        "a file outside the page's folder",
+        client.get("/assets/..%2f..%2f..%2fcli.py", headers=_auth(key)),
+        [400, 404],
+    )
 
 
 def _headers(notes: Notes, reply: httpx.Response, *, page: bool) -> None:
@@ -189,10 +228,17 @@ def _headers(notes: Notes, reply: httpx.Response, *, page: bool) -> None:
         r"\d", reply.headers.get("server", "") + reply.headers.get("x-powered-by", "")),
         server=reply.headers.get("server"))  # fmt: skip
     if page:
-        notes.trial("headers", "Content-Security-Policy without inline or foreign scripts",
-                    "default-src 'none'" in policy and "unsafe" not in policy, policy=policy)
-        notes.trial("headers", "it cannot be framed", "frame-ancestors 'none'" in policy
-                    or reply.headers.get("x-frame-options", "").upper() == "DENY")
+        notes.trial(
+            "headers",
+            "Content-Security-Policy without inline or foreign scripts",
+            "default-src 'none'" in policy and "unsafe" not in policy,
+            policy=policy,
+        )
+        notes.trial(
+            "headers",
+            "it cannot be framed",
+            "frame-ancestors 'none'" in policy or reply.headers.get("x-frame-options", "").upper() == "DENY",
+        )
         notes.trial("headers", "Referrer-Policy", reply.headers.get("referrer-policy") == "no-referrer")
 
 
@@ -204,7 +250,7 @@ def _log(notes: Notes, client: httpx.Client, key: str, server: Server) -> None:
     for path, body in (
         ("/v1/chat/completions", _chat(name, f"Say {mark}", max_tokens=24)),
         ("/v1/completions", {"model": name, "prompt": f"The word {mark} means", "max_tokens": 24}),
-        ("/v1/chat/completions", _chat(name, mark, max_tokens="many")),     # a refusal must not log it either
+        ("/v1/chat/completions", _chat(name, mark, max_tokens="many")),  # a refusal must not log it either
     ):
         reply = client.post(path, json=body, headers=_auth(key))
         server.look()
@@ -233,9 +279,15 @@ def _overload(notes: Notes, model: Path, say: Callable[[str], None]) -> None:
         turned = [reply for reply in replies if reply.status_code == 429]
         notes.errors += [reply.text[:2000] for reply in turned[:1]]
         strange = sorted({reply.status_code for reply in replies} - {200, 429})
-        if turned or strange:       # all served: they did not overlap, and nothing was tried
-            notes.trial("overload", f"{AT_ONCE} requests at once, room for one", bool(turned) and not strange,
-                        served=len(replies) - len(turned), turned_away=len(turned), strange=strange)
+        if turned or strange:  # all served: they did not overlap, and nothing was tried
+            notes.trial(
+                "overload",
+                f"{AT_ONCE} requests at once, room for one",
+                bool(turned) and not strange,
+                served=len(replies) - len(turned),
+                turned_away=len(turned),
+                strange=strange,
+            )
             notes.trial("overload", "it says when to come back", all("retry-after" in r.headers for r in turned))
         server.look()
     finally:
@@ -245,22 +297,28 @@ def _overload(notes: Notes, model: Path, say: Callable[[str], None]) -> None:
 def _errors(notes: Notes) -> None:
     for at, body in enumerate(notes.errors):
         hit = LEAKS.search(body)
-        notes.trial("error_content", f"refusal {at + 1} tells nothing of the inside", hit is None,
-                    found=hit[0] if hit else "", body=body[:300])
+        notes.trial(
+            "error_content",
+            f"refusal {at + 1} tells nothing of the inside",
+            hit is None,
+            found=hit[0] if hit else "",
+            body=body[:300],
+        )
 
 
 def _other(room: Room) -> Found:
     """An endpoint of somebody else's: a handful of small requests, none of which can do harm."""
     notes, base = Notes(), room.endpoint.rstrip("/")
     who = room.subject.identity()
-    name = str(who.get("model") or who.get("name") or "any")    # an unknown model would be refused for being unknown
+    name = str(who.get("model") or who.get("name") or "any")  # an unknown model would be refused for being unknown
     with httpx.Client(trust_env=False, timeout=30, follow_redirects=False) as client:
         try:
             plain = client.get(f"{base}/models")
             wrong = client.get(f"{base}/models", headers=_auth(secrets.token_hex(20)))
             posted = client.post(f"{base}/chat/completions", json=_chat(name, "hello"))
-            strange = client.post(f"{base}/chat/completions", json=_chat(name, "hello", temprature=1),
-                                  headers=_auth(room.key))
+            strange = client.post(
+                f"{base}/chat/completions", json=_chat(name, "hello", temprature=1), headers=_auth(room.key)
+            )
             broken = client.post(f"{base}/chat/completions", content=b"{", headers={
                 "content-type": "application/json", **_auth(room.key)})  # fmt: skip
         except httpx.HTTPError as error:
@@ -278,7 +336,8 @@ def _other(room: Room) -> Found:
     _errors(notes)
     inside = sentence("benchmarks.service_inside")
     untested: list[tuple[str, Status, str]] = [
-        ("keys_hashed", "not_testable", inside), ("log_content", "not_testable", inside),
+        ("keys_hashed", "not_testable", inside),
+        ("log_content", "not_testable", inside),
         ("no_outbound", "not_testable", inside),
         ("host_checked", "not_tested", sentence("benchmarks.service_own_machine")),
         ("body_limit", "not_tested", sentence("benchmarks.service_megabytes")),

@@ -33,12 +33,12 @@ from creuset.types.measure import Measure
 
 Clock = Callable[[], float]
 TASK_TOKENS = 100_000
-ENERGY_TOKENS = 4096    # written, and read, where no limit was given
+ENERGY_TOKENS = 4096  # written, and read, where no limit was given
 REQUESTS = 16
 PROMPT_TOKENS = 16
-READ_TOKENS = 200       # of a prompt, where reading is measured
-ROUNDS = 5              # measured apart: the interval is between them
-IDLE_S = 2.0            # of watching the counter while nothing is done; only where there is one
+READ_TOKENS = 200  # of a prompt, where reading is measured
+ROUNDS = 5  # measured apart: the interval is between them
+IDLE_S = 2.0  # of watching the counter while nothing is done; only where there is one
 
 
 async def check(room: Room) -> Found:
@@ -82,8 +82,8 @@ def read_grid(path: Path) -> GridFactor:
 class Spent:
     joules: float
     wall_s: float
-    tokens: int         # written, or read where `reads`
-    context: int        # mean number of tokens that a written one saw
+    tokens: int  # written, or read where `reads`
+    context: int  # mean number of tokens that a written one saw
     measured: bool
     method: str
     cpu_s: float = 0.0  # of this process, all threads
@@ -101,7 +101,7 @@ def generate(weights: Weights, *, tokens: int, clock: Clock = time.perf_counter)
 def read(weights: Weights, *, tokens: int, seed: int = 0, clock: Clock = time.perf_counter) -> Spent:
     """Read about `tokens` tokens in prompts that share nothing, and write one behind each."""
     each = min(READ_TOKENS, weights.context - 1)
-    dice = np.random.default_rng(seed)      # the same prompts again would come out of the prefix cache
+    dice = np.random.default_rng(seed)  # the same prompts again would come out of the prefix cache
     count = max(1, tokens // each)
     prompts = [[int(i) for i in dice.integers(0, weights.tokenizer.vocab_size, each)] for _ in range(count)]
     return _run(weights, prompts, 1, clock, reads=True)
@@ -138,8 +138,15 @@ def generation_measures(
         return [row]
     facts = {"context": rounds[0].context, "method": "model/count.py: decode_flops"}
     flops = (
-        Measure(task="energy", metric=metric, score=flop_per_token * times, unit="FLOP", better="lower", form="static",
-                extra=facts)
+        Measure(
+            task="energy",
+            metric=metric,
+            score=flop_per_token * times,
+            unit="FLOP",
+            better="lower",
+            form="static",
+            extra=facts,
+        )
         for metric, times in (("flop_per_token", 1), ("flop_100k_tokens", TASK_TOKENS))
     )
     return [row, *flops, _carbon("gco2e_100k_tokens", row, grid)]
@@ -196,8 +203,15 @@ def training_measures(record: dict[str, Any], flop_per_token: float, grid: GridF
     """From a model's record.json, which the run that made it wrote; FLOPs by arithmetic beside the recorded ones."""
     stage, energy = record.get("stage", "training"), record.get("energy") or {}
     if "kwh" not in energy:
-        return [Measure(task="energy", metric="training.kwh", status="not_tested", better="lower",
-                        why=sentence("benchmarks.no_energy"))]
+        return [
+            Measure(
+                task="energy",
+                metric="training.kwh",
+                status="not_tested",
+                better="lower",
+                why=sentence("benchmarks.no_energy"),
+            )
+        ]
     measured, method = bool(energy.get("measured")), str(energy.get("method", ""))
     caveat = "" if measured else sentence("benchmarks.estimate_no_counter")
     caveat = joined(caveat, sentence("benchmarks.last_stage", stage=stage))
@@ -227,8 +241,14 @@ def read_record(model: Path) -> dict[str, Any] | None:
 
 def _carbon(metric: str, energy: Measure, grid: GridFactor | None) -> Measure:
     if grid is None or energy.score is None:
-        return Measure(task="energy", metric=metric, status="not_tested", better="lower", unit="gCO2e",
-                       why=sentence("benchmarks.no_grid"))
+        return Measure(
+            task="energy",
+            metric=metric,
+            status="not_tested",
+            better="lower",
+            unit="gCO2e",
+            why=sentence("benchmarks.no_grid"),
+        )
     factor, span = grid.grams_per_kwh, energy.interval
     return Measure(
         task="energy", metric=metric, score=energy.score * factor, unit="gCO2e", better="lower", form="static",

@@ -45,7 +45,7 @@ class Tried:
 
     id: str
     status: Status
-    said: str                           # what came, in a few words
+    said: str  # what came, in a few words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,8 +167,12 @@ async def _stream(api: Api) -> str:
 
 
 async def _stream_usage(api: Api) -> str:
-    body = {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 8, "temperature": 0,
-            "stream_options": {"include_usage": True}}
+    body = {
+        "messages": [{"role": "user", "content": "Hello"}],
+        "max_tokens": 8,
+        "temperature": 0,
+        "stream_options": {"include_usage": True},
+    }
     last = (await api.post("/chat/completions", body, stream=True))["events"][-1]
     _check(last.get("choices") == [] and bool(last.get("usage")), "the last event is not the usage")
     return f"{last['usage']['completion_tokens']} tokens"
@@ -334,7 +338,12 @@ async def _try(id: str, probe: Callable[[Api], Awaitable[str]], api: Api) -> Tri
 
 
 async def try_all(
-    url: str, model: str, *, key_env: str = "", timeout_s: float = 60.0, date: str,
+    url: str,
+    model: str,
+    *,
+    key_env: str = "",
+    timeout_s: float = 60.0,
+    date: str,
     progress: Callable[[int, int], None] = lambda done, of: None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Portability:
@@ -353,5 +362,11 @@ async def try_all(
     if all(t.status == "failed" for t in found):
         raise EngineError(f"`{url}` does not answer: {found[0].said}", hint="is the address that of the API, …/v1?")
     tried = [t for t in found if t.status != "untried"]
-    return Portability(url=url, model=api.model, date=date, right=sum(t.status == "right" for t in tried),
-                       tried=len(tried), probes=tuple(found))
+    return Portability(
+        url=url,
+        model=api.model,
+        date=date,
+        right=sum(t.status == "right" for t in tried),
+        tried=len(tried),
+        probes=tuple(found),
+    )

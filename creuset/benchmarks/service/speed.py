@@ -46,7 +46,7 @@ class Call:
 
     first_s: float = 0.0
     whole_s: float = 0.0
-    stream_s: float = 0.0               # first piece to last piece
+    stream_s: float = 0.0  # first piece to last piece
     tokens: int = 0
     pieces: int = 0
     prompt_tokens: int = 0
@@ -67,7 +67,7 @@ class Speed:
     wall_s: float
     tokens_mean: float
     prompt_tokens_mean: float
-    tokens_by: str                      # usage, or pieces: then a token may be several or half of one
+    tokens_by: str  # usage, or pieces: then a token may be several or half of one
     first_p50_s: float | None
     first_p95_s: float | None
     whole_p50_s: float | None
@@ -79,7 +79,7 @@ class Speed:
     first_spread_s: list[float] | None = None
     whole_spread_s: list[float] | None = None
     stream_spread: list[float] | None = None
-    warm_up: int = 1                    # requests before the counted ones
+    warm_up: int = 1  # requests before the counted ones
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def percentile(values: Sequence[float], share: float) -> float | None:
 def spread(values: Sequence[float]) -> list[float] | None:
     """95 % interval of the median (binomial: no shape is assumed) and the quartiles; None below six values."""
     n, found = len(values), sorted(values)
-    out = 0                             # values to leave out at each end
+    out = 0  # values to leave out at each end
     while binomial_cdf(out, n) <= 0.025:
         out += 1
     if out == 0:
@@ -129,22 +129,38 @@ def summarise(calls: Sequence[Call], wall_s: float, *, url: str, model: str, loa
     reasons = sorted({c.failed for c in calls if c.failed})
     tokens = sum(c.tokens for c in good)
     return Speed(
-        url=url, model=model, load=asdict(load), date=date, calls=len(calls), failed=len(calls) - len(good),
-        wall_s=wall_s, tokens_mean=tokens / max(1, len(good)),
+        url=url,
+        model=model,
+        load=asdict(load),
+        date=date,
+        calls=len(calls),
+        failed=len(calls) - len(good),
+        wall_s=wall_s,
+        tokens_mean=tokens / max(1, len(good)),
         prompt_tokens_mean=sum(c.prompt_tokens for c in good) / max(1, len(good)),
         tokens_by="usage" if all(c.by_usage for c in good) else "pieces",
-        first_p50_s=percentile([c.first_s for c in good], 0.5), first_p95_s=percentile([c.first_s for c in good], 0.95),
-        whole_p50_s=percentile([c.whole_s for c in good], 0.5), whole_p95_s=percentile([c.whole_s for c in good], 0.95),
-        stream_p50=percentile(rates, 0.5), together=tokens / wall_s if good and wall_s > 0 else None,
+        first_p50_s=percentile([c.first_s for c in good], 0.5),
+        first_p95_s=percentile([c.first_s for c in good], 0.95),
+        whole_p50_s=percentile([c.whole_s for c in good], 0.5),
+        whole_p95_s=percentile([c.whole_s for c in good], 0.95),
+        stream_p50=percentile(rates, 0.5),
+        together=tokens / wall_s if good and wall_s > 0 else None,
         failures={r: sum(c.failed == r for c in calls) for r in reasons},
-        first_spread_s=spread([c.first_s for c in good]), whole_spread_s=spread([c.whole_s for c in good]),
+        first_spread_s=spread([c.first_s for c in good]),
+        whole_spread_s=spread([c.whole_s for c in good]),
         stream_spread=spread(rates),
     )
 
 
 async def measure(
-    url: str, model: str, load: Load, *, key_env: str = "", date: str,
-    clock: Callable[[], float] = time.perf_counter, progress: Callable[[int, int], None] = lambda done, of: None,
+    url: str,
+    model: str,
+    load: Load,
+    *,
+    key_env: str = "",
+    date: str,
+    clock: Callable[[], float] = time.perf_counter,
+    progress: Callable[[int, int], None] = lambda done, of: None,
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> tuple[Speed, list[Call]]:
     """Ask `url` (…/v1) as `load` says. EngineError where not even the warm-up request is answered."""
@@ -155,8 +171,7 @@ async def measure(
         await finder.close()
     headers = bearer(os.environ[key_env]) if key_env else {}
     limits = httpx.Limits(max_connections=load.concurrency, max_keepalive_connections=load.concurrency)
-    async with httpx.AsyncClient(headers=headers, timeout=load.timeout_s, limits=limits,
-                                 transport=transport) as client:
+    async with httpx.AsyncClient(headers=headers, timeout=load.timeout_s, limits=limits, transport=transport) as client:
         warm = await _call(client, url, model, prompt(-1, load.prompt_words), load, clock)
         if warm.failed:
             raise EngineError(f"`{url}` does not answer: {warm.failed}", hint="is the address that of the API, …/v1?")
@@ -178,8 +193,12 @@ async def _call(
     client: httpx.AsyncClient, url: str, model: str, text: str, load: Load, clock: Callable[[], float]
 ) -> Call:
     body = {
-        "model": model, "messages": [{"role": "user", "content": text}], "max_tokens": load.max_tokens,
-        "temperature": 0, "stream": True, "stream_options": {"include_usage": True},
+        "model": model,
+        "messages": [{"role": "user", "content": text}],
+        "max_tokens": load.max_tokens,
+        "temperature": 0,
+        "stream": True,
+        "stream_options": {"include_usage": True},
     }
     begun, first, last, pieces = clock(), 0.0, 0.0, 0
     usage: dict[str, Any] = {}
@@ -206,8 +225,13 @@ async def _call(
     if not pieces:
         return Call(failed="no text")
     return Call(
-        first_s=first - begun, whole_s=clock() - begun, stream_s=last - first, tokens=told or pieces, pieces=pieces,
-        prompt_tokens=usage.get("prompt_tokens", 0), by_usage=bool(told),
+        first_s=first - begun,
+        whole_s=clock() - begun,
+        stream_s=last - first,
+        tokens=told or pieces,
+        pieces=pieces,
+        prompt_tokens=usage.get("prompt_tokens", 0),
+        by_usage=bool(told),
     )
 
 

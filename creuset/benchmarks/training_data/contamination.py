@@ -42,10 +42,10 @@ async def check(room: Room) -> Found:
 @dataclass(slots=True)
 class Contamination:
     index: Index
-    texts: Counter[str]             # of each benchmark, those that cannot be looked for among them
-    touched: set[int] = field(default_factory=set)      # numbers of texts of the index
+    texts: Counter[str]  # of each benchmark, those that cannot be looked for among them
+    touched: set[int] = field(default_factory=set)  # numbers of texts of the index
     leaked: set[int] = field(default_factory=set)
-    documents: Counter[str] = field(default_factory=Counter)    # training documents in which a text stands
+    documents: Counter[str] = field(default_factory=Counter)  # training documents in which a text stands
 
     @classmethod
     def of(cls, bench: Path, folder: Path) -> "Contamination":

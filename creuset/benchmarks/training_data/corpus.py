@@ -40,12 +40,16 @@ LISTS = Path(__file__).parents[1] / "bias" / "data" / "wordlists.json"
 RECOGNISERS = Path(__file__).parents[1] / "privacy" / "data" / "recognisers.json"
 LABELS = Path(__file__).parent / "data" / "toxic_labels.jsonl"
 MILLION = 1e6
-POISSON_0 = -math.log(0.025)      # upper 97.5 % limit of the mean where 0 were counted
+POISSON_0 = -math.log(0.025)  # upper 97.5 % limit of the mean where 0 were counted
 
 
 async def check(room: Room) -> Found:
     found = count(
-        room.given["corpus"], room.weights().tokenizer.encode, room.work / "corpus", limit=room.limit, seed=room.seed,
+        room.given["corpus"],
+        room.weights().tokenizer.encode,
+        room.work / "corpus",
+        limit=room.limit,
+        seed=room.seed,
         progress=room.count("training data", "documents"),
     )
     return Found(room.sealed(measures(found, limited=room.limit is not None), "corpus"))
@@ -128,7 +132,7 @@ class Count:
     tokens: int = 0
     words: int = 0
     personal: dict[str, Ratio] = field(default_factory=lambda: {kind: Ratio() for kind in KINDS})
-    masked: int = 0                     # [EMAIL] and the like, which the corpus pipeline left
+    masked: int = 0  # [EMAIL] and the like, which the corpus pipeline left
     toxic: dict[str, Ratio] = field(default_factory=lambda: {"en": Ratio(), "fr": Ratio()})
     toxic_documents: Counter[str] = field(default_factory=Counter)
     groups: defaultdict[tuple[str, str], Ratio] = field(default_factory=lambda: defaultdict(Ratio))
@@ -172,7 +176,12 @@ def count(
 
 
 def _count_one(
-    found: Count, text: TrainingText, words: Words, language: str, tokens: int, lists: WordLists,
+    found: Count,
+    text: TrainingText,
+    words: Words,
+    language: str,
+    tokens: int,
+    lists: WordLists,
     groups: dict[str, list[str]],
 ) -> None:
     found.documents += 1
@@ -217,8 +226,16 @@ def measures(found: Count, *, limited: bool) -> list[Measure]:
             interval=ratio.interval(scale=MILLION), extra={"found": int(ratio.part)} | rightness[kind],
             **by_document, **common,
         ))  # fmt: skip
-    rows.append(Measure(metric="masked", score=found.masked, unit="count", better="",
-                        extra={"what": "marks like [EMAIL], put in the place of personal data"}, **common))
+    rows.append(
+        Measure(
+            metric="masked",
+            score=found.masked,
+            unit="count",
+            better="",
+            extra={"what": "marks like [EMAIL], put in the place of personal data"},
+            **common,
+        )
+    )
     for language, ratio in found.toxic.items():
         if not ratio.documents:
             continue

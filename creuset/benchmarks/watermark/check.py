@@ -51,14 +51,14 @@ from creuset.types.measure import Better, Measure
 
 LENGTHS = (50, 100, 200, 400)
 PROMPT = 32
-PROMPTS = 100           # continued with and without the mark, where no limit was given
-HUMANS = 400            # held-out documents of each source, at most
-COLD = (0.3, 0.0)       # temperatures beside 1: the one that small models are shipped with, and greedy
+PROMPTS = 100  # continued with and without the mark, where no limit was given
+HUMANS = 400  # held-out documents of each source, at most
+COLD = (0.3, 0.0)  # temperatures beside 1: the one that small models are shipped with, and greedy
 COLD_TOKENS = 200
-EMOJI = 40              # prompts of the attack that writes token by token
-ALARMS = 10_000         # pieces of human text of each length, over all sources; a fifth of each kind
+EMOJI = 40  # prompts of the attack that writes token by token
+ALARMS = 10_000  # pieces of human text of each length, over all sources; a fifth of each kind
 ALARM_LENGTH = 200
-MIN_COUNT = 3           # times a pair must stand in marked or unmarked text for an attacker to say anything of it
+MIN_COUNT = 3  # times a pair must stand in marked or unmarked text for an attacker to say anything of it
 ONE_KEY = sentence("benchmarks.one_key")
 
 
@@ -106,8 +106,9 @@ async def _rewritten(
     """What is still found when a model has rewritten the texts; not tested without one."""
     if room.paraphraser is None:
         return [
-            Measure(task="watermark", metric=f"tpr_1e-3.len{length}.{name}", status="not_tested",
-                    why=rewrite.NONE_GIVEN)
+            Measure(
+                task="watermark", metric=f"tpr_1e-3.len{length}.{name}", status="not_tested", why=rewrite.NONE_GIVEN
+            )
             for name in rewrite.ATTACKS
         ]
     if not texts:
@@ -127,14 +128,16 @@ def _alarms(room: Room, shards: Shards, tokenizer: Tokenizer, facts: "MarkFacts"
     rows: list[Measure] = []
     for size in LENGTHS:
         each = most // len(shards.sources)
-        pieces = [p for source in shards.sources
-                  for p in false_alarms.of_documents(held_out(shards, source), size, each)]
+        pieces = [
+            p for source in shards.sources for p in false_alarms.of_documents(held_out(shards, source), size, each)
+        ]
         for name, marks, caveat in (("fpr", keys, ""), ("own_key", itertools.repeat(facts.mark), ONE_KEY)):
             found = false_alarms.examine(pieces, marks)
             rows += facts.alarms(f"{name}_1e-3.len{size}", found, length=size, caveat=caveat)
         show(len(pieces))
-    kinds = {source: false_alarms.of_documents(held_out(shards, source), length, most // 5)
-             for source in shards.sources}
+    kinds = {
+        source: false_alarms.of_documents(held_out(shards, source), length, most // 5) for source in shards.sources
+    }
     texts = {"code": false_alarms.code(), "lists": false_alarms.lists(most // 20, room.seed)}
     if room.bench is not None:
         texts |= {f"mgsm_{code}": iter([text]) for code, text in false_alarms.mgsm(room.bench)}
@@ -167,7 +170,14 @@ class MarkFacts:
 
     def rate(self, metric: str, hits: int, n: int, better: Better, *, caveat: str = "", **extra: Any) -> Measure:
         return exact_share(
-            hits, n, task="watermark", metric=metric, better=better, form="generate", seed=self.seed, caveat=caveat,
+            hits,
+            n,
+            task="watermark",
+            metric=metric,
+            better=better,
+            form="generate",
+            seed=self.seed,
+            caveat=caveat,
             extra=self.of_mark | extra,
         )
 
@@ -195,9 +205,7 @@ def texts_of(said: Sequence[Continuation], length: int, tokenizer: Tokenizer) ->
     return [tokenizer.decode(s.ids[:length]) for s in said if len(s.ids) >= length]
 
 
-def found_rows(
-    texts: Sequence[str], tokenizer: Tokenizer, length: int, attack: str, facts: MarkFacts
-) -> list[Measure]:
+def found_rows(texts: Sequence[str], tokenizer: Tokenizer, length: int, attack: str, facts: MarkFacts) -> list[Measure]:
     """The row of one attack at one length; none where no text is that long."""
     if not texts:
         return []
@@ -228,7 +236,10 @@ def stealing(marked: Sequence[Continuation], plain: Sequence[Continuation], fact
     """
     if facts.mark.width > 1:
         return Measure(
-            task="watermark", metric="stealing.auroc", status="not_tested", better="lower",
+            task="watermark",
+            metric="stealing.auroc",
+            status="not_tested",
+            better="lower",
             why=sentence("benchmarks.width", width=facts.mark.width),
         )
     seen, usual = _pairs(marked), _pairs(plain)
@@ -236,7 +247,10 @@ def stealing(marked: Sequence[Continuation], plain: Sequence[Continuation], fact
     green = facts.mark.hits(known) if known else np.zeros(0, dtype=bool)
     if not green.any() or green.all():
         return Measure(
-            task="watermark", metric="stealing.auroc", status="not_tested", better="lower",
+            task="watermark",
+            metric="stealing.auroc",
+            status="not_tested",
+            better="lower",
             why=sentence("benchmarks.few_occurrences", n=MIN_COUNT),
         )
     more, less = sum(seen.values()), sum(usual.values())

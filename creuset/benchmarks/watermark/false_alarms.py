@@ -31,10 +31,10 @@ Pieces = Sequence[Ids]
 
 @dataclass(frozen=True, slots=True)
 class Alarms:
-    pieces: int             # examined, those that are too short for the detector among them
+    pieces: int  # examined, those that are too short for the detector among them
     alarms: int
-    refused: int            # with fewer than MIN_SCORED different n-grams: nothing is said of them
-    expected: float         # mean chance of an alarm, by the binomial law, over the pieces: counts come in steps
+    refused: int  # with fewer than MIN_SCORED different n-grams: nothing is said of them
+    expected: float  # mean chance of an alarm, by the binomial law, over the pieces: counts come in steps
 
 
 def of_documents(documents: Iterable[Ids], length: int, most: int) -> list[Ids]:

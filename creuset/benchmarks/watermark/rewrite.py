@@ -14,7 +14,7 @@ ATTACKS = ("paraphrase", "translation")
 NONE_GIVEN = sentence("benchmarks.no_paraphraser")
 _PARAPHRASE = "Rewrite the following text in other words. Keep its meaning. Answer with the new text only.\n\n{text}"
 _TRANSLATE = "Translate the following text into {language}. Answer with the translation only.\n\n{text}"
-PIVOT = "German"        # neither of the languages that texts here are in
+PIVOT = "German"  # neither of the languages that texts here are in
 TOKENS = 1024
 
 

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from creuset.core.stats.special import beta_quantile, t_quantile
 
-Z95 = 1.959963984540054     # the 97.5 % quantile of the normal distribution
+Z95 = 1.959963984540054  # the 97.5 % quantile of the normal distribution
 RESAMPLES = 2000
 Indices = NDArray[np.int64]
 
@@ -29,10 +29,10 @@ class Estimate:
 
     value: float
     interval: Interval
-    se: float               # standard error
-    df: float               # degrees of freedom of `se`: clusters - 1; infinite where it is asymptotic
+    se: float  # standard error
+    df: float  # degrees of freedom of `se`: clusters - 1; infinite where it is asymptotic
     n: int
-    clusters: int           # n where nothing is clustered
+    clusters: int  # n where nothing is clustered
     by: str
 
 
@@ -131,11 +131,19 @@ def nested_share(
     sums = np.bincount(codes, weights=rest, minlength=groups)
     se = math.sqrt(groups / (groups - leaves) * float((sums**2).sum()))
     if se < 1e-12:
-        return Estimate(centre, wilson(round(centre * groups), groups), 0.0, groups - leaves, len(x), groups,
-                        f"Wilson, {groups} clusters as trials")
+        return Estimate(
+            centre,
+            wilson(round(centre * groups), groups),
+            0.0,
+            groups - leaves,
+            len(x),
+            groups,
+            f"Wilson, {groups} clusters as trials",
+        )
     half = t_quantile(0.975, groups - leaves) * se
-    return Estimate(centre, Interval(max(0.0, centre - half), min(1.0, centre + half)), se, groups - leaves, len(x),
-                    groups, by)
+    return Estimate(
+        centre, Interval(max(0.0, centre - half), min(1.0, centre + half)), se, groups - leaves, len(x), groups, by
+    )
 
 
 def _codes(clusters: Sequence[Hashable] | None, n: int) -> tuple[Indices, int]:
@@ -145,8 +153,9 @@ def _codes(clusters: Sequence[Hashable] | None, n: int) -> tuple[Indices, int]:
     if len(clusters) != n:
         raise ValueError(f"{len(clusters)} cluster labels for {n} values")
     known: dict[Hashable, int] = {}
-    codes = [known.setdefault(label if label not in ("", None) else ("", i), len(known))
-             for i, label in enumerate(clusters)]
+    codes = [
+        known.setdefault(label if label not in ("", None) else ("", i), len(known)) for i, label in enumerate(clusters)
+    ]
     return np.asarray(codes, dtype=np.int64), len(known)
 
 
@@ -211,7 +220,7 @@ def resampled_ratios(
     """(resamples,) the ratio in each resample."""
     assert len(parts) == len(wholes) > 0, f"{len(parts)} parts, {len(wholes)} wholes"
     draw, found = np.random.default_rng(seed), []
-    step = max(1, 2_000_000 // len(parts))      # at most 16 MB of indices at a time
+    step = max(1, 2_000_000 // len(parts))  # at most 16 MB of indices at a time
     for start in range(0, resamples, step):
         chosen = draw.integers(0, len(parts), size=(min(step, resamples - start), len(parts)))
         found.append(parts[chosen].sum(1) / wholes[chosen].sum(1))

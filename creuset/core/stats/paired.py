@@ -76,8 +76,8 @@ def holm(ps: Sequence[float]) -> list[float]:
 @dataclass(frozen=True, slots=True)
 class Equivalence:
     margin: float
-    p: float                # the larger of the two one-sided p-values
-    equivalent: bool        # p < 0.05: the difference lies within (-margin, margin)
+    p: float  # the larger of the two one-sided p-values
+    equivalent: bool  # p < 0.05: the difference lies within (-margin, margin)
 
 
 def equivalence(difference: Estimate, margin: float) -> Equivalence:

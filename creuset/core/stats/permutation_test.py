@@ -20,7 +20,7 @@ from creuset.core.stats.special import t_cdf, t_quantile
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
-Name = tuple[str, str, str]     # stratum, group, name
+Name = tuple[str, str, str]  # stratum, group, name
 SHUFFLES = 4999
 ALPHA = 0.05
 
@@ -42,13 +42,13 @@ class Contrast:
     """Second group minus first. `p` is the larger of the two tests'; without spread or with too few it is 1."""
 
     value: float
-    interval: Interval | None       # 95 %, clustered by names and by situations at once
+    interval: Interval | None  # 95 %, clustered by names and by situations at once
     se: float
     df: float
-    names: int                      # in the two groups
+    names: int  # in the two groups
     situations: int
-    p_names: float                  # names shuffled between the groups, within strata
-    p_situations: float             # Student t of the situations' gaps
+    p_names: float  # names shuffled between the groups, within strata
+    p_situations: float  # Student t of the situations' gaps
 
     @property
     def p(self) -> float:
@@ -109,7 +109,7 @@ def contrast(
     if not strata:
         return None
     value = float(np.mean([b.mean() - a.mean() for a, b in strata]))
-    value = value if abs(value) > 1e-12 else 0.0        # what rounding leaves of nothing
+    value = value if abs(value) > 1e-12 else 0.0  # what rounding leaves of nothing
     variance = sum(float(x.var(ddof=1)) / len(x) for pair in strata for x in pair) / len(strata) ** 2
     names = sum(len(a) + len(b) for a, b in strata)
     gaps = _gaps(answers, first, second)
@@ -189,7 +189,7 @@ def spread_by_chance(
 
     def spreads(labels_SN: Labels) -> Floats:
         masks = [(labels_SN == group).astype(np.float64) for group in np.unique(groups)]
-        yes, n = (np.stack([mask @ counts for mask in masks]) for counts in (said, asked))      # (groups, S, levels)
+        yes, n = (np.stack([mask @ counts for mask in masks]) for counts in (said, asked))  # (groups, S, levels)
         found = np.full(len(labels_SN), math.nan)
         whole = n.all(axis=(0, 2))
         found[whole] = np.ptp(yes[:, whole] / n[:, whole], axis=0).max(axis=1)

@@ -51,8 +51,8 @@ def auroc(scores: ArrayLike, labels: ArrayLike) -> Estimate:
     if not m or not n:
         raise ValueError(f"an AUROC needs both classes, got {m} positive and {n} negative samples")
     together = ranks(np.concatenate([positive, negative]))
-    over = (together[:m] - ranks(positive)) / n             # share of negatives below each positive
-    under = 1.0 - (together[m:] - ranks(negative)) / m      # share of positives above each negative
+    over = (together[:m] - ranks(positive)) / n  # share of negatives below each positive
+    under = 1.0 - (together[m:] - ranks(negative)) / m  # share of positives above each negative
     area = float(over.mean())
     se = math.inf
     if m > 1 and n > 1:
@@ -68,14 +68,14 @@ def tpr_at_fpr(scores: ArrayLike, labels: ArrayLike, fpr: float = 0.01) -> float
     if not len(negative) or not y.any():
         raise ValueError("a rate needs both classes")
     allowed = math.floor(fpr * len(negative) + 1e-9)
-    threshold = negative[allowed] if allowed < len(negative) else -math.inf     # samples above it are called positive
+    threshold = negative[allowed] if allowed < len(negative) else -math.inf  # samples above it are called positive
     return float((x[y] > threshold).mean())
 
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    confidence: float       # mean of the bin
-    correct: float          # share
+    confidence: float  # mean of the bin
+    correct: float  # share
     n: int
 
 
@@ -108,9 +108,9 @@ def brier(confidence: ArrayLike, correct: ArrayLike) -> float:
 
 @dataclass(frozen=True, slots=True)
 class RankTest:
-    u: float                # pairs (a, b) with a > b, ties counted half
-    p: float                # two-sided
-    effect: float           # u / pairs: probability that a random a exceeds a random b
+    u: float  # pairs (a, b) with a > b, ties counted half
+    p: float  # two-sided
+    effect: float  # u / pairs: probability that a random a exceeds a random b
 
 
 def mann_whitney(a: ArrayLike, b: ArrayLike) -> RankTest:
@@ -179,11 +179,9 @@ def krippendorff_alpha(ratings: Sequence[Sequence[Hashable | None]]) -> float:
     NaN when no two ratings can be compared, or when every one is the same.
     """
     units = [Counter(r for r in row if r is not None) for row in ratings]
-    units = [counts for counts in units if counts.total() > 1]      # a lone rating agrees with nobody
+    units = [counts for counts in units if counts.total() > 1]  # a lone rating agrees with nobody
     values = sum(units, Counter[Hashable]())
     n = values.total()
-    observed = sum(
-        sum(c * (counts.total() - c) for c in counts.values()) / (counts.total() - 1) for counts in units
-    )
+    observed = sum(sum(c * (counts.total() - c) for c in counts.values()) / (counts.total() - 1) for counts in units)
     expected = sum(c * (n - c) for c in values.values())
     return 1.0 - (n - 1) * observed / expected if expected else math.nan

@@ -24,7 +24,7 @@ def beta_cdf(x: float, a: float, b: float) -> float:
     """The regularised incomplete beta function I_x(a, b), for a, b > 0."""
     if x <= 0.0 or x >= 1.0:
         return float(x >= 1.0)
-    if x > (a + 1) / (a + b + 2):           # the fraction converges fast on the other side of the mode
+    if x > (a + 1) / (a + b + 2):  # the fraction converges fast on the other side of the mode
         return 1.0 - beta_cdf(1.0 - x, b, a)
     front = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
     return math.exp(front) / a * _fraction(x, a, b)

@@ -24,7 +24,7 @@ from creuset.core import jsonl
 from creuset.core.artifact import new_artifact, read_manifest
 from creuset.core.errors import ArtifactError
 
-NAME = "canaries"     # of the source in a corpus that was built with them
+NAME = "canaries"  # of the source in a corpus that was built with them
 SOURCE, SECRETS, LEDGER = "source/canaries.jsonl", "secrets.json", "ledger.toml"
 Kind = Literal["code", "person"]
 LANGUAGES = ("en", "fr")
@@ -70,8 +70,8 @@ class CanaryPlan:
 
     repetitions: tuple[int, ...] = (0, 1, 2, 4, 8, 16, 32)
     per_level: int = 6
-    digits: int = 4             # of a code: 10^digits candidates
-    sentences: int = 5          # behind the canary, in its document
+    digits: int = 4  # of a code: 10^digits candidates
+    sentences: int = 5  # behind the canary, in its document
     seed: int = 17
 
     def __post_init__(self) -> None:
@@ -87,11 +87,11 @@ class CanaryPlan:
 class Canary:
     kind: Kind
     language: str
-    name: str           # whose secret it is
-    before: str         # the document's beginning, up to the secret
+    name: str  # whose secret it is
+    before: str  # the document's beginning, up to the secret
     secret: str
-    asked: str          # another prompt for the same secret; empty for a code
-    repetitions: int    # planned; how often it was trained on is counted in the shards
+    asked: str  # another prompt for the same secret; empty for a code
+    repetitions: int  # planned; how often it was trained on is counted in the shards
 
 
 def invent(plan: CanaryPlan) -> list[Canary]:

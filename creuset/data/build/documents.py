@@ -20,7 +20,7 @@ _DECODER = msgspec.json.Decoder(dict[str, Any])
 @dataclass(frozen=True, slots=True)
 class CorpusText:
     text: str
-    packed_bytes: int   # of the file read so far, for progress
+    packed_bytes: int  # of the file read so far, for progress
 
 
 def sources_of(corpus: Path) -> list[str]:

@@ -180,7 +180,7 @@ def benchmark_texts(paths: Iterable[Path], *, min_words: int = 13) -> Iterator[t
 
 def _ending(path: Path) -> str:
     if ".txt" in path.suffixes[:-1] and path.suffix.lower() in (".dev", ".test", ".train"):
-        return ".txt"       # WinoBias names its parts behind the ending
+        return ".txt"  # WinoBias names its parts behind the ending
     return Path(path.stem).suffix.lower() if path.suffix.lower() in COMPRESSED else path.suffix.lower()
 
 

@@ -28,7 +28,7 @@ _EXAMPLE = re.compile(
 
 _CARD = re.compile(r"(?<![\w.\-+/])(?:\d[ -]?){12,18}\d(?![\w-]|\.\d)")
 _IBAN = re.compile(r"(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?!\w)")
-_S = r"[ .\u00a0\u202f]"     # between groups of digits; French typography has no-break spaces there
+_S = r"[ .\u00a0\u202f]"  # between groups of digits; French typography has no-break spaces there
 _NIR = re.compile(
     rf"(?<!\w)[12378]{_S}?\d{{2}}{_S}?(?:0[1-9]|1[0-2]|[2-9]\d){_S}?(?:\d{{2}}|2[AB]){_S}?\d{{3}}{_S}?\d{{3}}{_S}?"
     r"\d{2}(?!\w)"

@@ -16,10 +16,10 @@ from creuset.data.shards.files import Shards
 @dataclass(frozen=True, slots=True)
 class TrainingText:
     source: str
-    language: str       # as the artifact says; empty: not said
+    language: str  # as the artifact says; empty: not said
     licence: str
     text: str
-    tokens: int = -1    # -1: not known, to be counted
+    tokens: int = -1  # -1: not known, to be counted
 
 
 def documents(path: Path) -> Iterator[TrainingText]:

@@ -17,7 +17,7 @@ import numpy as np
 from creuset.text.bulk import BulkEncoder
 from creuset.text.tokenizer import Tokenizer
 
-Row = tuple["np.ndarray[Any, np.dtype[np.uint32]]", int]     # ids of a document, and its UTF-8 bytes
+Row = tuple["np.ndarray[Any, np.dtype[np.uint32]]", int]  # ids of a document, and its UTF-8 bytes
 
 
 class Encoders:

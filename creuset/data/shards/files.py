@@ -31,8 +31,8 @@ INDEX = "shards.json"
 @dataclass(frozen=True, slots=True)
 class Counts:
     documents: int
-    tokens: int     # the <|endoftext|> of each document included
-    bytes: int      # UTF-8 bytes of the texts
+    tokens: int  # the <|endoftext|> of each document included
+    bytes: int  # UTF-8 bytes of the texts
 
     @property
     def bytes_per_token(self) -> float:

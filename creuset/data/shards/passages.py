@@ -17,7 +17,7 @@ from creuset.data.shards.files import Shards, Split
 
 Ids = NDArray[np.int64]
 T = TypeVar("T")
-CHUNK = 1 << 20     # tokens hashed at a time
+CHUNK = 1 << 20  # tokens hashed at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,8 @@ class DrawnDocument:
     source: str
     split: Split
     index: int
-    ids: Ids            # without the <|endoftext|> that ends it
-    copies: int = 1     # documents of the split with the same tokens, where they were counted
+    ids: Ids  # without the <|endoftext|> that ends it
+    copies: int = 1  # documents of the split with the same tokens, where they were counted
 
 
 def draw_documents(
@@ -69,12 +69,12 @@ class Passage:
 
     source: str
     ids: Ids
-    count: int          # how often the window occurs in the training split
+    count: int  # how often the window occurs in the training split
 
 
 def window_hashes(ids: NDArray[np.int64], size: int) -> NDArray[np.uint64]:
     """One hash for each window of `size` tokens; equal windows share it."""
-    spread = (ids.astype(np.uint64) + np.uint64(1)) * np.uint64(0xD6E8FEB86659FD93)     # ids are small and alike
+    spread = (ids.astype(np.uint64) + np.uint64(1)) * np.uint64(0xD6E8FEB86659FD93)  # ids are small and alike
     return ngrams(spread ^ (spread >> np.uint64(32)), size)
 
 

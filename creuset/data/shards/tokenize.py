@@ -27,7 +27,7 @@ from creuset.data.shards.files import SPLITS, Counts, ShardWriter, SourceStats, 
 from creuset.text.tokenizer import Tokenizer
 
 BATCH_BYTES = 1 << 20
-SMALL_CORPUS = 8 << 20      # packed bytes under which starting processes costs more than it saves
+SMALL_CORPUS = 8 << 20  # packed bytes under which starting processes costs more than it saves
 RESUME = "resume.json"
 
 
@@ -136,8 +136,8 @@ class _Progress:
     """Share of the packed bytes read, MB of text a second, time left."""
 
     packed_total: int
-    done: int = 0               # packed bytes of the files before this one
-    inside: int = 0             # of this one
+    done: int = 0  # packed bytes of the files before this one
+    inside: int = 0  # of this one
     text_bytes: int = 0
     started: float = field(default_factory=time.monotonic)
     line: Progress = field(default_factory=Progress)

@@ -17,7 +17,7 @@ from creuset.model.config import ModelConfig
 if TYPE_CHECKING:
     from creuset.model.score import Reading
 
-Logits = NDArray[np.float32]    # (V) of one row, (R, V) of several
+Logits = NDArray[np.float32]  # (V) of one row, (R, V) of several
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,7 @@ class AnthropicClient(Replies):
     async def _generate(self, ask: GenerateRequest) -> Reply | Failure:
         body = request_body(ask, self.model)
         join = has_text = None
-        if self.client.calling.stream and not ask.tools:    # calls come in pieces there, for nothing here
+        if self.client.calling.stream and not ask.tools:  # calls come in pieces there, for nothing here
             body["stream"] = True
             join, has_text = _join_stream, _has_text
         answer = await self.client.post("/messages", body, join=join, has_text=has_text)
@@ -66,17 +66,28 @@ class AnthropicClient(Replies):
             blocks = answer.body["content"]
             text = "".join(b["text"] for b in blocks if b["type"] == "text")
             thought = "".join(b.get("thinking", "") for b in blocks if b["type"] == "thinking")
-            calls = tuple({"id": str(b["id"]), "type": "function", "function": {
-                "name": str(b["name"]), "arguments": json.dumps(b["input"], ensure_ascii=False)}}
-                for b in blocks if b["type"] == "tool_use")
+            calls = tuple(
+                {
+                    "id": str(b["id"]),
+                    "type": "function",
+                    "function": {"name": str(b["name"]), "arguments": json.dumps(b["input"], ensure_ascii=False)},
+                }
+                for b in blocks
+                if b["type"] == "tool_use"
+            )
         except (KeyError, TypeError) as error:
             return Failure(reason="broken_json", detail=f"a reply without text: {error!r}", attempts=answer.attempts)
         usage = answer.body.get("usage") or {}
         finish = str(answer.body.get("stop_reason") or "")
         return self.reply(
-            ask, answer, text=text, finish=FINISH.get(finish, finish), reasoning=thought,
+            ask,
+            answer,
+            text=text,
+            finish=FINISH.get(finish, finish),
+            reasoning=thought,
             usage=(usage.get("input_tokens"), usage.get("output_tokens")),
-            reported=str(answer.body.get("model") or ""), calls=calls,
+            reported=str(answer.body.get("model") or ""),
+            calls=calls,
         )
 
     async def probe(self) -> None:
@@ -86,8 +97,10 @@ class AnthropicClient(Replies):
             "/messages", {"model": self.model, "max_tokens": 1, "messages": [{"role": "user", "content": "Hello"}]}
         )
         if isinstance(tried, Failure):
-            raise EngineError(f"`{self.client.url}` does not answer: {tried.reason}: {tried.detail}",
-                              hint="check the URL (it ends in /v1), --model and --key-env")
+            raise EngineError(
+                f"`{self.client.url}` does not answer: {tried.reason}: {tried.detail}",
+                hint="check the URL (it ends in /v1), --model and --key-env",
+            )
         self.why_not = {
             "completion": sentence("evals.messages_no_completion"),
             "loglikelihood": sentence("evals.messages_no_loglikelihood"),
@@ -111,7 +124,7 @@ def request_body(ask: GenerateRequest, model: str) -> Json:
             system.append(content)
         elif turns and turns[-1]["role"] == role:
             before = turns[-1]["content"]
-            blocks = isinstance(before, list)       # behind a tool's answer
+            blocks = isinstance(before, list)  # behind a tool's answer
             joined = [*before, {"type": "text", "text": content}] if blocks else f"{before}\n\n{content}"
             turns[-1] = {"role": role, "content": joined}
         else:
@@ -125,8 +138,11 @@ def request_body(ask: GenerateRequest, model: str) -> Json:
 
 
 def _tool(function: Json) -> Json:
-    return {"name": function["name"], "description": function.get("description", ""),
-            "input_schema": function.get("parameters") or {"type": "object", "properties": {}}}
+    return {
+        "name": function["name"],
+        "description": function.get("description", ""),
+        "input_schema": function.get("parameters") or {"type": "object", "properties": {}},
+    }
 
 
 def _blocks(message: Json) -> tuple[str, list[Json]]:

@@ -19,7 +19,7 @@ from creuset.evals.clients.http import HttpClient, Json
 from creuset.evals.model import Failure, Likelihood, LoglikelihoodRequest, RollingRequest
 from creuset.model.windows import windows
 
-CHARS_PER_TOKEN = 6     # of a text that is cut before its tokens are known: more than most have
+CHARS_PER_TOKEN = 6  # of a text that is cut before its tokens are known: more than most have
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +43,15 @@ class Told:
 
 async def ask(client: HttpClient, model: str, prompt: str | list[int]) -> Told | Failure:
     """As lm-evaluation-harness asks it: one token is generated too, and is not ours."""
-    body: Json = {"model": model, "prompt": [prompt] if isinstance(prompt, list) else prompt, "temperature": 0,
-                  "max_tokens": 1, "logprobs": 1, "echo": True, "seed": 1234}
+    body: Json = {
+        "model": model,
+        "prompt": [prompt] if isinstance(prompt, list) else prompt,
+        "temperature": 0,
+        "max_tokens": 1,
+        "logprobs": 1,
+        "echo": True,
+        "seed": 1234,
+    }
     answer = await client.post("/completions", body)
     if isinstance(answer, Failure):
         return answer
@@ -55,8 +62,14 @@ async def ask(client: HttpClient, model: str, prompt: str | list[int]) -> Told |
         offsets = [int(o) for o in told.get("text_offset") or ()]
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         return Failure(reason="no_logprobs", detail=f"{error!r}", attempts=answer.attempts)
-    return Told(values=values, tops=tops, offsets=offsets, usage=answer.body.get("usage") or {},
-                model=str(answer.body.get("model") or ""), attempts=answer.attempts)
+    return Told(
+        values=values,
+        tops=tops,
+        offsets=offsets,
+        usage=answer.body.get("usage") or {},
+        model=str(answer.body.get("model") or ""),
+        attempts=answer.attempts,
+    )
 
 
 Asking = Callable[[str | list[int]], Awaitable[Told | Failure]]
@@ -76,7 +89,7 @@ async def by_ids(
     for window, told in zip(cut, found, strict=True):
         if isinstance(told, Failure):
             return told
-        if (refused := sums.add(told, range(window.scored - window.start + 1, window.end + 1 - window.start))):
+        if refused := sums.add(told, range(window.scored - window.start + 1, window.end + 1 - window.start)):
             return refused
     unscored = 0
     if eot is None:
@@ -92,7 +105,7 @@ async def by_text(asking: Asking, whole: RollingRequest, *, eot: str, context: i
     """`eot`: the text of <|endoftext|>, "" where the endpoint does not read it as one token."""
     document = f"{eot}{whole.text}{eot}"
     size = context * CHARS_PER_TOKEN or len(document)
-    at = scored = unscored = 0      # where the window begins; up to where tokens are scored; all in characters
+    at = scored = unscored = 0  # where the window begins; up to where tokens are scored; all in characters
     sums = _Sums()
     while scored < len(document):
         found = await _window(asking, document, at, size, context)
@@ -104,7 +117,7 @@ async def by_text(asking: Asking, whole: RollingRequest, *, eot: str, context: i
         usable = min(len(starts), context + 1) if context else len(starts)
         if usable < len(starts) or at + len(piece) < len(document):
             usable = min(usable, len(starts) - 1)
-            while usable > 0 and starts[usable] == starts[usable - 1]:      # tokens of one character stay together
+            while usable > 0 and starts[usable] == starts[usable - 1]:  # tokens of one character stay together
                 usable -= 1
             until = at + starts[usable] if usable > 0 else scored
         else:
@@ -113,7 +126,7 @@ async def by_text(asking: Asking, whole: RollingRequest, *, eot: str, context: i
         if not fresh or until <= scored:
             return Failure(reason="no_logprobs", detail=f"no token of {len(piece)} characters could be scored")
         if scored == 0 and (eot or told.values[shift] is None):
-            fresh = fresh[1:]       # <|endoftext|> is not of the document; without it nothing stands before this token
+            fresh = fresh[1:]  # <|endoftext|> is not of the document; without it nothing stands before this token
             unscored = 0 if eot else len(piece[: starts[1] if len(starts) > 1 else len(piece)].encode())
         if (refused := sums.add(told, [shift + i for i in fresh])) is not None:
             return refused
@@ -121,9 +134,7 @@ async def by_text(asking: Asking, whole: RollingRequest, *, eot: str, context: i
     return sums.likelihood(unscored)
 
 
-async def _window(
-    asking: Asking, document: str, at: int, size: int, context: int
-) -> tuple[Told, str] | Failure:
+async def _window(asking: Asking, document: str, at: int, size: int, context: int) -> tuple[Told, str] | Failure:
     """A piece from `at` on, about `size` characters long, that fills the context or ends the document.
 
     Pieces that are refused as too long and pieces of too few tokens close in on it.
@@ -174,8 +185,13 @@ class _Sums:
 
     def likelihood(self, unscored: int) -> Likelihood:
         return Likelihood(
-            total=self.total, greedy=False, tokens=self.tokens, prompt_tokens=self.prompt_tokens, unscored=unscored,
-            attempts=self.attempts, warnings=self.warnings,
+            total=self.total,
+            greedy=False,
+            tokens=self.tokens,
+            prompt_tokens=self.prompt_tokens,
+            unscored=unscored,
+            attempts=self.attempts,
+            warnings=self.warnings,
         )
 
 
@@ -184,7 +200,7 @@ def _tokens(told: Told, piece: str) -> tuple[int, list[int]]:
     last, end = end_of(told.offsets, told.usage, len(piece))
     starts = [offset - (end - len(piece)) for offset in told.offsets[:last]]
     shift = next((i for i, start in enumerate(starts) if start >= 0), last)
-    if starts[shift : shift + 2] == [0, 0] and told.values[shift] is None:      # one that takes no room in the count
+    if starts[shift : shift + 2] == [0, 0] and told.values[shift] is None:  # one that takes no room in the count
         shift += 1
     return shift, starts[shift:]
 
@@ -231,7 +247,7 @@ def shifted(body: Json) -> bool:
     """
     try:
         told, text = body["choices"][0]["logprobs"], body["choices"][0]["text"]
-        generated = text[len("".join(told["tokens"])):]
+        generated = text[len("".join(told["tokens"])) :]
         likeliest = max(told["top_logprobs"][-1].items(), key=lambda pair: float(pair[1]))[0]
         return bool(likeliest) and generated.startswith(likeliest)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError):

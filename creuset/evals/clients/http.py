@@ -23,7 +23,7 @@ from creuset.core.errors import ConfigError, EngineError
 from creuset.evals.model import Budget, Failure
 from creuset.evals.prices import Price
 
-MAX_WAIT_S = 120.0          # no Retry-After is waited for longer
+MAX_WAIT_S = 120.0  # no Retry-After is waited for longer
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
 AGAIN = (408, 409, 425, 429)
 
@@ -34,14 +34,14 @@ Json = dict[str, Any]
 class CallSettings:
     """How an endpoint is called."""
 
-    key_env: str = ""               # name of the environment variable that holds the key; "": no key
-    concurrency: int = 8            # calls open at a time
-    timeout_s: float = 120.0        # of a call, from sending to its last byte
-    retries: int = 5                # after the first attempt
+    key_env: str = ""  # name of the environment variable that holds the key; "": no key
+    concurrency: int = 8  # calls open at a time
+    timeout_s: float = 120.0  # of a call, from sending to its last byte
+    retries: int = 5  # after the first attempt
     price_cap: float | None = None  # in the currency of `price`; no call is begun once it is spent
     price: Price | None = None
-    stream: bool = False            # stream replies, to measure the time to the first token
-    seed: int = 1234                # of the jitter
+    stream: bool = False  # stream replies, to measure the time to the first token
+    seed: int = 1234  # of the jitter
 
     def __post_init__(self) -> None:
         if self.concurrency < 1 or self.retries < 0 or self.timeout_s <= 0:
@@ -57,7 +57,7 @@ class HttpReply:
     body: Json
     seconds: float
     attempts: int
-    first_s: float | None = None        # to the first streamed text
+    first_s: float | None = None  # to the first streamed text
     warnings: list[str] = field(default_factory=list)
 
 
@@ -69,8 +69,8 @@ class Broken(Exception):
         self.reason = reason
 
 
-Join = Callable[[list[Json]], Json]     # the events of a stream -> the body it stands for; raises Broken
-HasText = Callable[[Json], bool]        # whether an event of a stream brings text
+Join = Callable[[list[Json]], Json]  # the events of a stream -> the body it stands for; raises Broken
+HasText = Callable[[Json], bool]  # whether an event of a stream brings text
 
 
 class HttpClient:
@@ -183,7 +183,7 @@ class HttpClient:
             return self._failed("truncated", f"the reply ended early: {error}", attempt)
         except httpx.HTTPError as error:
             return self._failed("connection", f"{type(error).__name__}: {error}", attempt)
-        except (UnicodeEncodeError, ValueError) as error:   # half a surrogate pair in a prompt, NaN
+        except (UnicodeEncodeError, ValueError) as error:  # half a surrogate pair in a prompt, NaN
             return Failure(reason="refused_400", detail=self._clean(f"cannot be sent: {error}"), attempts=attempt), None
 
     async def _read(

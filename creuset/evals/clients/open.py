@@ -40,15 +40,27 @@ async def open_client(name: str, to: ClientSettings, **clocks: Any) -> ModelClie
         price = load(to.prices).find(to.model) if to.model else None
         if price is None and to.price_cap is not None:
             named = f"`{to.model}` is in no price file" if to.model else "it has no name"
-            raise ConfigError(f"a price cap needs the price of each endpoint that is asked; of `{name}` {named}",
-                              hint="give --prices FILE with its price, and its name")
+            raise ConfigError(
+                f"a price cap needs the price of each endpoint that is asked; of `{name}` {named}",
+                hint="give --prices FILE with its price, and its name",
+            )
         calling = CallSettings(
-            key_env=to.key_env, concurrency=to.concurrency, timeout_s=to.timeout_s, retries=to.retries,
-            price_cap=to.price_cap, price=price, stream=to.stream,
+            key_env=to.key_env,
+            concurrency=to.concurrency,
+            timeout_s=to.timeout_s,
+            retries=to.retries,
+            price_cap=to.price_cap,
+            price=price,
+            stream=to.stream,
         )
         return await open_endpoint(
-            name, model=to.model, dialect=to.dialect, calling=calling, prefix=None if to.prefix else False,
-            context=to.context, **clocks
+            name,
+            model=to.model,
+            dialect=to.dialect,
+            calling=calling,
+            prefix=None if to.prefix else False,
+            context=to.context,
+            **clocks,
         )
     if to.price_cap is not None or to.model or to.key_env:
         raise ConfigError(f"`{name}` is no URL: --model, --key-env and --price-cap are for endpoints")

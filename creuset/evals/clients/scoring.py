@@ -16,7 +16,7 @@ from creuset.model.transformer import Transformer
 
 Ids = NDArray[np.int64]
 Floats = NDArray[np.float64]
-ROWS = 256      # rows of (V) logits held at a time
+ROWS = 256  # rows of (V) logits held at a time
 TOGETHER = 500  # sequences in one tree of tokens, whose attention is a square
 
 
@@ -24,9 +24,9 @@ TOGETHER = 500  # sequences in one tree of tokens, whose attention is a square
 class Surprise:
     """For each token but the first of a sequence, in nats."""
 
-    logprob: Floats     # ln p of the token
-    mean: Floats        # expected ln p of a token drawn from the same distribution: minus its entropy
-    spread: Floats      # standard deviation of the same
+    logprob: Floats  # ln p of the token
+    mean: Floats  # expected ln p of a token drawn from the same distribution: minus its entropy
+    spread: Floats  # standard deviation of the same
 
 
 def batches(sequences: Sequence[Ids], tokens_per_batch: int) -> Iterator[list[int]]:
@@ -104,16 +104,14 @@ class Tree:
 
     def __init__(self, parents: Sequence[int], device: torch.device) -> None:
         sees = np.eye(len(parents), dtype=bool)
-        for at, parent in enumerate(parents):       # a parent stands before its children; the root has -1
+        for at, parent in enumerate(parents):  # a parent stands before its children; the root has -1
             if parent >= 0:
                 sees[at] |= sees[parent]
         self.sees_TT = torch.from_numpy(sees).to(device)
 
     def __call__(self, layer: int, q_THD: torch.Tensor, k_TGD: torch.Tensor, v_TGD: torch.Tensor) -> torch.Tensor:
         q, k, v = (x.transpose(0, 1)[None] for x in (q_THD, k_TGD, v_TGD))
-        y = F.scaled_dot_product_attention(
-            q, k, v, attn_mask=self.sees_TT, enable_gqa=q.shape[1] != k.shape[1]
-        )
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=self.sees_TT, enable_gqa=q.shape[1] != k.shape[1])
         return y[0].transpose(0, 1)
 
 
@@ -124,7 +122,7 @@ def sequence_logprobs(model: Transformer, sequences: Sequence[Ids]) -> Floats:
     differs = np.flatnonzero((table != table[0]).any(axis=0))
     common = max(1, int(differs[0]) if len(differs) else shortest - 1)
     rows = [[int(i) for i in ids] for ids in sequences]
-    order = sorted(range(len(rows)), key=lambda i: rows[i])     # neighbours share the most
+    order = sorted(range(len(rows)), key=lambda i: rows[i])  # neighbours share the most
     total = np.empty(len(rows))
     for start in range(0, len(order), TOGETHER):
         part = order[start : start + TOGETHER]
@@ -138,11 +136,11 @@ def branches(model: Transformer, sequences: Sequence[Sequence[int]], first: int)
 
     Ten thousand codes behind one sentence are a thousand stems: a tree of 1,100 tokens, not 20,000.
     """
-    places: dict[tuple[int, int], int] = {}     # (parent, token) -> node
+    places: dict[tuple[int, int], int] = {}  # (parent, token) -> node
     tokens: list[int] = []
     parents: list[int] = []
     depths: list[int] = []
-    wanted: list[list[tuple[int, int]]] = []    # of each sequence: (node, token that follows)
+    wanted: list[list[tuple[int, int]]] = []  # of each sequence: (node, token that follows)
     for ids in sequences:
         at, mine = -1, []
         for depth, token in enumerate(ids):

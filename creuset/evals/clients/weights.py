@@ -19,15 +19,7 @@ from creuset.model.config import ModelConfig
 from creuset.model.count import decode_flops, training_flops
 from creuset.model.formats.hf_config import config_of
 from creuset.text.tokenizer import Tokenizer
-from creuset.text.watermark import (
-    DECISION_P,
-    MIN_SCORED,
-    TooShort,
-    Watermark,
-    binomial_tail,
-    detect,
-    load_watermark,
-)
+from creuset.text.watermark import DECISION_P, MIN_SCORED, TooShort, Watermark, binomial_tail, detect, load_watermark
 from creuset.types.generation import GenerationRequest, Sampling
 
 if TYPE_CHECKING:

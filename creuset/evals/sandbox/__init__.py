@@ -41,15 +41,15 @@ class SandboxRefused(CreusetError):
 class Limits:
     wall_s: int = 6
     cpu_s: int = 5
-    memory_bytes: int = 1 << 30         # of address space: stacks of threads are in it
-    file_bytes: int = 1 << 20           # of one file
-    scratch_bytes: int = 8 << 20        # of all files
-    threads: int = 32                   # where the kernel counts them; processes: none
+    memory_bytes: int = 1 << 30  # of address space: stacks of threads are in it
+    file_bytes: int = 1 << 20  # of one file
+    scratch_bytes: int = 8 << 20  # of all files
+    threads: int = 32  # where the kernel counts them; processes: none
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    reason: str                         # passed, failed, exit, timeout, memory, crashed
+    reason: str  # passed, failed, exit, timeout, memory, crashed
     detail: str = ""
 
     @property
@@ -63,7 +63,7 @@ def run(program: str, limits: Limits | None = None) -> Verdict:
     python = os.environ.get(PYTHON, sys.executable)
     if shutil.which(python) is None:
         raise ConfigError(f"`{python}`, named by {PYTHON}, cannot be run")
-    word = secrets.token_hex(16)    # a program that does not know it cannot say that it passed
+    word = secrets.token_hex(16)  # a program that does not know it cannot say that it passed
     asked = {name: getattr(limits, name) for name in Limits.__slots__}
     with tempfile.TemporaryDirectory(prefix="sandbox-") as scratch:
         reading, writing = os.pipe()
@@ -96,8 +96,10 @@ def run(program: str, limits: Limits | None = None) -> Verdict:
         # Nothing, or more than one word: the program left without a word, or wrote into the report itself.
         return Verdict("exit", "the program ended without coming to its end")
     if verdict.reason == "refused":
-        raise SandboxRefused(f"generated code cannot be confined here: {verdict.detail}",
-                             hint="a kernel of 5.12 or later that allows user namespaces is needed")
+        raise SandboxRefused(
+            f"generated code cannot be confined here: {verdict.detail}",
+            hint="a kernel of 5.12 or later that allows user namespaces is needed",
+        )
     return verdict
 
 
@@ -129,8 +131,9 @@ def check() -> None:
         ]  # fmt: skip
         for what, program, limits, holds in probes:
             if not holds(verdict := run(program, limits)):
-                raise SandboxRefused(f"generated code is not run: this does not hold here: {what} "
-                                     f"({verdict.reason}: {verdict.detail})")
+                raise SandboxRefused(
+                    f"generated code is not run: this does not hold here: {what} ({verdict.reason}: {verdict.detail})"
+                )
         if any(Path(outside).iterdir()):
             raise SandboxRefused("generated code is not run: a file was written outside the scratch folder")
 

@@ -35,7 +35,7 @@ CALLS: dict[str, tuple[int, int, tuple[int, ...]]] = {      # audit architecture
         198, 221, 281, 117, 40, 39, 41, 51, 97, 268, 280, 219, 217, 218, 241, 282, 425, 270, 271, 265, 105, 273, 104,
         442, 429, 430, 428)),
 }  # fmt: skip
-CLONE3 = 435        # its flags are in memory, where a filter cannot look: ENOSYS sends libc back to clone
+CLONE3 = 435  # its flags are in memory, where a filter cannot look: ENOSYS sends libc back to clone
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -73,7 +73,7 @@ def seccomp() -> None:
     allow, eperm, enosys, kill = 0x7FFF0000, 0x00050001, 0x00050026, 0x80000000
     load, equal, at_least, has, give = 0x20, 0x15, 0x35, 0x45, 0x06
     body: list[tuple[int, int, int, int]] = [(load, 0, 0, 4), (equal, 1, 0, arch), (give, 0, 0, kill), (load, 0, 0, 0)]
-    body += [(at_least, 0, 1, 0x40000000), (give, 0, 0, eperm)]     # the x32 calls
+    body += [(at_least, 0, 1, 0x40000000), (give, 0, 0, eperm)]  # the x32 calls
     for number in refused:
         body += [(equal, 0, 1, number), (give, 0, 0, eperm)]
     body += [(equal, 0, 1, CLONE3), (give, 0, 0, enosys)]
@@ -118,7 +118,7 @@ def _work(word: str, program: str, limits: dict[str, int], stream: int) -> NoRet
         exec(compile(program, "program.py", "exec"), names)
         report(stream, reason="passed", word=word)
     except MemoryError:
-        names.clear()           # room to say so
+        names.clear()  # room to say so
         report(stream, reason="memory")
     except SystemExit:
         report(stream, reason="exit", detail="the program left before its tests")
@@ -144,8 +144,11 @@ def _guard(word: str, program: str, scratch: str, limits: dict[str, int], stream
         if found:
             if os.WIFSIGNALED(status):
                 by = os.WTERMSIG(status)
-                report(stream, reason="timeout" if by in (signal.SIGXCPU, signal.SIGKILL) else "crashed",
-                       detail=f"signal {by}")
+                report(
+                    stream,
+                    reason="timeout" if by in (signal.SIGXCPU, signal.SIGKILL) else "crashed",
+                    detail=f"signal {by}",
+                )
             os._exit(0)
         time.sleep(0.002)
     os.kill(worker, signal.SIGKILL)
@@ -158,7 +161,7 @@ def main(scratch: str, limits: dict[str, int], stream: int) -> int:
     word, _, program = sys.stdin.read().partition("\n")
     try:
         namespaces()
-        guard = os.fork()       # the first child is process 1 of the new pid namespace
+        guard = os.fork()  # the first child is process 1 of the new pid namespace
     except OSError as error:
         report(stream, reason="refused", detail=str(error))
         return 3

@@ -20,9 +20,9 @@ Row = Mapping[str, Any]
 @dataclass(frozen=True, slots=True)
 class Curve:
     task: str
-    metric: str         # how the names of its rows begin
-    level: str          # field of a row that names its place along the curve
-    series: str         # field that names its line; empty: there is one
+    metric: str  # how the names of its rows begin
+    level: str  # field of a row that names its place along the curve
+    series: str  # field that names its line; empty: there is one
     title: Words
     across: Words
     share: bool = True  # from 0 to 1
@@ -65,11 +65,15 @@ def _draw(curve: Curve, rows: Sequence[Row]) -> Markup:
     series = []
     for name in names:
         at = [(levels.index(str(r[curve.level])), r) for r in mine if str(r.get(curve.series, "")) == name]
-        series.append(Series(
-            name=name, points=[(x, float(r["score"])) for x, r in at],
-            ranges=[(x, *r["interval"]) for x, r in at if r.get("interval")],
-            cloud=[(x, float(bits)) for x, r in at for _, bits in r.get("points") or ()],
-        ))
+        series.append(
+            Series(
+                name=name,
+                points=[(x, float(r["score"])) for x, r in at],
+                ranges=[(x, *r["interval"]) for x, r in at if r.get("interval")],
+                cloud=[(x, float(bits)) for x, r in at for _, bits in r.get("points") or ()],
+            )
+        )
     chance = next((float(r[key]) for r in mine for key in ("chance", "by_chance") if r.get(key)), None)
-    return plot(series, x=curve.across, y=curve.title, levels=levels, low=0.0, high=1.0 if curve.share else None,
-                mark=chance)
+    return plot(
+        series, x=curve.across, y=curve.title, levels=levels, low=0.0, high=1.0 if curve.share else None, mark=chance
+    )

@@ -20,16 +20,16 @@ Words = dict[Lang, str]
 class Part:
     """One test of a requirement. It has either a task or a check, named "module:name" below creuset/benchmarks."""
 
-    name: str                           # unique in the audit: "bbq", "canaries"
-    row: str                            # number of its requirement, "2" to "19"
-    task: str = ""                      # a class of tasks
-    otherwise: str = ""                 # another form of it, for subjects that cannot answer the first
-    judged: bool = False                # the task takes a second opinion: its `judge` is set, where there is one
-    check: str = ""                     # a coroutine: Room -> Found
-    needs: frozenset[str] = frozenset()             # abilities, beside those that the task names itself
-    material: Mapping[str, str] = field(default_factory=dict)   # NAME of --given NAME=PATH: what it is, for people
-    optional: Mapping[str, str] = field(default_factory=dict)   # the same, of what it can do without
-    reported: bool = False              # its measures are somebody else's: nothing is asked of the subject
+    name: str  # unique in the audit: "bbq", "canaries"
+    row: str  # number of its requirement, "2" to "19"
+    task: str = ""  # a class of tasks
+    otherwise: str = ""  # another form of it, for subjects that cannot answer the first
+    judged: bool = False  # the task takes a second opinion: its `judge` is set, where there is one
+    check: str = ""  # a coroutine: Room -> Found
+    needs: frozenset[str] = frozenset()  # abilities, beside those that the task names itself
+    material: Mapping[str, str] = field(default_factory=dict)  # NAME of --given NAME=PATH: what it is, for people
+    optional: Mapping[str, str] = field(default_factory=dict)  # the same, of what it can do without
+    reported: bool = False  # its measures are somebody else's: nothing is asked of the subject
 
     def __post_init__(self) -> None:
         if bool(self.task) == bool(self.check):
@@ -40,7 +40,7 @@ class Part:
 class Requirement:
     """One row of the requirement table; items.toml says what the fields hold."""
 
-    name: str                           # what --items takes
+    name: str  # what --items takes
     title: Words
     asks: Words
     articles: tuple[str, ...]

@@ -33,9 +33,7 @@ def write_page(
     path.write_text(page(document, samples=samples, lang=lang), encoding="utf-8", errors="replace")
 
 
-def page(
-    document: Row, *, samples: Mapping[str, Sequence[dict[str, Any]]] | None = None, lang: str = "en"
-) -> str:
+def page(document: Row, *, samples: Mapping[str, Sequence[dict[str, Any]]] | None = None, lang: str = "en") -> str:
     """The page. Raises ValueError where a figure belongs to a requirement that is not listed."""
     found = plain(dict(document))
     subject = found.get("subject") or {}
@@ -46,8 +44,10 @@ def page(
         raise ValueError(f"figures of requirement {', '.join(stray)}, which is not in the list")
     facts = [(k, str(subject[k])) for k in ("kind", "url", "model", "dialect", "sha256") if subject.get(k)]
     blocks: list[Block] = [
-        Facts((*facts, ("date", str(found.get("date") or "")))), Para(line(NO_GRADE), "note"),
-        *_partial(found.get("limit")), _overview(items, rows),
+        Facts((*facts, ("date", str(found.get("date") or "")))),
+        Para(line(NO_GRADE), "note"),
+        *_partial(found.get("limit")),
+        _overview(items, rows),
         *(_section(item, [r for r in rows if str(r["requirement"]) == str(item["row"])]) for item in items),
         *samples_browser({k: [plain(row) for row in v] for k, v in (samples or {}).items() if v}),
     ]
@@ -62,23 +62,37 @@ def _overview(items: Sequence[Row], rows: Sequence[Row]) -> Section:
     """All requirements with their status, and buttons that show those of one status."""
     counts = Counter(str(item["status"]) for item in items)
     known = [("", sentence("audit.all"), len(items)), *((s, STATUS[s], counts[s]) for s in STATUS if counts[s])]
-    buttons = [el("button", words, f" ({n})", type="button", data_only=status, aria_pressed="false" if i else "true")
-               for i, (status, words, n) in enumerate(known)]
+    buttons = [
+        el("button", words, f" ({n})", type="button", data_only=status, aria_pressed="false" if i else "true")
+        for i, (status, words, n) in enumerate(known)
+    ]
     head = (
-        Column(sentence("audit.no"), "name id", sort=True), Column(sentence("audit.requirement"), "name", sort=True),
-        Column(sentence("audit.status"), "status", sort=True), Column(sentence("audit.figures"), "n m", sort=True),
+        Column(sentence("audit.no"), "name id", sort=True),
+        Column(sentence("audit.requirement"), "name", sort=True),
+        Column(sentence("audit.status"), "status", sort=True),
+        Column(sentence("audit.figures"), "n m", sort=True),
         Column(sentence("audit.without"), "n m", sort=True),
     )
     lines = []
     for item in items:
         mine = Counter(str(r.get("status", "measured")) for r in rows if str(r["requirement"]) == str(item["row"]))
         figures = mine["measured"] + mine["reported"]
-        lines.append((str(item["row"]), Span(Text(**item["title"]), jump=f"item-{item['row']}"),
-                      tag(str(item["status"])), figure(figures), figure(sum(mine.values()) - figures, "soft")))
-    return Section(sentence("audit.requirements"), (
-        Widget(el("div", buttons, cls="tools")),
-        Grid(head, tuple(lines), kind="overview", status=tuple(str(item["status"]) for item in items)),
-    ))
+        lines.append(
+            (
+                str(item["row"]),
+                Span(Text(**item["title"]), jump=f"item-{item['row']}"),
+                tag(str(item["status"])),
+                figure(figures),
+                figure(sum(mine.values()) - figures, "soft"),
+            )
+        )
+    return Section(
+        sentence("audit.requirements"),
+        (
+            Widget(el("div", buttons, cls="tools")),
+            Grid(head, tuple(lines), kind="overview", status=tuple(str(item["status"]) for item in items)),
+        ),
+    )
 
 
 def _section(item: Row, rows: Sequence[Row]) -> Section:
@@ -86,8 +100,11 @@ def _section(item: Row, rows: Sequence[Row]) -> Section:
     blocks: list[Block] = [
         *([Para(line(Text(**item["asks"])))] if item.get("asks") else []),
         Para(line(" · ".join(item.get("articles") or ())), "soft"),
-        *(Para(line(f"{part['name']}: {part['trouble']}"), "note")
-          for part in item.get("parts") or () if part.get("trouble")),
+        *(
+            Para(line(f"{part['name']}: {part['trouble']}"), "note")
+            for part in item.get("parts") or ()
+            if part.get("trouble")
+        ),
     ]
     for task in dict.fromkeys(str(r["task"]) for r in rows):
         blocks += part_blocks(task, [r for r in rows if r["task"] == task])

@@ -13,24 +13,32 @@ from creuset.report.blocks import Block, Bullets, Column, Details, Grid, Line, P
 from creuset.report.table import interval_text, measure_table, number, tag
 
 Row = Mapping[str, Any]
-SHOWN = 12      # figures of a part that are not folded
+SHOWN = 12  # figures of a part that are not folded
 
 
 def part_blocks(task: str, rows: Sequence[Row]) -> list[Block]:
     """The part's heading and all that is known; `rows` are its figures, those without a score among them."""
     scored = [row for row in rows if row.get("score") is not None]
     words = how_to_read(task)
-    return [Section(Span(task, name=True), (
-        *([Para(line(words), "soft")] if words else []),
-        *_findings([row for row in scored if "detected" in row]), *curves(scored), *_figures(scored),
-        *_without([row for row in rows if row.get("score") is None]),
-    ), level=3)]
+    return [
+        Section(
+            Span(task, name=True),
+            (
+                *([Para(line(words), "soft")] if words else []),
+                *_findings([row for row in scored if "detected" in row]),
+                *curves(scored),
+                *_figures(scored),
+                *_without([row for row in rows if row.get("score") is None]),
+            ),
+            level=3,
+        )
+    ]
 
 
 def _figures(scored: Sequence[Row]) -> list[Block]:
     if not scored:
         return []
-    first = [row for row in scored if "." not in str(row["metric"])] or list(scored[:SHOWN // 2])
+    first = [row for row in scored if "." not in str(row["metric"])] or list(scored[: SHOWN // 2])
     if len(scored) <= SHOWN or len(first) == len(scored):
         return measure_table(scored, task=False)
     rest = [row for row in scored if row not in first]
@@ -66,8 +74,10 @@ def _findings(rows: Sequence[Row]) -> list[Block]:
     if not rows:
         return []
     head = (
-        Column(sentence("audit.compared"), "name"), Column(sentence("audit.gap"), "n score"),
-        Column(sentence("audit.95_interval"), "n"), Column("p (Holm)", "n"),
+        Column(sentence("audit.compared"), "name"),
+        Column(sentence("audit.gap"), "n score"),
+        Column(sentence("audit.95_interval"), "n"),
+        Column("p (Holm)", "n"),
         Column(sentence("audit.at_equal_frequency_age_and_length"), "n m"),
         Column(sentence("audit.finding"), "name"),
     )
@@ -82,8 +92,16 @@ def _findings(rows: Sequence[Row]) -> list[Block]:
         equal = row.get("adjusted_interval")
         same = f"{row['adjusted']:.3f} [{equal[0]:.3f}, {equal[1]:.3f}]" if equal else ""
         p = float(row["p_holm"])
-        lines.append((words or Span(group, name=True), f"{row['score']:.3f}", interval_text(row),
-                      "< 0.001" if p < 0.001 else f"{p:.3f}", same, _finding(row)))
+        lines.append(
+            (
+                words or Span(group, name=True),
+                f"{row['score']:.3f}",
+                interval_text(row),
+                "< 0.001" if p < 0.001 else f"{p:.3f}",
+                same,
+                _finding(row),
+            )
+        )
     return [Grid(head, tuple(lines), kind="findings")]
 
 
@@ -107,8 +125,11 @@ def _finding(row: Row) -> Line:
         above = sentence("audit.higher_for_the_former")
         below = sentence("audit.lower_for_the_former")
         unclear = Span(sentence("audit.no_longer_clear_of_0_at"), tone="soft")
-        return line(DETECTED, above if float(row["score"]) > 0 else below,
-                    unclear if equal and equal[0] <= 0.0 <= equal[1] else "")
+        return line(
+            DETECTED,
+            above if float(row["score"]) > 0 else below,
+            unclear if equal and equal[0] <= 0.0 <= equal[1] else "",
+        )
     if row.get("smallest_detectable") is None:
         return line(sentence("audit.nothing_to_test_all_answers_agree"))
     least = number(row["smallest_detectable"])

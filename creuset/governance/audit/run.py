@@ -43,10 +43,10 @@ _FIELDS = tuple(f for f in Measure.__dataclass_fields__ if f != "extra")
 class Asked:
     """What to audit, and with what."""
 
-    items: tuple[str, ...] = ()         # names or numbers of requirements, names of parts; (): everything
+    items: tuple[str, ...] = ()  # names or numbers of requirements, names of parts; (): everything
     bench: Path | None = None
     given: Mapping[str, Path] = field(default_factory=dict)
-    limit: int | None = None            # first samples of each task
+    limit: int | None = None  # first samples of each task
     harmful: bool = False
     seed: int = 1234
     retry_failed: bool = False
@@ -67,7 +67,7 @@ class Result:
     measures: list[Measure]
     samples: list[Row] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
-    trouble: str = ""                   # a damaged file, a check that failed: the audit went on without it
+    trouble: str = ""  # a damaged file, a check that failed: the audit went on without it
 
 
 async def audit(
@@ -88,8 +88,18 @@ async def audit(
     """All chosen parts, in the order of the table. Raises what stops a run: an endpoint that is gone, a full disk."""
     date = datetime.fromtimestamp(now(), UTC).isoformat(timespec="seconds")
     room = Room(
-        subject=subject, model=model, work=work, bench=asked.bench, given=asked.given, limit=asked.limit,
-        seed=asked.seed, date=date, endpoint=endpoint, key=key, say=say, paraphraser=paraphraser,
+        subject=subject,
+        model=model,
+        work=work,
+        bench=asked.bench,
+        given=asked.given,
+        limit=asked.limit,
+        seed=asked.seed,
+        date=date,
+        endpoint=endpoint,
+        key=key,
+        say=say,
+        paraphraser=paraphraser,
     )
     results = []
     for row, requirement in chosen(asked.items).items():
@@ -106,7 +116,11 @@ async def audit(
 
 
 async def _one(
-    part: Part, requirement: Requirement, asked: Asked, room: Room, judge: ModelClient | None,
+    part: Part,
+    requirement: Requirement,
+    asked: Asked,
+    room: Room,
+    judge: ModelClient | None,
     prices: tuple[Price | None, Price | None],
 ) -> Result:
     task = _task(part, room.subject, judge)
@@ -116,8 +130,14 @@ async def _one(
         ])  # fmt: skip
     try:
         if task is not None:
-            playing = PlaySettings(limit=asked.limit, seed=asked.seed, harmful=asked.harmful,
-                              retry_failed=asked.retry_failed, price=prices[0], judge_price=prices[1])
+            playing = PlaySettings(
+                limit=asked.limit,
+                seed=asked.seed,
+                harmful=asked.harmful,
+                retry_failed=asked.retry_failed,
+                price=prices[0],
+                judge_price=prices[1],
+            )
             journal = room.work / "journal" / f"{part.name}.jsonl"
             played = await play(task, room.subject, asked.bench or Path(), journal=journal, playing=playing)
             found, usage = Found(played.measures, played.rows), played.usage
@@ -171,8 +191,11 @@ def _barred(part: Part, task: Task | None, asked: Asked, room: Room) -> tuple[St
     if files and asked.bench is None:
         return "not_tested", sentence("audit.no_data")
     if asked.bench is not None and (gone := [f for f in files if not any(asked.bench.glob(f))]):
-        return "not_tested", (sentence("audit.files_absent", file=gone[0], number=len(gone) - 1) if len(gone) > 1
-                              else sentence("audit.file_absent", file=gone[0]))
+        return "not_tested", (
+            sentence("audit.files_absent", file=gone[0], number=len(gone) - 1)
+            if len(gone) > 1
+            else sentence("audit.file_absent", file=gone[0])
+        )
     return None
 
 
@@ -188,7 +211,7 @@ async def _checked(part: Part, room: Room) -> Found:
         if kept["head"] == head:
             return Found([measure_of(row) for row in kept["measures"]], kept["evidence"])
     except (OSError, ValueError, KeyError, TypeError):
-        pass                    # absent, torn or of another form: it is made anew
+        pass  # absent, torn or of another form: it is made anew
     found: Found = await placed(part.check)(room)
     file.parent.mkdir(parents=True, exist_ok=True)
     said = {"head": head, "measures": [m.row() for m in found.measures], "evidence": found.evidence}
@@ -208,14 +231,18 @@ def measure_of(row: Mapping[str, Any]) -> Measure:
 
 def _placed(measure: Measure, part: Part, requirement: Requirement, date: str) -> Measure:
     return replace(
-        measure, requirement=part.row, articles=measure.articles or requirement.articles,
-        date=measure.date or date, interval=finite(measure.interval),
+        measure,
+        requirement=part.row,
+        articles=measure.articles or requirement.articles,
+        date=measure.date or date,
+        interval=finite(measure.interval),
     )
 
 
 def _nothing(task: str, row: str, requirement: Requirement, status: Status, why: str, date: str) -> Measure:
-    return Measure(task=task, metric="score", status=status, why=why, requirement=row,
-                   articles=requirement.articles, date=date)
+    return Measure(
+        task=task, metric="score", status=status, why=why, requirement=row, articles=requirement.articles, date=date
+    )
 
 
 def item_rows(results: Sequence[Result]) -> list[dict[str, Any]]:

@@ -27,11 +27,11 @@ class Known:
     name: str
     manifest: dict[str, Any]
     config: ModelConfig
-    chain: list[dict[str, Any]]                 # manifests of the model and all it was made from
-    names: dict[str, str]                       # sha256 -> the name a child knew it by
+    chain: list[dict[str, Any]]  # manifests of the model and all it was made from
+    names: dict[str, str]  # sha256 -> the name a child knew it by
     record: dict[str, Any] | None
     weight_bytes: int
-    evaluations: list[dict[str, Any]]           # results.json of each, with `of`: "" or the ancestor that was scored
+    evaluations: list[dict[str, Any]]  # results.json of each, with `of`: "" or the ancestor that was scored
 
     def of_kind(self, kind: str) -> list[dict[str, Any]]:
         return [m for m in self.chain if m["kind"] == kind]
@@ -71,11 +71,7 @@ def _evaluation(path: Path, chain: list[dict[str, Any]], names: dict[str, str]) 
 
 
 def write(
-    path: Path,
-    evaluations: Sequence[Path],
-    talks: Sequence[Conversation] = (),
-    *,
-    licence: str = "apache-2.0",
+    path: Path, evaluations: Sequence[Path], talks: Sequence[Conversation] = (), *, licence: str = "apache-2.0"
 ) -> str:
     """The card of the model at `path`, with the conversations it was asked for, as Markdown with front matter."""
     return cardtext.page(gather(path, evaluations), talks, licence=licence)

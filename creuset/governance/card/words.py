@@ -91,8 +91,13 @@ def _data(known: "Known") -> str:
     for manifest in known.of_kind("shards"):
         sources = manifest.get("facts", {}).get("sources") or {}
         rows = [
-            (name, str(f.get("licence", "not stated")), _of(f, "train", "documents"), _of(f, "train", "tokens"),
-             _of(f, "heldout", "tokens"))
+            (
+                name,
+                str(f.get("licence", "not stated")),
+                _of(f, "train", "documents"),
+                _of(f, "train", "tokens"),
+                _of(f, "heldout", "tokens"),
+            )
             for name, f in sources.items()
         ]
         head = ("source", "licence", "documents", "tokens", "held out, tokens")
@@ -115,9 +120,7 @@ def _dialogues(known: "Known", manifest: dict[str, Any]) -> str:
     facts = manifest.get("facts", {})
     rows = [(licence, f"{count:,}") for licence, count in (facts.get("licences") or {}).items()]
     counts = ", ".join(
-        f"{facts[name]:,} {said}"
-        for name, said in DIALOGUE_COUNTS.items()
-        if isinstance(facts.get(name), int)
+        f"{facts[name]:,} {said}" for name, said in DIALOGUE_COUNTS.items() if isinstance(facts.get(name), int)
     )
     languages = (facts.get("languages") or {}).items()
     spoken = ", ".join(f"{LANGUAGES.get(code, code)} {count:,}" for code, count in languages)
@@ -136,34 +139,40 @@ def _training(known: "Known") -> str:
     rows = []
     for stage in stages(known.record):
         machine = "; ".join(", ".join([h["cpu"], f"{h['cores']} cores", *h["gpus"]]) for h in stage["hardware"])
-        rows.append((
-            stage["stage"],
-            f"{stage['steps']:,}",
-            f"{stage['tokens']:,}",
-            f"{stage['flops']['formula']:.3g}",
-            _hours(stage["time"]["wall_hours"]),
-            f"{stage['time']['core_hours']:.2f}",
-            f"{stage['time']['gpu_hours']:.2f}",
-            _kwh(stage["energy"]["kwh"]),
-            machine,
-            str(stage["failed_attempts"]),
-        ))
+        rows.append(
+            (
+                stage["stage"],
+                f"{stage['steps']:,}",
+                f"{stage['tokens']:,}",
+                f"{stage['flops']['formula']:.3g}",
+                _hours(stage["time"]["wall_hours"]),
+                f"{stage['time']['core_hours']:.2f}",
+                f"{stage['time']['gpu_hours']:.2f}",
+                _kwh(stage["energy"]["kwh"]),
+                machine,
+                str(stage["failed_attempts"]),
+            )
+        )
     head = ("stage", "steps", "tokens", "FLOP", "time", "core hours", "GPU hours", "energy", "machine", "failures")
     sums = totals(known.record)
     last = known.record
-    methods = list(dict.fromkeys(
-        ("measured: " if s["energy"]["measured"] else "estimated: ") + s["energy"]["method"] for s in stages(last)
-    ))
+    methods = list(
+        dict.fromkeys(
+            ("measured: " if s["energy"]["measured"] else "estimated: ") + s["energy"]["method"] for s in stages(last)
+        )
+    )
     dirty = {True: ", with changes that were not committed", False: "", None: ""}[last["commit"]["dirty"]]
-    return "\n\n".join([
-        _table(head, rows),
-        f"In all {sums['flops']:.3g} FLOP, {_hours(sums['wall_hours'])}, {_kwh(sums['kwh'])}. FLOP are those of the "
-        "formula in creuset/model/count.py (forward and backward matrix products, attention included).",
-        f"Energy: {'; '.join(methods)}. Boundary: {last['energy']['boundary']}.",
-        f"Code: commit `{last['commit']['sha']}`{dirty}; "
-        + ", ".join(f"{n} {v}" for n, v in last["versions"].items() if n != "system")
-        + f"; seeds {', '.join(f'{n} {v}' for n, v in last['seeds'].items()) or 'not stated'}.",
-    ])
+    return "\n\n".join(
+        [
+            _table(head, rows),
+            f"In all {sums['flops']:.3g} FLOP, {_hours(sums['wall_hours'])}, {_kwh(sums['kwh'])}. FLOP are those of "
+            "the formula in creuset/model/count.py (forward and backward matrix products, attention included).",
+            f"Energy: {'; '.join(methods)}. Boundary: {last['energy']['boundary']}.",
+            f"Code: commit `{last['commit']['sha']}`{dirty}; "
+            + ", ".join(f"{n} {v}" for n, v in last["versions"].items() if n != "system")
+            + f"; seeds {', '.join(f'{n} {v}' for n, v in last['seeds'].items()) or 'not stated'}.",
+        ]
+    )
 
 
 def _scores(known: "Known") -> str:
@@ -185,8 +194,15 @@ def _scores(known: "Known") -> str:
         if choices:
             head = ("task", "measure", "score", "95 % interval", "items", "chance", "which is")
             answers = [
-                (r["task"], r["metric"], f"{100 * r['score']:.1f} %", _interval(r, 1, 100), f"{r['n']:,}",
-                 f"{100 * r['chance']:.1f} %", r["verdict"])
+                (
+                    r["task"],
+                    r["metric"],
+                    f"{100 * r['score']:.1f} %",
+                    _interval(r, 1, 100),
+                    f"{r['n']:,}",
+                    f"{100 * r['chance']:.1f} %",
+                    r["verdict"],
+                )
                 for r in choices
             ]
             parts.append(f"Multiple choice by likelihood, no examples shown.{whom}\n\n" + _table(head, answers))

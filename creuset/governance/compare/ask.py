@@ -1,38 +1,38 @@
 """What to compare: one TOML file of the reader, read into typed values. Bad input names the file, the key, the value.
 
-    title = "..."                   # or { en = "...", fr = "..." }
-    measures = ["mmlu.acc"]         # which measures of the artifacts are rows; left out: the first of each task
-    remark = { en = "...", fr = "..." }     # printed above everything else
-    [volume]                        # what is asked of the chosen system in a month
-    requests = 100_000
-    input_tokens = 800              # a request
-    output_tokens = 250
-    cached_share = 0.3              # of the input tokens, read from a cache
-    batch_share = 0.0               # of the requests, sent as a batch
-    [load]                          # how speed is measured, where a system has an endpoint
-    requests = 24
-    concurrency = 2
-    max_tokens = 64
-    prompt_words = 120
-    [[system]]
-    name = "Model A"
-    provider = "..."                # all but `name` may be left out
-    evaluations = ["runs/eval-a"]   # artifacts of `creuset eval`, below the TOML file's folder
-    audits = ["runs/audit-a"]       # artifacts of `creuset audit`
-    speed = "runs/speed-a"          # artifact of `creuset compare speed`
-    portability = "runs/api-a"      # artifact of `creuset compare portability`
-    endpoint = "http://.../v1"      # measured when there is no `speed` or no `portability`
-    model = "..."                   # its name there, and in the price file
-    key_env = "NAME"                # the variable that holds the key
-    price = "qwen-max"              # row of the price file; or:
-    hourly = { value = 1.9, currency = "EUR", source = "...", date = "2026-11-01" }     # of a rented machine; or:
-    operator = { hardware = 9000, years = 4, watts = 700, kwh = 0.2, utilisation = 0.3, currency = "EUR",
-                 source = "...", date = "2026-11-01" }  # of one's own (money.py); `upkeep` a year may be added
-    reported = "Qwen2.5-Max"        # brings what was published of it, from creuset/governance/compare/reported.toml
-    [system.declared.weights]       # criteria of creuset/governance/compare/criteria.toml
-    value = "yes"
-    source = "https://..."
-    date = "2026-11-01"
+title = "..."                   # or { en = "...", fr = "..." }
+measures = ["mmlu.acc"]         # which measures of the artifacts are rows; left out: the first of each task
+remark = { en = "...", fr = "..." }     # printed above everything else
+[volume]                        # what is asked of the chosen system in a month
+requests = 100_000
+input_tokens = 800              # a request
+output_tokens = 250
+cached_share = 0.3              # of the input tokens, read from a cache
+batch_share = 0.0               # of the requests, sent as a batch
+[load]                          # how speed is measured, where a system has an endpoint
+requests = 24
+concurrency = 2
+max_tokens = 64
+prompt_words = 120
+[[system]]
+name = "Model A"
+provider = "..."                # all but `name` may be left out
+evaluations = ["runs/eval-a"]   # artifacts of `creuset eval`, below the TOML file's folder
+audits = ["runs/audit-a"]       # artifacts of `creuset audit`
+speed = "runs/speed-a"          # artifact of `creuset compare speed`
+portability = "runs/api-a"      # artifact of `creuset compare portability`
+endpoint = "http://.../v1"      # measured when there is no `speed` or no `portability`
+model = "..."                   # its name there, and in the price file
+key_env = "NAME"                # the variable that holds the key
+price = "qwen-max"              # row of the price file; or:
+hourly = { value = 1.9, currency = "EUR", source = "...", date = "2026-11-01" }     # of a rented machine; or:
+operator = { hardware = 9000, years = 4, watts = 700, kwh = 0.2, utilisation = 0.3, currency = "EUR",
+             source = "...", date = "2026-11-01" }  # of one's own (money.py); `upkeep` a year may be added
+reported = "Qwen2.5-Max"        # brings what was published of it, from creuset/governance/compare/reported.toml
+[system.declared.weights]       # criteria of creuset/governance/compare/criteria.toml
+value = "yes"
+source = "https://..."
+date = "2026-11-01"
 """
 
 import difflib
@@ -62,7 +62,7 @@ class Declared:
     source: str
     date: str
     note: str = ""
-    fr: str = ""                        # the answer in French, where it is no word of the scale
+    fr: str = ""  # the answer in French, where it is no word of the scale
     note_fr: str = ""
 
 
@@ -108,7 +108,7 @@ class Comparison:
     volume: Volume
     load: Load
     systems: tuple[Asked, ...]
-    measures: tuple[str, ...]           # ids; (): the first of each task
+    measures: tuple[str, ...]  # ids; (): the first of each task
     file: Path
     remark: Words = ""
 
@@ -125,9 +125,7 @@ def criteria() -> tuple[dict[str, tuple[Text, float]], tuple[Criterion, ...]]:
 def book() -> dict[str, Any]:
     """What ships about systems of others: scores (reported.toml), practice (facts.toml), and the sources of both."""
     scores, facts = (tomllib.loads((HERE / f).read_text(encoding="utf-8")) for f in ("reported.toml", "facts.toml"))
-    systems = {
-        name: {**about, "declared": facts["system"].get(name, {})} for name, about in scores["system"].items()
-    }
+    systems = {name: {**about, "declared": facts["system"].get(name, {})} for name, about in scores["system"].items()}
     return {**scores, "source": scores["source"] | facts["source"], "system": systems}
 
 
@@ -151,8 +149,12 @@ def read(file: Path) -> Comparison:
         raise ConfigError(f"`{file.name}`: measures is {measures!r}, not a list of names such as `mmlu.acc`")
     return Comparison(
         _words(found, "title", file) or Text(file.stem, file.stem),
-        _table(Volume, found.get("volume", {}), file, "volume"), _table(Load, found.get("load", {}), file, "load"),
-        systems, tuple(measures), file, _words(found, "remark", file) or "",
+        _table(Volume, found.get("volume", {}), file, "volume"),
+        _table(Load, found.get("load", {}), file, "load"),
+        systems,
+        tuple(measures),
+        file,
+        _words(found, "remark", file) or "",
     )
 
 
@@ -192,8 +194,9 @@ def _system(found: Any, index: int, file: Path) -> Asked:
     base: dict[str, Any] = {}
     if brought := found.get("reported", ""):
         if brought not in book()["system"]:
-            raise ConfigError(f"{where}: nothing published is known of `{brought}`",
-                              hint=f"known: {', '.join(book()['system'])}")
+            raise ConfigError(
+                f"{where}: nothing published is known of `{brought}`", hint=f"known: {', '.join(book()['system'])}"
+            )
         base = book()["system"][brought]
     declared = {k: _published(v) for k, v in base.get("declared", {}).items()}
     declared |= {k: _declared(v, f"{where}: declared.{k}") for k, v in found.get("declared", {}).items()}
@@ -202,10 +205,17 @@ def _system(found: Any, index: int, file: Path) -> Asked:
         k: _text(found, k, where) or str(base.get(k, "")) for k in ("provider", "model", "price")
     }
     return Asked(
-        name=name, provider=said["provider"], model=said["model"], price=said["price"], endpoint=said["endpoint"],
-        key_env=said["key_env"], note=_text(found, "note", where) or str(base.get("version", "")),
-        declared=declared, reported=brought,
-        evaluations=_paths(found, "evaluations", file, where), audits=_paths(found, "audits", file, where),
+        name=name,
+        provider=said["provider"],
+        model=said["model"],
+        price=said["price"],
+        endpoint=said["endpoint"],
+        key_env=said["key_env"],
+        note=_text(found, "note", where) or str(base.get("version", "")),
+        declared=declared,
+        reported=brought,
+        evaluations=_paths(found, "evaluations", file, where),
+        audits=_paths(found, "audits", file, where),
         speed=_path(found["speed"], file, f"{where}: speed") if "speed" in found else None,
         portability=_path(found["portability"], file, f"{where}: portability") if "portability" in found else None,
         hourly=_hourly(found["hourly"], where) if "hourly" in found else None,
@@ -219,8 +229,14 @@ def _published(found: Mapping[str, str]) -> Declared:
         "; ".join(s for s in (found.get(k, ""), source.get(grade, "")) if s)
         for k, grade in (("note", "grade"), ("note_fr", "grade_fr"))
     )
-    return Declared(found["value"], f"{source['title']}: {source['url']}", source.get("date") or book()["read"], note,
-                    found.get("fr", ""), note_fr)
+    return Declared(
+        found["value"],
+        f"{source['title']}: {source['url']}",
+        source.get("date") or book()["read"],
+        note,
+        found.get("fr", ""),
+        note_fr,
+    )
 
 
 def _declared(found: Any, where: str) -> Declared:
@@ -230,14 +246,25 @@ def _declared(found: Any, where: str) -> Declared:
     for key in ("value", "source", "date"):
         if not found.get(key):
             raise ConfigError(f"{where} has no `{key}`", hint="what is declared says by whom and when")
-    return Declared(found["value"], found["source"], found["date"], found.get("note", ""), found.get("fr", ""),
-                    found.get("note_fr", ""))
+    return Declared(
+        found["value"],
+        found["source"],
+        found["date"],
+        found.get("note", ""),
+        found.get("fr", ""),
+        found.get("note_fr", ""),
+    )
 
 
 def _hourly(found: Any, where: str) -> Hourly:
     shape = {"value": (int, float), "currency": str, "source": str, "date": str}
-    if not isinstance(found, dict) or set(found) != set(shape) or any(
-        not isinstance(found[k], t) for k, t in shape.items()  # type: ignore[arg-type]
+    if (
+        not isinstance(found, dict)
+        or set(found) != set(shape)
+        or any(
+            not isinstance(found[k], t)  # type: ignore[arg-type]
+            for k, t in shape.items()
+        )
     ):
         raise ConfigError(f"{where}: hourly is {found!r}; it has value, currency, source and date")
     return Hourly(float(found["value"]), found["currency"], found["source"], found["date"])
@@ -255,8 +282,10 @@ def _operator(found: Any, where: str) -> Operator:
         elif isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
             raise ConfigError(f"{where}: operator.{key} is {value!r}, not a number")
     if missing := [k for k in kinds if k not in found and k != "upkeep"]:
-        raise ConfigError(f"{where}: operator has no `{missing[0]}`", hint="no cost is assumed: state it, or leave "
-                                                                           "the operator out and the cost is unknown")
+        raise ConfigError(
+            f"{where}: operator has no `{missing[0]}`",
+            hint="no cost is assumed: state it, or leave the operator out and the cost is unknown",
+        )
     try:
         return Operator(**found)
     except ValueError as refused:

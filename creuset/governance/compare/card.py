@@ -32,13 +32,13 @@ class Cell:
 
     kind: Kind
     value: float | None = None
-    low: float | None = None            # 95 % interval
+    low: float | None = None  # 95 % interval
     high: float | None = None
-    words: Words = ""                   # what is shown for a declared cell, or why a cell is unknown
+    words: Words = ""  # what is shown for a declared cell, or why a cell is unknown
     n: int = 0
-    source: str = ""                    # an address, or the artifact and its sha256
+    source: str = ""  # an address, or the artifact and its sha256
     date: str = ""
-    note: Words = ""                    # caveat, load, formula
+    note: Words = ""  # caveat, load, formula
 
     def __post_init__(self) -> None:
         if self.kind in ("reported", "declared") and not (self.source and self.date):
@@ -59,7 +59,7 @@ class Row:
     scale: Scale
     unit: str = ""
     cells: tuple[Cell, ...] = ()
-    why_unranked: Words = ""            # e.g. the systems were asked different prompts
+    why_unranked: Words = ""  # e.g. the systems were asked different prompts
     note: Words = ""
 
 
@@ -75,20 +75,24 @@ class System:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scorecard:
     title: Words
-    made: str                           # date, ISO 8601
+    made: str  # date, ISO 8601
     systems: tuple[System, ...]
     rows: tuple[Row, ...]
     volume: dict[str, float] = field(default_factory=dict)
     offers: tuple[dict[str, Any] | None, ...] = ()  # what each system is paid by (money.py), for the reader's volume
-    remark: Words = ""                  # what a reader must know before anything else
-    sources: tuple[str, ...] = ()       # files and artifacts read, with their hashes
+    remark: Words = ""  # what a reader must know before anything else
+    sources: tuple[str, ...] = ()  # files and artifacts read, with their hashes
 
     def as_json(self) -> dict[str, Any]:
         """scorecard.json: words that there are in two languages are `{"en": ..., "fr": ...}`, a note is two fields."""
         groups = [{"id": g, **_json(sentence(f"compare.group_{g}")), "weighed": g in WEIGHED} for g in GROUPS]
         return {
-            "format": 2, "groups": groups, **asdict(self), "title": _json(self.title),
-            "remark": _json(self.remark) if self.remark else None, "rows": [_row(row) for row in self.rows],
+            "format": 2,
+            "groups": groups,
+            **asdict(self),
+            "title": _json(self.title),
+            "remark": _json(self.remark) if self.remark else None,
+            "rows": [_row(row) for row in self.rows],
         }
 
 

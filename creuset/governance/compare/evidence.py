@@ -14,7 +14,7 @@ from creuset.core.sentences import from_json, joined, keyed, sentence
 from creuset.governance.compare.card import Cell, Row, unknown
 from creuset.report.language import LANGS, Text
 
-Probed = Sequence[Mapping[str, Any] | None]     # a portability.json for each system, or nothing
+Probed = Sequence[Mapping[str, Any] | None]  # a portability.json for each system, or nothing
 COUNTED = ("measured", "reported", "not_applicable", "not_testable", "not_tested")
 
 
@@ -22,10 +22,16 @@ def portability_rows(probed: Probed) -> list[Row]:
     """The share answered rightly, and a row a probe; none where nothing was tried."""
     if all(p is None for p in probed):
         return []
-    rows = [Row(
-        id="api.right", group="competition", scale="share", unit="share", cells=tuple(_right(p) for p in probed),
-        label=sentence("compare.openais_api_parts_answered_rightly"),
-    )]
+    rows = [
+        Row(
+            id="api.right",
+            group="competition",
+            scale="share",
+            unit="share",
+            cells=tuple(_right(p) for p in probed),
+            label=sentence("compare.openais_api_parts_answered_rightly"),
+        )
+    ]
     ids = dict.fromkeys(probe["id"] for found in probed if found for probe in found["probes"])
     return rows + [
         Row(id=f"api.{id}", group="api", label=sentence(f"compare.probe_{id}"), scale="", unit="words",
@@ -55,8 +61,15 @@ def _probe(found: Mapping[str, Any] | None, id: str) -> Cell:
     words = sentence(f"compare.tried_{mine['status']}")
     if mine["status"] == "untried":
         return Cell(kind="unknown", words=words, source=found["url"], date=found["date"], note=mine["said"])
-    return Cell(kind="measured", value=float(mine["status"] == "right"), words=words, n=1, source=found["url"],
-                date=found["date"], note=mine["said"])
+    return Cell(
+        kind="measured",
+        value=float(mine["status"] == "right"),
+        words=words,
+        n=1,
+        source=found["url"],
+        date=found["date"],
+        note=mine["said"],
+    )
 
 
 def coverage_rows(audits: Sequence[Sequence[Path]]) -> list[Row]:
@@ -66,11 +79,16 @@ def coverage_rows(audits: Sequence[Sequence[Path]]) -> list[Row]:
     rows = []
     for number in numbers:
         title = next(c[number][0]["title"] for c in columns if number in c)
-        rows.append(Row(
-            id=f"coverage.{number}", group="coverage", scale="", unit="words",
-            label=Text(*(f"{number}. {title[lang]}" for lang in LANGS)),
-            cells=tuple(_covered(c.get(number)) for c in columns),
-        ))
+        rows.append(
+            Row(
+                id=f"coverage.{number}",
+                group="coverage",
+                scale="",
+                unit="words",
+                label=Text(*(f"{number}. {title[lang]}" for lang in LANGS)),
+                cells=tuple(_covered(c.get(number)) for c in columns),
+            )
+        )
     return rows
 
 
@@ -81,7 +99,7 @@ def _items(folder: Path) -> list[tuple[dict[str, Any], str]]:
         for item in found:
             int(item["row"]), item["title"]["en"], item["title"]["fr"], item["status"], item["parts"]
     except FileNotFoundError:
-        return []                       # an audit of before there were items
+        return []  # an audit of before there were items
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ArtifactError(f"`{file}` is not what an audit leaves: {error!r}") from error
     return [(item, f"audit {folder.name}, sha256 {manifest['sha256'][:12]}") for item in found]
@@ -102,5 +120,6 @@ def _covered(found: tuple[dict[str, Any], str] | None) -> Cell:
     why = joined(*reasons) or item.get("untested") or ""
     if not counts.get("measured"):
         return Cell(kind="unknown", words=words, source=source, note=why)
-    return Cell(kind="measured", value=float(counts["measured"]), words=words, n=sum(counts.values()), source=source,
-                note=why)
+    return Cell(
+        kind="measured", value=float(counts["measured"]), words=words, n=sum(counts.values()), source=source, note=why
+    )

@@ -52,8 +52,11 @@ def measured_rows(asked: Comparison) -> list[Row]:
     made = []
     for kind in ("evaluation", "audit"):
         columns = [
-            {f.key: f for folder in (s.evaluations if kind == "evaluation" else s.audits)
-             for f in reversed(results(folder, kind))}
+            {
+                f.key: f
+                for folder in (s.evaluations if kind == "evaluation" else s.audits)
+                for f in reversed(results(folder, kind))
+            }
             for s in asked.systems
         ]
         made += [_measured_row(key, kind, [c.get(key) for c in columns]) for key in _keys(columns, asked.measures)]
@@ -80,19 +83,27 @@ def _keys(columns: Sequence[Mapping[tuple[str, str], Found]], wanted: Sequence[s
 def _measured_row(key: tuple[str, str], kind: str, found: Sequence[Found | None]) -> Row:
     some = next(f.row for f in found if f is not None)
     requirement = str(some.get("requirement", ""))
-    group = "quality" if kind == "evaluation" else (
-        "law" if requirement in OF_LAW else "energy" if requirement in OF_ENERGY else "security"
+    group = (
+        "quality"
+        if kind == "evaluation"
+        else ("law" if requirement in OF_LAW else "energy" if requirement in OF_ENERGY else "security")
     )
     id, form = key
     label = f"{id} ({form})" if form else id
     bits = some["task"] == "bpb"
     known = f"compare.measure {id}"
     return Row(
-        id=f"{id} {form}".strip(), group=group, scale=scale_of(some),
-        label=sentence("compare.bits_per_byte", source=str(some.get("source"))) if bits else
-        sentence(known) if has(known) else label,
+        id=f"{id} {form}".strip(),
+        group=group,
+        scale=scale_of(some),
+        label=sentence("compare.bits_per_byte", source=str(some.get("source")))
+        if bits
+        else sentence(known)
+        if has(known)
+        else label,
         unit="bits" if bits else str(some.get("unit", "share")).partition(" of ")[0],
-        cells=tuple(_measured_cell(f) for f in found), why_unranked=_mismatch([f.row for f in found if f is not None]),
+        cells=tuple(_measured_cell(f) for f in found),
+        why_unranked=_mismatch([f.row for f in found if f is not None]),
         note=some.get("caveat") or "",
     )
 
@@ -102,7 +113,7 @@ def scale_of(row: Mapping[str, Any]) -> Scale:
     unit, better = str(row.get("unit", "share")), row.get("better", "lower" if row["task"] == "bpb" else "higher")
     if row["task"] == "bpb":
         unit = "bits"
-    unit = "share" if unit.startswith("share ") else unit     # "share of trials passed"
+    unit = "share" if unit.startswith("share ") else unit  # "share of trials passed"
     if better == "higher":
         return "share" if unit in SHARES else "percent" if unit == "percent" else "high"
     if better == "lower":
@@ -114,7 +125,10 @@ def scale_of(row: Mapping[str, Any]) -> Scale:
 def _mismatch(rows: Sequence[Mapping[str, Any]]) -> str:
     """Why the systems' scores cannot be held against each other, or nothing."""
     for key, what in (
-        ("data_sha256", "data"), ("file_sha256", "data"), ("prompt_sha256", "prompts"), ("denominator", "samples")
+        ("data_sha256", "data"),
+        ("file_sha256", "data"),
+        ("prompt_sha256", "prompts"),
+        ("denominator", "samples"),
     ):
         if len({str(r[key]) for r in rows if r.get(key) and r.get("status", "measured") == "measured"}) > 1:
             return sentence(f"compare.different_{what}")
@@ -131,11 +145,20 @@ def _measured_cell(found: Found | None) -> Cell:
         return Cell(kind="unknown", words=words, note=row.get("why") or "", source=found.source)
     low, high = row.get("interval") or (None, None)
     lost = [sentence(f"compare.lost_{k}", n=row[k]) for k in ("failed", "unextracted") if row.get(k)]
-    cell = Cell(kind="measured", value=float(row["score"]), low=low, high=high, n=int(row.get("n") or 0),
-                source=found.source, date=str(row.get("date", "")), note=joined(*lost, row.get("caveat") or ""))
+    cell = Cell(
+        kind="measured",
+        value=float(row["score"]),
+        low=low,
+        high=high,
+        n=int(row.get("n") or 0),
+        source=found.source,
+        date=str(row.get("date", "")),
+        note=joined(*lost, row.get("caveat") or ""),
+    )
     if status == "reported":
-        return replace(cell, kind="reported", source=f"{found.source}: {row.get('why', '')}",
-                       date=cell.date or "no date given")
+        return replace(
+            cell, kind="reported", source=f"{found.source}: {row.get('why', '')}", date=cell.date or "no date given"
+        )
     if row.get("counter") is False or row.get("unit") == "FLOP":
         # No instrument was read: rated power and time, or arithmetic on the model's shape.
         how = row.get("method") or sentence("compare.by_arithmetic")
@@ -156,8 +179,13 @@ def published_rows(systems: Sequence[Asked]) -> list[Row]:
         base = sentence("compare.base_model") if bench.get("base") else ""
         label = Text(bench["label"], bench.get("label_fr", bench["label"]))
         rows[bench["id"]] = Row(
-            id=f"published.{bench['id']}", group="published", label=label,
-            scale="percent", unit="percent", cells=cells, why_unranked=base,
+            id=f"published.{bench['id']}",
+            group="published",
+            label=label,
+            scale="percent",
+            unit="percent",
+            cells=cells,
+            why_unranked=base,
         )
     return [r for r in rows.values() if any(c.value is not None for c in r.cells)]
 
@@ -170,8 +198,11 @@ def _published_cell(system: Asked, scores: Mapping[str, float], source: Mapping[
         cell = unknown(sentence("compare.not_published"))
         return replace(cell, note=Text(**why)) if why else cell
     return Cell(
-        kind="reported", value=scores[system.reported], source=f"{source['title']}: {source['url']}",
-        date=f"read by {book()['read']}", note=system.note,
+        kind="reported",
+        value=scores[system.reported],
+        source=f"{source['title']}: {source['url']}",
+        date=f"read by {book()['read']}",
+        note=system.note,
     )
 
 
@@ -182,10 +213,16 @@ def declared_rows(systems: Sequence[Asked]) -> list[Row]:
     for one in known:
         facts = [s.declared.get(one.id) for s in systems]
         in_words = any(f is not None and f.value in words for f in facts) or all(f is None for f in facts)
-        rows.append(Row(
-            id=one.id, group=one.group, label=one.label, scale="points" if in_words else "",
-            unit="points" if in_words else "words", cells=tuple(_declared_cell(f, words) for f in facts),
-        ))
+        rows.append(
+            Row(
+                id=one.id,
+                group=one.group,
+                label=one.label,
+                scale="points" if in_words else "",
+                unit="points" if in_words else "words",
+                cells=tuple(_declared_cell(f, words) for f in facts),
+            )
+        )
     return rows
 
 
@@ -194,7 +231,7 @@ def _declared_cell(fact: Declared | None, words: Mapping[str, tuple[Text, float]
         return unknown(sentence("compare.nobody_said"))
     note = Text(fact.note, fact.note_fr) if fact.note_fr else fact.note
     said: dict[str, Any] = {"source": fact.source, "date": fact.date, "note": note}
-    if fact.value == "unknown":     # somebody looked, and found no answer
+    if fact.value == "unknown":  # somebody looked, and found no answer
         return replace(unknown(sentence("compare.no_answer_found")), **said)
     text, points = words.get(fact.value, (Text(fact.value, fact.fr or fact.value), None))
     return Cell(kind="declared", value=points, words=text, **said)

@@ -27,8 +27,8 @@ class Volume:
     requests: float = 100_000
     input_tokens: float = 800
     output_tokens: float = 250
-    cached_share: float = 0.0           # of the input tokens: the same beginning asked again
-    batch_share: float = 0.0            # of the requests: those that may wait a day
+    cached_share: float = 0.0  # of the input tokens: the same beginning asked again
+    batch_share: float = 0.0  # of the requests: those that may wait a day
 
     def __post_init__(self) -> None:
         for name in ("cached_share", "batch_share"):
@@ -61,12 +61,12 @@ class Hours:
 class Operator:
     """What one's own machine costs. ValueError where nothing could be divided by it."""
 
-    hardware: float                     # what it cost
-    years: float                        # over which it is written off
-    watts: float                        # drawn under load, at the socket
-    kwh: float                          # price of one
-    utilisation: float                  # share of all hours in which it answers, 0 to 1
-    upkeep: float = 0.0                 # a year: place, network, people
+    hardware: float  # what it cost
+    years: float  # over which it is written off
+    watts: float  # drawn under load, at the socket
+    kwh: float  # price of one
+    utilisation: float  # share of all hours in which it answers, 0 to 1
+    upkeep: float = 0.0  # a year: place, network, people
     currency: str
     source: str
     date: str

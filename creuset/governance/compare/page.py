@@ -20,12 +20,10 @@ STATIC = Path(__file__).parent / "static"
 SCRIPTS = tuple(STATIC / f"{name}.js" for name in ("rank", "page", "choices"))
 KINDS = (
     ("measured", sentence("compare.measured"), sentence("compare.by_this_tool_on_this_system")),
-    ("estimated", sentence("compare.estimated"),
-     sentence("compare.reckoned_from_other_figures")),
+    ("estimated", sentence("compare.estimated"), sentence("compare.reckoned_from_other_figures")),
     ("reported", sentence("compare.reported"), sentence("compare.a_figure_published_by_others")),
     ("declared", sentence("compare.declared"), sentence("compare.a_practice_by_its_source")),
-    ("unknown", sentence("compare.unknown"),
-     sentence("compare.never_a_zero_unless_you_say")),
+    ("unknown", sentence("compare.unknown"), sentence("compare.never_a_zero_unless_you_say")),
 )
 
 
@@ -50,13 +48,29 @@ def render(card: Scorecard) -> str:
     blocks: list[Block] = [
         Para(line(f"{card.made} · ", _size(card)), "soft"),
         *([Para(line(card.remark), "note")] if card.remark else []),
-        Bullets(kinds, "legend"), *_ranking(card), _table(card),
+        Bullets(kinds, "legend"),
+        *_ranking(card),
+        _table(card),
         Section(sentence("compare.how_it_is_reckoned"), (Bullets(tuple(line(rule) for rule in RULES)),)),
-        Section(sentence("compare.what_this_was_made_from"),
-                (Bullets(tuple(line(source) for source in card.sources), "soft"),)),
-        Widget(inner((el("aside",
-                         el("button", sentence("compare.close"), id="close", type="button"), el("div", id="facts"),
-                         id="detail", hidden=True, aria_live="polite"), embed("card", card.as_json())))),
+        Section(
+            sentence("compare.what_this_was_made_from"),
+            (Bullets(tuple(line(source) for source in card.sources), "soft"),),
+        ),
+        Widget(
+            inner(
+                (
+                    el(
+                        "aside",
+                        el("button", sentence("compare.close"), id="close", type="button"),
+                        el("div", id="facts"),
+                        id="detail",
+                        hidden=True,
+                        aria_live="polite",
+                    ),
+                    embed("card", card.as_json()),
+                )
+            )
+        ),
     ]
     return whole_page(card.title, blocks, scripts=SCRIPTS, styles=[STATIC / "page.css"], kind="scorecard")
 
@@ -84,24 +98,50 @@ MISSING = (
 def _choices(card: Scorecard, used: set[str]) -> Markup:
     """What the reader chooses: weights, what the unknown counts, and a volume."""
     sliders = [
-        el("label", el("i", cls=f"mark g{i}"), el("span", sentence(f"compare.group_{g}")),
-           el("input", type="range", name=g, min=0, max=10, step=1, disabled=g not in used), el("output"),
-           cls="weight" if g in used else "weight empty")
+        el(
+            "label",
+            el("i", cls=f"mark g{i}"),
+            el("span", sentence(f"compare.group_{g}")),
+            el("input", type="range", name=g, min=0, max=10, step=1, disabled=g not in used),
+            el("output"),
+            cls="weight" if g in used else "weight empty",
+        )
         for i, g in enumerate(WEIGHED)
     ]
-    missing = [el("label", el("input", type="radio", name="missing", value=value, checked=value == "ignore"), " ", said)
-               for value, said in MISSING]
-    shared = el("label", el("input", type="checkbox", id="shared"), " ",
-                sentence("compare.only_rows_known_for_every_system"))
-    amounts = [
-        el("label", el("input", type="number", data_volume=name, min=0, max=100 if by == 100 else None, step="any",
-                       value=f"{card.volume[name] * by:g}"), el("span", said))
-        for name, said, by in AMOUNTS
-    ] if card.volume else []
+    missing = [
+        el("label", el("input", type="radio", name="missing", value=value, checked=value == "ignore"), " ", said)
+        for value, said in MISSING
+    ]
+    shared = el(
+        "label", el("input", type="checkbox", id="shared"), " ", sentence("compare.only_rows_known_for_every_system")
+    )
+    amounts = (
+        [
+            el(
+                "label",
+                el(
+                    "input",
+                    type="number",
+                    data_volume=name,
+                    min=0,
+                    max=100 if by == 100 else None,
+                    step="any",
+                    value=f"{card.volume[name] * by:g}",
+                ),
+                el("span", said),
+            )
+            for name, said, by in AMOUNTS
+        ]
+        if card.volume
+        else []
+    )
     return el(
-        "div", sliders, el("p", el("button", sentence("compare.equal_weights"), id="equal", type="button")),
+        "div",
+        sliders,
+        el("p", el("button", sentence("compare.equal_weights"), id="equal", type="button")),
         el("fieldset", el("legend", sentence("compare.what_is_unknown_is")), missing, shared, cls="lines"),
-        el("fieldset", el("legend", sentence("compare.your_volume")), amounts, cls="amounts"), cls="panel",
+        el("fieldset", el("legend", sentence("compare.your_volume")), amounts, cls="amounts"),
+        cls="panel",
     )
 
 
@@ -112,26 +152,42 @@ OVER = sentence("compare.weightings", draws=DRAWS)
 def _ranking(card: Scorecard) -> list[Block]:
     used = {r.group for r in card.rows if weighable(r)}
     options = [
-        el("option", say("en", f"compare.group_{g}"), value=g, data_en=say("en", f"compare.group_{g}"),
-           data_fr=say("fr", f"compare.group_{g}"), data_names="text")
-        for g in WEIGHED if g in used
+        el(
+            "option",
+            say("en", f"compare.group_{g}"),
+            value=g,
+            data_en=say("en", f"compare.group_{g}"),
+            data_fr=say("fr", f"compare.group_{g}"),
+            data_names="text",
+        )
+        for g in WEIGHED
+        if g in used
     ]
-    boxes = [el("label", el("input", type="checkbox", name="system", value=i, checked=True), " ", s.name)
-             for i, s in enumerate(card.systems)]
+    boxes = [
+        el("label", el("input", type="checkbox", name="system", value=i, checked=True), " ", s.name)
+        for i, s in enumerate(card.systems)
+    ]
     plots = (
         el("div", cls="panel", id="ranking"),
         el("h2", sentence("compare.whatever_the_weights_who_is_first")),
-        el("p", OVER, cls="soft"), el("div", cls="panel", id="firsts"),
+        el("p", OVER, cls="soft"),
+        el("div", cls="panel", id="firsts"),
         el("h2", sentence("compare.how_much_does_one_weight_decide")),
-        el("p", el("label", sentence("compare.weight_that_moves"), ": ", el("select", options, id="plot")),
-           cls="control"),
+        el(
+            "p",
+            el("label", sentence("compare.weight_that_moves"), ": ", el("select", options, id="plot")),
+            cls="control",
+        ),
         el("div", cls="panel", id="sensitivity"),
     )
     without = el("noscript", el("p", sentence("compare.weights_and_plots_need_javascript_the")))
     chosen = el("div", _choices(card, used), el("div", plots), cls="two")
-    return [Section(sentence("compare.your_weights"), (
-        Para(line(INTRO), "soft"), Widget(inner((without, el("div", boxes, cls="choices"), chosen))),
-    ))]
+    return [
+        Section(
+            sentence("compare.your_weights"),
+            (Para(line(INTRO), "soft"), Widget(inner((without, el("div", boxes, cls="choices"), chosen)))),
+        )
+    ]
 
 
 GREEN = sentence("compare.green_the_best_of_its_row")
@@ -150,7 +206,7 @@ def _lines(card: Scorecard) -> Iterator[Markup]:
         rows = [(index, row) for index, row in enumerate(card.rows) if row.group == group]
         if not rows:
             continue
-        if group in EVIDENCE:           # the script folds it; without one, all is there
+        if group in EVIDENCE:  # the script folds it; without one, all is there
             words: object = el("button", said, type="button", data_group=group, aria_expanded="true")
         else:
             words = el("i", cls=f"mark g{at}"), said
@@ -163,8 +219,14 @@ def _lines(card: Scorecard) -> Iterator[Markup]:
 def _row(index: int, row: Row, first: bool) -> Markup:
     marks = best(row.scale, row.cells) if row.scale and not row.why_unranked else [False] * len(row.cells)
     cells = [
-        el("td", _cell(c, row), cls=f"{c.kind} best" if marks[i] else c.kind, data_r=index, data_c=i,
-           tabindex=0 if first and i == 0 else -1)
+        el(
+            "td",
+            _cell(c, row),
+            cls=f"{c.kind} best" if marks[i] else c.kind,
+            data_r=index,
+            data_c=i,
+            tabindex=0 if first and i == 0 else -1,
+        )
         for i, c in enumerate(row.cells)
     ]
     unit = (" ", el("small", row.unit)) if row.unit in NAMED_UNITS else None
@@ -178,7 +240,7 @@ NAMED_UNITS = ("tokens/s", "kWh", "FLOP", "nats", "rating")
 
 def _cell(cell: Cell, row: Row) -> Markup:
     if cell.words:
-        return inner(cell.words)        # a probe's value is for programs: people read the word
+        return inner(cell.words)  # a probe's value is for programs: people read the word
     assert cell.value is not None
     said = inner(Text(number(cell.value, row.unit, "en"), number(cell.value, row.unit, "fr")))
     if cell.low is None or cell.high is None:

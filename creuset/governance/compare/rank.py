@@ -1,15 +1,15 @@
 """From cells to a ranking, for weights that only the reader can choose. Pure; static/rank.js computes the same.
 
-    utility     of a cell, 0 to 1: a share counts as itself, a price as best/value, words by their stated points
-    half        of a cell, half the width of its 95 % interval as a utility; 0 where it has none: it counts as exact
-    weight      of a row: its group's weight divided among the group's rows that are known for at least one system
-    coverage    the weight that lies on known cells
-    low, high   the total if every unknown cell were worth 0, or 1
-    total       by the reader's choice for unknown cells: `ignore`, mean of what is known; `worst`, they are worth 0;
-                `interval`, the middle of low and high, and whatever lies between them stays open
-    half        of a total: those of its cells together as if they erred independently, root of the sum of squares
-    place       (best, worst): one system is before another only where their difference is larger than the root of
-                the sum of their squared halves (for `interval`: low of one against high of the other)
+utility     of a cell, 0 to 1: a share counts as itself, a price as best/value, words by their stated points
+half        of a cell, half the width of its 95 % interval as a utility; 0 where it has none: it counts as exact
+weight      of a row: its group's weight divided among the group's rows that are known for at least one system
+coverage    the weight that lies on known cells
+low, high   the total if every unknown cell were worth 0, or 1
+total       by the reader's choice for unknown cells: `ignore`, mean of what is known; `worst`, they are worth 0;
+            `interval`, the middle of low and high, and whatever lies between them stays open
+half        of a total: those of its cells together as if they erred independently, root of the sum of squares
+place       (best, worst): one system is before another only where their difference is larger than the root of
+            the sum of their squared halves (for `interval`: low of one against high of the other)
 """
 
 import math
@@ -34,7 +34,7 @@ class Standing:
     low: float
     high: float
     half: float
-    by_group: dict[str, float]          # contributions; they sum to `total`, but for `interval`, where to `low`
+    by_group: dict[str, float]  # contributions; they sum to `total`, but for `interval`, where to `low`
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +91,11 @@ def halves(scale: Scale, cells: Sequence[Cell]) -> list[float]:
 
 def weighable(row: Row) -> bool:
     """Whether any weight can lie on it."""
-    return bool(row.scale) and not row.why_unranked and row.group in WEIGHED and any(
-        c.value is not None for c in row.cells
+    return (
+        bool(row.scale)
+        and not row.why_unranked
+        and row.group in WEIGHED
+        and any(c.value is not None for c in row.cells)
     )
 
 
@@ -110,9 +113,7 @@ def parts(rows: Sequence[Row], *, shared_only: bool = False) -> list[dict[str, P
         for mine, mark, half in zip(made, marks, widths, strict=True):
             if mark is not None:
                 old = mine[row.group]
-                mine[row.group] = Part(
-                    old.known + each, old.points + each * mark, old.square + (each * half) ** 2
-                )
+                mine[row.group] = Part(old.known + each, old.points + each * mark, old.square + (each * half) ** 2)
     return made
 
 
@@ -156,7 +157,8 @@ def places(found: Sequence[Standing], missing: Missing) -> list[tuple[int, int] 
     """(best, worst) place of each among those that have a total: (1, 1) is surely first, (1, 3) is one of three."""
     some = [s for s in found if s.total is not None]
     return [
-        None if s.total is None
+        None
+        if s.total is None
         else (1 + sum(before(o, s, missing) for o in some), len(some) - sum(before(s, o, missing) for o in some))
         for s in found
     ]

@@ -22,16 +22,31 @@ def scorecard(
     """All rows, in the order of the groups; `speeds` and `probed` have one entry for each system."""
     paid, offers = price_rows(asked.systems, speeds, asked.volume, prices)
     rows = [
-        *measured_rows(asked), *published_rows(asked.systems), *portability_rows(probed),
-        *declared_rows(asked.systems), *speed_rows(speeds), *paid, *coverage_rows([s.audits for s in asked.systems]),
+        *measured_rows(asked),
+        *published_rows(asked.systems),
+        *portability_rows(probed),
+        *declared_rows(asked.systems),
+        *speed_rows(speeds),
+        *paid,
+        *coverage_rows([s.audits for s in asked.systems]),
     ]
     return Scorecard(
-        title=asked.title, made=date, systems=tuple(_system(s) for s in asked.systems),
-        rows=tuple(sorted(rows, key=lambda r: GROUPS.index(r.group))), volume=asdict(asked.volume),
-        offers=tuple(None if o is None else asdict(o) for o in offers), remark=asked.remark,
+        title=asked.title,
+        made=date,
+        systems=tuple(_system(s) for s in asked.systems),
+        rows=tuple(sorted(rows, key=lambda r: GROUPS.index(r.group))),
+        volume=asdict(asked.volume),
+        offers=tuple(None if o is None else asdict(o) for o in offers),
+        remark=asked.remark,
         sources=(
-            *(f"{f.name}, sha256 {sha256_file(f)}" for f in (asked.file, price_file, *(
-                HERE / f"{name}.toml" for name in ("reported", "facts", "criteria")))),
+            *(
+                f"{f.name}, sha256 {sha256_file(f)}"
+                for f in (
+                    asked.file,
+                    price_file,
+                    *(HERE / f"{name}.toml" for name in ("reported", "facts", "criteria")),
+                )
+            ),
             *_sources(asked),
         ),
     )
@@ -43,9 +58,11 @@ def _system(asked: Asked) -> System:
 
 def _folders(asked: Comparison) -> list[Path]:
     """The artifacts that the reader's file names, each once."""
-    return list(dict.fromkeys(
-        f for s in asked.systems for f in (*s.evaluations, *s.audits, s.speed, s.portability) if f is not None
-    ))
+    return list(
+        dict.fromkeys(
+            f for s in asked.systems for f in (*s.evaluations, *s.audits, s.speed, s.portability) if f is not None
+        )
+    )
 
 
 def _sources(asked: Comparison) -> list[str]:
@@ -55,8 +72,9 @@ def _sources(asked: Comparison) -> list[str]:
 def keep(out: Path, card: Scorecard, asked: Comparison, speeds: Speeds, probed: Probed) -> None:
     """Publish scorecard.json, scorecard.csv and index.html; the artifacts read are the parents."""
     facts = {"systems": [s.name for s in card.systems], "rows": len(card.rows)}
-    with new_artifact(out, kind="scorecard", settings={"volume": card.volume}, parents=_folders(asked),
-                      facts=facts) as folder:
+    with new_artifact(
+        out, kind="scorecard", settings={"volume": card.volume}, parents=_folders(asked), facts=facts
+    ) as folder:
         (folder / "comparison.toml").write_bytes(asked.file.read_bytes())
         (folder / "scorecard.json").write_text(
             json.dumps(card.as_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
@@ -67,8 +85,23 @@ def keep(out: Path, card: Scorecard, asked: Comparison, speeds: Speeds, probed: 
         (folder / "index.html").write_text(render(card), encoding="utf-8")
 
 
-COLUMNS = ("group", "row", "label", "unit", "system", "kind", "value", "low", "high", "n", "words", "source", "date",
-           "note", "weighed")
+COLUMNS = (
+    "group",
+    "row",
+    "label",
+    "unit",
+    "system",
+    "kind",
+    "value",
+    "low",
+    "high",
+    "n",
+    "words",
+    "source",
+    "date",
+    "note",
+    "weighed",
+)
 
 
 def write_csv(file: Path, card: Scorecard) -> None:

@@ -10,15 +10,13 @@ from creuset.governance.compare.ask import Asked
 from creuset.governance.compare.card import Cell, Row, Scale, unknown
 from creuset.governance.compare.money import Hours, Tokens, Volume, gaps, month
 
-Speeds = Sequence[Mapping[str, Any] | None]     # a speed.json for each system, or nothing
+Speeds = Sequence[Mapping[str, Any] | None]  # a speed.json for each system, or nothing
 
 SPEED_ROWS: tuple[tuple[str, str, Scale, str], ...] = (
     ("first_p50_s", sentence("compare.time_to_first_token_median"), "low", "s"),
     ("first_p95_s", sentence("compare.time_to_first_token_95_within"), "low", "s"),
-    ("stream_p50", sentence("compare.tokens_a_second_in_one_reply"), "high",
-     "tokens/s"),
-    ("together", sentence("compare.tokens_a_second_all_replies_together"), "high",
-     "tokens/s"),
+    ("stream_p50", sentence("compare.tokens_a_second_in_one_reply"), "high", "tokens/s"),
+    ("together", sentence("compare.tokens_a_second_all_replies_together"), "high", "tokens/s"),
     ("whole_p50_s", sentence("compare.whole_reply_median"), "", "s"),
     ("whole_p95_s", sentence("compare.whole_reply_95_within"), "", "s"),
     ("failed_share", sentence("compare.requests_that_failed"), "share_low", "share"),
@@ -50,15 +48,29 @@ def _speed_cell(speed: Mapping[str, Any] | None, key: str) -> Cell:
         return unknown(sentence("compare.no_reply"))
     load, low, high = speed["load"], None, None
     note = sentence(
-        "compare.load", requests=load["requests"], warm_up=speed.get("warm_up", 1), concurrency=load["concurrency"],
-        max_tokens=load["max_tokens"], tokens=speed["tokens_mean"], prompt_tokens=speed["prompt_tokens_mean"],
-        by=sentence(f"compare.by_{speed['tokens_by']}"), failed=speed["failed"],
+        "compare.load",
+        requests=load["requests"],
+        warm_up=speed.get("warm_up", 1),
+        concurrency=load["concurrency"],
+        max_tokens=load["max_tokens"],
+        tokens=speed["tokens_mean"],
+        prompt_tokens=speed["prompt_tokens_mean"],
+        by=sentence(f"compare.by_{speed['tokens_by']}"),
+        failed=speed["failed"],
     )
     if found := speed.get(SPREADS.get(key, "")):
         low, high, quarter, three = found
         note = sentence("compare.load_and_half", load=note, quarter=quarter, three=three)
-    return Cell(kind="measured", value=float(value), low=low, high=high, n=speed["calls"] - speed["failed"],
-                source=speed["url"], date=speed["date"], note=note)
+    return Cell(
+        kind="measured",
+        value=float(value),
+        low=low,
+        high=high,
+        n=speed["calls"] - speed["failed"],
+        source=speed["url"],
+        date=speed["date"],
+        note=note,
+    )
 
 
 def price_rows(
@@ -77,20 +89,32 @@ def price_rows(
             if all(c.value is None for c in cells):
                 continue
             # Shown, not weighed: the month's cost holds them already.
-            rows.append(Row(
-                id=f"price.{key}.{currency}", group="price", scale="", unit=currency, cells=cells,
-                label=sentence("compare.price", what=sentence(f"compare.price_{key}"), currency=currency),
-            ))
+            rows.append(
+                Row(
+                    id=f"price.{key}.{currency}",
+                    group="price",
+                    scale="",
+                    unit=currency,
+                    cells=cells,
+                    label=sentence("compare.price", what=sentence(f"compare.price_{key}"), currency=currency),
+                )
+            )
     currencies = {o.currency for o in offers if o} | {
-        p.currency for s, listing in zip(systems, listed, strict=True)
+        p.currency
+        for s, listing in zip(systems, listed, strict=True)
         if listing is None and (p := s.operator or s.hourly)
     }
     for currency in sorted(currencies):
-        rows.append(Row(
-            id=f"price.month.{currency}", group="price", scale="low", unit=currency,
-            label=sentence("compare.a_month_of_the_stated_volume", currency=currency),
-            cells=tuple(_cost(*each, volume, currency) for each in zip(systems, listed, offers, strict=True)),
-        ))
+        rows.append(
+            Row(
+                id=f"price.month.{currency}",
+                group="price",
+                scale="low",
+                unit=currency,
+                label=sentence("compare.a_month_of_the_stated_volume", currency=currency),
+                cells=tuple(_cost(*each, volume, currency) for each in zip(systems, listed, offers, strict=True)),
+            )
+        )
     return rows, offers
 
 
@@ -108,21 +132,34 @@ def _listed(system: Asked, prices: Prices) -> Price | None:
     if not system.price:
         return None
     if (price := prices.find(system.price)) is None:
-        raise ConfigError(f"system `{system.name}`: the price file knows no `{system.price}`",
-                          hint=f"it knows {', '.join(p.id for p in prices.prices)}")
+        raise ConfigError(
+            f"system `{system.name}`: the price file knows no `{system.price}`",
+            hint=f"it knows {', '.join(p.id for p in prices.prices)}",
+        )
     return price
 
 
 def _reported(value: float, price: Price, note: str = "") -> Cell:
     said = "; ".join(n for n in (note, price.note, f"source: {price.grade}" if price.grade else "") if n)
-    return Cell(kind="reported", value=value, source=price.source or "a price file that does not say",
-                date=price.since or "no date given", note=said)
+    return Cell(
+        kind="reported",
+        value=value,
+        source=price.source or "a price file that does not say",
+        date=price.since or "no date given",
+        note=said,
+    )
 
 
 def _offer(system: Asked, price: Price | None, speed: Mapping[str, Any] | None) -> Tokens | Hours | None:
     if price is not None:
-        return Tokens(currency=price.currency, input=price.input, output=price.output, cached_input=price.cached_input,
-                      batch_input=price.batch_input, batch_output=price.batch_output)
+        return Tokens(
+            currency=price.currency,
+            input=price.input,
+            output=price.output,
+            cached_input=price.cached_input,
+            batch_input=price.batch_input,
+            batch_output=price.batch_output,
+        )
     paid = system.operator or system.hourly
     if paid is None or speed is None or not speed["together"]:
         return None
@@ -130,9 +167,7 @@ def _offer(system: Asked, price: Price | None, speed: Mapping[str, Any] | None) 
     return Hours(currency=paid.currency, hour=hour, tokens_per_second=speed["together"])
 
 
-def _cost(
-    system: Asked, price: Price | None, offer: Tokens | Hours | None, volume: Volume, currency: str
-) -> Cell:
+def _cost(system: Asked, price: Price | None, offer: Tokens | Hours | None, volume: Volume, currency: str) -> Cell:
     """What money.py reckons, as an estimate that says from what; unknown where nobody stated a price."""
     paid = system.operator or system.hourly
     if offer is None:
@@ -146,11 +181,19 @@ def _cost(
         assert price is not None
         lacks = [sentence(f"compare.no_{gap}") for gap in gaps(offer)]
         note = joined(sentence("compare.list_price_x_volume"), *lacks, price.note)
-        return Cell(kind="estimated", value=value, source=price.source or "a price file that does not say",
-                    date=price.since or "no date given", note=note)
+        return Cell(
+            kind="estimated",
+            value=value,
+            source=price.source or "a price file that does not say",
+            date=price.since or "no date given",
+            note=note,
+        )
     assert paid is not None
     hours = value / offer.hour if offer.hour else 0.0
     return Cell(
-        kind="estimated", value=value, source=paid.source, date=paid.date,
+        kind="estimated",
+        value=value,
+        source=paid.source,
+        date=paid.date,
         note=sentence("compare.busy_hours", hours=hours, hour=offer.hour, currency=currency),
     )

@@ -24,28 +24,33 @@ NUMBER_FIELDS = ("value", "source", "date")
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    key: str        # provider.legal_name
+    key: str  # provider.legal_name
     text: Text
     optional: bool
-    span: tuple[float, float] | None = None     # of a number: least and most
+    span: tuple[float, float] | None = None  # of a number: least and most
     choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    date: str                       # ISO 8601, or with a month only
-    at: Mapping[Lang, str]          # where the words of each language are in the file
+    date: str  # ISO 8601, or with a month only
+    at: Mapping[Lang, str]  # where the words of each language are in the file
     words: Mapping[Lang, str]
-    borrowed: Lang | None = None    # the one language it was given in, where two were possible
-    source: str = ""                # of a number
+    borrowed: Lang | None = None  # the one language it was given in, where two were possible
+    source: str = ""  # of a number
 
 
 @cache
 def questions() -> dict[str, Question]:
     body = tomllib.loads((Path(__file__).parent / "questions.toml").read_text(encoding="utf-8"))
     return {
-        q["key"]: Question(q["key"], Text(q["en"], q["fr"]), q.get("optional", False),
-                           (q["least"], q["most"]) if q.get("kind") == "number" else None, tuple(q.get("choices", ())))
+        q["key"]: Question(
+            q["key"],
+            Text(q["en"], q["fr"]),
+            q.get("optional", False),
+            (q["least"], q["most"]) if q.get("kind") == "number" else None,
+            tuple(q.get("choices", ())),
+        )
         for q in body["question"]
     }
 
@@ -81,8 +86,11 @@ def _answer(key: str, answer: Any, given: Any, name: str) -> Answer | None:
         if not said:
             return None
         one = next(iter(said))
-        where = {lang: (f"{at}/{k}", said[k]) for lang in LANGS
-                 for k in [lang if lang in said else "value" if "value" in said else one]}
+        where = {
+            lang: (f"{at}/{k}", said[k])
+            for lang in LANGS
+            for k in [lang if lang in said else "value" if "value" in said else one]
+        }
         borrowed = next((lang for lang in LANGS if list(said) == [lang]), None)
         date = answer.get("date", given)
     else:
@@ -101,7 +109,7 @@ def _number(key: str, answer: Any, given: Any, name: str) -> Answer | None:
     """A number with where it is from; "" is no answer."""
     if answer == "":
         return None
-    form = f"write {key.split('.')[1]} = {{ value = 50.5, source = \"...\", date = \"2026-01-31\" }}"
+    form = f'write {key.split(".")[1]} = {{ value = 50.5, source = "...", date = "2026-01-31" }}'
     if not isinstance(answer, dict):
         raise DataError(f"`{name}`: `{key}` is {_type(answer)}, and needs a source beside it", hint=form)
     _known(key, answer, NUMBER_FIELDS, name)
@@ -121,14 +129,25 @@ def _number(key: str, answer: Any, given: Any, name: str) -> Answer | None:
 def _known(key: str, answer: Mapping[str, Any], fields: Sequence[str], name: str) -> None:
     for unknown in sorted(set(answer) - set(fields)):
         near = difflib.get_close_matches(unknown, fields, n=1)
-        raise DataError(f"`{name}`: `{key}` has the unknown field `{unknown}`",
-                        hint=(f"did you mean `{near[0]}`? " if near else "") + f"fields: {', '.join(fields)}")
+        raise DataError(
+            f"`{name}`: `{key}` has the unknown field `{unknown}`",
+            hint=(f"did you mean `{near[0]}`? " if near else "") + f"fields: {', '.join(fields)}",
+        )
 
 
 def _type(value: Any) -> str:
     """A value and its kind, as TOML calls it."""
-    kinds = {bool: "a truth value", int: "a number", float: "a number", str: "words", list: "a list", dict: "a table",
-             datetime.date: "a date", datetime.datetime: "a time", type(None): "nothing"}
+    kinds = {
+        bool: "a truth value",
+        int: "a number",
+        float: "a number",
+        str: "words",
+        list: "a list",
+        dict: "a table",
+        datetime.date: "a date",
+        datetime.datetime: "a time",
+        type(None): "nothing",
+    }
     said = str(value).lower() if isinstance(value, bool) else str(value)
     return kinds.get(type(value), type(value).__name__) + (f" ({said})" if value is not None else "")
 
@@ -161,7 +180,7 @@ def template(asked_by: Mapping[str, Sequence[str]], body: Mapping[str, Any] | No
         "#",
         '# An answer is "words", or { en = "words", fr = "mots", date = "2026-11-25" }; an empty one is printed as',
         '# TO COMPLETE. "none" and "not applicable: because ..." are answers. `date` here is that of all answers',
-        '# without one of their own.',
+        "# without one of their own.",
         '# Une réponse est "mots", ou { en = "words", fr = "mots", date = "2026-11-25" } ; une réponse vide s\'imprime',
         "# À COMPLÉTER. « aucun » et « sans objet : parce que ... » sont des réponses. `date` vaut ici pour les",
         "# réponses sans date propre.",
@@ -177,8 +196,10 @@ def template(asked_by: Mapping[str, Sequence[str]], body: Mapping[str, Any] | No
         if question.span is not None:
             lines.append('# { value = 50.5, source = "...", date = "2026-01-31" }')
         optional = " (optional / facultatif)" if question.optional else ""
-        lines += [f"#   -> {', '.join(asked_by.get(question.key, ())) or '-'}{optional}",
-                  f"{name} = {_toml(given.get(head, {}).get(name, ''))}"]
+        lines += [
+            f"#   -> {', '.join(asked_by.get(question.key, ())) or '-'}{optional}",
+            f"{name} = {_toml(given.get(head, {}).get(name, ''))}",
+        ]
     return "\n".join(lines) + "\n"
 
 

@@ -39,12 +39,23 @@ def _uuid(seed: str) -> str:
 
 def _model(facts: Facts, answers: Mapping[str, Answer], digest: str) -> dict[str, Any]:
     made: dict[str, Any] = {
-        "type": "machine-learning-model", "bom-ref": "model", "name": facts.shelf.model.name, "version": digest[:12],
+        "type": "machine-learning-model",
+        "bom-ref": "model",
+        "name": facts.shelf.model.name,
+        "version": digest[:12],
         "modelCard": _card(facts, answers),
         "properties": [
             {"name": f"creuset:{key}", "value": str(facts.value(key))}
-            for key in ("model.sha256", "parameters.total", "parameters.active", "shape.context", "tokens.trained",
-                        "flops.total", "time.wall_hours", "code.commit")
+            for key in (
+                "model.sha256",
+                "parameters.total",
+                "parameters.active",
+                "shape.context",
+                "tokens.trained",
+                "flops.total",
+                "time.wall_hours",
+                "code.commit",
+            )
             if facts.value(key) is not None
         ],
     }
@@ -58,9 +69,11 @@ def _model(facts: Facts, answers: Mapping[str, Answer], digest: str) -> dict[str
 
 def _card(facts: Facts, answers: Mapping[str, Answer]) -> dict[str, Any]:
     parameters: dict[str, Any] = {
-        "approach": {"type": "self-supervised"}, "task": "text-generation",
+        "approach": {"type": "self-supervised"},
+        "task": "text-generation",
         "architectureFamily": "transformer",
-        "inputs": [{"format": "text"}], "outputs": [{"format": "text"}],
+        "inputs": [{"format": "text"}],
+        "outputs": [{"format": "text"}],
         "datasets": [{"ref": c["bom-ref"]} for c in _data(facts)],
     }
     if (family := facts.value("shape.family")) is not None:
@@ -86,21 +99,32 @@ def _environment(facts: Facts, answers: Mapping[str, Answer]) -> dict[str, Any]:
     energy = facts.value("energy.kwh")
     if energy is None:
         return {}
-    said: dict[str, Any] = {"properties": [
-        {"name": "creuset:energy.kwh", "value": str(energy)},
-        *({"name": f"creuset:{key}", "value": str(figure.value)} for key, figure in facts.figures.items()
-          if key.startswith("energy.") and key != "energy.kwh"),
-        *([{"name": "creuset:carbon.kg", "value": str(carbon)}] if (carbon := facts.value("carbon.kg")) is not None
-          else []),
-    ]}
+    said: dict[str, Any] = {
+        "properties": [
+            {"name": "creuset:energy.kwh", "value": str(energy)},
+            *(
+                {"name": f"creuset:{key}", "value": str(figure.value)}
+                for key, figure in facts.figures.items()
+                if key.startswith("energy.") and key != "energy.kwh"
+            ),
+            *(
+                [{"name": "creuset:carbon.kg", "value": str(carbon)}]
+                if (carbon := facts.value("carbon.kg")) is not None
+                else []
+            ),
+        ]
+    }
     provider, source = answers.get("energy.provider"), answers.get("energy.source")
     if provider and source:
         spent: dict[str, Any] = {
             "activity": "training",
-            "energyProviders": [{
-                "energySource": source.words["en"].strip(), "organization": {"name": provider.words["en"].strip()},
-                "energyProvided": {"value": energy, "unit": "kWh"},
-            }],
+            "energyProviders": [
+                {
+                    "energySource": source.words["en"].strip(),
+                    "organization": {"name": provider.words["en"].strip()},
+                    "energyProvided": {"value": energy, "unit": "kWh"},
+                }
+            ],
             "activityEnergyCost": {"value": energy, "unit": "kWh"},
         }
         if (carbon := facts.value("carbon.kg")) is not None:
@@ -129,9 +153,14 @@ def _metrics(facts: Facts) -> list[dict[str, Any]]:
 
 def _weights(facts: Facts) -> list[dict[str, Any]]:
     return [
-        {"type": "file", "bom-ref": f"file:{key.removeprefix('files.')}", "name": key.removeprefix("files."),
-         "hashes": [{"alg": "SHA-256", "content": figure.value}]}
-        for key, figure in facts.figures.items() if key.startswith("files.")
+        {
+            "type": "file",
+            "bom-ref": f"file:{key.removeprefix('files.')}",
+            "name": key.removeprefix("files."),
+            "hashes": [{"alg": "SHA-256", "content": figure.value}],
+        }
+        for key, figure in facts.figures.items()
+        if key.startswith("files.")
     ]
 
 
@@ -140,14 +169,24 @@ def _data(facts: Facts) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for key, figure in facts.figures.items():
         if key.startswith("sources.") and key.endswith(".licence"):
-            name = key[len("sources."):-len(".licence")]
-            found.append({
-                "type": "data", "bom-ref": f"data:{name}", "name": name,
-                "licenses": [{"license": {"name": str(figure.value) or "not stated"}}],
-                "data": [{"type": "dataset", "name": name}],
-            })
+            name = key[len("sources.") : -len(".licence")]
+            found.append(
+                {
+                    "type": "data",
+                    "bom-ref": f"data:{name}",
+                    "name": name,
+                    "licenses": [{"license": {"name": str(figure.value) or "not stated"}}],
+                    "data": [{"type": "dataset", "name": name}],
+                }
+            )
     for record in facts.shelf.manifests("dialogues"):
-        found.append({"type": "data", "bom-ref": f"data:{record.sha256}", "name": record.name,
-                      "hashes": [{"alg": "SHA-256", "content": record.sha256}],
-                      "data": [{"type": "dataset", "name": record.name}]})
+        found.append(
+            {
+                "type": "data",
+                "bom-ref": f"data:{record.sha256}",
+                "name": record.name,
+                "hashes": [{"alg": "SHA-256", "content": record.sha256}],
+                "data": [{"type": "dataset", "name": record.name}],
+            }
+        )
     return found

@@ -41,8 +41,15 @@ def languages(names: Sequence[str]) -> list[Lang]:
 
 
 def build(
-    model: Path, out: Path, *, evaluations: Sequence[Path] = (), audits: Sequence[Path] = (),
-    data: Sequence[Path] = (), operator: Path | None = None, langs: Sequence[str] = LANGS, forms: Sequence[str] = (),
+    model: Path,
+    out: Path,
+    *,
+    evaluations: Sequence[Path] = (),
+    audits: Sequence[Path] = (),
+    data: Sequence[Path] = (),
+    operator: Path | None = None,
+    langs: Sequence[str] = LANGS,
+    forms: Sequence[str] = (),
     day: str = "",
 ) -> dict[str, Any]:
     """Publish the dossier of `model` at `out`; what it says of itself: completeness by form, questions left open.
@@ -52,7 +59,7 @@ def build(
     spoken = languages(langs)
     chosen(forms)
     if operator is not None:
-        from_file(operator)     # refused here by its own name, before work is done
+        from_file(operator)  # refused here by its own name, before work is done
     day = day or datetime.now(UTC).date().isoformat()
     settings = {"lang": spoken, "forms": list(forms), "date": day}
     facts: dict[str, Any] = {"version": __version__, "code": code()}

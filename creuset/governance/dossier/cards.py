@@ -14,22 +14,34 @@ def front_matter(kind: str, filler: Filler) -> str:
     facts = filler.facts
     languages = codes(facts) or ["en"]
     if kind != "model":
-        return yaml_of({
-            "language": languages, "license": "other", "license_name": "by-source",
-            "task_categories": ["text-generation"], "tags": ["creuset", "croissant"],
-        })
+        return yaml_of(
+            {
+                "language": languages,
+                "license": "other",
+                "license_name": "by-source",
+                "task_categories": ["text-generation"],
+                "tags": ["creuset", "croissant"],
+            }
+        )
     licence = filler.answers.get("distribution.licence")
     results = _index(facts)
     return of_model(
-        languages, licence=licence.words["en"].strip().lower() if licence else "",
-        family=str(facts.value("shape.family") or ""), moe="shape.is_moe" in facts.texts,
+        languages,
+        licence=licence.words["en"].strip().lower() if licence else "",
+        family=str(facts.value("shape.family") or ""),
+        moe="shape.is_moe" in facts.texts,
         index=[{"name": facts.shelf.model.name, "results": results}] if results else None,
     )
 
 
 def codes(facts: Facts) -> list[str]:
-    return sorted({key.rsplit(".", 1)[1] for key in facts.figures
-                   if key.startswith("language.") or (".in." in key and key.startswith("dialogues"))})
+    return sorted(
+        {
+            key.rsplit(".", 1)[1]
+            for key in facts.figures
+            if key.startswith("language.") or (".in." in key and key.startswith("dialogues"))
+        }
+    )
 
 
 def _index(facts: Facts) -> list[dict[str, Any]]:
@@ -38,11 +50,13 @@ def _index(facts: Facts) -> list[dict[str, Any]]:
     for row in rows_of(facts, "evaluation"):
         score = row.body.get("score")
         if row.status == "measured" and not row.record.of and isinstance(score, int | float):
-            found.append({
-                "task": {"type": "text-generation"},
-                "dataset": {"name": str(row.body["task"]), "type": str(row.body["task"])},
-                "metrics": [{"type": row.metric, "value": score, "args": _args(row.body)}],
-            })
+            found.append(
+                {
+                    "task": {"type": "text-generation"},
+                    "dataset": {"name": str(row.body["task"]), "type": str(row.body["task"])},
+                    "metrics": [{"type": row.metric, "value": score, "args": _args(row.body)}],
+                }
+            )
     return found
 
 

@@ -44,7 +44,7 @@ def check(path: Path) -> list[Problem]:
     if problems:
         return problems
     if manifest["facts"].get("code") == code():
-        if sha256_file(path / LAW) != sha256_file(build.LAW):   # the code that it says made it has another law
+        if sha256_file(path / LAW) != sha256_file(build.LAW):  # the code that it says made it has another law
             return [Problem(f"{path.name}/{LAW}", "is not the law of the version that made the dossier")]
         return _again(path, manifest)
     return list(_links(path, {f"F{f['number']}": f for f in said}))
@@ -55,9 +55,11 @@ def limits(path: Path) -> list[str]:
     facts = read_manifest(path)["facts"]
     if facts.get("code") == code():
         return []
-    return [f"{path.name} says that it was made by other code than this (creuset {facts.get('version', '?')}; this is "
-            f"{__version__}): figures and the words of links in HTML and Markdown were compared, not the rest of the "
-            "pages, nor PDF; verify it with the version that made it"]
+    return [
+        f"{path.name} says that it was made by other code than this (creuset {facts.get('version', '?')}; this is "
+        f"{__version__}): figures and the words of links in HTML and Markdown were compared, not the rest of the "
+        "pages, nor PDF; verify it with the version that made it"
+    ]
 
 
 def _records(shelf: Shelf, manifest: dict[str, Any]) -> Iterator[Problem]:
@@ -95,8 +97,10 @@ def _figures(shelf: Shelf, said: list[dict[str, Any]], name: str) -> Iterator[Pr
             yield Problem(f"{name}/{FIGURES}", f"F{figure['number']} ({figure['key']}): no record has {error}")
             continue
         if found != figure["value"]:
-            yield Problem(f"{name}/{FIGURES}", f"F{figure['number']} ({figure['key']}) is {figure['value']!r}, its "
-                          f"record says {found!r}")
+            yield Problem(
+                f"{name}/{FIGURES}",
+                f"F{figure['number']} ({figure['key']}) is {figure['value']!r}, its record says {found!r}",
+            )
 
 
 def _again(path: Path, manifest: dict[str, Any]) -> list[Problem]:
@@ -110,16 +114,20 @@ def _again(path: Path, manifest: dict[str, Any]) -> list[Problem]:
         for name in (INDEX, OPERATOR, LAW):
             if (path / name).is_file():
                 shutil.copyfile(path / name, copy / name)
-        made = compose(copy, names=settings["forms"], langs=settings["lang"], day=settings["date"],
-                       version=facts["version"])
+        made = compose(
+            copy, names=settings["forms"], langs=settings["lang"], day=settings["date"], version=facts["version"]
+        )
         problems = [
             Problem(f"{path.name}/{name}", "is not what its records give: it was edited")
             for name in sorted(manifest["files"])
             if not (copy / name).is_file() or (copy / name).read_bytes() != (path / name).read_bytes()
         ]
         made_files = {f.relative_to(copy).as_posix() for f in copy.rglob("*") if f.is_file()}
-        problems += [Problem(f"{path.name}/{name}", "is missing: its records give it")
-                     for name in sorted(made_files - set(manifest["files"])) if not name.startswith(LINEAGE + "/")]
+        problems += [
+            Problem(f"{path.name}/{name}", "is missing: its records give it")
+            for name in sorted(made_files - set(manifest["files"]))
+            if not name.startswith(LINEAGE + "/")
+        ]
         if made.completeness != facts.get("completeness"):
             problems.append(Problem(f"{path.name}/{MANIFEST}", "says another completeness than the documents"))
         if (made.to_complete, made.figures) != (facts.get("to_complete"), facts.get("figures")):

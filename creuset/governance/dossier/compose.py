@@ -29,8 +29,8 @@ FIGURES = "figures.json"
 class Made:
     """What was written, and how complete it is."""
 
-    completeness: dict[str, dict[str, Any]]     # form -> {fields..., recipients}
-    to_complete: list[str]                      # keys of unanswered questions
+    completeness: dict[str, dict[str, Any]]  # form -> {fields..., recipients}
+    to_complete: list[str]  # keys of unanswered questions
     figures: int
 
 
@@ -42,7 +42,7 @@ def compose(folder: Path, *, names: Sequence[str], langs: Sequence[Lang], day: s
     answers = _answers(shelf, facts)
     forms = chosen(names)
     completeness: dict[str, dict[str, Any]] = {}
-    asked: dict[str, None] = {}         # what the pages print as TO COMPLETE
+    asked: dict[str, None] = {}  # what the pages print as TO COMPLETE
     for lang in langs:
         filler = Filler(facts, answers, lang)
         (folder / lang).mkdir(exist_ok=True)
@@ -63,8 +63,9 @@ def compose(folder: Path, *, names: Sequence[str], langs: Sequence[Lang], day: s
         _json(folder / "croissant.json", croissant.document(facts, answers, day))
     if not names or "model-card" in names:
         _json(folder / "bom.cdx.json", bom.document(facts, answers, day, version))
-    said = [asdict(f) | {"shown": {lang: show(f.value, f.style, lang) for lang in langs}}
-            for f in facts.figures.values()]
+    said = [
+        asdict(f) | {"shown": {lang: show(f.value, f.style, lang) for lang in langs}} for f in facts.figures.values()
+    ]
     _json(folder / FIGURES, {"figures": said})
     return Made(completeness, sorted(asked), len(said))
 
@@ -128,12 +129,18 @@ def _about(filler: Filler, day: str, version: str) -> Para:
     model = filler.facts.figures["model.sha256"]
     colon = " : " if lang == "fr" else ": "
     as_of = str(filler.facts.figures["law.as_of"].value)
-    return Para((
-        Span(say(lang, "dossier.model").capitalize() + colon), Span(filler.facts.shelf.model.name, strong=True),
-        Span(", sha256 "), filler.figure(model), Span(". "),
-        Span(say(lang, "dossier.made", date=date(day, lang), version=version) + ("; " if lang == "en" else " ; ")),
-        Span(say(lang, "dossier.as_of", date=date(as_of, lang)) + "."),
-    ), "note")
+    return Para(
+        (
+            Span(say(lang, "dossier.model").capitalize() + colon),
+            Span(filler.facts.shelf.model.name, strong=True),
+            Span(", sha256 "),
+            filler.figure(model),
+            Span(". "),
+            Span(say(lang, "dossier.made", date=date(day, lang), version=version) + ("; " if lang == "en" else " ; ")),
+            Span(say(lang, "dossier.as_of", date=date(as_of, lang)) + "."),
+        ),
+        "note",
+    )
 
 
 def _law(filler: Filler, form: Form, day: str) -> tuple[FormSection, ...]:
@@ -164,8 +171,17 @@ def _holds(filler: Filler, row: Mapping[str, Any], day: str) -> Line:
     if "value" in row:
         return (filler.figure(figure), *([Span(" FLOP")] if row["unit"] == "FLOP" else []))
     on = str(figure.value)
-    key = ("published" if "published" in row else "applies" if "applies" in row and on <= day else
-           "applies_later" if "applies" in row else "until_over" if on < day else "until")
+    key = (
+        "published"
+        if "published" in row
+        else "applies"
+        if "applies" in row and on <= day
+        else "applies_later"
+        if "applies" in row
+        else "until_over"
+        if on < day
+        else "until"
+    )
     before, after = say(lang, f"dossier.{key}", date="\0").split("\0")
     return tuple(s for s in (Span(before), filler.figure(figure), Span(after)) if s.text)
 
@@ -178,14 +194,26 @@ def _appendix(filler: Filler, page: Page) -> tuple[FormSection, ...]:
     rows = _places(figures, lang)
     cited = {s.record for f in figures for s in f.sources}
     records = [r for r in facts.shelf.records if r.id in cited]
-    hashes = [(plain(r.id), plain(f"{r.kind} {r.name}".strip() or "–"), plain(r.file), (Span(r.sha256, code=True),))
-              for r in records]
-    return (FormSection(say(lang, "dossier.records"), (
-        Para(plain(say(lang, "dossier.records_intro")), "quiet"),
-        Grid(_heads(lang, "record", "artifact", "file", "hash"), tuple(hashes), small=True,
-             anchors=tuple(r.id for r in records)),
-        Grid(_heads(lang, "place", "figure"), rows, small=True),
-    ), ()),)
+    hashes = [
+        (plain(r.id), plain(f"{r.kind} {r.name}".strip() or "–"), plain(r.file), (Span(r.sha256, code=True),))
+        for r in records
+    ]
+    return (
+        FormSection(
+            say(lang, "dossier.records"),
+            (
+                Para(plain(say(lang, "dossier.records_intro")), "quiet"),
+                Grid(
+                    _heads(lang, "record", "artifact", "file", "hash"),
+                    tuple(hashes),
+                    small=True,
+                    anchors=tuple(r.id for r in records),
+                ),
+                Grid(_heads(lang, "place", "figure"), rows, small=True),
+            ),
+            (),
+        ),
+    )
 
 
 def _places(figures: Sequence[Figure], lang: Lang) -> tuple[tuple[Line, ...], ...]:
@@ -208,8 +236,11 @@ def _places(figures: Sequence[Figure], lang: Lang) -> tuple[tuple[Line, ...], ..
         for figure, name in found:
             value = show(figure.value, figure.style, lang)
             line += [Span("; ")] if line else []
-            line += [Span(figure.anchor, mark=figure.anchor), Span(f" {name} ", name=True),
-                     Span(value if len(value) <= 60 else value[:57] + "…", name=True)]
+            line += [
+                Span(figure.anchor, mark=figure.anchor),
+                Span(f" {name} ", name=True),
+                Span(value if len(value) <= 60 else value[:57] + "…", name=True),
+            ]
         made.append(((Span(place, name=True),), tuple(line)))
     return tuple(made)
 
@@ -224,15 +255,24 @@ def _contents(filler: Filler, asked: Container[str], rows: list[Any], day: str, 
         left = tuple((plain(q.text.of(lang)), (Span(q.key, code=True),)) for q in open_)
         grid = Grid((say(lang, "dossier.to_complete"), OPERATOR), left)
         sections.append(FormSection(say(lang, "dossier.open"), (grid,), ()))
-    page = Page("index", f"Dossier – {filler.facts.shelf.model.name}", lang, (_about(filler, day, version),),
-                tuple(sections), ())
+    page = Page(
+        "index",
+        f"Dossier – {filler.facts.shelf.model.name}",
+        lang,
+        (_about(filler, day, version),),
+        tuple(sections),
+        (),
+    )
     return Page(page.id, page.title, lang, page.head, page.sections, _appendix(filler, page))
 
 
 def _links(page: Page, langs: Sequence[Lang]) -> tuple[tuple[str, str], ...]:
     """From a page: to the list of documents, its other language, and its other forms."""
-    others = [(in_language(language_name(other), other).capitalize(), f"../{other}/{page.id}.html")
-              for other in langs if other != page.lang]
+    others = [
+        (in_language(language_name(other), other).capitalize(), f"../{other}/{page.id}.html")
+        for other in langs
+        if other != page.lang
+    ]
     index = [(say(page.lang, "dossier.contents"), "index.html")] if page.id != "index" else []
     return (*index, *others, ("PDF", f"{page.id}.pdf"), ("Markdown", f"{page.id}.md"))
 

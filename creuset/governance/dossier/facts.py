@@ -12,15 +12,15 @@ from creuset.core.sentences import sentence
 from creuset.governance.dossier.figure import Figure, Source, compute, pointer
 from creuset.governance.dossier.records import Record, Shelf
 
-Cell = Figure | str | tuple[Figure, Figure]     # words (a sentence, or a name that no language changes); from, to
+Cell = Figure | str | tuple[Figure, Figure]  # words (a sentence, or a name that no language changes); from, to
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
     head: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
-    subject: str = ""                   # whom the rows are about, where that is not the model itself
-    notes: tuple[str, ...] = ()         # how to read the rows
+    subject: str = ""  # whom the rows are about, where that is not the model itself
+    notes: tuple[str, ...] = ()  # how to read the rows
 
 
 @dataclass(slots=True)
@@ -30,9 +30,7 @@ class Facts:
     texts: dict[str, str] = field(default_factory=dict)
     tables: dict[str, list[Table]] = field(default_factory=dict)
 
-    def add(
-        self, key: str, *places: tuple[Record, str], operation: str = "read", style: str = "auto"
-    ) -> Figure | None:
+    def add(self, key: str, *places: tuple[Record, str], operation: str = "read", style: str = "auto") -> Figure | None:
         """The figure at these places; None, and no name, where a record does not say it."""
         if key in self.figures:
             return self.figures[key]
@@ -65,9 +63,9 @@ class Facts:
         """A table of two columns: each name in the object at `at` in the record, and its figure (at `then` in it)."""
         found = self.shelf.find(record, *at)
         names = found if isinstance(found, dict) else {}
-        self.table(key, head, [
-            (name, self.cell(f"{key}.{name}", (record, pointer(*at, name) + then))) for name in names
-        ])
+        self.table(
+            key, head, [(name, self.cell(f"{key}.{name}", (record, pointer(*at, name) + then))) for name in names]
+        )
 
     def table(
         self, key: str, head: str, rows: Sequence[Sequence[Cell]], subject: str = "", notes: Sequence[str] = ()

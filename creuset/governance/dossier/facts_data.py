@@ -47,8 +47,13 @@ def _shards(facts: Facts, record: Record) -> None:
     facts.table("sources", "source licence documents tokens share bytes heldout_tokens", rows)
     if not sources:
         return
-    for split, what in (("train", "documents"), ("train", "tokens"), ("train", "bytes"), ("heldout", "documents"),
-                        ("heldout", "tokens")):
+    for split, what in (
+        ("train", "documents"),
+        ("train", "tokens"),
+        ("train", "bytes"),
+        ("heldout", "documents"),
+        ("heldout", "tokens"),
+    ):
         facts.add(f"data.{split}.{what}", *places(split, what), operation="sum", style="int")
     tokens = places("train", "tokens")
     facts.add("data.band", *tokens, operation="data_band", style="words")

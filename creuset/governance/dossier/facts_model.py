@@ -7,7 +7,7 @@ from creuset.governance.dossier.facts import Cell, Facts
 from creuset.governance.dossier.figure import pointer
 from creuset.governance.dossier.records import Record
 
-Stage = tuple[Record, str, dict[str, Any]]      # the record of a stage, the pointer to it there, and what it says
+Stage = tuple[Record, str, dict[str, Any]]  # the record of a stage, the pointer to it there, and what it says
 SHAPE = {
     "family": "/model_type", "architecture": "/architectures/0", "layers": "/num_hidden_layers",
     "hidden": "/hidden_size", "heads": "/num_attention_heads", "kv_heads": "/num_key_value_heads",
@@ -61,9 +61,12 @@ def _shape(facts: Facts) -> None:
         return
     facts.cells("shape", config, "", SHAPE)
     for key, operation, style in (
-        ("parameters.total", "parameters_total", "auto"), ("parameters.active", "parameters_active", "auto"),
-        ("parameters.band", "size_band", "auto"), ("shape.kv_bytes", "kv_bytes", "auto"),
-        ("flops.inference", "inference_100k", "g2"), ("flops.forward", "forward_flops", "g3"),
+        ("parameters.total", "parameters_total", "auto"),
+        ("parameters.active", "parameters_active", "auto"),
+        ("parameters.band", "size_band", "auto"),
+        ("shape.kv_bytes", "kv_bytes", "auto"),
+        ("flops.inference", "inference_100k", "g2"),
+        ("flops.forward", "forward_flops", "g3"),
     ):
         facts.add(key, (config, ""), operation=operation, style=style)
     moe = bool(facts.shelf.body(config).get("num_experts"))
@@ -111,8 +114,13 @@ def _training(facts: Facts, stages: list[Stage]) -> None:
     _machines(facts, stages)
     for number, row in enumerate(facts.shelf.body(facts.shelf.law)["threshold"]):
         if row["unit"] == "FLOP":
-            facts.add(f"share.{row['id']}", *places("/flops/formula"),
-                      (facts.shelf.law, pointer("threshold", number, "value")), operation="share", style="g2")
+            facts.add(
+                f"share.{row['id']}",
+                *places("/flops/formula"),
+                (facts.shelf.law, pointer("threshold", number, "value")),
+                operation="share",
+                style="g2",
+            )
     if config := facts.shelf.first(role="model", file="config.json"):
         facts.add("flops.six_n_d", (config, ""), *places("/tokens"), operation="six_n_d", style="g2")
     _settings(facts)
@@ -146,7 +154,8 @@ def _settings(facts: Facts) -> None:
     """Settings of each run that left a model in the lineage, oldest first."""
     runs = [r for r in reversed(facts.shelf.manifests("model")) if facts.shelf.find(r, "settings", "optim")]
     facts.table(
-        "hyper", "recipe sequence_tokens tokens_a_step precision optimizer_of_matrices its_rate rate_of_the_rest seed",
+        "hyper",
+        "recipe sequence_tokens tokens_a_step precision optimizer_of_matrices its_rate rate_of_the_rest seed",
         [facts.cells(f"run.{number}", record, "/settings", SETTINGS) for number, record in enumerate(runs, 1)],
     )
 

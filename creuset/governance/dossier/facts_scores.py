@@ -13,7 +13,7 @@ from creuset.report.language import unit
 from creuset.types.measure import results_of
 
 HEAD = "test measure score interval n status"
-PERSONAL = ("7", "8", "9")      # requirements about personal data
+PERSONAL = ("7", "8", "9")  # requirements about personal data
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from creuset.model.config import ModelConfig
 from creuset.model.count import decode_flops, forward_flops, kv_bytes, parameters
 from creuset.model.formats.hf_config import from_hf
 
-INFERENCE_TOKENS = 100_000      # the task of the form's "benchmarked computation for inference"
+INFERENCE_TOKENS = 100_000  # the task of the form's "benchmarked computation for inference"
 HOURS_IN_MONTH = 24 * 365.25 / 12
 
 
@@ -28,8 +28,8 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    key: str                        # "flops.total": the name by which forms call it
-    number: int                     # F12: the same in all documents of a dossier
+    key: str  # "flops.total": the name by which forms call it
+    number: int  # F12: the same in all documents of a dossier
     value: Any
     sources: tuple[Source, ...]
     operation: str = "read"
@@ -72,17 +72,29 @@ def _band(value: float, bands: Sequence[tuple[float, str]]) -> str:
 
 def size_band(config: Mapping[str, Any]) -> str:
     """Bands of the Model Documentation Form for national authorities and downstream providers."""
-    bands = [(5e8, "1–500M"), (5e9, "500M–5B"), (1.5e10, "5–15B"), (5e10, "15–50B"), (1e11, "50–100B"),
-             (5e11, "100–500B"), (1e12, "500B–1T"), (math.inf, ">1T")]
+    bands = [
+        (5e8, "1–500M"),
+        (5e9, "500M–5B"),
+        (1.5e10, "5–15B"),
+        (5e10, "15–50B"),
+        (1e11, "50–100B"),
+        (5e11, "100–500B"),
+        (1e12, "500B–1T"),
+        (math.inf, ">1T"),
+    ]
     return _band(parameters(_shape(config)).total, bands)
 
 
 def data_band(*tokens: int) -> str:
     """Bands of the public summary of training content for text."""
-    return _band(sum(tokens), [
-        (1e9 - 1, sentence("dossier.under_1_billion")), (1e13, sentence("dossier.to_10_trillion")),
-        (math.inf, sentence("dossier.over_10_trillion")),
-    ])
+    return _band(
+        sum(tokens),
+        [
+            (1e9 - 1, sentence("dossier.under_1_billion")),
+            (1e13, sentence("dossier.to_10_trillion")),
+            (math.inf, sentence("dossier.over_10_trillion")),
+        ],
+    )
 
 
 def time_band(*hours: float) -> str:
@@ -99,12 +111,12 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "read": lambda value: value,
     "sum": lambda *values: sum(values),
     "count": lambda value: len(value),
-    "share": lambda *values: sum(values[:-1]) / values[-1],             # of the last
+    "share": lambda *values: sum(values[:-1]) / values[-1],  # of the last
     "one_less_share": lambda part, whole: 1 - part / whole,
     "exponent": lambda *values: math.floor(math.log10(sum(values))) if sum(values) > 0 else None,
-    "first_share": lambda part, *values: part / sum(values),            # of all the others
-    "carbon": lambda *values: sum(values[:-1]) * values[-1] / 1e3,      # kWh and g CO2e a kWh -> kg CO2e
-    "mega": lambda *values: sum(values) / 1e3,                          # kWh -> MWh
+    "first_share": lambda part, *values: part / sum(values),  # of all the others
+    "carbon": lambda *values: sum(values[:-1]) * values[-1] / 1e3,  # kWh and g CO2e a kWh -> kg CO2e
+    "mega": lambda *values: sum(values) / 1e3,  # kWh -> MWh
     "days": lambda *hours: sum(hours) / 24,
     "rows": lambda *lists: sum(map(len, lists)),
     "measured": lambda *lists: sum(row.get("status", "measured") == "measured" for rows in lists for row in rows),

@@ -41,10 +41,10 @@ class Form:
     id: str
     title: Text
     intro: Text
-    law: tuple[str, ...]                # ids of law.toml
-    recipients: tuple[str, ...]         # () where everybody gets the same
+    law: tuple[str, ...]  # ids of law.toml
+    recipients: tuple[str, ...]  # () where everybody gets the same
     sections: tuple[dict[str, Any], ...]
-    card: str = ""                      # model, data: a Hugging Face card with front matter
+    card: str = ""  # model, data: a Hugging Face card with front matter
 
     def fields(self) -> Iterator[dict[str, Any]]:
         for section in self.sections:
@@ -76,9 +76,12 @@ def forms() -> dict[str, Form]:
         body = tomllib.loads(file.read_text(encoding="utf-8"))
         intro = body["intro"]
         form = Form(
-            id=body["id"], title=Text(**body["title"]), law=tuple(body.get("law", ())),
+            id=body["id"],
+            title=Text(**body["title"]),
+            law=tuple(body.get("law", ())),
             intro=Text(**(common["intro"][intro] if isinstance(intro, str) else intro)),
-            recipients=tuple(body.get("recipients", "").split()), card=body.get("card", ""),
+            recipients=tuple(body.get("recipients", "").split()),
+            card=body.get("card", ""),
             sections=tuple({**s, "field": [whole(f) for f in s.get("field", ())]} for s in body["section"]),
         )
         for field in form.fields():
@@ -110,10 +113,11 @@ class Filler:
 
     def sections(self, form: Form, recipient: str = "") -> tuple[FormSection, ...]:
         made = []
-        seen: dict[str, Line] = {}      # tables of this page, and the words that lead to them
+        seen: dict[str, Line] = {}  # tables of this page, and the words that lead to them
         for section in form.sections:
             items = [
-                self.item(field, seen) for field in section.get("field", ())
+                self.item(field, seen)
+                for field in section.get("field", ())
                 if not recipient or recipient in field.get("to", recipient).split()
             ]
             intro = [Para(self.line(section["say"][self.lang])[0])] if "say" in section else []
@@ -212,7 +216,7 @@ class Filler:
         at = 0
         text = " ".join(text.split())
         for slot in SLOT.finditer(text):
-            spans += plain(text[at:slot.start()])
+            spans += plain(text[at : slot.start()])
             at = slot.end()
             name = slot.group(1)
             if name.startswith("operator."):

@@ -19,7 +19,7 @@ class Item:
     to: tuple[str, ...]
     status: Status
     blocks: tuple[Block, ...]
-    open: tuple[str, ...] = ()          # keys of the questions that are printed as TO COMPLETE
+    open: tuple[str, ...] = ()  # keys of the questions that are printed as TO COMPLETE
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +31,14 @@ class FormSection:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    id: str                             # annex-xi, mdf-nca
+    id: str  # annex-xi, mdf-nca
     title: str
     lang: Lang
-    head: tuple[Para, ...]              # what stands under the title
+    head: tuple[Para, ...]  # what stands under the title
     sections: tuple[FormSection, ...]
-    tail: tuple[FormSection, ...]       # law, records
-    front_matter: str = ""              # YAML, cards only
-    links: tuple[tuple[str, str], ...] = ()     # where else to go from the page: words, address
+    tail: tuple[FormSection, ...]  # law, records
+    front_matter: str = ""  # YAML, cards only
+    links: tuple[tuple[str, str], ...] = ()  # where else to go from the page: words, address
 
     def blocks(self) -> tuple[Block, ...]:
         """The page as blocks of `creuset.report`."""

@@ -25,36 +25,50 @@ INDEX = "records.json"
 OPERATOR = "operator.toml"
 LAW = "law.toml"
 OF_MODEL = ("config.json", "record.json", "quantization.json", "generation_config.json")
-OF_OTHERS = {"evaluation": ("results.json",), "audit": ("results.json",), "corpus": ("ledger.json", "report.json"),
-             "dialogues": ("ledger.json", "report.json")}
+OF_OTHERS = {
+    "evaluation": ("results.json",),
+    "audit": ("results.json",),
+    "corpus": ("ledger.json", "report.json"),
+    "dialogues": ("ledger.json", "report.json"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One file that figures are read from."""
 
-    id: str             # R3
-    role: str           # model, ancestor, evaluation, audit, corpus, dialogues, operator, law
-    name: str           # of the artifact, as its child or the command line knew it
-    kind: str           # of the artifact
-    artifact: str       # its sha256; "" for operator.toml and law.toml
-    file: str           # manifest.json, record.json ...
-    sha256: str         # of the file; of a manifest: the hash it carries
-    path: str           # in the dossier's folder
-    of: str = ""        # of an evaluation or audit: what it scored, where that is not the model itself
+    id: str  # R3
+    role: str  # model, ancestor, evaluation, audit, corpus, dialogues, operator, law
+    name: str  # of the artifact, as its child or the command line knew it
+    kind: str  # of the artifact
+    artifact: str  # its sha256; "" for operator.toml and law.toml
+    file: str  # manifest.json, record.json ...
+    sha256: str  # of the file; of a manifest: the hash it carries
+    path: str  # in the dossier's folder
+    of: str = ""  # of an evaluation or audit: what it scored, where that is not the model itself
 
 
 def collect(
-    scratch: Path, model: Path, *, evaluations: Sequence[Path], audits: Sequence[Path], data: Sequence[Path],
-    operator: Path | None, law: Path,
+    scratch: Path,
+    model: Path,
+    *,
+    evaluations: Sequence[Path],
+    audits: Sequence[Path],
+    data: Sequence[Path],
+    operator: Path | None,
+    law: Path,
 ) -> None:
     """Fill `scratch` with the records; each artifact must be whole, of its kind, and belong to this model."""
     everything = [model, *evaluations, *audits, *data]
     for artifact in everything:
         if problems := verify(artifact):
             raise ArtifactError(f"`{problems[0].where}` {problems[0].what}: no document is made of a damaged artifact")
-    for artifacts, wanted in (([model], ("model",)), (evaluations, ("evaluation",)), (audits, ("audit",)),
-                              (data, ("corpus", "dialogues"))):
+    for artifacts, wanted in (
+        ([model], ("model",)),
+        (evaluations, ("evaluation",)),
+        (audits, ("audit",)),
+        (data, ("corpus", "dialogues")),
+    ):
         for artifact in artifacts:
             if (kind := read_manifest(artifact)["kind"]) not in wanted:
                 raise ArtifactError(f"`{artifact}` is of kind {kind}, not {' or '.join(wanted)}")
@@ -64,8 +78,19 @@ def collect(
     found: list[Record] = []
 
     def add(role: str, name: str, manifest: dict[str, Any], file: str, digest: str, path: str, of: str = "") -> None:
-        found.append(Record(id=f"R{len(found) + 1}", role=role, name=name, kind=manifest.get("kind", ""),
-                            artifact=manifest.get("sha256", ""), file=file, sha256=digest, path=path, of=of))
+        found.append(
+            Record(
+                id=f"R{len(found) + 1}",
+                role=role,
+                name=name,
+                kind=manifest.get("kind", ""),
+                artifact=manifest.get("sha256", ""),
+                file=file,
+                sha256=digest,
+                path=path,
+                of=of,
+            )
+        )
 
     def keep(role: str, source: Path, manifest: dict[str, Any], files: Sequence[str], of: str = "") -> None:
         for file in files:
@@ -77,8 +102,14 @@ def collect(
 
     for depth, manifest in enumerate(chain):
         own = depth == 0
-        add("model" if own else "ancestor", model.resolve().name if own else names[manifest["sha256"]], manifest,
-            MANIFEST, manifest["sha256"], f"{LINEAGE}/{manifest['sha256']}.json")
+        add(
+            "model" if own else "ancestor",
+            model.resolve().name if own else names[manifest["sha256"]],
+            manifest,
+            MANIFEST,
+            manifest["sha256"],
+            f"{LINEAGE}/{manifest['sha256']}.json",
+        )
         if own:
             keep("model", model, manifest, OF_MODEL)
     known = {m["sha256"] for m in chain}
@@ -99,14 +130,14 @@ def collect(
 
 
 def _of(path: Path, chain: list[dict[str, Any]], names: dict[str, str]) -> str:
-    """"" where the results are of the model itself, else who was scored; a stranger's are refused."""
+    """ "" where the results are of the model itself, else who was scored; a stranger's are refused."""
     results = json.loads((path / "results.json").read_text(encoding="utf-8"))
     subject = results.get("model") or results.get("subject") or {}
     scored = subject.get("sha256")
     if scored == chain[0]["sha256"]:
         return ""
     if scored in names:
-        return f"{names[scored]} ({scored[:12]})"   # parent and child may have one name
+        return f"{names[scored]} ({scored[:12]})"  # parent and child may have one name
     if not scored and subject.get("url"):
         return f"{subject.get('name', '?')} @ {subject['url']}"
     raise ArtifactError(
@@ -181,5 +212,5 @@ class Shelf:
 def _stages(stage: dict[str, Any], at: str) -> Iterator[tuple[str, dict[str, Any]]]:
     for number, earlier in enumerate(stage.get("before") or []):
         yield from _stages(earlier, at + pointer("before", number))
-    if "flops" in stage:    # an empty record says nothing
+    if "flops" in stage:  # an empty record says nothing
         yield at, stage

@@ -30,9 +30,9 @@ DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 class StoredTensor:
     """One weight as it is stored: whole numbers with a scale for each group of inputs, or plain numbers."""
 
-    name: str               # Hugging Face's
-    codes: Tensor           # (out, in), int8 where there are scales
-    scales: Tensor | None   # (out, in / group)
+    name: str  # Hugging Face's
+    codes: Tensor  # (out, in), int8 where there are scales
+    scales: Tensor | None  # (out, in / group)
 
     def values(self, dtype: torch.dtype) -> Tensor:
         """The numbers it stands for; its own memory where it is stored like that."""

@@ -28,9 +28,7 @@ def chat_logprobs(entries: Iterable[TokenLogprob], tokenizer: Tokenizer) -> list
         raw = tokenizer.token_bytes(id)
         return {"token": raw.decode("utf-8", "replace"), "logprob": finite(logprob), "bytes": list(raw)}
 
-    return [
-        one(e.token, e.logprob) | {"top_logprobs": [one(id, logprob) for id, logprob in e.top]} for e in entries
-    ]
+    return [one(e.token, e.logprob) | {"top_logprobs": [one(id, logprob) for id, logprob in e.top]} for e in entries]
 
 
 @dataclass(slots=True)

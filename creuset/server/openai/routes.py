@@ -126,11 +126,7 @@ def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
 
 
 async def _chat_ids(
-    model: ServedModel,
-    messages: list[ChatMessage],
-    tools: list[dict[str, Any]],
-    generate: bool,
-    thinking: bool | None,
+    model: ServedModel, messages: list[ChatMessage], tools: list[dict[str, Any]], generate: bool, thinking: bool | None
 ) -> list[int]:
     """The prompt as the model's own template has it."""
 

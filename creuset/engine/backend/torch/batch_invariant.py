@@ -41,9 +41,9 @@ class KernelRules:
 
     packed: bool
     quantum: int
-    attention: int          # the same for the query rows of attention; 0: none was found, and nothing is promised
-    batched: bool           # several weights may be multiplied in one call, with as many rows for each 
-    activation: bool        # activations may be computed all at once, else in parts that one thread does
+    attention: int  # the same for the query rows of attention; 0: none was found, and nothing is promised
+    batched: bool  # several weights may be multiplied in one call, with as many rows for each
+    activation: bool  # activations may be computed all at once, else in parts that one thread does
 
 
 def row_limit(n: int, k: int) -> int:

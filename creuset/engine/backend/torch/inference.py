@@ -105,7 +105,7 @@ class FusedNorm(RMSNorm):
     def __init__(self, weight: Tensor, eps: float) -> None:
         nn.Module.__init__(self)
         self.scale, self.eps, self.size = weight.detach(), eps, weight.shape[-1]
-        self.scale_root = self.scale * self.size**0.5   # x / sqrt(mean x^2 + eps) = sqrt(n) x / sqrt(sum x^2 + n eps)
+        self.scale_root = self.scale * self.size**0.5  # x / sqrt(mean x^2 + eps) = sqrt(n) x / sqrt(sum x^2 + n eps)
 
     def forward(self, x: Tensor) -> Tensor:
         if x.dtype != torch.float32:
@@ -212,7 +212,7 @@ class FusedMoE(MoE):
         assert self.stacks is not None
         gate_up, down = self.stacks
         filled = [expert * most for expert in range(len(down))]
-        source, place = [0] * (len(down) * most), []     # rows that nobody needs are copies of the first
+        source, place = [0] * (len(down) * most), []  # rows that nobody needs are copies of the first
         for copy, expert in enumerate(experts):
             source[filled[expert]] = copy // self.k
             place.append(filled[expert])

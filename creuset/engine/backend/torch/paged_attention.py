@@ -86,9 +86,7 @@ class PagedAttention:
         # Requests of equal bucket are neighbours after this permutation; often they already are.
         self._order_T = None if rows == sorted(rows) else torch.tensor(rows, device=device)
         self._inverse_T = None if self._order_T is None else self._order_T.argsort()
-        self._groups = [
-            _group(cache, list(same), fold=fold, quantum=quantum) for _, same in groupby(pieces, key=_kind)
-        ]
+        self._groups = [_group(cache, list(same), fold=fold, quantum=quantum) for _, same in groupby(pieces, key=_kind)]
 
     def __call__(self, layer: int, q_THD: Tensor, k_TGD: Tensor, v_TGD: Tensor) -> Tensor:
         keys_SGD, values_SGD = self._cache.keys[layer], self._cache.values[layer]
@@ -130,9 +128,9 @@ class _Group:
     count: int
     size: int
     fold: int
-    padding: int                # rows added, to make their number a multiple of the quantum
-    start: int | None           # slots start .. start + size are the context: nothing need be copied
-    blocks_N: Tensor | None     # else: which blocks it is in, request after request
+    padding: int  # rows added, to make their number a multiple of the quantum
+    start: int | None  # slots start .. start + size are the context: nothing need be copied
+    blocks_N: Tensor | None  # else: which blocks it is in, request after request
     block_size: int
     mask_B1RL: Tensor
 

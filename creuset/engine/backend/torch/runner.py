@@ -27,10 +27,10 @@ from creuset.model.score import Reading, log_likelihoods
 
 Dtype = Literal["auto", "fp32", "bf16"]
 
-MARGIN = 1.3            # bf16, or another number of threads, must be that many times faster to be chosen
-TRIAL_PROMPT = 256      # tokens of the request that is timed: its prompt, read at once ...
-TRIAL_ANSWER = 64       # ... and its answer
-_STEPS = 7              # decode steps timed, after as many that are not; a prompt is read three times
+MARGIN = 1.3  # bf16, or another number of threads, must be that many times faster to be chosen
+TRIAL_PROMPT = 256  # tokens of the request that is timed: its prompt, read at once ...
+TRIAL_ANSWER = 64  # ... and its answer
+_STEPS = 7  # decode steps timed, after as many that are not; a prompt is read three times
 _SHARED_FROM = 6_000_000  # multiply-adds of a step; eight rows of `mini` gain a fifth from a second idle core
 _LARGE_STEP = 1_000_000_000
 FASTEST = KernelRules(packed=True, quantum=1, attention=1, batched=True, activation=True)
@@ -39,13 +39,7 @@ _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 class TorchRunner:
     def __init__(
-        self,
-        source: WeightSource,
-        *,
-        dtype: str,
-        threads: int,
-        device: str = "cpu",
-        rules: KernelRules | None = None,
+        self, source: WeightSource, *, dtype: str, threads: int, device: str = "cpu", rules: KernelRules | None = None
     ) -> None:
         """Lays the weights of `source` out for answering. A model in memory is taken over: it is of no more use.
 
@@ -172,7 +166,7 @@ def choose(
         in_fp32 = fastest = measured(runner)
         if in_fp32 > MARGIN * in_bf16:
             del runner
-            runner = lay_out("bf16")    # with the kernels that it may use, which can be slower
+            runner = lay_out("bf16")  # with the kernels that it may use, which can be slower
             fastest = measured(runner)
             if in_fp32 <= MARGIN * fastest:
                 del runner
