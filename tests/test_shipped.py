@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from creuset.cli import default_model, main
+from creuset.cli import main
 from creuset.core.artifact import ancestors, verify
+from creuset.model.hub import find_model
 
-MINI = default_model()
+MINI = find_model()
 
 
 def test_nothing_of_the_shipped_model_was_altered_and_it_is_light() -> None:

@@ -10,7 +10,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from creuset import __version__
 from creuset.core.disk import room_for
@@ -89,11 +88,6 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:  # `creuset ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-
-
-def default_model() -> Path:
-    """The model that ships with the package."""
-    return Path(__file__).parents[1] / "models" / "mini"
 
 
 def entry() -> None:

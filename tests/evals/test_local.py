@@ -109,14 +109,6 @@ def test_what_cannot_be_asked_is_a_failure_beside_the_others(subject):
     assert isinstance(bad, Failure) and isinstance(fine, Likelihood)
 
 
-def test_token_scores_are_those_of_the_whole_text(subject):
-    text = "The cat sat on the mat."
-    (scores, none) = subject.token_scores([text, ""])
-    (whole,) = asyncio.run(subject.loglikelihood([LoglikelihoodRequest("", text)]))
-    assert scores.logprobs == pytest.approx(whole.token_logprobs, abs=1e-5) and len(none.ids) == 0
-    assert len(scores.ids) == len(scores.greedy) == whole.tokens
-
-
 def test_identity_tells_models_and_settings_apart(folder):
     one, other = LocalClient(folder), LocalClient(folder, prefix=False)
     assert one.identity()["name"] == "tiny" and one.identity()["files"] and one.identity() != other.identity()

@@ -56,15 +56,6 @@ PAIRS_AT_ONCE = 512     # likelihoods taken into one call of the model: enough t
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class TokenScores:
-    """A text's tokens, and ln p of each behind those before it; `greedy`: whether it was the likeliest."""
-
-    ids: "np.ndarray"           # (n)
-    logprobs: "np.ndarray"      # (n), nats
-    greedy: "np.ndarray"        # (n), bool
-
-
 class LocalClient:
     def __init__(
         self,
@@ -160,17 +151,6 @@ class LocalClient:
         for task in self._tasks.values():
             task.cancel()
         self._thread.shutdown(wait=True, cancel_futures=True)
-
-    def token_scores(self, texts: Sequence[str]) -> list[TokenScores]:
-        """Every token of each text behind <|endoftext|>, cut at the context: for audits of the model's own data."""
-        eot = [self.tokenizer.endoftext]
-        rows = [np.array((eot + ids)[: self.context + 1]) for ids in self.tokenizer.encode_batch(texts)]
-        found = [TokenScores(ids[1:], np.zeros(0), np.zeros(0, dtype=bool)) for ids in rows]
-        full = [i for i, ids in enumerate(rows) if len(ids) > 1]
-        readings = [Reading(rows[i]) for i in full]
-        for index, values, best in self._score_all(readings):
-            found[full[index]] = TokenScores(rows[full[index]][1:], values, best)
-        return found
 
     # Likelihoods: whatever waits when the thread is free is one batch.
 
