@@ -25,7 +25,8 @@ REWORDED: list[tuple[str, str, str]] = [
 CHANGING = {
     "t", "date", "started", "finished", "created", "seconds", "core_seconds", "mb_s", "mb_s_per_core", "tokens_per_s",
     "mfu", "seconds_left", "first_token_s", "wall_s", "cpu_s", "joules", "commit", "versions", "version", "code",
-    "hardware", "speed", "bytes_per_s", "load_ms", "obfuscation", "attempts", "time", "energy", "memory_bound_bytes",
+    "hardware", "host", "speed", "bytes_per_s", "load_ms", "obfuscation", "attempts", "time", "energy",
+    "memory_bound_bytes",
 }  # fmt: skip
 # Hashes of content that does not hold a time or a version: these are compared.
 KEPT_HASHES = {"data_sha256", "prompt_sha256", "content_sha256"}
