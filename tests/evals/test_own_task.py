@@ -29,7 +29,7 @@ def block(language):
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "rhymes.py").write_text(block("python"), encoding="utf-8")
-    (tmp_path / "exam.csv").write_text(block("csv"), encoding="utf-8")
+    (tmp_path / "exam.csv").write_text(block("text"), encoding="utf-8")
     return tmp_path
 
 
