@@ -262,6 +262,11 @@ def test_a_folder_holds_no_more_files_than_one_looks_over():
     assert not idle, f"delete from FULL_FOLDERS: {idle}"
 
 
+def test_only_the_command_line_reads_arguments():
+    guilty = [m for m in MODULES if "argparse" in imports_anywhere(m) and not within(m, {"cli"})]
+    assert not guilty, f"work is done outside the command line: {guilty}"
+
+
 def test_nothing_but_tests_imports_the_test_helpers():
     guilty = [m for m in MODULES if "creuset.testing" in imports_anywhere(m) and m != "testing"]
     assert not guilty, guilty
