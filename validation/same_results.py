@@ -38,6 +38,7 @@ ALLOWED: list[tuple[str, str]] = [
     ("train/*/record/*choices/*", "what the machine chose is in the record"),
     *((f"serve/{part}*", "what the machine chose is shown") for part in ("model card/body/choices", "health/body/eng")),
     ("train/sft/settings/inputs/shards", "text that fine-tuning reads is one of its inputs"),
+    ("dossier/pages/trained/en/annex-xi.md/78", "the version of the package, in the table of what trained it"),
     ("compare/*/note_fr", "notes of a scorecard were missing in French"),
     ("train/sft/record/inputs/talks.jsonl", "a file of dialogues is in the record, as an artifact of them was"),
 ]
