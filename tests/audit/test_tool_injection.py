@@ -9,7 +9,7 @@ from creuset.benchmarks.security.tool_injection import CALLS, TURNS, ToolInjecti
 from creuset.benchmarks.security.toolbox import TOOLS, Office, happened, infect
 from creuset.evals.clients.http import CallSettings
 from creuset.evals.clients.local import _with_calls
-from creuset.evals.clients.openai import open_endpoint
+from creuset.evals.clients.open import open_endpoint
 from creuset.evals.model import Failure, GenerateRequest, NotTestable, Reply
 from tests.evals.scripted import Scripted, chat
 

@@ -7,7 +7,6 @@ replies, by which extraction is compared. Run as a script it writes tests/evals/
     LM_EVAL_PYTHON=/path/to/python python -m tests.evals.parity
 """
 
-import csv
 import hashlib
 import json
 import os
@@ -18,111 +17,29 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.evals.parity_rows import (
+    Rows,
+    bbh,
+    boolq,
+    commonsense,
+    jsonl,
+    mgsm,
+    mmlu,
+    openbook,
+    piqa,
+    pro,
+    query,
+    social,
+    table,
+    truthful,
+    whole,
+    winogrande,
+)
+
 DATA = Path(__file__).parent / "data" / "parity"
 BENCH, MODEL, GOLDEN = DATA / "bench", DATA / "model", DATA / "golden.json"
 PYTHON = os.environ.get("LM_EVAL_PYTHON", sys.executable)
-NEW_TOKENS = 16     # a random model says nothing worth more
-Rows = list[dict[str, Any]]
-
-
-def jsonl(bench: Path, file: str) -> Rows:
-    with (bench / file).open(encoding="utf-8") as stream:
-        return [json.loads(line) for line in stream]
-
-
-def table(bench: Path, file: str, names: list[str] | None = None, **dialect: Any) -> Rows:
-    with (bench / file).open(encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream, names, **dialect))
-
-
-def lettered(row: dict[str, Any], letters: str) -> dict[str, Any]:
-    return {"label": list(letters), "text": [row[letter] for letter in letters]}
-
-
-def query(bench: Path, file: str, take_off: str) -> Rows:
-    return [{"question": r["query"].removeprefix(take_off), "choices": {"label": list("ABCDE")[: len(r["choices"])],
-             "text": r["choices"]}, "answerKey": "ABCDE"[r["gold"]]} for r in jsonl(bench, file)]
-
-
-def openbook(bench: Path) -> Rows:
-    return [{"question_stem": r["question"], **r} for r in query(bench, "openbookqa/openbook_qa.jsonl", "")]
-
-
-def piqa(bench: Path) -> Rows:
-    labels = (bench / "piqa/valid-labels.lst").read_text().split()
-    return [{**row, "label": int(label)} for row, label in zip(jsonl(bench, "piqa/valid.jsonl"), labels, strict=True)]
-
-
-def boolq(bench: Path) -> Rows:
-    rows = []
-    for row in jsonl(bench, "boolq/boolq.jsonl"):
-        passage, _, question = row["query"].rpartition("\nQuestion: ")
-        rows.append({"passage": passage, "question": question.removesuffix("?"), "label": row["gold"]})
-    return rows
-
-
-def winogrande(bench: Path) -> Rows:
-    """The published shape: a sentence with a gap."""
-    rows = []
-    for row in jsonl(bench, "winogrande/winogrande.jsonl"):
-        first, second = row["context_options"]
-        shared = "".join(a for i, a in enumerate(first) if second.startswith(first[: i + 1]))
-        rows.append({"sentence": f"{shared}_ {row['continuation']}", "option1": first[len(shared):],
-                     "option2": second[len(shared):], "answer": str(row["gold"] + 1)})
-    return rows
-
-
-def mmlu(bench: Path, subject: str, part: str) -> Rows:
-    rows = table(bench, f"mmlu/{part}/{subject}_{part}.csv", ["question", *"ABCD", "answer"])
-    return [{"question": r["question"], "choices": [r[x] for x in "ABCD"], "answer": "ABCD".index(r["answer"])}
-            for r in rows]
-
-
-def commonsense(bench: Path) -> Rows:
-    rows = table(bench, "commonsense_qa/val/default_val.csv", ["question", *"ABCDE", "answerKey"])
-    return [{"question": r["question"], "choices": lettered(r, "ABCDE"), "answerKey": r["answerKey"]} for r in rows]
-
-
-def truthful(bench: Path) -> Rows:
-    rows = []
-    for row in table(bench, "truthfulqa/TruthfulQA.csv"):
-        right, wrong = ([t.strip() for t in row[k].split(";") if t.strip()]
-                        for k in ("Correct Answers", "Incorrect Answers"))
-        rows.append({
-            "question": row["Question"].strip(),
-            "mc1_targets": {"choices": [row["Best Answer"].strip(), *wrong], "labels": [1] + [0] * len(wrong)},
-            "mc2_targets": {"choices": right + wrong, "labels": [1] * len(right) + [0] * len(wrong)},
-        })
-    return rows
-
-
-def mgsm(bench: Path, language: str) -> Rows:
-    rows = table(bench, f"mgsm/mgsm_{language}.tsv", ["q", "a"], delimiter="\t", quoting=csv.QUOTE_NONE)
-    return [{"question": r["q"], "answer": None, "answer_number": int(r["a"].replace(",", ""))} for r in rows]
-
-
-def bbh(bench: Path, kind: str) -> Rows:
-    found: Rows = json.loads((bench / f"bbh/bbh/{kind}.json").read_text(encoding="utf-8"))["examples"]
-    return found
-
-
-def pro(bench: Path, category: str) -> Rows:
-    return [row for row in jsonl(bench, "mmlu_pro/test.jsonl") if row["category"] == category]
-
-
-def social(bench: Path) -> Rows:
-    rows = []
-    for row in jsonl(bench, "siqa/siqa.jsonl"):
-        told, _, listed = row["query"].removesuffix("\nAnswer:").partition("\nChoices:\nA. ")
-        context, _, question = told.removeprefix("Context: ").partition("\nQuestion: ")
-        first, _, second = listed.partition("\nB. ")
-        rows.append({"context": context, "question": question, "answerA": first, "answerB": second,
-                     "label": row["gold"] + 1})
-    return rows
-
-
-def whole(row: dict[str, Any]) -> dict[str, Any]:
-    return {**row, "text": f"{row['context']} {row['continuation']}"}
+NEW_TOKENS = 16  # a random model says nothing worth more
 
 
 # Our name: the harness's task file, its test rows, its rows for worked examples, what else its file must be told.
@@ -132,8 +49,12 @@ FIRST = {"fewshot_config": {"sampler": "first_n"}}
 
 
 def of_mmlu(subject: str) -> Told:
-    return (f"mmlu/default/mmlu_{subject}.yaml", lambda bench: mmlu(bench, subject, "test"),
-            lambda bench: mmlu(bench, subject, "dev"), {"num_fewshot": 5})
+    return (
+        f"mmlu/default/mmlu_{subject}.yaml",
+        lambda bench: mmlu(bench, subject, "test"),
+        lambda bench: mmlu(bench, subject, "dev"),
+        {"num_fewshot": 5},
+    )
 
 
 def of_chinese(task: str, subject: str) -> Told:
@@ -142,8 +63,12 @@ def of_chinese(task: str, subject: str) -> Told:
         "ceval": (f"val/{subject}_val.csv", f"dev/{subject}_dev.csv", f"ceval/ceval-valid_{subject}.yaml"),
         "cmmlu": (f"test/{subject}.csv", f"dev/{subject}.csv", f"cmmlu/cmmlu_{subject}.yaml"),
     }[task]
-    return (file, lambda bench: table(bench, f"{task}/{asked}"), lambda bench: table(bench, f"{task}/{worked}"),
-            {"num_fewshot": 5})
+    return (
+        file,
+        lambda bench: table(bench, f"{task}/{asked}"),
+        lambda bench: table(bench, f"{task}/{worked}"),
+        {"num_fewshot": 5},
+    )
 
 
 def of_bbh(kind: str, way: str = "cot_fewshot") -> Told:
@@ -155,16 +80,24 @@ def of_mgsm(language: str, way: str = "native_cot") -> Told:
 
 
 def of_pro(category: str) -> Told:
-    return (f"mmlu_pro/mmlu_pro_{category.replace(' ', '_')}.yaml", lambda bench: pro(bench, category), None,
-            {"num_fewshot": 0, "fewshot_split": "test"})
+    return (
+        f"mmlu_pro/mmlu_pro_{category.replace(' ', '_')}.yaml",
+        lambda bench: pro(bench, category),
+        None,
+        {"num_fewshot": 0, "fewshot_split": "test"},
+    )
 
 
 def of_gsm8k(file: str, worked: bool) -> Told:
     def train(bench: Path) -> Rows:
         return jsonl(bench, "gsm8k/train.jsonl")
 
-    return (f"gsm8k/{file}.yaml", lambda bench: jsonl(bench, "gsm8k/test.jsonl"), train if worked else None,
-            FIRST if worked else {})
+    return (
+        f"gsm8k/{file}.yaml",
+        lambda bench: jsonl(bench, "gsm8k/test.jsonl"),
+        train if worked else None,
+        FIRST if worked else {},
+    )
 
 
 TASKS: dict[str, Told] = {
@@ -178,8 +111,12 @@ TASKS: dict[str, Told] = {
     "commonsense_qa": ("commonsense_qa/default.yaml", commonsense, None, {}),
     # Our file has two of the three options.
     "siqa": ("siqa/siqa.yaml", social, None, {"doc_to_choice": "{{[answerA, answerB]}}"}),
-    "lambada_openai": ("lambada/lambada_openai.yaml",
-                       lambda b: [whole(r) for r in jsonl(b, "lambada_openai/lambada_openai.jsonl")], None, {}),
+    "lambada_openai": (
+        "lambada/lambada_openai.yaml",
+        lambda b: [whole(r) for r in jsonl(b, "lambada_openai/lambada_openai.jsonl")],
+        None,
+        {},
+    ),
     "truthfulqa_mc1": ("truthfulqa/truthfulqa_mc1.yaml", truthful, None, {}),
     "truthfulqa_mc2": ("truthfulqa/truthfulqa_mc2.yaml", truthful, None, {}),
     "mmlu_anatomy": of_mmlu("anatomy"),
@@ -194,13 +131,23 @@ TASKS: dict[str, Told] = {
     "mgsm_direct_fr": of_mgsm("fr", "direct"),
     "mmlu_pro_business": of_pro("business"),
 }
-GENERATED = ("gsm8k", "bbh", "mgsm", "mmlu_pro_")       # mmlu_professional_law is none of them
+GENERATED = ("gsm8k", "bbh", "mgsm", "mmlu_pro_")  # mmlu_professional_law is none of them
 # What scripted replies look like; {gold} is the right answer, {other} a wrong one.
 SAID = [
-    " {gold}", " The answer is {gold}.", " It is 3 + 4. So the answer is {gold}.", "#### {gold}",
+    " {gold}",
+    " The answer is {gold}.",
+    " It is 3 + 4. So the answer is {gold}.",
+    "#### {gold}",
     " #### {gold}\n#### 1",
-    " The answer is ({gold}).", " the answer is {other}. No, the answer is {gold}.", "Answer: {gold}", "I do not know.",
-    " La réponse est {gold}.", " The answer is ${gold}.00.", "", " {other}, or {gold}", " So 12, then {gold}\n\nQ: 5",
+    " The answer is ({gold}).",
+    " the answer is {other}. No, the answer is {gold}.",
+    "Answer: {gold}",
+    "I do not know.",
+    " La réponse est {gold}.",
+    " The answer is ${gold}.00.",
+    "",
+    " {other}, or {gold}",
+    " So 12, then {gold}\n\nQ: 5",
 ]
 
 PROGRAM = """
@@ -267,18 +214,27 @@ def write(folder: Path, *, scripted: bool = False, bench: Path = BENCH, tasks: d
             asked = [asked[i % len(asked)] for i in range(len(SAID))]
         files = {"test": folder / f"{name}.test.json"}
         files["test"].write_text(json.dumps(asked))
-        splits: dict[str, Any] = {"training_split": None, "validation_split": None, "test_split": "test",
-                                  "fewshot_split": "worked" if worked else None}
+        splits: dict[str, Any] = {
+            "training_split": None,
+            "validation_split": None,
+            "test_split": "test",
+            "fewshot_split": "worked" if worked else None,
+        }
         if worked:
             files["worked"] = folder / f"{name}.worked.json"
             files["worked"].write_text(json.dumps(worked(bench)))
         path = home / "tasks" / included
         said: dict[str, Any] = {
-            "include": str(path), "task": f"ours_{name}", "dataset_path": "json",
-            "dataset_name": None, "dataset_kwargs": {"data_files": {k: str(p) for k, p in files.items()}},
-            "tag": None, **splits, **told,
+            "include": str(path),
+            "task": f"ours_{name}",
+            "dataset_path": "json",
+            "dataset_name": None,
+            "dataset_kwargs": {"data_files": {k: str(p) for k, p in files.items()}},
+            "tag": None,
+            **splits,
+            **told,
         }
-        (folder / f"{name}.yaml").write_text(json.dumps(said))      # JSON is YAML
+        (folder / f"{name}.yaml").write_text(json.dumps(said))  # JSON is YAML
 
 
 def run(kind: str, where: str, folder: Path) -> dict[str, Any]:
@@ -353,7 +309,13 @@ if __name__ == "__main__":
     if not MODEL.is_dir():
         make_model()
     golden = {kind: referee(kind, str(MODEL)) for kind in ("hf", "scripted")}
-    lines = [f'{json.dumps(kind)}: {{\n' + ",\n".join(
-        f" {json.dumps(name)}: [\n  " + ",\n  ".join(json.dumps(d, ensure_ascii=False) for d in documents) + "\n ]"
-        for name, documents in tasks.items()) + "\n}" for kind, tasks in golden.items()]
+    lines = [
+        f"{json.dumps(kind)}: {{\n"
+        + ",\n".join(
+            f" {json.dumps(name)}: [\n  " + ",\n  ".join(json.dumps(d, ensure_ascii=False) for d in documents) + "\n ]"
+            for name, documents in tasks.items()
+        )
+        + "\n}"
+        for kind, tasks in golden.items()
+    ]
     GOLDEN.write_text("{" + ",\n".join(lines) + "}\n", encoding="utf-8")

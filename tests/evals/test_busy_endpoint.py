@@ -6,7 +6,7 @@ import pytest
 
 from creuset.core.errors import EngineError
 from creuset.evals.clients.http import CallSettings
-from creuset.evals.clients.openai import open_endpoint
+from creuset.evals.clients.open import open_endpoint
 from tests.evals.scripted import Scripted
 
 REPLY = {"choices": [{"message": {"content": "Hi"}, "text": "Hi", "finish_reason": "stop"}]}

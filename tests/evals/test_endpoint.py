@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from creuset.core.errors import ConfigError, EngineError
+from creuset.evals.clients.echo import boundary
 from creuset.evals.clients.http import CallSettings
-from creuset.evals.clients.openai import boundary, open_endpoint
+from creuset.evals.clients.open import open_endpoint
 from creuset.evals.model import Failure, GenerateRequest, LoglikelihoodRequest, NotTestable, Reply
 from creuset.evals.prices import load
 from tests.evals.scripted import Scripted, chat, only_chat

@@ -17,7 +17,7 @@ from creuset.cli import main
 from creuset.core.artifact import verify
 from creuset.evals.clients.http import CallSettings
 from creuset.evals.clients.local import LocalClient
-from creuset.evals.clients.openai import open_endpoint
+from creuset.evals.clients.open import open_endpoint
 from creuset.evals.model import Failure, GenerateRequest, LoglikelihoodRequest
 from creuset.server.log import new_log
 from creuset.server.model import describe

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from creuset.core.errors import ConfigError, EngineError
 from creuset.core.sentences import sentence
 from creuset.evals.clients.http import Broken, Json
-from creuset.evals.clients.openai import Replies
+from creuset.evals.clients.replies import Replies
 from creuset.evals.model import (
     Done,
     Failure,

@@ -51,7 +51,7 @@ from creuset.text.tokenizer import Tokenizer
 from creuset.types.generation import Event, GenerationRequest, Sampling
 from creuset.types.messages import ToolCall
 
-PAIRS_AT_ONCE = 512     # likelihoods taken into one call of the model: enough to sort them by length
+PAIRS_AT_ONCE = 512  # likelihoods taken into one call of the model: enough to sort them by length
 
 T = TypeVar("T")
 
@@ -94,12 +94,15 @@ class LocalClient:
 
     def identity(self) -> dict[str, Any]:
         return identity(self.path) | {
-            "kind": "local", "dtype": self.dtype, "prefix": self.prefix, "context": self._asked_context or None,
+            "kind": "local",
+            "dtype": self.dtype,
+            "prefix": self.prefix,
+            "context": self._asked_context or None,
         }
 
     def _score_all(self, readings: Sequence[Reading]) -> Iterator[tuple[int, "np.ndarray", "np.ndarray"]]:
         """Likelihoods by the engine where it is loaded, else by the model."""
-        if self._engine is not None and self.context <= self._engine.context:   # it knows no position beyond
+        if self._engine is not None and self.context <= self._engine.context:  # it knows no position beyond
             return self._engine.score(readings, tokens_per_batch=self._tokens_per_batch)
         return log_likelihoods(self.model, readings, tokens_per_batch=self._tokens_per_batch)
 
@@ -167,7 +170,8 @@ class LocalClient:
         return await future
 
     async def _score_waiting(
-        self, waiting: list[tuple[T, asyncio.Future[Likelihood | Failure]]],
+        self,
+        waiting: list[tuple[T, asyncio.Future[Likelihood | Failure]]],
         score: Callable[[Sequence[T]], list[Likelihood | Failure]],
     ) -> None:
         await self._settled(waiting)
@@ -175,7 +179,7 @@ class LocalClient:
             batch, waiting[:PAIRS_AT_ONCE] = waiting[:PAIRS_AT_ONCE], []
             try:
                 scored = await self._apart(score, [question for question, _ in batch])
-            except Exception as error:      # a model that cannot be loaded or does not compute: everybody is told
+            except Exception as error:  # a model that cannot be loaded or does not compute: everybody is told
                 for _, future in batch:
                     if not future.done():
                         future.set_exception(error)
@@ -203,8 +207,9 @@ class LocalClient:
         total = np.zeros(len(texts))
         for index, values, _ in self._score_all(readings):
             total[owners[index]] += values.sum()
-        return [replace(one, total=float(total[at])) if isinstance(one, Likelihood) else one
-                for at, one in enumerate(found)]
+        return [
+            replace(one, total=float(total[at])) if isinstance(one, Likelihood) else one for at, one in enumerate(found)
+        ]
 
     def _score(self, pairs: Sequence[LoglikelihoodRequest]) -> list[Likelihood | Failure]:
         found: list[Likelihood | Failure] = []
@@ -216,7 +221,7 @@ class LocalClient:
             except RequestError as refused:
                 found.append(Failure(reason="refused_400", detail=str(refused)))
                 continue
-            over = max(0, len(ids) - 1 - self.context)      # the continuation and the end of the context are kept
+            over = max(0, len(ids) - 1 - self.context)  # the continuation and the end of the context are kept
             # Nothing behind nothing has probability 1, and there is nothing to read.
             found.append(Likelihood(total=0.0, greedy=True, tokens=0, cut=over > 0, prompt_tokens=len(ids) - over))
             if (first := max(0, scored - over)) < len(ids) - over - 1:
@@ -226,7 +231,10 @@ class LocalClient:
             empty = found[owners[index]]
             assert isinstance(empty, Likelihood)
             found[owners[index]] = replace(
-                empty, total=float(values.sum()), greedy=bool(best.all()), tokens=len(values),
+                empty,
+                total=float(values.sum()),
+                greedy=bool(best.all()),
+                tokens=len(values),
                 token_logprobs=tuple(float(v) for v in values),
             )
         return found
@@ -254,8 +262,11 @@ class LocalClient:
             if (room := window - len(ids)) < 1:
                 return Failure(reason="context_length", detail=f"{len(ids)} tokens, the context is {window}")
             sampling = Sampling(
-                max_tokens=min(ask.max_tokens, room), temperature=ask.temperature, top_p=ask.top_p,
-                stop=ask.stop, seed=ask.seed,
+                max_tokens=min(ask.max_tokens, room),
+                temperature=ask.temperature,
+                top_p=ask.top_p,
+                stop=ask.stop,
+                seed=ask.seed,
             )
         except RequestError as refused:
             return Failure(reason="refused_400", detail=str(refused))
@@ -295,17 +306,23 @@ class LocalClient:
         if event.finish is None:
             return
         del self._live[event.id]
-        if live.future.done():      # nobody waits any more
+        if live.future.done():  # nobody waits any more
             return
         if event.finish in ("error", "cancelled"):
             live.future.set_result(Failure(reason="engine", detail=event.error or event.finish))
             return
-        live.future.set_result(Reply(
-            text=live.text, finish=event.finish, prompt_tokens=event.prompt_tokens,
-            completion_tokens=event.completion_tokens, seconds=time.monotonic() - live.begun_s,
-            first_token_s=live.first_s - live.begun_s if live.first_s else None, model=self.path.resolve().name,
-            warnings=() if live.text else ("empty: a reply without text",),
-        ))
+        live.future.set_result(
+            Reply(
+                text=live.text,
+                finish=event.finish,
+                prompt_tokens=event.prompt_tokens,
+                completion_tokens=event.completion_tokens,
+                seconds=time.monotonic() - live.begun_s,
+                first_token_s=live.first_s - live.begun_s if live.first_s else None,
+                model=self.path.resolve().name,
+                warnings=() if live.text else ("empty: a reply without text",),
+            )
+        )
 
     def _start(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         if name not in self._tasks or self._tasks[name].done():
@@ -316,7 +333,7 @@ class LocalClient:
         seen = -1
         while seen != len(waiting):
             seen = len(waiting)
-            for _ in range(8):     # a sample's way from its answer to its next question is four turns of the loop
+            for _ in range(8):  # a sample's way from its answer to its next question is four turns of the loop
                 await asyncio.sleep(0)
 
     async def _apart(self, function: Callable[..., T], *args: Any) -> T:
@@ -350,8 +367,10 @@ def _with_calls(reply: Reply) -> Reply:
     """The calls that its text has, taken out of the text, as a server does it."""
     parser = OutputParser(tools=True, thinking=False)
     pieces = [*parser.push(reply.text), *parser.finish()]
-    calls = tuple({"id": f"call_{at}", "type": "function", "function": {"name": p.name, "arguments": p.arguments}}
-                  for at, p in enumerate(p for p in pieces if isinstance(p, ToolCall)))
+    calls = tuple(
+        {"id": f"call_{at}", "type": "function", "function": {"name": p.name, "arguments": p.arguments}}
+        for at, p in enumerate(p for p in pieces if isinstance(p, ToolCall))
+    )
     if not calls:
         return reply
     text = "".join(piece.text for piece in pieces if isinstance(piece, Content))

@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 from creuset.core.errors import ConfigError
 from creuset.evals.clients.http import CallSettings, HttpClient
-from creuset.evals.clients.openai import Replies, open_endpoint
+from creuset.evals.clients.openai import OpenAIClient, bearer
+from creuset.evals.clients.replies import Replies
 from creuset.evals.model import ModelClient
 from creuset.evals.prices import Price, load
 
@@ -89,3 +90,36 @@ def price_of(model: ModelClient, to: ClientSettings) -> Price | None:
 def _http(model: object) -> HttpClient | None:
     """What an endpoint is called through; of a folder there is none."""
     return model.client if isinstance(model, Replies) else None
+
+
+async def open_endpoint(
+    url: str,
+    *,
+    model: str = "",
+    dialect: str = "openai",
+    calling: CallSettings | None = None,
+    prefix: bool | None = None,
+    context: int = 0,
+    **clocks: Any,
+) -> ModelClient:
+    """A subject that has been asked what it can do. Raises ConfigError, EngineError."""
+    calling = calling or CallSettings()
+    if dialect == "anthropic":
+        from creuset.evals.clients.anthropic import AnthropicClient, headers
+
+        messages = AnthropicClient(HttpClient(url, calling, headers, **clocks), model)
+        try:
+            await messages.probe()
+        except BaseException:
+            await messages.close()
+            raise
+        return messages
+    if dialect != "openai":
+        raise ConfigError(f"`{dialect}` is not a dialect", hint="there are openai and anthropic")
+    subject = OpenAIClient(HttpClient(url, calling, bearer, **clocks), model, prefix=prefix, context=context)
+    try:
+        await subject.probe()
+    except BaseException:
+        await subject.close()
+        raise
+    return subject

@@ -9,86 +9,29 @@ tried once, by `open_endpoint`; `why_not` has the reason for what it cannot.
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from creuset.core.errors import ConfigError, EngineError
 from creuset.core.sentences import sentence
 from creuset.evals.clients import echo
 from creuset.evals.clients.echo import Told, boundary
-from creuset.evals.clients.http import Broken, CallSettings, HttpClient, HttpReply, Json
+from creuset.evals.clients.http import Broken, HttpClient, HttpReply, Json
+from creuset.evals.clients.replies import Replies
 from creuset.evals.model import (
     Ability,
-    Budget,
     Done,
     Failure,
     GenerateRequest,
     Likelihood,
     LoglikelihoodRequest,
-    ModelClient,
     NotTestable,
     Reply,
     RollingRequest,
     each,
 )
 
-MAX_STOPS_CHAT = 4      # OpenAI's limit; further ones are applied here, to the reply
+MAX_STOPS_CHAT = 4  # OpenAI's limit; further ones are applied here, to the reply
 EOT = "<|endoftext|>"
-BUSY = ("http_429", "http_503", "timeout", "connection")    # after all retries: not ready, which is not "cannot"
-
-
-class Replies:
-    """What the dialects share: warnings about what an endpoint says of itself."""
-
-    def __init__(self, client: HttpClient, model: str) -> None:
-        self.client, self.model = client, model
-        self.width = client.calling.concurrency
-        self.why_not: dict[str, str] = {}
-        self.abilities: frozenset[Ability] = frozenset()
-        self._reported = ""
-
-    @property
-    def path(self) -> None:
-        return None
-
-    @property
-    def budget(self) -> Budget:
-        return self.client.budget
-
-    async def close(self) -> None:
-        await self.client.close()
-
-    def doubts(self, reported: str) -> list[str]:
-        if reported and not self._reported:
-            self._reported = reported
-        if reported and reported != self._reported:
-            return [f"model_changed: it was {self._reported}, now it is {reported}"]
-        return []
-
-    def reply(
-        self, ask: GenerateRequest, answer: HttpReply, *, text: str, finish: str, usage: tuple[Any, Any], reported: str,
-        reasoning: str = "", stops_sent: int = 0, calls: tuple[Json, ...] = (),
-    ) -> Reply:
-        """Count what was used, and say what is odd about it."""
-        warnings = answer.warnings + self.doubts(reported)
-        prompt, completion = (u if isinstance(u, int) and not isinstance(u, bool) and u >= 0 else None for u in usage)
-        if prompt is None or completion is None:
-            warnings.append("usage_missing: the reply does not say what it used")
-        elif (not completion and text) or not prompt:
-            warnings.append(f"usage_zero: {prompt} and {completion} tokens for {len(text)} characters")
-        elif completion > ask.max_tokens:
-            warnings.append(f"usage_over: {completion} tokens, {ask.max_tokens} were allowed")
-        if not text and not calls and finish != "tool_calls":
-            filtered = finish == "content_filter"
-            warnings.append("filtered: the endpoint's filter" if filtered else "empty: a reply without text")
-        at = min((i for s in ask.stop[stops_sent:] if (i := text.find(s)) >= 0), default=None)
-        if at is not None:
-            text, finish = text[:at], "stop"
-        self.client.pay(prompt or 0, completion or 0)
-        return Reply(
-            text=text, finish=finish, prompt_tokens=prompt or 0, completion_tokens=completion or 0,
-            seconds=answer.seconds, first_token_s=answer.first_s, model=reported, attempts=answer.attempts,
-            reasoning=reasoning, warnings=tuple(warnings), tool_calls=calls,
-        )
+BUSY = ("http_429", "http_503", "timeout", "connection")  # after all retries: not ready, which is not "cannot"
 
 
 class OpenAIClient(Replies):
@@ -104,7 +47,7 @@ class OpenAIClient(Replies):
         self._prefix: list[int] = []
         self._eot: int | None = None
         self._by_ids = False
-        self._window = 0            # tokens; 0: not known
+        self._window = 0  # tokens; 0: not known
         self._limit_name = "max_tokens"
 
     @property
@@ -113,8 +56,13 @@ class OpenAIClient(Replies):
         return self._asked_context or max(0, self._window - 2)
 
     def identity(self) -> Json:
-        return {"name": self.model, "kind": "endpoint", "url": self.client.url, "dialect": "openai",
-                "prefix": self._prefix_asked}
+        return {
+            "name": self.model,
+            "kind": "endpoint",
+            "url": self.client.url,
+            "dialect": "openai",
+            "prefix": self._prefix_asked,
+        }
 
     async def generate(self, asks: Sequence[GenerateRequest], done: Done | None = None) -> list[Reply | Failure]:
         for ability in {"chat" if ask.messages else "completion" for ask in asks} - self.abilities:
@@ -129,8 +77,12 @@ class OpenAIClient(Replies):
         return await each(pairs, self._likelihood, done)
 
     async def _generate(self, ask: GenerateRequest) -> Reply | Failure:
-        body: Json = {"model": self.model, "temperature": ask.temperature, "top_p": ask.top_p,
-                      self._limit_name: ask.max_tokens}
+        body: Json = {
+            "model": self.model,
+            "temperature": ask.temperature,
+            "top_p": ask.top_p,
+            self._limit_name: ask.max_tokens,
+        }
         stops = list(ask.stop[:MAX_STOPS_CHAT])
         body |= {"stop": stops} if stops else {}
         body |= {"seed": ask.seed} if ask.seed is not None else {}
@@ -139,16 +91,16 @@ class OpenAIClient(Replies):
         body |= {"tools": list(ask.tools)} if ask.tools else {}
         path = "/chat/completions" if chat else "/completions"
         join = has_text = None
-        if self.client.calling.stream and not ask.tools:    # calls come in pieces there, for nothing here
+        if self.client.calling.stream and not ask.tools:  # calls come in pieces there, for nothing here
             body |= {"stream": True, "stream_options": {"include_usage": True}}
             join, has_text = _join_stream, _has_text
         answer = await self.client.post(path, body, join=join, has_text=has_text)
         if isinstance(answer, Failure) and "max_completion_tokens" in answer.detail and self._limit_name in body:
-            self._limit_name = "max_completion_tokens"      # the newer models of OpenAI take no other name
+            self._limit_name = "max_completion_tokens"  # the newer models of OpenAI take no other name
             body[self._limit_name] = body.pop("max_tokens", ask.max_tokens)
             answer = await self.client.post(path, body, join=join, has_text=has_text)
         if isinstance(answer, Failure) and answer.reason == "context_length" and (room := await self._room(ask)) > 0:
-            body[self._limit_name] = room       # little room gives a short answer, as with a folder
+            body[self._limit_name] = room  # little room gives a short answer, as with a folder
             answer = await self.client.post(path, body, join=join, has_text=has_text)
         if isinstance(answer, Failure):
             return answer
@@ -158,17 +110,27 @@ class OpenAIClient(Replies):
             text = said.get("content") or ""
             if not isinstance(text, str):
                 raise TypeError(f"content is a {type(text).__name__}")
-            calls = tuple({"id": str(c["id"]), "type": "function", "function": {
-                "name": str(c["function"]["name"]), "arguments": str(c["function"]["arguments"])}}
-                for c in said.get("tool_calls") or ())
+            calls = tuple(
+                {
+                    "id": str(c["id"]),
+                    "type": "function",
+                    "function": {"name": str(c["function"]["name"]), "arguments": str(c["function"]["arguments"])},
+                }
+                for c in said.get("tool_calls") or ()
+            )
         except (KeyError, IndexError, TypeError, AttributeError) as error:
             return Failure(reason="broken_json", detail=f"a reply without text: {error!r}", attempts=answer.attempts)
         usage = answer.body.get("usage") or {}
         return self.reply(
-            ask, answer, text=text, finish=str(choice.get("finish_reason") or ""), stops_sent=len(stops),
+            ask,
+            answer,
+            text=text,
+            finish=str(choice.get("finish_reason") or ""),
+            stops_sent=len(stops),
             usage=(usage.get("prompt_tokens"), usage.get("completion_tokens")),
             reported=str(answer.body.get("model") or ""),
-            reasoning=str(said.get("reasoning_content") or said.get("reasoning") or ""), calls=calls,
+            reasoning=str(said.get("reasoning_content") or said.get("reasoning") or ""),
+            calls=calls,
         )
 
     async def _room(self, ask: GenerateRequest) -> int:
@@ -189,13 +151,13 @@ class OpenAIClient(Replies):
         if self._by_ids:
             before, whole = await asyncio.gather(self._ids(pair.context), self._ids(pair.context + pair.continuation))
             if isinstance(before, Failure) or isinstance(whole, Failure):
-                return before if isinstance(before, Failure) else whole     # type: ignore[return-value]
+                return before if isinstance(before, Failure) else whole  # type: ignore[return-value]
             start = self._prefix or ([self._eot] if not pair.context and self._eot is not None else [])
             ids = [*start, *whole]
             if len(ids) < 2:
                 return Likelihood(total=0.0, greedy=True, tokens=0, prompt_tokens=len(ids))
             first = max(1, min(len(start) + len(before), len(ids) - 1))
-            if self._window and (over := len(ids) - (self._window - 1)) > 0:    # one token is generated
+            if self._window and (over := len(ids) - (self._window - 1)) > 0:  # one token is generated
                 ids, first, cut = ids[over:], max(1, first - over), True
             prompt = ids
         elif not prompt:
@@ -211,13 +173,21 @@ class OpenAIClient(Replies):
             scored = [v for v in told.values[first:last] if v is not None]
             if len(told.values) < last or len(scored) < last - first or not scored:
                 raise ValueError(f"{len(scored)} log-probabilities, of tokens {first} to {last} were wanted")
-            greedy = all(v >= max(top.values()) - 1e-9     # type: ignore[union-attr]
-                         for v, top in zip(scored, told.tops[first:last], strict=True))
+            greedy = all(
+                v >= max(top.values()) - 1e-9  # type: ignore[union-attr]
+                for v, top in zip(scored, told.tops[first:last], strict=True)
+            )
         except (IndexError, TypeError, ValueError, AttributeError) as error:
             return Failure(reason="no_logprobs", detail=f"{error!r}", attempts=told.attempts)
         return Likelihood(
-            total=sum(scored), greedy=greedy, tokens=len(scored), token_logprobs=tuple(scored), cut=cut,
-            attempts=told.attempts, prompt_tokens=told.prompt_tokens or last, warnings=told.warnings,
+            total=sum(scored),
+            greedy=greedy,
+            tokens=len(scored),
+            token_logprobs=tuple(scored),
+            cut=cut,
+            attempts=told.attempts,
+            prompt_tokens=told.prompt_tokens or last,
+            warnings=told.warnings,
         )
 
     async def _echo(self, prompt: str | list[int]) -> Told | Failure:
@@ -236,10 +206,12 @@ class OpenAIClient(Replies):
         """Raises ConfigError where the context that was asked for is more than the endpoint reads."""
         if "loglikelihood" not in self.abilities:
             raise NotTestable(self.why_not.get("loglikelihood", sentence("evals.no_loglikelihood")))
-        most = self._window - 2         # one token is read but predicts nothing, one is generated
+        most = self._window - 2  # one token is read but predicts nothing, one is generated
         if self._window and self.context > most:
-            raise ConfigError(f"`{self.client.url}` reads {most} tokens at once, {self.context} are asked for",
-                              hint="give a smaller --context")
+            raise ConfigError(
+                f"`{self.client.url}` reads {most} tokens at once, {self.context} are asked for",
+                hint="give a smaller --context",
+            )
         return await each(texts, self._through, done)
 
     async def _through(self, whole: RollingRequest) -> Likelihood | Failure:
@@ -279,14 +251,17 @@ class OpenAIClient(Replies):
             ready = chat.reason not in ("http_503", "http_429")
             raise EngineError(
                 f"`{self.client.url}` answers neither a chat nor a completion: {chat.reason}: {chat.detail}",
-                hint="check the URL (it ends in /v1), --model and --key-env" if ready else "it is there but not ready: "
-                "try again in a while, or with more --retries",
+                hint="check the URL (it ends in /v1), --model and --key-env"
+                if ready
+                else "it is there but not ready: try again in a while, or with more --retries",
             )
         able: set[Ability] = set()
         for name, outcome in (("chat", chat), ("completion", plain)):
-            if isinstance(outcome, Failure) and outcome.reason in BUSY:     # it says nothing of what it can do
-                raise EngineError(f"`{self.client.url}` could not be asked for a {name}: {outcome.reason}: "
-                                  f"{outcome.detail}", hint="run the same command again in a moment")
+            if isinstance(outcome, Failure) and outcome.reason in BUSY:  # it says nothing of what it can do
+                raise EngineError(
+                    f"`{self.client.url}` could not be asked for a {name}: {outcome.reason}: {outcome.detail}",
+                    hint="run the same command again in a moment",
+                )
             if isinstance(outcome, Failure):
                 self.why_not[name] = sentence("evals.endpoint_answers_no", name=name, detail=outcome.detail)
             else:
@@ -309,8 +284,10 @@ class OpenAIClient(Replies):
             return
         listed = await self.client.get("/models")
         if isinstance(listed, Failure):
-            raise EngineError(f"`{self.client.url}` does not list its models: {listed.reason}: {listed.detail}",
-                              hint="give --model NAME")
+            raise EngineError(
+                f"`{self.client.url}` does not list its models: {listed.reason}: {listed.detail}",
+                hint="give --model NAME",
+            )
         names = [str(m.get("id")) for m in listed.body.get("data") or [] if isinstance(m, dict)]
         if not names:
             raise ConfigError(f"`{self.client.url}` lists no model", hint="give --model NAME")
@@ -359,36 +336,3 @@ def _join_stream(events: list[Json]) -> Json:
 
 def bearer(key: str) -> dict[str, str]:
     return {"authorization": f"Bearer {key}"} if key else {}
-
-
-async def open_endpoint(
-    url: str,
-    *,
-    model: str = "",
-    dialect: str = "openai",
-    calling: CallSettings | None = None,
-    prefix: bool | None = None,
-    context: int = 0,
-    **clocks: Any,
-) -> ModelClient:
-    """A subject that has been asked what it can do. Raises ConfigError, EngineError."""
-    calling = calling or CallSettings()
-    if dialect == "anthropic":
-        from creuset.evals.clients.anthropic import AnthropicClient, headers
-
-        messages = AnthropicClient(HttpClient(url, calling, headers, **clocks), model)
-        try:
-            await messages.probe()
-        except BaseException:
-            await messages.close()
-            raise
-        return messages
-    if dialect != "openai":
-        raise ConfigError(f"`{dialect}` is not a dialect", hint="there are openai and anthropic")
-    subject = OpenAIClient(HttpClient(url, calling, bearer, **clocks), model, prefix=prefix, context=context)
-    try:
-        await subject.probe()
-    except BaseException:
-        await subject.close()
-        raise
-    return subject
