@@ -16,6 +16,7 @@ import math
 import random
 from collections.abc import Iterable, Iterator
 from collections.abc import Sequence as Listed
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,6 +27,7 @@ from creuset.core.errors import ArtifactError, PromptTooLong, RequestError
 from creuset.engine.backend.base import BatchSpan, ForwardBatch, Logits, Runner
 from creuset.engine.backend.torch.runner import choose
 from creuset.engine.blocks import BlockPool
+from creuset.engine.grammar import Compiled, Grammars, TokenMask
 from creuset.engine.output import OutputBuilder
 from creuset.engine.prefix import PrefixCache
 from creuset.engine.sampler import Sampler, token_logprob
@@ -39,6 +41,7 @@ from creuset.text.tokenizer import Tokenizer
 from creuset.text.watermark import Watermark
 from creuset.types.generation import Event, GenerationRequest
 
+COMPILE_WAIT_S = 0.02  # a step with nothing to compute waits so long for a grammar
 HEAD_ROWS = 64  # rows of logits made at once where many are wanted: bounds their memory
 
 
@@ -72,6 +75,8 @@ class Engine:
         self._seeds = random.SystemRandom() if settings.seed is None else random.Random(settings.seed)
         self._live: dict[str, _Live] = {}
         self._cancelled: dict[str, None] = {}
+        self._grammars: Grammars | None = None  # from the first request on that has one
+        self._compiling: dict[str, Future[Compiled]] = {}  # requests whose grammar is not compiled yet
         counted = ("steps", "prompt_tokens", "cached_tokens", "computed_tokens", "completion_tokens")
         self._totals = dict.fromkeys(counted, 0)
         self._finished = dict.fromkeys(("stop", "length", "cancelled", "error"), 0)
@@ -137,7 +142,12 @@ class Engine:
             watermark=self._watermark,
         )  # fmt: skip
         answer = OutputBuilder(request, self.tokenizer, end_ids=self.end_ids)
-        self._live[request.id] = _Live(self._scheduler.add(request), answer, sampler)
+        if request.grammar is None:
+            sequence = self._scheduler.add(request)
+        else:
+            sequence = self._scheduler.accept(request)
+            self._compiling[request.id] = self._compile(request.grammar)
+        self._live[request.id] = _Live(sequence, answer, sampler)
         self._totals["prompt_tokens"] += len(request.prompt)
 
     def cancel(self, id: str) -> None:
@@ -149,8 +159,11 @@ class Engine:
         """Do one step of work; returns what there is to tell, in order of arrival."""
         events = [self._end(self._live[id], "cancelled") for id in self._cancelled if id in self._live]
         self._cancelled.clear()
+        events += self._begin_compiled()
         plan = self._scheduler.schedule()
         if not plan.tokens:
+            if self._compiling:
+                wait(self._compiling.values(), timeout=COMPILE_WAIT_S, return_when=FIRST_COMPLETED)
             return events
         self._totals["steps"] += 1
         self._totals["computed_tokens"] += plan.tokens
@@ -224,6 +237,27 @@ class Engine:
                 if not 0 <= token < size:
                     raise RequestError(f"`{name}` has token {token}, but the ids are 0 to {size - 1}", param=name)
 
+    def _compile(self, grammar: str) -> "Future[Compiled]":
+        if self._grammars is None:
+            self._grammars = Grammars(self.tokenizer, end_ids=self.end_ids, vocab_size=self._vocab)
+        return self._grammars.compile(grammar)
+
+    def _begin_compiled(self) -> list[Event]:
+        """Requests whose grammar is compiled wait for their turn like others; one that cannot be compiled ends."""
+        events = []
+        for id in [id for id, compiled in self._compiling.items() if compiled.done()]:
+            live = self._live[id]
+            try:
+                matcher = self._compiling[id].result()
+            except RequestError as error:
+                events.append(self._end(live, "error", error=str(error)))
+                continue
+            assert self._grammars is not None
+            live.mask = self._grammars.mask(matcher, live.sequence.request.sampling)
+            del self._compiling[id]
+            self._scheduler.enqueue(live.sequence)
+        return events
+
     def _last_logits(self, parts: list[tuple["_Live", int]], spans: list[BatchSpan]) -> dict[str, Logits]:
         """fp32 logits of the last token of each request that has now been read to its end."""
         wanted, row = {}, 0
@@ -243,7 +277,10 @@ class Engine:
             self._read_prompt(live.answer, span, row)
         token, logprob = None, None
         if logits_V is not None:
-            token = live.sampler.choose(logits_V[: self._vocab])
+            allowed_V = None
+            if live.mask is not None and (allowed_V := live.mask.allowed()) is None:
+                return self._end(live, "stop")
+            token = live.sampler.choose(logits_V[: self._vocab], allowed_V)
             if sampling.logprobs is not None:
                 logprob = token_logprob(logits_V, token, sampling.logprobs)
         # Only now: blocks that the prefix cache is told of have given finite logits as far as these were looked at.
@@ -253,7 +290,8 @@ class Engine:
             return self._end(live, "length") if done else None
         sequence.tokens.append(token)
         self._totals["completion_tokens"] += 1
-        event = live.answer.push(token, logprob, cached=sequence.cached or 0)
+        complete = live.mask is not None and live.mask.accept(token)
+        event = live.answer.push(token, logprob, cached=sequence.cached or 0, complete=complete)
         if event.finish is not None:
             self._forget(live, event)
         return event if event.finish or event.text or event.tokens or event.prompt_logprobs else None
@@ -269,26 +307,28 @@ class Engine:
                 answer.prompt_logprobs.append(token_logprob(logits_V, prompt[span.first + row + 1], alternatives))
 
     def _end(self, live: "_Live", finish: str, *, error: str | None = None) -> Event:
-        assert finish in ("length", "cancelled", "error")
+        assert finish in ("stop", "length", "cancelled", "error")
         event = live.answer.end(finish, cached=live.sequence.cached or 0, error=error)  # type: ignore[arg-type]
         self._forget(live, event)
         return event
 
     def _forget(self, live: "_Live", event: Event) -> None:
         tainted = event.finish == "error"
-        self._runner.wipe(self._scheduler.remove(live.sequence, tainted=tainted))
+        if self._compiling.pop(live.sequence.id, None) is None:  # else the scheduler has not seen it
+            self._runner.wipe(self._scheduler.remove(live.sequence, tainted=tainted))
         del self._live[live.sequence.id]
         self._finished[str(event.finish)] += 1
         self._totals["cached_tokens"] += event.cached_tokens
 
 
 class _Live:
-    """A request that was accepted and has not ended: its place, its text, its generator."""
+    """A request that was accepted and has not ended: its place, its text, its generator, its place in its grammar."""
 
-    __slots__ = ("answer", "sampler", "sequence")
+    __slots__ = ("answer", "mask", "sampler", "sequence")
 
     def __init__(self, sequence: Sequence, answer: OutputBuilder, sampler: Sampler) -> None:
         self.sequence, self.answer, self.sampler = sequence, answer, sampler
+        self.mask: TokenMask | None = None
 
 
 def _blocks(runner: Runner, settings: EngineSettings) -> int:

@@ -31,8 +31,11 @@ class OutputBuilder:
         wanted = self.request.sampling.prompt_logprobs is not None
         return not wanted or len(self.prompt_logprobs) >= len(self.request.prompt)
 
-    def push(self, token: int, logprob: TokenLogprob | None, *, cached: int) -> Event:
-        """Account for one more token; the event says whether the answer ends with it."""
+    def push(self, token: int, logprob: TokenLogprob | None, *, cached: int, complete: bool = False) -> Event:
+        """Account for one more token; the event says whether the answer ends with it.
+
+        `complete`: the token completes the answer by the request's grammar, whatever its other limits say.
+        """
         sampling = self.request.sampling
         self.count += 1
         if token in self._ends and self.count > sampling.min_tokens:
@@ -45,6 +48,8 @@ class OutputBuilder:
             if verdict.match is not None:
                 return self._event(verdict.text, finish="stop", cached=cached, stop_match=verdict.match)
             piece = verdict.text
+        if complete:
+            return self.end("stop", cached=cached, text=piece)
         if self.count == sampling.max_tokens:
             return self.end("length", cached=cached, text=piece)
         return self._event(piece, cached=cached)

@@ -57,12 +57,14 @@ class Sampler:
         # What the mark of the next token depends on: the last tokens of this request, and nothing else.
         self._recent = prompt[-watermark.width :] if watermark is not None and marks else []
 
-    def choose(self, logits_V: Logits) -> int:
-        """The next token; `logits_V` is not changed. Raises NotFinite."""
+    def choose(self, logits_V: Logits, allowed_V: NDArray[np.bool_] | None = None) -> int:
+        """The next token, out of `allowed_V` where that is given; `logits_V` is not changed. Raises NotFinite."""
         sampling = self._sampling
         if not math.isfinite(logits_V.max()):  # the maximum of a row with a NaN is a NaN
             raise NotFinite("the model's logits are not finite")
         logits_V = self._adjusted(logits_V)
+        if allowed_V is not None:
+            logits_V = np.where(allowed_V, logits_V, np.float32(-np.inf))
         token = int(logits_V.argmax()) if sampling.temperature == 0 else self._draw(logits_V)
         self._emitted += 1
         if self._counts_V is not None:

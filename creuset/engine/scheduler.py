@@ -95,10 +95,17 @@ class Scheduler:
         return -(-tokens // self.block_size)
 
     def add(self, request: GenerationRequest) -> Sequence:
-        self._serial += 1
-        sequence = Sequence(request, self._serial, list(request.prompt))
-        self.waiting.append(sequence)
+        sequence = self.accept(request)
+        self.enqueue(sequence)
         return sequence
+
+    def accept(self, request: GenerationRequest) -> Sequence:
+        """Give `request` its place in the order of arrival. It waits for its turn from `enqueue` on."""
+        self._serial += 1
+        return Sequence(request, self._serial, list(request.prompt))
+
+    def enqueue(self, sequence: Sequence) -> None:
+        self.waiting.append(sequence)
 
     def remove(self, sequence: Sequence, *, tainted: bool = False) -> list[int]:
         """Forget a request that ended and give its blocks back.

@@ -17,7 +17,7 @@ MAX_ALTERNATIVES = 20
 
 
 class Sampling(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How to choose tokens. The order is: penalties, bias, watermark, temperature, min_p, top_k, top_p.
+    """How to choose tokens. The order is: penalties, bias, watermark, the grammar, temperature, min_p, top_k, top_p.
 
     Raises RequestError, which names the field, for a value out of its range.
     """
@@ -81,6 +81,7 @@ class GenerationRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     prompt: list[int]
     sampling: Sampling
     salt: str = ""  # requests share cached prefixes only with requests of the same salt
+    grammar: str | None = None  # what the answer must look like: see text/grammar.py
 
 
 class TokenLogprob(msgspec.Struct, frozen=True, array_like=True):

@@ -1,0 +1,129 @@
+"""Grammars in the engine: which tokens may come next.
+
+One compiler an engine (`Grammars`), one `TokenMask` a request. A mask says for every token of the vocabulary whether
+the answer so far and this token can still become a text of the grammar. It is computed in a thread of its own, from
+the moment the last token is known, while the model computes the next logits. Grammars are compiled in another thread,
+so that a large one stops nobody's stream.
+
+Shapes: V vocabulary
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+from llguidance import LLMatcher, LLParserLimits, LLTokenizer
+from numpy.typing import NDArray
+
+from creuset.core.errors import RequestError
+from creuset.text.grammar import plain
+from creuset.text.tokenizer import Tokenizer
+from creuset.types.generation import Sampling
+
+KEPT = 64  # compiled grammars, by their text
+Allowed = NDArray[np.bool_]
+Compiled = LLMatcher  # at the beginning of an answer; copied for each
+
+
+class _Vocabulary:
+    """A tokenizer as llguidance wants it: the bytes of each token, and which of them no text can spell."""
+
+    is_tokenizer_wrapper = True
+    bos_token_id = None
+
+    def __init__(self, tokenizer: Tokenizer, end_ids: Iterable[int], size: int) -> None:
+        self.eos_token_id = min(end_ids)
+        self.tokens = [tokenizer.token_bytes(id) for id in range(size)]
+        self.special_token_ids = sorted(id for id in tokenizer.special.values() if id < size)
+        self._tokenizer = tokenizer
+
+    def __call__(self, text: str) -> list[int]:
+        return self._tokenizer.encode(text)
+
+
+class Grammars:
+    """Compiles the grammars of one engine, each once."""
+
+    def __init__(self, tokenizer: Tokenizer, *, end_ids: Iterable[int], vocab_size: int) -> None:
+        self.vocab_size = vocab_size
+        self.end_ids = frozenset(id for id in end_ids if id < vocab_size)
+        self._tokenizer = tokenizer
+        self._compiled: OrderedDict[str, Future[LLMatcher]] = OrderedDict()
+        self._compiler = ThreadPoolExecutor(1, thread_name_prefix="grammar-compile")
+        self._masker = ThreadPoolExecutor(1, thread_name_prefix="grammar-mask")
+        self._vocabulary: LLTokenizer | None = None  # built by the compiler's thread, when first needed
+
+    def compile(self, grammar: str) -> "Future[LLMatcher]":
+        """The compiled grammar, or RequestError, in the future."""
+        found = self._compiled.get(grammar)
+        if found is None:
+            found = self._compiled[grammar] = self._compiler.submit(self._compile, grammar)
+            while len(self._compiled) > KEPT:
+                self._compiled.popitem(last=False)
+        self._compiled.move_to_end(grammar)
+        return found
+
+    def mask(self, compiled: LLMatcher, sampling: Sampling) -> "TokenMask":
+        return TokenMask(self, compiled.deep_copy(), sampling)
+
+    def begin(self, matcher: LLMatcher) -> "Future[bytes]":
+        """Compute what may come next, beside whatever the caller does."""
+        return self._masker.submit(matcher.compute_bitmask)
+
+    def _compile(self, grammar: str) -> LLMatcher:
+        if self._vocabulary is None:
+            wrapped = _Vocabulary(self._tokenizer, self.end_ids, self.vocab_size)
+            self._vocabulary = LLTokenizer(wrapped, eos_token=sorted(self.end_ids))  # type: ignore[arg-type]
+        matcher = LLMatcher(self._vocabulary, grammar, log_level=0, limits=LIMITS)
+        if matcher.is_error():
+            raise RequestError(f"the grammar cannot be enforced: {plain(matcher.get_error())}", param="grammar")
+        return matcher
+
+
+LIMITS = LLParserLimits(verbose_errors=False)
+
+
+class TokenMask:
+    """Where one answer stands in its grammar."""
+
+    def __init__(self, grammars: Grammars, matcher: LLMatcher, sampling: Sampling) -> None:
+        size = grammars.vocab_size
+        own = [id for id in sampling.stop_ids if id < size]
+        ends = set(own) | (set() if sampling.ignore_eos else grammars.end_ids)
+        self._ends = frozenset(ends)  # that end this answer
+        self._end_ids = np.array(sorted(ends), dtype=np.int64)
+        self._ignored_ids = np.array(sorted(grammars.end_ids - ends), dtype=np.int64)  # that would, but are ignored
+        self._min_tokens, self._emitted = sampling.min_tokens, 0
+        self._grammars, self._matcher = grammars, matcher
+        self._bits = grammars.begin(matcher)
+
+    def allowed(self) -> Allowed | None:
+        """(V) the tokens that may come next; None when the answer can only end, and so has ended.
+
+        End tokens are among them where the answer is already a text of the grammar. Raises RequestError.
+        """
+        packed = np.frombuffer(self._bits.result(), dtype=np.uint8)
+        if self._matcher.is_error():
+            raise RequestError(f"the grammar failed: {plain(self._matcher.get_error())}", param="grammar")
+        allowed_V = np.unpackbits(packed, count=self._grammars.vocab_size, bitorder="little").view(np.bool_)
+        accepts = self._matcher.is_accepting()
+        allowed_V[self._end_ids] = accepts and self._emitted >= self._min_tokens
+        allowed_V[self._ignored_ids] = False
+        if allowed_V.any():
+            return allowed_V
+        if accepts:
+            return None
+        raise RequestError("the grammar needs text that no token of this model can write", param="grammar")
+
+    def accept(self, token: int) -> bool:
+        """Go on by `token`, which was allowed, and begin with the next mask. True when nothing can follow it."""
+        self._emitted += 1
+        if token in self._ends:
+            return True
+        if not self._matcher.consume_token(token):
+            raise RequestError(f"the grammar failed: {plain(self._matcher.get_error())}", param="grammar")
+        if self._matcher.is_stopped():
+            return True
+        self._bits = self._grammars.begin(self._matcher)
+        return False
