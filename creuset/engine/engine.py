@@ -33,7 +33,7 @@ from creuset.engine.prefix import PrefixCache
 from creuset.engine.sampler import Sampler, token_logprob
 from creuset.engine.scheduler import Scheduler, Sequence
 from creuset.engine.settings import EngineSettings
-from creuset.model.formats.weights import FolderWeights, ModelWeights
+from creuset.model.formats.weights import ModelWeights, open_weights
 from creuset.model.hub import end_ids
 from creuset.model.score import Reading
 from creuset.model.transformer import Transformer
@@ -97,7 +97,7 @@ class Engine:
         """
         settings = settings or EngineSettings()
         tokenizer = Tokenizer.load(path)
-        source = FolderWeights(path) if model is None else ModelWeights(model)
+        source = open_weights(path) if model is None else ModelWeights(model)
         if tokenizer.vocab_size > source.config.vocab_size:
             raise ArtifactError(
                 f"`{path}`: the tokenizer has {tokenizer.vocab_size} ids, the model only {source.config.vocab_size}"

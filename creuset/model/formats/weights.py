@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from creuset.core.errors import ArtifactError
+from creuset.core.gguf import is_gguf
 from creuset.model import quant
 from creuset.model.config import ModelConfig
 from creuset.model.formats.hf_config import config_of, to_hf
@@ -126,9 +127,18 @@ def build(
     return model.eval()
 
 
-def load_model(folder: Path, *, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32) -> Transformer:
-    """The model in `folder`, in eval mode. Raises ArtifactError, which names the tensor that is wrong."""
-    return build(FolderWeights(folder), device=device, dtype=dtype)
+def open_weights(path: Path) -> WeightSource:
+    """The weights of a model's folder, or of a GGUF file. Raises ArtifactError where they are of a kind that is not read."""
+    if is_gguf(path):
+        from creuset.model.formats.gguf_weights import GgufWeights
+
+        return GgufWeights(path)
+    return FolderWeights(path)
+
+
+def load_model(path: Path, *, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32) -> Transformer:
+    """The model of a folder or a GGUF file, in eval mode. Raises ArtifactError, which names the tensor that is wrong."""
+    return build(open_weights(path), device=device, dtype=dtype)
 
 
 def _files(folder: Path) -> list[Path]:
