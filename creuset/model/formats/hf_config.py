@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 from creuset.core.errors import ArtifactError
+from creuset.core.gguf import GgufFile, is_gguf
 from creuset.model.config import Family, ModelConfig, Yarn
+from creuset.model.formats.gguf_config import config_json
 
 ARCHITECTURES: dict[Family, str] = {
     "qwen2": "Qwen2ForCausalLM",
@@ -21,7 +23,9 @@ ARCHITECTURES: dict[Family, str] = {
 
 
 def config_of(folder: Path) -> ModelConfig:
-    """Shape of the model in `folder`, from its config.json."""
+    """Shape of the model in `folder`, from its config.json, or of a GGUF file, from its metadata."""
+    if is_gguf(folder):
+        return from_hf(config_json(GgufFile(folder)))
     file = folder / "config.json"
     if not file.is_file():
         reason = "it has no config.json" if folder.is_dir() else "there is no such folder"

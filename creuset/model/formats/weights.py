@@ -29,15 +29,26 @@ DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
 @dataclass(frozen=True, slots=True)
 class StoredTensor:
-    """One weight as it is stored: whole numbers with a scale for each group of inputs, or plain numbers."""
+    """One weight as it is stored: plain numbers, codes with a scale for each group of inputs, or ggml's blocks."""
 
     name: str  # Hugging Face's
-    codes: Tensor  # (out, in), int8 where there are scales
+    codes: Tensor  # (out, in), int8 where there are scales; blocks are bytes, (out, bytes of a row). Never written to
     scales: Tensor | None  # (out, in / group)
+    kind: str = ""  # ggml's name of the type of the blocks, such as Q4_K
+    file: Path | None = None  # a GGUF file, whose numbers are looked at when they are asked for
 
     def values(self, dtype: torch.dtype) -> Tensor:
-        """The numbers it stands for; its own memory where it is stored like that."""
-        return self.codes.to(dtype) if self.scales is None else quant.dequantize(self.codes, self.scales, dtype)
+        """The numbers it stands for; its own memory where it is stored like that. ArtifactError: not finite."""
+        if self.scales is not None:
+            return quant.dequantize(self.codes, self.scales, dtype)
+        found = self.codes
+        if self.kind:
+            from creuset.model.formats.gguf_weights import dequantized
+
+            found = dequantized(self.codes, self.kind)
+        if self.file is not None and not all(end.isfinite() for end in found.aminmax()):
+            raise ArtifactError(f"`{self.file}`: tensor `{self.name}` has values that are not finite")
+        return found.to(dtype)
 
 
 class WeightSource(Protocol):
@@ -128,7 +139,7 @@ def build(
 
 
 def open_weights(path: Path) -> WeightSource:
-    """The weights of a model's folder, or of a GGUF file. Raises ArtifactError where they are of a kind that is not read."""
+    """The weights of a model's folder or of a GGUF file. ArtifactError: they are of a kind that is not read."""
     if is_gguf(path):
         from creuset.model.formats.gguf_weights import GgufWeights
 
@@ -137,7 +148,7 @@ def open_weights(path: Path) -> WeightSource:
 
 
 def load_model(path: Path, *, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32) -> Transformer:
-    """The model of a folder or a GGUF file, in eval mode. Raises ArtifactError, which names the tensor that is wrong."""
+    """The model of a folder or a GGUF file, in eval mode. ArtifactError names the tensor that is wrong."""
     return build(open_weights(path), device=device, dtype=dtype)
 
 

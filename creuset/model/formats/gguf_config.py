@@ -1,0 +1,173 @@
+"""A GGUF file's metadata -> the config.json, end ids and sampling that a Hugging Face folder would have. No torch here.
+
+llama.cpp keeps a model's shape under keys that begin with its architecture (`qwen3moe.block_count`). Here they become
+Hugging Face's names, and hf_config.py reads those as it reads any config.json: a family is described once.
+
+Reading order: `config_json`, `MODEL_TYPES`, the functions for what single architectures add, `end_ids`.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from creuset.core.errors import ArtifactError
+from creuset.core.gguf import GgufFile
+
+# llama.cpp's architecture -> model_type. Mixtral is `llama` with experts.
+MODEL_TYPES: dict[str, str] = {
+    "llama": "llama",
+    "qwen2": "qwen2",
+    "qwen2moe": "qwen2_moe",
+    "qwen3": "qwen3",
+    "qwen3moe": "qwen3_moe",
+    "gemma3": "gemma3_text",
+    "phi3": "phi3",
+    "olmo2": "olmo2",
+    "olmoe": "olmoe",
+    "deepseek2": "deepseek_v3",
+    "gpt-oss": "gpt_oss",
+}
+ACTIVATIONS = {"gemma3_text": ("hidden_activation", "gelu_pytorch_tanh")}
+# Tokens that end an answer besides `eos`: end of turn, end of message.
+END_KEYS = ("eos_token_id", "eot_token_id", "eom_token_id")
+
+
+def architecture(file: GgufFile) -> str:
+    """llama.cpp's name of the architecture, when it is one that runs here. ArtifactError else."""
+    found = file.metadata.get("general.architecture")
+    kind = file.metadata.get("general.type", "model")
+    if kind != "model":
+        raise ArtifactError(f"`{file.path}`: general.type is `{kind}`, not `model`: it cannot answer by itself")
+    if found not in MODEL_TYPES:
+        raise ArtifactError(
+            f"`{file.path}`: general.architecture `{found}` is not one that runs here",
+            hint=f"these run: {', '.join(MODEL_TYPES)}",
+        )
+    return str(found)
+
+
+class Keys:
+    """The metadata of one architecture, by the second half of its keys."""
+
+    def __init__(self, file: GgufFile) -> None:
+        self.file, self.arch = file, architecture(file)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self.file.metadata.get(f"{self.arch}.{name}", default)
+
+    def number(self, name: str, default: int | None = None) -> int:
+        """A whole number that is the same in every layer."""
+        value = self.get(name, default)
+        if isinstance(value, list) and value and all(v == value[0] for v in value):
+            value = value[0]
+        if type(value) is not int:
+            raise ArtifactError(f"`{self.file.path}`: {self.arch}.{name} must be one whole number, got {_short(value)}")
+        return value
+
+    def has(self, tensor: str) -> bool:
+        return tensor in self.file.tensors
+
+
+def config_json(file: GgufFile) -> dict[str, Any]:
+    """What config.json would say of the model. ArtifactError names the key that is missing or cannot be told."""
+    keys = Keys(file)
+    experts = keys.number("expert_count", 0)
+    model_type = "mixtral" if keys.arch == "llama" and experts else MODEL_TYPES[keys.arch]
+    heads, hidden = keys.number("attention.head_count"), keys.number("embedding_length")
+    if "token_embd.weight" not in file.tensors:
+        raise ArtifactError(f"`{file.path}`: tensor `token_embd.weight` is missing")
+    found: dict[str, Any] = {
+        "model_type": model_type,
+        "vocab_size": file.tensors["token_embd.weight"].shape[0],
+        "hidden_size": hidden,
+        "num_hidden_layers": keys.number("block_count"),
+        "num_attention_heads": heads,
+        "num_key_value_heads": keys.number("attention.head_count_kv", heads),
+        "head_dim": keys.number("attention.key_length", hidden // heads),
+        "intermediate_size": keys.number("feed_forward_length", keys.number("expert_feed_forward_length", 0)),
+        "max_position_embeddings": keys.number("context_length"),
+        "rms_norm_eps": _shortest(keys.get("attention.layer_norm_rms_epsilon", 1e-6)),
+        "rope_theta": float(keys.get("rope.freq_base", 10_000.0)),
+        "rope_scaling": _scaling(keys),
+        "tie_word_embeddings": not keys.has("output.weight"),
+        "torch_dtype": "float32",
+    }
+    name, activation = ACTIVATIONS.get(model_type, ("hidden_act", "silu"))
+    found[name] = activation
+    if keys.arch in ("llama", "qwen3", "qwen3moe"):
+        found["attention_bias"] = keys.has("blk.0.attn_q.bias")
+    if more := MORE.get(model_type):
+        found |= more(keys)
+    return found
+
+
+def _qwen_moe(keys: Keys) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "num_experts": keys.number("expert_count"),
+        "num_experts_per_tok": keys.number("expert_used_count"),
+        "moe_intermediate_size": keys.number("expert_feed_forward_length"),
+        # llama.cpp knows no other form of these two than Qwen's own models have.
+        "norm_topk_prob": keys.arch == "qwen3moe",
+        "decoder_sparse_step": 1,
+        "mlp_only_layers": [],
+    }
+    if keys.arch == "qwen2moe":
+        found |= {"shared_expert_intermediate_size": keys.number("expert_shared_feed_forward_length"), "qkv_bias": True}
+    return found
+
+
+MORE: dict[str, Callable[[Keys], dict[str, Any]]] = {"qwen2_moe": _qwen_moe, "qwen3_moe": _qwen_moe}
+
+
+def _scaling(keys: Keys) -> dict[str, Any] | None:
+    """`rope_scaling`, from the keys."""
+    kind = keys.get("rope.scaling.type", "none")
+    factor = keys.get("rope.scaling.factor")
+    if kind == "none" or factor in (None, 0.0):
+        return None
+    if kind == "linear":
+        return {"rope_type": "linear", "factor": _shortest(factor)}
+    if kind != "yarn":
+        raise ArtifactError(f"`{keys.file.path}`: {keys.arch}.rope.scaling.type `{kind}` is not supported")
+    found: dict[str, Any] = {"rope_type": "yarn", "factor": _shortest(factor)}
+    for name, key in YARN.items():
+        if (value := keys.get(f"rope.scaling.{key}")) is not None:
+            found[name] = _shortest(value)
+    return found
+
+
+YARN = {
+    "original_max_position_embeddings": "original_context_length",
+    "beta_fast": "yarn_beta_fast",
+    "beta_slow": "yarn_beta_slow",
+    "attention_factor": "yarn_attn_factor",
+}
+
+
+def end_ids(metadata: Mapping[str, Any]) -> set[int]:
+    """Ids of the tokens that end an answer."""
+    found = (metadata.get(f"tokenizer.ggml.{key}") for key in END_KEYS)
+    return {id for id in found if type(id) is int}
+
+
+def sampling(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """The sampling that the file recommends, under the names of generation_config.json."""
+    names = {"temp": "temperature", "top_p": "top_p", "top_k": "top_k", "min_p": "min_p"}
+    found = {ours: metadata.get(f"general.sampling.{theirs}") for theirs, ours in names.items()}
+    return {name: _shortest(value) for name, value in found.items() if value is not None}
+
+
+def config_of_file(path: Path) -> dict[str, Any]:
+    return config_json(GgufFile(path))
+
+
+def _shortest(value: Any) -> Any:
+    """A float32 by its shortest decimal: 1e-05 and not 9.999999747378752e-06."""
+    import numpy as np
+
+    return float(str(np.float32(value))) if isinstance(value, float) else value
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) < 80 else f"{text[:80]}…"
