@@ -21,8 +21,8 @@ from creuset.engine.generate import Completion, stream
 from creuset.engine.generate import generate as complete
 from creuset.engine.settings import EngineSettings
 from creuset.model.hub import find_model, recommended_sampling
-from creuset.text.chat import encode_chat
 from creuset.text.output import Content, OutputParser, Reasoning
+from creuset.text.template import ChatTemplate
 from creuset.text.tokenizer import Tokenizer
 from creuset.types.generation import GenerationRequest, Sampling
 from creuset.types.messages import ToolCall
@@ -46,6 +46,7 @@ class Assistant:
 
     def __init__(self, path: Path, engine: Engine) -> None:
         self.path, self.engine = path, engine
+        self.template = ChatTemplate.load(path, engine.tokenizer)
         self._names = count()
         self._defaults = recommended_sampling(path)
 
@@ -101,7 +102,8 @@ class Assistant:
         sampling: Mapping[str, Any],
     ) -> GenerationRequest:
         said = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
-        prompt = encode_chat(self.tokenizer, said, tools=tools, thinking=thinking, add_generation_prompt=True).ids
+        given = {} if thinking is None else {"enable_thinking": thinking}
+        prompt = self.template.encode(said, tools=tools, add_generation_prompt=True, **given).ids
         return self._request(prompt, sampling)
 
     def _request(self, prompt: list[int], sampling: Mapping[str, Any]) -> GenerationRequest:

@@ -71,9 +71,11 @@ class Chat:
     def __init__(self, path: Path, args: argparse.Namespace) -> None:
         # Here, not at the top: `creuset --help` must not load torch.
         from creuset.engine.engine import Engine
+        from creuset.text.template import ChatTemplate
 
         settings = EngineSettings(max_running=1, dtype=args.dtype, threads=args.threads)
         self.engine: Engine = Engine.load(path, settings=settings)
+        self._template = ChatTemplate.load(path, self.engine.tokenizer)
         self.system: str | None = args.system
         self._messages: list[dict[str, Any]] = []
         self._turns = 0
@@ -135,13 +137,11 @@ class Chat:
 
     def _prompt(self, messages: list[dict[str, Any]]) -> tuple[list[int], list[dict[str, Any]]]:
         """Ids of the conversation; where it has grown too long for an answer, without its oldest exchanges."""
-        from creuset.text.chat import encode_chat
-
         head = messages[:1] if messages[0]["role"] == "system" else []
         rest = messages[len(head) :]
         dropped = 0
         while True:
-            prompt = encode_chat(self.engine.tokenizer, head + rest, add_generation_prompt=True).ids
+            prompt = self._template.encode(head + rest, add_generation_prompt=True).ids
             if len(prompt) + min(self._max_tokens, self.engine.context // 4) <= self.engine.context or len(rest) == 1:
                 break
             rest, dropped = rest[2:], dropped + 1

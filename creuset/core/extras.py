@@ -13,7 +13,7 @@ EXTRAS: dict[str, frozenset[str]] = {
     "train": frozenset({"zstandard"}),
     "data": frozenset({"datatrove", "loguru", "py3langid", "pyarrow", "regex", "xxhash", "zstandard"}),
     "eval": frozenset({
-        "httpx", "jinja2", "latex2sympy2_extended", "psutil", "py3langid", "pyarrow", "sympy", "typst",
+        "httpx", "latex2sympy2_extended", "psutil", "py3langid", "pyarrow", "sympy", "typst",
         "vaderSentiment", "xxhash", "zstandard",
     }),
 }  # fmt: skip

@@ -109,7 +109,7 @@ class Engine:
             max_batch_tokens=settings.max_batch_tokens,
             device=device,
         )
-        ends = end_ids(path) | {tokenizer.im_end, tokenizer.endoftext}
+        ends = end_ids(path) | tokenizer.end_ids
         return cls(runner, tokenizer, settings=settings, end_ids=ends, watermark=watermark)
 
     @property

@@ -11,6 +11,7 @@ from creuset.core.errors import ArtifactError
 from creuset.model.count import parameters
 from creuset.model.formats.hf_config import config_of
 from creuset.model.hub import end_ids
+from creuset.text.template import ChatTemplate
 from creuset.text.tokenizer import Tokenizer
 
 SAMPLING_DEFAULTS = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
@@ -33,7 +34,7 @@ class ServedModel:
     shape: Mapping[str, Any] = field(default_factory=dict)  # config.json
     defaults: Mapping[str, float] = field(default_factory=dict)  # sampling the model was made for
     stop_ids: tuple[int, ...] = ()
-    chat_template: str = ""
+    template: ChatTemplate
 
     @property
     def fingerprint(self) -> str:
@@ -69,8 +70,8 @@ def describe(folder: Path, served_names: Sequence[str] = ()) -> ServedModel:
         languages=front.get("language", ()),
         shape=shape,
         defaults={k: float(generation[k]) for k in SAMPLING_DEFAULTS if type(generation.get(k)) in (int, float)},
-        stop_ids=tuple(sorted(end_ids(folder) | {tokenizer.im_end, tokenizer.endoftext})),
-        chat_template=str(_json(folder / "tokenizer_config.json").get("chat_template") or ""),
+        stop_ids=tuple(sorted(end_ids(folder) | tokenizer.end_ids)),
+        template=ChatTemplate.load(folder, tokenizer),
     )
 
 

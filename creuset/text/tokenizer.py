@@ -146,6 +146,16 @@ class Tokenizer:
         self.endoftext, self.im_start, self.im_end = (self.special[n] for n in (ENDOFTEXT, IM_START, IM_END))
 
     @property
+    def end_ids(self) -> frozenset[int]:
+        """Tokens that end an answer or a document, as far as the tokenizer says it."""
+        return frozenset((self.im_end, self.endoftext))
+
+    @property
+    def named_tokens(self) -> dict[str, str]:
+        """What a template may call by name: `bos_token`, `eos_token` and their like."""
+        return {"eos_token": IM_END, "pad_token": ENDOFTEXT}
+
+    @property
     def identity(self) -> str:
         """A hash that two tokenizers share when they cut every text into the same ids."""
         merges = [m if isinstance(m, str) else " ".join(m) for m in self._spec["model"].get("merges", [])]

@@ -33,7 +33,7 @@ def test_a_folder_is_described_by_what_lies_in_it(tmp_path: Path) -> None:
     assert (found.parameters, found.active_parameters) == (counts.total, counts.active)
     assert found.size_bytes == (folder / "model.safetensors").stat().st_size
     assert found.created == int((folder / "config.json").stat().st_mtime)
-    assert found.tokenizer.vocab_size == tiny_tokenizer().vocab_size and found.chat_template
+    assert found.tokenizer.vocab_size == tiny_tokenizer().vocab_size and found.template.is_ours
     assert found.fingerprint == f"fp_{found.sha256[:10]}"
 
 

@@ -8,7 +8,7 @@ from creuset.core.errors import ConfigError
 from creuset.engine.engine import Engine
 from creuset.engine.generate import generate
 from creuset.engine.settings import EngineSettings
-from creuset.text.chat import encode_chat
+from creuset.text.template import ChatTemplate
 from creuset.types.generation import GenerationRequest, Sampling
 from creuset.types.messages import Conversation
 
@@ -33,6 +33,7 @@ def converse(
 ) -> list[Conversation]:
     """Hold each conversation with the model at `path`: temperature 0, no system prompt, `max_tokens` a reply."""
     engine = Engine.load(path, settings=EngineSettings(seed=0))
+    template = ChatTemplate.load(path, engine.tokenizer)
     said: list[list[tuple[str, str, str]]] = [[] for _ in asked]
     for turn in range(max((len(turns) for _, turns in asked), default=0)):
         going = [i for i, (_, turns) in enumerate(asked) if turn < len(turns)]
@@ -44,7 +45,7 @@ def converse(
                 for message in ({"role": "user", "content": question}, {"role": "assistant", "content": answer})
             ]
             messages.append({"role": "user", "content": asked[index][1][turn]})
-            prompt = encode_chat(engine.tokenizer, messages, add_generation_prompt=True).ids
+            prompt = template.encode(messages, add_generation_prompt=True).ids
             room = engine.context - len(prompt)
             if room < 1:
                 said[index].append((asked[index][1][turn], "", "no room left in the context"))

@@ -45,8 +45,8 @@ from creuset.model.hub import find_model as find_model
 from creuset.model.score import Reading, log_likelihoods
 from creuset.model.transformer import Transformer
 from creuset.model.windows import windows
-from creuset.text.chat import encode_chat
 from creuset.text.output import Content, OutputParser
+from creuset.text.template import ChatTemplate
 from creuset.text.tokenizer import Tokenizer
 from creuset.types.generation import Event, GenerationRequest, Sampling
 from creuset.types.messages import ToolCall
@@ -71,6 +71,7 @@ class LocalClient:
         """`context` in tokens, 0: the model's own. `engine`: its dtype is replaced by `dtype`. Raises ArtifactError."""
         self.path, self.prefix, self.dtype = path, prefix, dtype
         self.tokenizer = Tokenizer.load(path)
+        self.template = ChatTemplate.load(path, self.tokenizer)
         self.device = devices.pick(device)
         self.width = 256
         self.why_not: dict[str, str] = {}
@@ -255,7 +256,7 @@ class LocalClient:
         """In the engine's own thread: loading it may take long."""
         try:
             if ask.messages:
-                ids = encode_chat(self.tokenizer, ask.messages, tools=ask.tools or None, add_generation_prompt=True).ids
+                ids = self.template.encode(ask.messages, tools=ask.tools or None, add_generation_prompt=True).ids
             else:
                 ids = self.tokenizer.encode_special(ask.prompt)
             window = min(self._asked_context or self.engine.context, self.engine.context, self.engine.capacity)

@@ -23,7 +23,6 @@ from creuset.server.openai.tokens import parse_detokenize, parse_tokenize, token
 from creuset.server.openai.watermark import detected, examine, parse_detect, the_key
 from creuset.server.state import ServerState, context_of, json_response, off_loop
 from creuset.server.stream import EventStream, whole
-from creuset.text.chat import encode_chat
 from creuset.types.fields import Fields, parse_object
 from creuset.types.generation import GenerationRequest
 from creuset.types.messages import ChatMessage
@@ -131,9 +130,8 @@ async def _chat_ids(
     """The prompt as the model's own template has it."""
 
     def encode() -> list[int]:
-        return encode_chat(
-            model.tokenizer, messages, tools=tools or None, add_generation_prompt=generate, thinking=thinking
-        ).ids
+        given = {} if thinking is None else {"enable_thinking": thinking}
+        return model.template.encode(messages, tools=tools or None, add_generation_prompt=generate, **given).ids
 
     return await off_loop(sum(len(message.content) for message in messages), encode)
 

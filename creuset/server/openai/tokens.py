@@ -68,5 +68,5 @@ def tokenizer_info(model: ServedModel) -> dict[str, Any]:
         "unk_token": None,
         "add_bos_token": False,
         "additional_special_tokens": list(model.tokenizer.special),
-        "chat_template": model.chat_template or None,
+        "chat_template": model.template.source or None,
     }
