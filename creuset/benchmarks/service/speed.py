@@ -164,7 +164,8 @@ async def measure(
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> tuple[Speed, list[Call]]:
     """Ask `url` (…/v1) as `load` says. EngineError where not even the warm-up request is answered."""
-    finder = HttpClient(url, CallSettings(key_env=key_env, concurrency=1, timeout_s=load.timeout_s), bearer)
+    calling = CallSettings(key_env=key_env, concurrency=1, timeout_s=load.timeout_s, retries=1)
+    finder = HttpClient(url, calling, bearer)
     try:
         model = model or await finder.first_model()
     finally:
