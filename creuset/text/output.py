@@ -1,153 +1,196 @@
 """Splitting what the model writes into answer, thought and tool calls, while it is being written.
 
-    <think>thought</think>answer<tool_call>{"name": ..., "arguments": {...}}</tool_call>
+A mark may be cut anywhere by the stream: text that could still become a mark is held back. Joined, the pieces are the
+same however the text was cut. What looks like a call and is none comes out as text: nothing is lost, nothing invented.
 
-A mark may be cut anywhere by the stream: text that could still become a mark is held back. Joined,
-the pieces are the same however the text was cut.
+A call within a thought is a thought, unless the answer ends with it: then the model forgot to close the thought, and
+the call is meant.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-import msgspec
+from creuset.text.calls.formats import HERMES, OTHERS, CallFormat, schemas_of
+from creuset.text.calls.harmony import harmony
+from creuset.text.calls.json_calls import JsonStyle, json_calls
+from creuset.text.calls.marked import deepseek, mistral, qwen3_xml
+from creuset.text.calls.pieces import (
+    CallArguments,
+    CallBegun,
+    Content,
+    OutputPiece,
+    ParsedOutput,
+    Reasoning,
+    Steps,
+    join_pieces,
+)
+from creuset.text.calls.reader import Reader
 
-from creuset.types.messages import ToolCall
-
-OPEN_CALL, CLOSE_CALL, OPEN_THINK, CLOSE_THINK = "<tool_call>", "</tool_call>", "<think>", "</think>"
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Reasoning:
-    text: str
-
-
-OutputPiece = Content | Reasoning | ToolCall
+__all__ = ["CallArguments", "CallBegun", "Content", "OutputParser", "OutputPiece", "Reasoning", "parse_output"]
 
 
 class OutputParser:
-    """Feed it text as it comes; it gives pieces. Without `tools` and `thinking`, everything is said."""
+    """Feed it text as it comes; it gives pieces. Without tools and thinking, everything is said."""
 
-    def __init__(self, *, tools: bool, thinking: bool, one_call: bool = False) -> None:
-        self._tools, self._thinking, self._one_call = tools, thinking, one_call
-        self._held = ""
-        self._inside = ""  # the mark we are inside of
-        self._calls = 0
-        self._spoke = False  # something other than white space was said, or a thought ended
-        self._blank = True  # ... or nothing was, since the beginning or the last call
-        self._trim = False  # line ends right after a thought are layout
+    def __init__(
+        self,
+        format: CallFormat = HERMES,
+        *,
+        tools: Sequence[Mapping[str, Any]] = (),
+        thinking: bool = False,
+        opened: bool = False,
+        one_call: bool = False,
+    ) -> None:
+        """`opened`: the prompt ends inside a thought. `one_call`: calls after the first are dropped."""
+        self._format, self._schemas, self._one_call = format, schemas_of(tools), one_call
+        self._marks = format.thinking if thinking else None
+        self._opened = opened and self._marks is not None
+        self._reader, self._words = Reader(), _Words()
+        self._steps = self._parse()
+        self.calls = 0
 
-    @property
-    def calls(self) -> int:
-        return self._calls
+    def push(self, text: str) -> list[OutputPiece]:
+        self._reader.text += text
+        return self._run()
 
-    def push(self, text: str) -> Iterator[OutputPiece]:
-        if not (self._tools or self._thinking):
-            if text:
-                yield Content(text)
+    def finish(self) -> list[OutputPiece]:
+        """What was still held back."""
+        self._reader.ended = True
+        return [*self._run(), *self._words.finish()]
+
+    def _run(self) -> list[OutputPiece]:
+        pieces: list[OutputPiece] = []
+        for piece in self._steps:
+            if piece is None:
+                break
+            if isinstance(piece, CallBegun):
+                self.calls += 1
+                self._words.call_begins()
+            dropped = self._one_call and self.calls > 1 and isinstance(piece, CallBegun | CallArguments)
+            if not dropped:
+                pieces.append(piece)
+        return pieces
+
+    def _parse(self) -> Steps[None]:
+        reader, words, format = self._reader, self._words, self._format
+        if format.name == "harmony":
+            yield from harmony(reader, words.say, tools=bool(self._schemas))
             return
-        self._held += text
+        if not (self._schemas or self._marks):
+            words.plain = True
+        if self._marks:
+            space = "" if self._opened else (yield from reader.space())
+            if (yield from reader.starts(self._marks.open)):
+                reader.take(len(self._marks.open))
+                self._opened, space = True, ""
+            yield from words.say(space)
+            if self._opened:
+                yield from self._thought(self._marks.close)
+                words.trim = True
+        if format.name == "llama3" and self._schemas:
+            yield from self._bare_calls("")
+        while mark := (yield from reader.until(format.opening if self._schemas else (), words.say)):
+            yield from self._calls(mark)
+
+    def _calls(self, mark: str) -> Steps[None]:
+        reader, say = self._reader, self._words.say
+        match self._format.name:
+            case "hermes":
+                yield from json_calls(reader, mark, JsonStyle(close="</tool_call>"), say)
+            case "llama3":
+                yield from self._bare_calls(mark)
+            case "mistral" | "mistral_args":
+                yield from mistral(reader, mark, say)
+            case "qwen3_xml":
+                yield from qwen3_xml(reader, mark, self._schemas, say)
+            case _:
+                yield from deepseek(reader, mark, say)
+
+    def _bare_calls(self, mark: str) -> Steps[None]:
+        """Llama writes a call as bare JSON: it is one where it names a tool that there is."""
+        yield from json_calls(self._reader, mark, JsonStyle(known=frozenset(self._schemas)), self._words.say)
+
+    def _thought(self, close: str) -> Steps[None]:
+        opening = self._format.opening if self._schemas else ()
+        while (mark := (yield from self._reader.until((close, *opening), _think))) not in (close, ""):
+            yield from self._call_in_thought(mark, close)
+
+    def _call_in_thought(self, mark: str, close: str) -> Steps[None]:
+        """Hold back what looks like a call until the thought goes on, or ends, or the answer does."""
+        reader = self._reader
+        closing = OTHERS.get(self._format.name, ("",))[-1] if self._format.name in ("hermes", "qwen3_xml") else ""
+        held = mark
         while True:
-            before = (self._held, self._inside)
-            if self._inside == OPEN_CALL:
-                yield from self._in_call()
-            elif self._inside == OPEN_THINK:
-                yield from self._in_thought()
-            else:
-                yield from self._outside()
-            if not self._held or (self._held, self._inside) == before:
+            if (at := reader.text.find(close)) >= 0 or (at := _goes_on(reader.text, closing, self._format.opening)) >= 0:
+                yield from _think(held + reader.take(at))
                 return
-
-    def finish(self) -> Iterator[OutputPiece]:
-        """What is left: a call that was never closed is text, as the model wrote it."""
-        rest, self._held = self._held, ""
-        if self._inside == OPEN_CALL:
-            rest = OPEN_CALL + rest
-        if rest and not (self._calls and self._blank and not rest.strip()):
-            yield Reasoning(rest) if self._inside == OPEN_THINK else Content(rest)
-
-    def _outside(self) -> Iterator[OutputPiece]:
-        if self._trim:
-            self._held = self._held.lstrip("\n")
-            self._trim = not self._held
-        marks = [OPEN_CALL] * self._tools + [OPEN_THINK] * (self._thinking and not self._spoke)
-        at, mark = min(((i, m) for m in marks if (i := self._find(m)) >= 0), default=(-1, ""))
-        if at < 0:
-            sure = self._held[: len(self._held) - max((_overlap(self._held, m) for m in marks), default=0)]
-            if self._tools:  # line ends before a call are layout
-                sure = sure.rstrip("\n")
-            if not sure.strip() and self._blank:
-                return  # so is white space before it; before words it is text
-            self._held = self._held[len(sure) :]
-            yield from self._say(sure)
-            return
-        said, self._held, self._inside = self._held[:at], self._held[at + len(mark) :], mark
-        if said.strip() or not self._blank:
-            yield from self._say(said.rstrip("\n") if mark == OPEN_CALL else said)
-
-    def _find(self, mark: str) -> int:
-        """Where `mark` is; a thought comes before any words or not at all."""
-        at = self._held.find(mark)
-        return at if mark == OPEN_CALL or not self._held[: max(at, 0)].strip() else -1
-
-    def _say(self, text: str) -> Iterator[OutputPiece]:
-        if text.strip():
-            self._spoke, self._blank = True, False
-        if text:
-            yield Content(text)
-
-    def _in_thought(self) -> Iterator[OutputPiece]:
-        at = self._held.find(CLOSE_THINK)
-        if at < 0:
-            keep = _overlap(self._held, CLOSE_THINK)
-            text, self._held = self._held[: len(self._held) - keep], self._held[len(self._held) - keep :]
+            if not (yield from reader.more()):
+                break
+        inner = parse_output(held + reader.text, self._format, tools=self._tools())
+        if inner.calls and not inner.text.strip():
+            reader.take(len(reader.text))
+            for call in inner.calls:
+                yield CallBegun(call.name)
+                yield CallArguments(call.arguments)
         else:
-            text, self._held = self._held[:at], self._held[at + len(CLOSE_THINK) :]
-            self._inside, self._spoke, self._trim = "", True, True
-        if text:
-            yield Reasoning(text)
+            yield from _think(held + reader.take(len(reader.text)))
 
-    def _in_call(self) -> Iterator[OutputPiece]:
-        at = self._held.find(CLOSE_CALL)
-        if at < 0:
-            return
-        body, self._held, self._inside = self._held[:at], self._held[at + len(CLOSE_CALL) :], ""
-        call = _parse_call(body)
-        if call is None:
-            yield from self._say(OPEN_CALL + body + CLOSE_CALL)
-        elif not (self._one_call and self._calls):
-            self._calls += 1
-            self._blank = True
-            yield call
+    def _tools(self) -> list[dict[str, Any]]:
+        return [{"name": name, "parameters": schema} for name, schema in self._schemas.items()]
 
 
-def _overlap(text: str, mark: str) -> int:
-    """Length of the longest end of `text` that begins `mark`."""
-    return next((n for n in range(min(len(text), len(mark) - 1), 0, -1) if mark.startswith(text[-n:])), 0)
+def parse_output(
+    text: str, format: CallFormat = HERMES, *, tools: Sequence[Mapping[str, Any]] = (), thinking: bool = False
+) -> ParsedOutput:
+    """A whole answer."""
+    parser = OutputParser(format, tools=tools, thinking=thinking)
+    return join_pieces([*parser.push(text), *parser.finish()])
 
 
-class _Call(msgspec.Struct):
-    name: str
-    arguments: msgspec.Raw = msgspec.Raw(b"{}")
+def _goes_on(text: str, closing: str, opening: tuple[str, ...]) -> int:
+    """Where a thought goes on behind a call that was written in it; -1 while it may still end with that call."""
+    if not closing or (at := text.find(closing)) < 0:
+        return -1
+    at += len(closing)
+    rest = text[at:].lstrip()
+    if not rest or any(mark.startswith(rest[: len(mark)]) for mark in opening):
+        return -1
+    return at
 
 
-def _parse_call(body: str) -> ToolCall | None:
-    """None when `body` is not a call: it is then shown as text rather than lost.
+def _think(text: str) -> Iterable[OutputPiece]:
+    return [Reasoning(text)] if text else []
 
-    The arguments stay as the model wrote them, to the letter: sent back in the next request they give the
-    same prompt, which the prefix cache then knows.
-    """
-    try:
-        call = msgspec.json.decode(body.strip(), type=_Call)
-        if not call.name:
-            return None
-        raw = bytes(call.arguments).decode()
-        if raw.startswith('"'):  # some models write the arguments as JSON text already
-            raw = msgspec.json.decode(raw, type=str)
-        return ToolCall(call.name, raw)
-    except (msgspec.DecodeError, RecursionError):
-        return None
+
+class _Words:
+    """What is said to the user. White space before, between and behind calls is layout, and so are line ends
+    behind a thought and before a call; they are held back until it is known what follows."""
+
+    def __init__(self) -> None:
+        self.plain = False  # nothing is held back
+        self.trim = False  # a thought just ended
+        self._held = ""
+        self._blank = True  # nothing was said since the beginning or the last call
+        self._called = False
+
+    def say(self, text: str) -> Iterable[OutputPiece]:
+        if self.plain:
+            return [Content(text)] if text else []
+        text = self._held + text
+        if self.trim:
+            text = text.lstrip("\n")
+            self.trim = not text
+        if self._blank and not text.strip():
+            sure = ""
+        else:
+            sure = text.rstrip("\n")
+            self._blank = self._blank and not sure.strip()
+        self._held = text[len(sure) :]
+        return [Content(sure)] if sure else []
+
+    def call_begins(self) -> None:
+        self._held, self._blank, self._called, self.trim = "", True, True, False
+
+    def finish(self) -> list[OutputPiece]:
+        rest, self._held = self._held, ""
+        return [Content(rest)] if rest and not (self._called and self._blank) else []
