@@ -21,7 +21,7 @@ from creuset.engine.generate import Completion, stream
 from creuset.engine.generate import generate as complete
 from creuset.engine.settings import EngineSettings
 from creuset.model.hub import find_model, recommended_sampling
-from creuset.text.output import Content, OutputParser, Reasoning
+from creuset.text.output import parse_output
 from creuset.text.template import ChatTemplate
 from creuset.text.tokenizer import Tokenizer
 from creuset.types.generation import GenerationRequest, Sampling
@@ -79,14 +79,14 @@ class Assistant:
     ) -> AssistantReply:
         """The assistant's next message. `messages`: OpenAI's, or one text that the user says."""
         [completion] = complete(self.engine, [self._chat_request(messages, tools, thinking, sampling)])
-        parser = OutputParser(tools=bool(tools), thinking=thinking is not False)
-        pieces = [*parser.push(completion.text), *parser.finish()]
-        return AssistantReply(
-            text="".join(p.text for p in pieces if isinstance(p, Content)),
-            thought="".join(p.text for p in pieces if isinstance(p, Reasoning)),
-            tool_calls=tuple(p for p in pieces if isinstance(p, ToolCall)),
-            completion=completion,
+        # Models trained here think aloud only where they are told to; others as their template has it.
+        parsed = parse_output(
+            completion.text,
+            self.template.calls,
+            tools=tools or (),
+            thinking=thinking is True or not self.template.is_ours,
         )
+        return AssistantReply(text=parsed.text, thought=parsed.thought, tool_calls=parsed.calls, completion=completion)
 
     def stream(self, messages: Messages, **sampling: Any) -> Iterator[str]:
         """The text of the assistant's next message as it is written. Closing the iterator ends the answer."""

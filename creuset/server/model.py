@@ -11,6 +11,7 @@ from creuset.core.errors import ArtifactError
 from creuset.model.count import parameters
 from creuset.model.formats.hf_config import config_of
 from creuset.model.hub import end_ids
+from creuset.text.calls.formats import CallFormat
 from creuset.text.template import ChatTemplate
 from creuset.text.tokenizer import Tokenizer
 
@@ -35,6 +36,11 @@ class ServedModel:
     defaults: Mapping[str, float] = field(default_factory=dict)  # sampling the model was made for
     stop_ids: tuple[int, ...] = ()
     template: ChatTemplate
+
+    @property
+    def calls(self) -> CallFormat:
+        """The form in which the model writes tool calls and thoughts."""
+        return self.template.calls
 
     @property
     def fingerprint(self) -> str:

@@ -121,7 +121,9 @@ class OutputParser:
         closing = OTHERS.get(self._format.name, ("",))[-1] if self._format.name in ("hermes", "qwen3_xml") else ""
         held = mark
         while True:
-            if (at := reader.text.find(close)) >= 0 or (at := _goes_on(reader.text, closing, self._format.opening)) >= 0:
+            if (at := reader.text.find(close)) >= 0 or (
+                at := _goes_on(reader.text, closing, self._format.opening)
+            ) >= 0:
                 yield from _think(held + reader.take(at))
                 return
             if not (yield from reader.more()):

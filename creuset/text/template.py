@@ -5,12 +5,14 @@ in Jinja; it runs in a sandbox (`text/sandbox.py`). Nothing is silently replaced
 completes texts and does not chat.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from creuset.core.errors import RequestError
 from creuset.text import chat
+from creuset.text.calls.formats import CallFormat, call_format
 from creuset.text.chat import Encoded
 from creuset.text.sandbox import JinjaTemplate
 from creuset.text.sources import TEMPLATE_HINT, read_templates
@@ -38,6 +40,11 @@ class ChatTemplate:
     def source(self) -> str:
         """Jinja text; "" when the model has no template."""
         return self._templates.get("default", "")
+
+    @functools.cached_property
+    def calls(self) -> CallFormat:
+        """The form in which the model writes tool calls and thoughts."""
+        return call_format(" ".join(self._templates.values()), self.tokenizer.special)
 
     def render(
         self,

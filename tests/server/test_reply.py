@@ -103,9 +103,12 @@ def test_whole_and_streamed_say_the_same(engine: ServedEngine) -> None:
     one = chat(engine, tools=tools)
     fed(one, events(*texts))
     (choice,) = one.whole()["choices"]
-    calls = [call for c in streamed for call in c["choices"][0]["delta"].get("tool_calls", [])]
-    assert [call["function"] for call in calls] == [call["function"] for call in choice["message"]["tool_calls"]]
-    assert calls[0]["function"]["name"] == "f" and json.loads(calls[0]["function"]["arguments"]) == {"x": 1}
+    deltas = [call for c in streamed for call in c["choices"][0]["delta"].get("tool_calls", [])]
+    (call,) = choice["message"]["tool_calls"]
+    assert deltas[0] == {"index": 0, **call, "id": deltas[0]["id"], "function": {"name": "f", "arguments": ""}}
+    assert all(more.keys() == {"index", "function"} for more in deltas[1:]), "the rest are pieces of the arguments"
+    assert "".join(delta["function"]["arguments"] for delta in deltas) == call["function"]["arguments"] == '{"x": 1}'
+    assert call["function"]["name"] == "f"
     assert streamed[-1]["choices"][0]["finish_reason"] == choice["finish_reason"] == "tool_calls"
     assert choice["message"]["content"] is None
 

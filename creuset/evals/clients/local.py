@@ -13,7 +13,7 @@ gets a short answer.
 import asyncio
 import itertools
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -45,11 +45,11 @@ from creuset.model.hub import find_model as find_model
 from creuset.model.score import Reading, log_likelihoods
 from creuset.model.transformer import Transformer
 from creuset.model.windows import windows
-from creuset.text.output import Content, OutputParser
+from creuset.text.calls.formats import CallFormat
+from creuset.text.output import parse_output
 from creuset.text.template import ChatTemplate
 from creuset.text.tokenizer import Tokenizer
 from creuset.types.generation import Event, GenerationRequest, Sampling
-from creuset.types.messages import ToolCall
 
 PAIRS_AT_ONCE = 512  # likelihoods taken into one call of the model: enough to sort them by length
 
@@ -250,7 +250,7 @@ class LocalClient:
         self._asks.append((request, future))
         self._start("asks", self._generate_waiting)
         reply = await future
-        return _with_calls(reply) if ask.tools and isinstance(reply, Reply) else reply
+        return _with_calls(reply, ask.tools, self.template.calls) if ask.tools and isinstance(reply, Reply) else reply
 
     def _request(self, ask: GenerateRequest) -> GenerationRequest | Failure:
         """In the engine's own thread: loading it may take long."""
@@ -364,18 +364,17 @@ def continuation(tokenizer: Tokenizer, context: str, choice: str, *, prefix: boo
     return whole, max(0, min(len(first) + before - 1, len(whole) - 2))
 
 
-def _with_calls(reply: Reply) -> Reply:
+def _with_calls(reply: Reply, tools: Sequence[Mapping[str, Any]], format: CallFormat) -> Reply:
     """The calls that its text has, taken out of the text, as a server does it."""
-    parser = OutputParser(tools=True, thinking=False)
-    pieces = [*parser.push(reply.text), *parser.finish()]
+    parsed = parse_output(reply.text, format, tools=tools)
     calls = tuple(
-        {"id": f"call_{at}", "type": "function", "function": {"name": p.name, "arguments": p.arguments}}
-        for at, p in enumerate(p for p in pieces if isinstance(p, ToolCall))
+        {"id": f"call_{at}", "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+        for at, call in enumerate(parsed.calls)
     )
     if not calls:
         return reply
-    text = "".join(piece.text for piece in pieces if isinstance(piece, Content))
-    return replace(reply, text=text, tool_calls=calls, finish="tool_calls" if reply.finish == "stop" else reply.finish)
+    finish = "tool_calls" if reply.finish == "stop" else reply.finish
+    return replace(reply, text=parsed.text, tool_calls=calls, finish=finish)
 
 
 def identity(path: Path) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from creuset.server.openai.sampling import (
     take_stop,
     take_stream,
 )
-from creuset.text.output import Content, OutputParser, OutputPiece, Reasoning
+from creuset.text.output import CallArguments, CallBegun, Content, OutputParser, OutputPiece, Reasoning
 from creuset.types.fields import Fields, show
 from creuset.types.generation import Event, Sampling
 from creuset.types.messages import ChatMessage, parse_messages, parse_tools
@@ -146,13 +146,18 @@ class ChatChoice:
 
     ask: ChatRequest
     model: ServedModel
-    calls: list[dict[str, Any]] = field(default_factory=list)
+    calls: int = 0
     finish: str | None = None
     parser: OutputParser = field(init=False)
 
     def __post_init__(self) -> None:
+        ask, model = self.ask, self.model
         self.parser = OutputParser(
-            tools=bool(self.ask.tools), thinking=self.ask.thinking is True, one_call=self.ask.one_call
+            model.calls,
+            tools=ask.tools,
+            # Models trained here think aloud only where they are told to; others as their template has it.
+            thinking=ask.thinking is True or not model.template.is_ours,
+            one_call=ask.one_call or ask.legacy_calls,
         )
 
     def deltas(self, event: Event) -> list[dict[str, Any]]:
@@ -169,19 +174,26 @@ class ChatChoice:
         return found
 
     def _delta(self, piece: OutputPiece) -> dict[str, Any]:
-        if isinstance(piece, Content):
-            return {"content": piece.text}
-        if isinstance(piece, Reasoning):
-            return {"reasoning_content": piece.text}
-        function = {"name": piece.name, "arguments": piece.arguments}
-        if self.ask.legacy_calls:
-            return {"function_call": function}
-        call = {"id": f"call_{secrets.token_hex(12)}", "type": "function", "function": function}
-        self.calls.append(call)
-        return {"tool_calls": [{"index": len(self.calls) - 1, **call}]}
+        match piece:
+            case Content():
+                return {"content": piece.text}
+            case Reasoning():
+                return {"reasoning_content": piece.text}
+            case CallBegun():
+                self.calls += 1
+                function = {"name": piece.name, "arguments": ""}
+                if self.ask.legacy_calls:
+                    return {"function_call": function}
+                call = {"id": f"call_{secrets.token_hex(12)}", "type": "function", "function": function}
+                return {"tool_calls": [{"index": self.calls - 1, **call}]}
+            case CallArguments():
+                more = {"arguments": piece.text}
+                if self.ask.legacy_calls:
+                    return {"function_call": more}
+                return {"tool_calls": [{"index": self.calls - 1, "function": more}]}
 
     def _reason(self, finish: str) -> str:
-        if finish == "stop" and self.parser.calls:
+        if finish == "stop" and self.calls:
             return "function_call" if self.ask.legacy_calls else "tool_calls"
         return finish
 
@@ -193,16 +205,28 @@ def whole_choice(index: int, deltas: list[dict[str, Any]], choice: ChatChoice) -
     thought = "".join(d.get("reasoning_content", "") for d in deltas)
     if thought:
         message["reasoning_content"] = thought
-    if choice.calls:
-        message["tool_calls"] = choice.calls
-    for delta in deltas:
-        if "function_call" in delta:
-            message.setdefault("function_call", delta["function_call"])
-    if choice.parser.calls and not said:
+    calls = _joined([call for d in deltas for call in d.get("tool_calls", ())])
+    if calls:
+        message["tool_calls"] = calls
+    legacy = _joined([{"index": 0, "function": d["function_call"]} for d in deltas if "function_call" in d])
+    if legacy:
+        message["function_call"] = legacy[0]["function"]
+    if choice.calls and not said:
         message["content"] = None
     listed = [entry for d in deltas for entry in d.get("logprobs", ())]
     logprobs = {"content": listed, "refusal": None} if choice.ask.sampling.logprobs is not None else None
     return {"index": index, "message": message, "logprobs": logprobs, "finish_reason": choice.finish}
+
+
+def _joined(deltas: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Deltas of calls as whole calls: the first delta of each has all but the arguments."""
+    calls: list[dict[str, Any]] = []
+    for delta in deltas:
+        if delta["index"] == len(calls):
+            calls.append({k: dict(v) if k == "function" else v for k, v in delta.items() if k != "index"})
+        else:
+            calls[delta["index"]]["function"]["arguments"] += delta["function"]["arguments"]
+    return calls
 
 
 def chunk_choice(index: int, delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:

@@ -9,7 +9,9 @@ from typing import Any, Literal
 
 from creuset.core.errors import ConfigError
 
-FormatName = Literal["hermes", "qwen3_xml", "llama3", "mistral", "mistral_args", "deepseek_v3", "deepseek_v31", "harmony"]
+FormatName = Literal[
+    "hermes", "qwen3_xml", "llama3", "mistral", "mistral_args", "deepseek_v3", "deepseek_v31", "harmony"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +49,7 @@ OTHERS: dict[str, tuple[str, ...]] = {
 }
 FORMATS: tuple[str, ...] = tuple(OPENING)
 
-_THOUGHTS = (
-    ThinkMarks("<think>", "</think>"),
-    ThinkMarks("[THINK]", "[/THINK]"),
-    ThinkMarks("◁think▷", "◁/think▷"),
-)
+_THOUGHTS = (ThinkMarks("<think>", "</think>"), ThinkMarks("[THINK]", "[/THINK]"), ThinkMarks("◁think▷", "◁/think▷"))
 _HARMONY_THOUGHT = ThinkMarks(f"{CHANNEL}analysis{MESSAGE}", END, repeats=True)
 
 

@@ -23,9 +23,7 @@ _ENDS = (END, CALL, RETURN, START, CHANNEL)
 def harmony(reader: Reader, say: Say, *, tools: bool) -> Steps[None]:
     """A whole answer. Without `tools`, calls are words."""
     while True:
-        header: list[str] = []
-        found = yield from reader.until((MESSAGE,), lambda text, to=header: to.append(text) or ())  # type: ignore[misc,func-returns-value]
-        head = "".join(header)
+        head, found = yield from reader.before(MESSAGE)
         if not found:
             rest = head.removeprefix(START).removeprefix("assistant")
             yield from say(rest if CHANNEL not in rest and CONSTRAIN not in rest else "")

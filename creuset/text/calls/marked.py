@@ -104,25 +104,14 @@ def _parameters(reader: Reader, properties: Mapping[str, Any]) -> Steps[None]:
         if not found:  # the call breaks off here: its arguments are not closed either
             return
         reader.take(found.end())
-        value = yield from _value(reader)
+        value, whole = yield from reader.before("</parameter>")
+        value = value.removeprefix("\n").removesuffix("\n")
         # A value that breaks off becomes a string that is not closed: nobody can take it for the whole.
-        text = _as_json(value, properties.get(found[1])) if value is not None else _text(reader.take(len(reader.text)))[:-1]
+        text = _as_json(value, properties.get(found[1])) if whole else _text(value)[:-1]
         yield CallArguments(f"{'{' if first else ', '}{_text(found[1])}: {text}")
-        if value is None:
+        if not whole:
             return
         first = False
-
-
-def _value(reader: Reader) -> Steps[str | None]:
-    """The text up to `</parameter>`, which is taken too. None where the answer ends before it."""
-    mark, begin = "</parameter>", 0
-    while (at := reader.text.find(mark, begin)) < 0:
-        begin = max(0, len(reader.text) - len(mark))
-        if not (yield from reader.more()):
-            return None
-    value = reader.take(at)
-    reader.take(len(mark))
-    return value.removeprefix("\n").removesuffix("\n")
 
 
 def _as_json(value: str, schema: Any) -> str:

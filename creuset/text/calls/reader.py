@@ -64,6 +64,17 @@ class Reader:
             if not ((yield from self.more()) or self.text):
                 return ""
 
+    def before(self, mark: str) -> Steps[tuple[str, bool]]:
+        """Take the text before `mark`, and the mark. False: there was none, and all was taken."""
+        searched = 0
+        while (at := self.text.find(mark, searched)) < 0:
+            searched = max(0, len(self.text) - len(mark))
+            if not (yield from self.more()):
+                return self.take(len(self.text)), False
+        text = self.take(at)
+        self.take(len(mark))
+        return text, True
+
     def match(self, pattern: re.Pattern[str], *, at_most: int = 400) -> Steps[re.Match[str] | None]:
         """The match of `pattern` at the place where the text stands; nothing is taken. It must fit in `at_most`."""
         while True:
