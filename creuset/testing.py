@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from creuset.model.config import Family, ModelConfig
+    from creuset.model.config import ModelConfig
+    from creuset.model.families import Family
     from creuset.model.transformer import Transformer
     from creuset.text.tokenizer import Tokenizer
 
@@ -65,16 +66,18 @@ def tiny_shards(path: Path, sources: Mapping[str, Sequence[str]] | None = None, 
 def tiny_config(family: "Family" = "qwen3_moe", *, vocab_size: int = 512, **changes: Any) -> "ModelConfig":
     """Two layers of the family's shape; MoE families have 4 experts, 2 a token."""
     from creuset.model.config import ModelConfig
+    from creuset.model.families import FAMILIES
 
     shape: dict[str, Any] = {
         "family": family, "vocab_size": vocab_size, "hidden": 32, "layers": 2, "heads": 4, "kv_heads": 2,
         "head_dim": 8, "context": 256,
     }  # fmt: skip
-    if family in ("qwen2", "qwen3"):
-        shape |= {"ffn": 64}
-    else:
+    traits = FAMILIES[family].traits
+    if traits.moe:
         shape |= {"experts": 4, "experts_per_token": 2, "expert_ffn": 32}
-    if family == "qwen2_moe":
+    else:
+        shape |= {"ffn": 64}
+    if traits.shared_expert != "none":
         shape |= {"shared_ffn": 32}
     return ModelConfig(**(shape | changes))
 

@@ -9,6 +9,7 @@ Shapes:
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from inspect import signature
 from itertools import accumulate, groupby
@@ -19,8 +20,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from creuset.model.config import ModelConfig
-from creuset.model.layers import Linear
-from creuset.model.norm import RMSNorm
+from creuset.model.layers.linear import Linear
+from creuset.model.layers.norm import RMSNorm
 from creuset.model.rope import Rotation, rotate
 
 
@@ -37,8 +38,26 @@ def _varlen() -> Callable[..., Any] | None:
     return varlen_attn if {"window_size", "enable_gqa"} <= set(signature(varlen_attn).parameters) else None
 
 
+@dataclass(frozen=True, slots=True)
+class ScoreRule:
+    """How a layer makes weights of queries and keys. The default is 1 / sqrt(D), everything before it, softmax."""
+
+    scale: float | None = None  # scores are multiplied by it; None: 1 / sqrt(D)
+    window: int = 0  # a token sees that many, itself included; 0: all
+    cap: float = 0.0  # scores s become cap tanh(s / cap); 0: as they are
+    sinks_H: Tensor | None = None  # a logit a head that joins the softmax and has no value
+
+    @property
+    def plain(self) -> bool:
+        """Whether torch's attention computes it, with a mask at most."""
+        return not self.cap and self.sinks_H is None
+
+
+PLAIN = ScoreRule()
+
+
 class Attend(Protocol):
-    def __call__(self, layer: int, q_THD: Tensor, k_TGD: Tensor, v_TGD: Tensor) -> Tensor:
+    def __call__(self, layer: int, q_THD: Tensor, k_TGD: Tensor, v_TGD: Tensor, rule: ScoreRule = PLAIN) -> Tensor:
         """What each token reads, (T, H, D). Keys and values are already rotated and normed."""
         ...
 
@@ -46,24 +65,66 @@ class Attend(Protocol):
 class Attention(nn.Module):
     def __init__(self, layer: int, config: ModelConfig) -> None:
         super().__init__()
-        self.layer, self.head_dim = layer, config.head_dim
+        self.layer, self.head_dim, self.norm_whole = layer, config.head_dim, config.traits.qk_norm == "width"
         width, q_width, kv_width = config.hidden, config.heads * config.head_dim, config.kv_heads * config.head_dim
         self.q_proj = Linear(width, q_width, bias=config.qkv_bias)
         self.k_proj = Linear(width, kv_width, bias=config.qkv_bias)
         self.v_proj = Linear(width, kv_width, bias=config.qkv_bias)
-        self.o_proj = Linear(q_width, width, bias=False)
-        self.q_norm = RMSNorm(config.head_dim, config.norm_eps) if config.qk_norm else None
-        self.k_norm = RMSNorm(config.head_dim, config.norm_eps) if config.qk_norm else None
+        self.o_proj = Linear(q_width, width, bias=config.attention_bias)
+        self.q_norm, self.k_norm = _qk_norms(config, q_width, kv_width)
+        self.sinks = nn.Parameter(torch.empty(config.heads)) if config.traits.sinks else None
+        self.window, self.scale, self.cap = config.window_of(layer), config.query_scale, config.attention_cap
 
     def forward(self, x_TC: Tensor, turn: Rotation, attend: Attend) -> Tensor:
-        q_THD = self.q_proj(x_TC).unflatten(-1, (-1, self.head_dim))
-        k_TGD = self.k_proj(x_TC).unflatten(-1, (-1, self.head_dim))
+        q_TN, k_TN = self.q_proj(x_TC), self.k_proj(x_TC)
+        if self.q_norm is not None and self.k_norm is not None and self.norm_whole:
+            q_TN, k_TN = self.q_norm(q_TN), self.k_norm(k_TN)
+        q_THD, k_TGD = q_TN.unflatten(-1, (-1, self.head_dim)), k_TN.unflatten(-1, (-1, self.head_dim))
         v_TGD = self.v_proj(x_TC).unflatten(-1, (-1, self.head_dim))
-        if self.q_norm is not None and self.k_norm is not None:
+        if self.q_norm is not None and self.k_norm is not None and not self.norm_whole:
             q_THD, k_TGD = self.q_norm(q_THD), self.k_norm(k_TGD)
-        y_THD = attend(self.layer, rotate(q_THD, turn), rotate(k_TGD, turn), v_TGD)
+        y_THD = attend(self.layer, rotate(q_THD, turn), rotate(k_TGD, turn), v_TGD, self.rule())
         y_TC: Tensor = self.o_proj(y_THD.flatten(1))
         return y_TC
+
+    def rule(self) -> ScoreRule:
+        return ScoreRule(self.scale, self.window, self.cap, self.sinks)
+
+
+def _qk_norms(config: ModelConfig, q_width: int, kv_width: int) -> tuple[RMSNorm | None, RMSNorm | None]:
+    kind, offset = config.traits.qk_norm, config.traits.norm_offset
+    if kind == "none":
+        return None, None
+    widths = (q_width, kv_width) if kind == "width" else (config.head_dim, config.head_dim)
+    return RMSNorm(widths[0], config.norm_eps, offset), RMSNorm(widths[1], config.norm_eps, offset)
+
+
+def cap(x: Tensor, at: float) -> Tensor:
+    """at tanh(x / at)."""
+    return torch.tanh(x / at) * at
+
+
+def weigh(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    mask: Tensor,
+    rule: ScoreRule,
+    sinks: Tensor | None = None,
+    capped: Callable[[Tensor, float], Tensor] = cap,
+) -> Tensor:
+    """Attention step by step, for what torch's kernel does not know: caps and sinks. Softmax is in fp32.
+
+    q (..., R, D), k (..., L, D), v (..., L, E), `mask` added to the scores, `sinks` (..., R, 1) a logit for each row.
+    """
+    scores = q @ k.transpose(-1, -2) * (q.shape[-1] ** -0.5 if rule.scale is None else rule.scale)
+    if rule.cap:
+        scores = capped(scores, rule.cap)
+    scores = scores + mask
+    if sinks is None:
+        return scores.softmax(-1, dtype=torch.float32).to(v.dtype) @ v
+    scores = torch.cat((scores, sinks.to(scores.dtype).expand(*scores.shape[:-1], 1)), -1)
+    return scores.softmax(-1, dtype=torch.float32)[..., :-1].to(v.dtype) @ v
 
 
 class Packed:
@@ -79,22 +140,39 @@ class Packed:
         self.runs = [(length, len(list(same))) for length, same in groupby(lengths)]
         self.sizes = [length * count for length, count in self.runs]
 
-    def __call__(self, layer: int, q_THD: Tensor, k_TGD: Tensor, v_TGD: Tensor) -> Tensor:
-        if q_THD.is_cuda and q_THD.dtype == torch.bfloat16 and (varlen := _varlen()) is not None:
+    def __call__(self, layer: int, q_THD: Tensor, k_TGD: Tensor, v_TGD: Tensor, rule: ScoreRule = PLAIN) -> Tensor:
+        if q_THD.is_cuda and q_THD.dtype == torch.bfloat16 and rule.plain and (varlen := _varlen()) is not None:
             if self.bounds.device != q_THD.device:
                 self.bounds = self.bounds.to(q_THD.device)
             y_THD: Tensor = varlen(
-                q_THD, k_TGD, v_TGD, self.bounds, self.bounds, self.longest, self.longest,
-                window_size=(-1, 0), enable_gqa=q_THD.shape[1] != k_TGD.shape[1],
+                q_THD, k_TGD, v_TGD, self.bounds, self.bounds, self.longest, self.longest, scale=rule.scale,
+                window_size=(rule.window - 1, 0), enable_gqa=q_THD.shape[1] != k_TGD.shape[1],
             )  # fmt: skip
             return y_THD
         parts = zip(self.runs, *(torch.split(x, self.sizes) for x in (q_THD, k_TGD, v_TGD)), strict=True)
-        done = [_causal(q, k, v, count) for (_, count), q, k, v in parts]
+        done = [_causal(q, k, v, count, rule) for (_, count), q, k, v in parts]
         return done[0] if len(done) == 1 else torch.cat(done)
 
 
-def _causal(q_THD: Tensor, k_TGD: Tensor, v_TGD: Tensor, count: int) -> Tensor:
+def _causal(q_THD: Tensor, k_TGD: Tensor, v_TGD: Tensor, count: int, rule: ScoreRule) -> Tensor:
     """`count` sequences of equal length, one after the other."""
     q, k, v = (x.view(count, -1, *x.shape[1:]).transpose(1, 2) for x in (q_THD, k_TGD, v_TGD))
-    y = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=q.shape[1] != k.shape[1])
-    return y.transpose(1, 2).flatten(0, 1)
+    length, grouped = q.shape[2], q.shape[1] != k.shape[1]
+    if rule.plain and not 0 < rule.window < length:
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=rule.scale, enable_gqa=grouped)
+        return y.transpose(1, 2).flatten(0, 1)
+    mask = causal_mask(length, rule.window, q.dtype, q.device)
+    if rule.plain:
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=rule.scale, enable_gqa=grouped)
+        return y.transpose(1, 2).flatten(0, 1)
+    k, v = (x.repeat_interleave(q.shape[1] // x.shape[1], dim=1) for x in (k, v))
+    sinks = None if rule.sinks_H is None else rule.sinks_H[:, None, None]
+    return weigh(q, k, v, mask, rule, sinks).transpose(1, 2).flatten(0, 1)
+
+
+def causal_mask(length: int, window: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """(T, L): 0 where token t may look, -inf elsewhere: at itself and what is before it, at most `window` tokens."""
+    at = torch.arange(length, device=device)
+    far = at[:, None] - at
+    allowed = (far >= 0) & (far < (window or length))
+    return torch.zeros(length, length, dtype=dtype, device=device).masked_fill_(~allowed, float("-inf"))

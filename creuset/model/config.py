@@ -1,36 +1,16 @@
 """The shape of a model, and the named sizes. Arithmetic only: no torch here.
 
-Four families, each a shape that Hugging Face, vLLM and llama.cpp can load:
-
-    qwen2      dense, QKV bias                                   (Qwen2.5)
-    qwen3      dense, QK-norm, no bias                           (Qwen3)
-    qwen2_moe  QKV bias, routed experts + gated shared expert    (Qwen2.5's MoE models)
-    qwen3_moe  QK-norm, no bias, routed experts only             (Qwen3's MoE models)
+`family` names a row of model/families.py: what all its models have in common stands there (`traits`), what one model's
+config.json says stands here.
 """
 
 import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 from creuset.core.errors import ConfigError
-
-Family = Literal["qwen2", "qwen3", "qwen2_moe", "qwen3_moe"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Yarn:
-    """Context extension by YaRN (arXiv:2309.00071), as `rope_scaling` of Hugging Face configs."""
-
-    factor: float
-    original_context: int
-    beta_fast: float = 32.0
-    beta_slow: float = 1.0
-    attention_factor: float | None = None  # None: 0.1 ln(factor) + 1
-
-    def __post_init__(self) -> None:
-        if self.factor < 1:
-            raise ValueError(f"factor must be at least 1, got {self.factor}")
+from creuset.model.families import FAMILIES, Family, Traits
+from creuset.model.rope_scaling import LongRope, RopeScaling
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,13 +26,22 @@ class ModelConfig:
     experts: int = 0  # routed experts a layer
     experts_per_token: int = 0
     expert_ffn: int = 0
-    shared_ffn: int = 0  # width of the gated shared expert (qwen2_moe only)
+    shared_ffn: int = 0  # width of the shared expert
     norm_topk: bool = True  # router weights of the chosen experts are made to sum to 1
     sparse_step: int = 1  # layer i is MoE when (i + 1) % sparse_step == 0 ...
     dense_layers: tuple[int, ...] = ()  # ... and i is not listed here
     tie_embeddings: bool = True
+    attention_bias: bool = False  # biases on query, key, value and output projections
+    mlp_bias: bool = False
     rope_theta: float = 10_000.0
-    yarn: Yarn | None = None
+    rope_scaling: RopeScaling | None = None
+    local_rope_theta: float | None = None  # base in layers with a window, without scaling; None: as everywhere
+    rotary_dim: int = 0  # the first dimensions of a head that are rotated; 0: all
+    window: int = 0  # tokens that a layer with a sliding window sees, the newest included; 0: there is no such layer
+    window_layers: tuple[int, ...] = ()  # the layers that have it
+    query_scale: float | None = None  # scores are multiplied by it; None: 1 / sqrt(head_dim)
+    attention_cap: float = 0.0  # scores s become cap tanh(s / cap); 0: as they are
+    final_cap: float = 0.0  # the same of the logits
     norm_eps: float = 1e-6
     context: int = 2048  # longest sequence, tokens
     init_std: float = 0.02
@@ -62,10 +51,41 @@ class ModelConfig:
         for name in ("vocab_size", "hidden", "layers", "heads", "kv_heads", "head_dim", "context"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        if self.family not in FAMILIES:
+            raise ValueError(f"family `{self.family}` is not one of {', '.join(FAMILIES)}")
         if self.heads % self.kv_heads:
             raise ValueError(f"heads ({self.heads}) must be a multiple of kv_heads ({self.kv_heads})")
+        self._check_attention()
+        self._check_experts()
+        if any(not self.moe_layer(i) for i in range(self.layers)) and self.ffn < 1:
+            raise ValueError(f"some layers are dense: ffn must be positive, got {self.ffn}")
+
+    def _check_attention(self) -> None:
         if self.head_dim % 2:
             raise ValueError(f"head_dim must be even for rotary embeddings, got {self.head_dim}")
+        if self.rotary_dim % 2 or not 0 <= self.rotary_dim <= self.head_dim:
+            raise ValueError(
+                f"rotary_dim must be even and at most head_dim ({self.head_dim}), or 0 for all, got {self.rotary_dim}"
+            )
+        if isinstance(self.rope_scaling, LongRope) and len(self.rope_scaling.long_factor) != self.rotated // 2:
+            raise ValueError(
+                f"rope_scaling: long_factor must have {self.rotated // 2} values, one for each rotated pair, "
+                f"got {len(self.rope_scaling.long_factor)}"
+            )
+        if self.window < 0 or bool(self.window) != bool(self.window_layers):
+            raise ValueError(
+                f"a sliding window needs a positive window and layers that have it: window is {self.window}, "
+                f"window_layers {list(self.window_layers)}"
+            )
+        if any(not 0 <= layer < self.layers for layer in self.window_layers):
+            raise ValueError(
+                f"window_layers must be layers from 0 to {self.layers - 1}, got {list(self.window_layers)}"
+            )
+        for name in ("attention_cap", "final_cap"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be positive, or 0 for none, got {getattr(self, name)}")
+
+    def _check_experts(self) -> None:
         if self.is_moe:
             if not 1 <= self.experts_per_token <= self.experts:
                 raise ValueError(
@@ -75,27 +95,58 @@ class ModelConfig:
                 raise ValueError(f"expert_ffn must be positive in a MoE, got {self.expert_ffn}")
         elif self.experts or self.shared_ffn:
             raise ValueError(f"{self.family} is dense: experts and shared_ffn must be 0")
-        if self.family == "qwen2_moe" and self.shared_ffn < 1:
-            raise ValueError("qwen2_moe has a shared expert: shared_ffn must be positive")
-        if self.family == "qwen3_moe" and self.shared_ffn:
-            raise ValueError(f"qwen3_moe has no shared expert: shared_ffn must be 0, got {self.shared_ffn}")
-        if any(not self.moe_layer(i) for i in range(self.layers)) and self.ffn < 1:
-            raise ValueError(f"some layers are dense: ffn must be positive, got {self.ffn}")
+        shared = self.traits.shared_expert != "none"
+        if shared and self.shared_ffn < 1:
+            raise ValueError(f"{self.family} has a shared expert: shared_ffn must be positive")
+        if self.is_moe and self.shared_ffn and not shared:
+            raise ValueError(f"{self.family} has no shared expert: shared_ffn must be 0, got {self.shared_ffn}")
+
+    @property
+    def traits(self) -> Traits:
+        return FAMILIES[self.family].traits
 
     @property
     def is_moe(self) -> bool:
-        return self.family in ("qwen2_moe", "qwen3_moe")
+        return self.traits.moe
 
     @property
     def qkv_bias(self) -> bool:
-        return self.family in ("qwen2", "qwen2_moe")
+        return self.traits.qkv_bias or self.attention_bias
 
     @property
-    def qk_norm(self) -> bool:
-        return self.family in ("qwen3", "qwen3_moe")
+    def rotated(self) -> int:
+        """Dimensions of a head that are rotated."""
+        return self.rotary_dim or self.head_dim
+
+    @property
+    def scale(self) -> float:
+        """What scores are multiplied by."""
+        return self.head_dim**-0.5 if self.query_scale is None else self.query_scale
+
+    @property
+    def cache_heads(self) -> int:
+        """Heads that the key-value cache keeps."""
+        return self.kv_heads
+
+    @property
+    def key_width(self) -> int:
+        """Numbers that the cache keeps as the key of one head and token."""
+        return self.head_dim
+
+    @property
+    def value_width(self) -> int:
+        return self.head_dim
 
     def moe_layer(self, index: int) -> bool:
         return self.is_moe and index not in self.dense_layers and (index + 1) % self.sparse_step == 0
+
+    def window_of(self, layer: int) -> int:
+        """Tokens that `layer` sees, 0 for all."""
+        return self.window if layer in self.window_layers else 0
+
+    def is_local(self, layer: int) -> bool:
+        """Whether `layer` has rotary embeddings of its own kind, those of layers with a window."""
+        return self.local_rope_theta is not None and layer in self.window_layers
 
 
 def nano() -> ModelConfig:

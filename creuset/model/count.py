@@ -53,16 +53,26 @@ def parameters(config: ModelConfig) -> Parameters:
     attention = c.hidden * (2 * queries + 2 * keys)
     if c.qkv_bias:
         attention += queries + 2 * keys
-    if c.qk_norm:
-        attention += 2 * c.head_dim
+    if c.attention_bias:
+        attention += c.hidden
+    if c.traits.qk_norm != "none":
+        attention += 2 * c.head_dim if c.traits.qk_norm == "head" else queries + keys
+    if c.traits.sinks:
+        attention += c.heads
+    matrices = 3 if c.traits.gated else 2
+    dense = matrices * c.hidden * c.ffn
+    if c.mlp_bias:
+        dense += (matrices - 1) * c.ffn + c.hidden
+    if c.traits.activation == "xielu":
+        dense += 4
     expert = 3 * c.hidden * c.expert_ffn
     shared = 3 * c.hidden * c.shared_ffn + c.hidden if c.shared_ffn else 0
     return Parameters(
         embedding=c.vocab_size * c.hidden,
         head=0 if c.tie_embeddings else c.vocab_size * c.hidden,
         attention=c.layers * attention,
-        norm=(2 * c.layers + 1) * c.hidden,
-        dense=(c.layers - moe_layers) * 3 * c.hidden * c.ffn,
+        norm=((4 if c.traits.norm == "both" else 2) * c.layers + 1) * c.hidden,
+        dense=(c.layers - moe_layers) * dense,
         router=moe_layers * c.experts * c.hidden,
         experts=moe_layers * c.experts * expert,
         shared=moe_layers * shared,
@@ -106,4 +116,4 @@ def decode_flops(config: ModelConfig, *, context: int) -> int:
 
 def kv_bytes(config: ModelConfig, *, bytes_per_value: int = 2) -> int:
     """Bytes that one token keeps in the key-value cache (2 a value: bf16)."""
-    return 2 * config.layers * config.kv_heads * config.head_dim * bytes_per_value
+    return config.layers * config.cache_heads * (config.key_width + config.value_width) * bytes_per_value

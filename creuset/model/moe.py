@@ -24,7 +24,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from creuset.model.config import ModelConfig
-from creuset.model.layers import Linear
+from creuset.model.layers.linear import Linear
+from creuset.model.layers.mlp import MLP
 
 ExpertKernel = Literal["exact", "padded", "grouped"]
 PADDED_ROWS = 64
@@ -52,20 +53,6 @@ def route(logits_TE: Tensor, k: int, *, norm_topk: bool) -> Routing:
     if norm_topk:
         weights_TK = weights_TK / weights_TK.sum(-1, keepdim=True)
     return Routing(weights_TK, experts_TK, probs_TE, logits_TE)
-
-
-class MLP(nn.Module):
-    """SwiGLU (arXiv:2002.05202)."""
-
-    def __init__(self, width: int, hidden: int) -> None:
-        super().__init__()
-        self.gate_proj = Linear(width, hidden, bias=False)
-        self.up_proj = Linear(width, hidden, bias=False)
-        self.down_proj = Linear(hidden, width, bias=False)
-
-    def forward(self, x_TC: Tensor) -> Tensor:
-        y_TC: Tensor = self.down_proj(F.silu(self.gate_proj(x_TC)) * self.up_proj(x_TC))
-        return y_TC
 
 
 class Experts(nn.Module):

@@ -1,8 +1,9 @@
-"""Rotary position embeddings, with base change and context extension by YaRN (arXiv:2309.00071).
+"""Rotary position embeddings, with base change and the kinds of context extension of model/rope_scaling.py.
 
-Pair i of a head is dimensions i and i + D/2 (Hugging Face's layout, not the interleaved one).
+Pair i of a head is dimensions i and i + D/2 (Hugging Face's layout, not the interleaved one). Where only the first
+dimensions of a head are rotated, D is their number.
 
-Shapes: T tokens    D head width    H heads    P = D/2 pairs
+Shapes: T tokens    D rotated width    H heads    P = D/2 pairs
 """
 
 import math
@@ -11,7 +12,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from creuset.model.config import ModelConfig, Yarn
+from creuset.model.config import ModelConfig
+from creuset.model.rope_scaling import LinearScaling, Llama3Scaling, Yarn
 
 
 class Rotation(NamedTuple):
@@ -21,16 +23,30 @@ class Rotation(NamedTuple):
     sin_T1D: Tensor
 
 
-def frequencies(config: ModelConfig) -> tuple[Tensor, float]:
-    """Angle of each pair per position, fp32 (P,), and the factor YaRN multiplies cos and sin by."""
+def frequencies(config: ModelConfig, *, local: bool = False, long: bool = False) -> tuple[Tensor, float]:
+    """Angle of each pair per position, fp32 (P,), and the factor that cos and sin are multiplied by.
+
+    `local`: of the layers with a sliding window, where they have their own. `long`: of sequences longer than LongRoPE's
+    original context.
+    """
+    width, theta, scaling = config.rotated, config.rope_theta, config.rope_scaling
+    if local and config.local_rope_theta is not None:
+        theta, scaling = config.local_rope_theta, None
     # On the CPU whatever the default device is: a model built on `meta` has to keep these numbers.
-    pairs = torch.arange(0, config.head_dim, 2, dtype=torch.float32, device="cpu")
-    base_P = 1.0 / config.rope_theta ** (pairs / config.head_dim)
-    if config.yarn is None:
+    pairs = torch.arange(0, width, 2, dtype=torch.float32, device="cpu")
+    base_P = 1.0 / theta ** (pairs / width)
+    if scaling is None:
         return base_P, 1.0
-    keep_P = 1.0 - _ramp(config.yarn, config.head_dim, config.rope_theta)
-    freq_P = base_P / config.yarn.factor * (1.0 - keep_P) + base_P * keep_P
-    return freq_P, attention_factor(config.yarn)
+    if isinstance(scaling, LinearScaling):
+        return base_P / scaling.factor, 1.0
+    if isinstance(scaling, Llama3Scaling):
+        return _llama3(base_P, scaling), 1.0
+    if isinstance(scaling, Yarn):
+        keep_P = 1.0 - _ramp(scaling, width, theta)
+        freq_P = base_P / scaling.factor * (1.0 - keep_P) + base_P * keep_P
+        return freq_P, attention_factor(scaling)
+    divisor_P = torch.tensor(scaling.long_factor if long else scaling.short_factor, device="cpu")
+    return base_P / divisor_P, scaling.attention_factor
 
 
 def attention_factor(yarn: Yarn) -> float:
@@ -39,16 +55,26 @@ def attention_factor(yarn: Yarn) -> float:
     return 0.1 * math.log(yarn.factor) + 1.0
 
 
-def _ramp(yarn: Yarn, head_dim: int, theta: float) -> Tensor:
+def _llama3(base_P: Tensor, scaling: Llama3Scaling) -> Tensor:
+    """Pairs that turn more than `high_freq_factor` times in the original context stay, those that turn less than
+    `low_freq_factor` times are stretched, between them the two are mixed."""
+    turns_P = scaling.original_context * base_P / (2 * math.pi)
+    keep_P = (turns_P - scaling.low_freq_factor) / (scaling.high_freq_factor - scaling.low_freq_factor)
+    keep_P = keep_P.clamp(0, 1)
+    return (1 - keep_P) * base_P / scaling.factor + keep_P * base_P
+
+
+def _ramp(yarn: Yarn, width: int, theta: float) -> Tensor:
     """0 for the pairs that turn fast (left as they are), 1 for those that turn slowly (stretched by `factor`)."""
 
     def pair_that_turns(times: float) -> float:
-        return head_dim * math.log(yarn.original_context / (times * 2 * math.pi)) / (2 * math.log(theta))
+        return width * math.log(yarn.original_context / (times * 2 * math.pi)) / (2 * math.log(theta))
 
-    low = max(math.floor(pair_that_turns(yarn.beta_fast)), 0)
-    high = min(math.ceil(pair_that_turns(yarn.beta_slow)), head_dim - 1)
-    width = (high - low) or 0.001
-    return ((torch.arange(head_dim // 2, dtype=torch.float32, device="cpu") - low) / width).clamp(0, 1)
+    low, high = pair_that_turns(yarn.beta_fast), pair_that_turns(yarn.beta_slow)
+    if yarn.truncate:
+        low, high = math.floor(low), math.ceil(high)
+    low, high = max(low, 0), min(high, width - 1)
+    return ((torch.arange(width // 2, dtype=torch.float32, device="cpu") - low) / ((high - low) or 0.001)).clamp(0, 1)
 
 
 def rotation(positions_T: Tensor, freq_P: Tensor, factor: float, dtype: torch.dtype) -> Rotation:
@@ -59,8 +85,13 @@ def rotation(positions_T: Tensor, freq_P: Tensor, factor: float, dtype: torch.dt
 
 
 def rotate(x_THD: Tensor, by: Rotation) -> Tensor:
-    y_THD: Tensor = _Rotate.apply(x_THD, by.cos_T1D, by.sin_T1D)  # type: ignore[no-untyped-call]
-    return y_THD
+    """The first dimensions of each head turned, as many as `by` has; the others as they are."""
+    width = by.cos_T1D.shape[-1]
+    if width == x_THD.shape[-1]:
+        y_THD: Tensor = _Rotate.apply(x_THD, by.cos_T1D, by.sin_T1D)  # type: ignore[no-untyped-call]
+        return y_THD
+    turned_THD = _Rotate.apply(x_THD[..., :width], by.cos_T1D, by.sin_T1D)  # type: ignore[no-untyped-call]
+    return torch.cat((turned_THD, x_THD[..., width:]), -1)
 
 
 class _Rotate(torch.autograd.Function):

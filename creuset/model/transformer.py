@@ -1,4 +1,4 @@
-"""The model: one implementation for training and serving, four shapes (model/config.py).
+"""The model: one implementation for training and serving, and for all families (model/families.py).
 
 A batch is one row of T tokens with their positions; which of them see each other is `attend`'s
 business. Parameters bear Hugging Face's names, but for the routed experts, which are stacked
@@ -12,29 +12,56 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from creuset.model.attention import Attend, Attention
+from creuset.model.attention import Attend, Attention, cap
 from creuset.model.config import ModelConfig
-from creuset.model.layers import Embedding, Linear
-from creuset.model.moe import MLP, ExpertKernel, Experts, MoE, Routing
-from creuset.model.norm import RMSNorm
+from creuset.model.layers.linear import Embedding, Linear
+from creuset.model.layers.mlp import MLP, XIELU
+from creuset.model.layers.norm import RMSNorm
+from creuset.model.moe import ExpertKernel, Experts, MoE, Routing
 from creuset.model.rope import Rotation, frequencies, rotation
 
 
 class Block(nn.Module):
+    """Attention and a feed-forward layer, each added to the stream. Names of norms are Hugging Face's, which has
+    `post_attention_layernorm` before the feed-forward layer where norms come first, and after attention elsewhere."""
+
     def __init__(self, layer: int, config: ModelConfig) -> None:
         super().__init__()
-        self.input_layernorm = RMSNorm(config.hidden, config.norm_eps)
+        traits = config.traits
+        self.placement, self.local = traits.norm, config.is_local(layer)
+        self.input_layernorm = _norm(config) if traits.norm != "post" else None
         self.self_attn = Attention(layer, config)
-        self.post_attention_layernorm = RMSNorm(config.hidden, config.norm_eps)
-        self.mlp: MoE | MLP = MoE(config) if config.moe_layer(layer) else MLP(config.hidden, config.ffn)
+        self.post_attention_layernorm = _norm(config)
+        self.pre_feedforward_layernorm = _norm(config) if traits.norm == "both" else None
+        self.mlp: MoE | MLP = MoE(config) if config.moe_layer(layer) else _mlp(config)
+        self.post_feedforward_layernorm = _norm(config) if traits.norm != "pre" else None
 
     def forward(self, x_TC: Tensor, turn: Rotation, attend: Attend) -> tuple[Tensor, Routing | None]:
-        x_TC = x_TC + self.self_attn(self.input_layernorm(x_TC), turn, attend)
-        h_TC = self.post_attention_layernorm(x_TC)
+        h_TC = x_TC if self.input_layernorm is None else self.input_layernorm(x_TC)
+        h_TC = self.self_attn(h_TC, turn, attend)
+        if self.placement == "pre":
+            x_TC = x_TC + h_TC
+            h_TC = self.post_attention_layernorm(x_TC)
+        else:
+            x_TC = x_TC + self.post_attention_layernorm(h_TC)
+            h_TC = x_TC if self.pre_feedforward_layernorm is None else self.pre_feedforward_layernorm(x_TC)
+        routing: Routing | None = None
         if isinstance(self.mlp, MoE):
-            y_TC, routing = self.mlp(h_TC)
-            return x_TC + y_TC, routing
-        return x_TC + self.mlp(h_TC), None
+            h_TC, routing = self.mlp(h_TC)
+        else:
+            h_TC = self.mlp(h_TC)
+        return x_TC + (
+            h_TC if self.post_feedforward_layernorm is None else self.post_feedforward_layernorm(h_TC)
+        ), routing
+
+
+def _norm(config: ModelConfig) -> RMSNorm:
+    return RMSNorm(config.hidden, config.norm_eps, config.traits.norm_offset)
+
+
+def _mlp(config: ModelConfig) -> MLP:
+    traits = config.traits
+    return MLP(config.hidden, config.ffn, activation=traits.activation, gated=traits.gated, bias=config.mlp_bias)
 
 
 class Body(nn.Module):
@@ -44,7 +71,7 @@ class Body(nn.Module):
         super().__init__()
         self.embed_tokens = Embedding(config.vocab_size, config.hidden)
         self.layers = nn.ModuleList(Block(layer, config) for layer in range(config.layers))
-        self.norm = RMSNorm(config.hidden, config.norm_eps)
+        self.norm = _norm(config)
 
 
 class Transformer(nn.Module):
@@ -53,8 +80,8 @@ class Transformer(nn.Module):
         super().__init__()
         self.config = config
         self.checkpoint = False  # recompute each block in the backward pass instead of keeping its activations
-        # No buffer: `model.to(torch.bfloat16)` would round it.
-        self.freq, self.rope_factor = frequencies(config)
+        # No buffers: `model.to(torch.bfloat16)` would round them.
+        self.freqs, self.rope_factors = zip(*(frequencies(config, local=local) for local in kinds(config)), strict=True)
         self.model = Body(config)
         self.lm_head = None if config.tie_embeddings else Linear(config.hidden, config.vocab_size, bias=False)
 
@@ -62,11 +89,15 @@ class Transformer(nn.Module):
         self, tokens_T: Tensor, positions_T: Tensor, attend: Attend, *, routers: list[Routing] | None = None
     ) -> Tensor:
         """Hidden states (T, C) after the final norm. One Routing per MoE layer is appended to `routers`."""
-        x_TC: Tensor = self.model.embed_tokens(tokens_T)
-        if self.freq.device != x_TC.device:
-            self.freq = self.freq.to(x_TC.device)
-        turn = rotation(positions_T, self.freq, self.rope_factor, x_TC.dtype)
+        x_TC: Tensor = embed(self.model.embed_tokens(tokens_T), self.config)
+        if self.freqs[0].device != x_TC.device:
+            self.freqs = tuple(freq.to(x_TC.device) for freq in self.freqs)
+        turns = [
+            rotation(positions_T, freq, factor, x_TC.dtype)
+            for freq, factor in zip(self.freqs, self.rope_factors, strict=True)
+        ]
         for block in self.model.layers:
+            turn = turns[bool(block.local)]
             if self.checkpoint and torch.is_grad_enabled():
                 # The routing comes out of the block and is noted here, once: not where it is recomputed.
                 x_TC, routing = checkpoint(block, x_TC, turn, attend, use_reentrant=False)
@@ -90,17 +121,31 @@ class Transformer(nn.Module):
     def logits(self, hidden_TC: Tensor) -> Tensor:
         """(T, V), in the dtype of the weights."""
         head = self.model.embed_tokens if self.lm_head is None else self.lm_head
-        return F.linear(hidden_TC, head.weight)
+        logits_TV = F.linear(hidden_TC, head.weight)
+        return cap(logits_TV, self.config.final_cap) if self.config.final_cap else logits_TV
 
     @torch.no_grad()
     def init_weights(self, generator: torch.Generator) -> None:
         """Normal with `init_std`; what adds to the residual stream is 1/sqrt(2 layers) smaller (GPT-2's rule)."""
         for name, parameter in self.named_parameters():
             if name.endswith("norm.weight"):
-                parameter.fill_(1.0)
-            elif name.endswith(".bias"):
+                parameter.fill_(1.0 - self.config.traits.norm_offset)
+            elif name.endswith((".bias", ".sinks")):
                 parameter.zero_()
-            else:
+            elif ".act_fn." not in name:
                 out = name.endswith(("o_proj.weight", "down_proj.weight", "experts.down"))
                 std = self.config.init_std * ((2 * self.config.layers) ** -0.5 if out else 1.0)
                 parameter.copy_(torch.randn(parameter.shape, generator=generator, device=generator.device) * std)
+        for module in self.modules():
+            if isinstance(module, XIELU):
+                module.init()
+
+
+def kinds(config: ModelConfig) -> list[bool]:
+    """Which rotary embeddings there are: everybody's, and those of layers with a window where they differ."""
+    return [False] if config.local_rope_theta is None else [False, True]
+
+
+def embed(x_TC: Tensor, config: ModelConfig) -> Tensor:
+    """Embeddings as the first block gets them: Gemma's are multiplied by sqrt(C), rounded to the weights' dtype."""
+    return x_TC * torch.tensor(config.hidden**0.5, dtype=x_TC.dtype) if config.traits.scaled_embedding else x_TC

@@ -9,9 +9,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from creuset.core.errors import ArtifactError
-from creuset.model.config import Yarn, mini, nano, small
+from creuset.model.config import mini, nano, small
 from creuset.model.formats.hf_config import config_of, from_hf, to_hf
 from creuset.model.formats.weights import load_model, parts, save_model
+from creuset.model.rope_scaling import Yarn
 from creuset.testing import tiny_config, tiny_model
 
 FAMILIES = ["qwen2", "qwen3", "qwen2_moe", "qwen3_moe"]
@@ -77,7 +78,7 @@ def test_a_shape_survives_config_json(config: Any) -> None:
 
 
 def test_yarn_is_read_in_the_old_spelling_and_the_new() -> None:
-    config = tiny_config(yarn=Yarn(factor=4.0, original_context=64), rope_theta=5e5)
+    config = tiny_config(rope_scaling=Yarn(factor=4.0, original_context=64), rope_theta=5e5)
     old = to_hf(config)
     new = {k: v for k, v in old.items() if k not in ("rope_theta", "rope_scaling")}
     new["rope_parameters"] = {**old["rope_scaling"], "rope_theta": 5e5}
@@ -132,8 +133,10 @@ def test_a_header_that_lies_about_places_is_refused(folder: Path) -> None:
 
 
 def test_a_foreign_architecture_is_refused_by_its_name(folder: Path) -> None:
-    edit_config(folder, model_type="llama", architectures=["LlamaForCausalLM"])
-    assert "model_type `llama` is not a shape we run" in refusal(folder)
+    edit_config(folder, model_type="mamba2", architectures=["Mamba2ForCausalLM"])
+    assert "model_type `mamba2` (Mamba2ForCausalLM) is not a family that runs here" in refusal(folder)
+    edit_config(folder, model_type="qwen3_moe", architectures=["Qwen3MoeForSequenceClassification"])
+    assert "architecture `Qwen3MoeForSequenceClassification` does not run here" in refusal(folder)
 
 
 @pytest.mark.parametrize(
@@ -141,10 +144,14 @@ def test_a_foreign_architecture_is_refused_by_its_name(folder: Path) -> None:
     [
         ({"use_sliding_window": True}, "use_sliding_window"),
         ({"hidden_act": "gelu"}, "gelu"),
-        ({"attention_bias": True}, "attention_bias"),
-        ({"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}, "llama3"),
+        ({"attention_bias": True}, "layers.0.self_attn.k_proj.bias` (and 7 more) is missing"),
+        ({"qkv_bias": 1.5}, "qkv_bias = 1.5"),
+        ({"rope_scaling": {"rope_type": "dynamic", "factor": 8.0}}, "`dynamic`"),
+        ({"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}, "`low_freq_factor` is missing"),
+        ({"rope_scaling": {"rope_type": "linear", "factor": 2.0, "ntk_alpha": 3}}, "ntk_alpha = 3 is not known"),
+        ({"residual_multiplier": 0.5}, "residual_multiplier = 0.5 is not known for qwen3_moe"),
         ({"quantization_config": {"quant_method": "gptq"}}, "gptq"),
-        ({"rope_scaling": {"rope_type": "yarn"}}, "factor"),
+        ({"rope_scaling": {"rope_type": "yarn", "factor": "two"}}, "factor"),
         ({"hidden_size": None}, "hidden_size"),
         ({"num_key_value_heads": 3}, "kv_heads (3)"),
         ({"layer_types": ["sliding_attention", "full_attention"]}, "sliding_attention"),

@@ -1,25 +1,23 @@
-"""Hugging Face's config.json <-> ModelConfig. No torch here.
+"""Hugging Face's config.json <-> ModelConfig, for the families of model/families.py. No torch here.
 
-What the four families cannot express (another architecture, sliding windows, other rotary
-scalings) is refused by its name, never ignored.
+What a family cannot express and every field that is not understood is refused by its name, never ignored.
 """
 
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from creuset.core.errors import ArtifactError
 from creuset.core.gguf import GgufFile, is_gguf
-from creuset.model.config import Family, ModelConfig, Yarn
+from creuset.model.config import ModelConfig
+from creuset.model.families import FAMILIES, Family, family_of
 from creuset.model.formats.gguf_config import config_json
+from creuset.model.formats.hf_fields import ConfigFields
+from creuset.model.formats.hf_rope import FULL, SLIDING, read_rope, write_rope
 
-ARCHITECTURES: dict[Family, str] = {
-    "qwen2": "Qwen2ForCausalLM",
-    "qwen3": "Qwen3ForCausalLM",
-    "qwen2_moe": "Qwen2MoeForCausalLM",
-    "qwen3_moe": "Qwen3MoeForCausalLM",
-}
+ACTIVATIONS = {"silu": "silu", "gelu_tanh": "gelu_pytorch_tanh", "xielu": "xielu"}
+LOCAL_THETA = {"gemma3_text": 10_000.0, "olmo3": 500_000.0}  # families whose layers with a window have their own base
 
 
 def config_of(folder: Path) -> ModelConfig:
@@ -39,11 +37,159 @@ def config_of(folder: Path) -> ModelConfig:
     return from_hf(found)
 
 
+def from_hf(found: dict[str, Any]) -> ModelConfig:
+    family = _family(found)
+    row = FAMILIES[family]
+    fields = ConfigFields(found, row.defaults)
+    heads, hidden = fields.integer("num_attention_heads"), fields.integer("hidden_size")
+    layers, context = fields.integer("num_hidden_layers"), fields.integer("max_position_embeddings")
+    head_dim = fields.integer("head_dim", default=hidden // heads)
+    rope = read_rope(fields, context=context, local=LOCAL_THETA.get(family))
+    rotary = int(head_dim * rope.partial)
+    shape: dict[str, Any] = _experts(fields, family) if row.traits.moe else {}
+    shape |= _windows(fields, family, layers)
+    if family.startswith("gemma"):
+        shape |= _gemma(fields, head_dim)
+    _refuse_what_the_family_has_not(fields, family)
+    try:
+        config = _without_unused_ffn(
+            ModelConfig(
+                family=family,
+                vocab_size=fields.integer("vocab_size"),
+                hidden=hidden,
+                layers=layers,
+                heads=heads,
+                kv_heads=fields.integer("num_key_value_heads", default=heads),
+                head_dim=head_dim,
+                ffn=fields.integer("intermediate_size"),
+                tie_embeddings=fields.flag("tie_word_embeddings"),
+                attention_bias=_bias(fields, family, "attention_bias"),
+                mlp_bias=_bias(fields, family, "mlp_bias"),
+                rope_theta=rope.theta,
+                rope_scaling=rope.scaling,
+                local_rope_theta=rope.local_theta,
+                rotary_dim=rotary if rotary != head_dim else 0,
+                norm_eps=fields.number("rms_norm_eps", 1e-6),
+                context=context,
+                init_std=fields.number("initializer_range", 0.02),
+                **shape,
+            )
+        )
+    except ValueError as error:
+        raise ArtifactError(f"config.json: {error}") from error
+    fields.refuse_the_rest(family)
+    return config
+
+
+def _family(found: dict[str, Any]) -> Family:
+    kind, known = found.get("model_type"), ", ".join(sorted(row.model_type or name for name, row in FAMILIES.items()))
+    family = family_of(kind)
+    if family is None:
+        named = f" ({', '.join(map(str, found['architectures']))})" if found.get("architectures") else ""
+        raise ArtifactError(
+            f"config.json: model_type `{kind}`{named} is not a family that runs here", hint=f"families: {known}"
+        )
+    classes, wanted = found.get("architectures") or [], FAMILIES[family].architecture
+    if classes and wanted not in classes:
+        raise ArtifactError(f"config.json: architecture `{classes[0]}` does not run here, only `{wanted}` of {family}")
+    if quantized := found.get("quantization_config"):
+        method = quantized.get("quant_method") if isinstance(quantized, dict) else quantized
+        raise ArtifactError(f"config.json: weights quantized by `{method}` are not supported")
+    return family
+
+
+def _bias(fields: ConfigFields, family: Family, name: str) -> bool:
+    """Whether the projections have biases, in families that leave it to the model."""
+    optional = {"attention_bias": ("llama", "qwen3", "qwen3_moe", "gemma2", "gemma3_text", "olmo2", "olmo3", "apertus")}
+    if family in optional.get(name, ("llama",)):
+        return fields.flag(name)
+    return False
+
+
+def _refuse_what_the_family_has_not(fields: ConfigFields, family: Family) -> None:
+    traits = FAMILIES[family].traits
+    fields.only(
+        "hidden_activation" if family.startswith("gemma") else "hidden_act", ACTIVATIONS[traits.activation], family
+    )
+    if family.startswith("gemma"):
+        fields.get("hidden_act")  # Gemma's configs have it as well, and it is not used
+    for name in ("attention_bias", "qkv_bias"):
+        if traits.qkv_bias:
+            fields.only(name, True, family)
+    fields.only("qk_norm", traits.qk_norm != "none", family)
+
+
+def _experts(fields: ConfigFields, family: Family) -> dict[str, Any]:
+    out: dict[str, Any] = {
+        "experts": fields.integer("num_experts", "num_local_experts"),
+        "experts_per_token": fields.integer("num_experts_per_tok"),
+        "expert_ffn": fields.integer("moe_intermediate_size"),
+        "norm_topk": fields.flag("norm_topk_prob"),
+        "sparse_step": fields.integer("decoder_sparse_step", default=1),
+        "dense_layers": tuple(fields.get("mlp_only_layers", ())),
+        "balance_coef": fields.number("router_aux_loss_coef", 0.001),
+    }
+    if FAMILIES[family].traits.shared_expert != "none":
+        out["shared_ffn"] = fields.integer("shared_expert_intermediate_size")
+    return out
+
+
+def _windows(fields: ConfigFields, family: Family, layers: int) -> dict[str, Any]:
+    """Which layers have a sliding window: all of them, those from `max_window_layers` up, or all but every n-th one.
+
+    `layer_types` says it layer by layer, where the family reads that.
+    """
+    row, types = FAMILIES[family], fields.get("layer_types")
+    size = fields.get("sliding_window") or 0
+    if row.windows in ("none", "upper"):
+        first = fields.integer("max_window_layers", default=0)
+        if row.windows == "none":
+            fields.only("use_sliding_window", False, family)
+            size = 0
+        elif not fields.flag("use_sliding_window"):
+            size = 0
+    pattern = fields.integer("sliding_window_pattern", default=row.pattern) if row.windows == "pattern" else 0
+    if types is not None:
+        if not isinstance(types, list) or len(types) != layers or (other := set(types) - {FULL, SLIDING}):
+            raise ArtifactError(
+                f"config.json: layer_types must be {layers} of `{FULL}` and `{SLIDING}`, got "
+                + (f"`{min(map(str, other))}`" if isinstance(types, list) and len(types) == layers else repr(types))
+            )
+        chosen = tuple(i for i, kind in enumerate(types) if kind == SLIDING)
+        if chosen and (not size or row.windows in ("none", "all")):
+            raise ArtifactError(
+                f"config.json: layer_types has `{SLIDING}`, which {family} does not have without a window"
+            )
+    elif row.windows == "all":
+        chosen = tuple(range(layers))
+    elif row.windows == "upper":
+        chosen = tuple(range(first, layers))
+    else:
+        chosen = tuple(i for i in range(layers) if pattern and (i + 1) % pattern)
+    return {"window": int(size), "window_layers": chosen} if size and chosen else {}
+
+
+def _gemma(fields: ConfigFields, head_dim: int) -> dict[str, Any]:
+    fields.only("use_bidirectional_attention", False, "gemma")
+    scalar = fields.number("query_pre_attn_scalar")
+    return {
+        "query_scale": None if scalar == head_dim else scalar**-0.5,
+        "attention_cap": fields.number("attn_logit_softcapping", 0.0),
+        "final_cap": fields.number("final_logit_softcapping", 0.0),
+    }
+
+
+def _without_unused_ffn(config: ModelConfig) -> ModelConfig:
+    dense = any(not config.moe_layer(i) for i in range(config.layers))
+    return config if dense else replace(config, ffn=0)
+
+
 def to_hf(config: ModelConfig, *, dtype: str = "bfloat16") -> dict[str, Any]:
     """config.json that transformers 4 and 5, vLLM and llama.cpp's converter read."""
+    row = FAMILIES[config.family]
     out: dict[str, Any] = {
-        "architectures": [ARCHITECTURES[config.family]],
-        "model_type": config.family,
+        "architectures": [row.architecture],
+        "model_type": row.model_type or config.family,
         "vocab_size": config.vocab_size,
         "hidden_size": config.hidden,
         "intermediate_size": config.ffn or config.expert_ffn,
@@ -51,18 +197,16 @@ def to_hf(config: ModelConfig, *, dtype: str = "bfloat16") -> dict[str, Any]:
         "num_attention_heads": config.heads,
         "num_key_value_heads": config.kv_heads,
         "head_dim": config.head_dim,
-        "hidden_act": "silu",
+        "hidden_act": ACTIVATIONS[row.traits.activation],
         "max_position_embeddings": config.context,
         "initializer_range": config.init_std,
         "rms_norm_eps": config.norm_eps,
         "tie_word_embeddings": config.tie_embeddings,
         "attention_dropout": 0.0,
-        "use_sliding_window": False,
-        "rope_theta": config.rope_theta,
-        "rope_scaling": _yarn_to_hf(config.yarn) if config.yarn else None,
         "use_cache": True,
         "torch_dtype": dtype,
     }
+    out |= write_rope(config) | _windows_to_hf(config)
     if config.is_moe:
         out |= {
             "num_experts": config.experts,
@@ -74,119 +218,31 @@ def to_hf(config: ModelConfig, *, dtype: str = "bfloat16") -> dict[str, Any]:
             "router_aux_loss_coef": config.balance_coef,
             "output_router_logits": False,
         }
-    if not config.qkv_bias:
-        out["attention_bias"] = False
+    if not row.traits.qkv_bias:
+        out["attention_bias"] = config.attention_bias
+    if config.mlp_bias:
+        out["mlp_bias"] = True
     if config.family == "qwen2_moe":
         out |= {"shared_expert_intermediate_size": config.shared_ffn, "qkv_bias": True}
+    if config.family.startswith("gemma"):
+        out |= {
+            "hidden_activation": ACTIVATIONS[row.traits.activation],
+            "query_pre_attn_scalar": round(config.scale**-2, 6),
+            "attn_logit_softcapping": config.attention_cap or None,
+            "final_logit_softcapping": config.final_cap or None,
+        }
     return out
 
 
-def from_hf(found: dict[str, Any]) -> ModelConfig:
-    family: Any = found.get("model_type")
-    if family not in get_args(Family):
-        raise ArtifactError(
-            f"config.json: model_type `{family}` is not a shape we run", hint=f"shapes: {', '.join(get_args(Family))}"
-        )
-    heads, hidden = _int(found, "num_attention_heads"), _int(found, "hidden_size")
-    theta, yarn = _rope(found)
-    moe: dict[str, Any] = {}
-    if family in ("qwen2_moe", "qwen3_moe"):
-        moe = {
-            "experts": _int(found, "num_experts", "num_local_experts"),
-            "experts_per_token": _int(found, "num_experts_per_tok"),
-            "expert_ffn": _int(found, "moe_intermediate_size"),
-            "norm_topk": bool(found.get("norm_topk_prob", False)),
-            "sparse_step": int(found.get("decoder_sparse_step", 1)),
-            "dense_layers": tuple(found.get("mlp_only_layers") or ()),
-            "balance_coef": float(found.get("router_aux_loss_coef", 0.001)),
-        }
-    if family == "qwen2_moe":
-        moe["shared_ffn"] = _int(found, "shared_expert_intermediate_size")
-    _refuse_what_we_do_not_compute(found, family)
-    try:
-        return _without_unused_ffn(
-            ModelConfig(
-                family=family,
-                vocab_size=_int(found, "vocab_size"),
-                hidden=hidden,
-                layers=_int(found, "num_hidden_layers"),
-                heads=heads,
-                kv_heads=int(found.get("num_key_value_heads") or heads),
-                head_dim=int(found.get("head_dim") or (128 if family == "qwen3" else hidden // heads)),
-                ffn=_int(found, "intermediate_size"),
-                tie_embeddings=bool(found.get("tie_word_embeddings", False)),
-                rope_theta=theta,
-                yarn=yarn,
-                norm_eps=float(found.get("rms_norm_eps", 1e-6)),
-                context=_int(found, "max_position_embeddings"),
-                init_std=float(found.get("initializer_range", 0.02)),
-                **moe,
-            )
-        )
-    except ValueError as error:
-        raise ArtifactError(f"config.json: {error}") from error
-
-
-def _without_unused_ffn(config: ModelConfig) -> ModelConfig:
-    dense = any(not config.moe_layer(i) for i in range(config.layers))
-    return config if dense else replace(config, ffn=0)
-
-
-def _int(found: dict[str, Any], *names: str) -> int:
-    for name in names:
-        if isinstance(value := found.get(name), int):
-            return value
-    raise ArtifactError(f"config.json: `{names[0]}` is missing or not a whole number, got {found.get(names[0])!r}")
-
-
-def _refuse_what_we_do_not_compute(found: dict[str, Any], family: str) -> None:
-    bias = family in ("qwen2", "qwen2_moe")
-    wanted = {"hidden_act": "silu", "use_sliding_window": False, "attention_bias": bias, "qkv_bias": bias}
-    for name, only in wanted.items():
-        if found.get(name, only) != only:
-            raise ArtifactError(f"config.json: {name} = {found[name]!r} is not supported in {family}, only {only!r}")
-    if other := set(found.get("layer_types") or ()) - {"full_attention"}:
-        raise ArtifactError(f"config.json: layer_types has `{min(other)}`; only `full_attention` is supported")
-    if "quantization_config" in found:
-        method = (found["quantization_config"] or {}).get("quant_method")
-        raise ArtifactError(f"config.json: weights quantized by `{method}` are not supported")
-
-
-def _rope(found: dict[str, Any]) -> tuple[float, Yarn | None]:
-    """Base and YaRN, from transformers 5's `rope_parameters` or the older `rope_theta` and `rope_scaling`."""
-    rope: dict[str, Any] = found.get("rope_parameters") or found.get("rope_scaling") or {}
-    theta = float(rope.get("rope_theta") or found.get("rope_theta") or 10_000.0)
-    kind = rope.get("rope_type") or rope.get("type") or "default"
-    if kind not in ("default", "yarn"):
-        raise ArtifactError(f"config.json: rotary scaling `{kind}` is not supported, only `yarn`")
-    if rope.get("partial_rotary_factor", 1.0) != 1.0:
-        raise ArtifactError("config.json: partial_rotary_factor must be 1: whole heads are rotated")
-    if kind == "default":
-        return theta, None
-    for name in ("mscale", "mscale_all_dim"):
-        if rope.get(name):
-            raise ArtifactError(f"config.json: rope_scaling has `{name}`, which is not supported")
-    if rope.get("truncate", True) is not True:
-        raise ArtifactError("config.json: rope_scaling with `truncate` false is not supported")
-    if not isinstance(rope.get("factor"), int | float):
-        raise ArtifactError("config.json: rope_scaling `yarn` has no `factor`")
-    factor = rope.get("attention_factor")
-    return theta, Yarn(
-        factor=float(rope["factor"]),
-        original_context=int(rope.get("original_max_position_embeddings") or found["max_position_embeddings"]),
-        beta_fast=float(rope.get("beta_fast") or 32.0),
-        beta_slow=float(rope.get("beta_slow") or 1.0),
-        attention_factor=None if factor is None else float(factor),
-    )
-
-
-def _yarn_to_hf(yarn: Yarn) -> dict[str, Any]:
-    out = {
-        "rope_type": "yarn",
-        "type": "yarn",
-        "factor": yarn.factor,
-        "original_max_position_embeddings": yarn.original_context,
-        "beta_fast": yarn.beta_fast,
-        "beta_slow": yarn.beta_slow,
-    }
-    return out if yarn.attention_factor is None else out | {"attention_factor": yarn.attention_factor}
+def _windows_to_hf(config: ModelConfig) -> dict[str, Any]:
+    kind = FAMILIES[config.family].windows
+    if kind == "none":
+        return {"use_sliding_window": False} if config.family.startswith("qwen") else {}
+    if kind == "all":
+        return {"sliding_window": config.window or None}
+    types = [SLIDING if layer in config.window_layers else FULL for layer in range(config.layers)]
+    out: dict[str, Any] = {"sliding_window": config.window or None}
+    if kind == "upper":
+        first = min(config.window_layers, default=config.layers)
+        out |= {"use_sliding_window": bool(config.window), "max_window_layers": first}
+    return out | ({"layer_types": types} if config.window or kind == "pattern" else {})

@@ -5,7 +5,7 @@ is which part of which parameter), `load_model`, `save_model`. The file of quant
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
@@ -19,6 +19,7 @@ from creuset.core.gguf import is_gguf
 from creuset.model import quant
 from creuset.model.config import ModelConfig
 from creuset.model.formats.hf_config import config_of, to_hf
+from creuset.model.formats.names import joined, joined_shape, layout, split
 from creuset.model.formats.tensors import checked, header, read, refuse_difference, write
 from creuset.model.transformer import Transformer
 
@@ -60,7 +61,7 @@ class WeightSource(Protocol):
 
 
 class FolderWeights:
-    """The weights in `folder`: ours (quantized or not) or Hugging Face's, of the four families."""
+    """The weights in `folder`: ours (quantized or not) or Hugging Face's, of the families of model/families.py."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.config = folder, config_of(folder)
@@ -75,7 +76,8 @@ class FolderWeights:
                 ends = repeat(None) if scales is None else (end for _, end in apart(name, scales))
                 yield from (StoredTensor(part, own, end) for (part, own), end in zip(apart(name, codes), ends))  # noqa: B905
             return
-        wanted = {name: view.shape for name, view in parts(shape_of).items()}
+        shapes = {name: view.shape for name, view in parts(shape_of).items()}
+        wanted = layout(self.config.family, list(shapes))
         files = {name: file for file in _files(self.folder) for name in header(file)}
         tied = self.config.tie_embeddings and HEAD in files
         refuse_difference(
@@ -85,7 +87,8 @@ class FolderWeights:
         )
         for file in sorted(set(files.values())):
             for name, tensor in read(file, [name for name in files if files[name] == file and name in wanted]):
-                yield StoredTensor(name, checked(tensor, wanted[name], name, file), None)
+                whole = checked(tensor, joined_shape(wanted[name], shapes), name, file)
+                yield from (StoredTensor(part, own, None) for part, own in split(whole, wanted[name], shapes))
         if tied:
             self._refuse_other_head(files)
 
@@ -174,10 +177,10 @@ def save_model(
     """config.json, generation_config.json and model.safetensors (or shards with an index), as Hugging Face has them."""
     folder.mkdir(parents=True, exist_ok=True)
     write_config(model, folder, dtype)
-    shards: list[dict[str, Tensor]] = [{}]
+    shards: list[dict[str, Sequence[Tensor]]] = [{}]
     held = 0
-    for name, value in parts(model).items():
-        size = value.numel() * DTYPES[dtype].itemsize
+    for name, value, numbers in joined(model.config.family, parts(model)):
+        size = numbers * DTYPES[dtype].itemsize
         if shards[-1] and held + size > shard_bytes:
             shards.append({})
             held = 0
@@ -204,7 +207,12 @@ def write_json(file: Path, value: Any) -> None:
     file.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def _write(tensors: dict[str, Tensor], file: Path, dtype: str) -> None:
+def _write(tensors: dict[str, Sequence[Tensor]], file: Path, dtype: str) -> None:
     # A copy each: safetensors refuses tensors that share memory, as slices of stacked experts do.
-    own = {name: value.to("cpu", DTYPES[dtype], copy=True).contiguous() for name, value in tensors.items()}
+    own = {
+        name: (values[0] if len(values) == 1 else torch.cat(list(values)))
+        .to("cpu", DTYPES[dtype], copy=True)
+        .contiguous()
+        for name, values in tensors.items()
+    }
     write(own, file, metadata={"format": "pt"})

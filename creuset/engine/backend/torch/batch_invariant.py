@@ -27,6 +27,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from creuset.model.attention import PLAIN, ScoreRule, weigh
+
 TILE = 32
 _QUANTA = (1, 2, 4, 8, 16, 32)
 _ROWS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 16, 17, 24, 31, 32, 33, 63, 64, 96, 128, 255, 512)
@@ -46,6 +48,15 @@ class KernelRules:
     activation: bool  # activations may be computed all at once, else in parts that one thread does
 
 
+Bend = Callable[[Tensor], Tensor]  # an activation, with its gate where it has one: rows in, rows out
+
+
+def swiglu(h_M2F: Tensor) -> Tensor:
+    """silu of the first half of each row times the second half."""
+    gate_MF, up_MF = h_M2F.chunk(2, dim=-1)
+    return F.silu(gate_MF) * up_MF
+
+
 def row_limit(n: int, k: int) -> int:
     """Rows a product with an (n, k) weight gets at once. Bounds the time `measure` takes."""
     return 512 if n * k <= 2**20 else 128 if n * k <= 2**24 else 32
@@ -59,10 +70,12 @@ def measure(
     head_dim: int,
     widths: Iterable[int] = (),
     stacks: Iterable[tuple[int, int, int]] = (),
+    bend: Bend = swiglu,
+    rule: ScoreRule = PLAIN,
     device: str = "cpu",
 ) -> KernelRules:
     """Ask this machine. `shapes` are (N, K) of the weights, `stacks` (E, N, K) of those of experts,
-    `widths` those of activations."""
+    `widths` what the activation `bend` takes in, `rule` how attention scores (of `head_dim` numbers a head)."""
     if device != "cpu":
         # Not measured: what is promised is promised on CPU.
         return KernelRules(packed=False, quantum=1, attention=1, batched=True, activation=True)
@@ -71,24 +84,32 @@ def measure(
     packed = all(_packed_alike(n, k, dtype) for n, k in large)
     plain = [(n, k) for n, k in known if not packed or n * k < _PACK_FROM]
     quanta = (q for q in _QUANTA if all(_plain_alike(n, k, dtype, q) for n, k in plain))
-    attention = (q for q in _QUANTA if _attention_alike(head_dim, dtype, q))
-    activation = all(_activation_alike(width, dtype) for width in set(widths))
+    attention = (q for q in _QUANTA if _attention_alike(head_dim, dtype, q, rule))
+    activation = all(_activation_alike(width, dtype, bend) for width in set(widths))
     quantum = next(quanta, 0)
     batched = quantum > 0 and all(_batched_alike(stack, dtype, quantum) for stack in stacks)
     return KernelRules(packed, quantum, next(attention, 0), batched, activation)
 
 
-def activate(h_M2F: Tensor, *, whole: bool = True) -> Tensor:
-    """SwiGLU's: silu of the first half of each row times the second half.
+def activate(h: Tensor, bend: Bend = swiglu, *, whole: bool = True) -> Tensor:
+    """`bend` of each row of `h`.
 
     Torch splits a large tensor among threads wherever it falls, and each thread's last elements are computed by
     another routine. Where that was seen to matter (`whole` is false) parts are small enough for one thread.
     """
-    rows = max(1, 2 * _ONE_THREAD // h_M2F.shape[1])
-    if not whole and h_M2F.shape[0] > rows:
-        return torch.cat([activate(part) for part in torch.split(h_M2F, rows)])
-    gate_MF, up_MF = h_M2F.chunk(2, dim=-1)
-    return F.silu(gate_MF) * up_MF
+    rows = max(1, 2 * _ONE_THREAD // h.shape[1])
+    if not whole and h.shape[0] > rows:
+        return torch.cat([bend(part) for part in torch.split(h, rows)])
+    return bend(h)
+
+
+def capped(x: Tensor, at: float) -> Tensor:
+    """at tanh(x / at), in parts that one thread does and that lie alike in every row."""
+    flat = x.reshape(-1, x.shape[-1]) / at
+    for row in flat:
+        for part in torch.split(row, _ONE_THREAD):
+            part.tanh_()
+    return flat.mul_(at).view(x.shape)
 
 
 def _noise(*shape: int, dtype: torch.dtype) -> Tensor:
@@ -141,9 +162,9 @@ def _plain_alike(n: int, k: int, dtype: torch.dtype, quantum: int) -> bool:
     return _alike(lambda x_MK: F.linear(x_MK, weight_NK), _noise(limit, k, dtype=dtype), rows)
 
 
-def _activation_alike(width: int, dtype: torch.dtype) -> bool:
-    limit = max(1, min(512, 2**20 // width))
-    return _alike(activate, _noise(limit, 2 * width, dtype=dtype), [m for m in _ROWS if m <= limit])
+def _activation_alike(width: int, dtype: torch.dtype, bend: Bend) -> bool:
+    limit = max(1, min(512, 2**21 // width))
+    return _alike(lambda h: activate(h, bend), _noise(limit, width, dtype=dtype), [m for m in _ROWS if m <= limit])
 
 
 def _batched_alike(stack: tuple[int, int, int], dtype: torch.dtype, quantum: int) -> bool:
@@ -159,20 +180,42 @@ def _batched_alike(stack: tuple[int, int, int], dtype: torch.dtype, quantum: int
     return True
 
 
-def _attention_alike(width: int, dtype: torch.dtype, quantum: int) -> bool:
+def _attention_alike(width: int, dtype: torch.dtype, quantum: int, rule: ScoreRule) -> bool:
     rows = [m for m in _ROWS if m <= 128 and m % quantum == 0]
     for length in (64, 192, 768):
         keys, values = _noise(1, 1, length, width, dtype=dtype), _noise(1, 1, length, width, dtype=dtype)
         mask_1L = _noise(1, 1, 1, length, dtype=dtype)
 
         def attend(q_MD: Tensor, keys: Tensor = keys, values: Tensor = values, mask_1L: Tensor = mask_1L) -> Tensor:
-            mask = mask_1L.expand(1, 1, len(q_MD), -1)
-            y: Tensor = F.scaled_dot_product_attention(q_MD[None, None], keys, values, attn_mask=mask)
-            return y[0, 0]
+            return attention(q_MD[None, None], keys, values, mask_1L.expand(1, 1, len(q_MD), -1), rule)[0, 0]
 
         if not _alike(attend, _noise(128, width, dtype=dtype), rows):
             return False
+        if not rule.plain and not _crowd_alike(attend, keys, values, mask_1L, rule, quantum):
+            return False
     return True
+
+
+def _crowd_alike(
+    attend: Callable[[Tensor], Tensor], keys: Tensor, values: Tensor, mask: Tensor, rule: ScoreRule, quantum: int
+) -> bool:
+    """Whether several requests and heads in one call get what each gets alone: matrix products may not promise that."""
+    for requests, heads in ((1, 3), (2, 1), (5, 2)):
+        q_BGMD = _noise(requests, heads, quantum, keys.shape[-1], dtype=keys.dtype)
+        k, v = (x.expand(requests, heads, -1, -1) for x in (keys, values))
+        together = attention(q_BGMD, k, v, mask.expand(requests, heads, quantum, -1), rule)
+        if not all(
+            torch.equal(attend(q), one) for q, one in zip(q_BGMD.flatten(0, 1), together.flatten(0, 1), strict=True)
+        ):
+            return False
+    return True
+
+
+def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, rule: ScoreRule, sinks: Tensor | None = None) -> Tensor:
+    """q (B, G, R, D), k and v (B, G, L, D), `mask` (B, 1, R, L) added to the scores, `sinks` (1, G, R, 1)."""
+    if rule.plain:
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=rule.scale)
+    return weigh(q, k, v, mask, rule, sinks, capped=capped)
 
 
 class PackedLinear:

@@ -15,12 +15,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from creuset.engine.backend.torch.batch_invariant import KernelRules, activate, measure, product
-from creuset.model.attention import Attend, Attention
-from creuset.model.moe import MLP, MoE, Routing, route
-from creuset.model.norm import RMSNorm
+from creuset.engine.backend.torch.batch_invariant import Bend, KernelRules, activate, capped, measure, product, swiglu
+from creuset.model.attention import Attend, Attention, ScoreRule
+from creuset.model.layers.mlp import MLP, act
+from creuset.model.layers.norm import RMSNorm
+from creuset.model.moe import MoE, Routing, route
 from creuset.model.rope import Rotation, rotation
-from creuset.model.transformer import Block, Transformer
+from creuset.model.transformer import Block, Transformer, embed
 
 
 def widths(model: Transformer) -> set[int]:
@@ -35,7 +36,7 @@ def shapes(model: Transformer) -> set[tuple[int, int]]:
     qkv = (config.heads + 2 * config.kv_heads) * config.head_dim
     found = {(qkv, config.hidden), (config.hidden, config.heads * config.head_dim), (config.vocab_size, config.hidden)}
     for width in widths(model):
-        found |= {(2 * width, config.hidden), (config.hidden, width)}
+        found |= {((2 if config.traits.gated else 1) * width, config.hidden), (config.hidden, width)}
     if config.shared_ffn:
         found.add((1, config.hidden))
     if config.experts:
@@ -56,22 +57,29 @@ class InferenceModel(nn.Module):
             shapes(model),
             dtype=dtype,
             head_dim=config.head_dim,
-            widths=widths(model),
+            widths=[(2 if config.traits.gated else 1) * width for width in widths(model)],
             stacks=stacks if config.experts else (),
+            bend=swiglu if config.experts else bend_of(next(mlp for mlp in model.modules() if isinstance(mlp, MLP))),
+            rule=ScoreRule(config.query_scale, 0, config.attention_cap, _sinks(model)),
             device=device,
         )
         router = self.rules
         if rules is None and dtype != torch.float32 and config.experts:
             shape = (config.experts, config.hidden)
             router = measure({shape}, dtype=torch.float32, head_dim=config.head_dim, device=device)
+        self.config = config
         self.embedding, self.norm = model.model.embed_tokens.weight.detach(), _norm(model.model.norm)
         every = torch.arange(config.context, device=device)
-        self.turns = rotation(every, model.freq.to(device), model.rope_factor, dtype)
+        self.turns = [
+            rotation(every, freq.to(device), factor, dtype)
+            for freq, factor in zip(model.freqs, model.rope_factors, strict=True)
+        ]
         self.blocks: list[Block] = []
         for block in model.model.layers:
             assert isinstance(block, Block) and isinstance(block.mlp, MoE | MLP)
-            block.input_layernorm = _norm(block.input_layernorm)
-            block.post_attention_layernorm = _norm(block.post_attention_layernorm)
+            for name, norm in list(block.named_children()):
+                if isinstance(norm, RMSNorm):
+                    setattr(block, name, _norm(norm))
             block.self_attn = FusedAttention(block.self_attn, self.rules)
             if isinstance(block.mlp, MoE):
                 block.mlp = FusedMoE(block.mlp, self.rules, router)
@@ -83,16 +91,16 @@ class InferenceModel(nn.Module):
 
     def forward(self, tokens_T: Tensor, positions_T: Tensor, attend: Attend) -> Tensor:
         """Hidden states (T, C) after the final norm."""
-        x_TC = self.embedding.index_select(0, tokens_T)
-        turn = Rotation(*(part_T1D[positions_T] for part_T1D in self.turns))
+        x_TC = embed(self.embedding.index_select(0, tokens_T), self.config)
+        turns = [Rotation(*(part_T1D[positions_T] for part_T1D in turn)) for turn in self.turns]
         for block in self.blocks:
-            x_TC, _ = block(x_TC, turn, attend)
+            x_TC, _ = block(x_TC, turns[block.local], attend)
         y_TC: Tensor = self.norm(x_TC)
         return y_TC
 
     def logits(self, x_TC: Tensor) -> Tensor:
         found: Tensor = self.head(x_TC)
-        return found
+        return capped(found, self.config.final_cap) if self.config.final_cap else found
 
     @property
     def device(self) -> torch.device:
@@ -126,36 +134,73 @@ class FusedAttention(Attention):
         self.heads, self.groups = (part.out_features // self.head_dim for part in parts[:2])
         biases: list[Tensor] = [part.bias for part in parts if part.bias is not None]
         self.qkv = product(torch.cat([part.weight for part in parts]), torch.cat(biases) if biases else None, rules)
-        self.out = product(source.o_proj.weight, None, rules)
-        self.norm = None
+        self.out = product(source.o_proj.weight, source.o_proj.bias, rules)
+        self.scores = source.rule()
+        self.norm: FusedNorm | None = None  # of all heads, each by itself
+        self.norms: tuple[FusedNorm, FusedNorm] | None = None  # of all query heads together, and of all key heads
         if source.q_norm is not None and source.k_norm is not None:
-            weights = [source.q_norm.weight.detach()] * self.heads + [source.k_norm.weight.detach()] * self.groups
-            self.norm = FusedNorm(torch.stack(weights), source.q_norm.eps)
+            if source.norm_whole:
+                self.norms = (_norm(source.q_norm), _norm(source.k_norm))
+            else:
+                query, key = (norm.weight.detach() + norm.offset for norm in (source.q_norm, source.k_norm))
+                self.norm = FusedNorm(torch.stack([query] * self.heads + [key] * self.groups), source.q_norm.eps)
 
     def forward(self, x_TC: Tensor, turn: Rotation, attend: Attend) -> Tensor:
         both = self.heads + self.groups
-        qkv_TXD = self.qkv(x_TC).view(-1, both + self.groups, self.head_dim)
+        qkv_TN = self.qkv(x_TC)
+        qkv_TXD = qkv_TN.view(-1, both + self.groups, self.head_dim)
         qk_TXD = qkv_TXD[:, :both]
         if self.norm is not None:
             qk_TXD = self.norm(qk_TXD)
-        # As model/rope.py's `rotate`, which also prepares for a backward pass.
-        cos_T1D, sin_T1D = turn
-        qk_TXD = torch.addcmul(qk_TXD * cos_T1D, qk_TXD.roll(self.head_dim // 2, -1), sin_T1D)
-        y_THD = attend(self.layer, qk_TXD[:, : self.heads], qk_TXD[:, self.heads :], qkv_TXD[:, both:])
+        elif self.norms is not None:
+            width = self.heads * self.head_dim
+            q_TN, k_TN = qkv_TN[:, :width], qkv_TN[:, width : both * self.head_dim]
+            qk_TN = torch.cat((self.norms[0](q_TN.contiguous()), self.norms[1](k_TN.contiguous())), dim=1)
+            qk_TXD = qk_TN.view(-1, both, self.head_dim)
+        qk_TXD = _turned(qk_TXD, turn)
+        y_THD = attend(self.layer, qk_TXD[:, : self.heads], qk_TXD[:, self.heads :], qkv_TXD[:, both:], self.scores)
         y_TC: Tensor = self.out(y_THD.flatten(1))
         return y_TC
+
+
+def _turned(x_TXD: Tensor, turn: Rotation) -> Tensor:
+    """As model/rope.py's `rotate`, which also prepares for a backward pass."""
+    cos_T1d, sin_T1d = turn
+    width = cos_T1d.shape[-1]
+    if width == x_TXD.shape[-1]:
+        return torch.addcmul(x_TXD * cos_T1d, x_TXD.roll(width // 2, -1), sin_T1d)
+    first_TXd = x_TXD[..., :width]
+    turned_TXd = torch.addcmul(first_TXd * cos_T1d, first_TXd.roll(width // 2, -1), sin_T1d)
+    return torch.cat((turned_TXd, x_TXD[..., width:]), dim=-1)
 
 
 class FusedMLP(MLP):
     def __init__(self, source: MLP, rules: KernelRules) -> None:
         nn.Module.__init__(self)
-        self.gate_up = product(torch.cat([source.gate_proj.weight, source.up_proj.weight]), None, rules)
-        self.down = product(source.down_proj.weight, None, rules)
-        self.whole = rules.activation
+        first = [part for part in (source.gate_proj, source.up_proj) if part is not None]
+        biases: list[Tensor] = [part.bias for part in first if part.bias is not None]
+        self.first = product(torch.cat([part.weight for part in first]), torch.cat(biases) if biases else None, rules)
+        self.down = product(source.down_proj.weight, source.down_proj.bias, rules)
+        self.bend, self.whole = bend_of(source), rules.activation
 
     def forward(self, x_TC: Tensor) -> Tensor:
-        y_TC: Tensor = self.down(activate(self.gate_up(x_TC), whole=self.whole))
+        y_TC: Tensor = self.down(activate(self.first(x_TC), self.bend, whole=self.whole))
         return y_TC
+
+
+def bend_of(mlp: MLP) -> Bend:
+    """The activation of `mlp`, of its gate and up projections side by side where it has a gate."""
+    if mlp.gate_proj is None:
+        return mlp.act_fn if mlp.act_fn is not None else lambda h_MF: act(h_MF, mlp.activation)
+    if mlp.activation == "silu":
+        return swiglu
+    kind = mlp.activation
+
+    def gated(h_M2F: Tensor) -> Tensor:
+        gate_MF, up_MF = h_M2F.chunk(2, dim=-1)
+        return act(gate_MF, kind) * up_MF
+
+    return gated
 
 
 class FusedMoE(MoE):
@@ -228,7 +273,12 @@ class FusedMoE(MoE):
 
 
 def _norm(source: RMSNorm) -> FusedNorm:
-    return FusedNorm(source.weight, source.eps)
+    return FusedNorm(source.weight.detach() + source.offset if source.offset else source.weight, source.eps)
+
+
+def _sinks(model: Transformer) -> Tensor | None:
+    """Any sinks: kernels are only asked whether they treat rows alike."""
+    return torch.zeros(1) if model.config.traits.sinks else None
 
 
 def _sigmoid(x_T1: Tensor) -> Tensor:

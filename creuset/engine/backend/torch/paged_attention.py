@@ -23,6 +23,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from creuset.engine.backend.base import BatchSpan
+from creuset.engine.backend.torch.batch_invariant import attention
+from creuset.model.attention import PLAIN, ScoreRule
 
 
 def bucket(length: int) -> int:
@@ -50,16 +52,21 @@ class KVCache:
     """Keys and values of every slot. The block after the last of the pool is never written: it pads contexts."""
 
     def __init__(
-        self, *, layers: int, blocks: int, block_size: int, heads: int, width: int, dtype: torch.dtype, device: str
-    ) -> None:
+        self, *, layers: int, blocks: int, block_size: int, heads: int, width: int, dtype: torch.dtype, device: str,
+        value_width: int | None = None,
+    ) -> None:  # fmt: skip
+        """`width` numbers a key, `value_width` a value (None: as many)."""
         self.blocks, self.block_size = blocks, block_size
         # Zeros, not garbage: a slot behind the mask is multiplied by 0, which a NaN would survive.
-        shape = (layers, (blocks + 1) * block_size, heads, width)
-        self.keys, self.values = (torch.zeros(shape, dtype=dtype, device=device) for _ in range(2))
+        shape = (layers, (blocks + 1) * block_size, heads)
+        self.keys, self.values = (
+            torch.zeros(*shape, numbers, dtype=dtype, device=device)
+            for numbers in (width, width if value_width is None else value_width)
+        )
 
     @property
     def bytes(self) -> int:
-        return 2 * self.keys.numel() * self.keys.element_size()
+        return (self.keys.numel() + self.values.numel()) * self.keys.element_size()
 
     def wipe(self, blocks: Sequence[int]) -> None:
         for block in blocks:
@@ -88,7 +95,7 @@ class PagedAttention:
         self._inverse_T = None if self._order_T is None else self._order_T.argsort()
         self._groups = [_group(cache, list(same), fold=fold, quantum=quantum) for _, same in groupby(pieces, key=_kind)]
 
-    def __call__(self, layer: int, q_THD: Tensor, k_TGD: Tensor, v_TGD: Tensor) -> Tensor:
+    def __call__(self, layer: int, q_THD: Tensor, k_TGD: Tensor, v_TGD: Tensor, rule: ScoreRule = PLAIN) -> Tensor:
         keys_SGD, values_SGD = self._cache.keys[layer], self._cache.values[layer]
         keys_SGD.index_copy_(0, self._fresh_T, k_TGD)
         values_SGD.index_copy_(0, self._fresh_T, v_TGD)
@@ -97,7 +104,7 @@ class PagedAttention:
         parts, row = [], 0
         for group in self._groups:
             rows = group.requests * group.count
-            parts.append(group.read(q_THD[row : row + rows], keys_SGD, values_SGD))
+            parts.append(group.read(q_THD[row : row + rows], keys_SGD, values_SGD, rule))
             row += rows
         y_THD = parts[0] if len(parts) == 1 else torch.cat(parts)
         return y_THD if self._inverse_T is None else y_THD[self._inverse_T]
@@ -120,7 +127,7 @@ def _kind(piece: _Piece) -> tuple[int, int, int]:
     return (piece.count, piece.size, 0) if piece.count == 1 else (piece.count, piece.size, piece.row + 1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Group:
     """Pieces of one shape: `requests` of them, `count` tokens each, that read `size` slots each."""
 
@@ -132,9 +139,10 @@ class _Group:
     start: int | None  # slots start .. start + size are the context: nothing need be copied
     blocks_N: Tensor | None  # else: which blocks it is in, request after request
     block_size: int
-    mask_B1RL: Tensor
+    reach_Bc1: Tensor  # position of each token: the last that it may look at
+    masks: dict[int, Tensor]  # by window
 
-    def read(self, q_XHD: Tensor, keys_SGD: Tensor, values_SGD: Tensor) -> Tensor:
+    def read(self, q_XHD: Tensor, keys_SGD: Tensor, values_SGD: Tensor, rule: ScoreRule) -> Tensor:
         heads, width = q_XHD.shape[1:]
         groups = heads // self.fold
         q_BGRD = (
@@ -144,15 +152,15 @@ class _Group:
         )
         if self.padding:
             q_BGRD = F.pad(q_BGRD, (0, 0, 0, self.padding))
-        y_BGRD = F.scaled_dot_product_attention(
-            q_BGRD, self._context(keys_SGD), self._context(values_SGD), attn_mask=self.mask_B1RL
-        )
+        keys_BGLD, values_BGLD = self._context(keys_SGD), self._context(values_SGD)
+        mask_B1RL = self._mask(rule.window, q_BGRD.dtype)
+        y_BGRD = attention(q_BGRD, keys_BGLD, values_BGLD, mask_B1RL, rule, self._sinks(rule.sinks_H, groups))
         rows = self.count * self.fold
         return (
             y_BGRD[:, :, :rows]
-            .reshape(self.requests, groups, self.count, self.fold, width)
+            .reshape(self.requests, groups, self.count, self.fold, -1)
             .transpose(1, 2)
-            .reshape(self.requests * self.count, heads, width)
+            .reshape(self.requests * self.count, heads, -1)
         )
 
     def _context(self, slots_SGD: Tensor) -> Tensor:
@@ -163,17 +171,32 @@ class _Group:
         found = slots_SGD.view(-1, self.block_size, *slots_SGD.shape[1:]).index_select(0, self.blocks_N)
         return found.view(self.requests, self.size, *slots_SGD.shape[1:]).transpose(1, 2)
 
+    def _mask(self, window: int, dtype: torch.dtype) -> Tensor:
+        """(B, 1, R, L): a token looks at itself and what is before it, at most `window` tokens (0: all)."""
+        if window not in self.masks:
+            at_L = torch.arange(self.size, device=self.reach_Bc1.device)
+            allowed_BcL = at_L <= self.reach_Bc1
+            if window:
+                allowed_BcL &= at_L > self.reach_Bc1 - window
+            mask_BcL = torch.zeros(allowed_BcL.shape, dtype=dtype, device=at_L.device)
+            mask_BcL.masked_fill_(~allowed_BcL, float("-inf"))
+            # A padding row may look at everything: a row that may look at nothing would be NaN.
+            mask_BRL = F.pad(mask_BcL.repeat_interleave(self.fold, dim=1), (0, 0, 0, self.padding))
+            self.masks[window] = mask_BRL[:, None]
+        return self.masks[window]
+
+    def _sinks(self, sinks_H: Tensor | None, groups: int) -> Tensor | None:
+        """(1, G, R, 1): each row's, a row being a token and one of the heads that share a key."""
+        if sinks_H is None:
+            return None
+        rows_GR = sinks_H.view(groups, 1, self.fold).expand(-1, self.count, -1).reshape(groups, -1)
+        return F.pad(rows_GR, (0, self.padding))[None, :, :, None]
+
 
 def _group(cache: KVCache, pieces: list[_Piece], *, fold: int, quantum: int) -> _Group:
     size, count = pieces[0].size, pieces[0].count
-    device, dtype = cache.keys.device, cache.keys.dtype
-    padding = -(count * fold) % quantum
-    reach = torch.tensor([[piece.first + i for i in range(count)] for piece in pieces], device=device)
-    allowed_BcL = torch.arange(size, device=device) <= reach[..., None]
-    mask_BcL = torch.zeros(allowed_BcL.shape, dtype=dtype, device=device).masked_fill_(~allowed_BcL, float("-inf"))
-    # A padding row may look at everything: a row that may look at nothing would be NaN.
-    mask_BRL = F.pad(mask_BcL.repeat_interleave(fold, dim=1), (0, 0, 0, padding))
-
+    device = cache.keys.device
+    reach = [[piece.first + i for i in range(count)] for piece in pieces]
     width = size // cache.block_size
     start, table = None, []
     first = pieces[0].blocks[0]
@@ -189,9 +212,10 @@ def _group(cache: KVCache, pieces: list[_Piece], *, fold: int, quantum: int) -> 
         count=count,
         size=size,
         fold=fold,
-        padding=padding,
+        padding=-(count * fold) % quantum,
         start=start,
         blocks_N=None if start is not None else torch.tensor(table, device=device),
         block_size=cache.block_size,
-        mask_B1RL=mask_BRL[:, None],
+        reach_Bc1=torch.tensor(reach, device=device)[..., None],
+        masks={},
     )

@@ -22,6 +22,7 @@ from creuset.engine.backend.torch.batch_invariant import TILE, KernelRules, usin
 from creuset.engine.backend.torch.inference import InferenceModel
 from creuset.engine.backend.torch.paged_attention import KVCache, PagedAttention
 from creuset.model.config import ModelConfig
+from creuset.model.count import kv_bytes
 from creuset.model.formats.weights import ModelWeights, WeightSource, build
 from creuset.model.score import Reading, log_likelihoods
 
@@ -73,7 +74,7 @@ class TorchRunner:
 
     @property
     def kv_bytes_per_token(self) -> int:
-        return 2 * self._config.layers * self._config.kv_heads * self._config.head_dim * _DTYPES[self.dtype].itemsize
+        return kv_bytes(self._config, bytes_per_value=_DTYPES[self.dtype].itemsize)
 
     @property
     def cache(self) -> KVCache:
@@ -85,8 +86,9 @@ class TorchRunner:
             layers=self._config.layers,
             blocks=blocks,
             block_size=block_size,
-            heads=self._config.kv_heads,
-            width=self._config.head_dim,
+            heads=self._config.cache_heads,
+            width=self._config.key_width,
+            value_width=self._config.value_width,
             dtype=_DTYPES[self.dtype],
             device=self.device,
         )
@@ -94,7 +96,7 @@ class TorchRunner:
     @torch.inference_mode()
     def forward(self, batch: ForwardBatch) -> None:
         positions = [at for span in batch.spans for at in range(span.first, span.first + span.count)]
-        fold = self._config.heads // self._config.kv_heads
+        fold = self._config.heads // self._config.cache_heads
         attend = PagedAttention(self.cache, batch.spans, fold=fold, quantum=self.model.rules.attention or TILE)
         tokens_T, positions_T = (torch.tensor(ids, device=self.device) for ids in (batch.tokens, positions))
         with using(self._threads_for(len(positions))):

@@ -8,16 +8,18 @@ from torch import Tensor, nn
 
 
 class RMSNorm(nn.Module):
-    def __init__(self, width: int, eps: float) -> None:
+    def __init__(self, width: int, eps: float, offset: float = 0.0) -> None:
+        """`offset` is added to the weight: Gemma stores its norms minus 1."""
         super().__init__()
-        self.width, self.eps = width, eps
-        self.weight = nn.Parameter(torch.ones(width))
+        self.width, self.eps, self.offset = width, eps, offset
+        self.weight = nn.Parameter(torch.full((width,), 1.0 - offset))
 
     def forward(self, x: Tensor) -> Tensor:
+        weight = self.weight + self.offset if self.offset else self.weight
         if x.device.type == "cpu" and x.dtype == torch.float32:
-            y: Tensor = _Norm.apply(x, self.weight, self.eps)  # type: ignore[no-untyped-call]
+            y: Tensor = _Norm.apply(x, weight, self.eps)  # type: ignore[no-untyped-call]
             return y
-        return F.rms_norm(x, (self.width,), self.weight, self.eps)
+        return F.rms_norm(x, (self.width,), weight, self.eps)
 
 
 class _Norm(torch.autograd.Function):

@@ -1,0 +1,89 @@
+"""The families of models that run here: a table. No torch here.
+
+One block serves them all (model/transformer.py). What a family does differently has a name in `Traits`; what one model
+of a family does differently is a field of `ModelConfig`. A new family is a row below, and code only for what is
+really new in it.
+
+`files` says how the family names its tensors where that is not Llama's way: (pattern, replacement) pairs from our name
+to the file's. `fused` names tensors of the file that hold several of ours, one after the other.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Traits:
+    """What every model of a family has in common. The defaults are Llama's."""
+
+    norm: Literal["pre", "post", "both"] = "pre"  # norms before attention and feed-forward layer, after them, or both
+    norm_offset: float = 0.0  # norms multiply by `weight + norm_offset`: Gemma's weights are stored minus 1
+    qkv_bias: bool = False  # biases on query, key and value projections whatever config.json says
+    qk_norm: Literal["none", "head", "width"] = (
+        "none"  # queries and keys are normed head by head, or all heads together
+    )
+    activation: Literal["silu", "gelu_tanh", "xielu"] = "silu"
+    gated: bool = True  # down(act(gate x) * up x); without: down(act(up x))
+    scaled_embedding: bool = False  # embeddings are multiplied by sqrt(hidden)
+    sinks: bool = False  # attention may look at nothing: a learned logit a head joins the softmax (gpt-oss)
+    moe: bool = False
+    shared_expert: Literal["none", "gated"] = "none"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FamilyRow:
+    architecture: str  # Hugging Face's class
+    about: str  # published models of this shape
+    traits: Traits = Traits()
+    windows: Literal["none", "all", "upper", "pattern"] = (
+        "none"  # layers that may have a sliding window, see `windows_of`
+    )
+    pattern: int = 0  # every so many layers one sees everything, the others have a window
+    model_type: str = ""  # Hugging Face's, where it is not the family's name
+    defaults: dict[str, Any] = field(default_factory=dict)  # what a field of config.json is when it is not there
+    files: tuple[tuple[str, str], ...] = ()
+    fused: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+_GEMMA = Traits(norm="both", norm_offset=1.0, activation="gelu_tanh", scaled_embedding=True)
+_GEMMA_SHAPE = {"head_dim": 256, "query_pre_attn_scalar": 256, "sliding_window": 4096, "tie_word_embeddings": True}
+_SWITCH = {"sliding_window": 4096, "max_window_layers": 28}
+
+Family = Literal["llama", "mistral", "qwen2", "qwen3", "qwen2_moe", "qwen3_moe"]
+
+FAMILIES: dict[Family, FamilyRow] = {
+    "llama": FamilyRow(architecture="LlamaForCausalLM", about="Llama 2, 3, 3.1 and 3.2; SmolLM2, EuroLLM"),
+    "mistral": FamilyRow(
+        architecture="MistralForCausalLM",
+        about="Mistral",
+        windows="all",
+        defaults={"num_key_value_heads": 8, "sliding_window": 4096},
+    ),
+    "qwen2": FamilyRow(
+        architecture="Qwen2ForCausalLM",
+        about="Qwen 2 and 2.5",
+        traits=Traits(qkv_bias=True),
+        windows="upper",
+        defaults=_SWITCH,
+    ),
+    "qwen3": FamilyRow(
+        architecture="Qwen3ForCausalLM",
+        about="Qwen 3",
+        traits=Traits(qk_norm="head"),
+        windows="upper",
+        defaults=_SWITCH | {"head_dim": 128},
+    ),
+    "qwen2_moe": FamilyRow(
+        architecture="Qwen2MoeForCausalLM",
+        about="Qwen 1.5 and 2 MoE",
+        traits=Traits(qkv_bias=True, moe=True, shared_expert="gated"),
+    ),
+    "qwen3_moe": FamilyRow(
+        architecture="Qwen3MoeForCausalLM", about="Qwen 3 MoE; our own", traits=Traits(qk_norm="head", moe=True)
+    ),
+}
+
+
+def family_of(model_type: object) -> Family | None:
+    """The family that a config.json with this `model_type` belongs to; None when it does not run here."""
+    return next((name for name, row in FAMILIES.items() if (row.model_type or name) == model_type), None)

@@ -1,0 +1,57 @@
+"""Which tensor of a Hugging Face file holds which of our weights: most families use our names, some rename or join.
+
+Our names are Llama's and Qwen's. The table is model/families.py: `files` renames, `fused` joins tensors row by row.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from math import prod
+
+import torch
+from torch import Tensor
+
+from creuset.model.families import FAMILIES, Family
+
+
+def file_name(family: Family, name: str) -> str:
+    """What the files of `family` call the tensor that holds our weight `name`."""
+    row = FAMILIES[family]
+    for whole, pieces in row.fused.items():
+        for piece in pieces:
+            name = name.replace(f".{piece}.", f".{whole}.")
+    for pattern, replacement in row.files:
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
+def layout(family: Family, names: Sequence[str]) -> dict[str, list[str]]:
+    """Each tensor of the files, and our weights that it holds, in the order of its rows."""
+    held: dict[str, list[str]] = {}
+    for name in names:
+        held.setdefault(file_name(family, name), []).append(name)
+    for whole, pieces in FAMILIES[family].fused.items():
+        for stored, parts in held.items():
+            if f".{whole}." in stored:
+                parts.sort(key=lambda part: next(i for i, piece in enumerate(pieces) if f".{piece}." in part))
+    return held
+
+
+def joined_shape(parts: Sequence[str], shapes: Mapping[str, torch.Size]) -> torch.Size:
+    if len(parts) == 1:
+        return shapes[parts[0]]
+    return torch.Size([sum(shapes[part][0] for part in parts), *shapes[parts[0]][1:]])
+
+
+def split(tensor: Tensor, parts: Sequence[str], shapes: Mapping[str, torch.Size]) -> Iterator[tuple[str, Tensor]]:
+    """Our weights in one tensor of a file: views of it."""
+    if len(parts) == 1:
+        yield parts[0], tensor
+        return
+    yield from zip(parts, torch.split(tensor, [shapes[part][0] for part in parts]), strict=True)
+
+
+def joined(family: Family, values: Mapping[str, Tensor]) -> Iterator[tuple[str, Sequence[Tensor], int]]:
+    """(name in a file, what is to be written below each other under it, how many numbers that is)."""
+    for stored, parts in layout(family, list(values)).items():
+        tensors = [values[part] for part in parts]
+        yield stored, tensors, sum(prod(tensor.shape) for tensor in tensors)

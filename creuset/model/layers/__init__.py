@@ -1,0 +1,1 @@
+"""The parts of a block: projections, norms, feed-forward layers."""
