@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from creuset.core.errors import ConfigError
 from creuset.model.families import FAMILIES, Family, Traits
-from creuset.model.rope_scaling import LongRope, RopeScaling
+from creuset.model.rope_scaling import RopeScaling
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,10 +67,11 @@ class ModelConfig:
             raise ValueError(
                 f"rotary_dim must be even and at most head_dim ({self.head_dim}), or 0 for all, got {self.rotary_dim}"
             )
-        if isinstance(self.rope_scaling, LongRope) and len(self.rope_scaling.long_factor) != self.rotated // 2:
+        scaling, pairs = self.rope_scaling, self.rotated // 2
+        if scaling is not None and scaling.kind == "longrope" and len(scaling.long_factor) != pairs:
             raise ValueError(
-                f"rope_scaling: long_factor must have {self.rotated // 2} values, one for each rotated pair, "
-                f"got {len(self.rope_scaling.long_factor)}"
+                f"rope_scaling: long_factor must have {pairs} values, one for each rotated pair, "
+                f"got {len(scaling.long_factor)}"
             )
         if self.window < 0 or bool(self.window) != bool(self.window_layers):
             raise ValueError(

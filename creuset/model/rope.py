@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from creuset.model.config import ModelConfig
-from creuset.model.rope_scaling import LinearScaling, Llama3Scaling, Yarn
+from creuset.model.rope_scaling import RopeScaling
 
 
 class Rotation(NamedTuple):
@@ -37,25 +37,25 @@ def frequencies(config: ModelConfig, *, local: bool = False, long: bool = False)
     base_P = 1.0 / theta ** (pairs / width)
     if scaling is None:
         return base_P, 1.0
-    if isinstance(scaling, LinearScaling):
+    if scaling.kind == "linear":
         return base_P / scaling.factor, 1.0
-    if isinstance(scaling, Llama3Scaling):
+    if scaling.kind == "llama3":
         return _llama3(base_P, scaling), 1.0
-    if isinstance(scaling, Yarn):
+    if scaling.kind == "yarn":
         keep_P = 1.0 - _ramp(scaling, width, theta)
         freq_P = base_P / scaling.factor * (1.0 - keep_P) + base_P * keep_P
         return freq_P, attention_factor(scaling)
     divisor_P = torch.tensor(scaling.long_factor if long else scaling.short_factor, device="cpu")
-    return base_P / divisor_P, scaling.attention_factor
+    return base_P / divisor_P, scaling.attention_factor or 1.0
 
 
-def attention_factor(yarn: Yarn) -> float:
+def attention_factor(yarn: RopeScaling) -> float:
     if yarn.attention_factor is not None:
         return yarn.attention_factor
     return 0.1 * math.log(yarn.factor) + 1.0
 
 
-def _llama3(base_P: Tensor, scaling: Llama3Scaling) -> Tensor:
+def _llama3(base_P: Tensor, scaling: RopeScaling) -> Tensor:
     """Pairs that turn more than `high_freq_factor` times in the original context stay, those that turn less than
     `low_freq_factor` times are stretched, between them the two are mixed."""
     turns_P = scaling.original_context * base_P / (2 * math.pi)
@@ -64,7 +64,7 @@ def _llama3(base_P: Tensor, scaling: Llama3Scaling) -> Tensor:
     return (1 - keep_P) * base_P / scaling.factor + keep_P * base_P
 
 
-def _ramp(yarn: Yarn, width: int, theta: float) -> Tensor:
+def _ramp(yarn: RopeScaling, width: int, theta: float) -> Tensor:
     """0 for the pairs that turn fast (left as they are), 1 for those that turn slowly (stretched by `factor`)."""
 
     def pair_that_turns(times: float) -> float:

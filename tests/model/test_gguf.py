@@ -17,7 +17,7 @@ import pytest
 
 from creuset.cli import main
 from creuset.model.formats.weights import load_model, parts
-from creuset.model.rope_scaling import Yarn
+from creuset.model.rope_scaling import RopeScaling
 from creuset.testing import tiny_model_folder, tiny_tokenizer
 
 pytestmark = pytest.mark.slow
@@ -55,7 +55,7 @@ def llama_cpp(tmp_path_factory: pytest.TempPathFactory) -> Path:
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "qwen2": ("qwen2", {}),
     "qwen2-untied": ("qwen2", {"tie_embeddings": False, "rope_theta": 1e6}),
-    "qwen3-yarn": ("qwen3", {"rope_scaling": Yarn(factor=4.0, original_context=64)}),
+    "qwen3-yarn": ("qwen3", {"rope_scaling": RopeScaling(kind="yarn", factor=4.0, original_context=64)}),
     "qwen2_moe": ("qwen2_moe", {}),
     "qwen3_moe": ("qwen3_moe", {}),
 }

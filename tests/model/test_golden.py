@@ -8,7 +8,7 @@ import torch
 from creuset.model.attention import Packed
 from creuset.model.config import ModelConfig
 from creuset.model.formats.weights import load_model, save_model
-from creuset.model.rope_scaling import Yarn
+from creuset.model.rope_scaling import RopeScaling
 from creuset.model.transformer import Transformer
 from creuset.testing import tiny_config, tiny_model
 
@@ -16,11 +16,15 @@ SHAPES = {
     "qwen2": tiny_config("qwen2"),
     "qwen2-untied-theta": tiny_config("qwen2", tie_embeddings=False, rope_theta=1_000_000.0),
     "qwen3": tiny_config("qwen3", head_dim=16),
-    "qwen3-yarn": tiny_config("qwen3", rope_scaling=Yarn(factor=4.0, original_context=64), rope_theta=1_000_000.0),
+    "qwen3-yarn": tiny_config(
+        "qwen3", rope_scaling=RopeScaling(kind="yarn", factor=4.0, original_context=64), rope_theta=1_000_000.0
+    ),
     "qwen2-yarn-set": tiny_config(
         "qwen2",
         head_dim=16,
-        rope_scaling=Yarn(factor=8.0, original_context=32, beta_fast=16, beta_slow=2, attention_factor=1.5),
+        rope_scaling=RopeScaling(
+            kind="yarn", factor=8.0, original_context=32, beta_fast=16, beta_slow=2, attention_factor=1.5
+        ),
     ),
     "qwen2_moe": tiny_config("qwen2_moe", norm_topk=False),
     "qwen2_moe-sparse": tiny_config("qwen2_moe", layers=4, sparse_step=2, dense_layers=(3,), ffn=48, shared_ffn=40),

@@ -9,7 +9,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from creuset.model.attention import Packed
 from creuset.model.moe import Routing
 from creuset.model.rope import attention_factor, frequencies, rotate, rotation
-from creuset.model.rope_scaling import Yarn
+from creuset.model.rope_scaling import RopeScaling
 from creuset.model.transformer import Transformer
 from creuset.testing import tiny_config, tiny_model
 
@@ -137,7 +137,7 @@ def test_positions_stay_exact_in_a_bf16_model() -> None:
 def test_yarn_leaves_fast_pairs_alone_and_slows_the_others_by_the_factor() -> None:
     config = tiny_config(head_dim=64, rope_theta=10_000.0)
     plain, _ = frequencies(config)
-    yarn = Yarn(factor=4.0, original_context=2048)
+    yarn = RopeScaling(kind="yarn", factor=4.0, original_context=2048)
     stretched, factor = frequencies(replace(config, rope_scaling=yarn))
     assert stretched[0] == plain[0] and stretched[-1].item() == pytest.approx(plain[-1].item() / 4)
     assert factor == attention_factor(yarn) == pytest.approx(1.13863, abs=1e-5)

@@ -12,7 +12,7 @@ from creuset.core.errors import ArtifactError
 from creuset.model.config import mini, nano, small
 from creuset.model.formats.hf_config import config_of, from_hf, to_hf
 from creuset.model.formats.weights import load_model, parts, save_model
-from creuset.model.rope_scaling import Yarn
+from creuset.model.rope_scaling import RopeScaling
 from creuset.testing import tiny_config, tiny_model
 
 FAMILIES = ["qwen2", "qwen3", "qwen2_moe", "qwen3_moe"]
@@ -78,7 +78,7 @@ def test_a_shape_survives_config_json(config: Any) -> None:
 
 
 def test_yarn_is_read_in_the_old_spelling_and_the_new() -> None:
-    config = tiny_config(rope_scaling=Yarn(factor=4.0, original_context=64), rope_theta=5e5)
+    config = tiny_config(rope_scaling=RopeScaling(kind="yarn", factor=4.0, original_context=64), rope_theta=5e5)
     old = to_hf(config)
     new = {k: v for k, v in old.items() if k not in ("rope_theta", "rope_scaling")}
     new["rope_parameters"] = {**old["rope_scaling"], "rope_theta": 5e5}

@@ -11,7 +11,7 @@ from typing import Any
 from creuset.core.errors import ArtifactError
 from creuset.model.config import ModelConfig
 from creuset.model.formats.hf_fields import ConfigFields
-from creuset.model.rope_scaling import LinearScaling, Llama3Scaling, LongRope, RopeScaling, Yarn
+from creuset.model.rope_scaling import RopeScaling
 
 FULL, SLIDING = "full_attention", "sliding_attention"
 
@@ -62,11 +62,15 @@ def _scaling(rope: ConfigFields, *, context: int, original: int | None) -> RopeS
         if kind == "default":
             return None
         if kind == "linear":
-            return LinearScaling(factor=rope.number("factor"))
+            return RopeScaling(kind="linear", factor=rope.number("factor"))
         if kind == "llama3":
             low, high = rope.number("low_freq_factor"), rope.number("high_freq_factor")
-            return Llama3Scaling(
-                factor=rope.number("factor"), original_context=original, low_freq_factor=low, high_freq_factor=high
+            return RopeScaling(
+                kind="llama3",
+                factor=rope.number("factor"),
+                original_context=original,
+                low_freq_factor=low,
+                high_freq_factor=high,
             )
         if kind == "yarn":
             return _yarn(rope, context=context, original=original)
@@ -79,13 +83,14 @@ def _scaling(rope: ConfigFields, *, context: int, original: int | None) -> RopeS
     )
 
 
-def _yarn(rope: ConfigFields, *, context: int, original: int) -> Yarn:
+def _yarn(rope: ConfigFields, *, context: int, original: int) -> RopeScaling:
     factor = rope.number("factor", None if rope.get("factor") is not None else context / original)
     attention = rope.get("attention_factor")
     scale, scale_all = rope.get("mscale"), rope.get("mscale_all_dim")
     if attention is None and scale and scale_all:
         attention = _mscale(factor, scale) / _mscale(factor, scale_all)
-    return Yarn(
+    return RopeScaling(
+        kind="yarn",
         factor=factor,
         original_context=original,
         beta_fast=float(rope.get("beta_fast") or 32.0),
@@ -99,7 +104,7 @@ def _mscale(factor: float, scale: float) -> float:
     return 1.0 if factor <= 1 else 0.1 * scale * math.log(factor) + 1.0
 
 
-def _longrope(rope: ConfigFields, *, context: int, original: int) -> LongRope:
+def _longrope(rope: ConfigFields, *, context: int, original: int) -> RopeScaling:
     lists = []
     for name in ("short_factor", "long_factor"):
         values = rope.get(name)
@@ -110,8 +115,12 @@ def _longrope(rope: ConfigFields, *, context: int, original: int) -> LongRope:
     wanted = rope.get("attention_factor")
     if wanted is None:
         wanted = 1.0 if factor <= 1 else math.sqrt(1 + math.log(factor) / math.log(original))
-    return LongRope(
-        short_factor=lists[0], long_factor=lists[1], original_context=original, attention_factor=float(wanted)
+    return RopeScaling(
+        kind="longrope",
+        short_factor=lists[0],
+        long_factor=lists[1],
+        original_context=original,
+        attention_factor=float(wanted),
     )
 
 
@@ -128,9 +137,9 @@ def write_rope(config: ModelConfig) -> dict[str, Any]:
 def _written(scaling: RopeScaling | None) -> dict[str, Any] | None:
     if scaling is None:
         return None
-    if isinstance(scaling, LinearScaling):
+    if scaling.kind == "linear":
         return {"rope_type": "linear", "type": "linear", "factor": scaling.factor}
-    if isinstance(scaling, LongRope):
+    if scaling.kind == "longrope":
         return {
             "rope_type": "longrope",
             "type": "longrope",
@@ -140,7 +149,7 @@ def _written(scaling: RopeScaling | None) -> dict[str, Any] | None:
             "attention_factor": scaling.attention_factor,
         }
     out: dict[str, Any] = {"factor": scaling.factor, "original_max_position_embeddings": scaling.original_context}
-    if isinstance(scaling, Llama3Scaling):
+    if scaling.kind == "llama3":
         low, high = scaling.low_freq_factor, scaling.high_freq_factor
         return out | {"rope_type": "llama3", "low_freq_factor": low, "high_freq_factor": high}
     out |= {"rope_type": "yarn", "type": "yarn", "beta_fast": scaling.beta_fast, "beta_slow": scaling.beta_slow}
