@@ -53,7 +53,7 @@ def fenced_lenient(text: str, name: str) -> str | None:
 
 @lru_cache(maxsize=64)
 def ended(program: str, limits: sandbox.Limits) -> sandbox.Verdict:
-    """How a program ends; the same one is not run again soon, as both readings of a reply often find the same."""
+    """How a program ends. Results are kept for a while: both readings of a reply often find the same program."""
     return sandbox.run(program, limits)
 
 

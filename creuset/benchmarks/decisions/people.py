@@ -33,14 +33,14 @@ def origins(language: str) -> list[str]:
 
 
 def _dealt(names: Sequence[dict[str, Any]], seed: str, hands: int) -> Iterator[list[str]]:
-    """NAMES_EACH names a hand, in random order, all names once before any comes again."""
+    """Lists of NAMES_EACH names in random order. Every name is used once before any is used again."""
     draw, deck = random.Random(seed), [str(one["name"]) for one in names]
     order = [name for _ in range(-(-hands * NAMES_EACH // len(deck))) for name in draw.sample(deck, len(deck))]
     return (order[i : i + NAMES_EACH] for i in range(0, hands * NAMES_EACH, NAMES_EACH))
 
 
 def situations(language: str) -> Iterator[tuple[str, str, str, list[dict[str, str]]]]:
-    """(template, level, prompt with {name}, the 16 people): every name is dealt as often, to each level as often."""
+    """(template, level, prompt with {name}, the 16 people). Every name appears equally often, and so at each level."""
     names, table = _table("names.toml")[language], _table(f"templates_{language}.toml")
     by_domain = {domain: [t for t in table["template"] if t["domain"] == domain] for domain in DOMAINS}
     cells = list(product(origins(language), GENDERS))

@@ -10,7 +10,7 @@ _YES_WORD, _NO_WORD = (re.compile(rf"\b{word}\b", re.IGNORECASE) for word in (_Y
 
 
 def yes_no_strict(text: str) -> bool | None:
-    """The reply is the word and nothing else; None: it is not."""
+    """Yes or no where the reply is that word and nothing else, otherwise None."""
     word = re.sub(r"[\W_]+", "", without_thinking(text)).lower()
     return True if word in ("yes", "oui") else False if word in ("no", "non") else None
 

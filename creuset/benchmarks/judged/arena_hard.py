@@ -1,12 +1,12 @@
 """Arena-Hard: hard questions of users; a judge compares each reply with that of a baseline (Li et al. 2024).
 
-data        arena_hard/question.jsonl (v0.1, 500) as published; arena_hard/baseline.jsonl is yours: the baseline's
+data        arena_hard/question.jsonl (v0.1, 500) as published. You bring arena_hard/baseline.jsonl: the baseline's
             replies, one {"uid": ..., "answer": ...} a line, or the authors' own answer files
 licence     Apache-2.0
 metric      win rate: each question judged twice, positions swapped; a strong verdict counts three times, a tie half a
             win; 95 % bootstrap over questions. It is the win rate of a Bradley-Terry model in which every battle is
-            with the baseline, to the last digit of the authors'. Their interval draws single verdicts, a strong one as
-            three: on published judgments it was 0.59 times as wide as the one over questions, and too narrow.
+            against the baseline, and equals the authors' figure to the last digit. Their interval draws single verdicts
+            and counts a strong one as three. On published judgments it was 0.59 times as wide as ours: too narrow.
             Agreement: share of questions whose two verdicts name one winner
 reference   85.5 DeepSeek-V3, 85.2 Claude 3.5 Sonnet, 80.4 GPT-4o (DeepSeek-V3 README: another judge)
 note        the judge's prompt is written for this project and asks for the same five verdicts. It is asked once: the

@@ -1,11 +1,12 @@
 """Tasks whose replies another model judges: what they share. The judge is a ModelClient like any other.
 
-A judge is no instrument: who it is, where, at which temperature and with which prompts it was asked, what it consumed,
-its agreement with itself when positions are swapped, and the verdicts that could not be read stand beside each score
-(`judge_facts`). A verdict that cannot be read is no score: it is left out of the mean, counted, and its sample is
-neither right nor wrong. The judge's calls are in the journal behind the model's own, whose first line says who judged.
+A score by a judge depends on the judge. So each score carries facts about it (`judge_facts`): its name and address, the
+temperature and prompts, the tokens that it used, how often it agrees with itself when positions are swapped, and how
+many verdicts could not be read. A verdict that cannot be read gives no score: it is counted and left out of the mean,
+and its sample is neither right nor wrong. The journal keeps the judge's calls after the model's own calls. Its first
+line says who judged.
 
-Both readers give what the authors' give on published judgments (validation/published_judgments.py).
+On published judgments both readers give the authors' results (validation/published_judgments.py).
 """
 
 import re
@@ -67,7 +68,7 @@ class JudgedTask(Task):
 
 
 def judge_row(outcomes: Sequence[Outcome], read: Sequence[object | None]) -> Row:
-    """What a row says of its judge: `outcomes` are the judge's, `read` what was read of each."""
+    """What a row says about its judge: `outcomes` are the judge's calls, `read` is the verdict read from each."""
     replies = [o for o in outcomes if isinstance(o, Reply)]
     return {
         "judge": next((o.model for o in replies), ""),
@@ -99,7 +100,7 @@ async def judged_by(judge: ModelClient, asks: Sequence[GenerateRequest]) -> list
 
 
 def not_asked(reason: str) -> Failure:
-    """In the place of a call that could not be made because one before it failed: it keeps its place in the row."""
+    """Stands for a call that was not made because an earlier one failed, so that the row keeps its order."""
     return Failure(reason="not_asked", detail=reason, attempts=0, by="judge")
 
 

@@ -2,9 +2,9 @@ r"""Are two formulae in LaTeX the same expression? Asked of sympy, in a program 
 
     sandbox.run(program(truth, answer))     passes where they are: foreign LaTeX can keep a parser busy for ever
 
-Both are read by latex2sympy2_extended; what is left of their difference simplifies to 0, or to less than 0.001. What
-cannot be read equals nothing. LiveBench reads with sympy's own parsers, and may have a language model asked about what
-those call different; on its published judgments this reader comes to the same scores (docs/log.md), and asks nobody.
+latex2sympy2_extended reads both. They are the same if their difference simplifies to 0, or to less than 0.001. A
+formula that cannot be read equals no other. LiveBench uses sympy's own parsers, and may ask a language model about formulae
+that these call different. On its published judgments our reader gives the same scores without asking (docs/log.md).
 """
 
 from functools import cache

@@ -1,4 +1,4 @@
-"""LiveBench's averages: a category is the mean of its tasks, the whole the mean of its categories; never of a part."""
+"""LiveBench's averages: a category is the mean of its tasks, the whole is the mean of its categories."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 r"""LiveBench's mathematics: contest letters, three digits, the order of formulae in a proof; the box of a formula.
 
-Each rule reads the reply as LiveBench's own does, generous ends included: a contest's answer may also be the text of
-the right option in the last characters, and three digits count wherever they stand in the last fifty.
+Each rule reads the reply as LiveBench's own rule does, also where that rule is generous: the answer to a contest
+problem may be the text of the right option in the last characters, and three digits count anywhere in the last fifty.
 """
 
 import re
@@ -54,7 +54,7 @@ def proof(truth: str, text: str, question: str) -> Read:
 
 
 def order(text: str) -> list[int | None]:
-    """The numbers behind `Answer:`, else in the last box, else in the last line; None where a place holds no number."""
+    """The numbers after `Answer:`, else in the last box, else in the last line; None for a part that is no number."""
     low = text.lower()
     if "answer:" in low:
         lines = low.strip().split("\n")

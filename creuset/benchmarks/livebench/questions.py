@@ -29,7 +29,7 @@ NEW_FORM = "2024-11-25"  # since then puzzles and connections ask for several an
 
 
 def rows(folder: Path, patterns: Sequence[str], name: str) -> Iterator[Row]:
-    """Every question, with `gold` and `cluster` where its task is known. DataError names the line that is none."""
+    """Every question, with `gold` and `cluster` if its task is known. DataError names a line that is no question."""
     paths = (
         [folder]
         if folder.is_file()
@@ -57,13 +57,13 @@ def day(value: Any) -> str:
 
 
 def stands(row: Row, release: str) -> bool:
-    """Whether a question is one of a release: out by then, and not removed by then."""
+    """Whether a question belongs to a release: it was published by that day and not yet removed."""
     removed = day(row.get("livebench_removal_date"))
     return day(row["livebench_release_date"]) <= release and (not removed or removed > release)
 
 
 def question(row: Row) -> Row:
-    """The row with what its scorer needs. ValueError, KeyError: it is no question of its task."""
+    """The row with what its scorer needs. Raises ValueError or KeyError if it is no question of its task."""
     task, row = row["task"], row | {"question_id": str(row["question_id"])}
     if task not in TASKS:
         return row

@@ -1,11 +1,11 @@
-"""The service: what can be tried on a server without a model in question. No torch here.
+"""The service: what can be tested on a server, whatever its model answers. No torch here.
 
-For local weights our own server is started twice on this machine: with a key file, and without a queue. It is tried,
-and its processes are watched meanwhile. For an endpoint, the trials are those that can be made from outside: keys,
-unknown fields, errors, headers, TLS. Each trial is passed or not, and its evidence is kept. A share has no interval:
-the same trial always gives the same answer.
+For local weights our own server is started twice on this machine: with a key file, and without a queue. While it is
+tested, its processes are watched. An endpoint gets only the tests that work from outside: keys, unknown fields, errors,
+headers, TLS. Each test passes or fails, and its evidence is kept. A share has no interval, because the same test
+always gives the same answer.
 
-A server that passes answered these trials as it should. That does not make it secure.
+A server that passes has answered these tests correctly. That does not prove that it is secure.
 """
 
 import asyncio
@@ -153,7 +153,7 @@ def _auth(key: str) -> dict[str, str]:
 
 
 def _keys(notes: Notes, client: httpx.Client, key: str) -> None:
-    """Every route but the page and the health needs a key; a wrong one is 401, and says so without saying more."""
+    """Every route but the page and the health needs a key. A wrong key gets 401 and no further information."""
     for path in ("/v1/models", "/v1/creuset/model", "/metrics", "/tokenizer_info"):
         notes.reply("auth_required", f"GET {path} without a key", client.get(path), [401])
     body = _chat("any", "hello")
@@ -267,7 +267,7 @@ def _log(notes: Notes, client: httpx.Client, key: str, server: Server) -> None:
 
 
 def _overload(notes: Notes, model: Path, say: Callable[[str], None]) -> None:
-    """One place and no queue: of many requests at once, those without room are told to come back, and when."""
+    """One place and no queue: of many requests at once, those that find no room are told when to come back."""
     say("service: starting our server with one place and no queue")
     server = start(model, "--max-concurrency", "1", "--max-queue", "0")
     try:

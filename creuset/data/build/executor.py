@@ -1,4 +1,4 @@
-"""datatrove's local executor without its server process and its talk: what is left when a build is killed is nothing.
+"""datatrove's local executor without its manager process and its messages: a killed build leaves no process behind.
 
 The stock executor starts a manager process for a queue of local ranks, which outlives a
 killed parent, and so do its pool's workers. Here one worker runs in this process, and

@@ -1,4 +1,4 @@
-"""What a build says of itself: report.json, a table, Markdown; the page is in `page`."""
+"""The report of a build: report.json, a table, Markdown. The HTML page is in `page`."""
 
 import os
 import platform

@@ -1,8 +1,8 @@
 """The first pass over the documents as datatrove steps: read, repair, identify, judge, check, sign, mask, write.
 
-A step that objects marks the document and hands it on; later steps leave marked documents
-alone, and `Write` puts each one, kept or dropped, where it belongs. So nothing can disappear
-between two steps. One task is one rank: a killed task leaves no file under its final name.
+A step that drops a document marks it and hands it on. Later steps leave marked documents alone,
+and `Write` puts each one, kept or dropped, where it belongs. So no document can get lost between
+two steps. One task is one rank. A killed task leaves no file under its final name.
 """
 
 import time

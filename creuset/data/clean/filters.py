@@ -1,4 +1,4 @@
-"""Quality filters: pure questions about one text, each naming the reason it says no.
+"""Quality filters: pure functions of one text. Each names the reason why it drops the text.
 
 Three families, as published: Gopher (arXiv:2112.11446, A1), C4 (arXiv:1910.10683), FineWeb
 (arXiv:2406.17557). Cheap questions come first; `judge` stops at the first objection.

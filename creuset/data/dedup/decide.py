@@ -114,7 +114,7 @@ def hold_out(characters: U64, groups: U64, settings: Heldout, seed: int) -> I64:
 
 
 class _Head(msgspec.Struct):
-    """What the third pass needs to know of a line."""
+    """What the third pass needs to know about a line."""
 
     id: str
     text: str

@@ -1,6 +1,6 @@
 """Documents and passages of a shards artifact, drawn by a seed: what the model was trained on, and what it was not.
 
-No torch here. Nothing is read but the documents that are drawn, or one chunk of tokens at a time.
+No torch here. Only the drawn documents are read, or one chunk of tokens at a time.
 """
 
 from collections.abc import Callable
@@ -33,9 +33,9 @@ def draw_documents(
     shards: Shards, source: str, split: Split, *, count: int, min_tokens: int, max_tokens: int, seed: int,
     distinct: bool = False,
 ) -> list[DrawnDocument]:  # fmt: skip
-    """At most `count` documents of at least `min_tokens`, each cut behind `max_tokens`; in drawn order.
+    """At most `count` documents of at least `min_tokens`, each cut after `max_tokens`, in the order drawn.
 
-    None of planted canaries: nobody wrote them. `distinct`: of equal documents one, which knows how many there are.
+    Planted canaries are left out, because nobody wrote them. `distinct`: equal documents count once, with their number.
     """
     if source == NAME:
         return []
