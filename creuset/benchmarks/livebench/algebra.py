@@ -3,8 +3,9 @@ r"""Are two formulae in LaTeX the same expression? Asked of sympy, in a program 
     sandbox.run(program(truth, answer))     passes where they are: foreign LaTeX can keep a parser busy for ever
 
 latex2sympy2_extended reads both. They are the same if their difference simplifies to 0, or to less than 0.001. A
-formula that cannot be read equals no other. LiveBench uses sympy's own parsers, and may ask a language model about formulae
-that these call different. On its published judgments our reader gives the same scores without asking (docs/log.md).
+formula that cannot be read equals no other. LiveBench uses sympy's own parsers, and may ask a language model about
+formulae that these call different. On its published judgments our reader gives the same scores without asking
+(docs/log.md).
 """
 
 from functools import cache
