@@ -1,0 +1,287 @@
+"""Models of the Hugging Face hub, by its own library: which hub, which account and which proxy are that library's settings.
+
+Only what is needed is fetched: configuration, tokenizer, chat templates, safetensors (or the one GGUF file that was
+asked for), licence and card. Weights that are Python programs (.bin, .pth) are never fetched.
+"""
+
+import difflib
+import fnmatch
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
+
+from creuset.core.errors import ArtifactError, ConfigError, DataError
+from creuset.model.store.licence import Licence, licence_of
+from creuset.model.store.plan import INCOMPLETE, Plan, Remote, Show, refuse_other_content
+from creuset.model.store.wanted import Wanted
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+    from huggingface_hub.hf_api import ModelInfo
+
+WORDS = ("LICEN[CS]E*", "NOTICE*", "USE_POLICY*", "README.md")
+NEEDED = (
+    "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+    "added_tokens.json", "vocab.json", "merges.txt", "chat_template.jinja", "chat_template.json",
+    "additional_chat_templates/*.jinja",
+)  # fmt: skip
+WHOLE, INDEX, PARTS = "model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors"
+PICKLES = (".bin", ".pth", ".pt", ".ckpt")
+
+
+class Hub:
+    """The hub, as the user's settings of huggingface_hub say; `endpoint` is for tests."""
+
+    def __init__(self, *, endpoint: str | None = None, version: str = "") -> None:
+        from huggingface_hub import HfApi
+
+        self._api: HfApi = HfApi(endpoint=endpoint, library_name="creuset", library_version=version or None)
+
+    def plan(self, wanted: Wanted) -> Plan:
+        """What a pull of `wanted` fetches. Errors name the repository, the revision or the file that is not there."""
+        with told(wanted, self._api.endpoint):
+            info = self._api.model_info(wanted.repository, revision=wanted.revision or None, files_metadata=True)
+        published = {
+            one.rfilename: Remote(
+                name=one.rfilename,
+                bytes=int(one.size or 0),
+                sha256=str(one.lfs.sha256) if one.lfs else "",
+                git="" if one.lfs else str(one.blob_id or ""),
+            )
+            for one in info.siblings or ()
+        }
+        files = tuple(published[name] for name in needed(sorted(published), wanted))
+        size = sum(one.bytes for one in files)
+        commit, address = str(info.sha), without_account(self._api.endpoint)
+        return Plan(
+            wanted=wanted,
+            source="hub",
+            where=f"{wanted.repository} at {commit[:12]} on {address}",
+            licence=_licence(info, wanted),
+            files=files,
+            download_bytes=size,
+            room_bytes=size,
+            facts={
+                "from": "hub",
+                "hub": address,
+                "repository": wanted.repository,
+                "revision": wanted.revision or "main",
+                "commit": commit,
+                "languages": _languages(info, wanted),
+            },
+        )
+
+    def fetch(self, plan: Plan, names: list[str], folder: Path, show: Show) -> None:
+        """Fetch files of the plan into `folder`: what is whole there stays, what was begun goes on."""
+        here = sum(one.bytes for one in plan.files if (folder / one.name).is_file())
+        for one in (one for one in plan.files if one.name in names and not (folder / one.name).is_file()):
+            begun = folder / INCOMPLETE / one.key
+            begun.parent.mkdir(exist_ok=True)
+            with told(plan.wanted, self._api.endpoint, one.name):
+                if not self._from_cache(plan, one, begun):
+                    self._download(plan, one, begun, lambda size, name=one.name, done=here: show(
+                        name, done + size, plan.download_bytes
+                    ))  # fmt: skip
+            refuse_other_content(begun, one, plan.where)
+            (folder / one.name).parent.mkdir(parents=True, exist_ok=True)
+            begun.rename(folder / one.name)
+            here += one.bytes
+            show(one.name, here, plan.download_bytes)
+
+    def _from_cache(self, plan: Plan, remote: Remote, begun: Path) -> bool:
+        """Copied from the library's cache, where another program of this user fetched it before."""
+        from huggingface_hub import try_to_load_from_cache
+
+        found = try_to_load_from_cache(plan.wanted.repository, remote.name, revision=plan.facts["commit"])
+        if not isinstance(found, str) or Path(found).stat().st_size != remote.bytes:
+            return False
+        shutil.copyfile(found, begun)
+        return True
+
+    def _download(self, plan: Plan, remote: Remote, begun: Path, on_bytes: Any) -> None:
+        from huggingface_hub import get_hf_file_metadata, hf_hub_url
+        from huggingface_hub.file_download import http_get
+        from huggingface_hub.utils import build_hf_headers
+
+        begun.touch()
+        if begun.stat().st_size > remote.bytes:
+            begun.write_bytes(b"")
+        headers = build_hf_headers(library_name="creuset")
+        url = hf_hub_url(
+            plan.wanted.repository, remote.name, revision=plan.facts["commit"], endpoint=self._api.endpoint
+        )
+        place = get_hf_file_metadata(url, headers=headers).location
+        if urlsplit(place).netloc != urlsplit(url).netloc:  # the account's token is for the hub alone
+            headers.pop("authorization", None)
+        with begun.open("r+b") as stream:
+            size = stream.seek(0, 2)
+            http_get(
+                place,
+                stream,
+                resume_size=size,
+                headers=headers,
+                expected_size=remote.bytes,
+                displayed_filename=remote.name,
+                tqdm_class=counting(on_bytes),
+            )
+
+
+def needed(names: list[str], wanted: Wanted) -> list[str]:
+    """Which files of a repository are fetched: small ones first, licence before all others."""
+    names = [name for name in names if inside(name)]
+    words = _matching(names, WORDS)
+    gguf = [name for name in names if name.lower().endswith(".gguf")]
+    if wanted.file:
+        return words + _gguf(gguf, wanted)
+    small = _matching(names, NEEDED)
+    if WHOLE in names and "config.json" in names:
+        return [*words, *small, WHOLE]
+    parts = _matching(names, (PARTS,))
+    if INDEX in names and parts and "config.json" in names:
+        return [*words, *small, INDEX, *parts]
+    if len(gguf) == 1:
+        return words + gguf
+    if gguf:
+        near = ", ".join(gguf[:8]) + (", ..." if len(gguf) > 8 else "")
+        raise ConfigError(
+            f"`{wanted.repository}` has {len(gguf)} GGUF files: say which",
+            hint=f"`creuset pull {wanted.repository}:FILE`, with one of {near}",
+        )
+    if any(name.endswith(PICKLES) for name in names):
+        raise DataError(
+            f"`{wanted.repository}` has only weights that are Python programs (.bin or .pth), which are not loaded",
+            hint="ask for a revision or a repository with safetensors or GGUF files",
+        )
+    missing = "config.json" if "config.json" not in names else WHOLE
+    raise DataError(f"`{wanted.repository}` is not a language model that can be fetched: it has no {missing}")
+
+
+def inside(name: str) -> bool:
+    """A published name that stays within the folder it is written to."""
+    return not name.startswith(("/", ".")) and "\\" not in name and ".." not in name.split("/")
+
+
+def _matching(names: list[str], patterns: Sequence[str]) -> list[str]:
+    """The names of each pattern; a `*` stays within one folder."""
+    return [
+        name
+        for pattern in patterns
+        for name in names
+        if name.count("/") == pattern.count("/") and fnmatch.fnmatchcase(name, pattern)
+    ]
+
+
+def _gguf(files: list[str], wanted: Wanted) -> list[str]:
+    """The file that was named, or the only one with the named part in its name; all parts of one that was cut."""
+    asked = wanted.file
+    found = [asked] if asked in files else [name for name in files if asked.lower() in name.lower()]
+    whole = {re.sub(r"-\d{5}-of-\d{5}(?=\.gguf$)", "", name, flags=re.IGNORECASE) for name in found}
+    if len(whole) == 1 and (len(found) == 1 or asked not in files):
+        return sorted(found)
+    if len(whole) > 1:
+        raise ConfigError(
+            f"`{asked}` stands in the name of {len(whole)} files of `{wanted.repository}`",
+            hint=f"name one: {', '.join(found[:8])}",
+        )
+    near = difflib.get_close_matches(asked, files, n=1, cutoff=0.4) or files[:1]
+    raise ConfigError(
+        f"`{wanted.repository}` has no GGUF file `{asked}`", hint=f"did you mean `{near[0]}`?" if near else ""
+    )
+
+
+def _licence(info: "ModelInfo", wanted: Wanted) -> Licence:
+    """What the repository's card says, with what the catalogue adds to it."""
+    card: dict[str, Any] = info.card_data.to_dict() if info.card_data else {}
+    entry = wanted.entry
+    id = card.get("license") or (entry.licence if entry else "")
+    id = id[0] if isinstance(id, list) and id else id
+    name = str(card.get("license_name") or "")
+    return licence_of(
+        name if id == "other" and name else str(id or ""),
+        title=name,
+        link=str(card.get("license_link") or ""),
+        limits=entry.limits if entry else "",
+        gated=bool(info.gated),
+    )
+
+
+def _languages(info: "ModelInfo", wanted: Wanted) -> list[str]:
+    if wanted.entry and wanted.entry.languages:
+        return list(wanted.entry.languages)
+    found = info.card_data.to_dict().get("language") if info.card_data else None
+    return [str(one) for one in (found if isinstance(found, list) else [found]) if one]
+
+
+def without_account(url: str) -> str:
+    """An address without the user and password that may stand in it."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def counting(on_bytes: Any) -> Any:
+    """A progress bar for the library that draws nothing and tells how many bytes of a file are here."""
+    from huggingface_hub.utils import tqdm
+
+    class Counting(tqdm):  # type: ignore[type-arg]
+        def __init__(self, *args: Any, **options: Any) -> None:
+            self.bytes = int(options.get("initial") or 0)
+            super().__init__(*args, **(options | {"disable": True}))
+
+        def update(self, n: float | None = 1) -> bool | None:
+            self.bytes += int(n or 0)
+            on_bytes(self.bytes)
+            return None
+
+    return Counting
+
+
+@contextmanager
+def told(wanted: Wanted, endpoint: str, file: str = "") -> Iterator[None]:
+    """Errors of the library as ours. They name no token, and no address but that of the hub."""
+    from huggingface_hub import errors
+
+    what, address = f"`{wanted.repository}`", without_account(endpoint)
+    try:
+        yield
+    except errors.GatedRepoError as error:
+        raise ArtifactError(
+            f"{what} is given only to accounts that accepted its terms, and this one has not, or nobody is logged in",
+            hint=f"accept them at {address}/{wanted.repository}, then set HF_TOKEN or run `hf auth login`",
+        ) from error
+    except errors.RevisionNotFoundError as error:
+        raise ConfigError(f"{what} has no revision `{wanted.revision or 'main'}`") from error
+    except errors.RepositoryNotFoundError as error:
+        raise ConfigError(
+            f"{what} is not on {address}, or this account may not see it",
+            hint="check the spelling; for a private one set HF_TOKEN or run `hf auth login`",
+        ) from error
+    except errors.EntryNotFoundError as error:
+        raise ArtifactError(f"{what} no longer has `{file}`", hint="pull again") from error
+    except errors.OfflineModeIsEnabled as error:
+        raise ConfigError(
+            "huggingface_hub is set to be offline (HF_HUB_OFFLINE), so that nothing can be pulled",
+            hint="what was pulled before works as it is: `creuset list`",
+        ) from error
+    except errors.HFValidationError as error:
+        raise ConfigError(f"{what} is not the name of a repository") from error
+    except errors.HfHubHTTPError as error:
+        raise ArtifactError(
+            f"{address} answered {error.response.status_code} for {_named(what, file)}", hint="try again later"
+        ) from error
+    except (ArtifactError, ConfigError, OSError):
+        raise
+    except Exception as error:  # of the HTTP client, which is not ours to choose
+        if type(error).__module__.split(".")[0] not in ("httpx", "httpx2", "httpcore", "httpcore2", "requests"):
+            raise
+        raise ArtifactError(
+            f"{address} cannot be reached, or broke off, for {_named(what, file)} ({type(error).__name__})",
+            hint="the same command goes on where it stopped; what was pulled before works without a network",
+        ) from error
+
+
+def _named(what: str, file: str) -> str:
+    return f"`{file}` of {what}" if file else what

@@ -1,0 +1,107 @@
+"""Where a model of others comes from, and what is not known of it, in sentences that every page says alike."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from creuset.core.artifact import MANIFEST, Problem, read_manifest
+from creuset.core.sentences import Sentence, sentence
+from creuset.model.store.catalogue import Entry, catalogue
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What the manifest of a pulled model says of its origin, with what the catalogue knows."""
+
+    name: str
+    facts: dict[str, Any]
+
+    @property
+    def entry(self) -> Entry | None:
+        return catalogue().entries.get(self.name)
+
+    @property
+    def licence(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.facts.get("licence") or {}
+        return found
+
+    def known(self) -> list[Sentence]:
+        """What is known: from where it was fetched, when, what was compared, its licence, what its makers publish."""
+        facts, licence = self.facts, self.licence
+        told = [self._fetched()]
+        if made_from := facts.get("made_from"):
+            told.append(sentence("model.made_from", what=made_from))
+        files = facts.get("files") or {}
+        hashed = sum(1 for published in files.values() if published)
+        told.append(sentence("model.hashes", hashed=hashed, files=len(files)))
+        title = str(licence.get("title") or licence.get("id") or "")
+        told.append(sentence("model.licence", title=title) if licence.get("id") else sentence("model.no_licence"))
+        if limits := licence.get("limits"):
+            told.append(sentence("model.limits", limits=limits))
+        if self.entry and self.entry.data:
+            told.append(sentence("model.data_published", words=self.entry.data))
+        return told
+
+    def unknown(self) -> list[Sentence]:
+        """What nobody here can prove: it was not trained here, and no record of its training came with it."""
+        if self.entry and self.entry.data:
+            return [sentence("model.trained_by_others_who_publish"), sentence("model.not_measured")]
+        return [sentence("model.trained_by_others"), sentence("model.not_measured")]
+
+    def _fetched(self) -> Sentence:
+        facts = self.facts
+        common = {"day": str(facts.get("pulled", ""))[:10], "version": facts.get("creuset", "")}
+        if facts.get("from") == "package":
+            return sentence("model.from_package", package=facts["package"], number=facts["version"], **common)
+        return sentence(
+            "model.from_hub", repository=facts["repository"], commit=facts["commit"], hub=facts["hub"], **common
+        )
+
+
+def origin_of(path: Path) -> Origin | None:
+    """The origin of a pulled model: `path` is its folder, or its GGUF file. None for models that were not pulled."""
+    folder = path if path.is_dir() else path.parent
+    if not (folder / MANIFEST).is_file():
+        return None
+    manifest = read_manifest(folder)
+    facts = (manifest.get("facts") or {}).get("origin")
+    if not isinstance(facts, dict) or not isinstance(facts.get("name"), str):
+        return None
+    if path.is_file() and path.relative_to(folder).as_posix() not in manifest["files"]:
+        return None
+    return Origin(facts["name"], facts)
+
+
+def check(path: Path) -> list[Problem]:
+    """What `creuset verify` asks of a model beyond its manifest: are its files those that were published?
+
+    The manifest could have been written anew around other files. The hash of the catalogue stands outside of it.
+    """
+    origin = origin_of(path)
+    if origin is None:
+        return []
+    files = read_manifest(path)["files"]
+    problems = []
+    for name, published in (origin.facts.get("files") or {}).items():
+        told = published.get("sha256")
+        if told and files.get(name) != told:
+            problems.append(Problem(f"{path.name}/{name}", f"is not the published file, whose sha256 is {told[:12]}"))
+    package = origin.entry.package if origin.entry else None
+    if package and origin.facts.get("package") == package.name and origin.facts.get("version") == package.version:
+        name = Path(package.file).name
+        if files.get(name) != package.sha256:
+            told = f"is not the file of the catalogue, whose sha256 is {package.sha256[:12]}"
+            problems.append(Problem(f"{path.name}/{name}", told))
+    return problems
+
+
+def known(path: Path) -> list[str]:
+    """What `creuset verify` says of where a model comes from; nothing of models that were made here."""
+    origin = origin_of(path)
+    return [] if origin is None else [str(one) for one in origin.known()]
+
+
+def limits(path: Path) -> list[str]:
+    """What could not be proved."""
+    origin = origin_of(path)
+    return [] if origin is None else [str(one) for one in origin.unknown()]

@@ -1,0 +1,57 @@
+"""What a name stands for: an entry of the catalogue, or a repository of the hub with a revision and a file."""
+
+import difflib
+import re
+from dataclasses import dataclass
+
+from creuset.core.errors import ConfigError
+from creuset.model.store.catalogue import Entry, catalogue
+
+_REPOSITORY = re.compile(
+    r"(?P<repository>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(?P<revision>[\w./-]+))?(?::(?P<file>[^:]+))?"
+)
+FORMS = "names of the catalogue (`creuset list`), `owner/name`, `owner/name@revision` and `owner/name:file.gguf`"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """A model that somebody asks for."""
+
+    name: str
+    entry: Entry | None = None
+    repository: str = ""
+    revision: str = ""  # "" is the newest
+    file: str = ""  # a GGUF file, or a part of its name that only one file has, such as Q4_K_M
+
+    @property
+    def folder(self) -> str:
+        """Where it lies in the store: the name of the catalogue, or owner/name and what was asked for of it."""
+        if self.entry:
+            return self.entry.name
+        revision = "@" + self.revision.replace("/", "_") if self.revision else ""
+        file = "--" + self.file.replace("/", "_").removesuffix(".gguf") if self.file else ""
+        return self.repository + revision + file
+
+
+def wanted(name: str) -> Wanted:
+    """Raises ConfigError for what is no name: with a near one, and the forms that names have."""
+    if entry := catalogue().find(name):
+        return Wanted(
+            name=entry.name, entry=entry, repository=entry.repository, revision=entry.revision, file=entry.file
+        )
+    form = _REPOSITORY.fullmatch(name)
+    if form is None or ".." in name or name.endswith("/"):
+        near = difflib.get_close_matches(name.lower(), catalogue().entries, n=1, cutoff=0.5)
+        raise ConfigError(
+            f"`{name}` is not the name of a model",
+            hint=f"did you mean `{near[0]}`?" if near else f"there are {FORMS}",
+        )
+    return Wanted(name=name, **{key: value or "" for key, value in form.groupdict().items()})
+
+
+def find_wanted(name: str) -> Wanted | None:
+    """As `wanted`, with None for what is no name."""
+    try:
+        return wanted(name)
+    except ConfigError:
+        return None
