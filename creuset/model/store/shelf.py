@@ -11,7 +11,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,7 @@ def model_in(folder: Path, manifest: dict[str, Any]) -> Path:
     """The folder where it has a config.json, else its GGUF file: the first part of one that was cut."""
     if "config.json" in manifest["files"]:
         return folder
-    files = sorted(name for name in manifest["files"] if name.endswith(".gguf"))
+    files: list[str] = sorted(name for name in manifest["files"] if name.lower().endswith(".gguf"))
     if not files:
         raise ArtifactError(f"`{folder}` has neither a config.json nor a GGUF file: it is not a model")
     return folder / files[0]
@@ -74,10 +74,29 @@ def pulled(name: str, store: Path | None = None) -> Pulled | None:
 
 
 def all_pulled(store: Path | None = None) -> list[Pulled]:
+    """Every whole model of the store, by name. Folders with a damaged manifest are left out: `damaged` has them."""
+    found = []
+    for folder in _folders(store):
+        with suppress(ArtifactError):
+            found += [one for one in [_at(folder)] if one is not None]
+    return sorted(found, key=lambda one: one.name)
+
+
+def damaged(store: Path | None = None) -> list[Path]:
+    """Folders of the store whose manifest cannot be read any more."""
+    bad = []
+    for folder in _folders(store):
+        try:
+            _at(folder)
+        except ArtifactError:
+            bad.append(folder)
+    return bad
+
+
+def _folders(store: Path | None) -> list[Path]:
     root = store_folder(store)
     folders = [file.parent for depth in ("*", "*/*") for file in root.glob(f"{depth}/{MANIFEST}")]
-    found = (_at(f) for f in sorted(folders) if not f.relative_to(root).parts[0].startswith("."))
-    return [one for one in found if one is not None]
+    return sorted(f for f in folders if not f.relative_to(root).parts[0].startswith("."))
 
 
 def all_partial(store: Path | None = None) -> dict[str, int]:
@@ -128,8 +147,9 @@ def remove(wanted: Wanted, store: Path | None = None) -> int:
             if one.is_dir():
                 freed += _bytes(one)
                 _discard(one, store_folder(store))
-        if folder.parent != store_folder(store) and folder.parent.is_dir() and not any(folder.parent.iterdir()):
-            folder.parent.rmdir()
+        if folder.parent != store_folder(store):
+            with suppress(OSError):  # other models of the same owner are there
+                folder.parent.rmdir()
     return freed
 
 

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 
 from creuset.core.errors import ConfigError
-from creuset.model.store.catalogue import Entry, catalogue
+from creuset.model.store.catalogue import CatalogueEntry, catalogue
 
 _REPOSITORY = re.compile(
     r"(?P<repository>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(?P<revision>[\w./-]+))?(?::(?P<file>[^:]+))?"
@@ -18,7 +18,7 @@ class Wanted:
     """A model that somebody asks for."""
 
     name: str
-    entry: Entry | None = None
+    entry: CatalogueEntry | None = None
     repository: str = ""
     revision: str = ""  # "" is the newest
     file: str = ""  # a GGUF file, or a part of its name that only one file has, such as Q4_K_M
@@ -43,10 +43,10 @@ def wanted(name: str) -> Wanted:
     if form is None or ".." in name or name.endswith("/"):
         near = difflib.get_close_matches(name.lower(), catalogue().entries, n=1, cutoff=0.5)
         raise ConfigError(
-            f"`{name}` is not the name of a model",
-            hint=f"did you mean `{near[0]}`?" if near else f"there are {FORMS}",
+            f"`{name}` is not the name of a model", hint=f"did you mean `{near[0]}`?" if near else f"there are {FORMS}"
         )
-    return Wanted(name=name, **{key: value or "" for key, value in form.groupdict().items()})
+    repository, revision, file = (form[part] or "" for part in ("repository", "revision", "file"))
+    return Wanted(name=name, repository=repository, revision=revision, file=file)
 
 
 def find_wanted(name: str) -> Wanted | None:

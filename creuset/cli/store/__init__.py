@@ -1,0 +1,1 @@
+"""Verbs about models of others: pull, list, show, rm."""
