@@ -1,6 +1,7 @@
 """Incremental detokenizing that never splits a character."""
 
 import codecs
+from collections.abc import Iterable
 
 from creuset.text.tokenizer import Tokenizer
 
@@ -12,15 +13,16 @@ class Detokenizer:
     come out as U+FFFD as soon as that is known, and at `finish` at the latest.
     """
 
-    def __init__(self, tokenizer: Tokenizer, *, special: bool = False) -> None:
-        """With `special`, the text of every control token is given; without, those in `tokenizer.hidden` are not."""
+    def __init__(self, tokenizer: Tokenizer, *, special: bool = False, visible: Iterable[int] = ()) -> None:
+        """With `special`, the text of every control token is given; without, those in `tokenizer.hidden` are not,
+        but for the `visible` ones."""
         self._tokenizer = tokenizer
-        self._special = special
+        self._hidden = frozenset() if special else tokenizer.hidden - frozenset(visible)
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def push(self, token: int) -> str:
         """The text that is certain now; "" while a character is incomplete."""
-        if not self._special and token in self._tokenizer.hidden:
+        if token in self._hidden:
             return ""
         return self._decoder.decode(self._tokenizer.token_bytes(token))
 
