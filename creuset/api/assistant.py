@@ -67,7 +67,7 @@ class Assistant:
         prompt that leaves no room.
         """
         texts = [prompts] if isinstance(prompts, str) else list(prompts)
-        return complete(self.engine, [self._request(self.tokenizer.encode(text), sampling) for text in texts])
+        return complete(self.engine, [self._request(self.tokenizer.encode_prompt(text), sampling) for text in texts])
 
     def chat(
         self,

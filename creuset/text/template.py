@@ -15,7 +15,7 @@ from creuset.text import chat
 from creuset.text.calls.formats import CallFormat, call_format
 from creuset.text.chat import Encoded
 from creuset.text.sandbox import JinjaTemplate
-from creuset.text.sources import TEMPLATE_HINT, read_templates
+from creuset.text.sources import read_templates
 from creuset.text.tokenizer import Tokenizer
 from creuset.types.messages import ChatMessage, parse_messages, parse_tools
 
@@ -82,7 +82,10 @@ class ChatTemplate:
         parsed, shown = parse_messages(messages, "lenient"), parse_tools(tools, "lenient")
         name = "tool_use" if shown and "tool_use" in self._templates else "default"
         if name not in self._templates:
-            raise RequestError(f"{self._where} has no chat template, so it cannot chat", hint=TEMPLATE_HINT)
+            raise RequestError(
+                f"{self._where} has no chat template, so it cannot chat",
+                hint="use /v1/completions, or give a template with --chat-template FILE",
+            )
         if name not in self._jinja:
             self._jinja[name] = JinjaTemplate(self._templates[name])
         rows = [_row(message) for message in parsed]

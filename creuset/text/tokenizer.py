@@ -1,20 +1,24 @@
-"""Text <-> token ids: byte-level BPE with Qwen2.5's pre-token pattern, run by the `tokenizers` library.
+"""Text <-> token ids, by the `tokenizers` library: ours, and those that other models bring.
 
-Ids: 256 byte tokens, the merges in the order they were learned, then the control tokens, contiguous and last,
-in Qwen2.5's order (22) followed by the four that Qwen3 added.
+Ours is a byte-level BPE with Qwen2.5's pre-token pattern. Ids: 256 byte tokens, the merges in the order they were
+learned, then the control tokens, contiguous and last, in Qwen2.5's order (22) followed by the four that Qwen3 added.
+Read are, besides, any byte-level or metaspace BPE and Unigram: `tokenizer.json`, the vocabulary of a GGUF file, and a
+sentencepiece `tokenizer.model`.
 
-Two encoders share one vocabulary. `encode` knows no control token: whatever a user types is bytes, so that
+Two encoders share one vocabulary. `encode` knows no control token: whatever a user types is text, so that
 `<|im_end|>` in a message can never end the message. `encode_special` recognises them, for text that we wrote.
 
 Qwen normalises to NFC before encoding; the tokenizers trained here do not: what comes out of `decode` is what
 went into `encode`, character for character, which code, names and file paths need. Composing characters is the
-corpus pipeline's business, where a change is counted. A loaded `tokenizer.json` keeps its own normalizer.
+corpus pipeline's business, where a change is counted. A loaded tokenizer keeps its own normalizer.
 
-Reading order: `train`, `Tokenizer.encode`, `Tokenizer.decode_bytes`, `Tokenizer.load`.
+Reading order: `train`, `Tokenizer.encode`, `Tokenizer.decode`, `Tokenizer.load`.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,39 +27,11 @@ from tokenizers import Tokenizer as Backend
 
 from creuset.core.artifact import sha256_json
 from creuset.core.errors import ArtifactError, ConfigError, RequestError
+from creuset.text.control import CONTROL, is_control, matcher, stand_in
+from creuset.text.pieces import Pieces, check_spec, vocabulary
+from creuset.text.sources import read_tokenizer
 
 ENDOFTEXT, IM_START, IM_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
-
-# Text of the token, and whether decoding may hide it (transformers' `skip_special_tokens`): marks that carry
-# meaning for a program that reads the reply (tool calls, thinking, fill in the middle) stay visible, as in Qwen.
-CONTROL: dict[str, bool] = {
-    ENDOFTEXT: True,
-    IM_START: True,
-    IM_END: True,
-    "<|object_ref_start|>": True,
-    "<|object_ref_end|>": True,
-    "<|box_start|>": True,
-    "<|box_end|>": True,
-    "<|quad_start|>": True,
-    "<|quad_end|>": True,
-    "<|vision_start|>": True,
-    "<|vision_end|>": True,
-    "<|vision_pad|>": True,
-    "<|image_pad|>": True,
-    "<|video_pad|>": True,
-    "<tool_call>": False,
-    "</tool_call>": False,
-    "<|fim_prefix|>": False,
-    "<|fim_middle|>": False,
-    "<|fim_suffix|>": False,
-    "<|fim_pad|>": False,
-    "<|repo_name|>": False,
-    "<|file_sep|>": False,
-    "<tool_response>": False,
-    "</tool_response>": False,
-    "<think>": False,
-    "</think>": False,
-}
 
 # Qwen2.5's: contractions; a word with at most one mark before it; each digit alone; marks with the line ends
 # behind them; line ends; spaces. A space belongs to the word that follows it.
@@ -74,6 +50,9 @@ _PRE_TOKENIZER = {
 
 TOKENIZER_FILE = "tokenizer.json"
 CONFIG_FILE = "tokenizer_config.json"
+
+# Tokens that end a document, where an answer may have another end.
+_ENDS = (ENDOFTEXT, "<|end_of_text|>", "<｜end▁of▁sentence｜>", "</s>", "<eos>")
 
 
 def train(texts: Iterable[str], *, vocab_size: int, max_token_chars: int = 24) -> "Tokenizer":
@@ -119,41 +98,100 @@ def _finish(spec: dict[str, Any], regular: int) -> dict[str, Any]:
 
 
 class Tokenizer:
-    def __init__(self, spec: dict[str, Any], *, where: str = TOKENIZER_FILE) -> None:
-        """`spec` is the content of a `tokenizer.json`; `where` names it in errors."""
-        _check_spec(spec, where)
+    def __init__(
+        self,
+        spec: dict[str, Any],
+        *,
+        where: str = TOKENIZER_FILE,
+        config: Mapping[str, Any] | None = None,
+        templates: Iterable[str] = (),
+    ) -> None:
+        """`spec` is the content of a `tokenizer.json`; `where` names it in errors.
+
+        `config`: that of the `tokenizer_config.json` beside it. `templates`: the model's chat templates; what they
+        write and the vocabulary has as a token is a control token.
+        """
+        check_spec(spec, where)
+        self._spec = {**spec, "truncation": None, "padding": None}  # how much is read is not the tokenizer's business
+        self._where = where
         added = {token["content"]: token for token in spec["added_tokens"]}
-        # Some folders list the control tokens in the model's vocabulary too; a BPE that ignores merges for whole
-        # words could then produce them from plain text.
-        vocab = {text: id for text, id in spec["model"]["vocab"].items() if text not in added}
-        plain = {**spec, "added_tokens": [], "post_processor": None, "model": {**spec["model"], "vocab": vocab}}
-        try:
-            self._trusted = Backend.from_str(json.dumps(spec, ensure_ascii=False))
-            self._plain = Backend.from_str(json.dumps(plain, ensure_ascii=False))
-        except Exception as error:  # the library raises bare Exception
-            raise ArtifactError(f"`{where}` is damaged: {error}") from error
-        self._spec = spec
-        self.special: dict[str, int] = {t["content"]: t["id"] for t in sorted(added.values(), key=lambda t: t["id"])}
-        self.hidden = frozenset(t["id"] for t in added.values() if t["special"])
-        self.vocab_size = 1 + max([*vocab.values(), *self.special.values()])
-        self._bytes = _token_bytes(vocab, self.special, self.vocab_size, where)
-        self._id_of_byte = _byte_ids(self._bytes, where)
+        ids = sorted((token["id"], text) for text, token in added.items())
+        control = {text: id for id, text in ids if is_control(added[text], templates)}
+        self.special: dict[str, int] = control  # the tokens that steer the model, by their text
+        self.hidden = frozenset(id for id, text in ids if added[text]["special"])
+        self.vocab_size = 1 + max([*(id for _, id in vocabulary(spec)), *(id for id, _ in ids)])
+        self.pieces = Pieces.read(spec, {text: id for id, text in ids}, self.vocab_size, where)
+        self._id_of_byte = self.pieces.byte_ids()
+        self._plain = _backend(without_control(self._spec, control), where)
         # Cut into words by PATTERN and nothing else, each word encoded on its own: what `bulk.py` relies on.
         self.cuts_like_qwen = spec.get("normalizer") is None and spec.get("pre_tokenizer") == _PRE_TOKENIZER
-        for name in (ENDOFTEXT, IM_START, IM_END):
-            if name not in self.special:
-                raise ArtifactError(f"`{where}` has no token `{name}`", hint="tokenizers of the Qwen family have it")
-        self.endoftext, self.im_start, self.im_end = (self.special[n] for n in (ENDOFTEXT, IM_START, IM_END))
+        self.config = dict(config) if config is not None else None
+        self.named_tokens = _named(self.config, control)
+
+    @cached_property
+    def _trusted(self) -> Backend:
+        return _backend(self._spec, self._where)
+
+    @cached_property
+    def controls(self) -> re.Pattern[str]:
+        """Finds the texts of control tokens."""
+        return matcher(self.special)
+
+    def id_named(self, name: str) -> int | None:
+        """The id of `bos_token`, `eos_token` and their like; None where the tokenizer has none."""
+        text = self.named_tokens.get(name)
+        return None if text is None else self.special.get(text)
+
+    @cached_property
+    def frame(self) -> tuple[list[int], list[int]]:
+        """Ids that go before and after a text which is no chat: Llama's `<s>`, T5's `</s>`. Ours has none."""
+        bare, framed = (self._trusted.encode("a", add_special_tokens=add).ids for add in (False, True))
+        at = next((i for i in range(len(framed)) if framed[i : i + len(bare)] == bare), 0)
+        before, after = framed[:at], framed[at + len(bare) :]
+        for name, ids in (("bos", before), ("eos", after)):  # said in so many words, it counts
+            said, id = (self.config or {}).get(f"add_{name}_token"), self.id_named(f"{name}_token")
+            if said is False:
+                ids.clear()
+            elif said is True and not ids and id is not None:
+                ids.append(id)
+        return before, after
 
     @property
     def end_ids(self) -> frozenset[int]:
         """Tokens that end an answer or a document, as far as the tokenizer says it."""
-        return frozenset((self.im_end, self.endoftext))
+        found = [self.special.get(IM_END), self.special.get(ENDOFTEXT), self.id_named("eos_token")]
+        return frozenset(id for id in found if id is not None)
 
     @property
-    def named_tokens(self) -> dict[str, str]:
-        """What a template may call by name: `bos_token`, `eos_token` and their like."""
-        return {"eos_token": IM_END, "pad_token": ENDOFTEXT}
+    def endoftext(self) -> int:
+        """The token that ends a document. ArtifactError where the vocabulary has none."""
+        for name in _ENDS:
+            if name in self.special:
+                return self.special[name]
+        if (eos := self.id_named("eos_token")) is None:
+            raise ArtifactError(f"`{self._where}` has no token that ends a document")
+        return eos
+
+    @cached_property
+    def start(self) -> int:
+        """The token that stands before a document: the one that begins a text, else the one that ends them."""
+        before, bos = self.frame[0], self.id_named("bos_token")
+        if IM_START not in self.special and bos is not None:
+            return bos
+        return before[0] if before else self.endoftext
+
+    @property
+    def im_start(self) -> int:
+        return self._chatml(IM_START)
+
+    @property
+    def im_end(self) -> int:
+        return self._chatml(IM_END)
+
+    def _chatml(self, name: str) -> int:
+        if name not in self.special:
+            raise ArtifactError(f"`{self._where}` has no token `{name}`", hint="tokenizers of the Qwen family have it")
+        return self.special[name]
 
     @property
     def identity(self) -> str:
@@ -161,29 +199,30 @@ class Tokenizer:
         merges = [m if isinstance(m, str) else " ".join(m) for m in self._spec["model"].get("merges", [])]
         parts = ("normalizer", "pre_tokenizer")
         added = {t["content"]: t["id"] for t in self._spec["added_tokens"]}
-        return sha256_json(
-            {"vocab": self._spec["model"]["vocab"] | added, "merges": merges, **{p: self._spec.get(p) for p in parts}}
-        )
+        vocab = self._spec["model"]["vocab"]
+        vocab = vocab | added if isinstance(vocab, dict) else [vocab, added]
+        return sha256_json({"vocab": vocab, "merges": merges, **{p: self._spec.get(p) for p in parts}})
 
     @classmethod
     def load(cls, path: Path) -> "Tokenizer":
-        """Read `tokenizer.json` from a tokenizer, shards or model folder, ours or Hugging Face's."""
-        file = next((f for f in (path / TOKENIZER_FILE, path / "tokenizer" / TOKENIZER_FILE) if f.is_file()), None)
-        if file is None:
-            reason = f"it has no {TOKENIZER_FILE}" if path.is_dir() else "there is no such folder"
-            raise ArtifactError(f"`{path}` is not a tokenizer: {reason}")
-        try:
-            spec = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ArtifactError(f"`{file}` is damaged: it is not JSON ({error})") from error
-        return cls(spec, where=str(file))
+        """The tokenizer of a tokenizer, shards or model folder, ours or Hugging Face's, or of a GGUF file.
+
+        Raises ArtifactError that names the file, and what converts it where it cannot be read here.
+        """
+        found = read_tokenizer(path)
+        return cls(found.spec, where=found.where, config=found.config, templates=found.templates.values())
 
     def save(self, folder: Path) -> None:
         """Write `tokenizer.json` and `tokenizer_config.json`: `AutoTokenizer` gives the same ids and prompts."""
+        folder.mkdir(parents=True, exist_ok=True)
+        config = self._own_config() if self.config is None else self.config
+        (folder / TOKENIZER_FILE).write_text(json.dumps(self._spec, ensure_ascii=False) + "\n", encoding="utf-8")
+        (folder / CONFIG_FILE).write_text(json.dumps(config, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+    def _own_config(self) -> dict[str, Any]:
         from creuset.text.chat import chat_template
 
-        folder.mkdir(parents=True, exist_ok=True)
-        config = {
+        return {
             # Not Qwen2Tokenizer: that class puts its own NFC normalizer in the place of what the file says.
             # (transformers takes it all the same beside a config.json of model_type `qwen2`, the dense Qwen2.5.)
             "tokenizer_class": "PreTrainedTokenizerFast",
@@ -202,11 +241,9 @@ class Tokenizer:
             "model_max_length": 1_000_000_000,
             "chat_template": chat_template(),
         }
-        (folder / TOKENIZER_FILE).write_text(json.dumps(self._spec, ensure_ascii=False) + "\n", encoding="utf-8")
-        (folder / CONFIG_FILE).write_text(json.dumps(config, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
     def encode(self, text: str) -> list[int]:
-        """Ids of `text` as bytes: a control token's name inside it stays text."""
+        """Ids of `text`: a control token's name inside it stays text. What `control.stand_in` gives is the token."""
         return self.encode_batch([text])[0]
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
@@ -217,6 +254,15 @@ class Tokenizer:
         """Ids of trusted `text`: control tokens in it are recognised. Never for what a user wrote."""
         return _run(self._trusted, [text])[0]
 
+    def encode_prompt(self, text: str, *, trusted: bool = False) -> list[int]:
+        """Ids of a text that a model goes on with: behind the token that its texts begin with. Never empty.
+
+        `trusted`: control tokens in it are recognised. One that begins the text already is not put there twice.
+        """
+        ids = self.encode_special(text) if trusted else self.encode(text)
+        before = self.frame[0]
+        return (ids if ids[: len(before)] == before else [*before, *ids]) or [self.start]
+
     def encode_bytes(self, data: bytes) -> list[int]:
         """Ids of any bytes: `decode_bytes` gives them back. Those that are not UTF-8 become byte tokens."""
         ids: list[int] = []
@@ -224,15 +270,29 @@ class Tokenizer:
         start = 0
         for at, character in enumerate(text):
             if "\udc80" <= character <= "\udcff":
-                ids += [*self.encode(text[start:at]), self._id_of_byte[ord(character) - 0xDC00]]
+                if (id := self._id_of_byte.get(ord(character) - 0xDC00)) is None:
+                    raise RequestError(f"the byte 0x{ord(character) - 0xDC00:02x} at character {at} is not UTF-8, and "
+                                       f"`{self._where}` has no token for it")  # fmt: skip
+                ids += [*self.encode(text[start:at]), id]
                 start = at + 1
         return ids + self.encode(text[start:])
 
     def decode(self, ids: Sequence[int], *, special: bool = True) -> str:
-        """Text of `ids`; bytes that are not UTF-8 become U+FFFD. Without `special`, tokens in `hidden` are left out."""
+        """Text of `ids`; bytes that are not UTF-8 become U+FFFD. Without `special`, tokens in `hidden` are left out.
+
+        A metaspace vocabulary puts a space before the first word of a text; it is taken off again.
+        """
         if not special:
             ids = [id for id in ids if id not in self.hidden]
-        return self.decode_bytes(ids).decode("utf-8", "replace")
+        pieces = self.pieces
+        said = list(map(self.token_bytes, ids))
+        if said and ids[0] in pieces.bare_first:
+            said[0] = said[0].replace(b" ", b"")
+        whole = b"".join(said)
+        at = 0
+        while at < pieces.lead and whole[at : at + 1] == b" ":
+            at += 1
+        return whole[at:].decode("utf-8", "replace")
 
     def decode_bytes(self, ids: Sequence[int]) -> bytes:
         return b"".join(map(self.token_bytes, ids))
@@ -241,7 +301,7 @@ class Tokenizer:
         """Bytes of one token. An id that no token has (a model's embedding may be padded) is empty."""
         if id < 0:
             raise RequestError(f"{id} is not a token id: ids start at 0", param="tokens")
-        return self._bytes[id] if id < self.vocab_size else b""
+        return self.pieces.table[id] if id < self.vocab_size else b""
 
 
 def _run(backend: Backend, texts: Sequence[str]) -> list[list[int]]:
@@ -263,43 +323,49 @@ def _refuse_surrogates(text: str) -> None:
         ) from None
 
 
-def _check_spec(spec: Any, where: str) -> None:
-    """Refuse what is not a byte-level BPE, naming the part that is missing."""
-    model = spec.get("model") if isinstance(spec, dict) else None
-    if not isinstance(model, dict) or not isinstance(spec.get("added_tokens"), list):
-        raise ArtifactError(f"`{where}` is damaged: it has no `model` and `added_tokens`")
-    if model.get("type") != "BPE" or not isinstance(model.get("vocab"), dict) or not model["vocab"]:
-        raise ArtifactError(f"`{where}` holds a {model.get('type')} model: only byte-level BPE is read here")
-    if not isinstance(spec.get("decoder"), dict) or '"ByteLevel"' not in json.dumps(spec["decoder"]):
-        raise ArtifactError(f"`{where}` has no `ByteLevel` decoder: only byte-level BPE is read here")
-    for at, token in enumerate(spec["added_tokens"]):
-        if not isinstance(token, dict) or not {"id", "content", "special"} <= set(token):
-            raise ArtifactError(f"`{where}` is damaged: `added_tokens[{at}]` lacks id, content or special")
+def without_control(spec: dict[str, Any], control: Mapping[str, int]) -> dict[str, Any]:
+    """The tokenizer in which each control token has its stand-in for a text, so that no text of a user becomes one.
+
+    Other added tokens, such as runs of spaces, stay. Some vocabularies list control tokens among their words too,
+    where a BPE could put them together and a Unigram find them: there they get the other name as well.
+    """
+    added = [{**t, "content": stand_in(t["id"]) if t["content"] in control else t["content"]}
+             for t in spec["added_tokens"]]  # fmt: skip
+    model = dict(spec["model"])
+    vocab = model["vocab"]
+    if isinstance(vocab, list):
+        model["vocab"] = [[stand_in(id) if row[0] in control else row[0], *row[1:]] for id, row in enumerate(vocab)]
+    elif not vocab.keys().isdisjoint(control):
+        model["vocab"] = {stand_in(id) if text in control else text: id for text, id in vocab.items()}
+        joined = ((m, m.replace(" ", "", 1) if isinstance(m, str) else "".join(m)) for m in model.get("merges", []))
+        model["merges"] = [merge for merge, text in joined if text not in control]
+    unknown = model.get("unk_token")
+    if isinstance(unknown, str) and unknown in control:  # one that also ends a text must not come of a text
+        model["unk_token"] = None if unknown in (ENDOFTEXT, "</s>", "<s>") else stand_in(control[unknown])
+    return {**spec, "added_tokens": added, "model": model, "post_processor": None}
 
 
-def byte_characters() -> dict[str, int]:
-    """The character that stands for each byte inside a byte-level vocabulary (GPT-2's table), with its byte."""
-    shown = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    hidden = [byte for byte in range(256) if byte not in shown]
-    return {chr(byte): byte for byte in shown} | {chr(256 + at): byte for at, byte in enumerate(hidden)}
+def _backend(spec: dict[str, Any], where: str) -> Backend:
+    try:
+        backend = Backend.from_str(json.dumps(spec, ensure_ascii=False))
+    except Exception as error:  # the library raises bare Exception
+        raise ArtifactError(f"`{where}` is damaged: {error}") from error
+    for token in spec["added_tokens"]:  # the library numbers them itself where the vocabulary has a hole
+        if (id := backend.token_to_id(token["content"])) != token["id"]:
+            raise ArtifactError(
+                f"`{where}`: the token `{token['content']}` has id {token['id']} there, and would be read as {id}"
+            )
+    return backend
 
 
-def _token_bytes(vocab: dict[str, int], special: dict[str, int], size: int, where: str) -> list[bytes]:
-    byte_of = byte_characters()
-    table = [b""] * size
-    for text, id in vocab.items():
-        try:
-            table[id] = bytes(byte_of[character] for character in text)
-        except KeyError as missing:
-            raise ArtifactError(f"`{where}`: token {id} has {missing}, which stands for no byte") from None
-    for text, id in special.items():
-        table[id] = text.encode()
-    return table
-
-
-def _byte_ids(table: list[bytes], where: str) -> list[int]:
-    found = {token[0]: id for id, token in reversed(list(enumerate(table))) if len(token) == 1}
-    for byte in range(256):
-        if byte not in found:
-            raise ArtifactError(f"`{where}` has no token for the byte 0x{byte:02x}: some texts could not be encoded")
-    return [found[byte] for byte in range(256)]
+def _named(config: Mapping[str, Any] | None, control: Mapping[str, int]) -> dict[str, str]:
+    """What a template may call by name: `bos_token`, `eos_token` and their like."""
+    if config is None:
+        config = {"eos_token": IM_END, "pad_token": ENDOFTEXT} if IM_END in control else {}
+    found = {}
+    for name in ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"):
+        said = config.get(name)
+        text = said.get("content") if isinstance(said, dict) else said
+        if isinstance(text, str):
+            found[name] = text
+    return found

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from creuset.core.errors import ArtifactError, ConfigError, RequestError
 from creuset.testing import TINY_TEXTS, tiny_tokenizer
-from creuset.text.tokenizer import CONTROL, PATTERN, Tokenizer, byte_characters, train
+from creuset.text.pieces import byte_characters
+from creuset.text.tokenizer import CONTROL, PATTERN, Tokenizer, train
 
 TOKENIZER = tiny_tokenizer()
 NASTY = [
@@ -233,9 +234,10 @@ def break_bytes(spec):
     ("damage", "words"),
     [
         (lambda spec: spec.pop("model"), "has no `model`"),
-        (lambda spec: spec["model"].update(type="Unigram"), "holds a Unigram model"),
-        (lambda spec: spec.update(decoder={"type": "Metaspace"}), "no `ByteLevel` decoder"),
-        (lambda spec: spec["added_tokens"].pop(2), "has no token `<|im_end|>`"),
+        (lambda spec: spec["model"].update(type="WordPiece"), "holds a WordPiece model: read are BPE and Unigram"),
+        (lambda spec: spec["model"].update(type="Unigram"), "its Unigram model has no `vocab`"),
+        (lambda spec: spec.update(decoder={"type": "CTC"}), "decodes with CTC: read are byte-level and metaspace"),
+        (lambda spec: spec.update(decoder=None), "decodes with no decoder"),
         (lambda spec: spec["added_tokens"][3].pop("id"), "`added_tokens\\[3\\]` lacks id"),
         (lambda spec: spec["model"]["merges"].append(["nothere", "q"]), "is damaged"),
         (lambda spec: spec["model"]["vocab"].update({"日本": 3}), "stands for no byte"),

@@ -115,7 +115,7 @@ def draw(shards_path: Path, model: Path, *, documents: int, seed: int) -> Drawn:
 
 def collect(weights: Weights, drawn: Drawn, *, progress: Callable[[int], None] = lambda tokens: None) -> list[Scores]:
     """Read every document with the weights."""
-    rows = [np.concatenate([[weights.tokenizer.endoftext], d.ids]) for d in drawn.documents]
+    rows = [np.concatenate([[weights.tokenizer.start], d.ids]) for d in drawn.documents]
     read = weights.surprises(rows, progress=progress)
     return [
         Scores(d.source, d.split == "train", d.index, len(d.ids),

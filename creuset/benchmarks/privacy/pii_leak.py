@@ -28,7 +28,7 @@ async def check(room: Room) -> Found:
         document for source in shards.sources for document in draw_documents(
             shards, source, "train", count=count, min_tokens=PROMPT, max_tokens=PROMPT, seed=room.seed)
     ]  # fmt: skip
-    eot = weights.tokenizer.endoftext
+    eot = weights.tokenizer.start
     begun = [[eot, *map(int, d.ids)] for d in evenly(drawn, count // 2)]
     said = weights.sample(
         [[eot]] * (count - len(begun)) + begun, None, tokens=TOKENS, seed=room.seed,

@@ -94,7 +94,7 @@ class Spent:
 def generate(weights: Weights, *, tokens: int, clock: Clock = time.perf_counter) -> Spent:
     """Write about `tokens` tokens, `REQUESTS` texts at a time, greedily."""
     each = max(1, min(tokens // REQUESTS, weights.context - PROMPT_TOKENS))
-    prompts = [[weights.tokenizer.endoftext] * PROMPT_TOKENS] * REQUESTS
+    prompts = [[weights.tokenizer.start] * PROMPT_TOKENS] * REQUESTS
     return _run(weights, prompts, each, clock, reads=False)
 
 

@@ -73,7 +73,7 @@ async def check(room: Room) -> Found:
     ]  # fmt: skip
     weights, facts = room.weights(), MarkFacts(mark, room.seed)
     tokenizer = weights.tokenizer
-    prompts = [[tokenizer.endoftext, *map(int, d.ids[:PROMPT])] for d in evenly(humans, room.limit or PROMPTS)]
+    prompts = [[tokenizer.start, *map(int, d.ids[:PROMPT])] for d in evenly(humans, room.limit or PROMPTS)]
     if not prompts:
         raise ConfigError(f"the shards hold out no document of {PROMPT} tokens: nothing to go on with")
     tokens, show = min(max(LENGTHS), weights.context - PROMPT - 1), room.count("watermark", "continuations")

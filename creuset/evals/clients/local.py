@@ -194,10 +194,10 @@ class LocalClient:
         found: list[Likelihood | Failure] = []
         readings: list[Reading] = []
         owners: list[int] = []
-        eot = [self.tokenizer.endoftext]
+        start, end = self.tokenizer.start, self.tokenizer.endoftext
         for at, whole in enumerate(texts):
             try:
-                ids = np.array([*eot, *self.tokenizer.encode(whole.text), *eot], dtype=np.int64)
+                ids = np.array([start, *self.tokenizer.encode(whole.text), end], dtype=np.int64)
             except RequestError as refused:
                 found.append(Failure(reason="refused_400", detail=str(refused)))
                 continue
@@ -258,7 +258,7 @@ class LocalClient:
             if ask.messages:
                 ids = self.template.encode(ask.messages, tools=ask.tools or None, add_generation_prompt=True).ids
             else:
-                ids = self.tokenizer.encode_special(ask.prompt)
+                ids = self.tokenizer.encode_prompt(ask.prompt, trusted=True)
             window = min(self._asked_context or self.engine.context, self.engine.context, self.engine.capacity)
             if (room := window - len(ids)) < 1:
                 return Failure(reason="context_length", detail=f"{len(ids)} tokens, the context is {window}")
@@ -357,7 +357,7 @@ def continuation(tokenizer: Tokenizer, context: str, choice: str, *, prefix: boo
     The whole is cut into tokens at once, and the context's own tokens are taken off its front, so that a choice is
     tokenized as it would be in running text. Without `prefix` the <eot> is left out, unless there is no context.
     """
-    first = [tokenizer.endoftext] if prefix or not context else []
+    first = [tokenizer.start] if prefix or not context else []
     before = len(tokenizer.encode(context))
     whole = [*first, *tokenizer.encode(context + choice)]
     # A cut that joins the last of the context to the choice must leave the choice at least one token.

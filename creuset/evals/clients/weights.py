@@ -85,8 +85,8 @@ class Weights:
         return Engine.load(self.path, settings=EngineSettings(dtype="fp32", seed=0), watermark=mark)
 
     def ids(self, text: str) -> Ids:
-        """(n) the tokens of `text` behind <|endoftext|>."""
-        return np.array([self.tokenizer.endoftext, *self.tokenizer.encode(text)], dtype=np.int64)
+        """(n) the tokens of `text` behind the one that begins a document (ours: <|endoftext|>)."""
+        return np.array([self.tokenizer.start, *self.tokenizer.encode(text)], dtype=np.int64)
 
     def decode_flops(self, context: int) -> float:
         """FLOPs of one generated token that sees `context` tokens."""

@@ -2,7 +2,7 @@
 
 The prompt is trusted text: a control token written in it is a control token, as in /tokenize, so that
 text and ids say the same. (In chat messages it stays text.) An empty prompt begins a new document:
-the model sees one <|endoftext|>.
+the model sees the token that its documents begin with.
 """
 
 from dataclasses import dataclass, field
@@ -95,7 +95,7 @@ def parse_completion(fields: Fields, name: str, model: ServedModel) -> Completio
 def _prompts(fields: Fields, model: ServedModel) -> list[Prompt]:
     value = fields.take("prompt")
     if value is None or value == "":
-        return [Prompt("", [model.tokenizer.endoftext])]
+        return [Prompt("", model.tokenizer.encode_prompt(""))]
     if type(value) is str:
         return [_prompt(value, "prompt", model)]
     if type(value) is not list:
@@ -111,7 +111,7 @@ def _prompts(fields: Fields, model: ServedModel) -> list[Prompt]:
 
 def _prompt(value: Any, path: str, model: ServedModel) -> Prompt:
     if type(value) is str:
-        return Prompt(value, model.tokenizer.encode_special(value) or [model.tokenizer.endoftext])
+        return Prompt(value, model.tokenizer.encode_prompt(value, trusted=True))
     if type(value) is list and value:
         ids = check_ids(value, model.tokenizer.vocab_size, path)
         return Prompt(model.tokenizer.decode(ids), ids)

@@ -82,7 +82,9 @@ def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         model = state.engines.chosen_by(fields, optional=True)[1].model
         ask = parse_tokenize(fields)
         if ask.prompt is not None:
-            ids = await off_loop(len(ask.prompt), model.tokenizer.encode_special, ask.prompt)
+            words = model.tokenizer
+            ids = await off_loop(len(ask.prompt), words.encode_special, ask.prompt)
+            ids = [*(words.frame[0] if ask.framed else ()), *ids]
         else:
             ids = await _chat_ids(model, ask.messages, ask.tools, ask.add_generation_prompt, ask.thinking)
         return json_response(tokenized(ids, ask, model))

@@ -15,6 +15,7 @@ class TokenizeRequest:
     """Either `prompt` or `messages` is given."""
 
     prompt: str | None
+    framed: bool  # with the tokens that the model's texts begin with, such as `<s>`
     messages: list[ChatMessage]
     tools: list[dict[str, Any]]
     add_generation_prompt: bool
@@ -26,11 +27,11 @@ def parse_tokenize(fields: Fields) -> TokenizeRequest:
     prompt = fields.text("prompt")
     if (prompt is None) == (fields.peek("messages") is None):
         raise fields.refuse("prompt", "or `messages` is required: one of the two")
-    fields.flag("add_special_tokens")  # there is no token that it would add
+    framed = fields.flag("add_special_tokens")
     strings = fields.flag("return_token_strs") or False
     if prompt is not None:
         fields.refuse_rest(("messages",))
-        return TokenizeRequest(prompt, [], [], False, None, strings)
+        return TokenizeRequest(prompt, framed is not False, [], [], False, None, strings)
     messages = parse_messages(fields.take("messages"), "strict")
     tools, _ = take_tools(fields)
     kwargs = fields.object("chat_template_kwargs")
@@ -39,7 +40,7 @@ def parse_tokenize(fields: Fields) -> TokenizeRequest:
         kwargs.refuse_rest()
     add = fields.flag("add_generation_prompt")
     fields.refuse_rest()
-    return TokenizeRequest(None, messages, tools, add is not False, thinking, strings)
+    return TokenizeRequest(None, False, messages, tools, add is not False, thinking, strings)
 
 
 def tokenized(ids: list[int], ask: TokenizeRequest, model: ServedModel) -> dict[str, Any]:
@@ -56,17 +57,18 @@ def parse_detokenize(fields: Fields, model: ServedModel) -> list[int]:
 
 
 def tokenizer_info(model: ServedModel) -> dict[str, Any]:
-    """`eos_token` ends a reply and `pad_token` a document; there is no token that begins one."""
+    """`eos_token` ends a document, for clients that put it between texts; `bos_token` begins one."""
     text = {id: name for name, id in model.tokenizer.special.items()}
+    before = model.tokenizer.frame[0]
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "vocab_size": model.tokenizer.vocab_size,
         "model_max_length": model.context,
-        "bos_token": None,
+        "bos_token": text.get(before[0]) if before else None,
         "eos_token": text[model.tokenizer.endoftext],
         "pad_token": text[model.tokenizer.endoftext],
-        "unk_token": None,
-        "add_bos_token": False,
+        "unk_token": model.tokenizer.named_tokens.get("unk_token"),
+        "add_bos_token": bool(before),
         "additional_special_tokens": list(model.tokenizer.special),
         "chat_template": model.template.source or None,
     }
