@@ -1,0 +1,156 @@
+"""`creuset pull`, `list`, `show`, `rm` and `verify` as a person uses them."""
+
+import json
+import sys
+from types import SimpleNamespace
+
+import pytest
+from hub_for_tests import Repository, folder
+
+from creuset.cli import main
+from creuset.core.errors import ArtifactError
+from creuset.model.hub import find_model
+
+
+@pytest.fixture
+def limited(hub, monkeypatch):
+    """A model whose licence has limits, on the hub that the verbs use."""
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.address)
+    template = hub.address + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr("huggingface_hub.file_download.HUGGINGFACE_CO_URL_TEMPLATE", template, raising=False)
+    card = {"license": "other", "license_name": "qwen-research", "license_link": "https://example.org/terms"}
+    hub.repositories["ours/limited"] = Repository(folder(), card=card)
+    return hub
+
+
+def answer(monkeypatch, text, *, terminal=True):
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(isatty=lambda: terminal, readline=lambda: text))
+
+
+def test_a_licence_with_limits_is_shown_before_anything_is_fetched(limited, store, monkeypatch, capsys):
+    answer(monkeypatch, "", terminal=False)
+    assert main(["pull", "ours/limited"]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "licence: Qwen Research License (qwen-research)" in said.err
+    assert "limits: Research and evaluation only" in said.err and "text: https://example.org/terms" in said.err
+    assert "its licence was not agreed to" in said.err and "--yes" in said.err
+    assert [path for method, path, _ in limited.asked if "resolve" in path] == []
+
+
+@pytest.mark.parametrize(("text", "code"), [("y\n", 0), ("yes\n", 0), ("\n", 2), ("n\n", 2), ("", 2)])
+def test_the_person_at_the_terminal_is_asked(limited, store, monkeypatch, text, code):
+    answer(monkeypatch, text)
+    assert main(["pull", "ours/limited"]) == code
+
+
+def test_a_model_without_a_licence_is_not_free(limited, store, monkeypatch, capsys):
+    answer(monkeypatch, "", terminal=False)
+    limited.repositories["ours/silent"] = Repository(folder(), card={})
+    assert main(["pull", "ours/silent"]) == 2
+    assert "its page names no licence" in capsys.readouterr().err
+    assert main(["pull", "ours/silent", "--yes"]) == 0
+    capsys.readouterr()
+    assert main(["show", "ours/silent"]) == 0
+    assert "Its publisher names no licence." in capsys.readouterr().out
+
+
+def test_what_was_pulled_is_listed_shown_verified_and_removed(limited, store, capsys):
+    assert main(["pull", "ours/limited", "--yes", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["path"] == str(store / "ours" / "limited") and told["licence"] == "qwen-research"
+
+    assert main(["list", "--here"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in lines] == [["name", "state"], ["mini", "shipped"], ["ours/limited", "pulled"]]
+    assert lines[2].endswith("qwen-research (limits)") and " 128 " in lines[2]
+
+    assert main(["show", "ours/limited"]) == 0
+    shown = capsys.readouterr().out
+    assert "It was trained by others: its corpus, the licences of its data and the energy" in shown
+    assert "The licence has limits: Research and evaluation only" in shown
+    assert main(["show", "ours/limited", "--licence"]) == 0
+    assert capsys.readouterr().out == "You may do what you like.\n\n"
+
+    assert main(["verify", "ours/limited"]) == 0
+    said = capsys.readouterr().out
+    assert (
+        "ORIGIN  Fetched from ours/limited at commit c0ffee" in said and "NOT PROVED  It was trained by others" in said
+    )
+    assert said.endswith("whole: nothing was altered\n")
+
+    assert main(["rm", "ours/limited", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["freed_bytes"] > 300_000
+    assert [f.name for f in store.iterdir() if not f.name.startswith(".")] == []
+    with pytest.raises(ArtifactError, match="`ours/limited` is not here; it could be a repository of the hub"):
+        find_model("ours/limited")
+
+
+def test_a_changed_file_is_found_by_name(limited, store, capsys):
+    assert main(["pull", "ours/tiny"]) == 0
+    (store / "ours" / "tiny" / "tokenizer.json").write_text("[]")
+    capsys.readouterr()
+    assert main(["verify", "ours/tiny"]) == 1
+    said = capsys.readouterr().out
+    assert "BROKEN  tiny/tokenizer.json has sha256" in said and "ORIGIN" not in said
+
+
+def test_a_begun_pull_is_listed_and_removed(limited, store, monkeypatch, capsys):
+    limited.break_after = {"model.safetensors": 0}
+    assert main(["pull", "ours/tiny"]) == 3
+    assert "the same command goes on where it stopped" in capsys.readouterr().err
+    assert main(["list", "--here", "--json"]) == 0
+    assert [(m["name"], m["state"]) for m in json.loads(capsys.readouterr().out)][1:] == [("ours/tiny", "begun")]
+    assert main(["rm", "ours/tiny"]) == 0
+    assert "removed" in capsys.readouterr().out
+    assert main(["rm", "ours/tiny"]) == 2
+    assert "`ours/tiny` was not pulled" in capsys.readouterr().err
+
+
+def test_a_damaged_manifest_is_listed_and_disturbs_nothing_else(limited, store, capsys):
+    assert main(["pull", "ours/tiny", "ours/limited", "--yes"]) == 0
+    (store / "ours" / "tiny" / "manifest.json").write_text("{")
+    capsys.readouterr()
+    assert main(["list", "--here", "--json"]) == 0
+    states = {m["name"]: m["state"] for m in json.loads(capsys.readouterr().out)}
+    assert states == {"mini": "shipped", "ours/limited": "pulled", "tiny": "damaged"}
+    assert main(["rm", "ours/tiny"]) == 0
+
+
+def test_a_shipped_model_is_not_removed(store, capsys):
+    assert main(["rm", "mini"]) == 2
+    assert "`mini` is shipped with creuset" in capsys.readouterr().err
+    assert find_model("mini").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["show", "smolm2"], "did you mean `smollm2`?"),
+        (["pull", "smolm2"], "did you mean `smollm2`?"),
+        (["pull", "../x"], "is not the name of a model"),
+        (["show", "ours/x"], "`creuset pull ours/x` fetches it"),
+        (["chat", "--model", "olmoe"], "`creuset pull olmoe` fetches it"),
+        (["serve", "--model", "Qwen/Qwen3-0.6B"], "`creuset pull Qwen/Qwen3-0.6B` fetches it"),
+        (["show", "olmoe", "--licence"], "its text is kept when a model is pulled"),
+    ],
+)
+def test_a_name_that_is_not_here_is_told_with_the_command_that_helps(store, capsys, argv, words):
+    assert main(argv) in (2, 3)
+    assert words in capsys.readouterr().err
+
+
+def test_another_store_is_an_option_and_what_is_shipped_is_everywhere(limited, store, tmp_path, capsys):
+    other = tmp_path / "other"
+    assert main(["pull", "ours/tiny", "--store", str(other)]) == 0
+    assert capsys.readouterr().out == f"{other / 'ours' / 'tiny'}\n"
+    for place, names in ((str(other), ["mini", "ours/tiny"]), (str(store), ["mini"])):
+        assert main(["list", "--here", "--json", "--store", place]) == 0
+        assert [m["name"] for m in json.loads(capsys.readouterr().out)] == names
+
+
+def test_a_store_that_cannot_be_written_is_told(limited, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert main(["pull", "ours/tiny", "--store", str(tmp_path / "file" / "models")]) == 2
+    assert "cannot hold models: Not a directory" in capsys.readouterr().err
