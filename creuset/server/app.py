@@ -10,6 +10,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from creuset.core.errors import EngineError
+from creuset.server.engines.pool import worst_of
 from creuset.server.errors import HANDLERS, error_object
 from creuset.server.middleware import Middleware
 from creuset.server.openai.routes import Handler, openai_routes
@@ -25,23 +26,24 @@ def create_app(state: ServerState) -> ASGIApp:
 
 
 def _own_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
-    async def health(_request: Request) -> Response:
-        """200 when every engine can generate. `engine` is the worst state of any."""
+    async def health(request: Request) -> Response:
+        """200 when every engine can generate, or those that `model` names. `engine` is the worst state of any.
+
+        A model that is not loaded is well, since it is loaded when somebody asks; so is one being loaded beside others.
+        """
         pool = state.engines
-        facts = {"engine": pool.state, "engines": [engine.health() for engine in pool.engines]}
-        if pool.state == "ready":
+        name = request.query_params.get("model")
+        engines = pool.engines if name is None else (pool.find(name),)
+        worst = worst_of(engines)
+        facts: dict[str, Any] = {"engine": worst.state, "engines": [engine.health() for engine in engines]}
+        facts["memory"] = pool.memory()
+        if worst.state in ("ready", "unloaded") or (worst.state == "starting" and not pool.alone):
             return json_response({"status": "ok", **facts})
-        worst = next(engine.client for engine in pool.engines if engine.client.state == pool.state)
-        error = error_object(EngineError(worst.why_not()))
+        error = error_object(EngineError(worst.client.why_not()))
         return json_response({"status": "unavailable", **facts, **error}, 503, {"retry-after": "1"})
 
     async def metrics(_request: Request) -> Response:
-        clients = {engine.model.name: engine.client for engine in state.engines.engines}
-        text = state.metrics.render(
-            open_requests=sum(client.open_requests for client in clients.values()),
-            ready=sum(client.state == "ready" for client in clients.values()),
-            stats={name: client.stats for name, client in clients.items()},
-        )
+        text = state.metrics.render({engine.name: engine.gauges() for engine in state.engines.engines})
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def page(_request: Request) -> Response:

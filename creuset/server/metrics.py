@@ -1,7 +1,8 @@
 """What the server counts, in Prometheus' format. One registry per server: nothing is global."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -9,6 +10,17 @@ from creuset.types.generation import Event
 
 FAST_S = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 SLOW_S = (0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gauges:
+    """What one model's engine says of itself when it is asked."""
+
+    open: int  # completions running or waiting in it
+    waiting: int = 0  # requests that wait until it is loaded
+    ready: bool
+    memory: int = 0  # bytes that are counted for it
+    engine: Mapping[str, float] = field(default_factory=dict)  # its own numbers
 
 
 class Metrics:
@@ -19,24 +31,54 @@ class Metrics:
         self.seconds = Histogram(
             "creuset_request_seconds", "Whole requests", ["route"], buckets=SLOW_S, registry=registry
         )
-        self.prompt = Counter("creuset_prompt_tokens", "Tokens read", registry=registry)
-        self.cached = Counter("creuset_cached_tokens", "Tokens read that the prefix cache had", registry=registry)
-        self.completion = Counter(
-            "creuset_completion_tokens", "Tokens generated, cancelled ones included", registry=registry
-        )
-        self.finished = Counter("creuset_completions", "Completions by how they ended", ["reason"], registry=registry)
-        self.first = Histogram(
-            "creuset_time_to_first_token_seconds", "Accepted to first token", buckets=FAST_S, registry=registry
-        )
-        self.between = Histogram(
-            "creuset_inter_token_seconds", "Between two tokens of a completion", buckets=FAST_S, registry=registry
-        )
-        self.open = Gauge("creuset_open_completions", "Completions running or waiting", registry=registry)
-        self.up = Gauge("creuset_engine_up", "Engines that can generate", registry=registry)
-        self.restarts = Counter(
-            "creuset_engine_restarts", "Engine processes started after the first", registry=registry
-        )
+
+        def counter(name: str, help: str, *labels: str) -> Counter:
+            return Counter(f"creuset_{name}", help, ["model", *labels], registry=registry)
+
+        def gauge(name: str, help: str) -> Gauge:
+            return Gauge(f"creuset_{name}", help, ["model"], registry=registry)
+
+        def histogram(name: str, help: str) -> Histogram:
+            return Histogram(f"creuset_{name}", help, ["model"], buckets=FAST_S, registry=registry)
+
+        self.prompt = counter("prompt_tokens", "Tokens read")
+        self.cached = counter("cached_tokens", "Tokens read that the prefix cache had")
+        self.completion = counter("completion_tokens", "Tokens generated, cancelled ones included")
+        self.finished = counter("completions", "Completions by how they ended", "reason")
+        self.first = histogram("time_to_first_token_seconds", "Accepted to first token")
+        self.between = histogram("inter_token_seconds", "Between two tokens of a completion")
+        self.open = gauge("open_completions", "Completions running or waiting")
+        self.waiting = gauge("waiting_for_model", "Requests that wait until the model is loaded")
+        self.up = gauge("engine_up", "Whether the engine can generate")
+        self.memory = gauge("model_memory_bytes", "Memory that is counted for the model; 0 when it is not loaded")
+        self.loads = counter("model_loads", "How often the model was loaded")
+        self.restarts = counter("engine_restarts", "Engine processes started because one ended")
         self.engine = Gauge("creuset_engine", "The engine's own numbers", ["name", "model"], registry=registry)
+
+    def of(self, model: str) -> "ModelMetrics":
+        return ModelMetrics(self, model, self._clock)
+
+    def render(self, models: Mapping[str, Gauges]) -> bytes:
+        """All of it as text, with what each model's engine says of itself."""
+        for model, found in models.items():
+            self.open.labels(model).set(found.open)
+            self.waiting.labels(model).set(found.waiting)
+            self.up.labels(model).set(found.ready)
+            self.memory.labels(model).set(found.memory)
+            for name, value in found.engine.items():
+                self.engine.labels(name, model).set(value)
+        return generate_latest(self.registry)
+
+
+class ModelMetrics:
+    """Counts for one model. Every series that it may count is there from the start."""
+
+    def __init__(self, metrics: Metrics, model: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._model, self._all = clock, model, metrics
+        self._prompt, self._cached = metrics.prompt.labels(model), metrics.cached.labels(model)
+        self._completion = metrics.completion.labels(model)
+        self._first, self._between = metrics.first.labels(model), metrics.between.labels(model)
+        self.loads, self.restarts = metrics.loads.labels(model), metrics.restarts.labels(model)
         self._last: dict[str, float] = {}  # open completion -> when its last token came, or when it was accepted
         self._begun: set[str] = set()
 
@@ -44,32 +86,23 @@ class Metrics:
         self._last.update(dict.fromkeys(ids, self._clock()))
 
     def on_event(self, event: Event, generated: int, read: int) -> None:
-        self.prompt.inc(read)
+        self._prompt.inc(read)
         if generated:
-            self.completion.inc(generated)
+            self._completion.inc(generated)
             now = self._clock()
             waited = now - self._last.get(event.id, now)
             if event.id in self._begun:
                 for _ in range(generated):
-                    self.between.observe(waited / generated)
+                    self._between.observe(waited / generated)
             else:
                 self._begun.add(event.id)
-                self.first.observe(waited)
+                self._first.observe(waited)
             self._last[event.id] = now
         if event.finish is not None:
-            self.cached.inc(event.cached_tokens)
+            self._cached.inc(event.cached_tokens)
 
     def ended(self, id: str, reason: str) -> None:
         """A completion is over: `reason` is its finish, or refused, or lost (the engine died)."""
-        self.finished.labels(reason).inc()
+        self._all.finished.labels(self._model, reason).inc()
         self._last.pop(id, None)
         self._begun.discard(id)
-
-    def render(self, *, open_requests: int, ready: int, stats: dict[str, dict[str, float]]) -> bytes:
-        """All of it as text. `ready`: engines that can generate. `stats`: the numbers of each model's engine."""
-        self.open.set(open_requests)
-        self.up.set(ready)
-        for model, numbers in stats.items():
-            for name, value in numbers.items():
-                self.engine.labels(name, model).set(value)
-        return generate_latest(self.registry)

@@ -17,7 +17,7 @@ import uvicorn
 from creuset.core.errors import ConfigError
 from creuset.server.app import create_app
 from creuset.server.engines.client import EngineClient, State
-from creuset.server.engines.pool import EnginePool, ServedEngine
+from creuset.server.engines.pool import UNBOUNDED, EnginePool, ServedEngine
 from creuset.server.log import ToStructlog
 from creuset.server.metrics import Metrics
 from creuset.server.middleware import KeyStore
@@ -66,9 +66,9 @@ class EngineLog:
     """Observes one engine: counts in the metrics, tells state changes to the log."""
 
     def __init__(self, metrics: Metrics, log: Any, model: str) -> None:
-        self._metrics, self._log, self._model = metrics, log, model
-        self.accepted, self.on_event = metrics.accepted, metrics.on_event
-        self._lives = 0
+        self._metrics, self._log, self._model = metrics.of(model), log, model
+        self.accepted, self.on_event = self._metrics.accepted, self._metrics.on_event
+        self._ready = False  # whether this loading of the model has had a life that was ready
 
     def ended(self, id: str, reason: str) -> None:
         self._metrics.ended(id, reason)
@@ -76,10 +76,11 @@ class EngineLog:
             self._log.warning("completion", reply=id, ended=reason)
 
     def on_state(self, state: State, **facts: Any) -> None:
-        if state == "ready":
-            self._lives += 1
-            if self._lives > 1:
-                self._metrics.restarts.inc()
+        if state == "starting":
+            self._ready = False
+        elif state == "ready":
+            (self._metrics.restarts if self._ready else self._metrics.loads).inc()
+            self._ready = True
         say = self._log.warning if state in ("down", "failed") else self._log.info
         say("engine", model=self._model, state=state, **facts)
 
@@ -120,21 +121,28 @@ async def serve(
     on_server: Callable[[Callable[[], object]], None] = lambda _: None,
     client_options: dict[str, Any] | None = None,
     watermark: Watermark | None = None,
+    needs: Sequence[int] = (),
+    memory: int = UNBOUNDED,
 ) -> None:
-    """Serve until a signal, or until an engine says that its model cannot be loaded (raised here).
+    """Serve until a signal, or until the engine of the only model says that it cannot be loaded (raised here).
 
-    `models`: each with the command that starts its engine process.
+    `models`: each with the command that starts its engine process. One alone is started at once, one of several when it
+    is first asked. `needs`: bytes that each takes when it is loaded; all together may take `memory`.
     `on_listening` gets the address as soon as requests are answered: the page at once, the models a moment later.
     `watermark` is what the detector looks for; that an engine marks is a setting of its command.
     `on_server` gets a function that stops the server, for those who run it without signals.
     """
     metrics = Metrics()
     limit, options = settings.max_concurrency + settings.max_queue, client_options or {}
+    state_at_first: State = "starting" if len(models) == 1 else "unloaded"
+
+    def engine(model: ServedModel, command: Sequence[str], need: int) -> ServedEngine:
+        observer = EngineLog(metrics, log, model.name)
+        client = EngineClient(command, observer, limit=limit, state=state_at_first, **options)
+        return ServedEngine(model, client, need=need)
+
     engines = EnginePool(
-        [
-            ServedEngine(model, EngineClient(command, EngineLog(metrics, log, model.name), limit=limit, **options))
-            for model, command in models
-        ]
+        [engine(*model, need) for model, need in zip(models, needs or [0] * len(models), strict=True)], memory=memory
     )
     state = ServerState(
         engines=engines, settings=settings, metrics=metrics, log=log, keys=keys, watermark=watermark

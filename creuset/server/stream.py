@@ -31,7 +31,7 @@ async def watched(generation: Generation, receive: Receive) -> AsyncIterator[Non
 
     What still runs at the end is cancelled.
     """
-    task = asyncio.create_task(_until_disconnect(receive))
+    task = asyncio.create_task(disconnected(receive))
     task.add_done_callback(lambda done: None if done.cancelled() else generation.hang_up())
     try:
         yield
@@ -40,7 +40,8 @@ async def watched(generation: Generation, receive: Receive) -> AsyncIterator[Non
         generation.cancel()
 
 
-async def _until_disconnect(receive: Receive) -> None:
+async def disconnected(receive: Receive) -> None:
+    """Return when the client has hung up. The whole body must have been read."""
     while (await receive())["type"] != "http.disconnect":
         pass
 

@@ -89,8 +89,21 @@ class Running:
         return psutil.Process([line["pid"] for line in lines if line.get("state") == "ready"][-1])
 
     def metric(self, name: str) -> float:
-        lines = self.own.get("/metrics").text.splitlines()
-        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith((f"{name} ", f"{name}{{")))
+        """The sum of the series of this name that have its labels, `name{reason="lost"}`, and maybe more."""
+        found = 0.0
+        for line in self.own.get("/metrics").text.splitlines():
+            series, _, value = line.rpartition(" ")
+            if _name(series) == _name(name) and _labels(name) <= _labels(series):
+                found += float(value)
+        return found
+
+
+def _name(series: str) -> str:
+    return series.partition("{")[0]
+
+
+def _labels(series: str) -> set[str]:
+    return {label for label in series.partition("{")[2].rstrip("}").split(",") if label}
 
 
 def start(

@@ -163,7 +163,8 @@ def test_what_http_counts_is_what_the_sampler_emitted(server: Server) -> None:
     def counted() -> tuple[float, float, float]:
         text = server.http.get("/metrics").text
         emitted = 'creuset_engine{model="qwen-max-2025-01-25",name="completion_tokens_total"}'
-        names = ("creuset_completion_tokens_total", emitted, "creuset_open_completions")
+        label = '{model="qwen-max-2025-01-25"}'
+        names = (f"creuset_completion_tokens_total{label}", emitted, f"creuset_open_completions{label}")
         return tuple(float(next(x for x in text.splitlines() if x.startswith(f"{n} ")).split()[1]) for n in names)  # type: ignore[return-value]
 
     before, _, _ = counted()

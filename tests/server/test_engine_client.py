@@ -138,8 +138,8 @@ def test_no_more_is_taken_than_the_limit_and_of_one_call_all_or_nothing() -> Non
         with pytest.raises(Overloaded, match=r"3 completions are running or waiting, .*\(4\); try again") as refused:
             client.submit([ask("d"), ask("e")])
         assert refused.value.retry_after == 1.0 and client.open_requests == 3
-        with pytest.raises(RequestError, match="5 completions at once; this server runs or queues 4") as never:
-            client.submit([ask(id) for id in "defgh"])
+        with pytest.raises(RequestError, match="129 completions at once; this server runs or queues 128") as never:
+            client.submit([ask(f"n{at}") for at in range(129)])
         assert never.value.param == "n" and not isinstance(never.value, Overloaded)
         await all_of(client.submit([ask("d")]))  # the fourth fits
         first.cancel()

@@ -122,7 +122,7 @@ def test_a_chat_refusal_names_the_field_and_the_value(
         ({"prompt": ["a", "b " * 5000]}, "prompt[1]", "tokens"),
         ({"messages": []}, "messages", "not a field"),
         ({"stop": ["a"] * 17}, "stop", "at most 16"),
-        ({"n": 128}, "n", "at once"),
+        ({"n": 128, "prompt": ["a", "b"]}, "n", "256 completions at once; this server runs or queues 128"),
     ],
     ids=lambda v: str(v)[:30],
 )

@@ -24,7 +24,9 @@ from creuset.server.engines import wire
 from creuset.types.generation import Event, GenerationRequest
 
 MAX_FIRST_LIVES = 3  # an engine that never became ready is not tried more often
-State = Literal["starting", "ready", "down", "failed", "closed"]
+LARGEST_CALL = 128  # completions that one call may always ask for: OpenAI's highest `n`
+State = Literal["unloaded", "starting", "ready", "down", "failed", "closed"]
+_OVER: tuple[State, ...] = ("unloaded", "failed", "closed")  # no process, and none will be started
 
 
 class EngineObserver(Protocol):
@@ -116,10 +118,13 @@ class EngineClient:
         backoff_max_s: float = 30.0,
         stall_s: float = 120.0,
         clock: Callable[[], float] = time.monotonic,
+        on_idle: Callable[[], object] = lambda: None,
+        state: State = "starting",
     ) -> None:
         """`command` starts the engine process; `{fd}` in it is replaced by the number of its socket.
 
         At most `limit` requests are open at a time. `stall_s`: a process that says nothing for so long is killed.
+        `on_idle` is called when the last open request has ended.
         """
         self._command, self._observer, self._limit = list(command), observer, limit
         self._backoff_s, self._backoff_max_s, self._stall_s = backoff_s, backoff_max_s, stall_s
@@ -127,8 +132,10 @@ class EngineClient:
         self._open: dict[str, _Open] = {}
         self._writer: asyncio.StreamWriter | None = None
         self._process: asyncio.subprocess.Process | None = None
-        self._closed = asyncio.Event()
-        self.state: State = "starting"
+        self._ended, self._settled = asyncio.Event(), asyncio.Event()
+        self._life: asyncio.Task[None] | None = None
+        self.on_idle = on_idle
+        self.state = state
         self.facts: dict[str, Any] = {}
         self.stats: dict[str, float] = {}
         self.failure: CreusetError | None = None  # why the first start failed
@@ -148,17 +155,7 @@ class EngineClient:
         """
         if self.state != "ready" or self._writer is None:
             raise EngineError(self.why_not())
-        if len(requests) > self._limit:
-            raise RequestError(
-                f"this request asks for {len(requests)} completions at once; this server runs or queues {self._limit}",
-                param="n",
-            )
-        if len(self._open) + len(requests) > self._limit:
-            raise Overloaded(
-                f"{len(self._open)} completions are running or waiting, which is all this server takes "
-                f"({self._limit}); try again",
-                retry_after=1.0,
-            )
+        self.refuse(len(requests))
         ids = [request.id for request in requests]
         self._observer.accepted(ids)
         generation = Generation(self, {id: at for at, id in enumerate(ids)}, set(ids))
@@ -167,6 +164,25 @@ class EngineClient:
             self._open[request.id] = _Open(generation, 0 if at % choices else len(request.prompt))
             self._writer.write(wire.pack(wire.Add(request)))
         return generation
+
+    def refuse(self, completions: int, *, promised: int = 0) -> None:
+        """Raise what `submit` would raise for so many now, beside those `promised` to others: RequestError, Overloaded.
+
+        A call that is larger than the limit takes one place, so that `n` up to LARGEST_CALL is queued: its choices wait
+        in the engine.
+        """
+        most = max(self._limit, LARGEST_CALL)
+        if completions > most:
+            raise RequestError(
+                f"this request asks for {completions} completions at once; this server runs or queues {most}", param="n"
+            )
+        taken = len(self._open) + promised
+        if taken + (completions if completions <= self._limit else 1) > self._limit:
+            raise Overloaded(
+                f"{taken} completions are running or waiting, which is all this server takes "
+                f"({self._limit}); try again",
+                retry_after=1.0,
+            )
 
     def window(self, context: int) -> int:
         """Tokens that one prompt and its reply may have: the model's `context`, or less when the cache is small."""
@@ -180,23 +196,47 @@ class EngineClient:
         if id in self._open and self._writer is not None:
             self._writer.write(wire.pack(wire.Cancel(id)))
 
+    async def load(self) -> None:
+        """Start the engine process, and return when it is ready. Raises why the model cannot be loaded."""
+        if self.state == "closed":
+            raise EngineError(self.why_not())
+        self._ended.clear()
+        self._settled.clear()
+        self.facts, self.stats, self.failure = {}, {}, None
+        self._set("starting")
+        self._life = asyncio.create_task(self.run())
+        await self._settled.wait()
+        if self.state != "ready":
+            await self._life
+            raise self.failure or EngineError(self.why_not())
+
+    async def unload(self) -> None:
+        """End the engine process, which must have no open request; its memory is free when this returns."""
+        self._end("unloaded")
+        await self.ended()
+
+    async def ended(self) -> None:
+        """Return when the process that `close` or `unload` ended is gone."""
+        if self._life is not None:
+            await self._life
+
     async def run(self) -> None:
         """Keep one engine process alive until `close`. Ends early when the model cannot be loaded at all."""
         wait_s, lives = self._backoff_s, 0
-        while self.state != "closed":
+        while self.state not in _OVER:
             started = self._clock()
             await self._one_life()
             lives += 1
             if not self.facts and lives == MAX_FIRST_LIVES and self.state == "down":
                 self.failure = EngineError(f"the engine process ended {lives} times before it was ready; see the log")
                 self._set("failed", reason=str(self.failure))
-            if self.state in ("closed", "failed"):
+            if self.state in _OVER:
                 return
             if self._clock() - started > 60:
                 wait_s = self._backoff_s
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
-                    await self._closed.wait()
+                    await self._ended.wait()
             wait_s = min(2 * wait_s, self._backoff_max_s)
 
     async def _one_life(self) -> None:
@@ -209,6 +249,8 @@ class EngineClient:
         finally:
             theirs.close()
         reader, writer = await asyncio.open_connection(sock=ours, limit=1 << 22)
+        if self.state in _OVER:  # ended while the process was being started
+            self._process.kill()
         try:
             while True:
                 # Loading takes as long as it takes; from then on the process speaks every second or step.
@@ -226,7 +268,7 @@ class EngineClient:
             self._writer = None
             writer.close()
             await self._reap()
-            if self.state not in ("closed", "failed"):
+            if self.state not in _OVER:
                 self._set("down", exit_code=self._process.returncode)
             self._fail_all()
 
@@ -278,6 +320,8 @@ class EngineClient:
             self._observer.ended(id, reason)
             one.generation.pending.discard(id)
             one.generation.inbox.put_nowait(last)
+            if not self._open:
+                self.on_idle()
 
     def _fail_all(self) -> None:
         for id in list(self._open):
@@ -285,14 +329,19 @@ class EngineClient:
 
     def _set(self, state: State, **facts: Any) -> None:
         self.state = state
+        if state == "ready" or state in _OVER:
+            self._settled.set()
         self._observer.on_state(state, **facts)
 
     def close(self) -> None:
         """End the engine process and every open call, now."""
+        self._end("closed")
+
+    def _end(self, state: State) -> None:
         if self.state == "closed":
             return
-        self._closed.set()
-        self._set("closed")
+        self._ended.set()
+        self._set(state)
         self._fail_all()
         if self._writer is not None:
             self._writer.close()
@@ -301,6 +350,7 @@ class EngineClient:
 
 
 _WHY_NOT: dict[State, str] = {
+    "unloaded": "the model is not loaded; try again in a moment",
     "starting": "the engine is loading the model; try again in a moment",
     "down": "the engine process ended and is being restarted; try again in a moment",
     "failed": "the engine could not load the model",

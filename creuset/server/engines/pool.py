@@ -1,22 +1,61 @@
-"""The engines of a server, each with the model that it runs, looked up by the name that a request uses."""
+"""The engines of a server, each with the model that it runs, looked up by the name that a request uses.
+
+An engine is one of ours, in a process of its own, or an upstream: another server behind the same API (upstream.py).
+"""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from creuset.core.errors import ConfigError, CreusetError, NotFound
-from creuset.server.engines.client import EngineClient, State
+from creuset.server.engines.client import ClientDisconnected, EngineClient, State
+from creuset.server.engines.residency import Residency, Resident
+from creuset.server.metrics import Gauges
 from creuset.server.model import ServedModel
 from creuset.types.fields import Fields, show
 
-_WORST_FIRST: tuple[State, ...] = ("failed", "down", "starting", "closed", "ready")
+_WORST_FIRST: tuple[State, ...] = ("failed", "down", "starting", "closed", "ready", "unloaded")
+UNBOUNDED = 1 << 62
 
 
-@dataclass(frozen=True, slots=True)
 class ServedEngine:
-    model: ServedModel
-    client: EngineClient
+    """A model and the engine that runs it, which may be loaded or not."""
+
+    def __init__(self, model: ServedModel, client: EngineClient, *, need: int = 0) -> None:
+        """`need`: bytes of memory that the engine is thought to take when it is loaded."""
+        self.model, self.client = model, client
+        self.place = Resident(self, need)
+        self.failure: CreusetError | None = None  # why the last loading failed
+        self.promised = 0  # completions of requests that wait for the model
+
+    @property
+    def name(self) -> str:
+        return self.model.name
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.model.names
+
+    @property
+    def state(self) -> State:
+        return self.client.state
+
+    @property
+    def busy(self) -> bool:
+        return self.client.open_requests > 0
+
+    async def load(self) -> int:
+        try:
+            await self.client.load()
+        except CreusetError as error:
+            self.failure = error
+            raise
+        self.failure = None
+        return int(self.client.facts.get("memory_bytes", 0))
+
+    async def unload(self) -> None:
+        await self.client.unload()
 
     @property
     def window(self) -> int:
@@ -29,22 +68,49 @@ class ServedEngine:
         dtype = self.client.facts.get("choices", {}).get("dtype", "fp32")
         return self.model.fingerprint + ("" if dtype == "fp32" else f"_{dtype}")
 
+    def gauges(self) -> Gauges:
+        return Gauges(
+            open=self.client.open_requests + self.promised,
+            waiting=len(self.place.waiters),
+            ready=self.state == "ready",
+            memory=self.place.need if self.place.place != "unloaded" else 0,
+            engine=self.client.stats if self.state == "ready" else {},
+        )
+
     def health(self) -> dict[str, Any]:
-        return {"model": self.model.name, "state": self.client.state, "choices": self.client.facts.get("choices")}
+        facts = self.client.facts
+        found: dict[str, Any] = {"model": self.model.name, "state": self.state, "choices": facts.get("choices")}
+        found["memory"] = {"estimated_bytes": self.place.estimate, "measured_bytes": facts.get("memory_bytes")}
+        found["kv_cache"] = facts.get("kv_cache")
+        found["waiting"] = len(self.place.waiters)
+        return found if self.failure is None else found | {"reason": str(self.failure)}
+
+
+def worst_of(engines: Sequence[ServedEngine]) -> ServedEngine:
+    return min(engines, key=lambda engine: _WORST_FIRST.index(engine.state))
 
 
 class EnginePool:
     """A list of engines. No two serve one name."""
 
-    def __init__(self, engines: Sequence[ServedEngine]) -> None:
+    def __init__(self, engines: Sequence[ServedEngine], *, memory: int = UNBOUNDED) -> None:
+        """`memory`: bytes for all engines of ours together.
+
+        An engine alone is loaded at once, and one of several when it is first asked.
+        """
         if not engines:
             raise ConfigError("a server needs at least one model")
         self.engines = tuple(engines)
+        self.residency = Residency(memory, [engine.place for engine in engines])
+        self._ended = asyncio.Event()
         self._by_name: dict[str, ServedEngine] = {}
         for engine in engines:
-            for name in engine.model.names:
+            for name in engine.names:
                 if name in self._by_name:
-                    raise ConfigError(f"two models are to be served as `{name}`", hint="give one another --served-name")
+                    raise ConfigError(
+                        f"two models are to be served as `{name}`",
+                        hint="give one another name: --model NAME=PATH, or --served-name for the first",
+                    )
                 self._by_name[name] = engine
 
     @property
@@ -53,8 +119,17 @@ class EnginePool:
 
     @property
     def state(self) -> State:
-        """The worst state of any engine: "ready" when all are."""
-        return min((engine.client.state for engine in self.engines), key=_WORST_FIRST.index)
+        """The worst state of any engine: "ready" or "unloaded" when nothing is wrong with any."""
+        return worst_of(self.engines).state
+
+    def memory(self) -> dict[str, int | None]:
+        """Bytes that all engines of ours may take together, and those that are counted for what is loaded."""
+        budget = self.residency.budget
+        return {"budget_bytes": None if budget == UNBOUNDED else budget, "taken_bytes": self.residency.taken}
+
+    @property
+    def alone(self) -> bool:
+        return len(self.engines) == 1
 
     def find(self, name: str) -> ServedEngine:
         """The engine that serves `name`. Raises NotFound."""
@@ -75,19 +150,66 @@ class EnginePool:
             raise fields.refuse("model", f"is required; this server has {self.names}")
         return name, self.find(name)
 
+    @asynccontextmanager
+    async def hold(
+        self, engine: ServedEngine, completions: int, *, unless: Callable[[], Coroutine[Any, Any, None]]
+    ) -> AsyncIterator[None]:
+        """Wait until `engine` is loaded; it stays so while inside, and while it answers.
+
+        Raises RequestError or Overloaded at once where it will not take so many `completions`, ClientDisconnected when
+        `unless` ends before the model is there. Its place among those who wait is then free.
+        """
+        engine.client.refuse(completions, promised=engine.promised)
+        engine.promised += completions
+        try:
+            if not self.residency.enter_now(engine.place):
+                await self._wait(engine.place, unless)
+            try:
+                yield
+            finally:
+                self.residency.leave(engine.place)
+        finally:
+            engine.promised -= completions
+
+    async def _wait(self, place: Resident, unless: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        entering, gone = asyncio.ensure_future(self.residency.enter(place)), asyncio.ensure_future(unless())
+        try:
+            await asyncio.wait((entering, gone), return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:  # the server stops
+            entering.cancel()
+            raise
+        finally:
+            gone.cancel()
+        if not entering.done():
+            entering.cancel()
+            await asyncio.wait((entering,))
+        if entering.cancelled():
+            raise ClientDisconnected
+        entering.result()
+
     async def run(self, on_end: Callable[[], object]) -> None:
-        """Keep all engines alive until `close`. `on_end` is called when one cannot be started at all."""
-        tasks = [asyncio.create_task(engine.client.run()) for engine in self.engines]
-        for task in tasks:
-            task.add_done_callback(lambda _: on_end())
-        await asyncio.gather(*tasks)
+        """Keep the engines alive until `close`. Ends early, after `on_end()`, when the only one cannot be started."""
+        for engine in self.engines:
+            engine.client.on_idle = self.residency.settle
+        if self.alone:
+            try:
+                await self.residency.enter(self.engines[0].place)
+                self.residency.leave(self.engines[0].place)
+            except CreusetError as error:
+                self.engines[0].failure = self.engines[0].failure or error
+                self._ended.set()
+                on_end()
+        await self._ended.wait()
+        await self.residency.close()
+        await asyncio.gather(*(engine.client.ended() for engine in self.engines))
 
     def close(self) -> None:
         """End all engine processes and every open generation, now."""
+        self._ended.set()
         for engine in self.engines:
             engine.client.close()
 
     @property
     def failure(self) -> CreusetError | None:
-        """Why an engine could not be started at all."""
-        return next((engine.client.failure for engine in self.engines if engine.client.failure is not None), None)
+        """Why the only engine could not be started at all."""
+        return self.engines[0].failure if self.alone else None

@@ -3,10 +3,11 @@
 from typing import Any
 
 from creuset.server.engines.pool import EnginePool, ServedEngine
-from creuset.server.model import ServedModel
 
 
-def model_object(name: str, model: ServedModel) -> dict[str, Any]:
+def model_object(name: str, engine: ServedEngine) -> dict[str, Any]:
+    """OpenAI's four fields, vLLM's `root` and `max_model_len`, and what one chooses a model by."""
+    model = engine.model
     return {
         "id": name,
         "object": "model",
@@ -14,12 +15,19 @@ def model_object(name: str, model: ServedModel) -> dict[str, Any]:
         "owned_by": "creuset",
         "root": model.name,
         "max_model_len": model.context,
+        "state": engine.state,
+        "size_bytes": model.size_bytes,
+        "parameters": model.parameters,
+        "license": model.licence or None,
+        "languages": list(model.languages),
     }
 
 
 def model_list(engines: EnginePool) -> dict[str, Any]:
-    models = [engine.model for engine in engines.engines]
-    return {"object": "list", "data": [model_object(name, model) for model in models for name in model.names]}
+    return {
+        "object": "list",
+        "data": [model_object(name, engine) for engine in engines.engines for name in engine.names],
+    }
 
 
 def model_card(engine: ServedEngine) -> dict[str, Any]:
@@ -40,6 +48,6 @@ def model_card(engine: ServedEngine) -> dict[str, Any]:
         "license": model.licence or None,
         "languages": list(model.languages),
         "card": model.card,
-        "engine": engine.client.state,
+        "engine": engine.state,
         "choices": engine.client.facts.get("choices"),
     }

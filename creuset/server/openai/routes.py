@@ -12,7 +12,9 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from creuset.server.engines.client import ClientDisconnected
 from creuset.server.engines.pool import ServedEngine
+from creuset.server.middleware import CLIENT_GONE
 from creuset.server.model import ServedModel
 from creuset.server.openai.chat import parse_chat
 from creuset.server.openai.completions import DEFAULT_MAX_TOKENS, CompletionRequest, parse_completion
@@ -22,12 +24,13 @@ from creuset.server.openai.sampling import fit, for_choice
 from creuset.server.openai.tokens import parse_detokenize, parse_tokenize, tokenized, tokenizer_info
 from creuset.server.openai.watermark import detected, examine, parse_detect, the_key
 from creuset.server.state import ServerState, context_of, json_response, off_loop
-from creuset.server.stream import EventStream, whole
+from creuset.server.stream import EventStream, disconnected, whole
 from creuset.types.fields import Fields, parse_object
 from creuset.types.generation import GenerationRequest
 from creuset.types.messages import ChatMessage
 
 Handler = Callable[[Request], Awaitable[Response | EventStream]]
+Prepared = tuple[list[GenerationRequest], ResponseBuilder]
 
 
 def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
@@ -40,15 +43,22 @@ def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         ask = parse_chat(fields, name, engine.model)
         context_of(request).ignored = ask.ignored
         ids = await _chat_ids(engine.model, ask.messages, ask.tools, True, ask.thinking)
-        tokens = fit(name, engine.window, len(ids), ask.max_tokens, param="messages")
-        sampling = msgspec.structs.replace(ask.sampling, max_tokens=tokens)
         reply_id, salt = "chatcmpl-" + token_hex(12), context_of(request).caller or ""
-        requests = [
-            GenerationRequest(id=f"{reply_id}:{i}", prompt=ids, sampling=for_choice(sampling, i), salt=salt)
-            for i in range(ask.choices)
-        ]
-        reply = ChatResponse(ask, engine, len(ids), id=reply_id, created=int(state.clock()), obfuscate=pads)
-        return await _carry(request, engine, requests, reply, reply_id, choices=ask.choices, streamed=ask.stream)
+
+        def prepare() -> Prepared:
+            tokens = fit(name, engine.window, len(ids), ask.max_tokens, param="messages")
+            sampling = msgspec.structs.replace(ask.sampling, max_tokens=tokens)
+            requests = [
+                GenerationRequest(id=f"{reply_id}:{i}", prompt=ids, sampling=for_choice(sampling, i), salt=salt)
+                for i in range(ask.choices)
+            ]
+            return requests, ChatResponse(
+                ask, engine, len(ids), id=reply_id, created=int(state.clock()), obfuscate=pads
+            )
+
+        return await _carry(
+            request, engine, reply_id, prepare, completions=ask.choices, choices=ask.choices, streamed=ask.stream
+        )
 
     async def complete(request: Request) -> Response | EventStream:
         body = await request.body()
@@ -57,22 +67,37 @@ def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         ask = await off_loop(len(body), parse_completion, fields, name, engine.model)
         context_of(request).ignored = ask.ignored
         reply_id, salt = "cmpl-" + token_hex(12), context_of(request).caller or ""
-        requests = _completion_requests(ask, engine.window, reply_id, salt)
-        reply = CompletionResponse(ask, engine, id=reply_id, created=int(state.clock()), obfuscate=pads)
-        return await _carry(request, engine, requests, reply, reply_id, choices=ask.choices, streamed=ask.stream)
+
+        def prepare() -> Prepared:
+            requests = _completion_requests(ask, engine.window, reply_id, salt)
+            return requests, CompletionResponse(ask, engine, id=reply_id, created=int(state.clock()), obfuscate=pads)
+
+        count = len(ask.prompts) * ask.choices
+        return await _carry(
+            request, engine, reply_id, prepare, completions=count, choices=ask.choices, streamed=ask.stream
+        )
 
     async def _carry(
         request: Request,
         engine: ServedEngine,
-        requests: list[GenerationRequest],
-        reply: ResponseBuilder,
         reply_id: str,
+        prepare: Callable[[], Prepared],
         *,
+        completions: int,
         choices: int,
         streamed: bool,
     ) -> Response | EventStream:
-        context_of(request).facts["reply"] = reply_id
-        generation = engine.client.submit(requests, choices=choices)
+        """Wait for the model, which may have to be loaded; `prepare` then says what to ask, for the window it has."""
+        facts = context_of(request).facts
+        facts["reply"] = reply_id
+        if not state.engines.alone:
+            facts["model"] = engine.name
+        try:
+            async with state.engines.hold(engine, completions, unless=lambda: disconnected(request.receive)):
+                requests, reply = prepare()
+                generation = engine.client.submit(requests, choices=choices)
+        except ClientDisconnected:
+            return Response(status_code=CLIENT_GONE)
         if streamed:
             return EventStream(generation, reply, state.settings.heartbeat_s, state.settings.send_timeout_s)
         return await whole(generation, reply, request.receive)
@@ -108,10 +133,11 @@ def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
 
     async def one_model(request: Request) -> Response:
         name = request.path_params["name"]
-        return json_response(model_object(name, state.engines.find(name).model))
+        return json_response(model_object(name, state.engines.find(name)))
 
-    async def card(_request: Request) -> Response:
-        return json_response(model_card(state.engines.engines[0]))
+    async def card(request: Request) -> Response:
+        name = request.query_params.get("model")
+        return json_response(model_card(state.engines.engines[0] if name is None else state.engines.find(name)))
 
     return [
         ("POST", "/v1/chat/completions", chat),
