@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from creuset.core.errors import CreusetError, EngineError
-from creuset.server.engines.residency import DoesNotFit, CannotLoad, Residency, Resident
+from creuset.server.engines.residency import CannotLoad, DoesNotFit, Residency, Resident
 
 
 class Model:
