@@ -12,12 +12,13 @@ from creuset.text.calls.json_calls import JsonStyle, Say, json_arguments, json_c
 from creuset.text.calls.pieces import CallArguments, CallBegun, Steps
 from creuset.text.calls.reader import Reader
 
+_JSON = re.compile(r"\s*[\[{]")
 _MISTRAL = re.compile(r"\s*([\w.-]+)\s*(?:\[CALL_ID\]\s*\w+\s*)?(?:\[ARGS\])?\s*(?=\{)")
 
 
 def mistral(reader: Reader, opening: str, say: Say) -> Steps[None]:
     """`[TOOL_CALLS][{"name": ..., "arguments": ...}, ...]`, or `[TOOL_CALLS]name[ARGS]{...}` for each call."""
-    if (yield from reader.match(re.compile(r"\s*[\[{]"))):
+    if (yield from reader.match(_JSON)):
         yield from json_calls(reader, opening, JsonStyle(), say)
         return
     found = yield from reader.match(_MISTRAL)
@@ -71,6 +72,9 @@ def qwen3_xml(reader: Reader, opening: str, schemas: Mapping[str, Any], say: Say
     This form has no types: a parameter is text where its schema says so, else JSON where it reads as JSON.
     """
     block = opening == "<tool_call>"
+    if block and (yield from reader.match(_JSON)):  # as our grammars have it where a call is enforced
+        yield from json_calls(reader, opening, JsonStyle(close="</tool_call>"), say)
+        return
     if not block:
         reader.text = opening + reader.text
     called = False
