@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "evals.clients.weights": {"model", "engine", "text"},
     "evals.clients.conversations": {"engine", "text"},
     "evals.clients.scoring": {"model"},
-    "server": {"core", "types", "text", "model.count", "model.formats.hf_config", "model.hub"},
+    "server": {"core", "types", "text", "model.count", "model.formats.hf_config", "model.hub", "model.store.origin"},
     "server.engines.worker": {"engine"},    # the engine process: besides what the server may
     "benchmarks": {"core", "types", "data", "evals"},
     "governance": {

@@ -8,9 +8,11 @@ from typing import Any
 
 from creuset.core.artifact import MANIFEST, read_manifest, sha256_json
 from creuset.core.errors import ArtifactError
+from creuset.core.gguf import is_gguf
 from creuset.model.count import parameters
-from creuset.model.formats.hf_config import config_of
+from creuset.model.formats.hf_config import config_of, to_hf
 from creuset.model.hub import end_ids
+from creuset.model.store.origin import Origin, origin_of
 from creuset.text.calls.formats import CallFormat
 from creuset.text.template import ChatTemplate
 from creuset.text.tokenizer import Tokenizer
@@ -36,6 +38,7 @@ class ServedModel:
     defaults: Mapping[str, float] = field(default_factory=dict)  # sampling the model was made for
     stop_ids: tuple[int, ...] = ()
     template: ChatTemplate
+    origin: Origin | None = None  # of a pulled model: where it is from, and what is not known of it
 
     @property
     def calls(self) -> CallFormat:
@@ -47,20 +50,33 @@ class ServedModel:
         return f"fp_{self.sha256[:10]}"
 
 
-def describe(folder: Path, served_names: Sequence[str] = ()) -> ServedModel:
-    """Read a model folder, ours or Hugging Face's. `served_names` replace the folder's own name."""
-    if not (folder / "config.json").is_file():
-        reason = "it has no config.json" if folder.is_dir() else "there is no such folder"
+def describe(path: Path, served_names: Sequence[str] = ()) -> ServedModel:
+    """Read a model: a folder of ours or of Hugging Face's, or a GGUF file. `served_names` replace its own name.
+
+    A pulled model has the name it was pulled by, and its licence is the one that was shown when it was
+    pulled.
+    """
+    alone = is_gguf(path)
+    if not alone and not (path / "config.json").is_file():
+        reason = "it has no config.json" if path.is_dir() else "there is no such folder"
         raise ArtifactError(
-            f"`{folder}` is not a model: {reason}", hint="give a model artifact or a Hugging Face folder"
+            f"`{path}` is not a model: {reason}",
+            hint="give a model artifact, a Hugging Face folder, a GGUF file, or a name that `creuset list` shows",
         )
-    shape, config = _json(folder / "config.json"), config_of(folder)
+    stated = {} if alone else _json(path / "config.json")
+    config = config_of(path)
+    shape = stated or to_hf(config)
     counts = parameters(config)
-    generation = _json(folder / "generation_config.json")
-    tokenizer = Tokenizer.load(folder)
-    manifest = read_manifest(folder) if (folder / MANIFEST).is_file() else None
-    front, card = front_matter(_text(folder / "card.md") or _text(folder / "README.md"))
-    names = tuple(served_names) or (folder.resolve().name,)
+    generation = {} if alone else _json(path / "generation_config.json")
+    tokenizer = Tokenizer.load(path)
+    origin = origin_of(path)
+    folder = path.parent if alone else path
+    manifest = read_manifest(folder) if (origin or not alone) and (folder / MANIFEST).is_file() else None
+    front, card = (
+        front_matter(_text(folder / "card.md") or _text(folder / "README.md")) if manifest or not alone else ({}, "")
+    )
+    name = origin.name if origin else path.stem if alone else path.resolve().name
+    names = tuple(served_names) or (name,)
     return ServedModel(
         name=names[0],
         names=names,
@@ -69,15 +85,16 @@ def describe(folder: Path, served_names: Sequence[str] = ()) -> ServedModel:
         parameters=counts.total,
         active_parameters=counts.active,
         sha256=manifest["sha256"] if manifest else sha256_json(shape),
-        created=int((folder / "config.json").stat().st_mtime),
-        size_bytes=sum(f.stat().st_size for f in folder.glob("*.safetensors")),
+        created=int((path if alone else path / "config.json").stat().st_mtime),
+        size_bytes=sum(f.stat().st_size for f in ([path] if alone else path.glob("*.safetensors"))),
         card=card,
-        licence=" ".join(front.get("license", ())),
-        languages=front.get("language", ()),
+        licence=str(origin.licence.get("id") or "") if origin else " ".join(front.get("license", ())),
+        languages=tuple(origin.facts.get("languages") or ()) if origin else front.get("language", ()),
         shape=shape,
         defaults={k: float(generation[k]) for k in SAMPLING_DEFAULTS if type(generation.get(k)) in (int, float)},
-        stop_ids=tuple(sorted(end_ids(folder) | tokenizer.end_ids)),
-        template=ChatTemplate.load(folder, tokenizer),
+        stop_ids=tuple(sorted(end_ids(path) | tokenizer.end_ids)),
+        template=ChatTemplate.load(path, tokenizer),
+        origin=origin,
     )
 
 

@@ -45,6 +45,10 @@ MODEL = {
     "card": CARD,
     "languages": ["en", "fr"],
     "license": "Apache-2.0",
+    "origin": {
+        "known": {"en": ["Fetched from a test."], "fr": ["Récupéré d'un test."]},
+        "unknown": {"en": ["It was trained by others."], "fr": ["Il a été entraîné par d'autres."]},
+    },
 }
 
 

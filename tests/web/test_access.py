@@ -22,6 +22,8 @@ def test_the_page_says_that_it_is_an_ai_and_which_one(page: Page) -> None:
         "English, French",
         "Apache-2.0",
         "3f9a1c07" * 8,
+        "Where it is from\nFetched from a test.",
+        "What is not known\nIt was trained by others.",
         "Limits.",
     ):
         assert fact in card
@@ -35,6 +37,9 @@ def test_french_browsers_get_french_and_the_choice_is_kept(browser: Browser, ser
     assert "62,3 M de paramètres" in page.text(".model").replace("\u202f", " ").replace("\xa0", " ")
     ask(page, "slow 20")
     assert "20 jetons · " in page.text(".figures")
+    page.click(".model")
+    assert "Ce qui n’est pas connu\nIl a été entraîné par d'autres." in str(page.wait("$('dialog')?.innerText"))
+    page.click("dialog button")
     page.click(".bottom", "English")
     page.wait("document.documentElement.lang === 'en'")
     page.reload()

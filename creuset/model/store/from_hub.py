@@ -218,7 +218,8 @@ def _languages(info: "ModelInfo", wanted: Wanted) -> list[str]:
     if wanted.entry and wanted.entry.languages:
         return list(wanted.entry.languages)
     found = _card(info).get("language")
-    return [str(one) for one in (found if isinstance(found, list) else [found]) if one]
+    named = [str(one).lower() for one in (found if isinstance(found, list) else [found])]
+    return ["mul" if one == "multilingual" else one for one in named if re.fullmatch(r"[a-z]{2,3}|multilingual", one)]
 
 
 def without_account(url: str) -> str:

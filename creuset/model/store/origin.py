@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from creuset.core.artifact import MANIFEST, Problem, read_manifest
-from creuset.core.sentences import Sentence, sentence
+from creuset.core.sentences import LANGS, Sentence, sentence
 from creuset.model.store.catalogue import CatalogueEntry, catalogue
 
 
@@ -47,6 +47,13 @@ class Origin:
         if self.entry and self.entry.data:
             return [sentence("origin.trained_by_others_who_publish"), sentence("origin.not_measured")]
         return [sentence("origin.trained_by_others"), sentence("origin.not_measured")]
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs and pages: the facts, and the sentences by language."""
+        told = {"known": self.known(), "unknown": self.unknown()}
+        return {"facts": self.facts} | {
+            name: {lang: [one.of(lang) for one in sentences] for lang in LANGS} for name, sentences in told.items()
+        }
 
     def _fetched(self) -> Sentence:
         facts = self.facts

@@ -47,6 +47,7 @@ def model_card(engine: ServedEngine) -> dict[str, Any]:
         "sampling_defaults": dict(model.defaults),
         "license": model.licence or None,
         "languages": list(model.languages),
+        "origin": model.origin.as_json() if model.origin else None,
         "card": model.card,
         "engine": engine.state,
         "choices": engine.client.facts.get("choices"),

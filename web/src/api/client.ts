@@ -22,6 +22,8 @@ export interface ModelInfo {
   sampling_defaults?: { temperature?: number; top_p?: number };
   /** Markdown. */
   card?: string;
+  /** Of a model that others made: what is known of where it is from, and what is not, by language. */
+  origin?: { known: Record<string, string[]>; unknown: Record<string, string[]> } | null;
 }
 
 export interface Answer {

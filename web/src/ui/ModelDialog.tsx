@@ -38,10 +38,34 @@ export function ModelDialog({ model, onClose }: { model: ModelInfo; onClose: () 
           </div>
         )}
       </dl>
+      {model.origin && <Origin model={model} />}
       <section className="card" tabIndex={0} aria-label={words.seeCard}>
         {model.card ? <Markdown text={model.card} /> : <p className="quiet">{words.noCard}</p>}
       </section>
     </Dialog>
+  );
+}
+
+/** A model of others: where it is from, and, as plainly, what nobody here knows of it. */
+function Origin({ model }: { model: ModelInfo }) {
+  const words = useWords();
+  const parts: [string, string[]][] = [
+    [words.origin, model.origin?.known[words.locale] ?? []],
+    [words.notKnown, model.origin?.unknown[words.locale] ?? []],
+  ];
+  return (
+    <section className="origin" aria-label={words.origin}>
+      {parts.map(([title, sentences]) => (
+        <div key={title}>
+          <h3>{title}</h3>
+          <ul>
+            {sentences.map((sentence) => (
+              <li key={sentence}>{sentence}</li>
+            ))}
+          </ul>
+        </div>
+      ))}
+    </section>
   );
 }
 

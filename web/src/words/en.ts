@@ -136,6 +136,8 @@ export const en = {
   languages: 'Languages',
   license: 'Licence',
   noCard: 'This model comes without a card.',
+  origin: 'Where it is from',
+  notKnown: 'What is not known',
   unknown: 'unknown',
 
   linkTitle: 'Open this address?',

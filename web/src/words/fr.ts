@@ -136,6 +136,8 @@ export const fr: Words = {
   languages: 'Langues',
   license: 'Licence',
   noCard: 'Ce modèle est livré sans fiche.',
+  origin: 'D’où il vient',
+  notKnown: 'Ce qui n’est pas connu',
   unknown: 'inconnu',
 
   linkTitle: 'Ouvrir cette adresse ?',

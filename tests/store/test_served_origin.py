@@ -1,0 +1,45 @@
+"""A pulled model that is served says where it is from, and what is not known of it."""
+
+import json
+
+import pytest
+from hub_for_tests import COMMIT, Repository
+
+from creuset.core.artifact import verify
+from creuset.model.formats.weights import load_model
+from creuset.server.model import describe
+from creuset.testing import tiny_model_folder
+
+
+@pytest.fixture
+def real(hub, tmp_path):
+    """A model that runs, published on the hub of the tests."""
+    folder = tiny_model_folder(tmp_path / "real", "qwen3")
+    files = {f.name: f.read_bytes() for f in folder.iterdir()}
+    card = {"license": "apache-2.0", "language": ["en", "multilingual", "not a code"]}
+    hub.repositories["ours/real"] = Repository(
+        files | {"README.md": b"---\nlicense: mit\nlanguage: fr\n---\n# Its card\n"}, card=card
+    )
+    return folder
+
+
+def test_a_pulled_model_runs_and_says_where_it_is_from(real, fetch):
+    found = fetch("ours/real")
+    assert verify(found.folder) == []
+    assert load_model(found.model).config == load_model(real).config
+    served = describe(found.model)
+    assert served.name == "ours/real" and served.sha256 == found.manifest["sha256"]
+    assert served.licence == "apache-2.0" and served.languages == ("en", "mul") and served.card == "# Its card\n"
+    told = served.origin.as_json()
+    assert told["facts"]["commit"] == COMMIT
+    assert "Fetched from ours/real at commit c0ffee" in told["known"]["en"][0]
+    assert "Récupéré de ours/real au commit c0ffee" in told["known"]["fr"][0]
+    assert told["unknown"]["en"][0].startswith("It was trained by others: its corpus, the licences of its data")
+    assert "n'est pas connu" not in json.dumps(told["known"]) and len(told["unknown"]["fr"]) == 2
+
+
+def test_a_model_of_ours_and_a_folder_of_somebody_have_no_origin(real):
+    from creuset.model.hub import find_model
+
+    assert describe(find_model("mini")).origin is None
+    assert describe(real).origin is None
