@@ -65,7 +65,7 @@ def tiny_shards(path: Path, sources: Mapping[str, Sequence[str]] | None = None, 
 
 def tiny_config(family: "Family" = "qwen3_moe", *, vocab_size: int = 512, **changes: Any) -> "ModelConfig":
     """Two layers of the family's shape; MoE families have 4 experts, 2 a token."""
-    from creuset.model.config import ModelConfig
+    from creuset.model.config import LatentShape, ModelConfig
     from creuset.model.families import FAMILIES
 
     shape: dict[str, Any] = {
@@ -79,6 +79,15 @@ def tiny_config(family: "Family" = "qwen3_moe", *, vocab_size: int = 512, **chan
         shape |= {"ffn": 64}
     if traits.shared_expert != "none":
         shape |= {"shared_ffn": 32}
+    if traits.latent:
+        latent = LatentShape(q_rank=12, kv_rank=16, nope=12, rope=8, value=10)
+        shape |= {"latent": latent, "kv_heads": 4, "query_scale": 20**-0.5, "ffn": 48, "dense_layers": (0,)}
+    if traits.router_score == "sigmoid":
+        shape |= {"expert_groups": 2, "groups_per_token": 1, "router_scale": 2.5}
+    if traits.clamped_experts:
+        shape |= {"attention_bias": True, "swiglu_limit": 7.0}
+    if FAMILIES[family].pattern:
+        shape |= {"window": 16, "window_layers": (0,)}
     return ModelConfig(**(shape | changes))
 
 

@@ -74,13 +74,15 @@ class Attention(nn.Module):
         self.q_norm, self.k_norm = _qk_norms(config, q_width, kv_width)
         self.sinks = nn.Parameter(torch.empty(config.heads)) if config.traits.sinks else None
         self.window, self.scale, self.cap = config.window_of(layer), config.query_scale, config.attention_cap
+        self.clip = config.clip_qkv
 
     def forward(self, x_TC: Tensor, turn: Rotation, attend: Attend) -> Tensor:
-        q_TN, k_TN = self.q_proj(x_TC), self.k_proj(x_TC)
+        q_TN, k_TN, v_TN = self.q_proj(x_TC), self.k_proj(x_TC), self.v_proj(x_TC)
         if self.q_norm is not None and self.k_norm is not None and self.norm_whole:
             q_TN, k_TN = self.q_norm(q_TN), self.k_norm(k_TN)
-        q_THD, k_TGD = q_TN.unflatten(-1, (-1, self.head_dim)), k_TN.unflatten(-1, (-1, self.head_dim))
-        v_TGD = self.v_proj(x_TC).unflatten(-1, (-1, self.head_dim))
+        if self.clip:
+            q_TN, k_TN, v_TN = (x_TN.clamp(-self.clip, self.clip) for x_TN in (q_TN, k_TN, v_TN))
+        q_THD, k_TGD, v_TGD = (x_TN.unflatten(-1, (-1, self.head_dim)) for x_TN in (q_TN, k_TN, v_TN))
         if self.q_norm is not None and self.k_norm is not None and not self.norm_whole:
             q_THD, k_TGD = self.q_norm(q_THD), self.k_norm(k_TGD)
         y_THD = attend(self.layer, rotate(q_THD, turn), rotate(k_TGD, turn), v_TGD, self.rule())

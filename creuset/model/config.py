@@ -14,6 +14,25 @@ from creuset.model.rope_scaling import RopeScaling
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class LatentShape:
+    """Widths of multi-head latent attention (arXiv:2405.04434, section 2.1): a narrow vector makes keys and values."""
+
+    q_rank: int  # width of the queries' own latent; 0: queries are made of the stream
+    kv_rank: int  # width of the latent of keys and values
+    nope: int  # part of a query and key head that is not rotated
+    rope: int  # part that is; the key's is one for all heads
+    value: int  # width of a value head
+    interleaved: bool = True  # neighbouring dimensions are rotated together, not those half a head apart
+
+    def __post_init__(self) -> None:
+        for name in ("kv_rank", "nope", "rope", "value"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} of latent attention must be positive, got {getattr(self, name)}")
+        if self.q_rank < 0:
+            raise ValueError(f"q_rank of latent attention must not be negative, got {self.q_rank}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ModelConfig:
     family: Family
     vocab_size: int
@@ -30,6 +49,14 @@ class ModelConfig:
     norm_topk: bool = True  # router weights of the chosen experts are made to sum to 1
     sparse_step: int = 1  # layer i is MoE when (i + 1) % sparse_step == 0 ...
     dense_layers: tuple[int, ...] = ()  # ... and i is not listed here
+    expert_groups: int = 1  # experts are in so many groups of equal size ...
+    groups_per_token: int = 1  # ... and a token chooses among those of so many
+    router_scale: float = 1.0  # router weights are multiplied by it
+    swiglu_limit: float = 0.0  # gpt-oss's activation (model/moe.py); 0: SwiGLU
+    swiglu_alpha: float = 1.702
+    latent: LatentShape | None = None  # head_dim is then the rotated part, and kv_heads the number of heads
+    clip_qkv: float = 0.0  # queries, keys and values are held within it; 0: as they are
+    next_layers: int = 0  # layers behind the last that guess the token after the next (multi-token prediction)
     tie_embeddings: bool = True
     attention_bias: bool = False  # biases on query, key, value and output projections
     mlp_bias: bool = False
@@ -82,7 +109,12 @@ class ModelConfig:
             raise ValueError(
                 f"window_layers must be layers from 0 to {self.layers - 1}, got {list(self.window_layers)}"
             )
-        for name in ("attention_cap", "final_cap"):
+        if self.latent is not None and (self.head_dim != self.latent.rope or self.kv_heads != self.heads):
+            raise ValueError(
+                f"with latent attention head_dim ({self.head_dim}) must be its rotated width ({self.latent.rope}) "
+                f"and kv_heads ({self.kv_heads}) the number of heads ({self.heads})"
+            )
+        for name in ("attention_cap", "final_cap", "clip_qkv"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be positive, or 0 for none, got {getattr(self, name)}")
 
@@ -97,10 +129,32 @@ class ModelConfig:
         elif self.experts or self.shared_ffn:
             raise ValueError(f"{self.family} is dense: experts and shared_ffn must be 0")
         shared = self.traits.shared_expert != "none"
-        if shared and self.shared_ffn < 1:
+        if self.is_moe:
+            self._check_groups()
+        if self.traits.shared_expert == "gated" and self.shared_ffn < 1:
             raise ValueError(f"{self.family} has a shared expert: shared_ffn must be positive")
         if self.is_moe and self.shared_ffn and not shared:
             raise ValueError(f"{self.family} has no shared expert: shared_ffn must be 0, got {self.shared_ffn}")
+
+    def _check_groups(self) -> None:
+        if self.expert_groups < 1 or self.experts % self.expert_groups:
+            raise ValueError(f"expert_groups ({self.expert_groups}) must divide experts ({self.experts})")
+        if not 1 <= self.groups_per_token <= self.expert_groups:
+            raise ValueError(
+                f"groups_per_token must be between 1 and expert_groups ({self.expert_groups}), "
+                f"got {self.groups_per_token}"
+            )
+        within = self.experts // self.expert_groups
+        if self.expert_groups > 1 and self.traits.router_score == "sigmoid" and within < 2:
+            raise ValueError(f"a group is judged by its two best experts, but groups have {within}")
+        if self.groups_per_token * within < self.experts_per_token:
+            raise ValueError(
+                f"{self.groups_per_token} groups of {within} experts are too few for {self.experts_per_token} a token"
+            )
+        if bool(self.swiglu_limit) != self.traits.clamped_experts:
+            raise ValueError(
+                f"swiglu_limit of {self.family} must be {'positive' if self.traits.clamped_experts else 0}"
+            )
 
     @property
     def traits(self) -> Traits:
@@ -127,16 +181,17 @@ class ModelConfig:
     @property
     def cache_heads(self) -> int:
         """Heads that the key-value cache keeps."""
-        return self.kv_heads
+        return self.kv_heads if self.latent is None else 1
 
     @property
     def key_width(self) -> int:
         """Numbers that the cache keeps as the key of one head and token."""
-        return self.head_dim
+        return self.head_dim if self.latent is None else self.latent.kv_rank + self.latent.rope
 
     @property
     def value_width(self) -> int:
-        return self.head_dim
+        """The same of the value. 0: the key is the value as well."""
+        return self.head_dim if self.latent is None else 0
 
     def moe_layer(self, index: int) -> bool:
         return self.is_moe and index not in self.dense_layers and (index + 1) % self.sparse_step == 0

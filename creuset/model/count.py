@@ -49,53 +49,82 @@ class Parameters:
 
 def parameters(config: ModelConfig) -> Parameters:
     c, moe_layers = config, sum(map(config.moe_layer, range(config.layers)))
-    queries, keys = c.heads * c.head_dim, c.kv_heads * c.head_dim
-    attention = c.hidden * (2 * queries + 2 * keys)
-    if c.qkv_bias:
-        attention += queries + 2 * keys
-    if c.attention_bias:
-        attention += c.hidden
-    if c.traits.qk_norm != "none":
-        attention += 2 * c.head_dim if c.traits.qk_norm == "head" else queries + keys
-    if c.traits.sinks:
-        attention += c.heads
     matrices = 3 if c.traits.gated else 2
     dense = matrices * c.hidden * c.ffn
     if c.mlp_bias:
         dense += (matrices - 1) * c.ffn + c.hidden
     if c.traits.activation == "xielu":
         dense += 4
-    expert = 3 * c.hidden * c.expert_ffn
-    shared = 3 * c.hidden * c.shared_ffn + c.hidden if c.shared_ffn else 0
+    expert, router = 3 * c.hidden * c.expert_ffn, c.experts * c.hidden
+    if c.traits.clamped_experts:  # with biases
+        expert, router = expert + 2 * c.expert_ffn + c.hidden, router + c.experts
+    if c.traits.correction_bias:
+        router += c.experts
+    shared = 3 * c.hidden * c.shared_ffn + (c.hidden if c.traits.shared_expert == "gated" else 0)
     return Parameters(
         embedding=c.vocab_size * c.hidden,
         head=0 if c.tie_embeddings else c.vocab_size * c.hidden,
-        attention=c.layers * attention,
+        attention=c.layers * (projections(c) + _beside_projections(c)),
         norm=((4 if c.traits.norm == "both" else 2) * c.layers + 1) * c.hidden,
         dense=(c.layers - moe_layers) * dense,
-        router=moe_layers * c.experts * c.hidden,
+        router=moe_layers * router,
         experts=moe_layers * c.experts * expert,
         shared=moe_layers * shared,
         experts_used=moe_layers * c.experts_per_token * expert,
     )
 
 
+def projections(config: ModelConfig) -> int:
+    """Weights of one layer's attention that a token is multiplied with."""
+    c, latent = config, config.latent
+    if latent is None:
+        return c.hidden * c.head_dim * (2 * c.heads + 2 * c.kv_heads)
+    queries = c.heads * (latent.nope + latent.rope)
+    down = c.hidden * (latent.kv_rank + latent.rope) + (c.hidden * latent.q_rank if latent.q_rank else 0)
+    up = (latent.q_rank or c.hidden) * queries + latent.kv_rank * c.heads * (latent.nope + latent.value)
+    return down + up + c.heads * latent.value * c.hidden
+
+
+def _beside_projections(config: ModelConfig) -> int:
+    """Biases, norms and sinks of one layer's attention."""
+    c, latent = config, config.latent
+    if latent is not None:
+        biases = latent.q_rank + latent.kv_rank + latent.rope + c.hidden if c.attention_bias else 0
+        return biases + latent.q_rank + latent.kv_rank
+    queries, keys = c.heads * c.head_dim, c.kv_heads * c.head_dim
+    count = queries + 2 * keys if c.qkv_bias else 0
+    if c.attention_bias:
+        count += c.hidden
+    if c.traits.qk_norm != "none":
+        count += 2 * c.head_dim if c.traits.qk_norm == "head" else queries + keys
+    return count + (c.heads if c.traits.sinks else 0)
+
+
 def matmul_weights(config: ModelConfig) -> int:
     """Weights that one token is multiplied with: no lookup, no biases, no norms; the head even when it is tied."""
-    count = parameters(config)
-    queries, keys = config.heads * config.head_dim, config.kv_heads * config.head_dim
-    projections = config.layers * config.hidden * (2 * queries + 2 * keys)
-    head = config.vocab_size * config.hidden
-    return projections + count.dense + count.router + count.experts_used + count.shared + head
+    c, layers = config, range(config.layers)
+    routed = 3 * c.hidden * (c.experts_per_token * c.expert_ffn + c.shared_ffn) + c.experts * c.hidden
+    if c.traits.shared_expert == "gated":
+        routed += c.hidden
+    dense = (3 if c.traits.gated else 2) * c.hidden * c.ffn
+    blocks = sum(projections(c) + (routed if c.moe_layer(layer) else dense) for layer in layers)
+    return blocks + c.vocab_size * c.hidden
+
+
+def _pair_flops(config: ModelConfig) -> int:
+    """FLOPs of one key that one token sees: its score and its value's part of the sum, all heads of all layers."""
+    key = value = config.head_dim
+    if config.latent is not None:
+        key, value = config.latent.nope + config.latent.rope, config.latent.value
+    return 2 * config.layers * config.heads * (key + value)
 
 
 def attention_flops(config: ModelConfig, lengths: Iterable[int]) -> int:
     """FLOPs of scores and of their sum over values, forward, for whole causal sequences of these lengths.
 
-    Token i of a sequence sees i keys; each costs 2 x head_dim for the score and as much for the sum.
+    Token i of a sequence sees i keys; each costs twice the key's width for the score and twice the value's for the sum.
     """
-    pairs = sum(n * (n + 1) // 2 for n in lengths)
-    return 4 * config.layers * config.heads * config.head_dim * pairs
+    return _pair_flops(config) * sum(n * (n + 1) // 2 for n in lengths)
 
 
 def forward_flops(config: ModelConfig, *, context: int) -> float:
@@ -111,7 +140,10 @@ def training_flops(config: ModelConfig, *, context: int) -> float:
 
 def decode_flops(config: ModelConfig, *, context: int) -> int:
     """FLOPs of generating one token that sees `context` keys, itself included."""
-    return 2 * matmul_weights(config) + 4 * config.layers * config.heads * config.head_dim * context
+    pair = _pair_flops(config)
+    if config.latent is not None:  # read as they are kept, not as heads' own keys and values
+        pair = 2 * config.layers * config.heads * (config.key_width + config.latent.kv_rank)
+    return 2 * matmul_weights(config) + pair * context
 
 
 def kv_bytes(config: ModelConfig, *, bytes_per_value: int = 2) -> int:

@@ -11,6 +11,8 @@ to the file's. `fused` names tensors of the file that hold several of ours, one 
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+RouterScore = Literal["softmax", "sigmoid"]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Traits:
@@ -27,7 +29,11 @@ class Traits:
     scaled_embedding: bool = False  # embeddings are multiplied by sqrt(hidden)
     sinks: bool = False  # attention may look at nothing: a learned logit a head joins the softmax (gpt-oss)
     moe: bool = False
-    shared_expert: Literal["none", "gated"] = "none"
+    shared_expert: Literal["none", "gated", "plain"] = "none"
+    router_score: RouterScore = "softmax"
+    correction_bias: bool = False  # a bias moves the choice of experts, not their weights (DeepSeek-V3)
+    latent: bool = False  # multi-head latent attention (DeepSeek)
+    clamped_experts: bool = False  # gpt-oss's activation, and biases in experts and router
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,7 +55,21 @@ _GEMMA = Traits(norm="both", norm_offset=1.0, activation="gelu_tanh", scaled_emb
 _GEMMA_SHAPE = {"head_dim": 256, "query_pre_attn_scalar": 256, "sliding_window": 4096, "tie_word_embeddings": True}
 _SWITCH = {"sliding_window": 4096, "max_window_layers": 28}
 
-Family = Literal["llama", "mistral", "qwen2", "qwen3", "qwen2_moe", "qwen3_moe"]
+_SHARED = ((r"\.shared_expert\.", ".shared_experts."),)
+
+Family = Literal[
+    "llama",
+    "mistral",
+    "qwen2",
+    "qwen3",
+    "qwen2_moe",
+    "qwen3_moe",
+    "mixtral",
+    "olmoe",
+    "deepseek_v2",
+    "deepseek_v3",
+    "gpt_oss",
+]
 
 FAMILIES: dict[Family, FamilyRow] = {
     "llama": FamilyRow(architecture="LlamaForCausalLM", about="Llama 2, 3, 3.1 and 3.2; SmolLM2, EuroLLM"),
@@ -80,6 +100,59 @@ FAMILIES: dict[Family, FamilyRow] = {
     ),
     "qwen3_moe": FamilyRow(
         architecture="Qwen3MoeForCausalLM", about="Qwen 3 MoE; our own", traits=Traits(qk_norm="head", moe=True)
+    ),
+    "mixtral": FamilyRow(
+        architecture="MixtralForCausalLM",
+        about="Mixtral 8x7B and 8x22B",
+        traits=Traits(moe=True),
+        windows="all",
+        defaults={
+            "num_key_value_heads": 8,
+            "num_local_experts": 8,
+            "num_experts_per_tok": 2,
+            "rope_theta": 1e6,
+            "rms_norm_eps": 1e-5,
+        },
+        files=(
+            (r"\.mlp\.", ".block_sparse_moe."),
+            (r"\.gate_proj\.", ".w1."),
+            (r"\.down_proj\.", ".w2."),
+            (r"\.up_proj\.", ".w3."),
+        ),
+    ),
+    "olmoe": FamilyRow(
+        architecture="OlmoeForCausalLM",
+        about="OLMoE",
+        traits=Traits(qk_norm="width", moe=True),
+        defaults={"num_experts": 64, "num_experts_per_tok": 8, "rms_norm_eps": 1e-5},
+    ),
+    "deepseek_v2": FamilyRow(
+        architecture="DeepseekV2ForCausalLM",
+        about="DeepSeek-V2 and V2-Lite",
+        traits=Traits(moe=True, shared_expert="plain", latent=True),
+        files=_SHARED,
+    ),
+    "deepseek_v3": FamilyRow(
+        architecture="DeepseekV3ForCausalLM",
+        about="DeepSeek-V3, V3.1 and R1",
+        traits=Traits(moe=True, shared_expert="plain", router_score="sigmoid", correction_bias=True, latent=True),
+        defaults={"norm_topk_prob": True},
+        files=_SHARED,
+    ),
+    "gpt_oss": FamilyRow(
+        architecture="GptOssForCausalLM",
+        about="gpt-oss 20B and 120B",
+        traits=Traits(sinks=True, moe=True, clamped_experts=True),
+        windows="pattern",
+        pattern=2,
+        defaults={
+            "attention_bias": True,
+            "sliding_window": 128,
+            "head_dim": 64,
+            "rope_theta": 150000.0,
+            "rms_norm_eps": 1e-5,
+        },
+        files=((r"\.mlp\.gate\.", ".mlp.router."),),
     ),
 }
 

@@ -1,7 +1,7 @@
 """Mixture of experts: a router sends each token to K of E small networks. No token is ever dropped.
 
-Reading order: `route` (who goes where), `MoE.forward`, `_Experts` (gather, compute, scatter on
-contiguous slices, with its backward pass), `_grouped` (the same by torch's grouped matmul on CUDA).
+Reading order: `MoE.forward`, `_Experts` (gather, compute, scatter on contiguous slices, with its backward pass),
+`_grouped` (the same by torch's grouped matmul on CUDA). Who goes where is decided in model/layers/router.py.
 The obvious slow version is in tests/model/test_moe.py: it is the definition.
 
 Three kernels compute the same layer:
@@ -9,6 +9,8 @@ Three kernels compute the same layer:
     padded    the same, with the rows of each expert filled up to a multiple of 64. In bf16 on a CPU, oneDNN
               builds a new kernel for each number of rows that it has not seen, which costs more than the product
     grouped   one product for all experts; CUDA and bf16 only
+
+Experts with biases and a clamped activation (gpt-oss) are computed step by step, `_biased`.
 
 Shapes:
     T tokens    C model width     E experts           K experts a token
@@ -26,45 +28,41 @@ from torch import Tensor, nn
 from creuset.model.config import ModelConfig
 from creuset.model.layers.linear import Linear
 from creuset.model.layers.mlp import MLP
+from creuset.model.layers.router import Router, Routing
 
 ExpertKernel = Literal["exact", "padded", "grouped"]
 PADDED_ROWS = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Routing:
-    """Where the tokens of one layer go; fp32. The losses on the router are computed from it."""
+class Clamp:
+    """gpt-oss's SwiGLU: both halves are held within `limit`, `alpha` steepens the gate, the up half is raised by 1."""
 
-    weights_TK: Tensor
-    experts_TK: Tensor
-    probs_TE: Tensor
-    logits_TE: Tensor
+    limit: float
+    alpha: float
 
-
-def route(logits_TE: Tensor, k: int, *, norm_topk: bool) -> Routing:
-    """Choose `k` experts a token, in fp32 whatever the model's dtype.
-
-    bf16 keeps 8 significant bits: near-ties in the softmax would be decided by
-    rounding, and training and serving would pick different experts.
-    """
-    logits_TE = logits_TE.float()
-    probs_TE = logits_TE.softmax(dim=-1)
-    weights_TK, experts_TK = probs_TE.topk(k, dim=-1)
-    if norm_topk:
-        weights_TK = weights_TK / weights_TK.sum(-1, keepdim=True)
-    return Routing(weights_TK, experts_TK, probs_TE, logits_TE)
+    def __call__(self, gate: Tensor, up: Tensor) -> Tensor:
+        gate, up = gate.clamp(max=self.limit), up.clamp(-self.limit, self.limit)
+        # silu(alpha g) / alpha is g sigmoid(alpha g).
+        return F.silu(gate * self.alpha) / self.alpha * (up + 1)
 
 
 class Experts(nn.Module):
     """All routed experts of a layer: rows [0, F) of `gate_up` are the gate, rows [F, 2F) the up projection."""
 
-    def __init__(self, experts: int, width: int, hidden: int) -> None:
+    def __init__(self, experts: int, width: int, hidden: int, clamp: Clamp | None = None) -> None:
+        """With `clamp` they are gpt-oss's: its activation, and biases."""
         super().__init__()
         self.kernel: ExpertKernel | None = None  # None: `grouped` where it can be had, else `exact`
+        self.clamp = clamp
         self.gate_up = nn.Parameter(torch.empty(experts, 2 * hidden, width))
         self.down = nn.Parameter(torch.empty(experts, width, hidden))
+        self.gate_up_bias = None if clamp is None else nn.Parameter(torch.empty(experts, 2 * hidden))
+        self.down_bias = None if clamp is None else nn.Parameter(torch.empty(experts, width))
 
     def forward(self, x_TC: Tensor, weights_TK: Tensor, experts_TK: Tensor) -> Tensor:
+        if self.clamp is not None:
+            return self._biased(x_TC, weights_TK, experts_TK, self.clamp)
         widths = (x_TC.shape[1], self.down.shape[2])
         kernel = self.kernel or ("grouped" if can_group(x_TC.device, x_TC.dtype, *widths) else "exact")
         if kernel == "grouped":
@@ -73,6 +71,17 @@ class Experts(nn.Module):
             x_TC, weights_TK, experts_TK, self.gate_up, self.down, PADDED_ROWS if kernel == "padded" else 1
         )
         return y_TC
+
+    def _biased(self, x_TC: Tensor, weights_TK: Tensor, experts_TK: Tensor, clamp: Clamp) -> Tensor:
+        assert self.gate_up_bias is not None and self.down_bias is not None
+        order_N, place_TK, count_E = _sorted(experts_TK, len(self.down))
+        x_NC = x_TC.index_select(0, order_N // experts_TK.shape[1])
+        parts = []
+        for expert, a, b in _slices(count_E, 1)[0]:
+            h_MF = F.linear(x_NC[a:b], self.gate_up[expert], self.gate_up_bias[expert])
+            parts.append(F.linear(clamp(*h_MF.chunk(2, dim=1)), self.down[expert], self.down_bias[expert]))
+        y_TKC = torch.cat(parts)[place_TK]
+        return (y_TKC * weights_TK[..., None].to(y_TKC.dtype)).sum(1)
 
 
 def can_group(device: torch.device, dtype: torch.dtype, width: int, hidden: int) -> bool:
@@ -83,18 +92,22 @@ def can_group(device: torch.device, dtype: torch.dtype, width: int, hidden: int)
 class MoE(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.k, self.norm_topk = config.experts_per_token, config.norm_topk
-        self.gate = Linear(config.hidden, config.experts, bias=False)
-        self.experts = Experts(config.experts, config.hidden, config.expert_ffn)
+        clamp = Clamp(config.swiglu_limit, config.swiglu_alpha) if config.traits.clamped_experts else None
+        self.gate = Router(config)
+        self.experts = Experts(config.experts, config.hidden, config.expert_ffn, clamp)
         self.shared_expert = MLP(config.hidden, config.shared_ffn) if config.shared_ffn else None
-        self.shared_expert_gate = Linear(config.hidden, 1, bias=False) if config.shared_ffn else None
+        gated = config.traits.shared_expert == "gated"
+        self.shared_expert_gate = Linear(config.hidden, 1, bias=False) if gated else None
 
     def forward(self, x_TC: Tensor) -> tuple[Tensor, Routing]:
-        logits_TE = F.linear(x_TC.float(), self.gate.weight.float())
-        routing = route(logits_TE, self.k, norm_topk=self.norm_topk)
+        bias_E = None if self.gate.bias is None else self.gate.bias.float()
+        routing = self.gate.choose(F.linear(x_TC.float(), self.gate.weight.float(), bias_E))
         y_TC = self.experts(x_TC, routing.weights_TK, routing.experts_TK)
-        if self.shared_expert is not None and self.shared_expert_gate is not None:
-            y_TC = y_TC + self.shared_expert_gate(x_TC).sigmoid() * self.shared_expert(x_TC)
+        if self.shared_expert is not None:
+            shared_TC = self.shared_expert(x_TC)
+            if self.shared_expert_gate is not None:
+                shared_TC = self.shared_expert_gate(x_TC).sigmoid() * shared_TC
+            y_TC = y_TC + shared_TC
         return y_TC, routing
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from creuset.model.config import ModelConfig
-from creuset.model.rope_scaling import RopeScaling
+from creuset.model.rope_scaling import RopeScaling, mscale
 
 
 class Rotation(NamedTuple):
@@ -52,7 +52,9 @@ def frequencies(config: ModelConfig, *, local: bool = False, long: bool = False)
 def attention_factor(yarn: RopeScaling) -> float:
     if yarn.attention_factor is not None:
         return yarn.attention_factor
-    return 0.1 * math.log(yarn.factor) + 1.0
+    if yarn.mscale and yarn.mscale_all_dim:
+        return mscale(yarn.factor, yarn.mscale) / mscale(yarn.factor, yarn.mscale_all_dim)
+    return mscale(yarn.factor, 1.0)
 
 
 def _llama3(base_P: Tensor, scaling: RopeScaling) -> Tensor:

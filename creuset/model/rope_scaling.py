@@ -11,6 +11,7 @@
 One class for all: settings are stored and read back by their types, which have no unions of classes.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,6 +24,8 @@ class RopeScaling:
     attention_factor: float | None = None  # cos and sin are multiplied by it; None: 1, and 0.1 ln(factor) + 1 in yarn
     beta_fast: float = 32.0  # yarn: turns in the original context from which a pair is fast ...
     beta_slow: float = 1.0  # ... and up to which it is slow
+    mscale: float = 0.0  # yarn: with mscale_all_dim, the factor is the quotient of the two's 0.1 m ln(factor) + 1
+    mscale_all_dim: float = 0.0  # DeepSeek multiplies scores by the square of its 0.1 m ln(factor) + 1
     truncate: bool = True  # yarn: the ends of the ramp are whole pairs
     low_freq_factor: float = 1.0  # llama3: the same two, slow and fast
     high_freq_factor: float = 4.0
@@ -43,6 +46,16 @@ class RopeScaling:
                 f"short_factor has {len(self.short_factor)} values and long_factor {len(self.long_factor)}: "
                 "there must be one of each a pair"
             )
+
+    @property
+    def score_factor(self) -> float:
+        """What DeepSeek multiplies scores by, beside 1 / sqrt of the head's width."""
+        return mscale(self.factor, self.mscale_all_dim) ** 2 if self.mscale_all_dim else 1.0
+
+
+def mscale(factor: float, scale: float) -> float:
+    """YaRN's correction for stretched positions (arXiv:2309.00071, eq. 22), `scale` times as strong."""
+    return 1.0 if factor <= 1 else 0.1 * scale * math.log(factor) + 1.0
 
 
 def yarn(factor: float, original_context: int) -> RopeScaling:

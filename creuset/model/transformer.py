@@ -14,10 +14,12 @@ from torch.utils.checkpoint import checkpoint
 
 from creuset.model.attention import Attend, Attention, cap
 from creuset.model.config import ModelConfig
+from creuset.model.layers.latent_attention import LatentAttention
 from creuset.model.layers.linear import Embedding, Linear
 from creuset.model.layers.mlp import MLP, XIELU
 from creuset.model.layers.norm import RMSNorm
-from creuset.model.moe import ExpertKernel, Experts, MoE, Routing
+from creuset.model.layers.router import Routing
+from creuset.model.moe import ExpertKernel, Experts, MoE
 from creuset.model.rope import Rotation, frequencies, rotation
 
 
@@ -30,7 +32,8 @@ class Block(nn.Module):
         traits = config.traits
         self.placement, self.local = traits.norm, config.is_local(layer)
         self.input_layernorm = _norm(config) if traits.norm != "post" else None
-        self.self_attn = Attention(layer, config)
+        attention = Attention if config.latent is None else LatentAttention
+        self.self_attn: Attention | LatentAttention = attention(layer, config)
         self.post_attention_layernorm = _norm(config)
         self.pre_feedforward_layernorm = _norm(config) if traits.norm == "both" else None
         self.mlp: MoE | MLP = MoE(config) if config.moe_layer(layer) else _mlp(config)
@@ -130,7 +133,7 @@ class Transformer(nn.Module):
         for name, parameter in self.named_parameters():
             if name.endswith("norm.weight"):
                 parameter.fill_(1.0 - self.config.traits.norm_offset)
-            elif name.endswith((".bias", ".sinks")):
+            elif name.endswith(("bias", ".sinks")):
                 parameter.zero_()
             elif ".act_fn." not in name:
                 out = name.endswith(("o_proj.weight", "down_proj.weight", "experts.down"))

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from creuset.data.shards.batches import Batch
 from creuset.model.attention import Packed
-from creuset.model.moe import Routing
+from creuset.model.layers.router import Routing
 from creuset.model.transformer import Transformer
 from creuset.parallel import ranks
 from creuset.train.objectives import Objective

@@ -7,7 +7,7 @@ from creuset.engine.backend.torch.batch_invariant import (
     KernelRules,
     PackedLinear,
     PaddedLinear,
-    TiledLinear,
+    SingleRowLinear,
     activate,
     measure,
     product,
@@ -33,7 +33,7 @@ def test_a_row_gets_the_same_whatever_is_beside_it(n, k, dtype):
 
 
 @torch.inference_mode()
-def test_where_nothing_is_alike_exact_tiles_are(monkeypatch):
+def test_where_nothing_is_alike_each_row_is_multiplied_by_itself(monkeypatch):
     """A machine on which every number of rows gives another result, but equal calls give equal results."""
 
     def moody(x, weight, bias=None):
@@ -44,7 +44,7 @@ def test_where_nothing_is_alike_exact_tiles_are(monkeypatch):
     rules = measure([(24, 16)], dtype=torch.float32, head_dim=16)
     assert rules.quantum == 0
     call = product(torch.randn(24, 16), None, rules)
-    assert isinstance(call, TiledLinear)
+    assert isinstance(call, SingleRowLinear)
     x = torch.randn(100, 16)
     for count in (1, 5, 32, 33, 99):
         assert torch.equal(call(x[:count]), call(x)[:count])

@@ -6,7 +6,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from creuset.model.moe import ExpertKernel, MoE, _grouped, route
+from creuset.model.layers.router import route
+from creuset.model.moe import ExpertKernel, MoE, _grouped
 from creuset.testing import tiny_config
 
 
@@ -15,8 +16,8 @@ def reference(moe: MoE, x_TC: Tensor) -> Tensor:
     rows = []
     for x_C in x_TC:
         probs_E = (moe.gate.weight.float() @ x_C.float()).softmax(-1)
-        weight_K, expert_K = probs_E.topk(moe.k)
-        if moe.norm_topk:
+        weight_K, expert_K = probs_E.topk(moe.gate.k)
+        if moe.gate.norm_topk:
             weight_K = weight_K / weight_K.sum()
         y_C = torch.zeros_like(x_C)
         for weight, expert in zip(weight_K, expert_K, strict=True):

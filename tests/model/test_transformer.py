@@ -7,7 +7,7 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from creuset.model.attention import Packed
-from creuset.model.moe import Routing
+from creuset.model.layers.router import Routing
 from creuset.model.rope import attention_factor, frequencies, rotate, rotation
 from creuset.model.rope_scaling import RopeScaling
 from creuset.model.transformer import Transformer

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from creuset.model.moe import Routing, route
+from creuset.model.layers.router import Routing, route
 from creuset.train.objectives.loss import _chunk, balance_sum, cross_entropy, expert_counts, z_sum
 
 CPU = torch.device("cpu")

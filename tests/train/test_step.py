@@ -16,7 +16,7 @@ from torch import Tensor
 
 from creuset.data.shards.batches import Batch, PackedRow, pack
 from creuset.model.attention import Packed
-from creuset.model.moe import Routing
+from creuset.model.layers.router import Routing
 from creuset.testing import tiny_config, tiny_model
 from creuset.train.objectives import sft
 from creuset.train.optim import is_matrix

@@ -13,6 +13,7 @@ from creuset.core.gguf import GgufFile, is_gguf
 from creuset.model.config import ModelConfig
 from creuset.model.families import FAMILIES, Family, family_of
 from creuset.model.formats.gguf_config import config_json
+from creuset.model.formats.hf_experts import read_experts, read_latent, write_experts
 from creuset.model.formats.hf_fields import ConfigFields
 from creuset.model.formats.hf_rope import FULL, SLIDING, read_rope, write_rope
 
@@ -43,11 +44,14 @@ def from_hf(found: dict[str, Any]) -> ModelConfig:
     fields = ConfigFields(found, row.defaults)
     heads, hidden = fields.integer("num_attention_heads"), fields.integer("hidden_size")
     layers, context = fields.integer("num_hidden_layers"), fields.integer("max_position_embeddings")
-    head_dim = fields.integer("head_dim", default=hidden // heads)
+    latent = row.traits.latent
+    head_dim = fields.integer("qk_rope_head_dim") if latent else fields.integer("head_dim", default=hidden // heads)
     rope = read_rope(fields, context=context, local=LOCAL_THETA.get(family))
     rotary = int(head_dim * rope.partial)
-    shape: dict[str, Any] = _experts(fields, family) if row.traits.moe else {}
+    shape: dict[str, Any] = read_experts(fields, family) if row.traits.moe else {}
     shape |= _windows(fields, family, layers)
+    if latent:
+        shape |= read_latent(fields, rope.scaling)
     if family.startswith("gemma"):
         shape |= _gemma(fields, head_dim)
     _refuse_what_the_family_has_not(fields, family)
@@ -94,13 +98,30 @@ def _family(found: dict[str, Any]) -> Family:
         raise ArtifactError(f"config.json: architecture `{classes[0]}` does not run here, only `{wanted}` of {family}")
     if quantized := found.get("quantization_config"):
         method = quantized.get("quant_method") if isinstance(quantized, dict) else quantized
-        raise ArtifactError(f"config.json: weights quantized by `{method}` are not supported")
+        if method not in ("fp8", "mxfp4"):
+            raise ArtifactError(f"config.json: weights quantized by `{method}` are not supported")
     return family
 
 
 def _bias(fields: ConfigFields, family: Family, name: str) -> bool:
     """Whether the projections have biases, in families that leave it to the model."""
-    optional = {"attention_bias": ("llama", "qwen3", "qwen3_moe", "gemma2", "gemma3_text", "olmo2", "olmo3", "apertus")}
+    optional = {
+        "attention_bias": (
+            "llama",
+            "qwen3",
+            "qwen3_moe",
+            "gemma2",
+            "gemma3_text",
+            "olmo2",
+            "olmo3",
+            "apertus",
+            "mixtral",
+            "olmoe",
+            "deepseek_v2",
+            "deepseek_v3",
+            "gpt_oss",
+        )
+    }
     if family in optional.get(name, ("llama",)):
         return fields.flag(name)
     return False
@@ -117,21 +138,6 @@ def _refuse_what_the_family_has_not(fields: ConfigFields, family: Family) -> Non
         if traits.qkv_bias:
             fields.only(name, True, family)
     fields.only("qk_norm", traits.qk_norm != "none", family)
-
-
-def _experts(fields: ConfigFields, family: Family) -> dict[str, Any]:
-    out: dict[str, Any] = {
-        "experts": fields.integer("num_experts", "num_local_experts"),
-        "experts_per_token": fields.integer("num_experts_per_tok"),
-        "expert_ffn": fields.integer("moe_intermediate_size"),
-        "norm_topk": fields.flag("norm_topk_prob"),
-        "sparse_step": fields.integer("decoder_sparse_step", default=1),
-        "dense_layers": tuple(fields.get("mlp_only_layers", ())),
-        "balance_coef": fields.number("router_aux_loss_coef", 0.001),
-    }
-    if FAMILIES[family].traits.shared_expert != "none":
-        out["shared_ffn"] = fields.integer("shared_expert_intermediate_size")
-    return out
 
 
 def _windows(fields: ConfigFields, family: Family, layers: int) -> dict[str, Any]:
@@ -208,22 +214,11 @@ def to_hf(config: ModelConfig, *, dtype: str = "bfloat16") -> dict[str, Any]:
     }
     out |= write_rope(config) | _windows_to_hf(config)
     if config.is_moe:
-        out |= {
-            "num_experts": config.experts,
-            "num_experts_per_tok": config.experts_per_token,
-            "moe_intermediate_size": config.expert_ffn,
-            "norm_topk_prob": config.norm_topk,
-            "decoder_sparse_step": config.sparse_step,
-            "mlp_only_layers": list(config.dense_layers),
-            "router_aux_loss_coef": config.balance_coef,
-            "output_router_logits": False,
-        }
+        out |= write_experts(config)
     if not row.traits.qkv_bias:
         out["attention_bias"] = config.attention_bias
     if config.mlp_bias:
         out["mlp_bias"] = True
-    if config.family == "qwen2_moe":
-        out |= {"shared_expert_intermediate_size": config.shared_ffn, "qkv_bias": True}
     if config.family.startswith("gemma"):
         out |= {
             "hidden_activation": ACTIVATIONS[row.traits.activation],

@@ -86,9 +86,6 @@ def _scaling(rope: ConfigFields, *, context: int, original: int | None) -> RopeS
 def _yarn(rope: ConfigFields, *, context: int, original: int) -> RopeScaling:
     factor = rope.number("factor", None if rope.get("factor") is not None else context / original)
     attention = rope.get("attention_factor")
-    scale, scale_all = rope.get("mscale"), rope.get("mscale_all_dim")
-    if attention is None and scale and scale_all:
-        attention = _mscale(factor, scale) / _mscale(factor, scale_all)
     return RopeScaling(
         kind="yarn",
         factor=factor,
@@ -96,12 +93,10 @@ def _yarn(rope: ConfigFields, *, context: int, original: int) -> RopeScaling:
         beta_fast=float(rope.get("beta_fast") or 32.0),
         beta_slow=float(rope.get("beta_slow") or 1.0),
         attention_factor=None if attention is None else float(attention),
+        mscale=float(rope.get("mscale") or 0.0),
+        mscale_all_dim=float(rope.get("mscale_all_dim") or 0.0),
         truncate=rope.flag("truncate", True),
     )
-
-
-def _mscale(factor: float, scale: float) -> float:
-    return 1.0 if factor <= 1 else 0.1 * scale * math.log(factor) + 1.0
 
 
 def _longrope(rope: ConfigFields, *, context: int, original: int) -> RopeScaling:
@@ -153,6 +148,8 @@ def _written(scaling: RopeScaling | None) -> dict[str, Any] | None:
         low, high = scaling.low_freq_factor, scaling.high_freq_factor
         return out | {"rope_type": "llama3", "low_freq_factor": low, "high_freq_factor": high}
     out |= {"rope_type": "yarn", "type": "yarn", "beta_fast": scaling.beta_fast, "beta_slow": scaling.beta_slow}
+    if scaling.mscale or scaling.mscale_all_dim:
+        out |= {"mscale": scaling.mscale, "mscale_all_dim": scaling.mscale_all_dim}
     if not scaling.truncate:
         out["truncate"] = False
     return out if scaling.attention_factor is None else out | {"attention_factor": scaling.attention_factor}

@@ -19,8 +19,9 @@ from creuset.core.gguf import is_gguf
 from creuset.model import quant
 from creuset.model.config import ModelConfig
 from creuset.model.formats.hf_config import config_of, to_hf
-from creuset.model.formats.names import joined, joined_shape, layout, split
-from creuset.model.formats.tensors import checked, header, read, refuse_difference, write
+from creuset.model.formats.names import joined
+from creuset.model.formats.published import published
+from creuset.model.formats.tensors import header, read, write
 from creuset.model.transformer import Transformer
 
 FILE, INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -77,18 +78,11 @@ class FolderWeights:
                 yield from (StoredTensor(part, own, end) for (part, own), end in zip(apart(name, codes), ends))  # noqa: B905
             return
         shapes = {name: view.shape for name, view in parts(shape_of).items()}
-        wanted = layout(self.config.family, list(shapes))
         files = {name: file for file in _files(self.folder) for name in header(file)}
         tied = self.config.tie_embeddings and HEAD in files
-        refuse_difference(
-            set(wanted) | ({HEAD} if tied else set()),
-            {name for name in files if not name.endswith("rotary_emb.inv_freq")},
-            self.folder,
-        )
-        for file in sorted(set(files.values())):
-            for name, tensor in read(file, [name for name in files if files[name] == file and name in wanted]):
-                whole = checked(tensor, joined_shape(wanted[name], shapes), name, file)
-                yield from (StoredTensor(part, own, None) for part, own in split(whole, wanted[name], shapes))
+        also = {HEAD} if tied else set()
+        for name, value in published(self.folder, self.config, shapes, files, also=also):
+            yield StoredTensor(name, value, None)
         if tied:
             self._refuse_other_head(files)
 
@@ -105,6 +99,14 @@ def apart(name: str, value: Tensor) -> Iterator[tuple[str, Tensor]]:
         for expert, both in enumerate(value):
             yield name.replace("gate_up", f"{expert}.gate_proj.weight"), both[:hidden]
             yield name.replace("gate_up", f"{expert}.up_proj.weight"), both[hidden:]
+    elif name.endswith("experts.gate_up_bias"):
+        hidden = value.shape[1] // 2
+        for expert, row in enumerate(value):
+            yield name.replace("gate_up_bias", f"{expert}.gate_proj.bias"), row[:hidden]
+            yield name.replace("gate_up_bias", f"{expert}.up_proj.bias"), row[hidden:]
+    elif name.endswith("experts.down_bias"):
+        for expert, row in enumerate(value):
+            yield name.replace("down_bias", f"{expert}.down_proj.bias"), row
     elif name.endswith("experts.down"):
         for expert, one in enumerate(value):
             yield f"{name.removesuffix('down')}{expert}.down_proj.weight", one

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from creuset.model.moe import Routing
+from creuset.model.layers.router import Routing
 
 CHUNK = 1 << 20  # logits that exist at one time: 4 MB of fp32, about what a core keeps close; on a GPU see `_chunk`
 

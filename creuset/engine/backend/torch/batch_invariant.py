@@ -11,7 +11,7 @@ numbers of rows, forwards and backwards, and compares bit for bit. `KernelRules`
 
     packed     oneDNN with weights laid out beforehand, any number of rows (large weights)
     quantum    plain products whose rows are padded to a multiple of it (1: as they are)
-    quantum 0  none was found: exactly TILE rows a product, whatever the batch; right by construction, slow
+    quantum 0  none was found: each row by itself; right by construction, slow
 
 and no product gets more rows than were measured. Attention's kernel is asked in the same way.
 docs/adr/ tells what this costs.
@@ -250,12 +250,12 @@ class PaddedLinear:
         return F.linear(x_MK, self.weight, self.bias)
 
 
-class TiledLinear(PaddedLinear):
-    """Plain products of exactly TILE rows."""
+class SingleRowLinear(PaddedLinear):
+    """Plain products of one row. In a product of more, what a row gets may depend on its place among them."""
 
     def __init__(self, weight_NK: Tensor, bias_N: Tensor | None) -> None:
-        super().__init__(weight_NK, bias_N, TILE)
-        self.limit = TILE
+        super().__init__(weight_NK, bias_N, 1)
+        self.limit = 1
 
 
 Product = Callable[[Tensor], Tensor]
@@ -268,5 +268,5 @@ def product(weight_NK: Tensor, bias_N: Tensor | None, rules: KernelRules) -> Pro
     if rules.packed and weight_NK.numel() >= _PACK_FROM:
         return PackedLinear(weight_NK, bias_N)
     if rules.quantum == 0:
-        return TiledLinear(weight_NK, bias_N)
+        return SingleRowLinear(weight_NK, bias_N)
     return PaddedLinear(weight_NK, bias_N, rules.quantum)

@@ -26,6 +26,8 @@ from creuset.engine.backend.base import BatchSpan
 from creuset.engine.backend.torch.batch_invariant import attention
 from creuset.model.attention import PLAIN, ScoreRule
 
+MOST_ROWS = 4096  # of one matrix: with many heads on one key a long prompt is read in parts, or its mask is large
+
 
 def bucket(length: int) -> int:
     """`length` rounded up to 128, 256, 512, 768, 1024, 1536, 2048, 3072, ...
@@ -55,18 +57,18 @@ class KVCache:
         self, *, layers: int, blocks: int, block_size: int, heads: int, width: int, dtype: torch.dtype, device: str,
         value_width: int | None = None,
     ) -> None:  # fmt: skip
-        """`width` numbers a key, `value_width` a value (None: as many)."""
+        """`width` numbers a key, `value_width` a value (None: as many; 0: the key is the value too)."""
         self.blocks, self.block_size = blocks, block_size
         # Zeros, not garbage: a slot behind the mask is multiplied by 0, which a NaN would survive.
         shape = (layers, (blocks + 1) * block_size, heads)
-        self.keys, self.values = (
-            torch.zeros(*shape, numbers, dtype=dtype, device=device)
-            for numbers in (width, width if value_width is None else value_width)
-        )
+        self.keys = torch.zeros(*shape, width, dtype=dtype, device=device)
+        numbers = width if value_width is None else value_width
+        self.values = torch.zeros(*shape, numbers, dtype=dtype, device=device) if numbers else self.keys
 
     @property
     def bytes(self) -> int:
-        return (self.keys.numel() + self.values.numel()) * self.keys.element_size()
+        values = 0 if self.values is self.keys else self.values.numel()
+        return (self.keys.numel() + values) * self.keys.element_size()
 
     def wipe(self, blocks: Sequence[int]) -> None:
         for block in blocks:
@@ -88,7 +90,7 @@ class PagedAttention:
         ]
         device = cache.keys.device
         self._fresh_T = torch.tensor(slots, device=device)
-        pieces = sorted(_cut(spans), key=_kind)
+        pieces = sorted(_cut(spans, most=max(1, MOST_ROWS // fold)), key=_kind)
         rows = [row for piece in pieces for row in range(piece.row, piece.row + piece.count)]
         # Requests of equal bucket are neighbours after this permutation; often they already are.
         self._order_T = None if rows == sorted(rows) else torch.tensor(rows, device=device)
@@ -98,7 +100,8 @@ class PagedAttention:
     def __call__(self, layer: int, q_THD: Tensor, k_TGD: Tensor, v_TGD: Tensor, rule: ScoreRule = PLAIN) -> Tensor:
         keys_SGD, values_SGD = self._cache.keys[layer], self._cache.values[layer]
         keys_SGD.index_copy_(0, self._fresh_T, k_TGD)
-        values_SGD.index_copy_(0, self._fresh_T, v_TGD)
+        if self._cache.values is not self._cache.keys:
+            values_SGD.index_copy_(0, self._fresh_T, v_TGD)
         if self._order_T is not None:
             q_THD = q_THD[self._order_T]
         parts, row = [], 0
@@ -110,13 +113,13 @@ class PagedAttention:
         return y_THD if self._inverse_T is None else y_THD[self._inverse_T]
 
 
-def _cut(spans: Sequence[BatchSpan]) -> list[_Piece]:
+def _cut(spans: Sequence[BatchSpan], *, most: int) -> list[_Piece]:
     pieces, row = [], 0
     for span in spans:
         at, end = span.first, span.first + span.count
         while at < end:
             size = bucket(at + 1)
-            count = min(end, size) - at
+            count = min(end, size, at + most) - at
             pieces.append(_Piece(row, at, count, size, span.blocks))
             at, row = at + count, row + count
     return pieces

@@ -22,7 +22,7 @@ from creuset.engine.backend.torch.batch_invariant import TILE, KernelRules, usin
 from creuset.engine.backend.torch.inference import InferenceModel
 from creuset.engine.backend.torch.paged_attention import KVCache, PagedAttention
 from creuset.model.config import ModelConfig
-from creuset.model.count import kv_bytes
+from creuset.model.count import kv_bytes, projections
 from creuset.model.formats.weights import ModelWeights, WeightSource, build
 from creuset.model.score import Reading, log_likelihoods
 
@@ -214,7 +214,6 @@ def default_threads(config: ModelConfig, max_batch_tokens: int) -> int:
 
 def _active(config: ModelConfig) -> int:
     """Multiply-adds a token takes in the layers, attention's context left out."""
-    attention = config.hidden * config.head_dim * (2 * config.heads + 2 * config.kv_heads)
     routed = 3 * config.hidden * (config.experts_per_token * config.expert_ffn + config.shared_ffn)
     dense = 3 * config.hidden * config.ffn
-    return sum(attention + (routed if config.moe_layer(layer) else dense) for layer in range(config.layers))
+    return sum(projections(config) + (routed if config.moe_layer(layer) else dense) for layer in range(config.layers))
