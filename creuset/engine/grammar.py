@@ -17,7 +17,7 @@ from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 from numpy.typing import NDArray
 
 from creuset.core.errors import RequestError
-from creuset.text.grammar import plain
+from creuset.text.grammar import on_large_stack, plain
 from creuset.text.tokenizer import Tokenizer
 from creuset.types.generation import Sampling
 
@@ -58,7 +58,7 @@ class Grammars:
         """The compiled grammar, or RequestError, in the future."""
         found = self._compiled.get(grammar)
         if found is None:
-            found = self._compiled[grammar] = self._compiler.submit(self._compile, grammar)
+            found = self._compiled[grammar] = self._compiler.submit(on_large_stack, self._compile, grammar)
             while len(self._compiled) > KEPT:
                 self._compiled.popitem(last=False)
         self._compiled.move_to_end(grammar)

@@ -11,32 +11,75 @@ the field, down to the keyword of a schema.
 import functools
 import json
 import re
-from collections.abc import Sequence
-from typing import Any
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
 from creuset.core.errors import RequestError
+from creuset.text.schema import Schema, below, children, read_schema
 from creuset.types.fields import show
 
 MAX_GRAMMAR_CHARS = 1 << 20
+MAX_SEARCHED = 1 << 22  # characters of grammars that are compiled to find what is wrong with one
+REMEMBERED_CHARS = 1 << 16  # of grammars whose check is remembered
+MAX_MESSAGE = 300
+STACK_BYTES = 512 << 20  # of address space; what is not used costs nothing
+T = TypeVar("T")
 # JSON may be written on one line or indented. A weak model that may write any space writes nothing but spaces.
 WHITESPACE = r"[ ]|[ ]?\n[ ]{0,40}|[ ]?\n\t{0,10}"
 
 
-def json_schema(schema: Any, *, param: str = "schema") -> str:
-    """JSON that `schema` (JSON Schema 2020-12) accepts. Names in `properties` come in the order of the schema."""
-    return _checked(f"start: {json_rule(schema, param=param)}", param)
+def json_schema(schema: Any, *, param: str = "schema", strict: bool = False) -> str:
+    """JSON that `schema` accepts (creuset/text/schema.py). Names in `properties` come in the order of the schema."""
+    found = read_schema(schema, param=param, strict=strict)
+    grammar = f"start: {_json(found.document(found.root))}"
+    _bounded(grammar, param)
+    if why := why_not(grammar):
+        path, words = locate(found, why)
+        raise RequestError(f"`{path}` cannot be enforced: {words}", param=path)
+    return grammar
 
 
-def json_rule(schema: Any, *, param: str = "schema") -> str:
-    """The right side of a rule for JSON that `schema` accepts, to be put into a larger grammar. Not compiled yet."""
-    if type(schema) is bool:
-        schema = {} if schema else {"not": {}}
-    if type(schema) is not dict:
-        raise RequestError(f"`{param}` must be a JSON Schema (an object), got {show(schema)}", param=param)
-    if "x-guidance" in schema:
-        raise RequestError(f"`{param}.x-guidance` is not a keyword of JSON Schema", param=f"{param}.x-guidance")
+def _json(schema: dict[str, Any]) -> str:
     options = {"whitespace_pattern": WHITESPACE}
     return f"%json {json.dumps({'x-guidance': options, **schema}, ensure_ascii=False)}"
+
+
+def locate(schema: Schema, why: str) -> tuple[str, str]:
+    """Path and reason of the deepest part of a schema that cannot be enforced, by compiling parts of it."""
+    left = MAX_SEARCHED
+
+    def fails(node: Any) -> str:
+        nonlocal left
+        grammar = f"start: {_json(schema.document(node))}"
+        left -= len(grammar)
+        found = _compiled(grammar) if left > 0 else ""
+        return found if found.partition(":")[0] == why.partition(":")[0] else ""
+
+    def inside(node: Any, path: str) -> Iterator[tuple[Any, str]]:
+        yield from children(node, path)
+        name = node.get("$ref", "").rpartition("/")[2] if isinstance(node, dict) else ""
+        if name in schema.places and name not in followed:
+            followed.add(name)
+            yield schema.defs[name], schema.places[name]
+
+    followed: set[str] = set()
+    node, path = schema.root, schema.param
+    while inner := next(((child, place) for child, place in inside(node, path) if fails(child)), None):
+        node, path = inner
+    why = fails(node) or why
+    keys = sorted(node, key=lambda key: key == "type") if isinstance(node, dict) else []
+    for key in keys:  # without its type almost any schema can be satisfied, so that is tried last
+        if not fails({name: value for name, value in node.items() if name != key}) and left > 0:
+            path = below(path, key)
+            break
+    return path, _ONE_OF if why.startswith("oneOf") else why
+
+
+_ONE_OF = (
+    "its alternatives are not known to exclude each other; use `anyOf`, or give each a required property "
+    "with a `const` of its own"
+)
 
 
 def json_object(*, param: str = "response_format") -> str:
@@ -84,26 +127,64 @@ def _slashes(pattern: str) -> str:
 
 
 def _checked(grammar: str, param: str) -> str:
-    if len(grammar) > MAX_GRAMMAR_CHARS:
-        raise RequestError(
-            f"`{param}` makes a grammar of {len(grammar)} characters; at most {MAX_GRAMMAR_CHARS} are served",
-            param=param,
-        )
+    _bounded(grammar, param)
     if why := why_not(grammar):
         raise RequestError(f"`{param}` cannot be enforced: {why}", param=param)
     return grammar
 
 
-@functools.lru_cache(maxsize=256)
+def _bounded(grammar: str, param: str) -> None:
+    if len(grammar) > MAX_GRAMMAR_CHARS:
+        raise RequestError(
+            f"`{param}` makes a grammar of {len(grammar)} characters; at most {MAX_GRAMMAR_CHARS} are served",
+            param=param,
+        )
+
+
 def why_not(grammar: str) -> str:
     """What is wrong with `grammar`, as the compiler says it; "" when nothing is. Special tokens are not looked up."""
+    return _compiled_before(grammar) if len(grammar) <= REMEMBERED_CHARS else _compiled(grammar)
+
+
+def _compiled(grammar: str) -> str:
     from llguidance import LLMatcher
 
-    failed, messages = LLMatcher.validate_grammar_with_warnings(grammar)
+    failed, messages = on_large_stack(LLMatcher.validate_grammar_with_warnings, grammar)
     return plain(messages[0]) if failed else ""
 
 
+_compiled_before = functools.lru_cache(maxsize=256)(_compiled)
+
+
+def on_large_stack(call: Callable[..., T], *arguments: Any) -> T:
+    """`call(*arguments)` in a thread whose stack is large: the compiler follows references by calling itself."""
+    found: list[T] = []
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            found.append(call(*arguments))
+        except BaseException as error:
+            failed.append(error)
+
+    with _starting:  # the size is a setting of the whole process
+        before = threading.stack_size(STACK_BYTES)
+        thread = threading.Thread(target=work, name="grammar-compile", daemon=True)
+        thread.start()
+        threading.stack_size(before)
+    thread.join()
+    if failed:
+        raise failed[0]
+    return found[0]
+
+
+_starting = threading.Lock()
+
+
 def plain(message: str) -> str:
-    """The compiler's message without the copy of the grammar that it shows."""
+    """The compiler's message in one line, without the copy of the grammar that it shows."""
     lines = [line for line in message.splitlines() if not re.match(r"\s*\d* *\|", line) and line.strip(" ^")]
-    return re.sub(r"^at \d+\(\d+\): (failed to compile JSON schema: )?", "", " ".join(lines)).strip()
+    text = " ".join(" ".join(lines).split())
+    text = re.sub(r"^at \d+\(\d+\): (failed to compile JSON schema: )?", "", text)
+    text = re.sub(r"Regex is empty: .*", "no text fits it", text)
+    return text if len(text) <= MAX_MESSAGE else text[:MAX_MESSAGE] + "…"
