@@ -102,7 +102,7 @@ def _kinds(node: Json, defs: Defs) -> frozenset[str]:
 
 
 def _values(node: Json) -> frozenset[tuple[str, Json]] | None:
-    """(type, value) of each that `const` or `enum` names; None where neither is there, or one holds a list or object."""
+    """(type, value) of each that `const` or `enum` names; None where there is neither, or one is a list or object."""
     if not isinstance(node, dict):
         return None
     listed = [node["const"]] if "const" in node else node.get("enum")
