@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from creuset.core.errors import RequestError
 from creuset.text.grammar import on_large_stack, plain
+from creuset.text.schema import MAX_OPTIONAL
 from creuset.text.tokenizer import Tokenizer
 from creuset.types.generation import Sampling
 
@@ -81,7 +82,8 @@ class Grammars:
         return matcher
 
 
-LIMITS = LLParserLimits(verbose_errors=False)
+# Rows of the parser hold about four items for each property that may come next.
+LIMITS = LLParserLimits(max_items_in_row=10 * MAX_OPTIONAL, verbose_errors=False)
 
 
 class TokenMask:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from creuset.core.errors import RequestError
-from creuset.text.schema import Schema, below, children, read_schema
+from creuset.text.schema import Schema, below, children, read_schema, refusal
 from creuset.types.fields import show
 
 MAX_GRAMMAR_CHARS = 1 << 20
@@ -103,7 +103,7 @@ def choice(options: Sequence[str], *, param: str = "choice") -> str:
         raise RequestError(f"`{param}` must have at least one text", param=param)
     for at, text in enumerate(options):
         if type(text) is not str or not text:
-            raise RequestError(f"`{param}[{at}]` must be a text that is not empty, got {show(text)}", param=param)
+            raise refusal(below(param, at), f"must be a text that is not empty, got {show(text)}")
     return _checked("start: " + " | ".join(json.dumps(text, ensure_ascii=False) for text in options), param)
 
 

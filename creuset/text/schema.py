@@ -20,6 +20,7 @@ from creuset.types.fields import show
 
 MAX_SCHEMAS = 20_000  # schemas within one, itself included
 MAX_LEVELS = 100  # brackets within brackets
+MAX_OPTIONAL = 1000  # properties of one object that may be absent: the parser keeps all of them in mind at once
 MAX_EXACT = 2**53  # the compiler keeps numbers as fp64
 
 Json = Any
@@ -41,7 +42,8 @@ _FORMATS: dict[str, tuple[str, ...]] = {
     "date": (f"^{_DAY}$", f"^{_YEAR}"),
     "date-time": (f"^{_DAY}[tT]", f"^{_YEAR}", r"^.{17}[0-5]"),  # leap seconds are left out
     "time": (r"^.{6}[0-5]",),
-    "duration": (), "email": (), "hostname": (), "ipv4": (), "ipv6": (), "uuid": (), "uri": (),
+    "hostname": (r"^.{1,253}$", r"^[^-]*(?:-[^-]+)*$"),  # names in Punycode (xn--...) have rules of their own
+    "duration": (), "email": (), "ipv4": (), "ipv6": (), "uuid": (), "uri": (),
 }  # fmt: skip
 # The standard gives these a meaning that no grammar here has. Any other name of a format has none.
 _OTHER_FORMATS = (
@@ -154,10 +156,19 @@ class _Reader:
                 read(self, found, key, value, place, level)
             elif key in _OTHERS and not _OTHERS[key](node):
                 raise refusal(place, "cannot be enforced: this keyword is not served here")
+        if isinstance(found.get("items"), list):  # drafts before 2020-12
+            found["prefixItems"], rest = found.pop("items"), found.get("additionalItems")
+            if rest is not None:
+                found["items"] = rest
+        found.pop("additionalItems", None)  # beside one schema for all items it says nothing
         if "propertyNames" in node:
             self._name(found, node["propertyNames"], below(path, "propertyNames"))
         if node.get("unevaluatedProperties") is False:
             found["additionalProperties"] = False
+        optional = len(set(found.get("properties", ())) - set(found.get("required", ())))
+        if optional > MAX_OPTIONAL:
+            raise refusal(below(path, "properties"), f"has {optional} properties that are not in `required`; "
+                          f"at most {MAX_OPTIONAL} are served")  # fmt: skip
         free = found.get("minProperties", 0) - len(found.get("properties", {}))
         if free > 1:  # a model may write one name twice
             raise refusal(below(path, "minProperties"), f"cannot be enforced: it asks for {free} names that are not in "
@@ -166,21 +177,19 @@ class _Reader:
 
     def _name(self, found: _Node, names: Json, path: str) -> None:
         """`propertyNames` in keywords that the compiler knows."""
-        while isinstance(names, dict) and isinstance(names.get("$ref"), str):
+        if isinstance(names, dict) and isinstance(names.get("$ref"), str):
             names, path = self._at(names["$ref"], path)
-        said = (
-            {key: one for key, one in names.items() if key in _KEYWORDS or key in _OTHERS}
-            if isinstance(names, dict)
-            else {}
-        )
+        if names is False:
+            names = {"enum": []}
+        said = {key: one for key, one in names.items() if key in _SAYS} if isinstance(names, dict) else {}
         if set(said) <= {"type"}:
             return
+        patterns, known = found.get("patternProperties"), found.get("properties", {})
         value = found.pop("additionalProperties", True)
-        if set(said) <= {"type", "enum", "const"}:
+        if set(said) <= {"type", "enum", "const"} and not patterns:
             allowed = said.get("enum", [said.get("const")])
-            known = found.get("properties", {})
             found["properties"] = {name: known.get(name, value) for name in allowed if isinstance(name, str)}
-        elif set(said) <= {"type", "pattern"} and not found.get("properties") and not found.get("patternProperties"):
+        elif set(said) <= {"type", "pattern"} and not patterns and not known:
             found["patternProperties"] = {said["pattern"]: value}
         else:
             raise refusal(path, "cannot be enforced: only `enum`, `const` or `pattern` are served here")
@@ -326,6 +335,8 @@ _OTHERS: Mapping[str, Callable[[_Node], bool]] = {
     "$recursiveRef": _never,
     "x-guidance": _never,  # options of the compiler, by which keywords could be switched off
 }
+
+_SAYS = frozenset(_KEYWORDS) | frozenset(_OTHERS)
 
 
 def _refuse_loose(node: _Node, path: str) -> None:

@@ -63,8 +63,6 @@ CHAT_REFUSALS: list[tuple[dict[str, Any], int, str, str]] = [
     ({"stream": "yes"}, 400, "stream", 'got "yes"'),
     ({"stream_options": {"include_usage": True}}, 400, "stream_options", "only with `stream: true`"),
     ({"stream": True, "stream_options": {"usage": True}}, 400, "stream_options.usage", "not a field"),
-    ({"response_format": {"type": "json_object"}}, 400, "response_format.type", '"json_object"'),
-    ({"response_format": {"type": "json_schema", "json_schema": {}}}, 400, "response_format.type", '"json_schema"'),
     ({"tools": [{"type": "custom"}]}, 400, "tools[0].type", '"custom"'),
     ({"tools": [{"type": "function", "function": {"name": "a b"}}]}, 400, "tools[0].function.name", '"a b"'),
     ({"tools": [{"type": "function", "function": {"name": "f", "strict": True}}]},

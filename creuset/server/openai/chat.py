@@ -21,6 +21,7 @@ from creuset.server.openai.sampling import (
     take_stop,
     take_stream,
 )
+from creuset.server.openai.structure import Structure, take_structure
 from creuset.text.output import CallArguments, CallBegun, Content, OutputParser, OutputPiece, Reasoning
 from creuset.types.fields import Fields, show
 from creuset.types.generation import Event, Sampling
@@ -44,6 +45,7 @@ class ChatRequest:
     options: StreamOptions
     legacy_calls: bool
     one_call: bool
+    structure: Structure | None
     ignored: tuple[str, ...]  # fields that were given and change nothing
 
 
@@ -66,6 +68,7 @@ def parse_chat(fields: Fields, name: str, model: ServedModel) -> ChatRequest:
         options=options,
         legacy_calls=legacy,
         one_call=fields.flag("parallel_tool_calls") is False,
+        structure=take_structure(fields),
         ignored=tuple(fields.ignored),
     )
     fields.refuse_rest()
@@ -102,10 +105,6 @@ def _tools_shown(fields: Fields, name: str, has_tools: bool) -> bool:
 
 def _refuse_other_kinds(fields: Fields) -> None:
     """What OpenAI's API has and this server does not do, each by its name."""
-    form = fields.object("response_format")
-    if form is not None:
-        form.only("type", "text")
-        form.refuse_rest()
     modalities = fields.items("modalities")
     if modalities is not None and modalities != ["text"]:
         raise fields.refuse("modalities", 'is served as ["text"] only', code="unsupported_value")

@@ -23,6 +23,7 @@ from creuset.server.openai.sampling import (
     take_stop,
     take_stream,
 )
+from creuset.server.openai.structure import Structure, take_structure
 from creuset.types.fields import Fields, show
 from creuset.types.generation import Event, Sampling
 
@@ -47,6 +48,7 @@ class CompletionRequest:
     echo: bool
     stream: bool
     options: StreamOptions
+    structure: Structure | None
     scores: bool  # echo, log-probabilities and one token more: a harness reads the prompt's probabilities
     ignored: tuple[str, ...]  # fields that were given and change nothing
 
@@ -83,6 +85,7 @@ def parse_completion(fields: Fields, name: str, model: ServedModel) -> Completio
         echo=echo,
         stream=stream,
         options=options,
+        structure=take_structure(fields),
         scores=scores,
         ignored=tuple(fields.ignored),
     )

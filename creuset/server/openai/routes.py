@@ -43,13 +43,16 @@ def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         ask = parse_chat(fields, name, engine.model)
         context_of(request).ignored = ask.ignored
         ids = await _chat_ids(engine.model, ask.messages, ask.tools, True, ask.thinking)
+        grammar = await ask.structure.grammar() if ask.structure else None
         reply_id, salt = "chatcmpl-" + token_hex(12), context_of(request).caller or ""
 
         def prepare() -> Prepared:
             tokens = fit(name, engine.window, len(ids), ask.max_tokens, param="messages")
             sampling = msgspec.structs.replace(ask.sampling, max_tokens=tokens)
             requests = [
-                GenerationRequest(id=f"{reply_id}:{i}", prompt=ids, sampling=for_choice(sampling, i), salt=salt)
+                GenerationRequest(
+                    id=f"{reply_id}:{i}", prompt=ids, sampling=for_choice(sampling, i), salt=salt, grammar=grammar
+                )
                 for i in range(ask.choices)
             ]
             return requests, ChatResponse(
@@ -66,10 +69,11 @@ def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         name, engine = state.engines.chosen_by(fields)
         ask = await off_loop(len(body), parse_completion, fields, name, engine.model)
         context_of(request).ignored = ask.ignored
+        grammar = await ask.structure.grammar() if ask.structure else None
         reply_id, salt = "cmpl-" + token_hex(12), context_of(request).caller or ""
 
         def prepare() -> Prepared:
-            requests = _completion_requests(ask, engine.window, reply_id, salt)
+            requests = _completion_requests(ask, engine.window, reply_id, salt, grammar)
             return requests, CompletionResponse(ask, engine, id=reply_id, created=int(state.clock()), obfuscate=pads)
 
         count = len(ask.prompts) * ask.choices
@@ -164,7 +168,9 @@ async def _chat_ids(
     return await off_loop(sum(len(message.content) for message in messages), encode)
 
 
-def _completion_requests(ask: CompletionRequest, window: int, reply_id: str, salt: str) -> list[GenerationRequest]:
+def _completion_requests(
+    ask: CompletionRequest, window: int, reply_id: str, salt: str, grammar: str | None
+) -> list[GenerationRequest]:
     requests: list[GenerationRequest] = []
     for at, prompt in enumerate(ask.prompts):
         param = "prompt" if len(ask.prompts) == 1 else f"prompt[{at}]"
@@ -172,7 +178,11 @@ def _completion_requests(ask: CompletionRequest, window: int, reply_id: str, sal
         sampling = msgspec.structs.replace(ask.sampling, max_tokens=tokens)
         requests += [
             GenerationRequest(
-                id=f"{reply_id}:{len(requests) + i}", prompt=prompt.ids, sampling=for_choice(sampling, i), salt=salt
+                id=f"{reply_id}:{len(requests) + i}",
+                prompt=prompt.ids,
+                sampling=for_choice(sampling, i),
+                salt=salt,
+                grammar=grammar,
             )
             for i in range(ask.choices)
         ]
