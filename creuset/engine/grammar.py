@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from creuset.core.errors import RequestError
 from creuset.text.grammar import on_large_stack, plain
-from creuset.text.schema import MAX_OPTIONAL
+from creuset.text.schema.read import MAX_OPTIONAL
 from creuset.text.tokenizer import Tokenizer
 from creuset.types.generation import Sampling
 

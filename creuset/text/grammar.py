@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from creuset.core.errors import RequestError
-from creuset.text.schema import Schema, below, children, read_schema, refusal
+from creuset.text.schema.read import Schema, below, children, read_schema, refusal
 from creuset.types.fields import show
 
 MAX_GRAMMAR_CHARS = 1 << 20
@@ -30,7 +30,7 @@ WHITESPACE = r"[ ]|[ ]?\n[ ]{0,40}|[ ]?\n\t{0,10}"
 
 
 def json_schema(schema: Any, *, param: str = "schema", strict: bool = False) -> str:
-    """JSON that `schema` accepts (creuset/text/schema.py). Names in `properties` come in the order of the schema."""
+    """JSON that `schema` accepts (creuset/text/schema/read.py). Names in `properties` come in the order of the schema."""
     found = read_schema(schema, param=param, strict=strict)
     grammar = f"start: {_json(found.document(found.root))}"
     _bounded(grammar, param)

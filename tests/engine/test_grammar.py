@@ -10,7 +10,7 @@ import numpy as np
 from creuset.engine.sampler import Sampler
 from creuset.testing import tiny_tokenizer
 from creuset.text import grammar
-from creuset.text.schema import MAX_OPTIONAL
+from creuset.text.schema.read import MAX_OPTIONAL
 from creuset.text.watermark import Watermark
 from creuset.types.generation import Sampling
 from tests.engine.support import ask, engine, run

@@ -11,7 +11,7 @@ from creuset.core.errors import RequestError
 from creuset.engine.grammar import Grammars
 from creuset.testing import tiny_tokenizer
 from creuset.text import grammar
-from creuset.text.schema import MAX_LEVELS, MAX_SCHEMAS
+from creuset.text.schema.read import MAX_LEVELS, MAX_SCHEMAS
 
 SUITE = Path(__file__).parents[1] / "golden" / "json_schema_suite" / "draft2020-12.jsonl"
 

@@ -7,7 +7,7 @@ property with a constant of its own. A member need not require that property; he
 A schema that refers to itself without a way out (a node that must have a node) accepts no finite JSON: a model
 would write for ever.
 
-Schemas are those that `creuset.text.schema` has read: references have the form `#/$defs/NAME`.
+Schemas are those that `creuset.text.schema.read` has read: references have the form `#/$defs/NAME`.
 """
 
 from collections.abc import Mapping

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from creuset.core.errors import RequestError
-from creuset.text.alternatives import endless, exclusive
+from creuset.text.schema.alternatives import endless, exclusive
 from creuset.types.fields import show
 
 MAX_SCHEMAS = 20_000  # schemas within one, itself included

@@ -1,0 +1,1 @@
+"""JSON Schemas as far as a grammar can enforce them."""
