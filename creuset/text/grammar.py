@@ -30,7 +30,7 @@ WHITESPACE = r"[ ]|[ ]?\n[ ]{0,40}|[ ]?\n\t{0,10}"
 
 
 def json_schema(schema: Any, *, param: str = "schema", strict: bool = False) -> str:
-    """JSON that `schema` accepts (creuset/text/schema/read.py). Names in `properties` come in the order of the schema."""
+    """JSON that `schema` accepts (text/schema/read.py). Names in `properties` come in the order of the schema."""
     found = read_schema(schema, param=param, strict=strict)
     grammar = f"start: {_json(found.document(found.root))}"
     _bounded(grammar, param)
