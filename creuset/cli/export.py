@@ -1,38 +1,72 @@
-"""`creuset export`: a model of ours as a plain Hugging Face folder, and from there as GGUF."""
+"""`creuset export`: a model as a plain Hugging Face folder, or as a GGUF file; from either of them, or ours."""
 
 import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
+
+from creuset.core.errors import ConfigError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", type=Path, help="a model artifact (quantized or not) or a Hugging Face folder")
-    parser.add_argument("out", type=Path, help="folder to write; it must not exist")
-    parser.add_argument("--dtype", choices=["bf16", "fp32"], default="bf16", help="of the written weights (bf16)")
-    parser.add_argument("--gguf", type=Path, metavar="FILE", help="also run llama.cpp's converter on the folder")
-    parser.add_argument("--llama-cpp", type=Path, metavar="DIR", help="where its convert_hf_to_gguf.py is")
+    parser.add_argument(
+        "model", help="a model artifact (quantized or not), a Hugging Face folder, a GGUF file or a name"
+    )
+    parser.add_argument(
+        "out", type=Path, nargs="?", help="folder to write, in Hugging Face's layout; it must not exist"
+    )
+    parser.add_argument("--out", type=Path, dest="folder", metavar="FOLDER", help="the same as OUT")
+    parser.add_argument(
+        "--gguf", type=Path, metavar="FILE", help="GGUF file to write, for llama.cpp; it must not exist"
+    )
+    parser.add_argument(
+        "--dtype",
+        choices=["bf16", "fp16", "fp32"],
+        default="bf16",
+        help="of the written weights (bf16); a folder has no fp16",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 
 
 def main(args: argparse.Namespace) -> int:
-    from creuset.model.formats.gguf import check_converter, convert
-    from creuset.model.formats.huggingface import export
+    from creuset.model.hub import find_model
 
-    if args.gguf:
-        check_converter(args.llama_cpp)
-    print(f"reading {args.model}", file=sys.stderr)
-    report = export(args.model, args.out, dtype=args.dtype)
-    if args.gguf:
-        print("running convert_hf_to_gguf.py", file=sys.stderr)
-        convert(args.out, args.gguf, args.llama_cpp, outtype={"bf16": "bf16", "fp32": "f32"}[args.dtype])
-        report["gguf"] = {"file": str(args.gguf), "bytes": args.gguf.stat().st_size}
+    out: Path | None = args.out or args.folder
+    if out is None and args.gguf is None:
+        raise ConfigError("nothing to write", hint="give OUT, a folder, or --gguf FILE")
+    if out is not None and args.dtype == "fp16":
+        raise ConfigError("--dtype fp16 is for --gguf", hint="a folder has bf16 or fp32 weights")
+    model = find_model(args.model)
+    print(f"reading {model}", file=sys.stderr)
+    report: dict[str, Any] = {}
+    if args.gguf is not None:
+        report["gguf"] = _gguf(model, args.gguf, args.dtype)
+    if out is not None:
+        from creuset.model.formats.huggingface import export
+
+        report |= export(model, out, dtype=args.dtype)
     if args.json:
         print(json.dumps(report, indent=2))
         return 0
-    print(f"{report['out']}: {report['family']}, {report['parameters']:,} parameters, {report['dtype']}")
-    for name, size in report["files"].items():
-        print(f"  {name:<28} {size:>12,} bytes")
-    if args.gguf:
-        print(f"{args.gguf}: {report['gguf']['bytes']:,} bytes")
+    if out is not None:
+        print(f"{report['out']}: {report['family']}, {report['parameters']:,} parameters, {report['dtype']}")
+        for name, size in report["files"].items():
+            print(f"  {name:<28} {size:>12,} bytes")
+    if args.gguf is not None:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in report["gguf"]["tensors"].items())
+        print(f"{args.gguf}: {report['gguf']['bytes']:,} bytes, tensors: {kinds}")
     return 0
+
+
+def _gguf(model: Path, file: Path, dtype: str) -> dict[str, Any]:
+    from creuset.model.formats.gguf.write import PLANS, write_gguf
+    from creuset.model.formats.weights import open_weights
+    from creuset.model.hub import end_ids
+    from creuset.text.gguf_keys import vocabulary_keys
+
+    source = open_weights(model)
+    vocabulary = vocabulary_keys(model, source.config.vocab_size, end_ids(model))
+    facts = {"general.name": model.resolve().stem if model.is_file() else model.resolve().name}
+    tensors = write_gguf(source, vocabulary, file, plan=PLANS[dtype], facts=facts)
+    return {"file": str(file), "bytes": file.stat().st_size, "tensors": tensors}

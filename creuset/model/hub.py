@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from creuset.core.errors import ArtifactError
+from creuset.core.gguf import GgufFile, is_gguf
+from creuset.model.formats.gguf.config import end_ids as gguf_ends
+from creuset.model.formats.gguf.config import sampling
 from creuset.model.store.catalogue import catalogue
 from creuset.model.store.shelf import all_pulled, pulled
 from creuset.model.store.wanted import find_wanted
@@ -69,9 +72,12 @@ def _in_folder(path: Path, name: str) -> Path:
 
 
 def recommended_sampling(path: Path) -> dict[str, Any]:
-    """What the model's folder recommends for a request that says nothing; Qwen2.5's own where it says nothing."""
+    """What the model recommends for a request that says nothing; Qwen2.5's own where it says nothing."""
     file = path / "generation_config.json"
-    found = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    if is_gguf(path):
+        found = sampling(GgufFile(path).metadata)
+    else:
+        found = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     if found.get("do_sample") is False:
         return {"temperature": 0.0}
     defaults = {"temperature": 0.7, "top_p": 0.8, "top_k": 20, "repetition_penalty": 1.0}
@@ -79,7 +85,9 @@ def recommended_sampling(path: Path) -> dict[str, Any]:
 
 
 def end_ids(path: Path) -> set[int]:
-    """The ids that end an answer, as the model's folder says it: in generation_config.json and in config.json."""
+    """The ids that end an answer: of generation_config.json and config.json, or of a GGUF file."""
+    if is_gguf(path):
+        return gguf_ends(GgufFile(path).metadata)
     ends: set[int] = set()
     for name in ("generation_config.json", "config.json"):
         file = path / name

@@ -33,11 +33,11 @@ _DEEPSEEK = (
     r"| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
 )
 _DIGIT = r"\p{N}"
-_GPT2 = ""  # the pattern that the ByteLevel step has built in
+GPT2 = ""  # the pattern that the ByteLevel step has built in
 
 # `tokenizer.ggml.pre` -> patterns, applied one after the other.
 PATTERNS: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("gpt-2", "olmo", "phi-2", "mpt", "jais", "exaone4", "trillion", "modern-bert"), (_GPT2,)),
+    **dict.fromkeys(("gpt-2", "olmo", "phi-2", "mpt", "jais", "exaone4", "trillion", "modern-bert"), (GPT2,)),
     **dict.fromkeys(("llama-bpe", "llama3", "llama-v3", "dbrx", "smaug-bpe", "falcon3", "lfm2", "pixtral",
                      "glm4", "chatglm-bpe"), (_GPT4,)),
     **dict.fromkeys(("qwen2", "deepseek-r1-qwen", "stablelm2", "hunyuan", "megrez", "solar-open"), (_QWEN,)),
@@ -46,7 +46,7 @@ PATTERNS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("gpt-4o", "llama4", "kanana2", "minimax-m2"), (_GPT4O,)),
     **dict.fromkeys(("deepseek-v3", "hunyuan-dense"), _DEEPSEEK),
     **dict.fromkeys(("smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b"),
-                    (_DIGIT, _GPT2)),
+                    (_DIGIT, GPT2)),
 }  # fmt: skip
 WHOLE_WORDS = {
     "llama-bpe",
@@ -138,9 +138,9 @@ def _byte_level_parts(pre: str) -> dict[str, Any]:
     steps: list[dict[str, Any]] = [
         {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
         for pattern in PATTERNS[pre]
-        if pattern != _GPT2
+        if pattern != GPT2
     ]
-    built_in = _GPT2 in PATTERNS[pre]
+    built_in = GPT2 in PATTERNS[pre]
     steps.append({"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": built_in})
     return {
         "normalizer": {"type": "NFC"} if pre in COMPOSED else None,

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -6,12 +7,15 @@ import pytest
 import torch
 
 from creuset.cli import main
-from creuset.model.formats.gguf import QWEN_PATTERN, check_pattern
+from creuset.core.errors import ArtifactError
+from creuset.core.gguf import GgufFile
 from creuset.model.formats.weights import load_model
+from creuset.model.hub import end_ids
 from creuset.model.quant import QuantPlan, quantize_folder
 from creuset.testing import tiny_model_folder, tiny_tokenizer
-from creuset.text.chat import render
-from creuset.text.tokenizer import PATTERN
+from creuset.text.chat import chat_template, render
+from creuset.text.gguf_keys import vocabulary_keys
+from creuset.text.sentencepiece import BYTE, CONTROL_PIECE, NORMAL, UNKNOWN, UNUSED, USER_DEFINED
 
 
 def exported(folder: Path, out: Path, capsys: pytest.CaptureFixture[str], *more: str) -> dict[str, Any]:
@@ -68,21 +72,96 @@ def test_bf16_is_the_default_and_results_are_on_stdout(tmp_path: Path, capsys: p
     assert json.loads((tmp_path / "out" / "config.json").read_text())["torch_dtype"] == "bfloat16"
 
 
-def test_gguf_needs_llama_cpp_before_any_work_is_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_gguf_is_written_with_vocabulary_ends_and_template(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, file = tiny_model_folder(tmp_path / "model"), tmp_path / "m.gguf"
+    assert main(["export", str(folder), "--gguf", str(file), "--dtype", "fp32", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)["gguf"]
+    assert report == {"file": str(file), "bytes": file.stat().st_size, "tensors": {"F32": 26}}
+    tokenizer, metadata = tiny_tokenizer(), GgufFile(file).metadata
+    assert metadata["general.name"] == "model" and metadata["tokenizer.ggml.pre"] == "qwen2"
+    tokens, types = metadata["tokenizer.ggml.tokens"], metadata["tokenizer.ggml.token_type"]
+    assert len(tokens) == tokenizer.vocab_size == len(types)
+    assert tokens[tokenizer.im_end] == "<|im_end|>" and types[tokenizer.im_end] == CONTROL_PIECE
+    assert types[tokenizer.special["<tool_call>"]] == USER_DEFINED and types[0] == NORMAL
+    assert metadata["tokenizer.ggml.eos_token_id"] == tokenizer.im_end
+    assert end_ids(file) == {tokenizer.im_end, tokenizer.endoftext}
+    assert metadata["tokenizer.chat_template"] == chat_template()
+    assert not metadata["tokenizer.ggml.add_bos_token"] and "tokenizer.ggml.bos_token_id" not in metadata
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "words"),
+    [
+        ([], 2, "nothing to write"),
+        (["{tmp}/out", "--dtype", "fp16"], 2, "--dtype fp16 is for --gguf"),
+        (["--gguf", "{tmp}/model/config.json"], 3, "config.json` already exists"),
+    ],
+)
+def test_what_cannot_be_exported_is_refused(
+    more: list[str], code: int, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = tiny_model_folder(tmp_path / "model")
-    gguf = ["--gguf", str(tmp_path / "m.gguf")]
-    assert main(["export", str(folder), str(tmp_path / "out"), *gguf]) == 2
-    assert main(["export", str(folder), str(tmp_path / "out"), *gguf, "--llama-cpp", str(tmp_path)]) == 2
-    assert "has no convert_hf_to_gguf.py" in capsys.readouterr().err and not (tmp_path / "out").exists()
+    assert main(["export", str(folder), *(word.format(tmp=tmp_path) for word in more)]) == code
+    assert words in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
-def test_only_a_tokenizer_that_cuts_text_as_qwen2_does_is_announced_as_such(tmp_path: Path) -> None:
-    assert PATTERN == QWEN_PATTERN
-    tiny_tokenizer().save(tmp_path)
-    check_pattern(tmp_path)
-    file = tmp_path / "tokenizer.json"
-    spec = json.loads(file.read_text())
+def changed(folder: Path, change: Callable[[dict[str, Any]], None]) -> Path:
+    spec = json.loads((folder / "tokenizer.json").read_text())
+    change(spec)
+    (folder / "tokenizer.json").write_text(json.dumps(spec))
+    return folder
+
+
+def cut_otherwise(spec: dict[str, Any]) -> None:
     spec["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = r"\w+|\W+"
-    file.write_text(json.dumps(spec))
-    with pytest.raises(Exception, match="is not Qwen2's"):
-        check_pattern(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (cut_otherwise, "llama.cpp has no name for a tokenizer that cuts text by"),
+        (lambda spec: spec["model"].update(type="WordPiece"), "holds a WordPiece model: only BPE can be written"),
+        (lambda spec: spec["added_tokens"][0].update(id=9999), "token 9999 has no row in the embedding, which has 512"),
+    ],
+)
+def test_a_tokenizer_that_llama_cpp_has_not_is_refused(
+    change: Callable[[dict[str, Any]], None], words: str, tmp_path: Path
+) -> None:
+    tiny_tokenizer().save(tmp_path)
+    with pytest.raises(ArtifactError, match=words):
+        vocabulary_keys(changed(tmp_path, change), 512, set())
+
+
+def metaspace(spec: dict[str, Any]) -> None:
+    """A tokenizer in Llama 2's way: `▁` for spaces, and a byte token for what has no other."""
+    vocab = {"<unk>": 0, "<s>": 1, "</s>": 2, **{f"<0x{byte:02X}>": 3 + byte for byte in range(256)}}
+    merges = ["▁ a", "b c", "▁a bc"]
+    for text in ("▁", "a", "b", "c", "▁a", "bc", "▁abc"):
+        vocab[text] = len(vocab)
+    spec["model"] = {
+        "type": "BPE", "vocab": vocab, "merges": merges, "byte_fallback": True, "unk_token": "<unk>", "fuse_unk": True,
+    }  # fmt: skip
+    spec["normalizer"] = {"type": "Prepend", "prepend": "▁"}
+    spec["pre_tokenizer"], spec["decoder"] = None, {"type": "ByteFallback"}
+    spec["added_tokens"] = [
+        {"id": at, "content": text, "special": True} for at, text in enumerate(("<unk>", "<s>", "</s>"))
+    ]
+    spec["post_processor"] = {
+        "type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>"}}, {"Sequence": {"id": "A"}}],
+    }  # fmt: skip
+
+
+def test_a_vocabulary_of_characters_gets_scores_by_the_order_of_its_merges(tmp_path: Path) -> None:
+    tiny_tokenizer().save(tmp_path)
+    config = {"bos_token": "<s>", "eos_token": {"content": "</s>"}, "unk_token": "<unk>"}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
+    found = vocabulary_keys(changed(tmp_path, metaspace), 270, {2})
+    assert found["tokenizer.ggml.model"] == "llama" and found["tokenizer.ggml.add_space_prefix"]
+    tokens, scores, types = (found[f"tokenizer.ggml.{name}"] for name in ("tokens", "scores", "token_type"))
+    assert len(tokens) == len(scores) == len(types) == 270 and tokens[266:] == [f"[PAD{n}]" for n in range(266, 270)]
+    by_score = sorted(("▁a", "bc", "▁abc"), key=lambda text: -scores[tokens.index(text)])
+    assert by_score == ["▁a", "bc", "▁abc"] and all(scores[tokens.index(text)] < -1e5 for text in "abc▁")
+    kinds = [types[0], types[1], types[3], types[tokens.index("a")], types[-1]]
+    assert kinds == [UNKNOWN, CONTROL_PIECE, BYTE, NORMAL, UNUSED]
+    ids = {key: found[f"tokenizer.ggml.{key}_token_id"] for key in ("bos", "eos", "unknown")}
+    assert ids == {"bos": 1, "eos": 2, "unknown": 0} and found["tokenizer.ggml.add_bos_token"]

@@ -12,7 +12,7 @@ from creuset.core.errors import ArtifactError
 from creuset.core.gguf import GgufFile, is_gguf
 from creuset.model.config import ModelConfig
 from creuset.model.families import FAMILIES, Family, family_of
-from creuset.model.formats.gguf_config import config_json
+from creuset.model.formats.gguf.config import config_json
 from creuset.model.formats.hf_experts import read_experts, read_latent, write_experts
 from creuset.model.formats.hf_fields import ConfigFields
 from creuset.model.formats.hf_rope import FULL, SLIDING, read_rope, write_rope

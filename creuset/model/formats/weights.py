@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import torch
+from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
 from torch import Tensor
 
 from creuset.core.errors import ArtifactError
@@ -39,13 +40,21 @@ class StoredTensor:
     kind: str = ""  # ggml's name of the type of the blocks, such as Q4_K
     file: Path | None = None  # a GGUF file, whose numbers are looked at when they are asked for
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(out, in), or (out) of a norm or a bias."""
+        if not self.kind:
+            return tuple(self.codes.shape)
+        block, size = GGML_QUANT_SIZES[GGMLQuantizationType[self.kind]]
+        return (*self.codes.shape[:-1], self.codes.shape[-1] // size * block)
+
     def values(self, dtype: torch.dtype) -> Tensor:
         """The numbers it stands for; its own memory where it is stored like that. ArtifactError: not finite."""
         if self.scales is not None:
             return quant.dequantize(self.codes, self.scales, dtype)
         found = self.codes
         if self.kind:
-            from creuset.model.formats.gguf_weights import dequantized
+            from creuset.model.formats.gguf.blocks import dequantized
 
             found = dequantized(self.codes, self.kind)
         if self.file is not None and not all(end.isfinite() for end in found.aminmax()):
@@ -146,7 +155,7 @@ def build(
 def open_weights(path: Path) -> WeightSource:
     """The weights of a model's folder or of a GGUF file. ArtifactError: they are of a kind that is not read."""
     if is_gguf(path):
-        from creuset.model.formats.gguf_weights import GgufWeights
+        from creuset.model.formats.gguf.weights import GgufWeights
 
         return GgufWeights(path)
     return FolderWeights(path)

@@ -7,11 +7,11 @@ Reading order: `config_json`, `MODEL_TYPES`, the functions for what single archi
 """
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from creuset.core.errors import ArtifactError
 from creuset.core.gguf import GgufFile
+from creuset.model.formats.gguf.rope import llama3_scaling
 
 # llama.cpp's architecture -> model_type. Mixtral is `llama` with experts.
 MODEL_TYPES: dict[str, str] = {
@@ -30,6 +30,11 @@ MODEL_TYPES: dict[str, str] = {
 ACTIVATIONS = {"gemma3_text": ("hidden_activation", "gelu_pytorch_tanh")}
 # Tokens that end an answer besides `eos`: end of turn, end of message.
 END_KEYS = ("eos_token_id", "eot_token_id", "eom_token_id")
+ENDS = (
+    "<|eot_id|>", "<|im_end|>", "<|end|>", "<|return|>", "<|call|>", "<end_of_turn>", "<|endoftext|>", "<|eom_id|>",
+    "<|end_of_text|>", "<｜end▁of▁sentence｜>",
+)  # fmt: skip
+CONTROL = 3  # the type of control tokens
 
 
 def architecture(file: GgufFile) -> str:
@@ -87,15 +92,17 @@ def config_json(file: GgufFile) -> dict[str, Any]:
         "intermediate_size": keys.number("feed_forward_length", keys.number("expert_feed_forward_length", 0)),
         "max_position_embeddings": keys.number("context_length"),
         "rms_norm_eps": _shortest(keys.get("attention.layer_norm_rms_epsilon", 1e-6)),
-        "rope_theta": float(keys.get("rope.freq_base", 10_000.0)),
-        "rope_scaling": _scaling(keys),
+        "rope_theta": _shortest(float(keys.get("rope.freq_base", 10_000.0))),
         "tie_word_embeddings": not keys.has("output.weight"),
         "torch_dtype": "float32",
     }
     name, activation = ACTIVATIONS.get(model_type, ("hidden_act", "silu"))
     found[name] = activation
+    found["rope_scaling"] = _scaling(keys, found["rope_theta"], found["head_dim"])
     if keys.arch in ("llama", "qwen3", "qwen3moe"):
         found["attention_bias"] = keys.has("blk.0.attn_q.bias")
+    if keys.arch == "llama":
+        found["mlp_bias"] = keys.has("blk.0.ffn_down.bias")
     if more := MORE.get(model_type):
         found |= more(keys)
     return found
@@ -119,9 +126,15 @@ def _qwen_moe(keys: Keys) -> dict[str, Any]:
 MORE: dict[str, Callable[[Keys], dict[str, Any]]] = {"qwen2_moe": _qwen_moe, "qwen3_moe": _qwen_moe}
 
 
-def _scaling(keys: Keys) -> dict[str, Any] | None:
-    """`rope_scaling`, from the keys."""
+def _scaling(keys: Keys, theta: float, width: int) -> dict[str, Any] | None:
+    """`rope_scaling`, from the keys; Llama 3's from the divisors among the tensors."""
     kind = keys.get("rope.scaling.type", "none")
+    if keys.has("rope_freqs.weight") and keys.arch == "llama":
+        divisors = keys.file.raw("rope_freqs.weight").view("<f4")
+        found = llama3_scaling(divisors.tolist(), theta, keys.number("rope.dimension_count", width))
+        if found is None or kind != "none":
+            raise ArtifactError(f"`{keys.file.path}`: the divisors in `rope_freqs.weight` are not those of Llama 3")
+        return found
     factor = keys.get("rope.scaling.factor")
     if kind == "none" or factor in (None, 0.0):
         return None
@@ -129,7 +142,7 @@ def _scaling(keys: Keys) -> dict[str, Any] | None:
         return {"rope_type": "linear", "factor": _shortest(factor)}
     if kind != "yarn":
         raise ArtifactError(f"`{keys.file.path}`: {keys.arch}.rope.scaling.type `{kind}` is not supported")
-    found: dict[str, Any] = {"rope_type": "yarn", "factor": _shortest(factor)}
+    found = {"rope_type": "yarn", "factor": _shortest(factor)}
     for name, key in YARN.items():
         if (value := keys.get(f"rope.scaling.{key}")) is not None:
             found[name] = _shortest(value)
@@ -145,8 +158,16 @@ YARN = {
 
 
 def end_ids(metadata: Mapping[str, Any]) -> set[int]:
-    """Ids of the tokens that end an answer."""
-    found = (metadata.get(f"tokenizer.ggml.{key}") for key in END_KEYS)
+    """Ids of the tokens that end an answer: those the file names, and those whose text says it.
+
+    Most files name one id, where generation_config.json has two or three; llama.cpp goes by the text too.
+    """
+    found = {metadata.get(f"tokenizer.ggml.{key}") for key in END_KEYS}
+    tokens, types = metadata.get("tokenizer.ggml.tokens") or [], metadata.get("tokenizer.ggml.token_type") or []
+    texts = {text: id for id, (text, kind) in enumerate(zip(tokens, types, strict=False)) if kind == CONTROL}
+    found |= {texts[text] for text in ENDS if text in texts}
+    if "<|return|>" in texts and "<|call|>" in texts:  # in gpt-oss <|end|> ends a message, not the answer
+        found.discard(texts.get("<|end|>"))
     return {id for id in found if type(id) is int}
 
 
@@ -155,10 +176,6 @@ def sampling(metadata: Mapping[str, Any]) -> dict[str, Any]:
     names = {"temp": "temperature", "top_p": "top_p", "top_k": "top_k", "min_p": "min_p"}
     found = {ours: metadata.get(f"general.sampling.{theirs}") for theirs, ours in names.items()}
     return {name: _shortest(value) for name, value in found.items() if value is not None}
-
-
-def config_of_file(path: Path) -> dict[str, Any]:
-    return config_json(GgufFile(path))
 
 
 def _shortest(value: Any) -> Any:

@@ -1,0 +1,1 @@
+"""GGUF files of models: read and written."""
