@@ -2,7 +2,7 @@
 
     write_gguf(open_weights(path), vocabulary(path), file, plan=PLANS["q8_0"])
 
-Reading order: `Plan`, `write_gguf`, `_rows`.
+Reading order: `TypePlan`, `write_gguf`, `_rows`.
 """
 
 import os
@@ -31,7 +31,7 @@ ALWAYS_F32 = ("_norm.weight", "ffn_gate_inp.weight", "ffn_gate_inp_shexp.weight"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Plan:
+class TypePlan:
     """The type of each matrix. Norms, biases and routers are fp32 in every plan."""
 
     name: str
@@ -48,16 +48,16 @@ class Plan:
         return next((kind for kind in (chosen, self.narrow) if fits(width, kind)), GGMLQuantizationType.F16)
 
 
-_T = GGMLQuantizationType
-PLANS: dict[str, Plan] = {
-    "fp32": Plan(name="fp32", matrices=_T.F32, embedding=_T.F32, narrow=_T.F32, number=LlamaFileType.ALL_F32),
-    "fp16": Plan(name="fp16", matrices=_T.F16, embedding=_T.F16, narrow=_T.F16, number=LlamaFileType.MOSTLY_F16),
-    "bf16": Plan(name="bf16", matrices=_T.BF16, embedding=_T.BF16, narrow=_T.BF16, number=LlamaFileType.MOSTLY_BF16),
-    "q8_0": Plan(name="q8_0", matrices=_T.Q8_0, embedding=_T.Q8_0, narrow=_T.Q8_0, number=LlamaFileType.MOSTLY_Q8_0),
+_T, _F = GGMLQuantizationType, LlamaFileType
+PLANS: dict[str, TypePlan] = {
+    "fp32": TypePlan(name="fp32", matrices=_T.F32, embedding=_T.F32, narrow=_T.F32, number=_F.ALL_F32),
+    "fp16": TypePlan(name="fp16", matrices=_T.F16, embedding=_T.F16, narrow=_T.F16, number=_F.MOSTLY_F16),
+    "bf16": TypePlan(name="bf16", matrices=_T.BF16, embedding=_T.BF16, narrow=_T.BF16, number=_F.MOSTLY_BF16),
+    "q8_0": TypePlan(name="q8_0", matrices=_T.Q8_0, embedding=_T.Q8_0, narrow=_T.Q8_0, number=_F.MOSTLY_Q8_0),
     # The embedding is read row by row and is the output head where they are tied: it keeps more bits, as in llama.cpp.
-    "q4_0": Plan(name="q4_0", matrices=_T.Q4_0, embedding=_T.Q8_0, narrow=_T.Q4_0, number=LlamaFileType.MOSTLY_Q4_0),
+    "q4_0": TypePlan(name="q4_0", matrices=_T.Q4_0, embedding=_T.Q8_0, narrow=_T.Q4_0, number=_F.MOSTLY_Q4_0),
     # Blocks of 256: rows of another width have Q5_0, the next better type with blocks of 32, as in llama.cpp.
-    "q4_k": Plan(name="q4_k", matrices=_T.Q4_K, embedding=_T.Q8_0, narrow=_T.Q5_0, number=LlamaFileType.MOSTLY_Q4_K_S),
+    "q4_k": TypePlan(name="q4_k", matrices=_T.Q4_K, embedding=_T.Q8_0, narrow=_T.Q5_0, number=_F.MOSTLY_Q4_K_S),
 }
 
 
@@ -66,7 +66,7 @@ def write_gguf(
     vocabulary: Mapping[str, Any],
     file: Path,
     *,
-    plan: Plan,
+    plan: TypePlan,
     facts: Mapping[str, Any] | None = None,
 ) -> dict[str, int]:
     """Write `file`, complete or not at all; returns how many tensors there are of each type.
