@@ -27,7 +27,7 @@ from creuset.core.errors import ArtifactError, PromptTooLong, RequestError
 from creuset.engine.backend.base import BatchSpan, ForwardBatch, Logits, Runner
 from creuset.engine.backend.torch.runner import choose
 from creuset.engine.blocks import BlockPool
-from creuset.engine.grammar import Compiled, Grammars, TokenMask
+from creuset.engine.grammar import Allowed, Compiled, Grammars, TokenMask
 from creuset.engine.output import OutputBuilder
 from creuset.engine.prefix import PrefixCache
 from creuset.engine.sampler import Sampler, token_logprob
@@ -231,7 +231,11 @@ class Engine:
                 hint="shorten the prompt or ask for fewer tokens",
             )
         size = self.config.vocab_size
-        named = (("prompt", prompt), ("logit_bias", sampling.logit_bias), ("stop_token_ids", sampling.stop_ids))
+        closing = request.thinking.closing if request.thinking is not None else ()
+        named = (
+            ("prompt", prompt), ("logit_bias", sampling.logit_bias), ("stop_token_ids", sampling.stop_ids),
+            ("thinking.closing", closing),
+        )  # fmt: skip
         for name, ids in named:
             for token in ids:
                 if not 0 <= token < size:
@@ -280,7 +284,7 @@ class Engine:
             allowed_V = None
             if live.mask is not None and (allowed_V := live.mask.allowed()) is None:
                 return self._end(live, "stop")
-            token = live.sampler.choose(logits_V[: self._vocab], allowed_V)
+            token = live.sampler.choose(logits_V[: self._vocab], self._forced(live.answer, allowed_V))
             if sampling.logprobs is not None:
                 logprob = token_logprob(logits_V, token, sampling.logprobs)
         # Only now: blocks that the prefix cache is told of have given finite logits as far as these were looked at.
@@ -295,6 +299,19 @@ class Engine:
         if event.finish is not None:
             self._forget(live, event)
         return event if event.finish or event.text or event.tokens or event.prompt_logprobs else None
+
+    def _forced(self, answer: OutputBuilder, allowed_V: Allowed | None) -> Allowed | None:
+        """`allowed_V`, or one token alone: the next of the mark that closes a thought whose budget is used up."""
+        token = answer.thoughts.next_token if answer.thoughts is not None else None
+        if token is None:
+            return allowed_V
+        if allowed_V is not None and not allowed_V[token]:
+            assert answer.thoughts is not None
+            answer.thoughts.give_up()
+            return allowed_V
+        only_V = np.zeros(self._vocab, dtype=np.bool_)
+        only_V[token] = True
+        return only_V
 
     def _read_prompt(self, answer: OutputBuilder, span: BatchSpan, begin: int) -> None:
         prompt, alternatives = answer.request.prompt, answer.request.sampling.prompt_logprobs or 0

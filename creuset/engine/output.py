@@ -7,6 +7,7 @@ the text nor the log-probabilities of a stop string ever leave.
 from collections import deque
 
 from creuset.engine.stop import StopMatcher
+from creuset.engine.thinking import ThoughtCounter
 from creuset.text.stream import Detokenizer
 from creuset.text.tokenizer import Tokenizer
 from creuset.types.generation import Event, Finish, GenerationRequest, TokenLogprob
@@ -18,7 +19,9 @@ class OutputBuilder:
         self.count = 0  # tokens the model emitted
         self.prompt_logprobs: list[TokenLogprob | None] = [None]
         self._ends = frozenset(request.sampling.stop_ids) | (frozenset() if request.sampling.ignore_eos else end_ids)
-        self._detokenizer = Detokenizer(tokenizer, after=request.prompt[-1] if request.prompt else None)
+        after = request.prompt[-1] if request.prompt else None
+        self._detokenizer = Detokenizer(tokenizer, visible=request.visible_ids, after=after)
+        self.thoughts = ThoughtCounter(request.thinking) if request.thinking is not None else None
         self._matcher = StopMatcher(request.sampling.stop)
         self._made = self._out = 0  # characters: detokenized, sent
         self._told = False  # `prompt_logprobs` were sent
@@ -41,6 +44,8 @@ class OutputBuilder:
         if token in self._ends and self.count > sampling.min_tokens:
             return self.end("stop", cached=cached, stop_token=token)
         piece = self._detokenizer.push(token)
+        if self.thoughts is not None:
+            self.thoughts.push(token, piece)
         self._held.append((token, logprob, self._made, self._made + len(piece)))
         self._made += len(piece)
         if self.count > sampling.min_tokens:
@@ -96,4 +101,5 @@ class OutputBuilder:
             completion_tokens=self.count,
             cached_tokens=cached,
             error=error,
+            reasoning_tokens=self.thoughts.tokens if self.thoughts is not None else 0,
         )

@@ -1,6 +1,7 @@
 """Incremental detokenizing that never splits a character."""
 
 import codecs
+from collections.abc import Iterable
 
 from creuset.text.tokenizer import Tokenizer
 
@@ -12,15 +13,18 @@ class Detokenizer:
     come out as U+FFFD as soon as that is known, and at `finish` at the latest.
     """
 
-    def __init__(self, tokenizer: Tokenizer, *, special: bool = False, after: int | None = None) -> None:
-        """With `special`, the text of every control token is given; without, those in `tokenizer.hidden` are not.
+    def __init__(
+        self, tokenizer: Tokenizer, *, special: bool = False, visible: Iterable[int] = (), after: int | None = None
+    ) -> None:
+        """With `special`, the text of every control token is given; without, those in `tokenizer.hidden` are not, but
+        for the `visible` ones.
 
         `after`: the token that stands before the sequence. A metaspace vocabulary puts a space before the first word
         of a text. It is taken off at the start and behind a control token, such as the one that opens the
         assistant's turn; what continues a text keeps it: "The capital is" goes on with " Paris".
         """
         self._tokenizer = tokenizer
-        self._special = special
+        self._hidden = frozenset() if special else tokenizer.hidden - frozenset(visible)
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         fresh = after is None or after in tokenizer.special.values()
         self._first = fresh
@@ -29,7 +33,7 @@ class Detokenizer:
 
     def push(self, token: int) -> str:
         """The text that is certain now; "" while a character is incomplete."""
-        if not self._special and token in self._tokenizer.hidden:
+        if token in self._hidden:
             return ""
         data = self._tokenizer.token_bytes(token)
         if self._first:

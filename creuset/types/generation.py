@@ -76,12 +76,26 @@ _RANGES = (
 )
 
 
+class Thinking(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The marks of this model's thoughts, so that they can be counted, and closed after `budget` tokens."""
+
+    open: str
+    close: str
+    opened: bool = False  # the prompt ends inside a thought
+    repeats: bool = False  # there may be several, anywhere; else there is one at most, before any words
+    calls: tuple[str, ...] = ()  # marks that open tool calls: a thought is not closed in the middle of one
+    budget: int | None = None  # tokens of all thoughts together; None: no limit
+    closing: tuple[int, ...] = ()  # what is written when the budget is used up: the closing mark
+
+
 class GenerationRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     id: str
     prompt: list[int]
     sampling: Sampling
     salt: str = ""  # requests share cached prefixes only with requests of the same salt
     grammar: str | None = None  # what the answer must look like: see text/grammar.py
+    thinking: Thinking | None = None  # None: thoughts are neither counted nor bounded
+    visible_ids: tuple[int, ...] = ()  # special tokens whose text is wanted, as the marks of tool calls
 
 
 class TokenLogprob(msgspec.Struct, frozen=True, array_like=True):
@@ -112,3 +126,4 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     completion_tokens: int = 0  # so far
     cached_tokens: int = 0  # of the prompt, found in the prefix cache
     error: str | None = None  # with finish "error": what went wrong
+    reasoning_tokens: int = 0  # of the completion's so far, those that are thought
