@@ -71,6 +71,7 @@ class Engine:
             block_size=settings.block_size,
             max_running=settings.max_running,
             max_batch_tokens=settings.max_batch_tokens,
+            border=runner.config.rope_border,
         )
         self._seeds = random.SystemRandom() if settings.seed is None else random.Random(settings.seed)
         self._live: dict[str, _Live] = {}
@@ -168,7 +169,10 @@ class Engine:
         self._totals["steps"] += 1
         self._totals["computed_tokens"] += plan.tokens
         parts = [(self._live[id], 1) for id in plan.decode] + [(self._live[id], count) for id, count in plan.prefill]
-        spans = [BatchSpan(live.sequence.computed, count, live.sequence.blocks) for live, count in parts]
+        spans = [
+            BatchSpan(live.sequence.computed, count, live.sequence.blocks, len(live.sequence.tokens))
+            for live, count in parts
+        ]
         tokens = [token for (live, _), span in zip(parts, spans, strict=True)
                   for token in live.sequence.tokens[span.first : span.first + span.count]]  # fmt: skip
         try:

@@ -65,6 +65,7 @@ class Sequence:
     blocks: list[int] = field(default_factory=list)
     hashes: list[bytes] = field(default_factory=list)  # of the full blocks of `tokens`
     known: int = 0  # blocks the prefix cache was told of
+    beyond: bool = False  # it has more tokens than the border
     cached: int | None = None  # prompt tokens found in the prefix cache at first admission
 
     @property
@@ -82,10 +83,20 @@ class Sequence:
 
 class Scheduler:
     def __init__(
-        self, pool: BlockPool, cache: PrefixCache | None, *, block_size: int, max_running: int, max_batch_tokens: int
+        self,
+        pool: BlockPool,
+        cache: PrefixCache | None,
+        *,
+        block_size: int,
+        max_running: int,
+        max_batch_tokens: int,
+        border: int | None = None,
     ) -> None:
+        """`border`: a request that grows beyond so many tokens is computed anew from its first token on (LongRoPE).
+        None: there is no such number."""
         self.pool, self.cache = pool, cache
         self.block_size, self.max_running, self.max_batch_tokens = block_size, max_running, max_batch_tokens
+        self.border = border
         self.waiting: deque[Sequence] = deque()
         self.running: list[Sequence] = []  # in order of arrival
         self.preemptions = 0
@@ -126,6 +137,7 @@ class Scheduler:
 
     def schedule(self) -> StepPlan:
         """Admit, make room for the next tokens, and plan one step."""
+        self._cross()
         self._grow()
         self._admit()
         asks = [PendingTokens(sequence.id, sequence.pending) for sequence in self.running]
@@ -151,9 +163,25 @@ class Scheduler:
 
     def _hash(self, sequence: Sequence) -> None:
         if (len(sequence.hashes) + 1) * self.block_size <= len(sequence.tokens):
-            sequence.hashes = chain(
-                sequence.tokens, self.block_size, salt=sequence.request.salt, parents=sequence.hashes
-            )
+            # Beyond the border the same tokens have other keys and values. No salt that a client sends has a NUL.
+            salt = sequence.request.salt + ("\0beyond" if self._beyond(sequence) else "")
+            sequence.hashes = chain(sequence.tokens, self.block_size, salt=salt, parents=sequence.hashes)
+
+    def _beyond(self, sequence: Sequence) -> bool:
+        return self.border is not None and len(sequence.tokens) > self.border
+
+    def _cross(self) -> None:
+        """Requests that have just grown beyond the border wait to be computed anew, in their order of arrival."""
+        if self.border is None:
+            return
+        for sequence in reversed(self.running.copy()):
+            if self._beyond(sequence) and not sequence.beyond and sequence.computed:
+                self.running.remove(sequence)
+                self._give_back(sequence)
+                self.waiting.appendleft(sequence)
+        for sequence in (*self.running, *self.waiting):
+            if self._beyond(sequence) and not sequence.beyond:
+                sequence.beyond, sequence.hashes = True, []
 
     def _grow(self) -> None:
         """Each decoding request gets a slot for its newest token, or is preempted for an older one."""

@@ -57,6 +57,11 @@ PLAIN = ScoreRule()
 
 
 class Attend(Protocol):
+    @property
+    def lengths(self) -> Sequence[tuple[int, int]]:
+        """Of each sequence in the batch: the number of its tokens there, and of all tokens that it has."""
+        ...
+
     def __call__(self, layer: int, q_THD: Tensor, k_TGD: Tensor, v_TGD: Tensor, rule: ScoreRule = PLAIN) -> Tensor:
         """What each token reads, (T, H, D). Keys and values are already rotated and normed."""
         ...
@@ -137,6 +142,7 @@ class Packed:
     """
 
     def __init__(self, lengths: Sequence[int]) -> None:
+        self.lengths = [(length, length) for length in lengths]
         self.longest = max(lengths, default=0)
         self.bounds = torch.tensor([0, *accumulate(lengths)], dtype=torch.int32)
         self.runs = [(length, len(list(same))) for length, same in groupby(lengths)]

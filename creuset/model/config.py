@@ -174,6 +174,12 @@ class ModelConfig:
         return self.rotary_dim or self.head_dim
 
     @property
+    def rope_border(self) -> int | None:
+        """Sequences of more tokens than this are rotated otherwise from their first token on (LongRoPE)."""
+        scaling = self.rope_scaling
+        return scaling.original_context if scaling is not None and scaling.kind == "longrope" else None
+
+    @property
     def scale(self) -> float:
         """What scores are multiplied by."""
         return self.head_dim**-0.5 if self.query_scale is None else self.query_scale

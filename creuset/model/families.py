@@ -8,7 +8,7 @@ really new in it.
 to the file's. `fused` names tensors of the file that hold several of ours, one after the other.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 RouterScore = Literal["softmax", "sigmoid"]
@@ -21,9 +21,7 @@ class Traits:
     norm: Literal["pre", "post", "both"] = "pre"  # norms before attention and feed-forward layer, after them, or both
     norm_offset: float = 0.0  # norms multiply by `weight + norm_offset`: Gemma's weights are stored minus 1
     qkv_bias: bool = False  # biases on query, key and value projections whatever config.json says
-    qk_norm: Literal["none", "head", "width"] = (
-        "none"  # queries and keys are normed head by head, or all heads together
-    )
+    qk_norm: Literal["none", "head", "width"] = "none"  # of queries and keys, head by head or all heads together
     activation: Literal["silu", "gelu_tanh", "xielu"] = "silu"
     gated: bool = True  # down(act(gate x) * up x); without: down(act(up x))
     scaled_embedding: bool = False  # embeddings are multiplied by sqrt(hidden)
@@ -41,10 +39,10 @@ class FamilyRow:
     architecture: str  # Hugging Face's class
     about: str  # published models of this shape
     traits: Traits = Traits()
-    windows: Literal["none", "all", "upper", "pattern"] = (
-        "none"  # layers that may have a sliding window, see `windows_of`
-    )
-    pattern: int = 0  # every so many layers one sees everything, the others have a window
+    # Which layers have the sliding window that config.json may speak of: all, those from `max_window_layers` up, or
+    # all but every `pattern`-th one. In "off" it may only say that it is switched off.
+    windows: Literal["none", "off", "all", "upper", "pattern"] = "none"
+    pattern: int = 0
     model_type: str = ""  # Hugging Face's, where it is not the family's name
     defaults: dict[str, Any] = field(default_factory=dict)  # what a field of config.json is when it is not there
     files: tuple[tuple[str, str], ...] = ()
@@ -58,18 +56,9 @@ _SWITCH = {"sliding_window": 4096, "max_window_layers": 28}
 _SHARED = ((r"\.shared_expert\.", ".shared_experts."),)
 
 Family = Literal[
-    "llama",
-    "mistral",
-    "qwen2",
-    "qwen3",
-    "qwen2_moe",
-    "qwen3_moe",
-    "mixtral",
-    "olmoe",
-    "deepseek_v2",
-    "deepseek_v3",
-    "gpt_oss",
-]
+    "llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3_text", "phi3", "olmo2", "olmo3", "apertus",
+    "qwen2_moe", "qwen3_moe", "mixtral", "olmoe", "deepseek_v2", "deepseek_v3", "gpt_oss",
+]  # fmt: skip
 
 FAMILIES: dict[Family, FamilyRow] = {
     "llama": FamilyRow(architecture="LlamaForCausalLM", about="Llama 2, 3, 3.1 and 3.2; SmolLM2, EuroLLM"),
@@ -93,13 +82,82 @@ FAMILIES: dict[Family, FamilyRow] = {
         windows="upper",
         defaults=_SWITCH | {"head_dim": 128},
     ),
+    "gemma2": FamilyRow(
+        architecture="Gemma2ForCausalLM",
+        about="Gemma 2",
+        traits=_GEMMA,
+        windows="pattern",
+        pattern=2,
+        defaults=_GEMMA_SHAPE | {"attn_logit_softcapping": 50.0, "final_logit_softcapping": 30.0},
+    ),
+    "gemma3_text": FamilyRow(
+        architecture="Gemma3ForCausalLM",
+        about="Gemma 3, text only",
+        traits=replace(_GEMMA, qk_norm="head"),
+        windows="pattern",
+        pattern=6,
+        defaults=_GEMMA_SHAPE | {"rope_theta": 1_000_000.0, "rope_local_base_freq": 10_000.0},
+    ),
+    "phi3": FamilyRow(
+        architecture="Phi3ForCausalLM",
+        about="Phi 3, 3.5 and 4",
+        windows="all",
+        defaults={"rms_norm_eps": 1e-5, "original_max_position_embeddings": 4096},
+        fused={
+            "self_attn.qkv_proj": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+            "mlp.gate_up_proj": ("mlp.gate_proj", "mlp.up_proj"),
+        },
+    ),
+    "olmo2": FamilyRow(
+        architecture="Olmo2ForCausalLM",
+        about="OLMo 2",
+        traits=Traits(norm="post", qk_norm="width"),
+        defaults={"rms_norm_eps": 1e-5},
+    ),
+    "olmo3": FamilyRow(
+        architecture="Olmo3ForCausalLM",
+        about="OLMo 3",
+        traits=Traits(norm="post", qk_norm="width"),
+        windows="pattern",
+        pattern=4,
+        defaults={
+            "rms_norm_eps": 1e-5,
+            "sliding_window": 4096,
+            "rope_theta": 500_000.0,
+            "rope_local_base_freq": 500_000.0,
+        },
+    ),
+    "apertus": FamilyRow(
+        architecture="ApertusForCausalLM",
+        about="Apertus",
+        traits=Traits(qk_norm="head", activation="xielu", gated=False),
+        defaults={
+            "rms_norm_eps": 1e-5,
+            "rope_theta": 12_000_000.0,
+            "rope_scaling": {
+                "rope_type": "llama3",
+                "factor": 8.0,
+                "low_freq_factor": 1.0,
+                "high_freq_factor": 4.0,
+                "original_max_position_embeddings": 8192,
+            },
+        },
+        files=(
+            (r"\.input_layernorm\.", ".attention_layernorm."),
+            (r"\.post_attention_layernorm\.", ".feedforward_layernorm."),
+        ),
+    ),
     "qwen2_moe": FamilyRow(
         architecture="Qwen2MoeForCausalLM",
         about="Qwen 1.5 and 2 MoE",
         traits=Traits(qkv_bias=True, moe=True, shared_expert="gated"),
+        windows="off",
     ),
     "qwen3_moe": FamilyRow(
-        architecture="Qwen3MoeForCausalLM", about="Qwen 3 MoE; our own", traits=Traits(qk_norm="head", moe=True)
+        architecture="Qwen3MoeForCausalLM",
+        about="Qwen 3 MoE; our own",
+        traits=Traits(qk_norm="head", moe=True),
+        windows="off",
     ),
     "mixtral": FamilyRow(
         architecture="MixtralForCausalLM",

@@ -7,6 +7,7 @@ Shapes: T tokens    D rotated width    H heads    P = D/2 pairs
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -47,6 +48,46 @@ def frequencies(config: ModelConfig, *, local: bool = False, long: bool = False)
         return freq_P, attention_factor(scaling)
     divisor_P = torch.tensor(scaling.long_factor if long else scaling.short_factor, device="cpu")
     return base_P / divisor_P, scaling.attention_factor or 1.0
+
+
+class Rotary:
+    """What a forward pass turns queries and keys by, for each kind of layer: all others, those with a window.
+
+    No module and no buffers: `model.to(torch.bfloat16)` would round the angles.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        locals_ = [False] if config.local_rope_theta is None else [False, True]
+        self.short = [frequencies(config, local=local) for local in locals_]
+        self.border = config.rope_border
+        self.long = [frequencies(config, local=local, long=True) for local in locals_]
+
+    def turns(
+        self, positions_T: Tensor, lengths: Sequence[tuple[int, int]], dtype: torch.dtype
+    ) -> tuple[Rotation, ...]:
+        """`lengths`: of each sequence in the batch, the number of its tokens there, and of all its tokens."""
+        long_T = beyond(lengths, self.border, positions_T.device)
+        return tuple(
+            self._turn(positions_T, short, dtype)
+            if long_T is None
+            else chosen(long_T, self._turn(positions_T, long, dtype), self._turn(positions_T, short, dtype))
+            for short, long in zip(self.short, self.long, strict=True)
+        )
+
+    def _turn(self, positions_T: Tensor, kind: tuple[Tensor, float], dtype: torch.dtype) -> Rotation:
+        return rotation(positions_T, kind[0].to(positions_T.device), kind[1], dtype)
+
+
+def beyond(lengths: Sequence[tuple[int, int]], border: int | None, device: torch.device) -> Tensor | None:
+    """(T,) which tokens belong to a sequence of more than `border` tokens; None when there is no such sequence."""
+    if border is None or all(length <= border for _, length in lengths):
+        return None
+    return torch.tensor([length > border for count, length in lengths for _ in range(count)], device=device)
+
+
+def chosen(where_T: Tensor, one: Rotation, other: Rotation) -> Rotation:
+    where_T11 = where_T[:, None, None]
+    return Rotation(*(torch.where(where_T11, a, b) for a, b in zip(one, other, strict=True)))
 
 
 def attention_factor(yarn: RopeScaling) -> float:

@@ -20,7 +20,7 @@ from creuset.model.layers.mlp import MLP, XIELU
 from creuset.model.layers.norm import RMSNorm
 from creuset.model.layers.router import Routing
 from creuset.model.moe import ExpertKernel, Experts, MoE
-from creuset.model.rope import Rotation, frequencies, rotation
+from creuset.model.rope import Rotary, Rotation
 
 
 class Block(nn.Module):
@@ -83,8 +83,7 @@ class Transformer(nn.Module):
         super().__init__()
         self.config = config
         self.checkpoint = False  # recompute each block in the backward pass instead of keeping its activations
-        # No buffers: `model.to(torch.bfloat16)` would round them.
-        self.freqs, self.rope_factors = zip(*(frequencies(config, local=local) for local in kinds(config)), strict=True)
+        self.rotary = Rotary(config)
         self.model = Body(config)
         self.lm_head = None if config.tie_embeddings else Linear(config.hidden, config.vocab_size, bias=False)
 
@@ -93,12 +92,7 @@ class Transformer(nn.Module):
     ) -> Tensor:
         """Hidden states (T, C) after the final norm. One Routing per MoE layer is appended to `routers`."""
         x_TC: Tensor = embed(self.model.embed_tokens(tokens_T), self.config)
-        if self.freqs[0].device != x_TC.device:
-            self.freqs = tuple(freq.to(x_TC.device) for freq in self.freqs)
-        turns = [
-            rotation(positions_T, freq, factor, x_TC.dtype)
-            for freq, factor in zip(self.freqs, self.rope_factors, strict=True)
-        ]
+        turns = self.rotary.turns(positions_T, attend.lengths, x_TC.dtype)
         for block in self.model.layers:
             turn = turns[bool(block.local)]
             if self.checkpoint and torch.is_grad_enabled():
@@ -142,11 +136,6 @@ class Transformer(nn.Module):
         for module in self.modules():
             if isinstance(module, XIELU):
                 module.init()
-
-
-def kinds(config: ModelConfig) -> list[bool]:
-    """Which rotary embeddings there are: everybody's, and those of layers with a window where they differ."""
-    return [False] if config.local_rope_theta is None else [False, True]
 
 
 def embed(x_TC: Tensor, config: ModelConfig) -> Tensor:

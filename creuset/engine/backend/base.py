@@ -22,11 +22,15 @@ Logits = NDArray[np.float32]  # (V) of one row, (R, V) of several
 
 @dataclass(frozen=True, slots=True)
 class BatchSpan:
-    """`count` new tokens of one request, the first at position `first`. Its context lies in `blocks`, oldest first."""
+    """`count` new tokens of one request, the first at position `first`. Its context lies in `blocks`, oldest first.
+
+    `length`: tokens that the request has, those included that come in a later batch; 0: none do.
+    """
 
     first: int
     count: int
     blocks: Sequence[int]
+    length: int = 0
 
 
 @dataclass(frozen=True, slots=True)

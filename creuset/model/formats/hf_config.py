@@ -18,7 +18,6 @@ from creuset.model.formats.hf_fields import ConfigFields
 from creuset.model.formats.hf_rope import FULL, SLIDING, read_rope, write_rope
 
 ACTIVATIONS = {"silu": "silu", "gelu_tanh": "gelu_pytorch_tanh", "xielu": "xielu"}
-LOCAL_THETA = {"gemma3_text": 10_000.0, "olmo3": 500_000.0}  # families whose layers with a window have their own base
 
 
 def config_of(folder: Path) -> ModelConfig:
@@ -46,7 +45,7 @@ def from_hf(found: dict[str, Any]) -> ModelConfig:
     layers, context = fields.integer("num_hidden_layers"), fields.integer("max_position_embeddings")
     latent = row.traits.latent
     head_dim = fields.integer("qk_rope_head_dim") if latent else fields.integer("head_dim", default=hidden // heads)
-    rope = read_rope(fields, context=context, local=LOCAL_THETA.get(family))
+    rope = read_rope(fields, context=context, local=row.defaults.get("rope_local_base_freq"))
     rotary = int(head_dim * rope.partial)
     shape: dict[str, Any] = read_experts(fields, family) if row.traits.moe else {}
     shape |= _windows(fields, family, layers)
@@ -141,38 +140,36 @@ def _refuse_what_the_family_has_not(fields: ConfigFields, family: Family) -> Non
 
 
 def _windows(fields: ConfigFields, family: Family, layers: int) -> dict[str, Any]:
-    """Which layers have a sliding window: all of them, those from `max_window_layers` up, or all but every n-th one.
-
-    `layer_types` says it layer by layer, where the family reads that.
-    """
-    row, types = FAMILIES[family], fields.get("layer_types")
-    size = fields.get("sliding_window") or 0
-    if row.windows in ("none", "upper"):
+    """Which layers have a sliding window: `layer_types` says it layer by layer, else the family's rule does."""
+    kind, pattern = FAMILIES[family].windows, FAMILIES[family].pattern
+    size, first = 0 if kind == "none" else fields.get("sliding_window", 0), 0
+    if kind in ("upper", "off"):
         first = fields.integer("max_window_layers", default=0)
-        if row.windows == "none":
+        if kind == "off":
             fields.only("use_sliding_window", False, family)
+        if not fields.flag("use_sliding_window"):
             size = 0
-        elif not fields.flag("use_sliding_window"):
-            size = 0
-    pattern = fields.integer("sliding_window_pattern", default=row.pattern) if row.windows == "pattern" else 0
-    if types is not None:
-        if not isinstance(types, list) or len(types) != layers or (other := set(types) - {FULL, SLIDING}):
-            raise ArtifactError(
-                f"config.json: layer_types must be {layers} of `{FULL}` and `{SLIDING}`, got "
-                + (f"`{min(map(str, other))}`" if isinstance(types, list) and len(types) == layers else repr(types))
-            )
-        chosen = tuple(i for i, kind in enumerate(types) if kind == SLIDING)
-        if chosen and (not size or row.windows in ("none", "all")):
+    if kind == "pattern":
+        pattern = fields.integer("sliding_window_pattern", default=pattern)
+    if (types := fields.get("layer_types")) is not None:
+        chosen = _sliding(types, layers)
+        if chosen and (not size or kind not in ("upper", "pattern")):
             raise ArtifactError(
                 f"config.json: layer_types has `{SLIDING}`, which {family} does not have without a window"
             )
-    elif row.windows == "all":
-        chosen = tuple(range(layers))
-    elif row.windows == "upper":
-        chosen = tuple(range(first, layers))
+    elif kind == "pattern":
+        chosen = tuple(i for i in range(layers) if (i + 1) % pattern)
     else:
-        chosen = tuple(i for i in range(layers) if pattern and (i + 1) % pattern)
+        chosen = tuple(range(first, layers))
     return {"window": int(size), "window_layers": chosen} if size and chosen else {}
+
+
+def _sliding(types: Any, layers: int) -> tuple[int, ...]:
+    """The layers of `layer_types` that have a window."""
+    if not isinstance(types, list) or len(types) != layers or (other := set(types) - {FULL, SLIDING}):
+        got = f"`{min(map(str, other))}`" if isinstance(types, list) and len(types) == layers else repr(types)
+        raise ArtifactError(f"config.json: layer_types must be {layers} of `{FULL}` and `{SLIDING}`, got {got}")
+    return tuple(i for i, kind in enumerate(types) if kind == SLIDING)
 
 
 def _gemma(fields: ConfigFields, head_dim: int) -> dict[str, Any]:
@@ -219,10 +216,14 @@ def to_hf(config: ModelConfig, *, dtype: str = "bfloat16") -> dict[str, Any]:
         out["attention_bias"] = config.attention_bias
     if config.mlp_bias:
         out["mlp_bias"] = True
+    if not config.family.startswith("qwen"):
+        # Their classes have ids of their own tokenizers as defaults, which may lie outside of this vocabulary.
+        out |= {"bos_token_id": None, "eos_token_id": None, "pad_token_id": None}
     if config.family.startswith("gemma"):
+        scalar = round(config.scale**-2, 6)
         out |= {
             "hidden_activation": ACTIVATIONS[row.traits.activation],
-            "query_pre_attn_scalar": round(config.scale**-2, 6),
+            "query_pre_attn_scalar": int(scalar) if scalar.is_integer() else scalar,
             "attn_logit_softcapping": config.attention_cap or None,
             "final_logit_softcapping": config.final_cap or None,
         }
@@ -231,8 +232,8 @@ def to_hf(config: ModelConfig, *, dtype: str = "bfloat16") -> dict[str, Any]:
 
 def _windows_to_hf(config: ModelConfig) -> dict[str, Any]:
     kind = FAMILIES[config.family].windows
-    if kind == "none":
-        return {"use_sliding_window": False} if config.family.startswith("qwen") else {}
+    if kind in ("none", "off"):
+        return {"use_sliding_window": False} if kind == "off" else {}
     if kind == "all":
         return {"sliding_window": config.window or None}
     types = [SLIDING if layer in config.window_layers else FULL for layer in range(config.layers)]

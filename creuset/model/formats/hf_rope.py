@@ -10,6 +10,7 @@ from typing import Any
 
 from creuset.core.errors import ArtifactError
 from creuset.model.config import ModelConfig
+from creuset.model.families import FAMILIES
 from creuset.model.formats.hf_fields import ConfigFields
 from creuset.model.rope_scaling import RopeScaling
 
@@ -28,7 +29,8 @@ def read_rope(fields: ConfigFields, *, context: int, local: float | None) -> Rop
     """`local`: the base that layers with a window have when config.json is silent; None: they are as all others."""
     theta, partial = fields.get("rope_theta"), fields.get("partial_rotary_factor", 1.0)
     scaling, original = fields.get("rope_scaling"), fields.get("original_max_position_embeddings")
-    found: dict[str, Any] = fields.get("rope_parameters") or scaling or {}
+    # Apertus has a scaling where config.json says null.
+    found: dict[str, Any] = fields.get("rope_parameters") or scaling or fields.defaults.get("rope_scaling") or {}
     local_theta = None
     if local is not None:
         local_theta = float(fields.get("rope_local_base_freq", local))
@@ -121,7 +123,12 @@ def _longrope(rope: ConfigFields, *, context: int, original: int) -> RopeScaling
 
 def write_rope(config: ModelConfig) -> dict[str, Any]:
     """`rope_theta` and `rope_scaling`, which every version of transformers reads."""
-    out: dict[str, Any] = {"rope_theta": config.rope_theta, "rope_scaling": _written(config.rope_scaling)}
+    scaling = _written(config.rope_scaling)
+    if scaling is None and "rope_scaling" in FAMILIES[config.family].defaults:
+        scaling = {"rope_type": "default"}
+    out: dict[str, Any] = {"rope_theta": config.rope_theta, "rope_scaling": scaling}
+    if config.rope_scaling is not None and config.rope_scaling.kind == "longrope":
+        out["original_max_position_embeddings"] = config.rope_scaling.original_context
     if config.rotary_dim:
         out["partial_rotary_factor"] = config.rotary_dim / config.head_dim
     if config.local_rope_theta is not None:

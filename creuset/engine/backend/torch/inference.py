@@ -11,6 +11,8 @@ table made once, gates are computed by a softmax (which works row by row), and a
 batch_invariant.py found to be safe.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -23,7 +25,7 @@ from creuset.model.layers.latent_attention import LatentAttention
 from creuset.model.layers.mlp import MLP
 from creuset.model.layers.norm import RMSNorm
 from creuset.model.moe import Experts, MoE
-from creuset.model.rope import Rotation, rotation
+from creuset.model.rope import Rotary, Rotation, beyond, chosen
 from creuset.model.transformer import Block, Transformer, embed
 
 
@@ -81,11 +83,7 @@ class InferenceModel(nn.Module):
             )
         self.config = config
         self.embedding, self.norm = model.model.embed_tokens.weight.detach(), fused_norm(model.model.norm)
-        every = torch.arange(config.context, device=device)
-        self.turns = [
-            rotation(every, freq.to(device), factor, dtype)
-            for freq, factor in zip(model.freqs, model.rope_factors, strict=True)
-        ]
+        self.rotary = RotaryTable(model.rotary, torch.arange(config.context, device=device), dtype)
         self.blocks: list[Block] = []
         for block in model.model.layers:
             assert isinstance(block, Block) and isinstance(block.mlp, MoE | MLP)
@@ -108,7 +106,7 @@ class InferenceModel(nn.Module):
     def forward(self, tokens_T: Tensor, positions_T: Tensor, attend: Attend) -> Tensor:
         """Hidden states (T, C) after the final norm."""
         x_TC = embed(self.embedding.index_select(0, tokens_T), self.config)
-        turns = [Rotation(*(part_T1D[positions_T] for part_T1D in turn)) for turn in self.turns]
+        turns = self.rotary.turns(positions_T, attend.lengths)
         for block in self.blocks:
             x_TC, _ = block(x_TC, turns[block.local], attend)
         y_TC: Tensor = self.norm(x_TC)
@@ -121,6 +119,28 @@ class InferenceModel(nn.Module):
     @property
     def device(self) -> torch.device:
         return self.embedding.device
+
+
+class RotaryTable:
+    """As model/rope.py's `Rotary`, from tables of all positions."""
+
+    def __init__(self, source: Rotary, every: Tensor, dtype: torch.dtype) -> None:
+        self.border, end = source.border, len(every)
+        self.short = source.turns(every, [(end, 0)], dtype)
+        self.long = self.short if self.border is None else source.turns(every, [(end, self.border + 1)], dtype)
+
+    def turns(self, positions_T: Tensor, lengths: Sequence[tuple[int, int]]) -> tuple[Rotation, ...]:
+        short = _rows(self.short, positions_T)
+        long_T = beyond(lengths, self.border, positions_T.device)
+        if long_T is None:
+            return short
+        return tuple(
+            chosen(long_T, one, other) for one, other in zip(_rows(self.long, positions_T), short, strict=True)
+        )
+
+
+def _rows(tables: tuple[Rotation, ...], positions_T: Tensor) -> tuple[Rotation, ...]:
+    return tuple(Rotation(*(part_T1D[positions_T] for part_T1D in table)) for table in tables)
 
 
 class FusedAttention(Attention):

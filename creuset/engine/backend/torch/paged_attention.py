@@ -83,6 +83,7 @@ class PagedAttention:
     def __init__(self, cache: KVCache, spans: Sequence[BatchSpan], *, fold: int, quantum: int) -> None:
         """`fold` = H/G query heads share a key/value head."""
         self._cache = cache
+        self.lengths = [(span.count, span.length or span.first + span.count) for span in spans]
         slots = [
             span.blocks[at // cache.block_size] * cache.block_size + at % cache.block_size
             for span in spans
