@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
+    from creuset.core.gguf import is_gguf
     from creuset.model.hub import find_model
 
     out: Path | None = args.out or args.folder
@@ -45,7 +46,7 @@ def main(args: argparse.Namespace) -> int:
     if out is not None:
         from creuset.model.formats.huggingface import export
 
-        report |= export(model, out, dtype=args.dtype)
+        report |= export(model, out, dtype=args.dtype, tokenizer=_tokenizer(model) if is_gguf(model) else None)
     if args.json:
         print(json.dumps(report, indent=2))
         return 0
@@ -57,6 +58,14 @@ def main(args: argparse.Namespace) -> int:
         kinds = ", ".join(f"{count} {kind}" for kind, count in report["gguf"]["tensors"].items())
         print(f"{args.gguf}: {report['gguf']['bytes']:,} bytes, tensors: {kinds}")
     return 0
+
+
+def _tokenizer(file: Path) -> dict[str, dict[str, Any]]:
+    """The tokenizer's files, from the vocabulary in a GGUF file."""
+    from creuset.text.sources import read_tokenizer
+
+    found = read_tokenizer(file)
+    return {"tokenizer.json": found.spec, "tokenizer_config.json": found.config or {}}
 
 
 def _gguf(model: Path, file: Path, dtype: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from creuset.core.errors import ArtifactError
 from creuset.core.gguf import GgufFile, is_gguf
-from creuset.text.gguf_vocabulary import GPT2, PATTERNS, WHOLE_WORDS
+from creuset.text.gguf_vocabulary import GPT2, HF_JSON, PATTERNS, WHOLE_WORDS, gguf_spec
 from creuset.text.sentencepiece import BYTE, CONTROL_PIECE, NORMAL, UNKNOWN, UNUSED, USER_DEFINED
 from creuset.text.sources import read_tokenizer
 
@@ -41,6 +41,9 @@ def vocabulary_keys(path: Path, size: int, ends: set[int]) -> dict[str, Any]:
         found["tokenizer.ggml.scores"] = _scores(found["tokenizer.ggml.tokens"], merges, model["vocab"])
         found["tokenizer.ggml.add_space_prefix"] = _prepends_space(spec)
     found |= _special(spec, config, ends)
+    if gguf_spec(found, file)["normalizer"] != spec.get("normalizer"):
+        # The name of the pre-tokenizer stands for another one: the file says what llama.cpp has no word for.
+        found[HF_JSON] = json.dumps(spec, ensure_ascii=False)
     templates = dict(source.templates)
     if "default" in templates:
         found["tokenizer.chat_template"] = templates.pop("default")

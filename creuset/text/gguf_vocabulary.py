@@ -6,6 +6,7 @@ words; the patterns are those of the tokenizers that llama.cpp gave the names to
 refused: a guess would give other ids, and worse answers without a word.
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -59,6 +60,8 @@ WHOLE_WORDS = {
 }  # a known word needs no merges
 COMPOSED = {"qwen2", "qwen35", "deepseek-r1-qwen", "megrez"}  # Unicode's NFC before anything else
 
+HF_JSON = "tokenizer.huggingface.json"  # a whole tokenizer.json; few files have it
+
 _IDS = {
     "bos": "bos_token",
     "eos": "eos_token",
@@ -70,6 +73,12 @@ _IDS = {
 
 def gguf_spec(metadata: Mapping[str, Any], where: str) -> dict[str, Any]:
     """The content of a `tokenizer.json`. ArtifactError names the field that is missing or unknown."""
+    if isinstance(whole := metadata.get(HF_JSON), str):
+        try:
+            found: dict[str, Any] = json.loads(whole)
+        except ValueError as error:
+            raise ArtifactError(f"`{where}`: `{HF_JSON}` is not JSON: {error}") from error
+        return found
     kind = metadata.get("tokenizer.ggml.model")
     tokens = metadata.get("tokenizer.ggml.tokens")
     if not tokens:
@@ -78,13 +87,13 @@ def gguf_spec(metadata: Mapping[str, Any], where: str) -> dict[str, Any]:
     if kind in ("gpt2", "gemma4"):
         spec = _bpe(metadata, tokens, kinds, where, byte_level=kind == "gpt2")
     elif kind in ("llama", "t5"):
-        found = PieceList(
+        pieces = PieceList(
             tokens, metadata.get("tokenizer.ggml.scores") or [0.0] * len(tokens), kinds, unigram=kind == "t5",
             prefix_space=bool(metadata.get("tokenizer.ggml.add_space_prefix", True)),
             squeeze=bool(metadata.get("tokenizer.ggml.remove_extra_whitespaces", False)),
             charsmap=bytes(b & 0xFF for b in metadata.get("tokenizer.ggml.precompiled_charsmap") or ()),
         )  # fmt: skip
-        spec = sentencepiece_spec(found, where)
+        spec = sentencepiece_spec(pieces, where)
     else:
         raise ArtifactError(
             f"`{where}`: `tokenizer.ggml.model` is {kind!r}; read are gpt2, llama, t5 and gemma4",

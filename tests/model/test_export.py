@@ -16,6 +16,8 @@ from creuset.testing import tiny_model_folder, tiny_tokenizer
 from creuset.text.chat import chat_template, render
 from creuset.text.gguf_keys import vocabulary_keys
 from creuset.text.sentencepiece import BYTE, CONTROL_PIECE, NORMAL, UNKNOWN, UNUSED, USER_DEFINED
+from creuset.text.sources import read_templates
+from creuset.text.tokenizer import Tokenizer
 
 
 def exported(folder: Path, out: Path, capsys: pytest.CaptureFixture[str], *more: str) -> dict[str, Any]:
@@ -87,6 +89,24 @@ def test_gguf_is_written_with_vocabulary_ends_and_template(tmp_path: Path, capsy
     assert end_ids(file) == {tokenizer.im_end, tokenizer.endoftext}
     assert metadata["tokenizer.chat_template"] == chat_template()
     assert not metadata["tokenizer.ggml.add_bos_token"] and "tokenizer.ggml.bos_token_id" not in metadata
+
+
+def test_a_gguf_file_goes_back_to_a_folder_with_the_same_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, file, again = tiny_model_folder(tmp_path / "model"), tmp_path / "m.gguf", tmp_path / "again"
+    assert main(["export", str(folder), "--gguf", str(file), "--dtype", "fp32"]) == 0
+    capsys.readouterr()
+    exported(file, again, capsys, "--dtype", "fp32")
+    for name, value in load_model(folder).state_dict().items():
+        assert torch.equal(value, load_model(again).state_dict()[name]), name
+    first, last = Tokenizer.load(folder), Tokenizer.load(again)
+    text = "The river, l'e\u0301cole <|im_end|> 123\n\n  x"
+    assert first.encode(text) == last.encode(text) == Tokenizer.load(file).encode(text)
+    assert first.special == last.special and first.hidden == last.hidden and end_ids(again) == end_ids(file)
+    assert read_templates(again) == read_templates(file) == {"default": chat_template()}
+    config = json.loads((again / "config.json").read_text())
+    assert config["eos_token_id"] == first.im_end and config["torch_dtype"] == "float32"
 
 
 @pytest.mark.parametrize(

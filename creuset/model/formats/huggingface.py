@@ -1,30 +1,45 @@
-"""A model folder of ours -> a plain Hugging Face folder that transformers, vLLM and llama.cpp's converter load."""
+"""A model of ours, or a GGUF file -> a plain Hugging Face folder that transformers and vLLM load."""
 
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from creuset.core.errors import ArtifactError
+from creuset.core.gguf import GgufFile, is_gguf
+from creuset.model.formats.gguf.config import sampling
 from creuset.model.formats.weights import load_model, save_model, write_json
+from creuset.model.hub import end_ids
 
 TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "merges.txt", "special_tokens_map.json", "added_tokens.json")
 IM_END, ENDOFTEXT = "<|im_end|>", "<|endoftext|>"
 
 
-def export(source: Path, out: Path, *, dtype: Literal["bf16", "fp32"] = "bf16") -> dict[str, Any]:
-    """Write `out`, complete or not at all, and say what is in it."""
+def export(
+    source: Path,
+    out: Path,
+    *,
+    dtype: Literal["bf16", "fp32"] = "bf16",
+    tokenizer: Mapping[str, Mapping[str, Any]] | None = None,
+) -> dict[str, Any]:
+    """Write `out`, complete or not at all, and say what is in it.
+
+    `tokenizer`: files by name, for a model that has none: a GGUF file.
+    """
     if out.exists():
         raise ArtifactError(f"`{out}` already exists", hint="an export never overwrites; choose another name")
     model = load_model(source)
     scratch = out.with_name(out.name + ".partial")
     shutil.rmtree(scratch, ignore_errors=True)
     save_model(model, scratch, dtype=dtype)
-    ids = _copy_tokenizer(source, scratch)
-    for name in ("config.json", "generation_config.json"):
-        merged = json.loads((scratch / name).read_text()) | _stops(ids, many=name.startswith("generation"))
-        write_json(scratch / name, merged)
+    if tokenizer is not None:
+        for name, value in tokenizer.items():
+            write_json(scratch / name, value)
+    else:
+        _copy_tokenizer(source, scratch)
+    _write_generation(source, scratch)
     for card in ("card.md", "README.md"):
         if (source / card).is_file():
             shutil.copyfile(source / card, scratch / "README.md")
@@ -39,8 +54,37 @@ def export(source: Path, out: Path, *, dtype: Literal["bf16", "fp32"] = "bf16") 
     }
 
 
-def _copy_tokenizer(source: Path, scratch: Path) -> dict[str, int]:
-    """Copy the tokenizer with its chat template; returns the ids of its control tokens."""
+def _write_generation(source: Path, scratch: Path) -> None:
+    """Where an answer ends, and how it is sampled: as `source` says it, or by the names of our control tokens."""
+    ids = {token["content"]: token["id"] for token in _json(scratch / "tokenizer.json").get("added_tokens", [])}
+    said, config = _said(source), _json(scratch / "tokenizer_config.json")
+    ends = sorted(end_ids(source)) or [ids[name] for name in (IM_END, ENDOFTEXT) if name in ids]
+    found: dict[str, Any] = {}
+    for name in ("bos", "eos", "pad"):
+        text = config.get(f"{name}_token")
+        id = ids.get(text.get("content") if isinstance(text, dict) else text, said.get(f"{name}_token_id"))
+        if id is not None:
+            found[f"{name}_token_id"] = id
+    ends.sort(key=lambda end: end != found.get("eos_token_id"))  # the one that ends an answer comes first
+    if ends:
+        found |= {"eos_token_id": ends[0]}
+    if IM_END in ids and ENDOFTEXT in ids:  # as Qwen2.5 writes it
+        found = {"bos_token_id": ids[ENDOFTEXT], "pad_token_id": ids[ENDOFTEXT]} | found
+    many = {"eos_token_id": ends} if ends else {}
+    write_json(scratch / "config.json", _json(scratch / "config.json") | found)
+    write_json(scratch / "generation_config.json", _json(scratch / "generation_config.json") | said | found | many)
+
+
+def _said(source: Path) -> dict[str, Any]:
+    """What the model itself says of generation."""
+    if is_gguf(source):
+        return {"do_sample": True, **found} if (found := sampling(GgufFile(source).metadata)) else {}
+    file = source / "generation_config.json"
+    return _json(file) if file.is_file() else {}
+
+
+def _copy_tokenizer(source: Path, scratch: Path) -> None:
+    """Copy the tokenizer with its chat template."""
     if not (source / "tokenizer.json").is_file():
         raise ArtifactError(f"`{source}` has no tokenizer.json: the exported folder could not be talked to")
     for name in TOKENIZER_FILES:
@@ -51,8 +95,6 @@ def _copy_tokenizer(source: Path, scratch: Path) -> dict[str, int]:
     if "chat_template" not in config and template.is_file():
         config["chat_template"] = template.read_text()
     write_json(scratch / "tokenizer_config.json", config)
-    added = _json(source / "tokenizer.json").get("added_tokens", [])
-    return {token["content"]: token["id"] for token in added}
 
 
 def _json(file: Path) -> dict[str, Any]:
@@ -65,11 +107,3 @@ def _json(file: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ArtifactError(f"`{file}` is not a JSON object")
     return found
-
-
-def _stops(ids: dict[str, int], *, many: bool) -> dict[str, Any]:
-    """Where generation ends, as Qwen2.5 writes it: a reply ends with <|im_end|>, a document with <|endoftext|>."""
-    ends = [ids[name] for name in (IM_END, ENDOFTEXT) if name in ids]
-    if not ends:
-        return {}
-    return {"eos_token_id": ends if many else ends[0], "pad_token_id": ends[-1], "bos_token_id": ends[-1]}
