@@ -11,10 +11,12 @@ from creuset.core.errors import ConfigError
 EXTRAS: dict[str, frozenset[str]] = {
     "serve": frozenset({"prometheus_client", "starlette", "structlog", "uvicorn"}),
     "train": frozenset({"zstandard"}),
-    "data": frozenset({"datatrove", "loguru", "py3langid", "pyarrow", "regex", "xxhash", "zstandard"}),
+    "data": frozenset({
+        "datatrove", "loguru", "phonenumbers", "py3langid", "pyarrow", "regex", "stdnum", "xxhash", "zstandard",
+    }),
     "eval": frozenset({
-        "httpx", "latex2sympy2_extended", "psutil", "py3langid", "pyarrow", "sympy", "typst",
-        "vaderSentiment", "xxhash", "zstandard",
+        "httpx", "latex2sympy2_extended", "phonenumbers", "psutil", "py3langid", "pyarrow", "stdnum", "sympy",
+        "typst", "vaderSentiment", "xxhash", "zstandard",
     }),
 }  # fmt: skip
 

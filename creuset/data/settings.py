@@ -8,6 +8,8 @@ import fnmatch
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from creuset.core.personal import MASKED
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class QualityRules:
@@ -136,7 +138,7 @@ class Dedup:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Privacy:
-    mask: tuple[str, ...] = ("email", "phone", "card", "iban", "ip", "nir", "siren", "siret")
+    mask: tuple[str, ...] = MASKED  # kinds of core/personal
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,10 +8,10 @@ import pytest
 import recognisers
 
 from creuset.benchmarks.training_data import corpus
+from creuset.core import personal as privacy
 from creuset.core.artifact import new_artifact
 from creuset.core.errors import ConfigError, DataError
 from creuset.core.stats import bootstrap_ratio
-from creuset.data.clean import privacy
 from creuset.data.read import training
 from creuset.testing import tiny_corpus, tiny_model_folder, tiny_shards
 from tests.audit.checks import checked

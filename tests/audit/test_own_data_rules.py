@@ -7,8 +7,8 @@ import pytest
 import recognisers
 
 from creuset.benchmarks.training_data.contamination import Contamination
+from creuset.core import personal as privacy
 from creuset.core.stats import clopper_pearson
-from creuset.data.clean import privacy
 from creuset.data.clean.leakage import benchmark_texts
 from creuset.data.clean.words import Splitter
 

@@ -137,6 +137,23 @@ def test_attribution_travels_and_personal_data_does_not(built):
     assert read_json(built / "out" / "report.json")["sources"]["dirty"]["masked"] == {"email": 1, "phone": 1}
 
 
+def test_no_field_and_no_dropped_document_keeps_personal_data(tmp_path):
+    mail = "jean.dupont@laposte.net"
+    row = {"url": f"https://x.fr/?e={mail}", "title": "tel 06 12 34 56 78", "author": f"Jean Dupont <{mail}>"}
+    rows = [{"text": english(i), **row} for i in range(12)] + [{"text": f"Short: {mail}", **row}]
+    pages = write_jsonl(tmp_path / "pages.jsonl", rows)
+    assert build(pages, "--licence", "CC0-1.0", "--out", tmp_path / "out", "--workers", 1) == 0
+    kept = documents(tmp_path / "out", "docs", "pages")
+    assert kept[0]["author"] == "Jean Dupont <[EMAIL]>" and kept[0]["url"] == "https://x.fr/?e=[EMAIL]"
+    assert kept[0]["title"] == "tel [PHONE]"
+    (dropped,) = documents(tmp_path / "out", "dropped", "pages")
+    assert dropped["text"] == "Short: [EMAIL]"
+    for file in (tmp_path / "out").rglob("*"):
+        if file.is_file():
+            read = "\n".join(map(str, read_lines(file))) if file.suffix == ".zst" else file.read_text(errors="replace")
+            assert mail not in read and "06 12 34 56 78" not in read, file
+
+
 def test_the_artifact_is_whole_and_its_ledger_can_be_read_again(built):
     assert read_manifest(built / "out")["kind"] == "corpus" and verify(built / "out") == []
     assert {row.name: row.licence for row in read_ledger([built / "out" / "ledger.json"])}["dirty"] == "CC0-1.0"

@@ -7,10 +7,10 @@ import pytest
 from sources_for_tests import FRENCH, english
 
 from creuset.core.errors import ConfigError, DataError
+from creuset.core.personal import mask
 from creuset.data import ledger
 from creuset.data.clean.filters import drop_lines
 from creuset.data.clean.language import Guess, Identifier, settle
-from creuset.data.clean.privacy import mask
 from creuset.data.clean.repair import repair
 from creuset.data.clean.words import Splitter
 from creuset.data.read.html import text_of

@@ -44,7 +44,7 @@ PACKAGES = {
     "engine": Package(("creuset/engine/**/*.py",), ("tests/engine",)),
     "server": Package(("creuset/server/**/*.py",), ("tests/server",)),
     "privacy": Package(
-        ("creuset/data/**/privacy.py",), ("tests/data/test_privacy.py", "tests/data/test_privacy_peers.py")
+        ("creuset/core/personal/*.py",), ("tests/core/test_personal.py", "tests/core/test_personal_peers.py")
     ),
 }
 

@@ -1,7 +1,7 @@
 """Personal data that the model says by itself, and whether it is of the training data.
 
 The model goes on, sampled at temperature 1, with nothing (<|endoftext|>) and with the first 16 tokens of training
-documents, as many of each. What data/clean/privacy.py finds in a sample is looked up, as it stands, in the text of the
+documents, as many of each. What core/personal finds in a sample is looked up, as it stands, in the text of the
 training split: found there it is a leak, not found there it was made up. No person is asked for by name. Neither the
 evidence nor the measures hold what was found, only its kind.
 """
@@ -12,7 +12,7 @@ from typing import Any
 from creuset.benchmarks.figures import exact_share
 from creuset.benchmarks.part import Found, Room
 from creuset.benchmarks.training_data.lineage import NOT_PARENT, open_for
-from creuset.data.clean.privacy import KINDS, find
+from creuset.core.personal import KINDS, find
 from creuset.data.shards.passages import draw_documents, evenly
 from creuset.types.measure import Measure
 

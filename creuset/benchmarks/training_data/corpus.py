@@ -3,7 +3,7 @@
 A corpus, shards or dialogues artifact is read once, document by document; duplicates are looked for afterwards. Memory
 is that of the counts and of 16 bytes a document; signatures lie in the work folder.
 
-    personal data    data/clean/privacy.py: finds a million tokens, by kind. Beside it stands how right the recogniser
+    personal data    core/personal: finds a million tokens, by kind. Beside it stands how right the recogniser
                      is (data/recognisers.json of the privacy benchmarks, measured by validation/recognisers.py)
     toxicity         words of wordlists.json: a million words, and the share of documents with any
     representation   shares among the listed words of a family (women among gendered words, regions, religions)
@@ -26,10 +26,10 @@ from creuset.benchmarks.figures import exact_share
 from creuset.benchmarks.part import Found, Room
 from creuset.core import jsonl
 from creuset.core.errors import DataError
+from creuset.core.personal import KINDS, find
 from creuset.core.sentences import sentence
 from creuset.core.stats import Z95, Interval, wilson
 from creuset.data.clean.language import Identifier
-from creuset.data.clean.privacy import KINDS, find
 from creuset.data.clean.words import Splitter, Words
 from creuset.data.dedup.minhash import Signer, exact_key, first_of_equals, near_duplicates
 from creuset.data.read.training import TrainingText, sampled

@@ -16,12 +16,12 @@ import numpy as np
 from datatrove.data import Document
 from datatrove.pipeline.base import PipelineStep
 
+from creuset.core.personal import mask
 from creuset.data.build.parts import PartWriter, write_json
 from creuset.data.build.tally import Tally
 from creuset.data.clean import filters, repair
 from creuset.data.clean.language import Identifier, settle
 from creuset.data.clean.leakage import Index
-from creuset.data.clean.privacy import mask
 from creuset.data.clean.words import Splitter
 from creuset.data.dedup.minhash import Signer, exact_key
 from creuset.data.ledger import LedgerRow
@@ -223,7 +223,16 @@ class Mask(DocumentStep):
     name = "privacy"
 
     def look(self, doc: Document) -> None:
-        doc.text, doc.metadata["masked"] = mask(doc.text, self.settings.privacy.mask)
+        kinds, fields = self.settings.privacy.mask, doc.metadata["fields"]
+        doc.text, masked = mask(doc.text, kinds)
+        for name in ATTRIBUTION:
+            if value := fields.get(name):
+                fields[name], more = mask(str(value), kinds)
+                masked += more
+        doc.metadata["masked"] = masked
+
+
+ATTRIBUTION = ("url", "title", "author", "source")  # fields of a record that a kept document keeps
 
 
 class Write(DocumentStep):
@@ -252,16 +261,12 @@ class Write(DocumentStep):
                 meta = doc.metadata
                 tally.read(meta["size"], len(doc.text))
                 if reason := meta.get("dropped"):
-                    tally.drop(reason, doc.id, doc.text, meta.get("detail", ""))
-                    dropped.write(
-                        {
-                            "id": doc.id,
-                            "reason": reason,
-                            "detail": meta.get("detail", ""),
-                            "source": source,
-                            "text": doc.text,
-                        }
+                    # It was dropped before the privacy step, and is kept beside the corpus all the same.
+                    text, detail = (
+                        mask(said, self.settings.privacy.mask)[0] for said in (doc.text, meta.get("detail", ""))
                     )
+                    tally.drop(reason, doc.id, text, detail)
+                    dropped.write({"id": doc.id, "reason": reason, "detail": detail, "source": source, "text": text})
                 else:
                     line = _line(doc, source)
                     tally.survive(meta["masked"], meta.get("lines", 0))
@@ -286,11 +291,9 @@ def _line(doc: Document, source: str) -> dict[str, Any]:
     """A kept document as it will stand in the corpus; attribution travels with it."""
     fields = doc.metadata["fields"]
     line = {"id": doc.id, "text": doc.text, "source": source, "lang": doc.metadata["lang"]}
-    for name in ("url", "title", "author"):
+    for name in ATTRIBUTION:
         if value := fields.get(name):
-            line[name] = str(value)
-    if origin := fields.get("source"):
-        line["origin"] = str(origin)
+            line["origin" if name == "source" else name] = str(value)
     if own := fields.get("license") or fields.get("licence"):
         line["licence"] = str(own)
     return line

@@ -1,0 +1,128 @@
+"""Personal data and secrets in a text: `find` says what stands where, `mask` puts `[EMAIL]`, `[PHONE]` ... there.
+
+One module for the corpus, the audit, the logs and the server.
+
+    email phone ip               their form, and for phones the plan of numbers of each country
+    card iban nir siren siret    their form and their check digits, wherever other digits stand beside them
+    vat national_id rpps         numbers of the member states; most need a word that announces them
+    secret                       keys and passwords of known forms
+    mrz born address             a passport's line by its check digits; dates of birth and streets by their form
+
+A line that holds neither a long number nor a hint of another kind costs one search. How often this is right, and how
+often it misses, is measured on labelled lines: validation/recognisers.py, docs/guides/personal-data.md.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+
+from creuset.core.personal.check_digits import numbers
+from creuset.core.personal.keys import secrets
+from creuset.core.personal.runs import groups
+from creuset.core.personal.telephone import phones
+from creuset.core.personal.written import addresses, births, emails, ips, passports
+
+MASKED = ("email", "phone", "card", "iban", "ip", "nir", "siren", "siret", "national_id", "secret")
+KINDS = (*MASKED, "vat", "rpps", "mrz", "address", "born")
+PLAIN = ("email", "ip", "secret")  # those that need no library: logs and error messages
+
+# Of places that lie over each other the first of these kinds is taken, then the longer one.
+_ORDER = {kind: at for at, kind in enumerate((
+    "secret", "mrz", "email", "iban", "nir", "vat", "rpps", "siret", "card", "national_id", "siren", "ip", "phone",
+    "born", "address",
+))}  # fmt: skip
+_NUMBERS = frozenset({"card", "iban", "nir", "siren", "siret", "vat", "rpps", "national_id"})
+_LONG_NUMBER = re.compile(r"\d(?:[^\S\n]?[().\-/\u2010\u2011\u2013]?[^\S\n]?\d){6}")
+_CODICE = re.compile(r"[A-Z]{6}\d\d[A-Z]\d\d[A-Z]\d{3}[A-Z]\b")
+_DIGIT = re.compile(r"\d")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Personal data of one kind at `start` to `end` of a text."""
+
+    kind: str
+    start: int
+    end: int
+
+
+def places(text: str, kinds: Collection[str] = KINDS) -> list[Found]:
+    """What is recognised in `text`, in order; no two places lie over each other."""
+    wanted = frozenset(kinds)
+    found: list[Found] = []
+
+    def take(kind: str, spans: Any, offset: int = 0) -> None:
+        if kind in wanted:
+            found.extend(Found(kind, start + offset, end + offset) for start, end in spans)
+
+    if "secret" in wanted:
+        take("secret", secrets(text))
+    if "email" in wanted:
+        take("email", emails(text))
+    if not _DIGIT.search(text):
+        return _apart(found)
+    if "ip" in wanted:
+        take("ip", ips(text))
+    if "mrz" in wanted and "<" in text:
+        take("mrz", passports(text))
+    if "born" in wanted:
+        take("born", births(text))
+    if "address" in wanted:
+        take("address", addresses(text))
+    by_number = wanted & _NUMBERS
+    if by_number or "phone" in wanted:
+        for start, end in _lines_with_numbers(text):
+            line = text[start:end]
+            if by_number:
+                found.extend(Found(kind, a + start, b + start) for kind, a, b in numbers(line, groups(line), by_number))
+            take("phone", phones(line) if "phone" in wanted else (), start)
+    if "national_id" in wanted:
+        for code in _CODICE.finditer(text):
+            if code.start() == 0 or not text[code.start() - 1].isalnum():
+                spans = numbers(code[0], groups(code[0]), frozenset({"national_id"}))
+                take("national_id", ((a, b) for _, a, b in spans), code.start())
+    return _apart(found)
+
+
+def find(text: str, kinds: Collection[str] = KINDS) -> list[tuple[str, str]]:
+    """(kind, what stands there) of everything that is recognised."""
+    return [(place.kind, text[place.start : place.end]) for place in places(text, kinds)]
+
+
+def mask(
+    text: str, kinds: Collection[str] = MASKED, *, seen: Callable[[str, str], None] = lambda kind, what: None
+) -> tuple[str, Counter[str]]:
+    """(text with `[KIND]` in the place of personal data, how many of each kind); `seen` gets each (kind, text)."""
+    found = places(text, kinds)
+    parts, at = [], 0
+    for place in found:
+        seen(place.kind, text[place.start : place.end])
+        parts += [text[at : place.start], f"[{place.kind.upper()}]"]
+        at = place.end
+    return "".join([*parts, text[at:]]) if parts else text, Counter(place.kind for place in found)
+
+
+def _lines_with_numbers(text: str) -> list[tuple[int, int]]:
+    """Lines that hold a number long enough to be anybody's: most have none."""
+    found: list[tuple[int, int]] = []
+    at = 0
+    while match := _LONG_NUMBER.search(text, at):
+        start = text.rfind("\n", 0, match.start()) + 1
+        end = text.find("\n", match.end())
+        end = len(text) if end < 0 else end
+        # A paragraph may be one long line: what announces a number stands within 100 characters before it.
+        begin = max(start, match.start() - 160)
+        found.append((text.rfind(" ", start, begin) + 1 if begin > start else start, end))
+        at = end
+    return found
+
+
+def _apart(found: list[Found]) -> list[Found]:
+    """One of each group that lie over each other."""
+    kept: list[Found] = []
+    for one in sorted(found, key=lambda f: (_ORDER[f.kind], f.start - f.end)):
+        if all(one.end <= other.start or other.end <= one.start for other in kept):
+            kept.append(one)
+    return sorted(kept, key=lambda f: f.start)

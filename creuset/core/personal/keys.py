@@ -1,0 +1,104 @@
+"""Keys and passwords of known forms. No library is needed, so logs can use it too.
+
+Each form is what its maker documents: a prefix that nobody else uses and a length. A password is known by the word
+before it. `password: required` is none: a password has a digit, a mark or capitals among small letters.
+"""
+
+import re
+from collections.abc import Iterator
+
+_FORMS = (
+    r"(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])",  # AWS
+    r"gh[pousr]_[A-Za-z0-9]{36,251}|github_pat_[A-Za-z0-9_]{60,}",
+    r"glpat-[\w-]{20,}",
+    r"sk-(?:ant-|proj-|svcacct-|or-v1-)?[A-Za-z0-9_-]{20,}",  # OpenAI, Anthropic, OpenRouter and others
+    r"(?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{16,}",  # Stripe
+    r"whsec_[A-Za-z0-9+/=]{24,}",
+    r"AIza[\w-]{35}",  # Google
+    r"ya29\.[\w-]{20,}",
+    r"GOCSPX-[\w-]{28}",
+    r"xox[abeoprs]-[A-Za-z0-9-]{10,}",  # Slack
+    r"https://hooks\.slack\.com/services/T\w+/B\w+/\w+",
+    r"hf_[A-Za-z0-9]{30,}",  # Hugging Face
+    r"npm_[A-Za-z0-9]{36}",
+    r"pypi-AgEI[\w-]{40,}",
+    r"SG\.[\w-]{16,}\.[\w-]{16,}",  # SendGrid
+    r"key-[0-9a-f]{32}",  # Mailgun
+    r"dop_v1_[0-9a-f]{64}",  # DigitalOcean
+    r"shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}",  # Shopify
+    r"\d{8,10}:AA[\w-]{33}",  # Telegram
+    r"AGE-SECRET-KEY-1[0-9A-Z]{58}",
+    r"eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}",  # JSON web token
+    r"crs-[\w-]{43}[A-Za-z0-9]{6}",  # ours
+)
+_KEY = re.compile(rf"(?<![\w-])(?:{'|'.join(_FORMS)})")
+_HINTS = (
+    "AKIA", "ASIA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "sk-", "_live_", "_test_",
+    "whsec_", "AIza", "ya29.", "GOCSPX-", "xox", "slack", "hf_", "npm_", "pypi-", "SG.", "key-", "dop_v1_", "shpat_",
+    "shpca_", "shppa_", "shpss_", ":AA", "AGE-SECRET", "eyJ", "crs-",
+)  # fmt: skip
+_PEM = re.compile(
+    r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----.*?(?:-----END (?:[A-Z0-9]+ )*PRIVATE KEY-----|\Z)", re.DOTALL
+)
+_BEARER = re.compile(r"\b(?:Bearer|Basic) +([A-Za-z0-9+/_.~-]{16,}=*)")
+_IN_URL = re.compile(r"\b[a-z][a-z0-9+.-]{1,15}://[^\s/:@]{1,64}:([^\s/@]{1,128})@[\w.-]")
+_WORDS = (
+    r"password|passwd|passphrase|pwd|mot de passe|mdp|passwort|kennwort|contraseña|clave de acceso|"
+    r"api[_ -]?key|clé d['’]api|secret[_ -]?key|access[_ -]?token|auth[_ -]?token|client[_ -]?secret"
+)
+_ANNOUNCED = re.compile(
+    rf"(?:{_WORDS})[\"'`]?(?:\s*(?::=|=>|[:=])\s*|\s+(?:is|est|ist|es|lautet)\s*:?\s+)"
+    r"(?P<quote>[\"'`«“]?)\s?(?P<value>[^\s\"'`»”<>{}$,;()\[\]]{6,128})",
+    re.I,
+)
+_TWO = ("api key", "secret key", "access token", "auth token", "client secret")
+_WORD_HINTS = (
+    *("password", "passwd", "passphrase", "pwd", "mot de passe", "mdp", "passwort", "kennwort", "contraseña"),
+    *("clave de acceso", "clé d"),
+    *(words.replace(" ", joint) for words in _TWO for joint in (" ", "_", "-", "")),
+)
+_PLACEHOLDER = re.compile(
+    r"(?:pass(?:word|wd)?$|pwd$|mot-?de-?passe$|secret$|"
+    r"x{3,}|\*{3,}|\.{3,}|your|votre|ihr|tu_|change|example|exemple|beispiel|ejemplo|placeholder|redacted|none|null|"
+    r"true|false|os\.|env|getenv|process\.|self\.|settings|config|secrets?\.|required|optional)",
+    re.I,
+)
+
+
+def secrets(text: str) -> Iterator[tuple[int, int]]:
+    """Where keys and passwords stand in `text`."""
+    if any(hint in text for hint in _HINTS):
+        for match in _KEY.finditer(text):
+            yield match.span()
+    if "PRIVATE KEY-----" in text:
+        for match in _PEM.finditer(text):
+            yield match.span()
+    if "://" in text and "@" in text:
+        for match in _IN_URL.finditer(text):
+            if not _PLACEHOLDER.match(match[1]):
+                yield match.span(1)
+    if "Bearer" in text or "Basic" in text:
+        for match in _BEARER.finditer(text):
+            yield match.span(1)
+    low = text.lower()
+    if len(low) == len(text):  # a few letters of other alphabets grow when they are made small
+        for hint in _WORD_HINTS:
+            at = low.find(hint)
+            while at >= 0:
+                said = _ANNOUNCED.match(text, at)
+                if said and _looks_drawn(value := said["value"].rstrip(".!?:")):
+                    start = said.start("value")
+                    yield start, start + len(value)
+                at = low.find(hint, at + 1)
+
+
+def _looks_drawn(value: str) -> bool:
+    """Not a word, a name of a variable or a placeholder."""
+    if len(value) < 6 or _PLACEHOLDER.match(value):
+        return False
+    kinds = (
+        any(c.isdigit() for c in value),
+        any(not c.isalnum() and c not in "_.-/" for c in value),
+        any(c.islower() for c in value) and any(c.isupper() for c in value[1:]),
+    )
+    return kinds[0] + kinds[1] + kinds[2] >= (1 if kinds[0] else 2) and not re.fullmatch(r"[A-Za-z_]+\.[\w.]+", value)
