@@ -110,7 +110,7 @@ def test_personal_data_is_masked(text, masked):
         "Linux kernel 5.15.0.91",
         "Figure 11.12.1.3",
         "git@github.com:x/y",
-        "scp me@host.fr:/home/me/x .",
+        "scp me@host.fr:/srv/files/x .",
         "your password: it must have twelve characters",
         "mysql://user:password@localhost.fr/",
         "DNI 12345678A",
