@@ -82,6 +82,8 @@ def tiny_config(family: "Family" = "qwen3_moe", *, vocab_size: int = 512, **chan
     if traits.latent:
         latent = LatentShape(q_rank=12, kv_rank=16, nope=12, rope=8, value=10)
         shape |= {"latent": latent, "kv_heads": 4, "query_scale": 20**-0.5, "ffn": 48, "dense_layers": (0,)}
+    if family == "deepseek_v2":
+        shape |= {"norm_topk": False}
     if traits.router_score == "sigmoid":
         shape |= {"expert_groups": 2, "groups_per_token": 1, "router_scale": 2.5}
     if traits.clamped_experts:

@@ -209,6 +209,12 @@ FAMILIES: dict[Family, FamilyRow] = {
             "head_dim": 64,
             "rope_theta": 150000.0,
             "rms_norm_eps": 1e-5,
+            "rope_scaling": {
+                "rope_type": "yarn",
+                "factor": 32.0,
+                "original_max_position_embeddings": 4096,
+                "truncate": False,
+            },
         },
         files=((r"\.mlp\.gate\.", ".mlp.router."),),
     ),

@@ -41,6 +41,7 @@ def from_hf(found: dict[str, Any]) -> ModelConfig:
     family = _family(found)
     row = FAMILIES[family]
     fields = ConfigFields(found, row.defaults)
+    fields.get("quantization_config")  # how weights are stored is read with them (model/formats/published.py)
     heads, hidden = fields.integer("num_attention_heads"), fields.integer("hidden_size")
     layers, context = fields.integer("num_hidden_layers"), fields.integer("max_position_embeddings")
     latent = row.traits.latent
@@ -98,7 +99,10 @@ def _family(found: dict[str, Any]) -> Family:
     if quantized := found.get("quantization_config"):
         method = quantized.get("quant_method") if isinstance(quantized, dict) else quantized
         if method not in ("fp8", "mxfp4"):
-            raise ArtifactError(f"config.json: weights quantized by `{method}` are not supported")
+            raise ArtifactError(
+                f"config.json: weights quantized by `{method}` are not supported",
+                hint="take the model's own folder in bf16 or fp16, or a GGUF file of it",
+            )
     return family
 
 

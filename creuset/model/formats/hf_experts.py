@@ -75,14 +75,17 @@ def _grouped(fields: ConfigFields, family: Family, width: int) -> dict[str, Any]
 
 def read_latent(fields: ConfigFields, scaling: RopeScaling | None) -> dict[str, Any]:
     """Multi-head latent attention: its widths, and what scores are multiplied by."""
-    shape = LatentShape(
-        q_rank=fields.integer("q_lora_rank", default=0),
-        kv_rank=fields.integer("kv_lora_rank"),
-        nope=fields.integer("qk_nope_head_dim"),
-        rope=fields.integer("qk_rope_head_dim"),
-        value=fields.integer("v_head_dim"),
-        interleaved=fields.flag("rope_interleave", True),
-    )
+    widths = {
+        "q_rank": fields.integer("q_lora_rank", default=0),
+        "kv_rank": fields.integer("kv_lora_rank"),
+        "nope": fields.integer("qk_nope_head_dim"),
+        "rope": fields.integer("qk_rope_head_dim"),
+        "value": fields.integer("v_head_dim"),
+    }
+    try:
+        shape = LatentShape(**widths, interleaved=fields.flag("rope_interleave", True))
+    except ValueError as error:
+        raise ArtifactError(f"config.json: {error}") from error
     for name, only in (("head_dim", shape.rope), ("qk_head_dim", shape.nope + shape.rope)):
         if (got := fields.get(name, only)) != only:
             raise ArtifactError(f"config.json: {name} is {got!r}, but the widths of the heads say {only}")

@@ -4,7 +4,8 @@ Our names are Llama's and Qwen's. The table is model/families.py: `files` rename
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from math import prod
 
 import torch
@@ -50,8 +51,9 @@ def split(tensor: Tensor, parts: Sequence[str], shapes: Mapping[str, torch.Size]
     yield from zip(parts, torch.split(tensor, [shapes[part][0] for part in parts]), strict=True)
 
 
-def joined(family: Family, values: Mapping[str, Tensor]) -> Iterator[tuple[str, Sequence[Tensor], int]]:
-    """(name in a file, what is to be written below each other under it, how many numbers that is)."""
+def joined(family: Family, values: Mapping[str, Tensor]) -> Iterator[tuple[str, Callable[[], Tensor], int]]:
+    """(name in a file, what makes the tensor that is to be written under it, how many numbers it has)."""
     for stored, parts in layout(family, list(values)).items():
         tensors = [values[part] for part in parts]
-        yield stored, tensors, sum(prod(tensor.shape) for tensor in tensors)
+        make = partial(torch.cat, tensors) if len(tensors) > 1 else partial(torch.Tensor.detach, tensors[0])
+        yield stored, make, sum(prod(tensor.shape) for tensor in tensors)

@@ -4,7 +4,7 @@ Reading order: `published`, `_plain`. Where nothing is special a file's tensor i
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -12,9 +12,9 @@ from torch import Tensor
 
 from creuset.core.errors import ArtifactError
 from creuset.model.config import ModelConfig
-from creuset.model.formats.names import joined_shape, layout, split
+from creuset.model.formats.names import joined, joined_shape, layout, split
 from creuset.model.formats.scaled import fp8_values
-from creuset.model.formats.stacks import stacks_in
+from creuset.model.formats.stacks import in_experts, stacked, stacks_in
 from creuset.model.formats.tensors import checked, read, refuse_difference
 
 SCALE = "_scale_inv"  # NAME.weight_scale_inv holds the scales of NAME.weight
@@ -46,6 +46,15 @@ def published(
             yield from split(checked(tensor, shape, name, file), wanted[name], shapes)
     for stack in stacks:
         yield from stack.split(lambda name: fetch(files, name), files[stack.stored[0]])
+
+
+def to_publish(config: ModelConfig, values: Mapping[str, Tensor]) -> Iterator[tuple[str, Callable[[], Tensor], int]]:
+    """Our weights `values` as the family's files have them: (name, what makes the tensor, how many numbers it has)."""
+    if not config.traits.clamped_experts:
+        yield from joined(config.family, values)
+        return
+    yield from joined(config.family, {name: value for name, value in values.items() if not in_experts(name)})
+    yield from stacked(values)
 
 
 def fetch(files: Mapping[str, Path], name: str) -> Tensor:

@@ -12,6 +12,7 @@ Shapes: E experts    C model width    F expert width
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -122,13 +123,26 @@ def stacks_in(family: Family, shapes: Mapping[str, torch.Size], files: Mapping[s
     return stacks
 
 
-def stacked(family: Family, prefix: str, values: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
-    """gpt-oss's stacks in its own layout, of our stacks `gate_up`, `down` and their biases."""
-    assert FAMILIES[family].traits.clamped_experts
+def stacked(values: Mapping[str, Tensor]) -> Iterator[tuple[str, Callable[[], Tensor], int]]:
+    """gpt-oss's files: (name, what makes the tensor, how many numbers it has), of our weights."""
+    held: dict[str, dict[str, list[Tensor]]] = {}
     for name, value in values.items():
-        turned = value
-        if name.startswith("gate_up"):
-            turned = torch.stack(value.chunk(2, dim=1), dim=2).flatten(1, 2)  # gate and up in turn
-        if not name.endswith("_bias"):
-            turned = turned.transpose(1, 2)
-        yield f"{prefix}.{name.replace('gate_up', 'gate_up_proj').replace('down', 'down_proj')}", turned.contiguous()
+        if (found := _PART.fullmatch(name)) is None:
+            continue
+        prefix, _, half, kind = found.groups()
+        matrix = "down_proj" if half == "down_proj" else "gate_up_proj"
+        stored = f"{prefix}.{matrix}" + ("_bias" if kind == "bias" else "")
+        held.setdefault(stored, {}).setdefault(half, []).append(value)
+    for stored, halves in held.items():
+        yield stored, partial(_in_turn, list(halves.values())), sum(t.numel() for half in halves.values() for t in half)
+
+
+def _in_turn(halves: list[list[Tensor]]) -> Tensor:
+    """(E, F, C) of each half -> (E, C, halves x F), the halves' rows in turn; a bias has no C."""
+    whole = torch.stack([torch.stack(half) for half in halves], dim=2).flatten(1, 2)
+    return whole.transpose(1, 2) if whole.ndim == 3 else whole
+
+
+def in_experts(name: str) -> bool:
+    """Whether our weight `name` is one of an expert's."""
+    return _PART.fullmatch(name) is not None

@@ -5,7 +5,7 @@ is which part of which parameter), `load_model`, `save_model`. The file of quant
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
@@ -20,13 +20,13 @@ from creuset.core.gguf import is_gguf
 from creuset.model import quant
 from creuset.model.config import ModelConfig
 from creuset.model.formats.hf_config import config_of, to_hf
-from creuset.model.formats.names import joined
-from creuset.model.formats.published import published
+from creuset.model.formats.published import published, to_publish
 from creuset.model.formats.tensors import header, read, write
 from creuset.model.transformer import Transformer
 
 FILE, INDEX = "model.safetensors", "model.safetensors.index.json"
 EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
+FP32_ALWAYS = "e_score_correction_bias"  # its steps are a thousandth (model/layers/router.py)
 DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
 
@@ -148,7 +148,8 @@ def build(
         model = Transformer(source.config).to(dtype)
     targets = parts(model)
     for tensor in source.tensors():
-        targets[tensor.name].copy_(tensor.values(dtype))
+        target = targets[tensor.name]
+        target.copy_(tensor.values(target.dtype))  # not `dtype`: a few stay fp32 whatever the model is
     return model.eval()
 
 
@@ -188,15 +189,15 @@ def save_model(
     """config.json, generation_config.json and model.safetensors (or shards with an index), as Hugging Face has them."""
     folder.mkdir(parents=True, exist_ok=True)
     write_config(model, folder, dtype)
-    shards: list[dict[str, Sequence[Tensor]]] = [{}]
+    shards: list[dict[str, Callable[[], Tensor]]] = [{}]
     held = 0
-    for name, value, numbers in joined(model.config.family, parts(model)):
+    for name, make, numbers in to_publish(model.config, parts(model)):
         size = numbers * DTYPES[dtype].itemsize
         if shards[-1] and held + size > shard_bytes:
             shards.append({})
             held = 0
         held += size
-        shards[-1][name] = value
+        shards[-1][name] = make
     if len(shards) == 1:
         _write(shards[0], folder / FILE, dtype)
         return
@@ -218,12 +219,10 @@ def write_json(file: Path, value: Any) -> None:
     file.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def _write(tensors: dict[str, Sequence[Tensor]], file: Path, dtype: str) -> None:
-    # A copy each: safetensors refuses tensors that share memory, as slices of stacked experts do.
-    own = {
-        name: (values[0] if len(values) == 1 else torch.cat(list(values)))
-        .to("cpu", DTYPES[dtype], copy=True)
-        .contiguous()
-        for name, values in tensors.items()
-    }
+def _write(tensors: dict[str, Callable[[], Tensor]], file: Path, dtype: str) -> None:
+    own = {}
+    for name, make in tensors.items():
+        kept = torch.float32 if name.endswith(FP32_ALWAYS) else DTYPES[dtype]
+        # A copy each: safetensors refuses tensors that share memory, as slices of stacked experts do.
+        own[name] = make().to("cpu", kept, copy=True).contiguous()
     write(own, file, metadata={"format": "pt"})
