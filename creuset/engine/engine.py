@@ -17,13 +17,14 @@ import random
 from collections.abc import Iterable, Iterator
 from collections.abc import Sequence as Listed
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from creuset.core.errors import ArtifactError, PromptTooLong, RequestError
+from creuset.core.errors import ArtifactError, ConfigError, PromptTooLong, RequestError
 from creuset.engine.backend.base import BatchSpan, ForwardBatch, Logits, Runner
 from creuset.engine.backend.torch.runner import choose
 from creuset.engine.blocks import BlockPool
@@ -33,7 +34,9 @@ from creuset.engine.prefix import PrefixCache
 from creuset.engine.sampler import Sampler, token_logprob
 from creuset.engine.scheduler import Scheduler, Sequence
 from creuset.engine.settings import EngineSettings
-from creuset.model.formats.weights import ModelWeights, open_weights
+from creuset.model.config import ModelConfig
+from creuset.model.context import with_context
+from creuset.model.formats.weights import ModelWeights, StoredTensor, WeightSource, open_weights
 from creuset.model.hub import end_ids
 from creuset.model.score import Reading
 from creuset.model.transformer import Transformer
@@ -61,7 +64,8 @@ class Engine:
         self.context = runner.config.context
         self.end_ids = frozenset(end_ids)
         self._vocab = min(runner.config.vocab_size, tokenizer.vocab_size)  # models round their vocabulary up
-        self._pool = BlockPool(_blocks(runner, settings))
+        tokens, self._bounded_by = _room(runner, settings)
+        self._pool = BlockPool(max(1, math.ceil(tokens / settings.block_size)))
         self._cache = PrefixCache(self._pool) if settings.prefix_cache else None
         self._runner = runner
         runner.allocate(self._pool.num_blocks, settings.block_size)
@@ -99,6 +103,10 @@ class Engine:
         settings = settings or EngineSettings()
         tokenizer = Tokenizer.load(path)
         source = open_weights(path) if model is None else ModelWeights(model)
+        if settings.context:
+            if model is not None:
+                raise ConfigError(f"a model in memory keeps its own context; `context` is {settings.context}")
+            source = _Stretched(source, with_context(source.config, settings.context))
         if tokenizer.vocab_size > source.config.vocab_size:
             raise ArtifactError(
                 f"`{path}`: the tokenizer has {tokenizer.vocab_size} ids, the model only {source.config.vocab_size}"
@@ -115,8 +123,13 @@ class Engine:
 
     @property
     def choices(self) -> dict[str, Any]:
-        """What was chosen for this machine: dtype, threads, kernels, and what was timed for it."""
-        return self._runner.choices
+        """What was chosen for this machine: dtype, threads, kernels, what was timed for it, the size of the cache."""
+        cache = {
+            "tokens": self.capacity,
+            "bytes": self.capacity * self._runner.kv_bytes_per_token,
+            "bounded_by": self._bounded_by,
+        }
+        return self._runner.choices | {"context": self.context, "kv_cache": cache}
 
     def score(
         self, readings: Listed[Reading], *, tokens_per_batch: int = 4096
@@ -352,6 +365,26 @@ class _Live:
         self.mask: TokenMask | None = None
 
 
-def _blocks(runner: Runner, settings: EngineSettings) -> int:
-    tokens = settings.kv_tokens or min(8 * runner.config.context, settings.kv_mib * 2**20 // runner.kv_bytes_per_token)
-    return max(1, math.ceil(tokens / settings.block_size))
+@dataclass(frozen=True, slots=True)
+class _Stretched:
+    """Weights under a config with another context."""
+
+    source: WeightSource
+    config: ModelConfig
+
+    def tensors(self) -> Iterator[StoredTensor]:
+        return self.source.tensors()
+
+
+def _room(runner: Runner, settings: EngineSettings) -> tuple[int, str]:
+    """Tokens that the cache shall hold, and what bounds them.
+
+    More than `max_running` full contexts cannot be used at once. Memory is taken as it is written, not at the start.
+    """
+    if settings.kv_tokens:
+        return settings.kv_tokens, "kv_tokens"
+    limit = settings.kv_mib * 2**20 or runner.free_memory() // 2
+    useful, possible = settings.max_running * runner.config.context, limit // runner.kv_bytes_per_token
+    if useful <= possible:
+        return useful, "context"
+    return possible, "kv_mib" if settings.kv_mib else "memory"

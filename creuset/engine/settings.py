@@ -7,8 +7,9 @@ from typing import Literal
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EngineSettings:
     block_size: int = 16  # tokens a block of the key-value cache
-    kv_tokens: int = 0  # tokens the cache holds; 0: eight full contexts, within `kv_mib`
-    kv_mib: int = 512  # at most, when `kv_tokens` is 0
+    kv_tokens: int = 0  # tokens the cache holds; 0: `max_running` full contexts, within `kv_mib`
+    kv_mib: int = 0  # at most, when `kv_tokens` is 0; 0: half of the memory that is free once the weights are loaded
+    context: int = 0  # longest sequence, tokens; 0: the model's own. Longer ones are reached by YaRN (model/context.py)
     max_batch_tokens: int = 512  # tokens a forward pass; longer prompts are read in chunks
     max_running: int = 32  # requests in a batch; others wait
     prefix_cache: bool = True
@@ -22,10 +23,10 @@ class EngineSettings:
             raise ValueError(f"block_size must be a power of two up to 64, got {self.block_size}")
         if self.dtype not in ("auto", "fp32", "bf16"):
             raise ValueError(f"dtype must be auto, fp32 or bf16, got {self.dtype}")
-        for name in ("kv_mib", "max_batch_tokens", "max_running"):
+        for name in ("max_batch_tokens", "max_running"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        for name in ("kv_tokens", "threads"):
+        for name in ("kv_tokens", "kv_mib", "context", "threads"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
         if self.max_running > self.max_batch_tokens:

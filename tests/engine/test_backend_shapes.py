@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from creuset.core.memory import resident_memory
+from creuset.engine.backend.torch import runner as runner_module
 from creuset.engine.backend.torch.inference import shapes
 from creuset.engine.backend.torch.runner import default_threads
 from creuset.engine.settings import EngineSettings
@@ -51,14 +53,32 @@ def test_a_step_is_shared_among_threads_from_a_billion_multiply_adds_in_the_laye
         torch.set_num_threads(before)
 
 
-def test_the_cache_holds_eight_contexts_or_what_fits_in_its_memory_or_what_is_asked_for() -> None:
+def test_the_cache_holds_what_can_be_used_or_what_fits_in_its_memory_or_what_is_asked_for(monkeypatch) -> None:
     config = tiny_config()
-    assert engine(block_size=16).capacity == 8 * config.context
+    assert cache_of(block_size=16, max_running=3) == (3 * config.context, "context")
     a_token = 2 * config.layers * config.kv_heads * config.head_dim * 4
-    long = {"context": 2**20}
-    assert engine(block_size=1, kv_mib=1, changes=long).capacity == 2**20 // a_token
-    assert engine(block_size=4, kv_tokens=21).capacity == 24, "rounded up to whole blocks"
-    assert engine(block_size=4, kv_tokens=1).capacity == 4
+    assert cache_of(block_size=1, kv_mib=1, changes={"context": 2**14}) == (2**20 // a_token, "kv_mib")
+    assert cache_of(block_size=4, kv_tokens=21) == (24, "kv_tokens"), "rounded up to whole blocks"
+    assert cache_of(block_size=4, kv_tokens=1) == (4, "kv_tokens")
+    monkeypatch.setattr(runner_module, "available_memory", lambda: 100 * a_token)
+    assert cache_of(block_size=1) == (50, "memory"), "half of what is free"
+    monkeypatch.setattr(runner_module, "available_memory", lambda: 0)
+    assert cache_of(block_size=16) == (16, "memory"), "one block at least"
+
+
+def cache_of(**settings) -> tuple[int, str]:
+    found = engine(**settings)
+    kept = found.choices["kv_cache"]
+    assert found.capacity == kept["tokens"] and kept["bytes"] == kept["tokens"] * found._runner.kv_bytes_per_token
+    return kept["tokens"], kept["bounded_by"]
+
+
+def test_a_cache_takes_memory_only_where_it_is_written() -> None:
+    before = resident_memory()
+    one = engine(kv_mib=512, changes={"context": 2**16})
+    assert one.choices["kv_cache"]["bytes"] > 400 << 20 and resident_memory() - before < 200 << 20
+    cache = one._runner.cache
+    assert all(part.data_ptr() % 64 == 0 and not part[:, :64].any() for part in (cache.keys, cache.values))
 
 
 @pytest.mark.parametrize(
@@ -67,7 +87,7 @@ def test_the_cache_holds_eight_contexts_or_what_fits_in_its_memory_or_what_is_as
         ({"block_size": 3}, "block_size must be a power of two up to 64, got 3"),
         ({"block_size": 128}, "block_size must be a power of two up to 64, got 128"),
         ({"dtype": "fp8"}, "dtype must be auto, fp32 or bf16, got fp8"),
-        ({"kv_mib": 0}, "kv_mib must be positive, got 0"),
+        ({"kv_mib": -1}, "kv_mib must not be negative, got -1"),
         ({"max_batch_tokens": 0}, "max_batch_tokens must be positive, got 0"),
         ({"max_running": 0}, "max_running must be positive, got 0"),
         ({"kv_tokens": -1}, "kv_tokens must not be negative, got -1"),

@@ -55,6 +55,10 @@ class Runner(Protocol):
     @property
     def kv_bytes_per_token(self) -> int: ...
 
+    def free_memory(self) -> int:
+        """Bytes that are free where keys and values will lie, now that the weights are there."""
+        ...
+
     def allocate(self, blocks: int, block_size: int) -> None:
         """Make room for the keys and values of `blocks` blocks. Called once, before the first batch."""
         ...

@@ -81,7 +81,6 @@ class ServedEngine:
         facts = self.client.facts
         found: dict[str, Any] = {"model": self.model.name, "state": self.state, "choices": facts.get("choices")}
         found["memory"] = {"estimated_bytes": self.place.estimate, "measured_bytes": facts.get("memory_bytes")}
-        found["kv_cache"] = facts.get("kv_cache")
         found["waiting"] = len(self.place.waiters)
         return found if self.failure is None else found | {"reason": str(self.failure)}
 

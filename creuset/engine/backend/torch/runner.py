@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from creuset.core import device as devices
+from creuset.core.memory import available_memory
 from creuset.engine.backend.base import BatchSpan, ForwardBatch, Logits
 from creuset.engine.backend.torch.batch_invariant import TILE, KernelRules, using
 from creuset.engine.backend.torch.inference import InferenceModel
@@ -80,6 +81,10 @@ class TorchRunner:
     def cache(self) -> KVCache:
         assert self._cache is not None, "no memory for keys and values was allocated"
         return self._cache
+
+    def free_memory(self) -> int:
+        place = torch.device(self.device)
+        return torch.cuda.mem_get_info(place)[0] if place.type == "cuda" else available_memory()
 
     def allocate(self, blocks: int, block_size: int) -> None:
         self._cache = KVCache(

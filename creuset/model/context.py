@@ -1,0 +1,36 @@
+"""Another context than a model's own: shorter as asked, longer by YaRN. No torch here."""
+
+from dataclasses import replace
+
+from creuset.core.errors import ConfigError
+from creuset.model.config import ModelConfig
+from creuset.model.rope_scaling import yarn
+
+
+def with_context(config: ModelConfig, context: int) -> ModelConfig:
+    """`config` for sequences of up to `context` tokens; as it is for 0.
+
+    A longer context than the model's own is reached by YaRN (arXiv:2309.00071), as Qwen documents it for its models:
+    factor = wanted / own context, with the other values of the paper. YaRN is static, so short texts are computed
+    with it too, at a small cost in quality: ask for no more than is needed. Raises ConfigError where a model cannot be
+    stretched: it has a scaling of its own, or layers with a sliding window.
+    """
+    if context < 0:
+        raise ConfigError(f"the context must be positive, got {context} tokens")
+    own, scaling = config.context, config.rope_scaling
+    if scaling is not None and scaling.kind == "yarn":
+        # Qwen's files may state the context from before the stretching, and the factor beside it.
+        own = max(own, int(scaling.factor * scaling.original_context))
+    if context == 0 or context <= own:
+        return replace(config, context=context or config.context)
+    if scaling is not None:
+        raise ConfigError(
+            f"a context of {context} tokens cannot be had: the model has the rope scaling `{scaling.kind}` of its own, "
+            f"which reaches {own} tokens"
+        )
+    if config.window:
+        raise ConfigError(
+            f"a context of {context} tokens cannot be had: the model has layers with a sliding window of "
+            f"{config.window} tokens, which YaRN does not stretch; its own context is {own} tokens"
+        )
+    return replace(config, context=context, rope_scaling=yarn(context / own, own))

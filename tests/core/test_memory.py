@@ -1,0 +1,81 @@
+"""Free memory as the system and the control groups tell it, from made-up /proc and /sys; sizes in words."""
+
+from pathlib import Path
+
+import pytest
+
+from creuset.core.memory import available_memory, parse_size, resident_memory, show_size
+
+
+def system(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        file = root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return root
+
+
+MEMINFO = {"proc/meminfo": "MemTotal:  16000 kB\nMemFree:  100 kB\nMemAvailable:  8000 kB\n"}
+V2 = MEMINFO | {"proc/self/cgroup": "0::/a/b\n"}
+V1 = MEMINFO | {"proc/self/cgroup": "3:cpu:/a\n4:memory,hugetlb:/a\n0::/\n"}
+
+
+@pytest.mark.parametrize(
+    ("files", "free"),
+    [
+        (MEMINFO, 8000 << 10),
+        (V2, 8000 << 10),
+        # A group of the second version, and a tighter one above it; files kept in memory count as free.
+        (V2 | {"sys/fs/cgroup/a/b/memory.max": "5000000\n", "sys/fs/cgroup/a/b/memory.current": "1000000\n"}, 4000000),
+        (
+            V2
+            | {"sys/fs/cgroup/a/b/memory.max": "max\n", "sys/fs/cgroup/a/b/memory.current": "1000000\n"}
+            | {"sys/fs/cgroup/a/memory.max": "3000000\n", "sys/fs/cgroup/a/memory.current": "2500000\n"}
+            | {"sys/fs/cgroup/a/memory.stat": "anon 1\ninactive_file 400000\n"},
+            900000,
+        ),
+        # In a container the path is the machine's; what can be seen is the mount itself.
+        (V2 | {"sys/fs/cgroup/memory.max": "2000000", "sys/fs/cgroup/memory.current": "500000"}, 1500000),
+        (
+            V1
+            | {"sys/fs/cgroup/memory/a/memory.limit_in_bytes": "3000000"}
+            | {"sys/fs/cgroup/memory/a/memory.usage_in_bytes": "2900000"}
+            | {"sys/fs/cgroup/memory/a/memory.stat": "inactive_file 1\ntotal_inactive_file 200000\n"},
+            300000,
+        ),
+        (
+            V1
+            | {"sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712"}
+            | {"sys/fs/cgroup/memory/memory.usage_in_bytes": "1"},
+            8000 << 10,
+        ),
+        (V2 | {"sys/fs/cgroup/a/b/memory.max": "10", "sys/fs/cgroup/a/b/memory.current": "20"}, 0),
+    ],
+)
+def test_the_tightest_limit_counts(tmp_path: Path, files: dict[str, str], free: int) -> None:
+    assert available_memory(system(tmp_path, files)) == free
+
+
+def test_here_and_without_linux() -> None:
+    assert available_memory() > 0 and 1 << 20 < resident_memory() < 1 << 36
+    assert available_memory(Path("/nowhere")) > 1 << 20 and resident_memory(Path("/nowhere")) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("1", 1), ("512M", 512 << 20), ("12GiB", 12 << 30), ("1.5g", 3 << 29), ("2 TB", 2 << 40), ("8kib", 8192)],
+)
+def test_sizes_in_words(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1G", "1X", "G", "1e9", "12 GiBs", "0.0001"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a size: write it as 512M or 12GiB"):
+        parse_size(text)
+
+
+def test_sizes_for_people() -> None:
+    assert [show_size(size) for size in (0, 999, 2048, 5 << 20, 3 << 29, 1500 << 30)] == [
+        "0 bytes", "999 bytes", "2 KiB", "5 MiB", "1.5 GiB", "1500 GiB",
+    ]  # fmt: skip
