@@ -34,7 +34,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "evals.clients.weights": {"model", "engine", "text"},
     "evals.clients.conversations": {"engine", "text"},
     "evals.clients.scoring": {"model"},
-    "server": {"core", "types", "text", "model.count", "model.formats.hf_config", "model.hub", "model.store.origin"},
+    "server": {
+        "core", "types", "text", "model.config", "model.context", "model.count", "model.formats.hf_config", "model.hub",
+        "model.store.origin",
+    },
     "server.engines.worker": {"engine"},    # the engine process: besides what the server may
     "benchmarks": {"core", "types", "data", "evals"},
     "governance": {
@@ -47,7 +50,7 @@ EVERYTHING = {"api", "cli", "recipes", "testing", "__init__", "__main__"}
 # At import only: a function body may load torch, since by then somebody asked for a computation.
 NO_TORCH = {
     "core", "types", "report", "text", "data", "plan", "server", "governance.dossier", "cli", "recipes",
-    "model.config", "model.count", "model.families", "model.rope_scaling", "model.hub", "model.store",
+    "model.config", "model.context", "model.count", "model.families", "model.rope_scaling", "model.hub", "model.store",
     "model.formats.hf_config", "model.formats.hf_fields", "model.formats.hf_rope",
 }  # fmt: skip
 BUT = {"core.device", "data.shards.batches"}

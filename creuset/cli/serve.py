@@ -1,4 +1,4 @@
-"""`creuset serve`: an OpenAI-compatible API and a chat page for one model.
+"""`creuset serve`: an OpenAI-compatible API and a chat page for one model or several.
 
 stdout gets one line that says where; logs go to stderr, one JSON object a line. Exit codes: 0 stopped by a
 signal, 2 the address or the settings cannot be, 3 the model is missing or damaged, 5 the engine cannot start.
@@ -12,21 +12,37 @@ from pathlib import Path
 from typing import Any
 
 from creuset.core.errors import ConfigError
-from creuset.model.hub import find_model
+from creuset.core.memory import available_memory, parse_size
+from creuset.model.hub import find_model, shipped_models
+from creuset.model.store.shelf import all_pulled
 
 LEVELS = ("debug", "info", "warning", "error")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--model", metavar="PATH|NAME", help="a model artifact or a Hugging Face folder (default: the shipped model)")
+    add(
+        "--model", action="append", default=[], metavar="[ALIAS=]PATH|NAME",
+        help="a model: an artifact, a Hugging Face folder, a GGUF file, or the name of one that is shipped or was "
+        "pulled; may be given several times (default: the shipped model)",
+    )  # fmt: skip
+    add("--all", action="store_true", help="serve every model that is shipped or was pulled, each loaded when asked")
+    add(
+        "--memory", metavar="SIZE",
+        help="what all models together may take, such as 12GiB; the least used is unloaded where another needs the "
+        "room (default: four fifths of what is free)",
+    )  # fmt: skip
+    add(
+        "--context", type=int, default=0, metavar="N",
+        help="longest prompt and reply, tokens; more than the model's own by YaRN (0: the model's own)",
+    )  # fmt: skip
     add(
         "--host", default="127.0.0.1", help="address to listen on; any but loopback needs --keys (default: %(default)s)"
     )
     add("--port", type=int, default=8000, help="0 takes any free one (default: %(default)s)")
     add(
         "--served-name", action="extend", nargs="+", default=[], metavar="ALIAS",
-        help="name that requests use for the model; may be given several times",
+        help="name that requests use for the first model; may be given several times",
     )  # fmt: skip
     add("--keys", type=Path, metavar="FILE", help="accept only the API keys of this file")
     add(
@@ -66,8 +82,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="tokens the key-value cache holds (0: chosen from the model)",
+        help="tokens the key-value cache of each model holds (0: chosen from the memory that is free)",
     )
+    add("--kv-memory", metavar="SIZE", help="what that cache may take, such as 2GiB, instead of --kv-tokens")
     add(
         "--dtype",
         choices=("auto", "fp32", "bf16"),
@@ -102,6 +119,8 @@ def main(args: argparse.Namespace) -> int:
     engine = {
         "max_running": args.max_concurrency,
         "kv_tokens": args.kv_tokens,
+        "kv_mib": _size(args, "kv_memory") >> 20,
+        "context": args.context,
         "dtype": args.dtype,
         "threads": args.threads,
         "prefix_cache": not args.no_prefix_cache,
@@ -109,18 +128,51 @@ def main(args: argparse.Namespace) -> int:
     mark = args.watermark or (Path(os.environ["CREUSET_WATERMARK"]) if os.environ.get("CREUSET_WATERMARK") else None)
     if mark is not None:
         engine["watermark"] = str(mark.resolve())
-    folder = find_model(args.model)
+    models = _models(args)
     if args.dry_run:
         from creuset.core.config import resolved
 
-        print(json.dumps({"model": str(folder), "serve": resolved(settings), "engine": engine}, indent=2))
+        paths = {"model": str(models[0][0]), "models": [str(path) for path, _ in models]}
+        print(json.dumps(paths | {"serve": resolved(settings), "engine": engine}, indent=2))
         return 0
-    return _serve(args, settings, folder, engine)
+    return _serve(args, settings, models, engine)
 
 
-def _serve(args: argparse.Namespace, settings: Any, folder: Path, engine: dict[str, Any]) -> int:
+def _models(args: argparse.Namespace) -> list[tuple[Path, list[str]]]:
+    """The models to serve, each with the names that replace its own."""
+    found: list[tuple[Path, list[str]]] = []
+    for given in args.model:
+        name, equals, path = given.partition("=")
+        if equals and "/" not in name and not Path(given).exists():
+            found.append((find_model(path), [name]))
+        else:
+            found.append((find_model(given), []))
+    if args.all:
+        there = {path.resolve() for path, _ in found}
+        for name in [*shipped_models(), *(one.name for one in all_pulled())]:
+            if (path := find_model(name)).resolve() not in there:
+                found.append((path, [name]))
+    found = found or [(find_model(), [])]
+    if args.served_name:
+        found[0] = found[0][0], args.served_name
+    return found
+
+
+def _size(args: argparse.Namespace, name: str) -> int:
+    """Bytes of an argument such as 12GiB; 0 where it was not given."""
+    given = getattr(args, name)
+    try:
+        return parse_size(given) if given is not None else 0
+    except ValueError as error:
+        raise ConfigError(f"--{name.replace('_', '-')}: {error}") from None
+
+
+def _serve(
+    args: argparse.Namespace, settings: Any, models: list[tuple[Path, list[str]]], engine: dict[str, Any]
+) -> int:
     import asyncio
 
+    from creuset.server.engines.needs import SHARE, needs
     from creuset.server.log import new_log
     from creuset.server.model import describe
     from creuset.server.run import bind, serve, worker_command
@@ -129,21 +181,34 @@ def _serve(args: argparse.Namespace, settings: Any, folder: Path, engine: dict[s
 
     keys = KeyRing(args.keys) if args.keys else None
     mark = load_watermark(Path(engine["watermark"])) if "watermark" in engine else None
+    served = [describe(path, names, context=args.context) for path, names in models]
+    memory = _size(args, "memory") or int(available_memory() * (SHARE if len(served) > 1 else 1))
+    # One model alone, with nothing said of its memory, takes what is free when it is loaded.
+    alone = len(served) == 1 and not args.memory
+    planned = needs([model.config for model in served], engine, memory, free=alone)
+
     listener = bind(settings)
-    model = describe(folder, args.served_name)
 
     def say(where: str) -> None:
+        first = served[0]
         if args.json:
-            found = {"model": model.name, "names": list(model.names), "url": where, "api": f"{where}/v1"}
-            print(json.dumps(found), flush=True)
+            found = {"model": first.name, "names": list(first.names), "url": where, "api": f"{where}/v1"}
+            print(json.dumps(found | {"models": [model.name for model in served]}), flush=True)
         else:
-            print(f"creuset serves {model.name} at {where} (API at {where}/v1)", flush=True)
+            names = ", ".join(model.name for model in served)
+            print(f"creuset serves {names} at {where} (API at {where}/v1)", flush=True)
 
-    command = worker_command(folder, json.dumps(engine))
+    commands = [
+        worker_command(path, json.dumps(engine | need.settings))
+        for (path, _), need in zip(models, planned, strict=True)
+    ]
     log = new_log(settings.log_level)
     asyncio.run(
-        serve([(model, command)], settings, log=log, keys=keys, listener=listener, on_listening=say, watermark=mark)
-    )
+        serve(
+            list(zip(served, commands, strict=True)), settings, log=log, keys=keys, listener=listener, on_listening=say,
+            watermark=mark, needs=planned, memory=memory,
+        )
+    )  # fmt: skip
     return 0
 
 

@@ -9,6 +9,8 @@ from typing import Any
 from creuset.core.artifact import MANIFEST, read_manifest, sha256_json
 from creuset.core.errors import ArtifactError
 from creuset.core.gguf import is_gguf
+from creuset.model.config import ModelConfig
+from creuset.model.context import with_context
 from creuset.model.count import parameters
 from creuset.model.formats.hf_config import config_of, to_hf
 from creuset.model.hub import end_ids
@@ -38,6 +40,7 @@ class ServedModel:
     defaults: Mapping[str, float] = field(default_factory=dict)  # sampling the model was made for
     stop_ids: tuple[int, ...] = ()
     template: ChatTemplate
+    config: ModelConfig
     origin: Origin | None = None  # of a pulled model: where it is from, and what is not known of it
 
     @property
@@ -50,8 +53,10 @@ class ServedModel:
         return f"fp_{self.sha256[:10]}"
 
 
-def describe(path: Path, served_names: Sequence[str] = ()) -> ServedModel:
+def describe(path: Path, served_names: Sequence[str] = (), *, context: int = 0) -> ServedModel:
     """Read a model: a folder of ours or of Hugging Face's, or a GGUF file. `served_names` replace its own name.
+
+    `context`: tokens, where it shall not be the model's own (model/context.py says what can be had).
 
     A pulled model has the name it was pulled by, and its licence is the one that was shown when it was
     pulled.
@@ -64,7 +69,7 @@ def describe(path: Path, served_names: Sequence[str] = ()) -> ServedModel:
             hint="give a model artifact, a Hugging Face folder, a GGUF file, or a name that `creuset list` shows",
         )
     stated = {} if alone else _json(path / "config.json")
-    config = config_of(path)
+    config = with_context(config_of(path), context)
     shape = stated or to_hf(config)
     counts = parameters(config)
     generation = {} if alone else _json(path / "generation_config.json")
@@ -82,6 +87,7 @@ def describe(path: Path, served_names: Sequence[str] = ()) -> ServedModel:
         names=names,
         tokenizer=tokenizer,
         context=config.context,
+        config=config,
         parameters=counts.total,
         active_parameters=counts.active,
         sha256=manifest["sha256"] if manifest else sha256_json(shape),

@@ -43,7 +43,7 @@ def test_a_file_that_states_the_context_from_before_its_yarn_reaches_what_its_fa
     [
         (
             {"rope_scaling": RopeScaling(kind="llama3", factor=8.0, original_context=64)},
-            "a context of 300 tokens cannot be had: the model has the rope scaling `llama3` of its own, it reaches",
+            "the model has the rope scaling `llama3` of its own, which reaches 256 tokens",
         ),
         ({"rope_scaling": RopeScaling(kind="linear", factor=2.0)}, "the rope scaling `linear` of its own"),
         (

@@ -252,6 +252,10 @@ def test_a_key_is_made_shown_once_and_asked_for(run: Run, model: Path, tmp_path:
         (["--port", "99999"], 2, "port must be between 0 and 65535, got 99999"),
         (["--max-concurrency", "0"], 2, "max_concurrency must be at least 1, got 0"),
         (["--new-key", "ann"], 2, "needs `--keys FILE`"),
+        (["--memory", "lots"], 2, "--memory: `lots` is not a size: write it as 512M or 12GiB"),
+        (["--kv-memory", "-1"], 2, "--kv-memory: `-1` is not a size"),
+        (["--context", "-1"], 2, "the context must be positive, got -1 tokens"),
+        (["--model", "a=nowhere/at/all"], 3, "`nowhere/at/all` does not exist"),
         (["--keys", "no-such-file"], 2, "the key file `no-such-file` cannot be read"),
     ],
 )
@@ -274,6 +278,38 @@ def test_a_damaged_model_ends_the_server_with_its_name(model: Path, tmp_path: Pa
 def test_dry_run_prints_the_settings(run: Run, model: Path) -> None:
     found = run("--model", model, "--dry-run", "--max-queue", "3")
     assert found.returncode == 0 and json.loads(found.stdout)["serve"]["max_queue"] == 3
+
+
+def test_two_models_take_turns_where_only_one_fits_and_answer_as_alone(model: Path, server: Server) -> None:
+    two = Server(
+        "--model", f"a={model}", "--model", f"b={model}", "--dtype", "fp32", "--kv-tokens", "128", "--memory", "500MiB"
+    )  # fmt: skip
+    try:
+        assert two.line.startswith("creuset serves a, b at http://")
+        assert two.http.get("/health").json()["status"] == "ok" and not psutil.Process(two.process.pid).children()
+        server.ready()
+        body = {"prompt": "The cat", "max_tokens": 12, "temperature": 0}
+        alone = server.http.post("/v1/completions", json=body | {"model": "tiny"}).json()["choices"]
+        for name in "ab":
+            assert two.http.post("/v1/completions", json=body | {"model": name}).json()["choices"] == alone
+            states = {one["id"]: one["state"] for one in two.http.get("/v1/models").json()["data"]}
+            assert states == {"a": "unloaded", "b": "unloaded"} | {name: "ready"}
+            assert len(psutil.Process(two.process.pid).children()) == 1
+        found = two.http.get("/health?model=b").json()["engines"][0]
+        assert 0 < found["memory"]["measured_bytes"] < found["memory"]["estimated_bytes"] < 500 << 20
+        assert found["choices"]["kv_cache"] == {"tokens": 128, "bytes": 128 * 256, "bounded_by": "kv_tokens"}
+    finally:
+        two.end()
+
+
+def test_a_model_that_does_not_fit_says_its_numbers(model: Path) -> None:
+    found = subprocess.run(
+        [*ENTRY, "--model", str(model), "--port", "0", "--memory", "300M", "--kv-tokens", "128"],
+        capture_output=True, text=True, timeout=60, env=ENV,
+    )  # fmt: skip
+    assert found.returncode == 5 and "Traceback" not in found.stderr
+    assert re.search(r"error: tiny needs 400 MiB of memory \(.* KiB of weights in \w+, .*\); all models", found.stderr)
+    assert "together may take 300 MiB" in found.stderr and "hint: give more by --memory" in found.stderr
 
 
 def test_a_port_given_is_the_port(model: Path) -> None:

@@ -120,15 +120,17 @@ class EngineClient:
         clock: Callable[[], float] = time.monotonic,
         on_idle: Callable[[], object] = lambda: None,
         state: State = "starting",
+        renew: Callable[[Sequence[str], dict[str, Any]], list[str]] = lambda command, _: list(command),
     ) -> None:
         """`command` starts the engine process; `{fd}` in it is replaced by the number of its socket.
 
         At most `limit` requests are open at a time. `stall_s`: a process that says nothing for so long is killed.
-        `on_idle` is called when the last open request has ended.
+        `on_idle` is called when the last open request has ended. `renew` makes the command of the next life of the
+        command and the facts of this one.
         """
         self._command, self._observer, self._limit = list(command), observer, limit
         self._backoff_s, self._backoff_max_s, self._stall_s = backoff_s, backoff_max_s, stall_s
-        self._clock = clock
+        self._clock, self._renew = clock, renew
         self._open: dict[str, _Open] = {}
         self._writer: asyncio.StreamWriter | None = None
         self._process: asyncio.subprocess.Process | None = None
@@ -292,6 +294,7 @@ class EngineClient:
                 self.stats = message.stats
             case wire.Ready():
                 self.facts, self._writer = message.facts, writer
+                self._command = self._renew(self._command, message.facts)
                 self._set("ready", pid=self.pid, choices=message.facts.get("choices"))
             case wire.Refused():
                 self._finish(message.id, _refusal(message), "refused")

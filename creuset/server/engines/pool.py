@@ -10,6 +10,7 @@ from typing import Any
 
 from creuset.core.errors import ConfigError, CreusetError, NotFound
 from creuset.server.engines.client import ClientDisconnected, EngineClient, State
+from creuset.server.engines.needs import Need
 from creuset.server.engines.residency import Residency, Resident
 from creuset.server.metrics import Gauges
 from creuset.server.model import ServedModel
@@ -22,10 +23,10 @@ UNBOUNDED = 1 << 62
 class ServedEngine:
     """A model and the engine that runs it, which may be loaded or not."""
 
-    def __init__(self, model: ServedModel, client: EngineClient, *, need: int = 0) -> None:
-        """`need`: bytes of memory that the engine is thought to take when it is loaded."""
+    def __init__(self, model: ServedModel, client: EngineClient, *, need: Need | None = None) -> None:
+        """`need`: the memory that the engine is thought to take when it is loaded; None: that does not matter."""
         self.model, self.client = model, client
-        self.place = Resident(self, need)
+        self.place = Resident(self, 0 if need is None else need.total, "" if need is None else str(need))
         self.failure: CreusetError | None = None  # why the last loading failed
         self.promised = 0  # completions of requests that wait for the model
 

@@ -54,9 +54,9 @@ class CannotLoad(EngineError):
 class Resident:
     """One model's place in memory. Only `Residency` writes it."""
 
-    def __init__(self, model: Loadable, need: int) -> None:
-        """`need`: bytes that it takes when loaded."""
-        self.model, self.need = model, need
+    def __init__(self, model: Loadable, need: int, why: str = "") -> None:
+        """`need`: bytes that it takes when loaded, and in words what for."""
+        self.model, self.need, self.why = model, need, why
         self.estimate = need
         self.place: Place = "unloaded"
         self.leaving = False  # takes no new requests: another model needs its room
@@ -104,8 +104,9 @@ class Residency:
             return
         if one.need > self.budget:
             raise DoesNotFit(
-                f"{one.model.name} needs {show_size(one.need)} of memory; all models together may take "
-                f"{show_size(self.budget)}"
+                f"{one.model.name} needs {one.why or show_size(one.need) + ' of memory'}; "
+                f"all models together may take {show_size(self.budget)}",
+                hint="give more by --memory, or a smaller cache by --kv-tokens or --kv-memory, or less --context",
             )
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         one.waiters.append(place)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from creuset.core.errors import ConfigError, CreusetError, RequestError
+from creuset.core.memory import resident_memory
 from creuset.server.engines import wire
 from creuset.types.generation import Event, GenerationRequest
 
@@ -98,7 +99,10 @@ def _load(folder: Path, settings: dict[str, Any]) -> tuple[Steppable, dict[str, 
         raise ConfigError(str(refused)) from refused
     # A cache smaller than one context bounds what can be asked for.
     window = min(engine.context, engine.capacity)
-    return engine, {"window": window, "capacity": engine.capacity, "choices": engine.choices}
+    choices = engine.choices
+    # The cache takes memory as it is written: it is counted as if it were full.
+    memory = resident_memory() + choices["kv_cache"]["bytes"]
+    return engine, {"window": window, "capacity": engine.capacity, "choices": choices, "memory_bytes": memory}
 
 
 def _read(link: socket.socket, inbox: Inbox) -> None:
