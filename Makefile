@@ -1,6 +1,7 @@
 # Two commands matter: `make run` and `make test`. Each sets up what it needs in .venv.
 HOST ?= 127.0.0.1
 PORT ?= 8000
+MODEL ?=
 PYTHON ?= python3
 JOBS ?= auto
 BIN := .venv/bin
@@ -26,8 +27,12 @@ $(BIN)/python:
 	$(PIP) -e '.[dev]'
 	touch .venv/.serve $@
 
+# MODEL=NAME fetches a model first (docs/guides/pull.md). Where that is not possible the shipped one is served.
 run: .venv/.serve
-	$(BIN)/creuset serve --host $(HOST) --port $(PORT)
+	@model=; if [ -n "$(MODEL)" ]; then \
+	  if [ -e "$(MODEL)" ] || $(BIN)/creuset pull "$(MODEL)" >/dev/null; then model="--model $(MODEL)"; \
+	  else echo "$(MODEL) could not be fetched: the shipped model is served" >&2; fi; fi; \
+	exec $(BIN)/creuset serve --host $(HOST) --port $(PORT) $$model
 
 # One thread and one test file at a time in each process. Files are taken in the order of their names: the longest come early.
 test: setup

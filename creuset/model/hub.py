@@ -10,6 +10,7 @@ from creuset.core.gguf import GgufFile, is_gguf
 from creuset.model.formats.gguf.config import end_ids as gguf_ends
 from creuset.model.formats.gguf.config import sampling
 from creuset.model.store.catalogue import catalogue
+from creuset.model.store.origin import origin_of
 from creuset.model.store.shelf import all_pulled, pulled
 from creuset.model.store.wanted import find_wanted
 
@@ -71,13 +72,20 @@ def _in_folder(path: Path, name: str) -> Path:
     )
 
 
-def recommended_sampling(path: Path) -> dict[str, Any]:
-    """What the model recommends for a request that says nothing; Qwen2.5's own where it says nothing."""
+def stated_sampling(path: Path) -> dict[str, Any]:
+    """What a model says of sampling: its generation_config.json, its GGUF file, or else the card it was pulled with."""
     file = path / "generation_config.json"
     if is_gguf(path):
         found = sampling(GgufFile(path).metadata)
     else:
         found = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    origin = None if found else origin_of(path)
+    return dict(origin.sampling) if origin else found
+
+
+def recommended_sampling(path: Path) -> dict[str, Any]:
+    """What the model recommends for a request that says nothing; Qwen2.5's own where it says nothing."""
+    found = stated_sampling(path)
     if found.get("do_sample") is False:
         return {"temperature": 0.0}
     defaults = {"temperature": 0.7, "top_p": 0.8, "top_k": 20, "repetition_penalty": 1.0}

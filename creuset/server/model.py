@@ -13,7 +13,7 @@ from creuset.model.config import ModelConfig
 from creuset.model.context import with_context
 from creuset.model.count import parameters
 from creuset.model.formats.hf_config import config_of, to_hf
-from creuset.model.hub import end_ids
+from creuset.model.hub import end_ids, stated_sampling
 from creuset.model.store.origin import Origin, origin_of
 from creuset.text.calls.formats import CallFormat
 from creuset.text.template import ChatTemplate
@@ -72,7 +72,7 @@ def describe(path: Path, served_names: Sequence[str] = (), *, context: int = 0) 
     config = with_context(config_of(path), context)
     shape = stated or to_hf(config)
     counts = parameters(config)
-    generation = {} if alone else _json(path / "generation_config.json")
+    generation = ({} if alone else _json(path / "generation_config.json")) or stated_sampling(path)
     tokenizer = Tokenizer.load(path)
     origin = origin_of(path)
     folder = path.parent if alone else path

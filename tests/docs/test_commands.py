@@ -25,7 +25,7 @@ from tests.story.test_story import documents, talks
 TREE = Path(__file__).parents[2]
 PAGES = [TREE / "README.md", *sorted((TREE / "docs" / "guides").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-BY_MAKE = {"make run", "make test"}  # what runs these tests, and what opens a page for ever
+BY_MAKE = {"make run", "make run MODEL=smollm2", "make test"}  # what runs these tests, and what opens a page for ever
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +82,7 @@ def test_every_command_of_the_page_works(page: Path, room: Path) -> None:
     port = free_port()
     environment = os.environ | {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(TREE), "CREUSET_KEY": "none",
+        "CREUSET_HOME": str(room / "home"),
     }  # fmt: skip
     server: subprocess.Popen[bytes] | None = None
     try:

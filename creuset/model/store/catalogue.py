@@ -42,6 +42,7 @@ class CatalogueEntry:
     context: int = 0  # tokens
     parameters: int = 0
     active_parameters: int = 0  # of a Mixture-of-Experts model: those that one token uses
+    sampling: Mapping[str, float] = field(default_factory=dict)  # that its card recommends, where its files do not
     data: str = ""  # what its makers publish of its training data
     family: str = ""  # model_type of its config.json
 

@@ -40,6 +40,7 @@ def plan_package(wanted: Wanted) -> Plan:
             "wheel_sha256": package.wheel_sha256,
             "made_from": package.made_from,
             "languages": list(entry.languages),
+            "sampling": dict(entry.sampling),
         },
     )
 

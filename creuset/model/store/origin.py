@@ -25,6 +25,11 @@ class Origin:
         found: dict[str, Any] = self.facts.get("licence") or {}
         return found
 
+    @property
+    def sampling(self) -> dict[str, float]:
+        """What its card recommends, of models whose files say nothing."""
+        return {str(name): float(value) for name, value in (self.facts.get("sampling") or {}).items()}
+
     def known(self) -> list[Sentence]:
         """What is known: from where it was fetched, when, what was compared, its licence, what its makers publish."""
         facts, licence = self.facts, self.licence
