@@ -41,7 +41,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "server.engines.worker": {"engine"},    # the engine process: besides what the server may
     "benchmarks": {"core", "types", "data", "evals"},
     "governance": {
-        "core", "types", "report", "model.config", "model.count", "model.formats.hf_config", "evals.prices",
+        "core", "types", "report", "model.config", "model.count", "model.formats.hf_config", "model.store.origin",
+        "evals.prices",
     },
     "governance.audit.run": {"evals", "benchmarks"},
 }  # fmt: skip

@@ -33,13 +33,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     if args.model == "template":
         return _template(args.out, args.operator)
+    from creuset.core.artifact import artifact_of
     from creuset.governance.dossier.build import build
     from creuset.model.hub import find_model
 
     if args.out is None:
         raise ConfigError("a dossier needs a folder", hint="give --out DIR")
     facts = build(
-        find_model(args.model),
+        artifact_of(find_model(args.model)),
         args.out,
         evaluations=args.evaluation,
         audits=args.audit,

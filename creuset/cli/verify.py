@@ -5,7 +5,7 @@ import importlib
 import json
 from pathlib import Path
 
-from creuset.core.artifact import ancestors, read_manifest, verify
+from creuset.core.artifact import ancestors, artifact_of, read_manifest, verify
 from creuset.core.errors import ArtifactError
 from creuset.model.hub import SHIPPED, shipped_models
 from creuset.model.store.origin import known
@@ -67,9 +67,9 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _folder(path: Path) -> Path:
-    """The folder of an artifact: `path`, or where the model of this name lies."""
+    """The folder of an artifact: `path`, the one that a file belongs to, or where the model of this name lies."""
     if path.exists() or len(path.parts) > 2:
-        return path
+        return artifact_of(path)
     if str(path) in shipped_models():
         return SHIPPED / path
     found = pulled(str(path))

@@ -126,6 +126,14 @@ def read_manifest(path: Path) -> dict[str, Any]:
     return _load(file)
 
 
+def artifact_of(path: Path) -> Path:
+    """The artifact that a file belongs to: the folder above whose manifest names it. Any other path is itself."""
+    for folder in path.parents[:2] if path.is_file() else ():
+        if (folder / MANIFEST).is_file():
+            return folder if path.relative_to(folder).as_posix() in read_manifest(folder)["files"] else path
+    return path
+
+
 def _load(file: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(file.read_text(encoding="utf-8"))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from creuset.core import jsonl
-from creuset.core.artifact import MANIFEST, new_artifact
+from creuset.core.artifact import MANIFEST, artifact_of, new_artifact
 from creuset.core.errors import ConfigError
 from creuset.core.host import commit, hardware, versions
 from creuset.core.sentences import to_json
@@ -186,7 +186,8 @@ class Recorded(ModelClient):
 
 def keep(out: Path, path: Path | None, ask: Evaluation, results: dict[str, Any], samples: dict[str, Rows]) -> None:
     """Write results and samples as an artifact whose parents are the model, where it is a folder, and the shards."""
-    parents = [p for p in (path, *ask.data) if p is not None and (p / MANIFEST).is_file()]
+    named = [artifact_of(p) for p in (path, *ask.data) if p is not None]
+    parents = [p for p in named if (p / MANIFEST).is_file()]
     facts = {"model": results["model"], "results": to_json(results["results"])}
     with new_artifact(out, kind="evaluation", settings=results["settings"], parents=parents, facts=facts) as scratch:
         said = json.dumps(to_json(results), indent=2, ensure_ascii=True) + "\n"

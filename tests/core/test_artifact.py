@@ -3,7 +3,7 @@ import shutil
 
 import pytest
 
-from creuset.core.artifact import ancestors, new_artifact, read_manifest, verify
+from creuset.core.artifact import ancestors, artifact_of, new_artifact, read_manifest, verify
 from creuset.core.errors import ArtifactError
 
 
@@ -161,3 +161,13 @@ def test_an_ancestor_put_in_place_of_another_is_found(chain):
 def test_an_ancestor_nobody_names_is_found(chain):
     (chain / "lineage" / ("0" * 64 + ".json")).write_text("{}")
     assert [what for _, what in whats(chain)] == ["is nobody's"]
+
+
+def test_the_artifact_of_a_file_is_the_folder_whose_manifest_names_it(tmp_path):
+    with new_artifact(tmp_path / "a", kind="model") as scratch:
+        (scratch / "x.gguf").write_text("x")
+        (scratch / "in").mkdir()
+        (scratch / "in" / "y").write_text("y")
+    (tmp_path / "a" / "later").write_text("z")
+    for path, owner in (("a/x.gguf", "a"), ("a/in/y", "a"), ("a", "a"), ("a/later", "a/later"), ("b", "b")):
+        assert artifact_of(tmp_path / path) == tmp_path / owner

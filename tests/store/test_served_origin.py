@@ -43,3 +43,16 @@ def test_a_model_of_ours_and_a_folder_of_somebody_have_no_origin(real):
 
     assert describe(find_model("mini")).origin is None
     assert describe(real).origin is None
+
+
+def test_its_dossier_says_in_both_languages_that_it_was_trained_by_others(real, fetch, tmp_path):
+    from creuset.cli import main
+
+    fetch("ours/real")
+    out = tmp_path / "dossier"
+    assert main(["dossier", "ours/real", "--out", str(out), "--forms", "model-card"]) == 0
+    english, french = ((out / lang / "model-card.md").read_text() for lang in ("en", "fr"))
+    assert "Fetched from ours/real at commit c0ffee" in english and "It was trained by others: its corpus" in english
+    french = french.replace("\u202f", " ").replace("\xa0", " ")
+    assert "Il a été entraîné par d'autres : son corpus" in french and "It was trained" not in french
+    assert main(["verify", str(out)]) == 0

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from creuset.core import device as devices
-from creuset.core.artifact import MANIFEST, read_manifest, sha256_file
+from creuset.core.artifact import MANIFEST, artifact_of, read_manifest, sha256_file
 from creuset.core.errors import ArtifactError, RequestError
 from creuset.engine.engine import Engine
 from creuset.engine.settings import EngineSettings
@@ -378,8 +378,9 @@ def _with_calls(reply: Reply, tools: Sequence[Mapping[str, Any]], format: CallFo
 
 
 def identity(path: Path) -> dict[str, Any]:
-    """Name and hash of a model: an artifact's own, or that of a foreign folder's weight files."""
-    if (path / MANIFEST).is_file():
-        return {"name": path.resolve().name, "sha256": read_manifest(path)["sha256"], "artifact": True}
-    weights = sorted([*path.glob("*.safetensors"), *path.glob("config.json")])
+    """Name and hash of a model: an artifact's own, or that of the weight files of a foreign folder or GGUF file."""
+    folder = artifact_of(path)
+    if (folder / MANIFEST).is_file():
+        return {"name": folder.resolve().name, "sha256": read_manifest(folder)["sha256"], "artifact": True}
+    weights = [path] if path.is_file() else sorted([*path.glob("*.safetensors"), *path.glob("config.json")])
     return {"name": path.resolve().name, "files": {f.name: sha256_file(f) for f in weights}, "artifact": False}

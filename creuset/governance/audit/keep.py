@@ -8,7 +8,7 @@ from typing import Any
 
 from creuset import __version__
 from creuset.core import jsonl
-from creuset.core.artifact import MANIFEST, new_artifact
+from creuset.core.artifact import MANIFEST, artifact_of, new_artifact
 from creuset.core.errors import CreusetError
 from creuset.core.host import commit, hardware, versions
 from creuset.core.sentences import to_json
@@ -41,7 +41,8 @@ def results_json(results: Sequence[Result], subject: dict[str, Any], asked: Aske
 
 def keep(path: Path, results: Sequence[Result], said: dict[str, Any], *, model: Path | None, lang: str) -> None:
     """Publish at `path`. The model is its parent where it is an artifact itself."""
-    parents = [model] if model is not None and (model / MANIFEST).is_file() else []
+    named = [artifact_of(model)] if model is not None else []
+    parents = [p for p in named if (p / MANIFEST).is_file()]
     with new_artifact(path, kind="audit", settings=said["settings"], parents=parents) as scratch:
         fill(scratch, results, said, lang=lang)
 

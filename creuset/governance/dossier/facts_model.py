@@ -6,6 +6,7 @@ from creuset.core.sentences import has, sentence
 from creuset.governance.dossier.facts import Cell, Facts
 from creuset.governance.dossier.figure import pointer
 from creuset.governance.dossier.records import Record
+from creuset.model.store.origin import origin_in
 
 Stage = tuple[Record, str, dict[str, Any]]  # the record of a stage, the pointer to it there, and what it says
 SHAPE = {
@@ -178,7 +179,12 @@ def _lineage(facts: Facts) -> None:
         (record.kind, record.name, facts.cell(f"lineage.{record.sha256[:12]}", (record, "/sha256")))
         for record in shelf.of(file="manifest.json")
     ])  # fmt: skip
-    if any(not shelf.body(r)["parents"] for r in shelf.manifests("model")):
+    bases = [shelf.body(r) for r in shelf.manifests("model") if not shelf.body(r)["parents"]]
+    origins = [origin for origin in map(origin_in, bases) if origin is not None]
+    if origins:  # models of others: what is known of where they are from, and as plainly what is not
+        told = [one for origin in origins for one in (*origin.known(), *origin.unknown())]
+        facts.texts["dependencies"] = sentence("dossier.of_others", told=told)
+    elif bases:
         facts.texts["dependencies"] = sentence("dossier.base_without_parents")
     else:
         facts.texts["from_scratch"] = facts.texts["dependencies"] = sentence("dossier.from_scratch")

@@ -1,11 +1,12 @@
 """Where a model of others comes from, and what is not known of it, in sentences that every page says alike."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from creuset.core.artifact import MANIFEST, Problem, read_manifest
-from creuset.core.sentences import LANGS, Sentence, sentence
+from creuset.core.artifact import MANIFEST, Problem, artifact_of, read_manifest
+from creuset.core.sentences import LANGS, Sentence, keyed, sentence
 from creuset.model.store.catalogue import CatalogueEntry, catalogue
 
 
@@ -35,16 +36,17 @@ class Origin:
         facts, licence = self.facts, self.licence
         told = [self._fetched()]
         if made_from := facts.get("made_from"):
-            told.append(sentence("origin.made_from", what=made_from))
+            told.append(sentence("origin.made_from", what=keyed(str(made_from))))
         files = facts.get("files") or {}
         hashed = sum(1 for published in files.values() if published)
-        told.append(sentence("origin.hashes", hashed=hashed, files=len(files)))
+        some = sentence("origin.some_hashes", hashed=hashed, files=len(files))
+        told.append(sentence("origin.all_hashes") if hashed == len(files) else some)
         title = str(licence.get("title") or licence.get("id") or "")
         told.append(sentence("origin.licence", title=title) if licence.get("id") else sentence("origin.no_licence"))
         if limits := licence.get("limits"):
-            told.append(sentence("origin.limits", limits=limits))
+            told.append(sentence("origin.limits", limits=keyed(str(limits))))
         if self.entry and self.entry.data:
-            told.append(sentence("origin.data_published", words=self.entry.data))
+            told.append(sentence("origin.data_published", words=keyed(self.entry.data)))
         return told
 
     def unknown(self) -> list[Sentence]:
@@ -72,14 +74,14 @@ class Origin:
 
 def origin_of(path: Path) -> Origin | None:
     """The origin of a pulled model: `path` is its folder, or its GGUF file. None for models that were not pulled."""
-    folder = path if path.is_dir() else path.parent
-    if not (folder / MANIFEST).is_file():
-        return None
-    manifest = read_manifest(folder)
+    folder = artifact_of(path)
+    return origin_in(read_manifest(folder)) if (folder / MANIFEST).is_file() else None
+
+
+def origin_in(manifest: Mapping[str, Any]) -> Origin | None:
+    """The origin that the manifest of a pulled model tells; None for models that were not pulled."""
     facts = (manifest.get("facts") or {}).get("origin")
     if not isinstance(facts, dict) or not isinstance(facts.get("name"), str):
-        return None
-    if path.is_file() and path.relative_to(folder).as_posix() not in manifest["files"]:
         return None
     return Origin(facts["name"], facts)
 
