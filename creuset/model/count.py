@@ -112,19 +112,33 @@ def matmul_weights(config: ModelConfig) -> int:
 
 
 def _pair_flops(config: ModelConfig) -> int:
-    """FLOPs of one key that one token sees: its score and its value's part of the sum, all heads of all layers."""
+    """FLOPs of one key that one token sees in one layer: its score and its value's part of the sum, all heads."""
     key = value = config.head_dim
     if config.latent is not None:
         key, value = config.latent.nope + config.latent.rope, config.latent.value
-    return 2 * config.layers * config.heads * (key + value)
+    return 2 * config.heads * (key + value)
+
+
+def _seen(config: ModelConfig, tokens: int) -> int:
+    """Keys that the token seen last sees, over all layers, when `tokens` are there."""
+    local = len(config.window_layers)
+    return (config.layers - local) * tokens + local * min(tokens, config.window)
+
+
+def _pairs(config: ModelConfig, tokens: int) -> int:
+    """The same of all tokens of a causal sequence."""
+    local, inside = len(config.window_layers), min(tokens, config.window)
+    full = tokens * (tokens + 1) // 2
+    return (config.layers - local) * full + local * (inside * (inside + 1) // 2 + (tokens - inside) * inside)
 
 
 def attention_flops(config: ModelConfig, lengths: Iterable[int]) -> int:
     """FLOPs of scores and of their sum over values, forward, for whole causal sequences of these lengths.
 
-    Token i of a sequence sees i keys; each costs twice the key's width for the score and twice the value's for the sum.
+    Token i of a sequence sees i keys, or as many as the layer's window; each costs twice the key's width for the score
+    and twice the value's for the sum.
     """
-    return _pair_flops(config) * sum(n * (n + 1) // 2 for n in lengths)
+    return _pair_flops(config) * sum(_pairs(config, n) for n in lengths)
 
 
 def forward_flops(config: ModelConfig, *, context: int) -> float:
@@ -142,8 +156,8 @@ def decode_flops(config: ModelConfig, *, context: int) -> int:
     """FLOPs of generating one token that sees `context` keys, itself included."""
     pair = _pair_flops(config)
     if config.latent is not None:  # read as they are kept, not as heads' own keys and values
-        pair = 2 * config.layers * config.heads * (config.key_width + config.latent.kv_rank)
-    return 2 * matmul_weights(config) + pair * context
+        pair = 2 * config.heads * (config.key_width + config.latent.kv_rank)
+    return 2 * matmul_weights(config) + pair * _seen(config, context)
 
 
 def kv_bytes(config: ModelConfig, *, bytes_per_value: int = 2) -> int:

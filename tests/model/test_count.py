@@ -76,11 +76,19 @@ def test_matrix_multiplications_equal_those_that_torch_counts(shape):
     assert scores in (0, square) and attention_flops(shape, lengths) < square
 
 
-def test_attention_counts_each_key_a_token_sees():
-    shape = SHAPES["qwen3"]
-    pairs = sum(1 for length in (7, 3) for query in range(length) for key in range(length) if key <= query)
-    per_pair = 2 * 2 * shape.layers * shape.heads * shape.head_dim
-    assert attention_flops(shape, [7, 3]) == pairs * per_pair
+@pytest.mark.parametrize("windowed", [(), (0,), (0, 1)])
+def test_attention_counts_each_key_a_token_sees(windowed):
+    shape = replace(SHAPES["qwen3"], window=3 if windowed else 0, window_layers=windowed)
+    pairs = sum(
+        1
+        for layer in range(shape.layers)
+        for length in (7, 3, 2)
+        for query in range(length)
+        for key in range(length)
+        if key <= query and not (layer in windowed and key <= query - 3)
+    )
+    per_pair = 2 * 2 * shape.heads * shape.head_dim
+    assert attention_flops(shape, [7, 3, 2]) == pairs * per_pair
     one_by_one = [decode_flops(shape, context=n) - 2 * matmul_weights(shape) for n in range(1, 8)]
     assert attention_flops(shape, [7]) == sum(one_by_one)
 

@@ -15,11 +15,15 @@ class RMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.full((width,), 1.0 - offset))
 
     def forward(self, x: Tensor) -> Tensor:
-        weight = self.weight + self.offset if self.offset else self.weight
+        weight = self.multiplier()
         if x.device.type == "cpu" and x.dtype == torch.float32:
             y: Tensor = _Norm.apply(x, weight, self.eps)  # type: ignore[no-untyped-call]
             return y
-        return F.rms_norm(x, (self.width,), weight, self.eps)
+        return F.rms_norm(x.to(weight.dtype), (self.width,), weight, self.eps).to(x.dtype)
+
+    def multiplier(self) -> Tensor:
+        """What unit vectors are multiplied by. In fp32 where something is added: 1 + 0.001 is 1 in bf16."""
+        return self.weight.float() + self.offset if self.offset else self.weight
 
 
 class _Norm(torch.autograd.Function):

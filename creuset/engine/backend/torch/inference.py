@@ -11,8 +11,6 @@ table made once, gates are computed by a softmax (which works row by row), and a
 batch_invariant.py found to be safe.
 """
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
@@ -20,12 +18,13 @@ from creuset.engine.backend.torch.batch_invariant import Bend, KernelRules, capp
 from creuset.engine.backend.torch.feed_forward import FusedMLP, FusedMoE, bend_of, bend_of_experts
 from creuset.engine.backend.torch.latent import FusedLatentAttention, head_stacks, latent_shapes
 from creuset.engine.backend.torch.norm import FusedNorm, fused_norm
+from creuset.engine.backend.torch.rotary import RotaryTable
 from creuset.model.attention import Attend, Attention, ScoreRule
 from creuset.model.layers.latent_attention import LatentAttention
 from creuset.model.layers.mlp import MLP
 from creuset.model.layers.norm import RMSNorm
 from creuset.model.moe import Experts, MoE
-from creuset.model.rope import Rotary, Rotation, beyond, chosen
+from creuset.model.rope import Rotation
 from creuset.model.transformer import Block, Transformer, embed
 
 
@@ -83,7 +82,7 @@ class InferenceModel(nn.Module):
             )
         self.config = config
         self.embedding, self.norm = model.model.embed_tokens.weight.detach(), fused_norm(model.model.norm)
-        self.rotary = RotaryTable(model.rotary, torch.arange(config.context, device=device), dtype)
+        self.rotary = RotaryTable(model.rotary, dtype=dtype, device=device)
         self.blocks: list[Block] = []
         for block in model.model.layers:
             assert isinstance(block, Block) and isinstance(block.mlp, MoE | MLP)
@@ -121,28 +120,6 @@ class InferenceModel(nn.Module):
         return self.embedding.device
 
 
-class RotaryTable:
-    """As model/rope.py's `Rotary`, from tables of all positions."""
-
-    def __init__(self, source: Rotary, every: Tensor, dtype: torch.dtype) -> None:
-        self.border, end = source.border, len(every)
-        self.short = source.turns(every, [(end, 0)], dtype)
-        self.long = self.short if self.border is None else source.turns(every, [(end, self.border + 1)], dtype)
-
-    def turns(self, positions_T: Tensor, lengths: Sequence[tuple[int, int]]) -> tuple[Rotation, ...]:
-        short = _rows(self.short, positions_T)
-        long_T = beyond(lengths, self.border, positions_T.device)
-        if long_T is None:
-            return short
-        return tuple(
-            chosen(long_T, one, other) for one, other in zip(_rows(self.long, positions_T), short, strict=True)
-        )
-
-
-def _rows(tables: tuple[Rotation, ...], positions_T: Tensor) -> tuple[Rotation, ...]:
-    return tuple(Rotation(*(part_T1D[positions_T] for part_T1D in table)) for table in tables)
-
-
 class FusedAttention(Attention):
     """Query, key and value projections as one product; queries and keys are normed and turned together."""
 
@@ -161,7 +138,7 @@ class FusedAttention(Attention):
             if source.norm_whole:
                 self.norms = (fused_norm(source.q_norm), fused_norm(source.k_norm))
             else:
-                query, key = (norm.weight.detach() + norm.offset for norm in (source.q_norm, source.k_norm))
+                query, key = (norm.multiplier().detach() for norm in (source.q_norm, source.k_norm))
                 self.norm = FusedNorm(torch.stack([query] * self.heads + [key] * self.groups), source.q_norm.eps)
 
     def forward(self, x_TC: Tensor, turn: Rotation, attend: Attend) -> Tensor:

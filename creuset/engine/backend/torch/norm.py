@@ -17,12 +17,12 @@ class FusedNorm(RMSNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         if x.dtype != torch.float32:
-            y: Tensor = F.rms_norm(x, (self.size,), eps=self.eps) * self.scale
-            return y
+            y: Tensor = F.rms_norm(x.to(self.scale.dtype), (self.size,), eps=self.eps) * self.scale
+            return y.to(x.dtype)
         inverse: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
         inverse = inverse.square_().add_(self.size * self.eps).rsqrt_()
         return (x * inverse).mul_(self.scale_root)
 
 
 def fused_norm(source: RMSNorm) -> FusedNorm:
-    return FusedNorm(source.weight.detach() + source.offset if source.offset else source.weight, source.eps)
+    return FusedNorm(source.multiplier(), source.eps)
