@@ -37,6 +37,7 @@ CLIENTS = "invalid_request_error"
         (EngineError("down"), 503, ("down", "server_error", None, "engine_unavailable")),
         (HTTPException(404), 404, ("there is nothing at this address", CLIENTS, None, "unknown_url")),
         (HTTPException(405), 405, ("this address does not take this method", CLIENTS, None, "method_not_allowed")),
+        (HTTPException(413, "big"), 413, ("big", CLIENTS, None, "request_too_large")),
         (HTTPException(418, "teapot"), 418, ("teapot", CLIENTS, None, None)),
         (HTTPException(500, "x"), 500, ("x", "server_error", None, None)),
     ],

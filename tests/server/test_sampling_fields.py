@@ -1,5 +1,6 @@
 """The fields that both routes share, at the edges of what they take."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,11 @@ from creuset.core.errors import PromptTooLong, RequestError
 from creuset.server.model import describe
 from creuset.server.openai.chat import take_tools
 from creuset.server.openai.completions import CompletionRequest, join, parse_completion
-from creuset.server.openai.sampling import fit, take_stop
+from creuset.server.openai.sampling import MAX_TOKENS, fit, take_sampling, take_stop
 from creuset.server.openai.tokens import parse_tokenize
+from creuset.testing import tiny_model_folder
 from creuset.types.fields import Fields
+from creuset.types.generation import Sampling
 
 from .conftest import NAME
 from .test_middleware import HOST, JSON, SMALL, Asked
@@ -43,6 +46,14 @@ def test_what_does_not_fit_is_refused_and_never_cut(prompt: int, asked: int | No
     with pytest.raises(PromptTooLong, match=words) as refused:
         fit("m", 10, prompt, asked, param="messages")
     assert refused.value.param == "messages"
+
+
+def test_what_is_not_given_is_the_models_and_else_openais(tmp_path: Path) -> None:
+    model = replace(describe(tiny_model_folder(tmp_path / NAME)), defaults={})
+    assert take_sampling(Fields({}), model) == Sampling(max_tokens=MAX_TOKENS)
+    preset = {"temperature": 0.5, "top_p": 0.25, "top_k": 3.0, "min_p": 0.125, "repetition_penalty": 1.5}
+    wanted = Sampling(max_tokens=MAX_TOKENS, temperature=0.5, top_p=0.25, top_k=3, min_p=0.125, repetition_penalty=1.5)
+    assert take_sampling(Fields({}), replace(model, defaults=preset)) == wanted
 
 
 def test_as_many_stop_strings_as_are_taken_are_taken() -> None:
