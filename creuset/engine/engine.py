@@ -324,7 +324,7 @@ class Engine:
             return allowed_V
         if allowed_V is not None and not allowed_V[token]:
             assert answer.thoughts is not None
-            answer.thoughts.give_up()
+            answer.thoughts.postpone()
             return allowed_V
         only_V = np.zeros(self._vocab, dtype=np.bool_)
         only_V[token] = True

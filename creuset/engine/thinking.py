@@ -31,8 +31,8 @@ class ThoughtCounter:
         """The token that must come next, because the budget is used up; None where the model chooses."""
         return self._closing[0] if self._closing else None
 
-    def give_up(self) -> None:
-        """The token that must come cannot: leave the thought open."""
+    def postpone(self) -> None:
+        """The token that must come cannot, as inside a character: the next token is tried."""
         self._closing.clear()
 
     def push(self, token: int, text: str) -> None:

@@ -6,6 +6,7 @@ completes texts and does not chat.
 """
 
 import functools
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,11 @@ class ChatTemplate:
     def calls(self) -> CallFormat:
         """The form in which the model writes tool calls and thoughts."""
         return call_format(" ".join(self._templates.values()), self.tokenizer.special)
+
+    @functools.cached_property
+    def variables(self) -> frozenset[str]:
+        """What the template reads: of the arguments that a caller gives by name, the others change nothing."""
+        return frozenset(re.findall(r"\w+", " ".join(self._templates.values())))
 
     def render(
         self,

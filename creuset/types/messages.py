@@ -58,17 +58,28 @@ def parse_messages(messages: Any, mode: Mode, *, ignored: dict[str, None] | None
     ]
 
 
-def parse_tools(tools: Any, mode: Mode) -> list[dict[str, Any]]:
-    """The tools as the template shows them. A strict one is left without `strict` and without null fields."""
+def parse_tools(tools: Any, mode: Mode, *, where: str = "tools") -> list[dict[str, Any]]:
+    """The tools as the template shows them. Parsed strictly they are without `strict` and without null fields.
+
+    `where`: the field they came in; the deprecated `functions` has them without their `function` wrapper.
+    """
     if tools is None:
         return []
     if not _is_list(tools):
-        raise RequestError(f"`tools` must be a list, got {show(tools)}", param="tools")
+        raise RequestError(f"`{where}` must be a list, got {show(tools)}", param=where)
     if mode == "lenient":
-        return [_any_tool(tool, f"tools[{at}]") for at, tool in enumerate(tools)]
+        return [_any_tool(tool, f"{where}[{at}]") for at, tool in enumerate(tools)]
     if len(tools) > MAX_TOOLS:
-        raise RequestError(f"`tools` takes at most {MAX_TOOLS} tools, got {len(tools)}", param="tools")
-    return [_tool(tool, f"tools[{at}]") for at, tool in enumerate(tools)]
+        raise RequestError(f"`{where}` takes at most {MAX_TOOLS} tools, got {len(tools)}", param=where)
+    inside = ".function" if where == "tools" else ""
+    found = [_tool(tool, f"{where}[{at}]", inside) for at, tool in enumerate(tools)]
+    first: dict[str, int] = {}
+    for at, tool in enumerate(found):
+        name = tool["function"]["name"]
+        if first.setdefault(name, at) != at:
+            path = f"{where}[{at}]{inside}.name"
+            raise RequestError(f"`{path}` is {show(name)}, which `{where}[{first[name]}]` has already", param=path)
+    return found
 
 
 def _is_list(value: Any) -> bool:
@@ -189,13 +200,13 @@ def _function(value: Any, path: str, lenient: bool) -> ToolCall:
     return ToolCall(name, text or "{}")
 
 
-def _tool(value: Any, path: str) -> dict[str, Any]:
+def _tool(value: Any, path: str, inside: str) -> dict[str, Any]:
     fields = _object(value, path)
     kind = fields.take("type")
     if kind != "function":
         raise fields.refuse("type", f'is served as "function" only, got {show(kind)}')
     function = fields.take("function")
-    inner = _object(function, f"{path}.function")
+    inner = _object(function, f"{path}{inside}")
     fields.refuse_rest()
     name = inner.text("name", max_chars=64)
     if not name or not all(c.isascii() and (c.isalnum() or c in "_-") for c in name):
@@ -204,7 +215,10 @@ def _tool(value: Any, path: str) -> dict[str, Any]:
     parameters = inner.take("parameters")
     if parameters is not None and type(parameters) is not dict:
         raise inner.refuse("parameters", f"must be a JSON schema, got {show(parameters)}")
-    inner.only("strict", False)
+    if parameters and parameters.get("type", "object") != "object":
+        words = f'must be "object": arguments are given by name, got {show(parameters["type"])}'
+        raise RequestError(f"`{inner.path('parameters.type')}` {words}", param=inner.path("parameters.type"))
+    inner.flag("strict")
     inner.refuse_rest()
     return {"type": "function", "function": {k: v for k, v in function.items() if k != "strict" and v is not None}}
 

@@ -31,7 +31,15 @@ CHAT: dict[str, Any] = {
     "tool_choice": "auto", "temperature": 1, "top_p": 0.5, "n": 2, "stop": ["x"], "logit_bias": {"3": 1},
     "logprobs": True, "top_logprobs": 2, "stream": True, "stream_options": {"include_usage": True}, "seed": 1,
     "max_completion_tokens": 3, "metadata": {"a": "b"}, "response_format": {"type": "text"}, "user": "u",
-    "chat_template_kwargs": {"enable_thinking": True}, "modalities": ["text"], "stop_token_ids": [1],
+    "chat_template_kwargs": {"enable_thinking": True, "x": 1}, "reasoning_effort": "low", "thinking_budget": 1,
+    "parallel_tool_calls": False, "continue_final_message": False, "add_generation_prompt": True,
+    "modalities": ["text"], "stop_token_ids": [1],
+}  # fmt: skip
+CHOOSING: dict[str, Any] = {
+    "messages": [{"role": "user", "content": "a"}],
+    "tools": [{"type": "function", "function": {"name": "f", "strict": True, "parameters": {"type": "object"}}}],
+    "tool_choice": {"type": "allowed_tools", "allowed_tools": {
+        "mode": "auto", "tools": [{"type": "function", "function": {"name": "f"}}]}},
 }  # fmt: skip
 RAW: dict[str, Any] = {
     "model": "tiny", "prompt": [[1, 2], "a"], "n": 1, "best_of": 1, "echo": True, "logprobs": 1, "max_tokens": 1,
@@ -83,6 +91,12 @@ def test_any_chat_is_read_or_refused(model: ServedModel, body: dict[str, Any]) -
 
 
 @QUIET
+@given(body=bodies(CHOOSING))
+def test_any_choice_of_tools_is_read_or_refused(model: ServedModel, body: dict[str, Any]) -> None:
+    read(parse_chat, body, "tiny", model)
+
+
+@QUIET
 @given(body=bodies(RAW))
 def test_any_completion_is_read_or_refused(model: ServedModel, body: dict[str, Any]) -> None:
     read(parse_completion, body, "tiny", model)
@@ -91,7 +105,7 @@ def test_any_completion_is_read_or_refused(model: ServedModel, body: dict[str, A
 @QUIET
 @given(body=bodies({"prompt": "a", "messages": [], "tokens": [1], "return_token_strs": True}))
 def test_any_text_is_read_or_refused(model: ServedModel, body: dict[str, Any]) -> None:
-    read(parse_tokenize, body)
+    read(parse_tokenize, body, model)
     read(parse_detokenize, body, model)
 
 

@@ -77,12 +77,15 @@ def test_a_streamed_chat_opens_says_its_pieces_and_ends_with_a_reason(engine: Se
 
 def test_usage_comes_last_in_a_chunk_of_its_own_and_is_null_before(engine: ServedEngine) -> None:
     reply = chat(engine, stream=True, stream_options={"include_usage": True}, n=2)
-    chunks = fed(reply, events("a", cached_tokens=4), events("b", "c", cached_tokens=4))
+    chunks = fed(
+        reply, events("a", cached_tokens=4, reasoning_tokens=1), events("b", "c", cached_tokens=4, reasoning_tokens=2)
+    )
     assert [chunk["usage"] for chunk in chunks[:-1]] == [None] * (len(chunks) - 1)
     assert chunks[-1]["choices"] == []
     assert chunks[-1]["usage"] == {
         "prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12,
         "prompt_tokens_details": {"cached_tokens": 4},  # of the first choice: the others read the same prompt
+        "completion_tokens_details": {"reasoning_tokens": 3},
     }  # fmt: skip
 
 

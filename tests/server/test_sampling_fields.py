@@ -8,10 +8,10 @@ import pytest
 
 from creuset.core.errors import PromptTooLong, RequestError
 from creuset.server.model import describe
-from creuset.server.openai.chat import take_tools
 from creuset.server.openai.completions import CompletionRequest, join, parse_completion
 from creuset.server.openai.sampling import MAX_TOKENS, fit, take_sampling, take_stop
 from creuset.server.openai.tokens import parse_tokenize
+from creuset.server.openai.tools import take_tools
 from creuset.testing import tiny_model_folder
 from creuset.types.fields import Fields
 from creuset.types.generation import Sampling
@@ -66,27 +66,11 @@ def test_as_many_stop_strings_as_are_taken_are_taken() -> None:
 TOOL = {"type": "function", "function": {"name": "f"}}
 
 
-@pytest.mark.parametrize(
-    ("choice", "code"), [("required", "unsupported_value"), (TOOL, "unsupported_value"), ("always", None), (5, None)]
-)
-def test_a_choice_of_tools_that_is_openais_and_not_ours_is_told_from_one_that_is_nobodys(
-    choice: Any, code: str | None
-) -> None:
-    with pytest.raises(RequestError) as refused:
-        take_tools(Fields({"tools": [TOOL], "tool_choice": choice}))
-    assert (refused.value.param, refused.value.code) == ("tool_choice", code)
-
-
-def test_tools_are_shown_unless_the_choice_is_none() -> None:
-    assert len(take_tools(Fields({"tools": [TOOL], "tool_choice": "auto"}))[0]) == 1
-    assert take_tools(Fields({"tools": [TOOL], "tool_choice": "none"})) == ([], False)
-    assert take_tools(Fields({"functions": [TOOL["function"]], "function_call": "auto"}))[1] is True
-
-
-def test_vllms_flag_for_special_tokens_is_taken_and_checked() -> None:
-    assert parse_tokenize(Fields({"prompt": "x", "add_special_tokens": True})).prompt == "x"
+def test_vllms_flag_for_special_tokens_is_taken_and_checked(folder: Path) -> None:
+    model = describe(folder, [NAME])
+    assert parse_tokenize(Fields({"prompt": "x", "add_special_tokens": True}), model).prompt == "x"
     with pytest.raises(RequestError, match="`add_special_tokens` must be true or false, got 1"):
-        parse_tokenize(Fields({"prompt": "x", "add_special_tokens": 1}))
+        parse_tokenize(Fields({"prompt": "x", "add_special_tokens": 1}), model)
 
 
 def test_a_body_that_says_it_is_too_large_is_refused_before_it_is_read() -> None:

@@ -22,10 +22,13 @@ from creuset.server.openai.sampling import (
     take_stream,
 )
 from creuset.server.openai.structure import Structure, take_structure
+from creuset.server.openai.thinking import ThinkingChoice, take_thinking
+from creuset.server.openai.tools import ToolUse, take_tools
+from creuset.text.calls.forced import GrammarWriter, Thought
 from creuset.text.output import CallArguments, CallBegun, Content, OutputParser, OutputPiece, Reasoning
-from creuset.types.fields import Fields, show
+from creuset.types.fields import Fields
 from creuset.types.generation import Event, Sampling
-from creuset.types.messages import ChatMessage, parse_messages, parse_tools
+from creuset.types.messages import ChatMessage, parse_messages
 
 MAX_STOPS = 4
 
@@ -36,38 +39,47 @@ class ChatRequest:
 
     model: str
     messages: list[ChatMessage]
-    tools: list[dict[str, Any]]
-    thinking: bool | None
+    use: ToolUse
+    thinking: ThinkingChoice
+    generates: bool  # the prompt ends where the assistant begins to speak
+    continues: bool  # the prompt ends inside the last message, which goes on
     sampling: Sampling
     max_tokens: int | None
     choices: int
     stream: bool
     options: StreamOptions
-    legacy_calls: bool
-    one_call: bool
     structure: Structure | None
     ignored: tuple[str, ...]  # fields that were given and change nothing
+
+    @property
+    def constrained(self) -> bool:
+        """Whether the answer has a grammar."""
+        return self.structure is not None or self.use.constrained
 
 
 def parse_chat(fields: Fields, name: str, model: ServedModel) -> ChatRequest:
     messages = parse_messages(fields.take("messages"), "strict", ignored=fields.ignored)
-    tools, legacy = take_tools(fields)
+    use = take_tools(fields)
     take_harmless(fields)
     _refuse_other_kinds(fields)
     sampling = take_sampling(fields, model)
     stream, options = take_stream(fields)
+    continues = fields.flag("continue_final_message") or False
+    begins = fields.flag("add_generation_prompt")
+    if continues and begins:
+        raise fields.refuse("continue_final_message", "goes on where a message is; `add_generation_prompt` begins one")
     ask = ChatRequest(
         model=name,
         messages=messages,
-        tools=tools,
-        thinking=_thinking(fields),
+        use=use,
+        thinking=take_thinking(fields, model),
+        generates=not continues if begins is None else begins,
+        continues=continues,
         sampling=msgspec.structs.replace(sampling, stop=take_stop(fields, MAX_STOPS), logprobs=_logprobs(fields)),
         max_tokens=_max_tokens(fields),
         choices=fields.integer("n", 1, MAX_CHOICES) or 1,
         stream=stream,
         options=options,
-        legacy_calls=legacy,
-        one_call=fields.flag("parallel_tool_calls") is False,
         structure=take_structure(fields),
         ignored=tuple(fields.ignored),
     )
@@ -75,32 +87,9 @@ def parse_chat(fields: Fields, name: str, model: ServedModel) -> ChatRequest:
     return ask
 
 
-def take_tools(fields: Fields) -> tuple[list[dict[str, Any]], bool]:
-    """The tools that the template shows, and whether replies use the deprecated `function_call` form."""
-    tools, functions = fields.items("tools"), fields.items("functions")
-    if tools and functions:
-        raise fields.refuse("functions", "is the old name of `tools`: give one of the two")
-    legacy = bool(functions)
-    if functions:
-        tools = [{"type": "function", "function": function} for function in functions]
-    parsed = parse_tools(tools, "strict")
-    shown = _tools_shown(fields, "function_call" if legacy else "tool_choice", bool(parsed))
-    fields.not_served("tool_choice" if legacy else "function_call")
-    return (parsed if shown else []), legacy
-
-
-def _tools_shown(fields: Fields, name: str, has_tools: bool) -> bool:
-    """Whether the model is shown the tools: what `tool_choice`, or its old name, says."""
-    value = fields.take(name)
-    if value is None:
-        return True
-    if value == "required" or type(value) is dict:
-        raise fields.refuse(name, f'is served as "none" or "auto" only, got {show(value)}', code="unsupported_value")
-    if value not in ("none", "auto"):
-        raise fields.refuse(name, f'must be "none" or "auto", got {show(value)}')
-    if not has_tools and value == "auto":
-        raise fields.refuse(name, "is allowed only with tools")
-    return bool(value == "auto")
+def visible_ids(ask: ChatRequest, model: ServedModel) -> tuple[int, ...]:
+    """Special tokens whose text the parser of the answer needs."""
+    return model.calls.visible_ids(model.tokenizer.special)
 
 
 def _refuse_other_kinds(fields: Fields) -> None:
@@ -109,9 +98,7 @@ def _refuse_other_kinds(fields: Fields) -> None:
     if modalities is not None and modalities != ["text"]:
         raise fields.refuse("modalities", 'is served as ["text"] only', code="unsupported_value")
     fields.only("verbosity", "medium")
-    fields.not_served(
-        "audio", "prediction", "web_search_options", "moderation", "reasoning_effort", "prompt_cache_options"
-    )
+    fields.not_served("audio", "prediction", "web_search_options", "moderation", "prompt_cache_options")
 
 
 def _logprobs(fields: Fields) -> int | None:
@@ -128,15 +115,10 @@ def _max_tokens(fields: Fields) -> int | None:
     return new if new is not None else old
 
 
-def _thinking(fields: Fields) -> bool | None:
-    direct, inner = fields.flag("enable_thinking"), fields.object("chat_template_kwargs")
-    if inner is None:
-        return direct
-    nested = inner.flag("enable_thinking")
-    inner.refuse_rest()
-    if direct is not None and nested is not None and direct != nested:
-        raise fields.refuse("enable_thinking", "is given twice, with different values")
-    return nested if nested is not None else direct
+def chat_grammar(ask: ChatRequest, model: ServedModel, thought: Thought) -> str | None:
+    """What the answer must look like; it may take a while to write. None: it is free. RequestError names a schema."""
+    writer = GrammarWriter(model.calls, model.tokenizer.special)
+    return ask.use.grammar(writer, thought, ask.structure.write() if ask.structure else None)
 
 
 @dataclass(slots=True)
@@ -145,25 +127,28 @@ class ChatChoice:
 
     ask: ChatRequest
     model: ServedModel
+    thought: Thought = "none"
     calls: int = 0
     finish: str | None = None
     parser: OutputParser = field(init=False)
 
     def __post_init__(self) -> None:
-        ask, model = self.ask, self.model
+        ask = self.ask
         self.parser = OutputParser(
-            model.calls,
-            tools=ask.tools,
-            # Models trained here think aloud only where they are told to; others as their template has it.
-            thinking=ask.thinking is True or not model.template.is_ours,
-            one_call=ask.one_call or ask.legacy_calls,
+            self.model.calls,
+            tools=ask.use.tools,
+            thinking=self.thought != "none",
+            opened=self.thought == "opened",
+            one_call=ask.use.one,
         )
 
     def deltas(self, event: Event) -> list[dict[str, Any]]:
         """What `event` adds: objects of `delta`, the log-probabilities under a key of their own."""
-        pieces = list(self.parser.push(event.text))
+        pieces = self.parser.push(event.text)
         if event.finish is not None:
             pieces += self.parser.finish()
+        if not self.ask.thinking.shown:
+            pieces = [piece for piece in pieces if not isinstance(piece, Reasoning)]
         found = [self._delta(piece) for piece in pieces]
         if event.logprobs:
             found = found or [{}]
@@ -181,19 +166,19 @@ class ChatChoice:
             case CallBegun():
                 self.calls += 1
                 function = {"name": piece.name, "arguments": ""}
-                if self.ask.legacy_calls:
+                if self.ask.use.legacy:
                     return {"function_call": function}
                 call = {"id": f"call_{secrets.token_hex(12)}", "type": "function", "function": function}
                 return {"tool_calls": [{"index": self.calls - 1, **call}]}
             case CallArguments():
                 more = {"arguments": piece.text}
-                if self.ask.legacy_calls:
+                if self.ask.use.legacy:
                     return {"function_call": more}
                 return {"tool_calls": [{"index": self.calls - 1, "function": more}]}
 
     def _reason(self, finish: str) -> str:
-        if finish == "stop" and self.calls:
-            return "function_call" if self.ask.legacy_calls else "tool_calls"
+        if finish == "stop" and self.calls and self.ask.use.choice != "named":  # who names a function knows it
+            return "function_call" if self.ask.use.legacy else "tool_calls"
         return finish
 
 

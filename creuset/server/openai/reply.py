@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from creuset.server.engines.pool import ServedEngine
 from creuset.server.openai import chat, completions
 from creuset.server.openai.sampling import StreamOptions
+from creuset.text.calls.forced import Thought
 from creuset.types.generation import Event
 
 PAD_TO = 16  # characters: a padded chunk tells an observer of its length only this coarsely
@@ -28,20 +29,26 @@ class UsageCount:
     per_prompt: int  # choices of each prompt: the first reports its cache hits
     completion: dict[int, int] = field(default_factory=dict)
     cached: dict[int, int] = field(default_factory=dict)
+    reasoning: dict[int, int] | None = None  # of completions that may think
 
     def count(self, index: int, event: Event) -> None:
         self.completion[index] = event.completion_tokens
+        if self.reasoning is not None:
+            self.reasoning[index] = event.reasoning_tokens
         if index % self.per_prompt == 0:
             self.cached[index] = event.cached_tokens
 
     def as_json(self) -> dict[str, Any]:
         generated = sum(self.completion.values())
-        return {
+        usage: dict[str, Any] = {
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": generated,
             "total_tokens": self.prompt_tokens + generated,
             "prompt_tokens_details": {"cached_tokens": sum(self.cached.values())},
         }
+        if self.reasoning is not None:
+            usage["completion_tokens_details"] = {"reasoning_tokens": sum(self.reasoning.values())}
+        return usage
 
 
 @dataclass(slots=True)
@@ -92,6 +99,7 @@ class ChatResponse:
         ask: chat.ChatRequest,
         engine: ServedEngine,
         prompt_tokens: int,
+        thought: Thought = "none",
         *,
         id: str,
         created: int,
@@ -100,11 +108,11 @@ class ChatResponse:
         """`obfuscate`: whether to pad chunks where the client does not say."""
         kind = "chat.completion.chunk" if ask.stream else "chat.completion"
         self._head = _Head(id, kind, created, ask.model, engine.fingerprint, ask.options, _pads(ask.options, obfuscate))
-        self._choices = [chat.ChatChoice(ask, engine.model) for _ in range(ask.choices)]
+        self._choices = [chat.ChatChoice(ask, engine.model, thought) for _ in range(ask.choices)]
         self._deltas: list[list[dict[str, Any]]] = [[] for _ in self._choices]
         self._stream = ask.stream
         self._tier = {"service_tier": "default"}
-        self._usage = UsageCount(prompt_tokens, ask.choices)
+        self._usage = UsageCount(prompt_tokens, ask.choices, reasoning={})
 
     def opening(self) -> list[dict[str, Any]]:
         start = {"role": "assistant", "content": "", "refusal": None}

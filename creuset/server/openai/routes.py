@@ -4,7 +4,8 @@ A route does four things in this order: read what is asked (400), find the model
 (400 when too long), hand it to the engine (429, 503) and carry the reply. Who asks was settled in the middleware.
 """
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from secrets import token_hex
 from typing import Any
 
@@ -16,11 +17,12 @@ from creuset.server.engines.client import ClientDisconnected
 from creuset.server.engines.pool import ServedEngine
 from creuset.server.middleware import CLIENT_GONE
 from creuset.server.model import ServedModel
-from creuset.server.openai.chat import parse_chat
+from creuset.server.openai.chat import chat_grammar, parse_chat, visible_ids
 from creuset.server.openai.completions import DEFAULT_MAX_TOKENS, CompletionRequest, parse_completion
 from creuset.server.openai.models import model_card, model_list, model_object
 from creuset.server.openai.reply import ChatResponse, CompletionResponse, ResponseBuilder
 from creuset.server.openai.sampling import fit, for_choice
+from creuset.server.openai.thinking import bounded, thought_of
 from creuset.server.openai.tokens import parse_detokenize, parse_tokenize, tokenized, tokenizer_info
 from creuset.server.openai.watermark import detected, examine, parse_detect, the_key
 from creuset.server.state import ServerState, context_of, json_response, off_loop
@@ -42,21 +44,29 @@ def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         name, engine = state.engines.chosen_by(fields)
         ask = parse_chat(fields, name, engine.model)
         context_of(request).ignored = ask.ignored
-        ids = await _chat_ids(engine.model, ask.messages, ask.tools, True, ask.thinking)
-        grammar = await ask.structure.grammar() if ask.structure else None
+        model = engine.model
+        ids = await _chat_ids(
+            model, ask.messages, ask.use.tools, ask.generates, ask.thinking.kwargs, continues=ask.continues
+        )
+        thought = thought_of(ask.thinking, model, ids)
+        grammar = await asyncio.to_thread(chat_grammar, ask, model, thought) if ask.constrained else None
         reply_id, salt = "chatcmpl-" + token_hex(12), context_of(request).caller or ""
 
         def prepare() -> Prepared:
             tokens = fit(name, engine.window, len(ids), ask.max_tokens, param="messages")
             sampling = msgspec.structs.replace(ask.sampling, max_tokens=tokens)
+            first = GenerationRequest(
+                id="", prompt=ids, sampling=sampling, salt=salt, grammar=grammar, visible_ids=visible_ids(ask, model),
+                thinking=bounded(
+                    ask.thinking, model, thought, asked=ask.max_tokens, room=tokens, tools=bool(ask.use.tools)
+                ),
+            )  # fmt: skip
             requests = [
-                GenerationRequest(
-                    id=f"{reply_id}:{i}", prompt=ids, sampling=for_choice(sampling, i), salt=salt, grammar=grammar
-                )
+                msgspec.structs.replace(first, id=f"{reply_id}:{i}", sampling=for_choice(sampling, i))
                 for i in range(ask.choices)
             ]
             return requests, ChatResponse(
-                ask, engine, len(ids), id=reply_id, created=int(state.clock()), obfuscate=pads
+                ask, engine, len(ids), thought, id=reply_id, created=int(state.clock()), obfuscate=pads
             )
 
         return await _carry(
@@ -109,13 +119,13 @@ def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
     async def tokenize(request: Request) -> Response:
         fields = Fields(parse_object(await request.body()))
         model = state.engines.chosen_by(fields, optional=True)[1].model
-        ask = parse_tokenize(fields)
+        ask = parse_tokenize(fields, model)
         if ask.prompt is not None:
             words = model.tokenizer
             ids = await off_loop(len(ask.prompt), words.encode_special, ask.prompt)
             ids = [*(words.frame[0] if ask.framed else ()), *ids]
         else:
-            ids = await _chat_ids(model, ask.messages, ask.tools, ask.add_generation_prompt, ask.thinking)
+            ids = await _chat_ids(model, ask.messages, ask.tools, ask.add_generation_prompt, ask.kwargs)
         return json_response(tokenized(ids, ask, model))
 
     async def detokenize(request: Request) -> Response:
@@ -157,13 +167,20 @@ def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
 
 
 async def _chat_ids(
-    model: ServedModel, messages: list[ChatMessage], tools: list[dict[str, Any]], generate: bool, thinking: bool | None
+    model: ServedModel,
+    messages: list[ChatMessage],
+    tools: Sequence[dict[str, Any]],
+    generate: bool,
+    kwargs: dict[str, Any],
+    *,
+    continues: bool = False,
 ) -> list[int]:
     """The prompt as the model's own template has it."""
 
     def encode() -> list[int]:
-        given = {} if thinking is None else {"enable_thinking": thinking}
-        return model.template.encode(messages, tools=tools or None, add_generation_prompt=generate, **given).ids
+        return model.template.encode(
+            messages, tools=tools or None, add_generation_prompt=generate, continue_final_message=continues, **kwargs
+        ).ids
 
     return await off_loop(sum(len(message.content) for message in messages), encode)
 

@@ -1,11 +1,13 @@
 """/tokenize, /detokenize, /tokenizer_info, in the shapes of vLLM: enough for lm-evaluation-harness to need no files."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from creuset.server.model import ServedModel
-from creuset.server.openai.chat import take_tools
 from creuset.server.openai.sampling import check_ids
+from creuset.server.openai.thinking import take_thinking
+from creuset.server.openai.tools import take_tools
 from creuset.types.fields import Fields, show
 from creuset.types.messages import ChatMessage, parse_messages
 
@@ -17,13 +19,13 @@ class TokenizeRequest:
     prompt: str | None
     framed: bool  # with the tokens that the model's texts begin with, such as `<s>`
     messages: list[ChatMessage]
-    tools: list[dict[str, Any]]
+    tools: Sequence[dict[str, Any]]
     add_generation_prompt: bool
-    thinking: bool | None
+    kwargs: dict[str, Any]  # variables of the chat template
     strings: bool
 
 
-def parse_tokenize(fields: Fields) -> TokenizeRequest:
+def parse_tokenize(fields: Fields, model: ServedModel) -> TokenizeRequest:
     prompt = fields.text("prompt")
     if (prompt is None) == (fields.peek("messages") is None):
         raise fields.refuse("prompt", "or `messages` is required: one of the two")
@@ -31,16 +33,12 @@ def parse_tokenize(fields: Fields) -> TokenizeRequest:
     strings = fields.flag("return_token_strs") or False
     if prompt is not None:
         fields.refuse_rest(("messages",))
-        return TokenizeRequest(prompt, framed is not False, [], [], False, None, strings)
+        return TokenizeRequest(prompt, framed is not False, [], [], False, {}, strings)
     messages = parse_messages(fields.take("messages"), "strict")
-    tools, _ = take_tools(fields)
-    kwargs = fields.object("chat_template_kwargs")
-    thinking = kwargs.flag("enable_thinking") if kwargs else None
-    if kwargs:
-        kwargs.refuse_rest()
+    tools, kwargs = take_tools(fields).tools, take_thinking(fields, model).kwargs
     add = fields.flag("add_generation_prompt")
     fields.refuse_rest()
-    return TokenizeRequest(None, False, messages, tools, add is not False, thinking, strings)
+    return TokenizeRequest(None, False, messages, tools, add is not False, kwargs, strings)
 
 
 def tokenized(ids: list[int], ask: TokenizeRequest, model: ServedModel) -> dict[str, Any]:

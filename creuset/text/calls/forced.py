@@ -38,6 +38,7 @@ class ForcedTool:
     name: str
     schema: Mapping[str, Any]
     path: str  # of the schema in the request, for a refusal
+    strict: bool = False  # the schema must be one of OpenAI's strict ones
 
 
 class GrammarWriter:
@@ -46,8 +47,8 @@ class GrammarWriter:
     def __init__(self, format: CallFormat, special: Mapping[str, int]) -> None:
         self._format, self._special = format, special
 
-    def calls(self, tools: list[ForcedTool], *, one: bool, thought: Thought) -> str:
-        """Calls of `tools` and nothing else; exactly one with `one`.
+    def calls(self, tools: list[ForcedTool], *, one: bool, thought: Thought, answer: str | None = None) -> str:
+        """Calls of `tools` and nothing else, exactly one with `one`; or an answer by the grammar `answer`.
 
         RequestError names the part of a schema that cannot be enforced.
         """
@@ -56,14 +57,20 @@ class GrammarWriter:
         single = one or self._format.name == "harmony"  # whose call ends the answer
         more = "" if single else f"({between} call){{0,{MAX_CALLS - 1}}}"
         call = f"call: {' | '.join(alternatives)}"
-        return "\n".join([f"start: before {first} call {more} {last}", *self._before(thought), call, *rules])
+        start = [f"start: before {first} call {more} {last}"]
+        if answer is not None:
+            start = [f"start: before ({first} call {more} {last} | answer)", self._answer(answer)]
+        return "\n".join([*start, *self._before(thought), call, *rules])
 
     def answer(self, grammar: str, *, thought: Thought) -> str:
         """An answer by `grammar`, behind the thought where there is one."""
         if thought == "none" and self._format.name != "harmony":
             return grammar
+        return "\n".join(["start: before answer", *self._before(thought), self._answer(grammar)])
+
+    def _answer(self, grammar: str) -> str:
         final = f"{self._channel('final')} " if self._format.name == "harmony" else ""
-        return "\n".join([f"start: before {final}answer", *self._before(thought), f"answer: %lark {{\n{grammar}\n}}"])
+        return f"answer: {final} %lark {{\n{grammar}\n}}"
 
     def free_calls(self, tools: list[ForcedTool], *, thought: Thought) -> str | None:
         """Any text, in which what begins like a call is a call of one of `tools`, with arguments by its schema.
@@ -161,5 +168,6 @@ def _text(text: str) -> str:
 
 def _arguments(tool: ForcedTool) -> str:
     """The right side of a rule for the arguments of `tool`: an object, whatever else its schema says."""
-    rule = json_schema(dict(tool.schema), param=tool.path)
+    schema = {**tool.schema, "type": "object"}
+    rule = json_schema(schema, param=tool.path, strict=tool.strict)
     return rule.removeprefix("start: ")

@@ -90,7 +90,8 @@ def call_format(template: str, special: Collection[str], name: str | None = None
         raise ConfigError(f"`{name}` is no format of tool calls", hint=f"there are {', '.join(FORMATS)}")
     found = name or _calls(template)
     marks = next((m for m in _THOUGHTS if m.open in template or m.close in template), None)
-    marks = marks or next((m for m in _THOUGHTS if m.open in special), None)
+    if not template:
+        marks = next((m for m in _THOUGHTS if m.open in special), None)
     return CallFormat(
         name=found,  # type: ignore[arg-type]  # one of FORMATS
         thinking=_HARMONY_THOUGHT if found == "harmony" else marks,

@@ -1,0 +1,164 @@
+"""Which tools the model may call, must call, or may not: `tools`, `tool_choice`, `parallel_tool_calls`, and the
+deprecated `functions` and `function_call`.
+
+What must be called is enforced by a grammar: the arguments then follow the schema of the tool, `strict` or not. A tool
+that may be called is held to its schema where it is `strict`, from the mark on that opens the call.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from creuset.core.errors import RequestError
+from creuset.text.calls.forced import ForcedTool, GrammarWriter, Thought
+from creuset.text.calls.formats import schemas_of
+from creuset.types.fields import Fields, show
+from creuset.types.messages import parse_tools
+
+Choice = Literal["none", "auto", "required", "named"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ToolUse:
+    """What the request says of tools, checked."""
+
+    tools: tuple[dict[str, Any], ...] = ()  # that the model is shown: those it may call
+    paths: tuple[str, ...] = ()  # of their functions in the request
+    strict: tuple[bool, ...] = ()
+    choice: Choice = "none"
+    chosen: bool = False  # `allowed_tools` chose among them
+    parallel: bool = True
+    legacy: bool = False  # the reply uses `function_call`
+
+    @property
+    def forced(self) -> bool:
+        return self.choice in ("required", "named")
+
+    @property
+    def one(self) -> bool:
+        """Whether an answer has at most one call."""
+        return self.choice == "named" or self.legacy or not self.parallel
+
+    @property
+    def constrained(self) -> bool:
+        """Whether a call that begins must be one of these tools, by its schema."""
+        return self.forced or self.chosen or any(self.strict)
+
+    def grammar(self, writer: GrammarWriter, thought: Thought, answer: str | None) -> str | None:
+        """What the answer must look like; `answer`: the grammar of an answer that is no call. None: it is free.
+
+        RequestError names the part of a schema that cannot be enforced.
+        """
+        if self.forced:
+            return writer.calls(self._held(all_of_them=True), one=self.one, thought=thought)
+        if answer is not None:
+            if not self.tools:
+                return writer.answer(answer, thought=thought)
+            return writer.calls(self._held(all_of_them=True), one=self.one, thought=thought, answer=answer)
+        return writer.free_calls(self._held(all_of_them=False), thought=thought) if self.constrained else None
+
+    def _held(self, *, all_of_them: bool) -> list[ForcedTool]:
+        """The tools with the schemas that are enforced: any object, where a tool need not be held to its schema."""
+        schemas = schemas_of(self.tools)
+        return [
+            ForcedTool(name, schema if strict or all_of_them else {"type": "object"}, f"{path}.parameters", strict)
+            for (name, schema), path, strict in zip(schemas.items(), self.paths, self.strict, strict=True)
+        ]
+
+
+def take_tools(fields: Fields) -> ToolUse:
+    tools, functions = fields.items("tools"), fields.items("functions")
+    if tools and functions:
+        raise fields.refuse("functions", "is the old name of `tools`: give one of the two")
+    legacy = bool(functions)
+    field = "functions" if legacy else "tools"
+    listed = [{"type": "function", "function": function} for function in functions] if functions else tools or []
+    paths = tuple(f"{field}[{at}]" + ("" if legacy else ".function") for at in range(len(listed)))
+    shown = parse_tools(listed, "strict", where=field)
+    strict = tuple(tool["function"].get("strict") is True for tool in listed)
+    parallel = fields.flag("parallel_tool_calls") is not False
+    use = ToolUse(
+        tools=tuple(shown), paths=paths, strict=strict, choice="auto" if shown else "none", parallel=parallel,
+        legacy=legacy,
+    )  # fmt: skip
+    use = _chosen(fields, "function_call" if legacy else "tool_choice", use)
+    fields.not_served("tool_choice" if legacy else "function_call")
+    return use
+
+
+def _chosen(fields: Fields, name: str, use: ToolUse) -> ToolUse:
+    """`use` as `tool_choice`, or its old name, has it."""
+    value = fields.take(name)
+    if value is None:
+        return use
+    if type(value) is dict:
+        return _by_object(fields.inside(value, fields.path(name)), use)
+    words = ("none", "auto") if use.legacy else ("none", "auto", "required")
+    if value not in words:
+        said = ", ".join(f'"{word}"' for word in words)
+        raise fields.refuse(name, f"must be one of {said}, or an object, got {show(value)}")
+    if not use.tools and value != "none":
+        raise fields.refuse(name, "is allowed only with tools")
+    if value == "none":
+        return ToolUse(legacy=use.legacy)
+    return replace(use, choice="required" if value == "required" else "auto")
+
+
+def _by_object(value: Fields, use: ToolUse) -> ToolUse:
+    """One function by its name, or OpenAI's `allowed_tools`."""
+    if use.legacy:
+        found = _only(use, [value.text("name")], value.path("name"))
+        value.refuse_rest()
+        return replace(found, choice="named")
+    kind = value.text("type")
+    if kind == "function":
+        function = value.object("function")
+        if function is None:
+            raise value.refuse("function", "is required: an object with the name of the function")
+        found = replace(_only(use, [function.text("name")], function.path("name")), choice="named")
+        function.refuse_rest()
+    elif kind == "allowed_tools":
+        allowed = value.object("allowed_tools")
+        if allowed is None:
+            raise value.refuse("allowed_tools", "is required: an object with `mode` and `tools`")
+        found = _allowed(allowed, use)
+    else:
+        served = '"function" or "allowed_tools"'
+        raise value.refuse("type", f"is served as {served} only, got {show(kind)}", code="unsupported_value")
+    value.refuse_rest()
+    return found
+
+
+def _allowed(value: Fields, use: ToolUse) -> ToolUse:
+    mode, listed = value.text("mode"), value.items("tools")
+    if mode not in ("auto", "required"):
+        raise value.refuse("mode", f'must be "auto" or "required", got {show(mode)}')
+    if not listed:
+        raise value.refuse("tools", "is required: a list with at least one tool")
+    names = []
+    for at, tool in enumerate(listed):
+        path = f"{value.path('tools')}[{at}]"
+        function = tool.get("function") if isinstance(tool, Mapping) and tool.get("type") == "function" else None
+        if not isinstance(function, Mapping):
+            words = f'must be {{"type": "function", "function": {{"name": ...}}}}, got {show(tool)}'
+            raise RequestError(f"`{path}` {words}", param=path)
+        names.append(function.get("name"))
+    value.refuse_rest()
+    found = _only(use, names, value.path("tools"))
+    return replace(found, choice="required" if mode == "required" else "auto", chosen=True)
+
+
+def _only(use: ToolUse, names: list[Any], path: str) -> ToolUse:
+    """The tools of these names alone."""
+    known = [tool["function"]["name"] for tool in use.tools]
+    for name in names:
+        if name not in known:
+            said = f"no tool has the name {show(name)}" if known else "no tools were given"
+            raise RequestError(f"`{path}` must name one of the tools: {said}", param=path)
+    kept = [at for at, name in enumerate(known) if name in names]
+    return replace(
+        use,
+        tools=tuple(use.tools[at] for at in kept),
+        paths=tuple(use.paths[at] for at in kept),
+        strict=tuple(use.strict[at] for at in kept),
+    )

@@ -1,0 +1,195 @@
+"""Which tools may be called, must be called, or may not: read from the request, enforced by the real engine."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from openai import OpenAI
+
+from creuset.core.errors import RequestError
+from creuset.server.model import describe
+from creuset.server.openai.tools import ToolUse, take_tools
+from creuset.server.run import worker_command
+from creuset.testing import tiny_model_folder
+from creuset.text.calls.forced import GrammarWriter
+from creuset.text.calls.formats import HERMES
+from creuset.types.fields import Fields
+
+from .conftest import start
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"city": {"enum": ["Nîmes", "Oslo"]}, "days": {"type": "integer", "minimum": 1, "maximum": 9}},
+    "required": ["city", "days"],
+    "additionalProperties": False,
+}
+
+
+def tool(name: str, **more: Any) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": name, "parameters": SCHEMA, **more}}
+
+
+def named(name: str) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": name}}
+
+
+def allowed(mode: str, *names: str) -> dict[str, Any]:
+    return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": [named(name) for name in names]}}
+
+
+def read(**body: Any) -> ToolUse:
+    fields = Fields(body)
+    use = take_tools(fields)
+    fields.refuse_rest()
+    return use
+
+
+TWO = [tool("weather"), tool("news", strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("body", "names", "choice", "forced", "one", "constrained"),
+    [
+        ({}, [], "none", False, False, False),
+        ({"tools": [], "tool_choice": "none"}, [], "none", False, False, False),
+        ({"tools": TWO}, ["weather", "news"], "auto", False, False, True),
+        ({"tools": TWO[:1]}, ["weather"], "auto", False, False, False),
+        ({"tools": TWO, "tool_choice": "none"}, [], "none", False, False, False),
+        ({"tools": TWO, "tool_choice": "required"}, ["weather", "news"], "required", True, False, True),
+        ({"tools": TWO, "tool_choice": "required", "parallel_tool_calls": False},
+         ["weather", "news"], "required", True, True, True),
+        ({"tools": TWO, "tool_choice": named("news")}, ["news"], "named", True, True, True),
+        ({"tools": TWO, "tool_choice": allowed("auto", "weather")}, ["weather"], "auto", False, False, True),
+        ({"tools": TWO, "tool_choice": allowed("required", "news")}, ["news"], "required", True, False, True),
+        ({"functions": [{"name": "f"}]}, ["f"], "auto", False, True, False),
+        ({"functions": [{"name": "f"}, {"name": "g"}], "function_call": {"name": "g"}},
+         ["g"], "named", True, True, True),
+        ({"functions": [{"name": "f"}], "function_call": "none"}, [], "none", False, True, False),
+    ],
+)  # fmt: skip
+def test_a_choice_says_which_tools_are_shown_and_what_is_enforced(
+    body: dict[str, Any], names: list[str], choice: str, forced: bool, one: bool, constrained: bool
+) -> None:
+    use = read(**body)
+    assert [shown["function"]["name"] for shown in use.tools] == names and use.choice == choice
+    assert (use.forced, use.one, use.constrained) == (forced, one, constrained)
+    assert not any("strict" in shown["function"] for shown in use.tools)
+
+
+@pytest.mark.parametrize(
+    ("body", "param", "words"),
+    [
+        ({"tools": TWO, "tool_choice": "always"}, "tool_choice", '"auto", "required", or an object, got "always"'),
+        ({"tools": TWO, "tool_choice": 5}, "tool_choice", "got 5"),
+        ({"tool_choice": "required"}, "tool_choice", "only with tools"),
+        ({"tool_choice": named("f")}, "tool_choice.function.name", "no tools were given"),
+        ({"tools": TWO, "tool_choice": named("f")}, "tool_choice.function.name", 'no tool has the name "f"'),
+        ({"tools": TWO, "tool_choice": {"type": "function"}}, "tool_choice.function", "is required"),
+        ({"tools": TWO, "tool_choice": {"type": "custom"}}, "tool_choice.type", 'got "custom"'),
+        ({"tools": TWO, "tool_choice": {"type": "allowed_tools"}}, "tool_choice.allowed_tools", "is required"),
+        ({"tools": TWO, "tool_choice": allowed("any", "news")}, "tool_choice.allowed_tools.mode", 'got "any"'),
+        ({"tools": TWO, "tool_choice": allowed("auto")}, "tool_choice.allowed_tools.tools", "at least one"),
+        ({"tools": TWO, "tool_choice": allowed("auto", "f")}, "tool_choice.allowed_tools.tools", '"f"'),
+        ({"tools": [TWO[0], TWO[0]]}, "tools[1].function.name", 'is "weather", which `tools[0]` has already'),
+        ({"functions": [{"name": "f"}, {"name": "f"}]}, "functions[1].name", "has already"),
+        ({"functions": [{"name": "f"}], "tools": TWO}, "functions", "give one of the two"),
+        ({"functions": [{"name": "f"}], "function_call": "required"}, "function_call", '"none", "auto", or an object'),
+        ({"functions": [{"name": "f"}], "tool_choice": "auto"}, "tool_choice", "is not served"),
+        ({"tools": TWO, "function_call": "auto"}, "function_call", "is not served"),
+        ({"tools": [tool("f", parameters={"type": "array"})]}, "tools[0].function.parameters.type", 'got "array"'),
+        ({"tools": [tool("f", strict="yes")]}, "tools[0].function.strict", "true or false"),
+        ({"tools": TWO, "parallel_tool_calls": 1}, "parallel_tool_calls", "true or false"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_meant_is_refused_by_its_path(body: dict[str, Any], param: str, words: str) -> None:
+    with pytest.raises(RequestError) as refused:
+        read(**body)
+    assert refused.value.param == param and words in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        ({"tools": [TWO[0], tool("f", parameters={"properties": {"a": {"pattern": "("}}})]}, "tools[1].function"),
+        ({"functions": [{"name": "f", "parameters": {"properties": {"a": {"pattern": "("}}}}]}, "functions[0]"),
+    ],
+)
+def test_a_schema_that_cannot_be_enforced_is_refused_where_it_must_be(body: dict[str, Any], path: str) -> None:
+    choice = "function_call" if "functions" in body else "tool_choice"
+    forced = read(**body, **{choice: {"name": "f"} if "functions" in body else named("f")})
+    writer = GrammarWriter(HERMES, {})
+    with pytest.raises(RequestError) as refused:
+        forced.grammar(writer, "none", None)
+    assert refused.value.param is not None and refused.value.param.startswith(f"{path}.parameters.properties.a.pattern")
+    assert read(**body).grammar(writer, "none", None) is None, "nothing has to be enforced"
+
+
+@pytest.fixture(scope="module")
+def client(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenAI]:
+    """A real engine with a random model, behind the official client."""
+    tiny = tiny_model_folder(tmp_path_factory.mktemp("real") / "tiny", context=2048)
+    command = worker_command(tiny, json.dumps({"dtype": "fp32", "kv_tokens": 4096}))
+    running = start(folder, more=[(describe(tiny, ["babbler"]), command)])
+    yield running.openai()
+    running.close()
+
+
+def ask(client: OpenAI, **body: Any) -> Any:
+    body = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 200, "seed": 5} | body
+    return client.chat.completions.create(model="babbler", **body)
+
+
+def test_a_named_tool_is_called_once_with_arguments_that_are_valid(client: OpenAI) -> None:
+    choice = ask(client, tools=TWO, tool_choice=named("weather")).choices[0]
+    (call,) = choice.message.tool_calls
+    assert call.function.name == "weather" and choice.finish_reason == "stop" and choice.message.content is None
+    jsonschema.validate(json.loads(call.function.arguments), SCHEMA)
+    chunks = [chunk.choices[0] for chunk in ask(client, tools=TWO, tool_choice=named("weather"), stream=True)]
+    pieces = [c.function.arguments for chunk in chunks for c in chunk.delta.tool_calls or ()]
+    assert "".join(pieces) == call.function.arguments and len(pieces) > 2
+    assert chunks[-1].finish_reason == "stop"
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_some_tool_is_called_where_one_is_required(client: OpenAI, strict: bool) -> None:
+    tools = [tool("weather", strict=strict), tool("news", strict=strict)]
+    choice = ask(client, tools=tools, tool_choice="required", parallel_tool_calls=False).choices[0]
+    (call,) = choice.message.tool_calls
+    assert choice.finish_reason == "tool_calls" and call.function.name in ("weather", "news")
+    jsonschema.validate(json.loads(call.function.arguments), SCHEMA)
+
+
+def test_the_old_form_is_forced_too(client: OpenAI) -> None:
+    function = {"name": "weather", "parameters": SCHEMA}
+    choice = ask(client, functions=[function], function_call={"name": "weather"}).choices[0]
+    jsonschema.validate(json.loads(choice.message.function_call.arguments), SCHEMA)
+    assert choice.finish_reason == "stop" and choice.message.tool_calls is None
+
+
+def test_with_a_form_of_answer_a_reply_is_a_call_or_has_that_form(client: OpenAI) -> None:
+    answer = {
+        "type": "object",
+        "properties": {"ok": {"type": "boolean"}},
+        "required": ["ok"],
+        "additionalProperties": False,
+    }
+    form = {"type": "json_schema", "json_schema": {"name": "a", "schema": answer}}
+    for seed in range(4):
+        message = ask(client, tools=TWO, response_format=form, seed=seed, parallel_tool_calls=False).choices[0].message
+        for call in message.tool_calls or ():
+            jsonschema.validate(json.loads(call.function.arguments), SCHEMA)
+        if not message.tool_calls:
+            jsonschema.validate(json.loads(message.content), answer)
+
+
+def test_a_forced_call_thinks_first_where_the_model_is_told_to(client: OpenAI) -> None:
+    body = {"enable_thinking": True, "thinking_budget": 4}
+    found = ask(client, tools=TWO[:1], tool_choice=named("weather"), extra_body=body, logit_bias={"510": 100})
+    (call,) = found.choices[0].message.tool_calls
+    jsonschema.validate(json.loads(call.function.arguments), SCHEMA)
+    assert found.choices[0].message.reasoning_content
+    # No mark can stand inside a character, which may take three tokens more.
+    assert 4 <= found.usage.completion_tokens_details.reasoning_tokens <= 7
