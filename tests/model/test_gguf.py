@@ -27,6 +27,8 @@ def llama_cpp(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return sources(tmp_path_factory.mktemp("llama"))
 
 
+DEEP = RopeScaling(kind="yarn", factor=4.0, original_context=64, mscale=1.0, mscale_all_dim=1.0)
+OSS = RopeScaling(kind="yarn", factor=4.0, original_context=64, truncate=False)
 LLAMA3 = RopeScaling(kind="llama3", factor=8.0, original_context=64)
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "llama": ("llama", {"tie_embeddings": False}),
@@ -37,6 +39,11 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "qwen3-yarn": ("qwen3", {"rope_scaling": yarn(4.0, 64)}),
     "qwen2_moe": ("qwen2_moe", {"norm_topk": False}),
     "qwen3_moe": ("qwen3_moe", {}),
+    "mixtral": ("mixtral", {}),
+    "olmoe": ("olmoe", {"norm_topk": False, "norm_eps": 1e-5}),
+    "deepseek_v2": ("deepseek_v2", {"norm_topk": False, "tie_embeddings": False}),
+    "deepseek_v3": ("deepseek_v3", {"tie_embeddings": False, "rope_scaling": DEEP}),
+    "gpt_oss": ("gpt_oss", {"tie_embeddings": False, "rope_scaling": OSS}),
 }
 # What the converter says of where a model comes from, and keys that have llama.cpp's own default.
 NOT_COMPARED = ("general.", "tokenizer.ggml.add_space_prefix", "tokenizer.ggml.add_eos_token")

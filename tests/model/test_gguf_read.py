@@ -26,7 +26,16 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "qwen3": {"rope_scaling": yarn(4.0, 64), "tie_embeddings": False},
     "qwen2_moe": {"norm_topk": False},
     "qwen3_moe": {},
+    "mixtral": {},
+    "olmoe": {"norm_topk": False},
+    "deepseek_v2": {"norm_topk": False},
+    "deepseek_v3": {},
+    "gpt_oss": {},
 }  # fmt: skip
+YARNS: dict[str, RopeScaling] = {
+    "deepseek_v3": RopeScaling(kind="yarn", factor=4.0, original_context=64, mscale=1.0, mscale_all_dim=1.0),
+    "gpt_oss": RopeScaling(kind="yarn", factor=4.0, original_context=64, truncate=False),
+}
 
 
 def written(folder: Path, family: str = "qwen3", plan: str = "fp32", **changes: Any) -> tuple[Path, Path]:
@@ -65,6 +74,28 @@ def test_what_is_written_is_read_back_to_the_last_bit(family: str, tmp_path: Pat
     assert ours.keys() == again.keys()
     for name, value in ours.items():
         assert torch.equal(value, again[name]), name
+
+
+@pytest.mark.parametrize("family", YARNS)
+def test_yarn_goes_and_comes_back_in_each_familys_own_words(family: str, tmp_path: Path) -> None:
+    folder, file = written(tmp_path, family, rope_scaling=YARNS[family])
+    assert config_of(file) == config_of(folder) and config_of(file).rope_scaling is not None
+
+
+def test_an_older_file_of_deepseek_has_one_matrix_for_keys_and_values(tmp_path: Path) -> None:
+    folder, file = written(tmp_path, "deepseek_v2")
+    wanted = parts(load_model(folder))
+    changes: dict[str, Any] = {}
+    for layer in range(2):
+        name = f"model.layers.{layer}.self_attn.kv_b_proj.weight"
+        changes |= {f"blk.{layer}.attn_{part}_b.weight": None for part in "kv"}
+        changes[f"blk.{layer}.attn_kv_b.weight"] = wanted[name].numpy()
+    old = {"attention.key_length_mla": None, "attention.value_length_mla": None, "attention.key_length": 20}
+    keys = old | {"attention.value_length": 10, "attention.head_count_kv": 4}
+    older = rewritten(file, tmp_path / "old.gguf", changes, **{f"deepseek2.{k}": v for k, v in keys.items()})
+    assert config_of(older) == config_of(folder)
+    for name, value in parts(load_model(older)).items():
+        assert torch.equal(value, wanted[name]), name
 
 
 KINDS = [*_type_traits, GGMLQuantizationType.F32, GGMLQuantizationType.F16]

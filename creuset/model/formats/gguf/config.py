@@ -3,31 +3,17 @@
 llama.cpp keeps a model's shape under keys that begin with its architecture (`qwen3moe.block_count`). Here they become
 Hugging Face's names, and hf_config.py reads those as it reads any config.json: a family is described once.
 
-Reading order: `config_json`, `MODEL_TYPES`, the functions for what single architectures add, `end_ids`.
+Reading order: `config_json`, `end_ids`. What single architectures add is in families.py.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from creuset.core.errors import ArtifactError
 from creuset.core.gguf import GgufFile
+from creuset.model.formats.gguf.families import MORE, ArchKeys, model_type_of, shortest
 from creuset.model.formats.gguf.rope import llama3_scaling
 
-# llama.cpp's architecture -> model_type. Mixtral is `llama` with experts.
-MODEL_TYPES: dict[str, str] = {
-    "llama": "llama",
-    "qwen2": "qwen2",
-    "qwen2moe": "qwen2_moe",
-    "qwen3": "qwen3",
-    "qwen3moe": "qwen3_moe",
-    "gemma3": "gemma3_text",
-    "phi3": "phi3",
-    "olmo2": "olmo2",
-    "olmoe": "olmoe",
-    "deepseek2": "deepseek_v3",
-    "gpt-oss": "gpt_oss",
-}
-ACTIVATIONS = {"gemma3_text": ("hidden_activation", "gelu_pytorch_tanh")}
 # Tokens that end an answer besides `eos`: end of turn, end of message.
 END_KEYS = ("eos_token_id", "eot_token_id", "eom_token_id")
 ENDS = (
@@ -37,47 +23,10 @@ ENDS = (
 CONTROL = 3  # the type of control tokens
 
 
-def architecture(file: GgufFile) -> str:
-    """llama.cpp's name of the architecture, when it is one that runs here. ArtifactError else."""
-    found = file.metadata.get("general.architecture")
-    kind = file.metadata.get("general.type", "model")
-    if kind != "model":
-        raise ArtifactError(f"`{file.path}`: general.type is `{kind}`, not `model`: it cannot answer by itself")
-    if found not in MODEL_TYPES:
-        raise ArtifactError(
-            f"`{file.path}`: general.architecture `{found}` is not one that runs here",
-            hint=f"these run: {', '.join(MODEL_TYPES)}",
-        )
-    return str(found)
-
-
-class Keys:
-    """The metadata of one architecture, by the second half of its keys."""
-
-    def __init__(self, file: GgufFile) -> None:
-        self.file, self.arch = file, architecture(file)
-
-    def get(self, name: str, default: Any = None) -> Any:
-        return self.file.metadata.get(f"{self.arch}.{name}", default)
-
-    def number(self, name: str, default: int | None = None) -> int:
-        """A whole number that is the same in every layer."""
-        value = self.get(name, default)
-        if isinstance(value, list) and value and all(v == value[0] for v in value):
-            value = value[0]
-        if type(value) is not int:
-            raise ArtifactError(f"`{self.file.path}`: {self.arch}.{name} must be one whole number, got {_short(value)}")
-        return value
-
-    def has(self, tensor: str) -> bool:
-        return tensor in self.file.tensors
-
-
 def config_json(file: GgufFile) -> dict[str, Any]:
     """What config.json would say of the model. ArtifactError names the key that is missing or cannot be told."""
-    keys = Keys(file)
-    experts = keys.number("expert_count", 0)
-    model_type = "mixtral" if keys.arch == "llama" and experts else MODEL_TYPES[keys.arch]
+    keys = ArchKeys(file)
+    model_type = model_type_of(keys)
     heads, hidden = keys.number("attention.head_count"), keys.number("embedding_length")
     if "token_embd.weight" not in file.tensors:
         raise ArtifactError(f"`{file.path}`: tensor `token_embd.weight` is missing")
@@ -91,42 +40,23 @@ def config_json(file: GgufFile) -> dict[str, Any]:
         "head_dim": keys.number("attention.key_length", hidden // heads),
         "intermediate_size": keys.number("feed_forward_length", keys.number("expert_feed_forward_length", 0)),
         "max_position_embeddings": keys.number("context_length"),
-        "rms_norm_eps": _shortest(keys.get("attention.layer_norm_rms_epsilon", 1e-6)),
-        "rope_theta": _shortest(float(keys.get("rope.freq_base", 10_000.0))),
+        "rms_norm_eps": shortest(keys.get("attention.layer_norm_rms_epsilon", 1e-6)),
+        "rope_theta": shortest(float(keys.get("rope.freq_base", 10_000.0))),
         "tie_word_embeddings": not keys.has("output.weight"),
+        "hidden_act": "silu",
         "torch_dtype": "float32",
     }
-    name, activation = ACTIVATIONS.get(model_type, ("hidden_act", "silu"))
-    found[name] = activation
     found["rope_scaling"] = _scaling(keys, found["rope_theta"], found["head_dim"])
     if keys.arch in ("llama", "qwen3", "qwen3moe"):
         found["attention_bias"] = keys.has("blk.0.attn_q.bias")
     if keys.arch == "llama":
         found["mlp_bias"] = keys.has("blk.0.ffn_down.bias")
     if more := MORE.get(model_type):
-        found |= more(keys)
+        found |= more(keys, found)
     return found
 
 
-def _qwen_moe(keys: Keys) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "num_experts": keys.number("expert_count"),
-        "num_experts_per_tok": keys.number("expert_used_count"),
-        "moe_intermediate_size": keys.number("expert_feed_forward_length"),
-        # llama.cpp knows no other form of these two than Qwen's own models have.
-        "norm_topk_prob": keys.arch == "qwen3moe",
-        "decoder_sparse_step": 1,
-        "mlp_only_layers": [],
-    }
-    if keys.arch == "qwen2moe":
-        found |= {"shared_expert_intermediate_size": keys.number("expert_shared_feed_forward_length"), "qkv_bias": True}
-    return found
-
-
-MORE: dict[str, Callable[[Keys], dict[str, Any]]] = {"qwen2_moe": _qwen_moe, "qwen3_moe": _qwen_moe}
-
-
-def _scaling(keys: Keys, theta: float, width: int) -> dict[str, Any] | None:
+def _scaling(keys: ArchKeys, theta: float, width: int) -> dict[str, Any] | None:
     """`rope_scaling`, from the keys; Llama 3's from the divisors among the tensors."""
     kind = keys.get("rope.scaling.type", "none")
     if keys.has("rope_freqs.weight") and keys.arch == "llama":
@@ -139,13 +69,13 @@ def _scaling(keys: Keys, theta: float, width: int) -> dict[str, Any] | None:
     if kind == "none" or factor in (None, 0.0):
         return None
     if kind == "linear":
-        return {"rope_type": "linear", "factor": _shortest(factor)}
+        return {"rope_type": "linear", "factor": shortest(factor)}
     if kind != "yarn":
         raise ArtifactError(f"`{keys.file.path}`: {keys.arch}.rope.scaling.type `{kind}` is not supported")
-    found = {"rope_type": "yarn", "factor": _shortest(factor)}
+    found = {"rope_type": "yarn", "factor": shortest(factor)}
     for name, key in YARN.items():
         if (value := keys.get(f"rope.scaling.{key}")) is not None:
-            found[name] = _shortest(value)
+            found[name] = shortest(value)
     return found
 
 
@@ -175,16 +105,4 @@ def sampling(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """The sampling that the file recommends, under the names of generation_config.json."""
     names = {"temp": "temperature", "top_p": "top_p", "top_k": "top_k", "min_p": "min_p"}
     found = {ours: metadata.get(f"general.sampling.{theirs}") for theirs, ours in names.items()}
-    return {name: _shortest(value) for name, value in found.items() if value is not None}
-
-
-def _shortest(value: Any) -> Any:
-    """A float32 by its shortest decimal: 1e-05 and not 9.999999747378752e-06."""
-    import numpy as np
-
-    return float(str(np.float32(value))) if isinstance(value, float) else value
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) < 80 else f"{text[:80]}…"
+    return {name: shortest(value) for name, value in found.items() if value is not None}

@@ -1,14 +1,16 @@
 """Weights from a GGUF file, as they are stored: blocks of the file with their type, and their values on request."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
 
 from creuset.core.errors import ArtifactError
 from creuset.core.gguf import GgufFile
+from creuset.model.formats.gguf import latent
 from creuset.model.formats.gguf.blocks import PLAIN, dequantized, tensor_of
-from creuset.model.formats.gguf.config import architecture, config_json
+from creuset.model.formats.gguf.config import config_json
+from creuset.model.formats.gguf.families import architecture
 from creuset.model.formats.gguf.layout import Place, as_stored, places, unpermuted
 from creuset.model.formats.hf_config import from_hf
 from creuset.model.formats.tensors import refuse_difference
@@ -29,6 +31,11 @@ class GgufWeights:
         """Each weight once. ArtifactError names the tensor that is missing, unexpected or of another shape."""
         with torch.device("meta"):
             wanted = {name: tuple(view.shape) for name, view in parts(Transformer(self.config)).items()}
+        if any(".attn_k_b." in name for name in self.file.tensors):
+            wanted = latent.apart_shapes(self.config, wanted)
+        yield from latent.joined(self._tensors(wanted))
+
+    def _tensors(self, wanted: Mapping[str, tuple[int, ...]]) -> Iterator[StoredTensor]:
         found = as_stored(places(self.arch, self.config, wanted), wanted, self.file.tensors)
         tensors = {place.tensor for place in found.values()}
         refuse_difference(tensors, set(self.file.tensors) - NOT_WEIGHTS, self.file.path)

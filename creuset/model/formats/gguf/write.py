@@ -19,6 +19,7 @@ from gguf.gguf_writer import GGUFWriter
 
 from creuset.core.disk import room_for
 from creuset.core.errors import ArtifactError
+from creuset.model.formats.gguf import latent
 from creuset.model.formats.gguf.blocks import Bytes, fits, quantized
 from creuset.model.formats.gguf.keys import architecture_of, extra_tensors, keys_of
 from creuset.model.formats.gguf.layout import Place, permuted, places
@@ -77,9 +78,10 @@ def write_gguf(
     if file.exists():
         raise ArtifactError(f"`{file}` already exists", hint="nothing is overwritten; choose another name")
     arch, keys = architecture_of(source.config), keys_of(source.config)
-    stored = {tensor.name: tensor for tensor in source.tensors()}
+    stored = {tensor.name: tensor for tensor in latent.apart(source.config, source.tensors())}
     with torch.device("meta"):
         shapes = {name: tuple(view.shape) for name, view in parts(Transformer(source.config)).items()}
+    shapes = latent.apart_shapes(source.config, shapes)
     groups: dict[str, list[tuple[Place, str]]] = defaultdict(list)
     for name, place in places(arch, source.config, shapes).items():
         groups[place.tensor].append((place, name))
