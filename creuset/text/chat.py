@@ -22,11 +22,11 @@ from creuset.text.tokenizer import Tokenizer
 from creuset.types.messages import ChatMessage, parse_messages, parse_tools
 
 _RESPONSE = ("<tool_response>", "</tool_response>")
-_TOOLS_HEAD = (
+TOOLS_HEAD = (
     "# Tools\n\nYou may call one or more functions to assist with the user query.\n\n"
     "You are provided with function signatures within <tools></tools> XML tags:\n<tools>"
 )
-_TOOLS_TAIL = (
+TOOLS_TAIL = (
     "\n</tools>\n\nFor each function call, return a json object with function name and arguments "
     "within <tool_call></tool_call> XML tags:\n<tool_call>\n"
     '{"name": <function-name>, "arguments": <args-json-object>}\n</tool_call>'
@@ -142,11 +142,11 @@ def _system(messages: list[ChatMessage], tools: list[Any], default_system: str |
     if said is not None:
         yield TemplatePart(said, trusted=False)
     if tools:
-        yield TemplatePart(("\n\n" if said is not None else "") + _TOOLS_HEAD)
+        yield TemplatePart(("\n\n" if said is not None else "") + TOOLS_HEAD)
         for tool in tools:
             yield TemplatePart("\n")
             yield TemplatePart(json.dumps(tool, ensure_ascii=False), trusted=False)
-        yield TemplatePart(_TOOLS_TAIL)
+        yield TemplatePart(TOOLS_TAIL)
     yield TemplatePart("<|im_end|>\n")
 
 

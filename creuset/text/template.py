@@ -14,6 +14,7 @@ from typing import Any
 from creuset.core.errors import RequestError
 from creuset.text import chat
 from creuset.text.calls.formats import CallFormat, call_format
+from creuset.text.calls.words import tools_in_words
 from creuset.text.chat import Encoded
 from creuset.text.sandbox import JinjaTemplate
 from creuset.text.sources import read_templates
@@ -86,6 +87,8 @@ class ChatTemplate:
 
     def _rendered(self, messages: Messages, tools: Any, generate: bool, kwargs: Mapping[str, Any]) -> str:
         parsed, shown = parse_messages(messages, "lenient"), parse_tools(tools, "lenient")
+        if not self.calls.shows_tools:
+            parsed, shown = tools_in_words(parsed, shown), []
         name = "tool_use" if shown and "tool_use" in self._templates else "default"
         if name not in self._templates:
             raise RequestError(
