@@ -72,7 +72,7 @@ def _gguf(model: Path, file: Path, dtype: str) -> dict[str, Any]:
     from creuset.model.formats.gguf.write import PLANS, write_gguf
     from creuset.model.formats.weights import open_weights
     from creuset.model.hub import end_ids
-    from creuset.text.gguf_keys import vocabulary_keys
+    from creuset.text.vocabulary.gguf_keys import vocabulary_keys
 
     source = open_weights(model)
     vocabulary = vocabulary_keys(model, source.config.vocab_size, end_ids(model))

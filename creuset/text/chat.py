@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from creuset.core.errors import RequestError
 from creuset.text.tokenizer import Tokenizer
 from creuset.types.messages import ChatMessage, parse_messages, parse_tools
 
@@ -57,12 +58,13 @@ def render(
     *,
     tools: Sequence[Mapping[str, Any]] | None = None,
     add_generation_prompt: bool = False,
+    continue_final_message: bool = False,
     thinking: bool | None = None,
     default_system: str | None = None,
 ) -> str:
     """The prompt as text. RequestError names the part of `messages` or `tools` that is not as OpenAI's API has it."""
     parsed, shown = parse_messages(messages, "lenient"), parse_tools(tools, "lenient")
-    parts = _parts(parsed, shown, add_generation_prompt, thinking, default_system)
+    parts = _parts(parsed, shown, add_generation_prompt, thinking, default_system, continue_final_message)
     return "".join(part.text for part in parts)
 
 
@@ -72,6 +74,7 @@ def encode_chat(
     *,
     tools: Sequence[Mapping[str, Any]] | None = None,
     add_generation_prompt: bool = False,
+    continue_final_message: bool = False,
     thinking: bool | None = None,
     default_system: str | None = None,
 ) -> Encoded:
@@ -81,7 +84,7 @@ def encode_chat(
     everybody else; an assistant message with `weight` 0 is not trained on (as in OpenAI's fine-tuning files).
     """
     parsed, shown = parse_messages(messages, "lenient"), parse_tools(tools, "lenient")
-    parts = _parts(parsed, shown, add_generation_prompt, thinking, default_system)
+    parts = _parts(parsed, shown, add_generation_prompt, thinking, default_system, continue_final_message)
     control = re.compile("|".join(re.escape(name) for name in sorted(tokenizer.special, key=len, reverse=True)))
     ids: list[int] = []
     mask: list[int] = []
@@ -114,14 +117,21 @@ def encode_chat(
 
 
 def _parts(
-    messages: list[ChatMessage], tools: list[Any], generate: bool, thinking: bool | None, default_system: str | None
+    messages: list[ChatMessage],
+    tools: list[Any],
+    generate: bool,
+    thinking: bool | None,
+    default_system: str | None,
+    go_on: bool = False,
 ) -> Iterator[TemplatePart]:
+    if go_on:
+        check_continues(messages, generate)
     yield from _system(messages, tools, default_system)
     asked = _last_question(messages)
     for at, message in enumerate(messages):
         if message.role == "assistant":
             last = at == len(messages) - 1
-            yield from _assistant(message, thinking, may_think=at > asked, last=last)
+            yield from _assistant(message, thinking, may_think=at > asked, last=last, open_end=last and go_on)
         elif message.role == "tool":
             yield from _tool(messages, at)
         elif message.role == "user" or at:
@@ -132,6 +142,13 @@ def _parts(
         yield TemplatePart("<|im_start|>assistant\n")
         if thinking is False:
             yield TemplatePart("<think>\n\n</think>\n\n", cut=True)
+
+
+def check_continues(messages: list[ChatMessage], generate: bool) -> None:
+    """Refuse to continue the final message where there is nothing of the assistant's to go on with."""
+    if generate or messages[-1].role != "assistant" or messages[-1].tool_calls:
+        reason = "no new one may begin" if generate else "the last message must be the assistant's, without calls"
+        raise RequestError(f"to continue the final message, {reason}", param="continue_final_message")
 
 
 def _system(messages: list[ChatMessage], tools: list[Any], default_system: str | None) -> Iterator[TemplatePart]:
@@ -159,7 +176,9 @@ def _last_question(messages: list[ChatMessage]) -> int:
     return len(messages) - 1
 
 
-def _assistant(message: ChatMessage, thinking: bool | None, *, may_think: bool, last: bool) -> Iterator[TemplatePart]:
+def _assistant(
+    message: ChatMessage, thinking: bool | None, *, may_think: bool, last: bool, open_end: bool
+) -> Iterator[TemplatePart]:
     yield TemplatePart("<|im_start|>assistant\n")
     trained, cut = message.weight > 0, True
     shown = content = message.content
@@ -175,6 +194,8 @@ def _assistant(message: ChatMessage, thinking: bool | None, *, may_think: bool, 
             yield TemplatePart("\n</think>\n\n", trained=own)
             cut = not own
     yield TemplatePart(shown, trusted=False, trained=trained, cut=cut)
+    if open_end:
+        return
     for at, call in enumerate(message.tool_calls):
         yield TemplatePart(("\n" if content or at else "") + '<tool_call>\n{"name": "', trained=trained)
         yield TemplatePart(f'{call.name}", "arguments": {call.arguments}', trusted=False, trained=trained)

@@ -24,7 +24,7 @@ class TokenizerSource:
 def read_tokenizer(path: Path) -> TokenizerSource:
     """What `path` says of its tokenizer. ArtifactError names what is missing, damaged or of an unknown kind."""
     if path.is_file():
-        from creuset.text.gguf_vocabulary import gguf_config, gguf_spec
+        from creuset.text.vocabulary.gguf import gguf_config, gguf_spec
 
         metadata = _gguf(path).metadata
         return TokenizerSource(

@@ -1,17 +1,20 @@
 """The chat template of a model: a conversation in, the prompt out, as the model was trained to read it.
 
 A model of ours has our template, which `text/chat.py` writes with a training mask. Any other model brings its own,
-in Jinja; it runs in a sandbox (`text/sandbox.py`). Nothing is silently replaced: a model without a template
-completes texts and does not chat.
+in Jinja; it runs in a sandbox (`text/sandbox.py`), and what people wrote stays text (`text/untrusted.py`). Nothing is
+silently replaced: a model without a template completes texts and does not chat.
+
+Reading order: `ChatTemplate.load`, `ChatTemplate.encode`, `ChatTemplate._rendered`.
 """
 
 import functools
-import re
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from creuset.core.errors import RequestError
+from creuset.core.errors import ArtifactError, RequestError
 from creuset.text import chat
 from creuset.text.calls.formats import CallFormat, call_format
 from creuset.text.calls.words import tools_in_words
@@ -19,24 +22,53 @@ from creuset.text.chat import Encoded
 from creuset.text.sandbox import JinjaTemplate
 from creuset.text.sources import read_templates
 from creuset.text.tokenizer import Tokenizer
+from creuset.text.untrusted import Breaker
+from creuset.text.vocabulary.control import stand_in
 from creuset.types.messages import ChatMessage, parse_messages, parse_tools
 
 Messages = Sequence[Mapping[str, Any] | ChatMessage]
 
+# Where the assistant's last message is to go on; the space shows whether the template trims. No text has them.
+_HERE = "\U000fff00\U000fff01\U000fff02 "
+_OURS = ("enable_thinking", "default_system")  # the variables of our template
+
 
 class ChatTemplate:
-    def __init__(self, tokenizer: Tokenizer, templates: Mapping[str, str], *, where: str = "the model") -> None:
-        """`templates`: Jinja text by name: `default`, and perhaps others such as `tool_use`. `where` is for errors."""
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        templates: Mapping[str, str],
+        *,
+        where: str = "the model",
+        now: Callable[[], datetime] = datetime.now,
+    ) -> None:
+        """`templates`: Jinja text by name: `default`, and perhaps others such as `tool_use`. `where` is for errors.
+
+        `now`: the time for templates that tell the model what day it is. ArtifactError for a syntax error.
+        """
         self.tokenizer = tokenizer
         self._where = where
         self._templates = dict(templates)
         self.is_ours = self.source == chat.chat_template()
-        self._jinja: dict[str, JinjaTemplate] = {}
+        self._jinja = {
+            name: JinjaTemplate(text, where=f"the chat template of {where}", now=now)
+            for name, text in self._templates.items()
+            if not self.is_ours
+        }
 
     @classmethod
-    def load(cls, path: Path, tokenizer: Tokenizer) -> "ChatTemplate":
-        """The template of a model's folder. ArtifactError where its file is damaged."""
-        return cls(tokenizer, read_templates(path), where=f"`{path.name}`")
+    def load(cls, path: Path, tokenizer: Tokenizer, *, file: Path | None = None) -> "ChatTemplate":
+        """The template of a model's folder or GGUF file, or the one in `file` instead.
+
+        ArtifactError where a file is missing or damaged. A model that has none is no error: asking it to chat is.
+        """
+        if file is None:
+            return cls(tokenizer, read_templates(path), where=f"`{path.name}`")
+        try:
+            text = file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ArtifactError(f"the chat template `{file}` cannot be read: {error}") from error
+        return cls(tokenizer, {"default": text}, where=f"`{file.name}`")
 
     @property
     def source(self) -> str:
@@ -51,7 +83,9 @@ class ChatTemplate:
     @functools.cached_property
     def variables(self) -> frozenset[str]:
         """What the template reads: of the arguments that a caller gives by name, the others change nothing."""
-        return frozenset(re.findall(r"\w+", " ".join(self._templates.values())))
+        if self.is_ours:
+            return frozenset(("messages", "tools", "add_generation_prompt", *_OURS))
+        return frozenset().union(*(jinja.variables for jinja in self._jinja.values()))
 
     def render(
         self,
@@ -64,8 +98,12 @@ class ChatTemplate:
     ) -> str:
         """The prompt as text. RequestError where the template refuses, in its own words."""
         if self.is_ours:
-            return chat.render(messages, tools=tools, add_generation_prompt=add_generation_prompt, **_ours(kwargs))
-        return self._rendered(messages, tools, add_generation_prompt, kwargs)
+            return chat.render(
+                messages, tools=tools, add_generation_prompt=add_generation_prompt,
+                continue_final_message=continue_final_message, **_ours(kwargs),
+            )  # fmt: skip
+        text, breaker = self._rendered(messages, tools, add_generation_prompt, continue_final_message, kwargs)
+        return breaker.whole(text)
 
     def encode(
         self,
@@ -76,35 +114,154 @@ class ChatTemplate:
         continue_final_message: bool = False,
         **kwargs: Any,
     ) -> Encoded:
-        """Ids of the prompt. `kwargs` are the template's own variables, such as `enable_thinking`."""
+        """Ids of the prompt. `kwargs` are the template's own variables, such as `enable_thinking`.
+
+        Control tokens that the template writes are ids; those that a message, a tool or a variable names are text.
+        The mask is that of our template, and all zero for others.
+        """
         if self.is_ours:
-            given = _ours(kwargs)
             return chat.encode_chat(
-                self.tokenizer, messages, tools=tools, add_generation_prompt=add_generation_prompt, **given
-            )
-        ids = self.tokenizer.encode_special(self._rendered(messages, tools, add_generation_prompt, kwargs))
+                self.tokenizer, messages, tools=tools, add_generation_prompt=add_generation_prompt,
+                continue_final_message=continue_final_message, **_ours(kwargs),
+            )  # fmt: skip
+        text, breaker = self._rendered(messages, tools, add_generation_prompt, continue_final_message, kwargs)
+        ids = self.tokenizer.encode(breaker.whole(self._with_stand_ins(text)))
         return Encoded(ids, [0] * len(ids))
 
-    def _rendered(self, messages: Messages, tools: Any, generate: bool, kwargs: Mapping[str, Any]) -> str:
+    def _with_stand_ins(self, text: str) -> str:
+        special = self.tokenizer.special
+        return self.tokenizer.controls.sub(lambda found: stand_in(special[found.group()]), text)
+
+    def _rendered(
+        self, messages: Messages, tools: Any, generate: bool, go_on: bool, kwargs: Mapping[str, Any]
+    ) -> tuple[str, Breaker]:
+        """The prompt with lookalikes of control tokens broken, and what mends them."""
         parsed, shown = parse_messages(messages, "lenient"), parse_tools(tools, "lenient")
         if not self.calls.shows_tools:
             parsed, shown = tools_in_words(parsed, shown), []
-        name = "tool_use" if shown and "tool_use" in self._templates else "default"
-        if name not in self._templates:
+        if go_on:
+            chat.check_continues(parsed, generate)
+        jinja = self._chosen(shown)
+        given = {"messages": [_row(message) for message in parsed], "tools": shown or None, "documents": None, **kwargs}
+        breaker = Breaker(self.tokenizer.lookalikes, self.tokenizer.control_names, given)
+        variables = breaker.value(given)
+        if go_on:
+            variables["messages"][-1]["content"] = breaker.text(parsed[-1].content + _HERE)
+        variables = {**self.tokenizer.named_tokens, **variables, "add_generation_prompt": generate}
+        size = len(json.dumps(given, ensure_ascii=False, default=str))
+        text = _as_it_takes_them(parsed, variables, breaker, lambda: jinja.render(variables, size=size))
+        return (_cut_here(text, self._where) if go_on else text), breaker
+
+    def _chosen(self, tools: Sequence[Any]) -> JinjaTemplate:
+        name = "tool_use" if tools and "tool_use" in self._jinja else "default"
+        if name not in self._jinja:
             raise RequestError(
                 f"{self._where} has no chat template, so it cannot chat",
                 hint="use /v1/completions, or give a template with --chat-template FILE",
             )
-        if name not in self._jinja:
-            self._jinja[name] = JinjaTemplate(self._templates[name])
-        rows = [_row(message) for message in parsed]
-        return self._jinja[name].render(
-            messages=rows, tools=shown or None, add_generation_prompt=generate, **self.tokenizer.named_tokens, **kwargs
-        )
+        return self._jinja[name]
+
+
+class _Arguments(dict[str, Any]):
+    """Arguments of a call: an object for templates that write it as JSON, its text for those that add it to text."""
+
+    text: str
+
+    def __radd__(self, before: str) -> str:
+        return before + self.text
+
+    def __add__(self, after: str) -> str:
+        return self.text + after
+
+    def __str__(self) -> str:
+        return self.text
 
 
 def _row(message: ChatMessage) -> dict[str, Any]:
-    return {"role": message.role, "content": message.content}
+    """A message as templates read it: what was not said is not there."""
+    row: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.reasoning is not None:
+        row["reasoning_content"] = row["thinking"] = message.reasoning
+    if message.tool_calls:
+        row["tool_calls"] = [
+            {"type": "function", **({"id": call.id} if call.id else {}),
+             "function": {"name": call.name, "arguments": json.loads(call.arguments)}}
+            for call in message.tool_calls
+        ]  # fmt: skip
+    for name in ("name", "tool_call_id"):
+        if (said := getattr(message, name)) is not None:
+            row[name] = said
+    return row
+
+
+def _as_it_takes_them(
+    messages: Sequence[ChatMessage], variables: dict[str, Any], breaker: Breaker, render: Callable[[], str]
+) -> str:
+    """The rendered text. Templates differ in two things that they do not say; what is lost shows which.
+
+    Some read a content only as a list of parts, and some show the calls of a message only where its content is null.
+    """
+    for row in variables["messages"]:
+        row["role"] = breaker.whole(row["role"])  # one of four words, and ours
+        for call in row.get("tool_calls", ()):
+            call["type"] = "function"
+            call["function"]["arguments"] = _arguments(call["function"]["arguments"])
+    silent = [at for at, message in enumerate(messages) if message.tool_calls and not message.content]
+    said = next((m.content.strip() for m in reversed(messages) if m.role == "user" and m.content.strip()), "")
+
+    def lost_content(text: str) -> bool:
+        return bool(said) and said not in breaker.whole(text)
+
+    def lost_calls(text: str) -> bool:
+        return any(call.name not in breaker.whole(text) for at in silent for call in messages[at].tool_calls)
+
+    refused: RequestError | None = None
+    try:
+        text = render()
+    except RequestError as error:
+        refused, text = error, ""
+    for lost, change in ((lost_content, _to_parts), (lost_calls, _to_null(silent))):
+        if not lost(text):
+            continue
+        before = variables["messages"]
+        variables["messages"] = change(before)
+        try:
+            other = render()
+        except RequestError:
+            other = text
+        if not lost(other):
+            text, refused = other, None
+        else:
+            variables["messages"] = before
+    if refused is not None:
+        raise refused
+    return text
+
+
+def _arguments(value: dict[str, Any]) -> _Arguments:
+    made = _Arguments(value)
+    made.text = json.dumps(value, ensure_ascii=False)
+    return made
+
+
+def _to_parts(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{**row, "content": [{"type": "text", "text": row["content"]}]} for row in rows]
+
+
+def _to_null(places: Sequence[int]) -> Callable[[list[dict[str, Any]]], list[dict[str, Any]]]:
+    return lambda rows: [{**row, "content": None} if at in places else row for at, row in enumerate(rows)]
+
+
+def _cut_here(text: str, where: str) -> str:
+    """The text up to the end of the last message; without the spaces there where the template trims them."""
+    mark = _HERE.rstrip()
+    if mark not in text:
+        raise RequestError(
+            f"the chat template of {where} does not show the last message to its end, so it cannot be continued",
+            param="continue_final_message",
+        )
+    at = text.rindex(mark)
+    return text[:at] if text[at : at + len(_HERE)] == _HERE else text[:at].rstrip()
 
 
 def _ours(kwargs: Mapping[str, Any]) -> dict[str, Any]:

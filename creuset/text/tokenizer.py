@@ -27,9 +27,9 @@ from tokenizers import Tokenizer as Backend
 
 from creuset.core.artifact import sha256_json
 from creuset.core.errors import ArtifactError, ConfigError, RequestError
-from creuset.text.control import CONTROL, is_control, matcher, stand_in
-from creuset.text.pieces import Pieces, check_spec, vocabulary
 from creuset.text.sources import read_tokenizer
+from creuset.text.vocabulary.control import CONTROL, is_control, matcher, stand_in
+from creuset.text.vocabulary.pieces import Pieces, check_spec, vocabulary
 
 ENDOFTEXT, IM_START, IM_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 
@@ -136,6 +136,16 @@ class Tokenizer:
     def controls(self) -> re.Pattern[str]:
         """Finds the texts of control tokens."""
         return matcher(self.special)
+
+    @cached_property
+    def lookalikes(self) -> re.Pattern[str]:
+        """Finds them in any case."""
+        return matcher(self.special, re.IGNORECASE)
+
+    @cached_property
+    def control_names(self) -> str:
+        """All of them in lower case, NUL between them."""
+        return "\0".join(self.special).lower()
 
     def id_named(self, name: str) -> int | None:
         """The id of `bos_token`, `eos_token` and their like; None where the tokenizer has none."""

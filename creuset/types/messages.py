@@ -9,7 +9,7 @@ lenient   what people keep in files, and what Python callers write. Accepted bes
           `function` wrapper, arguments as an object, an empty list of parts, other keys in a part, any tool name.
 
 In both, a field that nobody knows may be there as long as it is empty: clients send back what they were given, with
-empty fields of newer API versions in it. A message's `name` is accepted and not shown to the model.
+empty fields of newer API versions in it. A message's `name` is shown to a model whose chat template asks for it.
 """
 
 import json
@@ -32,6 +32,7 @@ MAX_TOOLS = 128
 class ToolCall(msgspec.Struct, frozen=True):
     name: str
     arguments: str  # JSON text of an object, to the letter as the model wrote it
+    id: str = ""
 
 
 class ChatMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +41,8 @@ class ChatMessage(msgspec.Struct, frozen=True, kw_only=True):
     reasoning: str | None = None
     tool_calls: tuple[ToolCall, ...] = ()
     weight: float = 1.0  # 0: an assistant message that is shown and not trained on
+    name: str | None = None  # who speaks, or the tool whose result this is; some models' templates show it
+    tool_call_id: str | None = None  # the call that a tool's result answers
 
 
 def parse_messages(messages: Any, mode: Mode, *, ignored: dict[str, None] | None = None) -> list[ChatMessage]:
@@ -107,19 +110,23 @@ def _message(value: Any, path: str, lenient: bool, ignored: dict[str, None]) -> 
     if role == "assistant":
         message = _assistant(fields, content, path, lenient, 1.0 if weight is None else float(weight))
         fields.not_served("audio")
+        answers = None
     elif content is None:
         raise fields.refuse("content", "is required")
     else:
-        if role == "tool" and fields.text("tool_call_id") is None and not lenient:
+        answers = fields.text("tool_call_id") if role == "tool" else None
+        if role == "tool" and answers is None and not lenient:
             raise fields.refuse("tool_call_id", "is required: the id of the call that this answers")
         if role == "function" and fields.peek("name") is None:
             raise fields.refuse("name", "is required: the function whose result this is")
         read: dict[str, Role] = {"developer": "system", "system": "system", "user": "user"}
         message = ChatMessage(role=read.get(role, "tool"), content=content)
-    if fields.text("name") is not None:
+    if (speaker := fields.text("name")) is not None:
         ignored["messages.name"] = None
     fields.refuse_rest(empty=True)
-    return message
+    if speaker is None and answers is None:
+        return message
+    return msgspec.structs.replace(message, name=speaker, tool_call_id=answers)
 
 
 def _content(fields: Fields, path: str, also: str, lenient: bool) -> str | None:
@@ -169,14 +176,15 @@ def _assistant(fields: Fields, content: str | None, path: str, lenient: bool, we
 
 def _call(value: Any, path: str, lenient: bool) -> ToolCall:
     fields = _object(value, path)
-    fields.text("id")
+    id = fields.text("id") or ""
     fields.only("type", "function")
     fields.take("index")  # left by clients that put streamed deltas together
     if lenient and fields.peek("function") is None:
-        return _function(value, f"{path}.function", lenient)
+        call = _function(value, f"{path}.function", lenient)
+        return msgspec.structs.replace(call, id=id) if id else call
     call = _function(fields.take("function"), f"{path}.function", lenient)
     fields.refuse_rest(empty=True)
-    return call
+    return msgspec.structs.replace(call, id=id) if id else call
 
 
 def _function(value: Any, path: str, lenient: bool) -> ToolCall:

@@ -14,10 +14,10 @@ from creuset.model.hub import end_ids
 from creuset.model.quant import QuantPlan, quantize_folder
 from creuset.testing import tiny_model_folder, tiny_tokenizer
 from creuset.text.chat import chat_template, render
-from creuset.text.gguf_keys import vocabulary_keys
-from creuset.text.sentencepiece import BYTE, CONTROL_PIECE, NORMAL, UNKNOWN, UNUSED, USER_DEFINED
 from creuset.text.sources import read_templates
 from creuset.text.tokenizer import Tokenizer
+from creuset.text.vocabulary.gguf_keys import vocabulary_keys
+from creuset.text.vocabulary.sentencepiece import BYTE, CONTROL_PIECE, NORMAL, UNKNOWN, UNUSED, USER_DEFINED
 
 
 def exported(folder: Path, out: Path, capsys: pytest.CaptureFixture[str], *more: str) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from creuset.core.errors import ArtifactError, ConfigError, RequestError
 from creuset.testing import TINY_TEXTS, tiny_tokenizer
-from creuset.text.pieces import byte_characters
 from creuset.text.tokenizer import CONTROL, PATTERN, Tokenizer, train
+from creuset.text.vocabulary.pieces import byte_characters
 
 TOKENIZER = tiny_tokenizer()
 NASTY = [

@@ -11,8 +11,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from creuset.core.errors import ArtifactError
-from creuset.text.pieces import METASPACE
-from creuset.text.sentencepiece import BYTE, CONTROL_PIECE, UNKNOWN, USER_DEFINED, PieceList, sentencepiece_spec
+from creuset.text.vocabulary.pieces import METASPACE
+from creuset.text.vocabulary.sentencepiece import (
+    BYTE,
+    CONTROL_PIECE,
+    UNKNOWN,
+    USER_DEFINED,
+    PieceList,
+    sentencepiece_spec,
+)
 
 _CONTRACTION = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 _TAIL = r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"

@@ -51,7 +51,9 @@ class Pieces:
         for text, id in vocab.items():
             byte = _BYTE.fullmatch(text) if "ByteFallback" in kinds else None
             table[id] = bytes([int(byte[1], 16)]) if byte else text.replace(space, " ").encode()
-        bare = frozenset(id for text, id in vocab.items() if space in text) if drops else frozenset()
+        every = vocab | added
+        bare = frozenset(id for text, id in every.items() if space in text) if drops else frozenset()
+        added = {text.replace(space, " "): id for text, id in added.items()}  # Gemma has runs of spaces among them
         return cls(_with(added, table), byte_level=False, lead=lead, bare_first=bare)
 
     def byte_ids(self) -> dict[int, int]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from creuset.core.errors import ArtifactError
-from creuset.text.pieces import METASPACE
+from creuset.text.vocabulary.pieces import METASPACE
 
 NORMAL, UNKNOWN, CONTROL_PIECE, USER_DEFINED, UNUSED, BYTE = range(1, 7)  # as both files number them
 

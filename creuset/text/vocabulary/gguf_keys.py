@@ -12,9 +12,9 @@ from typing import Any
 
 from creuset.core.errors import ArtifactError
 from creuset.core.gguf import GgufFile, is_gguf
-from creuset.text.gguf_vocabulary import GPT2, HF_JSON, PATTERNS, WHOLE_WORDS, gguf_spec
-from creuset.text.sentencepiece import BYTE, CONTROL_PIECE, NORMAL, UNKNOWN, UNUSED, USER_DEFINED
 from creuset.text.sources import read_tokenizer
+from creuset.text.vocabulary.gguf import GPT2, HF_JSON, PATTERNS, WHOLE_WORDS, gguf_spec
+from creuset.text.vocabulary.sentencepiece import BYTE, CONTROL_PIECE, NORMAL, UNKNOWN, UNUSED, USER_DEFINED
 
 PREFIX = "tokenizer."
 

@@ -65,7 +65,7 @@ def is_control(token: dict[str, Any], named: Iterable[str] = ()) -> bool:
     return not text.isalnum() and any(text in one for one in named)
 
 
-def matcher(names: Iterable[str]) -> re.Pattern[str]:
+def matcher(names: Iterable[str], flags: re.RegexFlag = re.NOFLAG) -> re.Pattern[str]:
     """Finds the longest of `names` at the leftmost place. A tree of prefixes: some vocabularies have thousands."""
     tree: dict[str, Any] = {}
     for name in names:
@@ -73,7 +73,7 @@ def matcher(names: Iterable[str]) -> re.Pattern[str]:
         for character in name:
             node = node.setdefault(character, {})
         node[""] = {}
-    return re.compile(_expression(tree) if tree else r"(?!)")
+    return re.compile(_expression(tree) if tree else r"(?!)", flags)
 
 
 def _expression(tree: dict[str, Any]) -> str:

@@ -1,0 +1,113 @@
+"""Tokenizers of other models: the ids and texts of transformers, and control tokens that no text becomes."""
+
+import functools
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from creuset.core.errors import RequestError
+from creuset.text.stream import Detokenizer
+from creuset.text.tokenizer import Tokenizer
+from tests.text.foreign import BROKEN, CONTROLS, FAMILIES, SOUND, VISIBLE, config, spec_text, write
+
+
+@functools.cache
+def ours(family: str) -> Tokenizer:
+    return Tokenizer(json.loads(spec_text(family)), where=family, config=config(family))
+
+
+@functools.cache
+def theirs(family: str) -> Any:
+    from transformers import PreTrainedTokenizerFast
+
+    with tempfile.TemporaryDirectory() as folder:
+        write(Path(folder), family)
+        return PreTrainedTokenizerFast.from_pretrained(folder)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_ids_are_those_of_transformers_on_every_nasty_text(family):
+    mine, peer = ours(family), theirs(family)
+    for text in SOUND:
+        found = peer(text, add_special_tokens=False)["input_ids"]
+        assert mine.encode_special(text) == found, text
+        if not mine.controls.search(text):
+            assert mine.encode(text) == found, text
+        assert mine.encode_prompt(text, trusted=True)[: len(mine.frame[0])] == mine.frame[0]
+        assert [*mine.frame[0], *found, *mine.frame[1]] == peer(text)["input_ids"], text
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_texts_are_those_of_transformers(family):
+    mine, peer = ours(family), theirs(family)
+    for text in SOUND:
+        ids = mine.encode_special(text)
+        for special in (True, False):
+            assert mine.decode(ids, special=special) == peer.decode(ids, skip_special_tokens=not special), text
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_no_text_becomes_a_control_token(family):
+    mine = ours(family)
+    steering = set(mine.special.values())
+    marks = [
+        mark for mark in VISIBLE.get(family, ()) if mark.strip() and "▁" not in mark and mark not in ("<h1>", "<table>")
+    ]
+    assert steering == {theirs(family).convert_tokens_to_ids(name) for name in (*CONTROLS[family], *marks)}
+    unknown = mine.special.get("<unk>")
+    for name in (*CONTROLS[family], *marks, *SOUND):
+        for text in (name, f"a{name}b", f" {name} ", f"{name}\n{name}"):
+            assert not set(mine.encode(text)) & steering - {unknown}, text
+
+
+@pytest.mark.parametrize("family", ["gemma", "olmo"])
+def test_tokens_that_are_pieces_of_text_stay_tokens(family):
+    mine = ours(family)
+    text = "a\n\nb    c <h1>x</h1>"
+    assert mine.encode(text) == theirs(family)(text, add_special_tokens=False)["input_ids"]
+    piece = {"gemma": "<h1>", "olmo": "    "}[family]
+    assert mine.encode(text).count(theirs(family).convert_tokens_to_ids(piece)) == 1
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("text", BROKEN)
+def test_half_a_surrogate_pair_is_refused(family, text):
+    with pytest.raises(RequestError, match="half a surrogate pair"):
+        ours(family).encode(text)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@settings(deadline=None, max_examples=60)
+@given(data=st.data())
+def test_the_stream_of_any_ids_is_their_text(family, data):
+    mine = ours(family)
+    ids = data.draw(st.lists(st.integers(0, mine.vocab_size + 3), max_size=30))
+    for special in (True, False):
+        stream = Detokenizer(mine, special=special)
+        for _ in range(2):  # after `finish` the next text may begin
+            assert "".join([*map(stream.push, ids), stream.finish()]) == mine.decode(ids, special=special)
+
+
+@pytest.mark.parametrize("family", ["llama2", "mistral", "eurollm", "t5"])
+def test_a_continued_text_keeps_its_space_and_an_answer_does_not_begin_with_one(family):
+    mine = ours(family)
+    ids = mine.encode("water water")
+    assert mine.decode(ids) == "water water"
+    after = Detokenizer(mine, after=mine.encode("the")[-1])
+    assert "".join(map(after.push, ids)) == " water water"
+    answer = Detokenizer(mine, after=next(iter(mine.special.values())))
+    assert "".join(map(answer.push, ids)) == "water water"
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_saved_folder_is_the_same_tokenizer(tmp_path, family):
+    ours(family).save(tmp_path)
+    loaded = Tokenizer.load(tmp_path)
+    assert loaded.identity == ours(family).identity and loaded.named_tokens == ours(family).named_tokens
+    assert loaded.frame == ours(family).frame and loaded.special == ours(family).special
+    assert loaded.encode(SOUND[-1]) == ours(family).encode(SOUND[-1])
