@@ -11,6 +11,7 @@ __version__ = "0.2.0"
 _PLACES = {  # public name: the module it lives in, and its name there
     "load": "creuset.api.assistant:load",
     "generate": "creuset.api.assistant:generate",
+    "pull": "creuset.model.store.pull:pull",
     "Assistant": "creuset.api.assistant:Assistant",
     "AssistantReply": "creuset.api.assistant:AssistantReply",
     "Completion": "creuset.engine.generate:Completion",
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from creuset.engine.engine import Engine as Engine
     from creuset.engine.generate import Completion as Completion
     from creuset.model.formats.weights import load_model as load_model
+    from creuset.model.store.pull import pull as pull
     from creuset.text.tokenizer import Tokenizer as Tokenizer
     from creuset.train.finetune import finetune as finetune
     from creuset.train.run import train as pretrain  # noqa: F401

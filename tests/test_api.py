@@ -18,7 +18,7 @@ from creuset.types.generation import GenerationRequest, Sampling
 
 PUBLIC = {
     "__version__", "load", "generate", "Assistant", "AssistantReply", "Completion", "pretrain", "finetune", "evaluate",
-    "audit", "Engine", "Tokenizer", "load_model", "recipe", "CreusetError",
+    "audit", "Engine", "Tokenizer", "load_model", "pull", "recipe", "CreusetError",
 }  # fmt: skip
 
 
@@ -91,7 +91,7 @@ def test_a_stream_that_is_left_gives_its_blocks_back_and_two_do_not_mix(folder):
 
 
 def test_what_cannot_be_is_refused_by_name(folder):
-    with pytest.raises(creuset.CreusetError, match="`nowhere` is neither a folder nor a shipped model"):
+    with pytest.raises(creuset.CreusetError, match="`nowhere` is neither a folder nor a GGUF file"):
         creuset.load("nowhere")
     with creuset.load(folder, dtype="fp32") as model:
         with pytest.raises(ConfigError, match="`temprature` is no sampling setting"):

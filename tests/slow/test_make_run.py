@@ -77,7 +77,7 @@ def ask(url: str, model: str, question: str) -> str:
 def test_a_real_assistant_is_fetched_checked_and_answers(clone: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
     with run(clone, home) as url:
-        assert ask(url, "smollm2", "What is the capital of France?") == "The capital of France is Paris."
+        assert ask(url, "smollm2", "What is the capital of Japan?") == "The capital of Japan is Tokyo."
         assert "<!doctype html>" in httpx.get(url).text
         card = httpx.get(f"{url}/v1/creuset/model").json()
         assert card["name"] == "smollm2" and card["license"] == "apache-2.0"
@@ -90,7 +90,7 @@ def test_a_real_assistant_is_fetched_checked_and_answers(clone: Path, tmp_path: 
     assert verified.returncode == 0 and verified.stdout.endswith("whole: nothing was altered\n"), verified
 
     with run(clone, home, PIP_NO_INDEX="1", HF_HUB_OFFLINE="1") as url:  # what was pulled needs no network
-        assert ask(url, "smollm2", "What is the capital of France?") == "The capital of France is Paris."
+        assert ask(url, "smollm2", "What is the capital of Japan?") == "The capital of Japan is Tokyo."
 
 
 def test_where_nothing_can_be_fetched_the_shipped_model_is_served(clone: Path, tmp_path: Path) -> None:

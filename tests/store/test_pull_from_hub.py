@@ -229,3 +229,11 @@ def test_two_pulls_at_once_fetch_once(hub, store):
     said = [process.communicate(timeout=60) for process in both]
     assert [out for out, _ in said] == [f"{store / 'ours' / 'tiny'}\n"] * 2, said
     assert verify(store / "ours" / "tiny") == [] and hub.gets("model.safetensors") == [""]
+
+
+def test_an_old_tokenizer_is_fetched_only_where_there_is_no_newer_one(fetch, hub):
+    files = folder() | {"tokenizer.model": b"pieces"}
+    hub.repositories["ours/both"] = Repository(files)
+    hub.repositories["ours/old"] = Repository({k: v for k, v in files.items() if k != "tokenizer.json"})
+    both, old = (read_manifest(fetch(name).folder)["files"] for name in ("ours/both", "ours/old"))
+    assert "tokenizer.model" not in both and "tokenizer.model" in old

@@ -9,13 +9,15 @@ import json
 import sys
 from pathlib import Path
 
+from creuset.core.errors import ArtifactError
 from creuset.core.log import Progress, say
+from creuset.model.formats.hf_config import config_of
 from creuset.model.store.licence import Terms
 from creuset.model.store.listing import pulled_model
 from creuset.model.store.origin import Origin
 from creuset.model.store.plan import Plan, human
 from creuset.model.store.pull import Settings, pull
-from creuset.model.store.shelf import store_folder
+from creuset.model.store.shelf import Pulled, store_folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +57,9 @@ def main(args: argparse.Namespace) -> int:
             anyway=args.anyway,
         )
         found = pull(name, settings)
-        done.append(pulled_model(found).as_json() | {"folder": str(found.folder)})
+        done.append(pulled_model(found).as_json() | {"folder": str(found.folder), "runs": not why_not(found)})
+        if problem := why_not(found):
+            say(f"{found.name} cannot be run here: {problem}")
         if not args.json:
             for sentence in Origin(found.name, found.origin).unknown():
                 say(str(sentence))
@@ -65,6 +69,15 @@ def main(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(done[0] if len(done) == 1 else done, indent=2))
     return 0
+
+
+def why_not(found: Pulled) -> str:
+    """Why creuset cannot run this model; "" where it can."""
+    try:
+        config_of(found.model)
+    except ArtifactError as error:
+        return str(error)
+    return ""
 
 
 def agree(plan: Plan, *, yes: bool) -> bool:

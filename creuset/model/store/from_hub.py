@@ -137,7 +137,7 @@ def needed(names: list[str], wanted: Wanted) -> list[str]:
     gguf = [name for name in names if name.lower().endswith(".gguf")]
     if wanted.file:
         return words + _gguf(gguf, wanted)
-    small = _matching(names, NEEDED)
+    small = _matching(names, NEEDED if "tokenizer.json" in names else (*NEEDED, "tokenizer.model"))
     if WHOLE in names and "config.json" in names:
         return [*words, *small, WHOLE]
     parts = _matching(names, (PARTS,))
