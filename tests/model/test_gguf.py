@@ -39,6 +39,10 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "qwen3-yarn": ("qwen3", {"rope_scaling": yarn(4.0, 64)}),
     "qwen2_moe": ("qwen2_moe", {"norm_topk": False}),
     "qwen3_moe": ("qwen3_moe", {}),
+    # Gemma 2 and Phi 3 are not here: the converter wants their sentencepiece files.
+    "gemma3": ("gemma3_text", {"window": 8, "local_rope_theta": 5000.0, "layers": 6, "window_layers": (0, 1, 2, 3, 4)}),
+    "olmo2": ("olmo2", {"tie_embeddings": False}),
+    "olmo3": ("olmo3", {"tie_embeddings": False, "window_layers": (1,), "rope_scaling": yarn(4.0, 64)}),
     "mixtral": ("mixtral", {}),
     "olmoe": ("olmoe", {"norm_topk": False, "norm_eps": 1e-5}),
     "deepseek_v2": ("deepseek_v2", {"norm_topk": False, "tie_embeddings": False}),

@@ -20,12 +20,24 @@ from creuset.testing import tiny_model_folder
 
 Numbers = np.ndarray[Any, Any]
 LLAMA3 = RopeScaling(kind="llama3", factor=8.0, original_context=64, high_freq_factor=3.0)
+LONG = RopeScaling(
+    kind="longrope",
+    original_context=64,
+    attention_factor=1.25,
+    short_factor=(1.0, 1.1, 1.5),
+    long_factor=(1.0, 2.0, 8.5),
+)
 FAMILIES: dict[str, dict[str, Any]] = {
     "llama": {"rope_scaling": LLAMA3, "head_dim": 32, "attention_bias": True, "mlp_bias": True},
     "qwen2": {"rope_scaling": RopeScaling(kind="linear", factor=2.0)},
     "qwen3": {"rope_scaling": yarn(4.0, 64), "tie_embeddings": False},
     "qwen2_moe": {"norm_topk": False},
     "qwen3_moe": {},
+    "gemma2": {"attention_cap": 50.0, "final_cap": 30.0},
+    "gemma3_text": {"local_rope_theta": 5000.0, "rope_scaling": RopeScaling(kind="linear", factor=8.0), "window": 8},
+    "phi3": {"rotary_dim": 6, "window": 32, "window_layers": (0, 1), "rope_scaling": LONG},
+    "olmo2": {"tie_embeddings": False},
+    "olmo3": {"window_layers": (1,), "rope_scaling": yarn(4.0, 64), "rope_theta": 5e5},
     "mixtral": {},
     "olmoe": {"norm_topk": False},
     "deepseek_v2": {"norm_topk": False},

@@ -66,7 +66,7 @@ def _scaling(keys: ArchKeys, theta: float, width: int) -> dict[str, Any] | None:
             raise ArtifactError(f"`{keys.file.path}`: the divisors in `rope_freqs.weight` are not those of Llama 3")
         return found
     factor = keys.get("rope.scaling.factor")
-    if kind == "none" or factor in (None, 0.0):
+    if kind in ("none", "longrope") or factor in (None, 0.0):  # LongRoPE is a family's own
         return None
     if kind == "linear":
         return {"rope_type": "linear", "factor": shortest(factor)}

@@ -19,6 +19,7 @@ MODEL_TYPES: dict[str, str] = {
     "qwen2moe": "qwen2_moe",
     "qwen3": "qwen3",
     "qwen3moe": "qwen3_moe",
+    "gemma2": "gemma2",
     "gemma3": "gemma3_text",
     "phi3": "phi3",
     "olmo2": "olmo2",
@@ -157,29 +158,42 @@ def _gpt_oss(keys: ArchKeys, found: dict[str, Any]) -> dict[str, Any]:
     return more | {"rope_scaling": scaling | {"truncate": False} if scaling else {"rope_type": "default"}}
 
 
-def _gemma3(keys: ArchKeys, found: dict[str, Any]) -> dict[str, Any]:
+def _gemma(keys: ArchKeys, found: dict[str, Any]) -> dict[str, Any]:
     layers, heads = found["num_hidden_layers"], found["num_attention_heads"]
-    # llama.cpp knows the 27B model by its layers: its queries have a scale of their own.
-    scalar = found["hidden_size"] // heads if layers == 62 else found["head_dim"]
-    return {
+    # llama.cpp knows the 27B models by their layers: their queries have a scale of their own.
+    large = layers == LARGE_GEMMA[keys.arch]
+    more: dict[str, Any] = {
         "hidden_act": None,
         "hidden_activation": "gelu_pytorch_tanh",
-        "query_pre_attn_scalar": scalar,
-        "sliding_window": keys.get("attention.sliding_window"),
-        "sliding_window_pattern": keys.number("attention.sliding_window_pattern", 6),
-        "rope_local_base_freq": shortest(float(keys.get("rope.freq_base_swa", 10_000.0))),
+        "query_pre_attn_scalar": found["hidden_size"] // heads if large else found["head_dim"],
         "final_logit_softcapping": keys.get("final_logit_softcapping"),
         "attn_logit_softcapping": keys.get("attn_logit_softcapping"),
+        "sliding_window": keys.get("attention.sliding_window") or (4096 if keys.arch == "gemma2" else 0),
     }
+    if keys.arch == "gemma3":
+        more["rope_local_base_freq"] = shortest(float(keys.get("rope.freq_base_swa", 10_000.0)))
+    return more | _layer_types(keys, found, {"gemma2": 2, "gemma3": 6}[keys.arch], more["sliding_window"])
+
+
+LARGE_GEMMA = {"gemma2": 46, "gemma3": 62}  # layers of the 27B models
+
+
+def _layer_types(keys: ArchKeys, found: dict[str, Any], every: int, window: int) -> dict[str, Any]:
+    """Which layers have a window: each by itself, or all but every n-th one."""
+    pattern, layers = keys.get("attention.sliding_window_pattern", every), found["num_hidden_layers"]
+    if isinstance(pattern, list):
+        sliding = [bool(one) for one in pattern]
+    else:
+        sliding = [bool((i + 1) % pattern) for i in range(layers)]
+    if not window:
+        sliding = [False] * layers
+    return {"layer_types": ["sliding_attention" if one else "full_attention" for one in sliding]}
 
 
 def _olmo3(keys: ArchKeys, found: dict[str, Any]) -> dict[str, Any]:
-    windows = keys.get("attention.sliding_window_pattern")
-    kinds = {True: "sliding_attention", False: "full_attention"}
-    more: dict[str, Any] = {"sliding_window": keys.number("attention.sliding_window")}
-    if isinstance(windows, list):
-        more["layer_types"] = [kinds[bool(one)] for one in windows]
-    return more
+    window = keys.number("attention.sliding_window")
+    local = shortest(float(keys.get("rope.freq_base_swa", found["rope_theta"])))
+    return {"sliding_window": window, "rope_local_base_freq": local, **_layer_types(keys, found, 4, window)}
 
 
 def _phi3(keys: ArchKeys, found: dict[str, Any]) -> dict[str, Any]:
@@ -215,7 +229,8 @@ MORE: dict[str, Callable[[ArchKeys, dict[str, Any]], dict[str, Any]]] = {
     "deepseek_v2": _deepseek,
     "deepseek_v3": _deepseek,
     "gpt_oss": _gpt_oss,
-    "gemma3_text": _gemma3,
+    "gemma2": _gemma,
+    "gemma3_text": _gemma,
     "olmo3": _olmo3,
     "phi3": _phi3,
 }

@@ -8,6 +8,7 @@ from typing import Any
 
 from creuset.core.errors import ArtifactError
 from creuset.model.config import LatentShape, ModelConfig
+from creuset.model.formats.gguf.families import LARGE_GEMMA
 from creuset.model.formats.gguf.rope import llama3_divisors
 
 # Family -> llama.cpp's architecture.
@@ -19,15 +20,18 @@ ARCHITECTURES: dict[str, str] = {
     "qwen2_moe": "qwen2moe",
     "qwen3": "qwen3",
     "qwen3_moe": "qwen3moe",
+    "gemma2": "gemma2",
     "gemma3_text": "gemma3",
     "phi3": "phi3",
     "olmo2": "olmo2",
+    "olmo3": "olmo2",
     "olmoe": "olmoe",
     "deepseek_v2": "deepseek2",
     "deepseek_v3": "deepseek2",
     "gpt_oss": "gpt-oss",
 }
-WINDOWS = {"gemma3": 6, "gpt-oss": 2}  # every so many layers one sees everything, the others have a window
+WINDOWS = ("gemma2", "gemma3", "gpt-oss", "olmo2")  # these may have layers with a window
+CAPPED = ("gemma2", "gemma3")
 BIASES = {"llama", "gpt-oss"}  # may have biases, or always have them
 # Whether router weights of the chosen experts are made to sum to 1; None: a key says it.
 NORMED: dict[str, bool | None] = {
@@ -72,6 +76,8 @@ def keys_of(config: ModelConfig) -> dict[str, Any]:
         found |= _latent(config, config.latent)
     if config.final_cap:
         found["final_logit_softcapping"] = config.final_cap
+    if config.attention_cap:
+        found["attn_logit_softcapping"] = config.attention_cap
     return {f"{arch}.{name}": value for name, value in found.items()}
 
 
@@ -87,17 +93,18 @@ def extra_tensors(config: ModelConfig) -> dict[str, tuple[float, ...]]:
 
 def _refuse(config: ModelConfig, arch: str) -> None:
     """What llama.cpp has no key for."""
-    windows = tuple(i for i in range(config.layers) if (i + 1) % WINDOWS[arch]) if arch in WINDOWS else ()
-    everywhere = arch == "phi3" and config.window_layers == tuple(range(config.layers))
+    alternating = tuple(range(0, config.layers, 2))
+    no_window = arch not in (*WINDOWS, "phi3") or (arch == "gpt-oss" and config.window_layers != alternating)
+    large = LARGE_GEMMA.get(arch) == config.layers
     own_scale = config.query_scale is not None and config.latent is None
     odd = {
-        "sliding_window": 0 < config.window < config.context and config.window_layers != windows and not everywhere,
+        "sliding_window": 0 < config.window < config.context and no_window,
         "attention_bias": config.attention_bias and arch not in BIASES,
         "mlp_bias": config.mlp_bias and arch not in BIASES,
         "partial_rotary_factor": config.rotary_dim and arch != "phi3",
-        "query_pre_attn_scalar": own_scale and (arch != "gemma3" or config.layers != 62),
-        "attn_logit_softcapping": config.attention_cap,
-        "final_logit_softcapping": config.final_cap and arch != "gemma3",
+        "query_pre_attn_scalar": own_scale != large,
+        "attn_logit_softcapping": config.attention_cap and arch != "gemma2",
+        "final_logit_softcapping": config.final_cap and arch not in CAPPED,
         "clip_qkv": config.clip_qkv,
         "num_nextn_predict_layers": config.next_layers,
         "rope_interleave": config.latent is not None and not config.latent.interleaved,
@@ -114,6 +121,8 @@ def _windows(config: ModelConfig, arch: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if arch in WINDOWS and config.window:
         found["attention.sliding_window"] = config.window
+        if arch != "gpt-oss":
+            found["attention.sliding_window_pattern"] = [config.window_of(i) > 0 for i in range(config.layers)]
     if config.local_rope_theta is not None:
         found["rope.freq_base_swa"] = config.local_rope_theta
     return found
@@ -126,8 +135,11 @@ def _scaling(config: ModelConfig, arch: str) -> dict[str, Any]:
     if scaling.kind == "linear":
         return {"rope.scaling.type": "linear", "rope.scaling.factor": scaling.factor}
     if scaling.kind == "longrope" and arch == "phi3":
-        found = {"rope.scaling.original_context_length": scaling.original_context}
-        return found | {"rope.scaling.attn_factor": float(scaling.attention_factor or 1.0)}
+        return {
+            "rope.scaling.type": "longrope",
+            "rope.scaling.original_context_length": scaling.original_context,
+            "rope.scaling.attn_factor": float(scaling.attention_factor or 1.0),
+        }
     if scaling.kind != "yarn":
         raise ArtifactError(f"rotary scaling `{scaling.kind}` cannot be written as GGUF for llama.cpp's `{arch}`")
     if scaling.attention_factor is not None and not scaling.mscale_all_dim:

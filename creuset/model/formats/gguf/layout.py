@@ -19,6 +19,7 @@ from creuset.core.errors import ArtifactError
 from creuset.model.config import ModelConfig
 
 _EXPERT = re.compile(r"\.experts\.(\d+)\.")
+ENDINGS = (".weight", ".bias")
 # Whole of the file -> its parts from top to bottom. A part that the file has by itself is taken from there.
 FUSED = {"attn_qkv": ("attn_q", "attn_k", "attn_v"), "ffn_gate_up_exps": ("ffn_gate_exps", "ffn_up_exps")}
 # In these architectures llama.cpp has the whole only; Phi-3's `ffn_up` is gate and up.
@@ -38,16 +39,18 @@ def places(arch: str, config: ModelConfig, shapes: Mapping[str, tuple[int, ...]]
     """Of each parameter, where it lies in a file that has the parts apart wherever llama.cpp allows it."""
     number = next(one for one, called in MODEL_ARCH_NAMES.items() if called == arch)
     table = get_tensor_name_map(MODEL_ARCH(number), config.layers)
+    # Parts that the architecture has as a whole only are named as in llama, and put together below.
+    other = get_tensor_name_map(MODEL_ARCH.LLAMA, config.layers) if arch in ONLY_FUSED else table
     found: dict[str, Place] = {}
     for name in shapes:
         expert = _EXPERT.search(name)
         plain = _EXPERT.sub(".experts.", name).replace("e_score_correction_bias", "e_score_correction.bias")
-        tensor = table.get_name(plain, try_suffixes=(".weight", ".bias"))
+        tensor = table.get_name(plain, ENDINGS) or other.get_name(plain, ENDINGS)
         if tensor is None:
             raise ArtifactError(f"parameter `{name}` has no place in a GGUF file of architecture `{arch}`")
-        if not tensor.endswith((".weight", ".bias")):
+        if not tensor.endswith(ENDINGS):
             tensor += ".weight"
-        offset = 1.0 if arch == "gemma3" and tensor.endswith("norm.weight") else 0.0
+        offset = 1.0 if arch in ("gemma2", "gemma3") and tensor.endswith("norm.weight") else 0.0
         found[name] = Place(tensor, int(expert[1]) if expert else None, 0, _heads(arch, config, name), offset)
     return _fused(found, shapes, ONLY_FUSED.get(arch, {}))
 
