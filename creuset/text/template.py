@@ -137,7 +137,7 @@ class ChatTemplate:
     ) -> tuple[str, Breaker]:
         """The prompt with lookalikes of control tokens broken, and what mends them."""
         parsed, shown = parse_messages(messages, "lenient"), parse_tools(tools, "lenient")
-        if not self.calls.shows_tools:
+        if not self.calls.shows_tools and "tool_use" not in self._templates:
             parsed, shown = tools_in_words(parsed, shown), []
         if go_on:
             chat.check_continues(parsed, generate)

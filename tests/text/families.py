@@ -7,8 +7,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from creuset.text.calls.words import tools_in_words
 from creuset.text.template import ChatTemplate
 from creuset.text.tokenizer import Tokenizer
+from creuset.types.messages import ChatMessage, parse_messages, parse_tools
 from tests.text.foreign import TEMPLATES, config, spec_text
 
 FOLDER = Path(__file__).parent / "templates"
@@ -52,6 +54,14 @@ def by_transformers(family: str, messages: list[dict[str, Any]], **given: Any) -
     from transformers.utils.chat_template_utils import render_jinja_template
 
     rows = as_templates_take_it(messages, family)
+    if not ours(family).calls.shows_tools:  # then tools are told in words (text/calls/words.py has its own tests)
+        told = tools_in_words(parse_messages(rows, "lenient"), parse_tools(given.pop("tools", None), "lenient"))
+        rows = [_said(message) for message in told]
     names = tokenizer(family).named_tokens
     texts, _ = render_jinja_template([rows], chat_template=ours(family).source, **names, **copy.deepcopy(given))
     return str(texts[0])
+
+
+def _said(message: ChatMessage) -> dict[str, Any]:
+    thought = {} if message.reasoning is None else {"reasoning_content": message.reasoning}
+    return {"role": message.role, "content": message.content, **thought}
