@@ -27,10 +27,10 @@ $(BIN)/python:
 	$(PIP) -e '.[dev]'
 	touch .venv/.serve $@
 
-# MODEL=NAME fetches a model first (docs/guides/pull.md). Where that is not possible the shipped one is served.
+# MODEL=NAME fetches a model first, and serves it beside the shipped one (docs/guides/pull.md).
 run: .venv/.serve
 	@model=; if [ -n "$(MODEL)" ]; then \
-	  if [ -e "$(MODEL)" ] || $(BIN)/creuset pull "$(MODEL)" >/dev/null; then model="--model $(MODEL)"; \
+	  if [ -e "$(MODEL)" ] || $(BIN)/creuset pull "$(MODEL)" >/dev/null; then model="--model $(MODEL) $(if $(filter mini,$(MODEL)),,--model mini)"; \
 	  else echo "$(MODEL) could not be fetched: the shipped model is served" >&2; fi; fi; \
 	exec $(BIN)/creuset serve --host $(HOST) --port $(PORT) $$model
 

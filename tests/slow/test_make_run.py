@@ -78,6 +78,8 @@ def test_a_real_assistant_is_fetched_checked_and_answers(clone: Path, tmp_path: 
     home = tmp_path / "home"
     with run(clone, home) as url:
         assert ask(url, "smollm2", "What is the capital of Japan?") == "The capital of Japan is Tokyo."
+        assert [m["id"] for m in httpx.get(f"{url}/v1/models").json()["data"]] == ["smollm2", "mini"]
+        assert "creuset" in ask(url, "mini", "Who are you?").lower()
         assert "<!doctype html>" in httpx.get(url).text
         card = httpx.get(f"{url}/v1/creuset/model").json()
         assert card["name"] == "smollm2" and card["license"] == "apache-2.0"

@@ -118,7 +118,9 @@ def test_a_damaged_manifest_is_listed_and_disturbs_nothing_else(limited, store, 
     assert main(["rm", "ours/tiny"]) == 0
 
 
-def test_a_shipped_model_is_not_removed(store, capsys):
+def test_a_shipped_model_is_neither_fetched_nor_removed(store, capsys):
+    assert main(["pull", "mini"]) == 0
+    assert capsys.readouterr().out == f"{find_model('mini')}\n" and not store.exists()
     assert main(["rm", "mini"]) == 2
     assert "`mini` is shipped with creuset" in capsys.readouterr().err
     assert find_model("mini").is_dir()

@@ -8,12 +8,14 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from creuset.core.errors import ArtifactError
 from creuset.core.log import Progress, say
 from creuset.model.formats.hf_config import config_of
+from creuset.model.hub import SHIPPED, shipped_models
 from creuset.model.store.licence import Terms
-from creuset.model.store.listing import pulled_model
+from creuset.model.store.listing import pulled_model, shipped_model
 from creuset.model.store.origin import Origin
 from creuset.model.store.plan import Plan, human
 from creuset.model.store.pull import Settings, pull
@@ -41,8 +43,14 @@ def add_store(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    done = []
+    done: list[dict[str, Any]] = []
     for name in args.name:
+        if name in shipped_models():
+            say(f"{name} is shipped with creuset: nothing is fetched")
+            done.append(shipped_model(SHIPPED / name).as_json() | {"folder": str(SHIPPED / name), "runs": True})
+            if not args.json:
+                print(SHIPPED / name)
+            continue
         progress = Progress()
 
         def show(file: str, here: int, all: int, progress: Progress = progress) -> None:
