@@ -251,7 +251,7 @@ class Engine:
         closing = request.thinking.closing if request.thinking is not None else ()
         named = (
             ("prompt", prompt), ("logit_bias", sampling.logit_bias), ("stop_token_ids", sampling.stop_ids),
-            ("thinking.closing", closing),
+            ("thinking.closing", closing), ("allowed_token_ids", sampling.allowed_ids or ()),
         )  # fmt: skip
         for name, ids in named:
             for token in ids:
@@ -302,8 +302,10 @@ class Engine:
             if live.mask is not None and (allowed_V := live.mask.allowed()) is None:
                 return self._end(live, "stop")
             token = live.sampler.choose(logits_V[: self._vocab], self._forced(live.answer, allowed_V))
-            if sampling.logprobs is not None:
+            if sampling.logprobs is not None and sampling.logprobs_mode == "raw_logprobs":
                 logprob = token_logprob(logits_V, token, sampling.logprobs)
+            elif sampling.logprobs is not None:
+                logprob = live.sampler.drawn_logprob(token, sampling.logprobs)
         # Only now: blocks that the prefix cache is told of have given finite logits as far as these were looked at.
         self._scheduler.advance(sequence, span.count)
         if token is None:
@@ -338,7 +340,9 @@ class Engine:
         for start in range(first, last, HEAD_ROWS):
             rows = list(range(start, min(start + HEAD_ROWS, last)))
             for row, logits_V in zip(rows, self._runner.logits([begin + row for row in rows]), strict=True):
-                answer.prompt_logprobs.append(token_logprob(logits_V, prompt[span.first + row + 1], alternatives))
+                answer.prompt_logprobs.append(
+                    token_logprob(logits_V, prompt[span.first + row + 1], alternatives, ranked=True)
+                )
 
     def _end(self, live: "_Live", finish: str, *, error: str | None = None) -> Event:
         assert finish in ("stop", "length", "cancelled", "error")

@@ -25,6 +25,7 @@ class OutputBuilder:
         self._matcher = StopMatcher(request.sampling.stop)
         self._made = self._out = 0  # characters: detokenized, sent
         self._told = False  # `prompt_logprobs` were sent
+        self._new: list[int] = []  # emitted since the last event that had something to tell
         # Tokens not sent yet, with where their text begins and ends.
         self._held: deque[tuple[int, TokenLogprob | None, int, int]] = deque()
 
@@ -41,23 +42,32 @@ class OutputBuilder:
         """
         sampling = self.request.sampling
         self.count += 1
+        self._new.append(token)
         if token in self._ends and self.count > sampling.min_tokens:
-            return self.end("stop", cached=cached, stop_token=token)
-        piece = self._detokenizer.push(token)
-        if self.thoughts is not None:
-            self.thoughts.push(token, piece)
-        self._held.append((token, logprob, self._made, self._made + len(piece)))
-        self._made += len(piece)
+            said = sampling.include_stop and token in sampling.stop_ids
+            text = self._matcher.finish() + self._piece(token, logprob) if said else ""
+            return self.end("stop", cached=cached, text=text, stop_token=token)
+        piece = self._piece(token, logprob)
         if self.count > sampling.min_tokens:
             verdict = self._matcher.push(piece)
             if verdict.match is not None:
-                return self._event(verdict.text, finish="stop", cached=cached, stop_match=verdict.match)
+                text = verdict.text + (verdict.match if sampling.include_stop else "")
+                return self._event(text, finish="stop", cached=cached, stop_match=verdict.match)
             piece = verdict.text
         if complete:
             return self.end("stop", cached=cached, text=piece)
         if self.count == sampling.max_tokens:
             return self.end("length", cached=cached, text=piece)
         return self._event(piece, cached=cached)
+
+    def _piece(self, token: int, logprob: TokenLogprob | None) -> str:
+        """The text that is certain now."""
+        piece = self._detokenizer.push(token)
+        if self.thoughts is not None:
+            self.thoughts.push(token, piece)
+        self._held.append((token, logprob, self._made, self._made + len(piece)))
+        self._made += len(piece)
+        return piece
 
     def end(
         self, finish: Finish, *, cached: int, text: str = "", stop_token: int | None = None, error: str | None = None
@@ -80,7 +90,7 @@ class OutputBuilder:
         error: str | None = None,
     ) -> Event:
         self._out += len(text)
-        sent = []
+        sent: list[tuple[int, TokenLogprob | None, int, int]] = []
         # A token goes out with the last of its text; at the end, with the first of it.
         while self._held and (self._held[0][3] <= self._out or (finish and self._held[0][2] < self._out)):
             sent.append(self._held.popleft())
@@ -102,4 +112,12 @@ class OutputBuilder:
             cached_tokens=cached,
             error=error,
             reasoning_tokens=self.thoughts.tokens if self.thoughts is not None else 0,
+            emitted=self._emitted(bool(text or sent or prompt or finish)),
         )
+
+    def _emitted(self, tells: bool) -> tuple[int, ...] | None:
+        """Tokens that the event carries; one that tells nothing is not sent, and leaves them for the next."""
+        if not tells or not self.request.sampling.return_ids:
+            return None
+        new, self._new = tuple(self._new), []
+        return new

@@ -13,6 +13,7 @@ import random
 import numpy as np
 from numpy.typing import NDArray
 
+from creuset.core.errors import RequestError
 from creuset.engine.backend.base import Logits
 from creuset.text.watermark import Watermark
 from creuset.types.generation import Sampling, TokenLogprob
@@ -56,16 +57,28 @@ class Sampler:
         self._watermark = watermark if marks else None
         # What the mark of the next token depends on: the last tokens of this request, and nothing else.
         self._recent = prompt[-watermark.width :] if watermark is not None and marks else []
+        self._only_V = None if sampling.allowed_ids is None else np.zeros(vocab_size, dtype=bool)
+        if self._only_V is not None:
+            self._only_V[[token for token in sampling.allowed_ids or () if token < vocab_size]] = True
+        self._past: list[int] = []  # the answer, as far as `bad_words` have to look back
+        # What the last token was drawn from, where that is asked for: ids (None: all), and a weight for each.
+        self._drawn: tuple[NDArray[np.int64] | None, NDArray[np.float64]] | None = None
 
     def choose(self, logits_V: Logits, allowed_V: NDArray[np.bool_] | None = None) -> int:
-        """The next token, out of `allowed_V` where that is given; `logits_V` is not changed. Raises NotFinite."""
+        """The next token, out of `allowed_V` where that is given; `logits_V` is not changed.
+
+        Raises NotFinite, and RequestError where what is allowed leaves no token.
+        """
         sampling = self._sampling
         if not math.isfinite(logits_V.max()):  # the maximum of a row with a NaN is a NaN
             raise NotFinite("the model's logits are not finite")
         logits_V = self._adjusted(logits_V)
         if allowed_V is not None:
             logits_V = np.where(allowed_V, logits_V, np.float32(-np.inf))
-        token = int(logits_V.argmax()) if sampling.temperature == 0 else self._draw(logits_V)
+        if not math.isfinite(logits_V.max()):
+            raise RequestError("no token is left: min_tokens, allowed_token_ids, bad_words and the form of the answer "
+                               "exclude all of them together")  # fmt: skip
+        token = self._best(logits_V) if sampling.temperature == 0 else self._draw(logits_V)
         self._emitted += 1
         if self._counts_V is not None:
             self._counts_V[token] += 1
@@ -73,13 +86,27 @@ class Sampler:
             self._seen_V[token] = True
         if self._watermark is not None:
             self._recent = [*self._recent, token][-self._watermark.width :]
+        if sampling.bad_words:
+            self._past.append(token)
         return token
+
+    def drawn_logprob(self, token: int, alternatives: int) -> TokenLogprob:
+        """Of the last token, under the distribution that it was drawn from. Tokens that could not be drawn are left out
+        of the alternatives."""
+        assert self._drawn is not None, "only where `logprobs_mode` asks for it"
+        ids, weights = self._drawn
+        logs = np.log(weights / weights.sum(), out=np.full(len(weights), -np.inf), where=weights > 0)
+        place = token if ids is None else int(np.flatnonzero(ids == token)[0])
+        top = _likeliest(logs, min(alternatives, int((weights > 0).sum()))) if alternatives else ()
+        named = tuple((int(at if ids is None else ids[at]), float(logs[at])) for at in top)
+        return TokenLogprob(token, float(logs[place]), named)
 
     def _adjusted(self, logits_V: Logits) -> Logits:
         sampling = self._sampling
         hold = len(self._held) and self._emitted < sampling.min_tokens
         plain = self._counts_V is None and self._seen_V is None and not len(self._bias_ids)
-        if not hold and plain and self._watermark is None:
+        free = self._only_V is None and not sampling.bad_words
+        if not hold and plain and free and self._watermark is None:
             return logits_V
         logits_V = logits_V.copy()
         if self._seen_V is not None:
@@ -92,9 +119,19 @@ class Sampler:
         logits_V[self._bias_ids] += self._bias
         if self._watermark is not None:
             logits_V += self._watermark.bias(self._recent, len(logits_V))
+        if self._only_V is not None:
+            logits_V[~self._only_V] = -np.inf
+        for word in sampling.bad_words:
+            if word[-1] < len(logits_V) and tuple(self._past[len(self._past) - len(word) + 1 :]) == word[:-1]:
+                logits_V[word[-1]] = -np.inf
         if hold:
             logits_V[self._held] = -np.inf
         return logits_V
+
+    def _best(self, logits_V: Logits) -> int:
+        if self._sampling.logprobs_mode == "processed_logprobs":
+            self._drawn = None, np.exp(logits_V.astype(np.float64) - float(logits_V.max()))
+        return int(logits_V.argmax())
 
     def _draw(self, logits_V: Logits) -> int:
         sampling = self._sampling
@@ -119,6 +156,8 @@ class Sampler:
             weights = np.exp(scaled_V)
             weights[scaled_V < floor] = 0.0
             ids = None
+        if sampling.logprobs_mode == "processed_logprobs":
+            self._drawn = ids, weights
         mass = np.cumsum(weights)
         place = int(np.searchsorted(mass, uniform * mass[-1], side="right"))
         # A token of weight 0 covers no interval, but rounding at the very end could point behind the last one.
@@ -147,14 +186,14 @@ def _nucleus(
     return ids[:kept], weights[:kept]
 
 
-def token_logprob(logits_V: Logits, token: int, alternatives: int) -> TokenLogprob:
-    """Log-probability of `token` and of the `alternatives` likeliest tokens."""
+def token_logprob(logits_V: Logits, token: int, alternatives: int, *, ranked: bool = False) -> TokenLogprob:
+    """Log-probability of `token` and of the `alternatives` likeliest tokens; with `ranked`, its place among all."""
     high = float(logits_V.max())
     if not math.isfinite(high):
         raise NotFinite("the model's logits are not finite")
     scaled_V = logits_V.astype(np.float64) - high
     norm = math.log(float(np.exp(scaled_V).sum()))
     top = _likeliest(scaled_V, min(alternatives, len(scaled_V))) if alternatives else np.empty(0, dtype=np.int64)
-    return TokenLogprob(
-        token, float(scaled_V[token]) - norm, tuple((int(one), float(scaled_V[one]) - norm) for one in top)
-    )
+    named = tuple((int(one), float(scaled_V[one]) - norm) for one in top)
+    rank = 1 + int((scaled_V > scaled_V[token]).sum()) if ranked else 0
+    return TokenLogprob(token, float(scaled_V[token]) - norm, named, rank)

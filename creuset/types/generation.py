@@ -13,11 +13,16 @@ from creuset.core.errors import RequestError
 
 Finish = Literal["stop", "length", "cancelled", "error"]
 
+# raw: what the model says. processed: what was drawn from, after penalties, bias, watermark, grammar, temperature and
+# truncation. At temperature 0 nothing is drawn: then without temperature and truncation.
+LogprobsMode = Literal["raw_logprobs", "processed_logprobs"]
+
 MAX_ALTERNATIVES = 20
 
 
 class Sampling(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How to choose tokens. The order is: penalties, bias, watermark, the grammar, temperature, min_p, top_k, top_p.
+    """How to choose tokens. The order is: penalties, bias, watermark, what is allowed (`min_tokens`, `allowed_ids`,
+    `bad_words`, the grammar), temperature, min_p, top_k, top_p.
 
     Raises RequestError, which names the field, for a value out of its range.
     """
@@ -38,6 +43,11 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ignore_eos: bool = False  # the model's own end tokens do not end the answer; `stop_ids` still do
     logprobs: int | None = None  # alternatives a token; 0: the chosen one only; None: none at all
     prompt_logprobs: int | None = None  # the same for the prompt; the prefix cache is then not read
+    logprobs_mode: LogprobsMode = "raw_logprobs"  # of the answer; those of the prompt are always raw
+    allowed_ids: tuple[int, ...] | None = None  # nothing else is drawn
+    bad_words: tuple[tuple[int, ...], ...] = ()  # rows of tokens that are never written
+    include_stop: bool = False  # the stop string, or the token of `stop_ids`, that ended the answer is part of its text
+    return_ids: bool = False  # events carry every token that the model emitted
 
     def __post_init__(self) -> None:
         for name, low, high in _RANGES:
@@ -99,11 +109,12 @@ class GenerationRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
 
 
 class TokenLogprob(msgspec.Struct, frozen=True, array_like=True):
-    """Of the unmodified distribution: before penalties, bias, temperature and truncation, as OpenAI does."""
+    """Of the unmodified distribution, as OpenAI does, or of the one drawn from: see `logprobs_mode`."""
 
     token: int
     logprob: float
     top: tuple[tuple[int, float], ...] = ()  # (token, logprob), likeliest first
+    rank: int = 0  # 1: none was likelier. 0: not counted; it is for tokens of the prompt
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -127,3 +138,4 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     cached_tokens: int = 0  # of the prompt, found in the prefix cache
     error: str | None = None  # with finish "error": what went wrong
     reasoning_tokens: int = 0  # of the completion's so far, those that are thought
+    emitted: tuple[int, ...] | None = None  # with `return_ids`: tokens since the last event, end and stop tokens too

@@ -128,3 +128,32 @@ def test_the_prompts_log_probabilities_are_told_once_with_the_first_event(wanted
     events = pushed(one, WORDS[:2])
     assert [event.prompt_logprobs for event in events] == [told, None]
     assert all(event.logprobs is None for event in events), "nobody asked for those of the answer"
+
+
+@given(
+    st.lists(st.sampled_from([*WORDS, END]), min_size=1, max_size=25),
+    st.lists(st.sampled_from(STOPS), max_size=2, unique=True),
+    st.integers(1, 25),
+)
+def test_the_ids_on_request_are_all_that_the_model_emitted(tokens, stops, most):
+    events = pushed(answer(stop=tuple(stops), max_tokens=most, return_ids=True), tokens)
+    told = [event for event in events if event.text or event.tokens or event.finish]  # what an engine sends
+    emitted = [token for event in told for token in event.emitted]
+    assert emitted == tokens[: len(emitted)]
+    if events[-1].finish:
+        assert len(emitted) == events[-1].completion_tokens
+    assert all(event.emitted is None for event in pushed(answer(), tokens))
+
+
+def test_a_stop_is_part_of_the_text_where_that_is_asked_for():
+    words = TOKENIZER.encode("The cat sat on the mat.")
+    for stops, text in [(("at s",), "The cat s"), (("mat",), "The cat sat on the mat")]:
+        events = pushed(answer(stop=stops, include_stop=True, logprobs=0), words)
+        assert "".join(event.text for event in events) == text and events[-1].stop_match == stops[0]
+        sent = [token for event in events for token in event.tokens]
+        assert TOKENIZER.decode(sent).startswith(text)
+    dot, rest = words[-1], words[:-1]
+    events = pushed(answer(stop_ids=(dot,), include_stop=True, stop=("mat. X",)), [*rest, dot])
+    assert "".join(event.text for event in events) == "The cat sat on the mat." and events[-1].stop_token == dot
+    events = pushed(answer(include_stop=True), [*rest, END])
+    assert "".join(event.text for event in events) == "The cat sat on the mat"

@@ -1,5 +1,6 @@
 import math
 import random
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -170,3 +171,67 @@ def test_the_token_is_the_one_that_the_uniform_number_falls_on(kind):
         row = logits(seed)
         uniform = random.Random(seed).random()
         assert sampler(seed=seed, **kind).choose(row) == draw(row, uniform, **kind)
+
+
+@settings(max_examples=30)
+@given(
+    st.integers(0, 1000),
+    st.sampled_from([0.5, 1.5]),
+    st.sampled_from([0.4, 1.0]),
+    st.integers(0, 9),
+    st.sampled_from([0.0, 0.2]),
+)
+def test_the_processed_log_probabilities_are_those_of_the_distribution_drawn_from(
+    seed, temperature, top_p, top_k, min_p
+):
+    row = logits(seed)
+    kind = {"temperature": temperature, "top_p": top_p, "top_k": top_k, "min_p": min_p}
+    one = sampler(**kind, seed=seed, logprobs_mode="processed_logprobs", logit_bias={3: 4.0})
+    row_biased = row.copy()
+    row_biased[3] += np.float32(4)
+    share = allowed(row_biased, **kind)
+    told = one.drawn_logprob(one.choose(row), V)
+    assert dict(told.top).keys() == share.keys()  # nothing that could not be drawn
+    assert [logprob for _, logprob in told.top] == sorted((logprob for _, logprob in told.top), reverse=True)
+    for token, logprob in told.top:
+        assert math.isclose(math.exp(logprob), share[token], rel_tol=1e-6)
+    assert math.isclose(math.exp(told.logprob), share[told.token], rel_tol=1e-6)
+
+
+def test_processed_at_temperature_0_are_the_adjusted_logits():
+    row = logits(1)
+    one = sampler(temperature=0.0, logprobs_mode="processed_logprobs", logit_bias={5: 50.0})
+    assert one.choose(row) == 5
+    biased = row.copy()
+    biased[5] += np.float32(50)
+    expected = token_logprob(biased, 5, 3)
+    told = one.drawn_logprob(5, 3)
+    assert math.isclose(told.logprob, expected.logprob, abs_tol=1e-9)
+    assert [token for token, _ in told.top] == [token for token, _ in expected.top]
+
+
+def test_asking_for_the_processed_ones_changes_no_draw():
+    plain, told = sampler(top_p=0.9), sampler(top_p=0.9, logprobs_mode="processed_logprobs")
+    assert [plain.choose(logits(i)) for i in range(50)] == [told.choose(logits(i)) for i in range(50)]
+
+
+def test_only_allowed_ids_are_drawn_and_bad_words_are_not():
+    one = sampler(allowed_ids=(3, 4, 5), temperature=3.0)
+    assert {one.choose(logits(i)) for i in range(100)} == {3, 4, 5}
+    two = sampler(allowed_ids=(3, 4, 5), bad_words=((3,), (4, 5)), temperature=3.0)
+    drawn = [two.choose(logits(i)) for i in range(200)]
+    assert set(drawn) == {4, 5} and (5, 4) in set(pairwise(drawn))
+    assert (4, 5) not in set(pairwise(drawn))
+
+
+def test_what_excludes_everything_is_an_error():
+    one = sampler(allowed_ids=(3,), bad_words=((3,),))
+    with pytest.raises(RequestError, match="no token is left"):
+        one.choose(logits())
+
+
+def test_the_rank_of_a_token_is_its_place():
+    row = logits(3)
+    order = sorted(range(V), key=lambda i: -row[i])
+    assert [token_logprob(row, token, 0, ranked=True).rank for token in order] == list(range(1, V + 1))
+    assert token_logprob(row, 0, 0).rank == 0

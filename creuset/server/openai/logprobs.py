@@ -31,6 +31,22 @@ def chat_logprobs(entries: Iterable[TokenLogprob], tokenizer: Tokenizer) -> list
     return [one(e.token, e.logprob) | {"top_logprobs": [one(id, logprob) for id, logprob in e.top]} for e in entries]
 
 
+def prompt_logprobs(entries: Iterable[TokenLogprob | None], tokenizer: Tokenizer) -> list[dict[str, Any] | None]:
+    """vLLM's shape: for each token of a prompt what could have stood there, by token id. Nothing before the first."""
+
+    def one(id: int, logprob: float, rank: int) -> dict[str, Any]:
+        return {"logprob": finite(logprob), "rank": rank, "decoded_token": token_text(tokenizer, id)}
+
+    found: list[dict[str, Any] | None] = []
+    for entry in entries:
+        if entry is None:
+            found.append(None)
+            continue
+        said = {str(id): one(id, logprob, at + 1) for at, (id, logprob) in enumerate(entry.top)}
+        found.append({str(entry.token): one(entry.token, entry.logprob, entry.rank)} | said)
+    return found
+
+
 @dataclass(slots=True)
 class Cursor:
     """Where the next token's text begins. A character split over tokens counts where its last byte is."""

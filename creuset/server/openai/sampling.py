@@ -8,11 +8,12 @@ import msgspec
 from creuset.core.errors import PromptTooLong, RequestError
 from creuset.server.model import ServedModel
 from creuset.types.fields import Fields, show
-from creuset.types.generation import Sampling
+from creuset.types.generation import MAX_ALTERNATIVES, LogprobsMode, Sampling
 
 INT64 = 2**63 - 1
 MAX_TOKENS = 2**31
 MAX_CHOICES = 128
+MAX_BAD_WORDS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,12 @@ def take_sampling(fields: Fields, model: ServedModel) -> Sampling:
         min_tokens=fields.integer("min_tokens", 0, model.context) or 0,
         stop_ids=_stop_ids(fields, model),
         ignore_eos=fields.flag("ignore_eos") or False,
+        prompt_logprobs=fields.integer("prompt_logprobs", 0, MAX_ALTERNATIVES),
+        logprobs_mode=_logprobs_mode(fields),
+        allowed_ids=_allowed_ids(fields, model),
+        bad_words=_bad_words(fields, model),
+        include_stop=fields.flag("include_stop_str_in_output") or False,
+        return_ids=fields.flag("return_token_ids") or False,
     )
 
 
@@ -117,6 +124,55 @@ def _stop_ids(fields: Fields, model: ServedModel) -> tuple[int, ...]:
     return tuple(check_ids(listed, model.tokenizer.vocab_size, fields.path("stop_token_ids")))
 
 
+def _logprobs_mode(fields: Fields) -> LogprobsMode:
+    value = fields.text("logprobs_mode")
+    if value is None or value == "raw_logprobs":
+        return "raw_logprobs"
+    if value != "processed_logprobs":
+        raise fields.refuse("logprobs_mode", f'must be "raw_logprobs" or "processed_logprobs", got {show(value)}')
+    return "processed_logprobs"
+
+
+def _allowed_ids(fields: Fields, model: ServedModel) -> tuple[int, ...] | None:
+    listed = fields.items("allowed_token_ids")
+    if listed is None:
+        return None
+    if not listed:
+        raise fields.refuse("allowed_token_ids", "must not be an empty list")
+    return tuple(check_ids(listed, model.tokenizer.vocab_size, fields.path("allowed_token_ids")))
+
+
+def _bad_words(fields: Fields, model: ServedModel) -> tuple[tuple[int, ...], ...]:
+    """Each word as it is written at the beginning of a text and inside one."""
+    words = fields.items("bad_words") or []
+    if len(words) > MAX_BAD_WORDS:
+        raise fields.refuse("bad_words", f"takes at most {MAX_BAD_WORDS} words, got {len(words)}")
+    found: dict[tuple[int, ...], None] = {}
+    for at, word in enumerate(words):
+        if type(word) is not str or not word:
+            path = f"{fields.path('bad_words')}[{at}]"
+            raise RequestError(f"`{path}` must be a text that is not empty, got {show(word)}", param=path)
+        for written in (word, " " + word.lstrip(" ")):
+            found[tuple(model.tokenizer.encode(written))] = None
+    return tuple(found)
+
+
+def take_truncation(fields: Fields) -> int | None:
+    """How many tokens of a prompt are kept, its last ones; -1: as many as the context has room for. None: all."""
+    value = fields.integer("truncate_prompt_tokens", -1, MAX_TOKENS)
+    if value == 0:
+        raise fields.refuse("truncate_prompt_tokens", "must be at least 1, or -1 for what the context has room for")
+    return value
+
+
+def truncated(ids: list[int], keep: int | None, window: int, asked: int | None) -> list[int]:
+    """The last tokens of a prompt. With -1 the tokens that are asked for, or one, still fit behind it."""
+    if keep is None:
+        return ids
+    room = max(1, window - max(1, asked or 1)) if keep == -1 else keep
+    return ids[-room:]
+
+
 def check_ids(ids: list[Any], vocab_size: int, path: str) -> list[int]:
     for at, id in enumerate(ids):
         if type(id) is not int or not 0 <= id < vocab_size:
@@ -149,7 +205,13 @@ def fit(
 
 
 def for_choice(sampling: Sampling, choice: int) -> Sampling:
-    """The sampling of one of n choices: with a seed each gets its own, so that n choices differ and repeat."""
-    if choice == 0 or sampling.seed is None:
+    """The sampling of one of n choices: with a seed each gets its own, so that n choices differ and repeat.
+
+    The prompt's log-probabilities are told with the first.
+    """
+    if choice == 0:
+        return sampling
+    sampling = msgspec.structs.replace(sampling, prompt_logprobs=None)
+    if sampling.seed is None:
         return sampling
     return msgspec.structs.replace(sampling, seed=(sampling.seed + choice + INT64 + 1) % 2**64 - INT64 - 1)
