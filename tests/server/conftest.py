@@ -22,7 +22,7 @@ from creuset.server.model import ServedModel, describe
 from creuset.server.run import serve
 from creuset.server.settings import ServeSettings
 from creuset.server.tenants.keys import KeyRing
-from creuset.testing import tiny_config, tiny_tokenizer
+from creuset.testing import tiny_config, tiny_model_folder, tiny_tokenizer
 from creuset.text.watermark import Watermark
 
 SCRIPTED = [sys.executable, "-m", "creuset.testing", "{fd}"]
@@ -158,3 +158,14 @@ def server(folder: Path) -> Iterator[Running]:
 @pytest.fixture(scope="module")
 def http(server: Running) -> httpx.Client:
     return server.client()
+
+
+@pytest.fixture(scope="session")
+def with_random_model(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The scripted engine, and beside it a real one over a tiny random model, served as `random`."""
+    tiny = tiny_model_folder(tmp_path_factory.mktemp("tiny") / "random")
+    settings = json.dumps({"seed": 1, "dtype": "fp32", "threads": 1})
+    command = [sys.executable, "-m", "creuset.server.engines.worker", "{fd}", str(tiny), settings]
+    running = start(folder, more=[(describe(tiny, ["random"]), command)])
+    yield running
+    running.close()

@@ -1,20 +1,16 @@
 """Structured output over HTTP: the fields of OpenAI and vLLM, their refusals, and streams that go on meanwhile."""
 
 import json
-import sys
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import jsonschema
 import pytest
 
-from creuset.server.model import describe
-from creuset.testing import tiny_model_folder, tiny_tokenizer
+from creuset.testing import tiny_tokenizer
 
-from .conftest import NAME, Running, start
+from .conftest import NAME, Running
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -33,14 +29,8 @@ CHAT: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def server(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A scripted engine, and beside it a real one over a tiny random model."""
-    tiny = tiny_model_folder(tmp_path_factory.mktemp("tiny") / "random")
-    settings = json.dumps({"seed": 1, "dtype": "fp32", "threads": 1})
-    command = [sys.executable, "-m", "creuset.server.engines.worker", "{fd}", str(tiny), settings]
-    running = start(folder, more=[(describe(tiny, ["random"]), command)])
-    yield running
-    running.close()
+def server(with_random_model: Running) -> Running:
+    return with_random_model
 
 
 @pytest.fixture(scope="module")

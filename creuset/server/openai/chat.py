@@ -16,10 +16,12 @@ from creuset.server.openai.sampling import (
     MAX_CHOICES,
     MAX_TOKENS,
     StreamOptions,
+    refuse_streamed,
     take_harmless,
     take_sampling,
     take_stop,
     take_stream,
+    take_truncation,
 )
 from creuset.server.openai.structure import Structure, take_structure
 from creuset.server.openai.thinking import ThinkingChoice, take_thinking
@@ -49,6 +51,7 @@ class ChatRequest:
     stream: bool
     options: StreamOptions
     structure: Structure | None
+    keep: int | None  # `truncate_prompt_tokens`
     ignored: tuple[str, ...]  # fields that were given and change nothing
 
     @property
@@ -64,6 +67,7 @@ def parse_chat(fields: Fields, name: str, model: ServedModel) -> ChatRequest:
     _refuse_other_kinds(fields)
     sampling = take_sampling(fields, model)
     stream, options = take_stream(fields)
+    refuse_streamed(fields, sampling, stream)
     continues = fields.flag("continue_final_message") or False
     begins = fields.flag("add_generation_prompt")
     if continues and begins:
@@ -81,6 +85,7 @@ def parse_chat(fields: Fields, name: str, model: ServedModel) -> ChatRequest:
         stream=stream,
         options=options,
         structure=take_structure(fields),
+        keep=take_truncation(fields),
         ignored=tuple(fields.ignored),
     )
     fields.refuse_rest()
@@ -153,6 +158,9 @@ class ChatChoice:
         if event.logprobs:
             found = found or [{}]
             found[0]["logprobs"] = chat_logprobs(event.logprobs, self.model.tokenizer)
+        if event.emitted:
+            found = found or [{}]
+            found[0]["token_ids"] = list(event.emitted)
         if event.finish is not None:
             self.finish = self._reason(event.finish)
         return found
@@ -199,7 +207,10 @@ def whole_choice(index: int, deltas: list[dict[str, Any]], choice: ChatChoice) -
         message["content"] = None
     listed = [entry for d in deltas for entry in d.get("logprobs", ())]
     logprobs = {"content": listed, "refusal": None} if choice.ask.sampling.logprobs is not None else None
-    return {"index": index, "message": message, "logprobs": logprobs, "finish_reason": choice.finish}
+    found = {"index": index, "message": message, "logprobs": logprobs, "finish_reason": choice.finish}
+    if choice.ask.sampling.return_ids:
+        found["token_ids"] = [id for d in deltas for id in d.get("token_ids", ())]
+    return found
 
 
 def _joined(deltas: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -216,4 +227,5 @@ def _joined(deltas: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def chunk_choice(index: int, delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
     listed = delta.pop("logprobs", None)
     logprobs = {"content": listed, "refusal": None} if listed else None
-    return {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
+    ids = {"token_ids": delta.pop("token_ids")} if "token_ids" in delta else {}
+    return {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish, **ids}

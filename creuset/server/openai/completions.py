@@ -5,23 +5,26 @@ text and ids say the same. (In chat messages it stays text.) An empty prompt beg
 the model sees the token that its documents begin with.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
 
 from creuset.core.errors import RequestError
 from creuset.server.model import ServedModel
-from creuset.server.openai.logprobs import Cursor, Entry, completion_logprobs
+from creuset.server.openai.logprobs import Cursor, Entry, completion_logprobs, prompt_logprobs
 from creuset.server.openai.sampling import (
     MAX_CHOICES,
     MAX_TOKENS,
     StreamOptions,
     check_ids,
+    refuse_streamed,
     take_harmless,
     take_sampling,
     take_stop,
     take_stream,
+    take_truncation,
+    truncated,
 )
 from creuset.server.openai.structure import Structure, take_structure
 from creuset.types.fields import Fields, show
@@ -29,6 +32,7 @@ from creuset.types.generation import Event, Sampling
 
 MAX_PROMPTS = 1024
 MAX_STOPS = 16  # more than OpenAI's 4: harnesses send every stop of a task
+MAX_BEST_OF = 20
 DEFAULT_MAX_TOKENS = 16
 
 
@@ -45,10 +49,13 @@ class CompletionRequest:
     sampling: Sampling
     max_tokens: int | None
     choices: int
+    best_of: int  # answers that are generated for each prompt; the likeliest `choices` of them are told
     echo: bool
+    logprobs: int | None  # alternatives that are told; `best_of` needs log-probabilities without
     stream: bool
     options: StreamOptions
     structure: Structure | None
+    keep: int | None  # `truncate_prompt_tokens`
     scores: bool  # echo, log-probabilities and one token more: a harness reads the prompt's probabilities
     ignored: tuple[str, ...]  # fields that were given and change nothing
 
@@ -60,12 +67,17 @@ def parse_completion(fields: Fields, name: str, model: ServedModel) -> Completio
         raise fields.refuse("suffix", "is not served here", code="unsupported_parameter")
     sampling = take_sampling(fields, model)
     stream, options = take_stream(fields)
+    refuse_streamed(fields, sampling, stream)
     logprobs = fields.integer("logprobs", 0, 5)
     echo = fields.flag("echo") or False
     choices = fields.integer("n", 1, MAX_CHOICES) or 1
-    best_of = fields.integer("best_of", 0, 20)
-    if best_of is not None and best_of not in (1, choices):
-        raise fields.refuse("best_of", f"is served as 1 or as `n` ({choices}) only, got {best_of}")
+    best_of = fields.integer("best_of", 0, MAX_BEST_OF) or choices
+    if best_of < choices:
+        raise fields.refuse("best_of", f"must be at least `n` ({choices}), got {best_of}")
+    if best_of > choices and stream:
+        raise fields.refuse("best_of", f"must be `n` ({choices}) with `stream: true`, got {best_of}")
+    if echo and logprobs is not None and sampling.prompt_logprobs is not None:
+        raise fields.refuse("prompt_logprobs", "cannot stand beside `echo` with `logprobs`, which tells the same")
     fields.flag("add_special_tokens")  # there is no token that it would add
     max_tokens = fields.integer("max_tokens", 0, MAX_TOKENS)
     # A harness drops the last entry of the lists, which must therefore be there: even an end token is told.
@@ -76,16 +88,19 @@ def parse_completion(fields: Fields, name: str, model: ServedModel) -> Completio
         sampling=msgspec.structs.replace(
             sampling,
             stop=take_stop(fields, MAX_STOPS),
-            logprobs=logprobs,
-            prompt_logprobs=logprobs if echo else None,
+            logprobs=0 if logprobs is None and best_of > choices else logprobs,
+            prompt_logprobs=logprobs if echo and logprobs is not None else sampling.prompt_logprobs,
             ignore_eos=sampling.ignore_eos or scores,
         ),
         max_tokens=max_tokens,
         choices=choices,
+        best_of=best_of,
         echo=echo,
+        logprobs=logprobs,
         stream=stream,
         options=options,
         structure=take_structure(fields),
+        keep=take_truncation(fields),
         scores=scores,
         ignored=tuple(fields.ignored),
     )
@@ -121,6 +136,15 @@ def _prompt(value: Any, path: str, model: ServedModel) -> Prompt:
     raise RequestError(f"`{path}` must be a string or a non-empty list of token ids, got {show(value)}", param=path)
 
 
+def fitted(ask: CompletionRequest, window: int, model: ServedModel) -> CompletionRequest:
+    """`ask` with its prompts cut as `truncate_prompt_tokens` says."""
+    if ask.keep is None:
+        return ask
+    asked = DEFAULT_MAX_TOKENS if ask.max_tokens is None else ask.max_tokens
+    cut = [truncated(prompt.ids, ask.keep, window, asked) for prompt in ask.prompts]
+    return replace(ask, prompts=[Prompt(model.tokenizer.decode(ids), ids) for ids in cut])
+
+
 @dataclass(slots=True)
 class CompletionChoice:
     """One choice of a reply: events in, chunks of text and log-probabilities out."""
@@ -130,27 +154,53 @@ class CompletionChoice:
     prompt: Prompt
     cursor: Cursor = field(default_factory=Cursor)
     begun: bool = False
+    scored: list[float] = field(default_factory=list)  # log-probability of each token
 
     def chunk(self, event: Event) -> dict[str, Any] | None:
         """What `event` adds: text, logprobs, finish_reason. None when that is nothing yet."""
         text = event.text
         entries: list[Entry] = [(one.token, one) for one in event.logprobs or ()]
+        self.scored += (one.logprob for one in event.logprobs or ())
         if self.ask.echo and not self.begun:
             text, entries = self.prompt.text + text, [*self._prompt_entries(event), *entries]
+        more = self._ids(event)
         self.begun = True
         finish = event.finish
         if self.ask.scores and finish == "length" and event.tokens and event.tokens[-1] in self.model.stop_ids:
             finish = "stop"
-        if not text and not entries and finish is None:
+        if not text and not entries and not more and finish is None:
             return None
         logprobs = None
-        if self.ask.sampling.logprobs is not None:
+        if self.ask.logprobs is not None:
             logprobs = completion_logprobs(entries, self.model.tokenizer, self.cursor)
-        return {"text": text, "logprobs": logprobs, "finish_reason": finish}
+        return {"text": text, "logprobs": logprobs, "finish_reason": finish, **more}
+
+    def _ids(self, event: Event) -> dict[str, Any]:
+        """What vLLM tells besides: token ids, and the prompt's log-probabilities in its own shape."""
+        found: dict[str, Any] = {}
+        if self.ask.sampling.return_ids:
+            found = {"token_ids": list(event.emitted)} if event.emitted else {}
+            if not self.begun:
+                found["prompt_token_ids"] = self.prompt.ids
+        asked = self.ask.sampling.prompt_logprobs is not None and not (self.ask.echo and self.ask.logprobs is not None)
+        if asked and event.prompt_logprobs is not None:
+            found["prompt_logprobs"] = prompt_logprobs(event.prompt_logprobs, self.model.tokenizer)
+        return found
 
     def _prompt_entries(self, event: Event) -> list[Entry]:
         """The prompt's tokens. The first follows nothing, so it has no log-probability."""
         return list(zip(self.prompt.ids, event.prompt_logprobs or (), strict=False))
+
+
+def best(choices: list[CompletionChoice], ask: CompletionRequest) -> list[int]:
+    """Places of the answers that are told: of each prompt's, those with the highest log-probability per token."""
+    kept: list[int] = []
+    for start in range(0, len(choices), ask.best_of):
+        places = list(range(start, start + ask.best_of))
+        if ask.best_of > ask.choices:
+            places.sort(key=lambda at: -sum(choices[at].scored) / max(1, len(choices[at].scored)))
+        kept += places[: ask.choices]
+    return kept
 
 
 def join(index: int, chunks: list[dict[str, Any]]) -> dict[str, Any]:
@@ -158,9 +208,15 @@ def join(index: int, chunks: list[dict[str, Any]]) -> dict[str, Any]:
     logprobs = None
     if chunks and chunks[0]["logprobs"] is not None:
         logprobs = {key: [v for c in chunks for v in c["logprobs"][key]] for key in chunks[0]["logprobs"]}
+    more: dict[str, Any] = {}
+    for chunk in chunks:
+        more |= {key: chunk[key] for key in ("prompt_token_ids", "prompt_logprobs") if key in chunk}
+        if "token_ids" in chunk:
+            more["token_ids"] = more.get("token_ids", []) + chunk["token_ids"]
     return {
         "index": index,
         "text": "".join(c["text"] for c in chunks),
         "logprobs": logprobs,
         "finish_reason": chunks[-1]["finish_reason"] if chunks else None,
+        **more,
     }

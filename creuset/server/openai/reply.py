@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from creuset.server.engines.pool import ServedEngine
 from creuset.server.openai import chat, completions
+from creuset.server.openai.logprobs import prompt_logprobs
 from creuset.server.openai.sampling import StreamOptions
 from creuset.text.calls.forced import Thought
 from creuset.types.generation import Event
@@ -98,7 +99,7 @@ class ChatResponse:
         self,
         ask: chat.ChatRequest,
         engine: ServedEngine,
-        prompt_tokens: int,
+        prompt: list[int],
         thought: Thought = "none",
         *,
         id: str,
@@ -112,16 +113,22 @@ class ChatResponse:
         self._deltas: list[list[dict[str, Any]]] = [[] for _ in self._choices]
         self._stream = ask.stream
         self._tier = {"service_tier": "default"}
-        self._usage = UsageCount(prompt_tokens, ask.choices, reasoning={})
+        self._usage = UsageCount(len(prompt), ask.choices, reasoning={})
+        self._model = engine.model
+        self._about_prompt: dict[str, Any] = {"prompt_token_ids": prompt} if ask.sampling.return_ids else {}
 
     def opening(self) -> list[dict[str, Any]]:
         start = {"role": "assistant", "content": "", "refusal": None}
-        return [self._head.chunk([chat.chunk_choice(i, dict(start))]) for i in range(len(self._choices))]
+        chunks = [self._head.chunk([chat.chunk_choice(i, dict(start))]) for i in range(len(self._choices))]
+        chunks[0] |= self._about_prompt
+        return chunks
 
     def feed(self, index: int, event: Event) -> list[dict[str, Any]]:
         choice = self._choices[index]
         self._usage.count(index, event)
         deltas = choice.deltas(event)
+        if event.prompt_logprobs is not None:  # never in a stream
+            self._about_prompt["prompt_logprobs"] = prompt_logprobs(event.prompt_logprobs, self._model.tokenizer)
         if not self._stream:
             self._deltas[index] += deltas
             return []
@@ -135,7 +142,7 @@ class ChatResponse:
 
     def whole(self) -> dict[str, Any]:
         choices = [chat.whole_choice(i, self._deltas[i], c) for i, c in enumerate(self._choices)]
-        return self._head.whole(choices, self._usage.as_json()) | self._tier
+        return self._head.whole(choices, self._usage.as_json()) | self._tier | self._about_prompt
 
 
 class CompletionResponse:
@@ -150,11 +157,12 @@ class CompletionResponse:
     ) -> None:
         pads = _pads(ask.options, obfuscate)
         self._head = _Head(id, "text_completion", created, ask.model, engine.fingerprint, ask.options, pads)
-        prompts = [prompt for prompt in ask.prompts for _ in range(ask.choices)]
+        prompts = [prompt for prompt in ask.prompts for _ in range(ask.best_of)]
         self._choices = [completions.CompletionChoice(ask, engine.model, prompt) for prompt in prompts]
         self._chunks: list[list[dict[str, Any]]] = [[] for _ in self._choices]
         self._stream = ask.stream
-        self._usage = UsageCount(sum(len(p.ids) for p in ask.prompts), ask.choices)
+        self._usage = UsageCount(sum(len(p.ids) for p in ask.prompts), ask.best_of)
+        self._ask = ask
 
     def opening(self) -> list[dict[str, Any]]:
         return []
@@ -173,7 +181,8 @@ class CompletionResponse:
         return [self._head.chunk([], usage=self._usage.as_json())] if self._head.options.include_usage else []
 
     def whole(self) -> dict[str, Any]:
-        choices = [completions.join(i, chunks) for i, chunks in enumerate(self._chunks)]
+        kept = completions.best(self._choices, self._ask)
+        choices = [completions.join(i, self._chunks[at]) for i, at in enumerate(kept)]
         return self._head.whole(choices, self._usage.as_json())
 
 

@@ -18,10 +18,10 @@ from creuset.server.engines.pool import ServedEngine
 from creuset.server.middleware import CLIENT_GONE
 from creuset.server.model import ServedModel
 from creuset.server.openai.chat import chat_grammar, parse_chat, visible_ids
-from creuset.server.openai.completions import DEFAULT_MAX_TOKENS, CompletionRequest, parse_completion
+from creuset.server.openai.completions import DEFAULT_MAX_TOKENS, CompletionRequest, fitted, parse_completion
 from creuset.server.openai.models import model_card, model_list, model_object
 from creuset.server.openai.reply import ChatResponse, CompletionResponse, ResponseBuilder
-from creuset.server.openai.sampling import fit, for_choice
+from creuset.server.openai.sampling import fit, for_choice, truncated
 from creuset.server.openai.thinking import bounded, thought_of
 from creuset.server.openai.tokens import parse_detokenize, parse_tokenize, tokenized, tokenizer_info
 from creuset.server.openai.watermark import detected, examine, parse_detect, the_key
@@ -53,20 +53,23 @@ def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         reply_id, salt = "chatcmpl-" + token_hex(12), context_of(request).caller or ""
 
         def prepare() -> Prepared:
-            tokens = fit(name, engine.window, len(ids), ask.max_tokens, param="messages")
+            prompt = truncated(ids, ask.keep, engine.window, ask.max_tokens)
+            tokens = fit(name, engine.window, len(prompt), ask.max_tokens, param="messages")
             sampling = msgspec.structs.replace(ask.sampling, max_tokens=tokens)
             first = GenerationRequest(
-                id="", prompt=ids, sampling=sampling, salt=salt, grammar=grammar, visible_ids=visible_ids(ask, model),
+                id="", prompt=prompt, sampling=sampling, salt=salt, grammar=grammar,
+                visible_ids=visible_ids(ask, model),
                 thinking=bounded(
                     ask.thinking, model, thought, asked=ask.max_tokens, room=tokens, tools=bool(ask.use.tools)
                 ),
             )  # fmt: skip
+            others = msgspec.structs.replace(sampling, prompt_logprobs=None)  # those are told once
             requests = [
-                msgspec.structs.replace(first, id=f"{reply_id}:{i}", sampling=for_choice(sampling, i))
+                msgspec.structs.replace(first, id=f"{reply_id}:{i}", sampling=for_choice(others if i else sampling, i))
                 for i in range(ask.choices)
             ]
             return requests, ChatResponse(
-                ask, engine, len(ids), thought, id=reply_id, created=int(state.clock()), obfuscate=pads
+                ask, engine, prompt, thought, id=reply_id, created=int(state.clock()), obfuscate=pads
             )
 
         return await _carry(
@@ -83,12 +86,13 @@ def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         reply_id, salt = "cmpl-" + token_hex(12), context_of(request).caller or ""
 
         def prepare() -> Prepared:
-            requests = _completion_requests(ask, engine.window, reply_id, salt, grammar)
-            return requests, CompletionResponse(ask, engine, id=reply_id, created=int(state.clock()), obfuscate=pads)
+            cut = fitted(ask, engine.window, engine.model)
+            requests = _completion_requests(cut, engine.window, reply_id, salt, grammar)
+            return requests, CompletionResponse(cut, engine, id=reply_id, created=int(state.clock()), obfuscate=pads)
 
-        count = len(ask.prompts) * ask.choices
+        count = len(ask.prompts) * ask.best_of
         return await _carry(
-            request, engine, reply_id, prepare, completions=count, choices=ask.choices, streamed=ask.stream
+            request, engine, reply_id, prepare, completions=count, choices=ask.best_of, streamed=ask.stream
         )
 
     async def _carry(
@@ -201,6 +205,6 @@ def _completion_requests(
                 salt=salt,
                 grammar=grammar,
             )
-            for i in range(ask.choices)
+            for i in range(ask.best_of)
         ]
     return requests

@@ -157,6 +157,11 @@ def _bad_words(fields: Fields, model: ServedModel) -> tuple[tuple[int, ...], ...
     return tuple(found)
 
 
+def refuse_streamed(fields: Fields, sampling: Sampling, stream: bool) -> None:
+    if stream and sampling.prompt_logprobs is not None:
+        raise fields.refuse("prompt_logprobs", "is not served with `stream: true`")
+
+
 def take_truncation(fields: Fields) -> int | None:
     """How many tokens of a prompt are kept, its last ones; -1: as many as the context has room for. None: all."""
     value = fields.integer("truncate_prompt_tokens", -1, MAX_TOKENS)
@@ -205,13 +210,7 @@ def fit(
 
 
 def for_choice(sampling: Sampling, choice: int) -> Sampling:
-    """The sampling of one of n choices: with a seed each gets its own, so that n choices differ and repeat.
-
-    The prompt's log-probabilities are told with the first.
-    """
-    if choice == 0:
-        return sampling
-    sampling = msgspec.structs.replace(sampling, prompt_logprobs=None)
-    if sampling.seed is None:
+    """The sampling of one of n choices: with a seed each gets its own, so that n choices differ and repeat."""
+    if choice == 0 or sampling.seed is None:
         return sampling
     return msgspec.structs.replace(sampling, seed=(sampling.seed + choice + INT64 + 1) % 2**64 - INT64 - 1)
