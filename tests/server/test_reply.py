@@ -41,7 +41,7 @@ def engine(folder: Path) -> ServedEngine:
 
 def chat(engine: ServedEngine, *, obfuscate: bool = False, **body: Any) -> ChatResponse:
     ask = parse_chat(Fields(HI | body), NAME, engine.model)
-    return ChatResponse(ask, engine, 7, id="chatcmpl-1", created=99, obfuscate=obfuscate)
+    return ChatResponse(ask, engine, list(range(7)), id="chatcmpl-1", created=99, obfuscate=obfuscate)
 
 
 def completion(engine: ServedEngine, **body: Any) -> CompletionResponse:

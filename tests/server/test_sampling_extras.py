@@ -141,7 +141,7 @@ REFUSALS: list[tuple[dict[str, Any], str, str]] = [
     ({"prompt_logprobs": 21}, "prompt_logprobs", "got 21"),
     ({"prompt_logprobs": 1, "stream": True}, "prompt_logprobs", "`stream: true`"),
     ({"truncate_prompt_tokens": 0}, "truncate_prompt_tokens", "at least 1"),
-    ({"best_of": 1, "n": 2}, "best_of", "at least `n` (2)"),
+    ({"best_of": 2, "n": 3}, "best_of", "at least `n` (3)"),
     ({"best_of": 3, "stream": True}, "best_of", "with `stream: true`"),
     ({"prompt_logprobs": 1, "echo": True, "logprobs": 1}, "prompt_logprobs", "beside `echo`"),
 ]

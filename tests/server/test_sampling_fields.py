@@ -96,10 +96,10 @@ def raw(folder: Path, **body: Any) -> CompletionRequest:
     return parse_completion(Fields({"prompt": "hi"} | body), NAME, describe(folder, [NAME]))
 
 
-def test_best_of_is_served_where_it_changes_nothing(folder: Path) -> None:
+def test_best_of_is_at_least_n_or_says_nothing(folder: Path) -> None:
     assert raw(folder, best_of=1, n=3).choices == 3 and raw(folder, best_of=20, n=20).choices == 20
     for best_of, words in (
-        (0, "`best_of` is served as 1 or as `n` \\(3\\) only, got 0"), (2, "only, got 2"),
+        (0, "`best_of` must be at least `n` \\(3\\), got 0"), (2, "got 2"),
         (-1, "between 0 and 20, got -1"), (21, "between 0 and 20, got 21"),
     ):  # fmt: skip
         with pytest.raises(RequestError, match=words):

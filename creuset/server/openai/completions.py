@@ -71,7 +71,9 @@ def parse_completion(fields: Fields, name: str, model: ServedModel) -> Completio
     logprobs = fields.integer("logprobs", 0, 5)
     echo = fields.flag("echo") or False
     choices = fields.integer("n", 1, MAX_CHOICES) or 1
-    best_of = fields.integer("best_of", 0, MAX_BEST_OF) or choices
+    best_of = fields.integer("best_of", 0, MAX_BEST_OF)
+    if best_of is None or best_of == 1:  # 1 is the default of clients
+        best_of = choices
     if best_of < choices:
         raise fields.refuse("best_of", f"must be at least `n` ({choices}), got {best_of}")
     if best_of > choices and stream:
