@@ -10,7 +10,6 @@ from creuset.core.gguf import GgufFile
 
 TOKENIZER_JSON, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
 TEMPLATE_FILE = "chat_template.jinja"
-_EXTENDED = "python -c \"from transformers import AutoTokenizer as A; A.from_pretrained('{0}').save_pretrained('{0}')\""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +33,15 @@ def read_tokenizer(path: Path) -> TokenizerSource:
     file = folder / TOKENIZER_JSON
     config = read_object(folder / TOKENIZER_CONFIG) if (folder / TOKENIZER_CONFIG).is_file() else None
     if file.is_file():
-        spec = _with_config(_json(file), config)
+        spec = _json(file)
     else:
-        raise ArtifactError(f"`{path}` is not a tokenizer: {_missing(path)}")
+        from creuset.text.vocabulary.older import older_spec
+
+        spec, config, file = older_spec(folder, config or {})
+    spec = _with_config(spec, config)
     if config is not None and (folder / "special_tokens_map.json").is_file():
         config = read_object(folder / "special_tokens_map.json") | {k: v for k, v in config.items() if v is not None}
     return TokenizerSource(spec, str(file), config, read_templates(folder))
-
-
-def _missing(path: Path) -> str:
-    return f"it has no {TOKENIZER_JSON}" if path.is_dir() else "there is no such folder"
 
 
 def _with_config(spec: Any, config: dict[str, Any] | None) -> Any:

@@ -146,11 +146,11 @@ def _bpe(
         "end_of_word_suffix": None, "fuse_unk": False, "byte_fallback": not byte_level and BYTE in kinds,
         "ignore_merges": pre in WHOLE_WORDS,
     }  # fmt: skip
-    parts = _byte_level_parts(pre) if byte_level else _metaspace_parts()
+    parts = byte_level_parts(pre) if byte_level else _metaspace_parts()
     return {"version": "1.0", "truncation": None, "padding": None, "added_tokens": added, **parts, "model": model}
 
 
-def _byte_level_parts(pre: str) -> dict[str, Any]:
+def byte_level_parts(pre: str) -> dict[str, Any]:
     steps: list[dict[str, Any]] = [
         {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
         for pattern in PATTERNS[pre]

@@ -75,7 +75,7 @@ def merges(found: PieceList) -> Iterator[list[str]]:
     return ([piece[:-at], piece[-at:]] for _, at, piece in pairs)
 
 
-def _normalizer(found: PieceList) -> dict[str, Any]:
+def _normalizer(found: PieceList) -> dict[str, Any] | None:
     steps: list[dict[str, Any]] = []
     if found.charsmap:
         charsmap = base64.b64encode(found.charsmap).decode()
@@ -83,17 +83,28 @@ def _normalizer(found: PieceList) -> dict[str, Any]:
     if found.squeeze:
         steps.append({"type": "Strip", "strip_left": False, "strip_right": True})
         steps.append({"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": METASPACE})
-    if not found.unigram and not found.whole_text_prefix:
-        if found.prefix_space:
-            steps.append({"type": "Prepend", "prepend": METASPACE})
+    if _prepends(found):
+        steps.append({"type": "Prepend", "prepend": METASPACE})
+    if not _by_metaspace(found):
         steps.append({"type": "Replace", "pattern": {"String": " "}, "content": METASPACE})
-    return {"type": "Sequence", "normalizers": steps} if steps else {}
+    return {"type": "Sequence", "normalizers": steps} if steps else None
+
+
+def _prepends(found: PieceList) -> bool:
+    """Whether the space goes before a text that begins with a space, too; a Metaspace step leaves it out there."""
+    return found.prefix_space and not found.whole_text_prefix and not found.squeeze
+
+
+def _by_metaspace(found: PieceList) -> bool:
+    """Whether a step behind the normaliser writes the spaces; a Unigram is cut at them there."""
+    return found.unigram or found.whole_text_prefix or found.squeeze
 
 
 def _pre_tokenizer(found: PieceList) -> dict[str, Any] | None:
-    if not found.unigram and not found.whole_text_prefix:
+    if not _by_metaspace(found):
         return None
-    scheme = ("first" if found.whole_text_prefix else "always") if found.prefix_space else "never"
+    prefix = found.prefix_space and not _prepends(found)
+    scheme = ("first" if found.whole_text_prefix else "always") if prefix else "never"
     return {"type": "Metaspace", "replacement": METASPACE, "prepend_scheme": scheme, "split": found.unigram}
 
 
