@@ -1,10 +1,10 @@
 """An engine that is another server: vLLM, SGLang, Ollama, llama.cpp or any provider with OpenAI's API, behind ours.
 
-Reading order: `UpstreamSettings`, `UpstreamEngine.opened` (a request goes out, with retries), `UpstreamEngine.run` (is it
-well?). What goes through, and how it is changed on the way, is openai/upstream.py's.
+Reading order: `UpstreamSettings`, `UpstreamEngine.opened` (a request goes out, with retries), `UpstreamEngine.run` (is
+it well?). What goes through, and how it is changed on the way, is openai/upstream.py's.
 
-The key of a client never goes out, and the upstream's key never comes in: it is in no error, log or `repr`. A request is
-sent again only where nothing was answered and nothing can have been done twice: the connection was not made, or the
+The key of a client never goes out, and the upstream's key never comes in: it is in no error, log or `repr`. A request
+is sent again only where nothing was answered and nothing can have been done twice: the connection was not made, or the
 answer was 429 with Retry-After, 502, 503 or 504.
 
 httpx is imported when an upstream is used, and not before.
@@ -64,7 +64,9 @@ class UpstreamSettings:
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigError(f"--upstream must be an address such as http://localhost:8001/v1, got `{_safe(self.url)}`")
+            raise ConfigError(
+                f"--upstream must be an address such as http://localhost:8001/v1, got `{_safe(self.url)}`"
+            )
         if parts.username or parts.password or parts.query or parts.fragment:
             raise ConfigError(
                 f"--upstream `{_safe(self.url)}` must be a plain address", hint="give its key by --upstream-key-env VAR"
@@ -113,7 +115,7 @@ class UpstreamEngine:
         self._client = httpx.AsyncClient(
             headers=headers,
             timeout=httpx.Timeout(settings.silence_s, connect=settings.connect_s),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=max_concurrency),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=max_concurrency, keepalive_expiry=3.0),
             trust_env=not is_loopback(urlsplit(settings.url).hostname or ""),  # no proxy to this machine itself
             follow_redirects=False,
         )
@@ -145,7 +147,7 @@ class UpstreamEngine:
         """A place among the requests that run; those behind `max_concurrency` wait. Raises Overloaded."""
         if self.open >= self._limit:
             raise Overloaded(
-                f"{self.open} requests to {self.name} are running or waiting, which is all this server takes; try again",
+                f"{self.open} requests to {self.name} are running or waiting, which is all it takes; try again",
                 retry_after=1.0,
             )
         self.open += 1

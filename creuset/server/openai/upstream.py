@@ -6,7 +6,7 @@ out again where the client did not ask.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -139,7 +139,7 @@ class Relay:
             await events.aclose()
         await self._send(send, DONE, last=True)
 
-    async def _events(self, response: "httpx.Response") -> AsyncIterator[bytes]:
+    async def _events(self, response: "httpx.Response") -> AsyncGenerator[bytes]:
         """The chunks of a stream as the client is to get them; empty for one that is not for the client."""
         rest = b""
         async for piece in self._bytes(response):
@@ -193,7 +193,9 @@ class Relay:
     def _error(self, reply: dict[str, Any]) -> UpstreamError:
         """What is told of a reply that says 200 and is an error, or nothing that is known."""
         message = self._engine.scrub(read_error(_encode(reply))[0])
-        return UpstreamError(message or f"the server behind {self._engine.name} sent no reply, but {show(sorted(reply))}")
+        return UpstreamError(
+            message or f"the server behind {self._engine.name} sent no reply, but {show(sorted(reply))}"
+        )
 
     async def _bytes(self, response: "httpx.Response") -> AsyncIterator[bytes]:
         import httpx
@@ -208,7 +210,9 @@ class Relay:
         except httpx.TimeoutException as error:
             raise UpstreamTimeout(f"the server behind {name} fell silent before the reply was complete") from error
         except httpx.HTTPError as error:
-            raise UpstreamError(f"the server behind {name} broke the connection before the reply was complete") from error
+            raise UpstreamError(
+                f"the server behind {name} broke the connection before the reply was complete"
+            ) from error
 
     async def _send(self, send: Send, body: bytes, *, last: bool = False) -> None:
         async with asyncio.timeout(self._settings.send_timeout_s):
