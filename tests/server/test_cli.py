@@ -320,7 +320,8 @@ def test_what_follows_an_upstream_belongs_to_it(run: Run, monkeypatch: pytest.Mo
     monkeypatch.setenv("FAR_KEY", "sk-canary")
     found = run(
         "--upstream", "http://a:1", "--upstream-model", "x", "--upstream", "https://b/v1",
-        "--upstream-model", "near=y:7b", "--upstream-key-env", "FAR_KEY", "--served-name", "first", "other", "--dry-run",
+        "--upstream-model", "near=y:7b", "--upstream-key-env", "FAR_KEY",
+        "--served-name", "first", "other", "--dry-run",
     )  # fmt: skip
     assert found.returncode == 0 and "canary" not in found.stdout
     assert json.loads(found.stdout)["models"] == [] and json.loads(found.stdout)["upstreams"] == [
