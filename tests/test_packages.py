@@ -85,7 +85,7 @@ def test_what_is_imported_is_declared() -> None:
     ("extra", "modules"),
     [
         ("", inside("core", "types", "model", "engine", "text", "parallel", "plan", "report", "api.assistant",
-                    "cli.chat", "cli.export", "cli.plan", "cli.verify") - inside("text.bulk", "core.personal", *PDF)),
+                    "cli.chat", "cli.weights", "cli.plan", "cli.verify") - inside("text.bulk", "core.personal", *PDF)),
         ("serve", inside("server", "cli.serve")),
         ("train", inside("train", "recipes", "cli.train", "cli.tune")),
         ("data", inside("data", "core.personal", "cli.corpus", "cli.tokenizer", "text.bulk")),

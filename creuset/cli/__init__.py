@@ -31,7 +31,8 @@ VERBS = {
     "audit": ("creuset.cli.audit", "test a model or an endpoint: robustness, security, bias, privacy, law"),
     "compare": ("creuset.cli.compare", "a scorecard of models and providers, speed of an endpoint"),
     "dossier": ("creuset.cli.dossier", "the documents of a model, from the records that measured it"),
-    "export": ("creuset.cli.export", "write a model as a Hugging Face folder"),
+    "quantize": ("creuset.cli.weights.quantize", "write a model with light weights, and say what they cost"),
+    "export": ("creuset.cli.weights.export", "write a model as a Hugging Face folder or a GGUF file"),
     "verify": ("creuset.cli.verify", "re-hash an artifact and everything it was made from"),
     "plan": ("creuset.cli.plan", "parameters, FLOPs, memory, time of a shape, by arithmetic"),
 }

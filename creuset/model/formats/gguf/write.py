@@ -18,7 +18,8 @@ from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType, GGUFValueType
 from gguf.gguf_writer import GGUFWriter
 
 from creuset.core.disk import room_for
-from creuset.core.errors import ArtifactError
+from creuset.core.errors import ArtifactError, ConfigError
+from creuset.model.config import ModelConfig
 from creuset.model.formats.gguf import latent
 from creuset.model.formats.gguf.blocks import Bytes, fits, quantized
 from creuset.model.formats.gguf.keys import architecture_of, extra_tensors, keys_of
@@ -60,6 +61,17 @@ PLANS: dict[str, TypePlan] = {
     # Blocks of 256: rows of another width have Q5_0, the next better type with blocks of 32, as in llama.cpp.
     "q4_k": TypePlan(name="q4_k", matrices=_T.Q4_K, embedding=_T.Q8_0, narrow=_T.Q5_0, number=_F.MOSTLY_Q4_K_S),
 }
+
+
+def light(config: ModelConfig, plan: TypePlan) -> None:
+    """Refuse a model of which `plan` makes no matrix lighter. ConfigError names the width."""
+    widths = {config.hidden, config.ffn or config.expert_ffn, config.expert_ffn or config.ffn}
+    if not any(fits(width, kind) for width in widths for kind in (plan.matrices, plan.narrow)):
+        block = GGML_QUANT_SIZES[plan.narrow][0]
+        raise ConfigError(
+            f"{plan.name} makes nothing of this model lighter: it needs rows of a multiple of {block} numbers, "
+            f"and they have {' and '.join(map(str, sorted(widths)))}"
+        )
 
 
 def write_gguf(

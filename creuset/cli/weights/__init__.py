@@ -1,0 +1,1 @@
+"""Verbs that write a model anew: in another format, with lighter weights."""
