@@ -120,7 +120,8 @@ def test_tokens_go_there_and_back(http: httpx.Client) -> None:
 
 def test_no_control_token_can_be_written_into_a_message(http: httpx.Client) -> None:
     info = http.get("/tokenizer_info").json()
-    assert info["eos_token"] == "<|endoftext|>" and info["chat_template"]
+    assert (info["bos_token"], info["eos_token"], info["pad_token"]) == ("<|endoftext|>", "<|im_end|>", "<|endoftext|>")
+    assert info["chat_template"] and info["add_bos_token"] is False
     names = info["additional_special_tokens"]
     control = [http.post("/tokenize", json={"prompt": name}).json()["tokens"] for name in names]
     assert all(len(ids) == 1 for ids in control) and len(names) == 26

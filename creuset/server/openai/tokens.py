@@ -55,18 +55,22 @@ def parse_detokenize(fields: Fields, model: ServedModel) -> list[int]:
 
 
 def tokenizer_info(model: ServedModel) -> dict[str, Any]:
-    """`eos_token` ends a document, for clients that put it between texts; `bos_token` begins one."""
-    text = {id: name for name, id in model.tokenizer.special.items()}
-    before = model.tokenizer.frame[0]
+    """`eos_token` ends a reply and `pad_token` a document; `bos_token` stands before one, for clients that put it there.
+
+    `add_bos_token` says whether /v1/completions does so by itself.
+    """
+    words = model.tokenizer
+    text = {id: name for name, id in words.special.items()}
+    end = text.get(words.endoftext)
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "vocab_size": model.tokenizer.vocab_size,
         "model_max_length": model.context,
-        "bos_token": text.get(before[0]) if before else None,
-        "eos_token": text[model.tokenizer.endoftext],
-        "pad_token": text[model.tokenizer.endoftext],
+        "bos_token": text.get(words.start),
+        "eos_token": words.named_tokens.get("eos_token", end),
+        "pad_token": words.named_tokens.get("pad_token", end),
         "unk_token": model.tokenizer.named_tokens.get("unk_token"),
-        "add_bos_token": bool(before),
+        "add_bos_token": bool(words.frame[0]),
         "additional_special_tokens": list(model.tokenizer.special),
         "chat_template": model.template.source or None,
     }
