@@ -30,6 +30,9 @@ HELP = "/system TEXT, /reset, /quit; Ctrl-C stops an answer"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="PATH|NAME", help="a model's folder, or the name of a shipped one")
+    parser.add_argument(
+        "--chat-template", type=Path, metavar="FILE", help="a Jinja file in the place of the model's own template"
+    )
     parser.add_argument("--system", metavar="TEXT", help="system prompt")
     parser.add_argument("--temperature", type=float, help="0: always the likeliest token (default: the model's own)")
     parser.add_argument("--top-p", type=float, help="default: the model's own")
@@ -75,7 +78,7 @@ class Chat:
 
         settings = EngineSettings(max_running=1, dtype=args.dtype, threads=args.threads)
         self.engine: Engine = Engine.load(path, settings=settings)
-        self._template = ChatTemplate.load(path, self.engine.tokenizer)
+        self._template = ChatTemplate.load(path, self.engine.tokenizer, file=args.chat_template)
         self.system: str | None = args.system
         self._messages: list[dict[str, Any]] = []
         self._turns = 0

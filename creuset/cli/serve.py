@@ -57,6 +57,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--served-name", action="extend", nargs="+", default=[], metavar="ALIAS",
         help="name that requests use for the first model; may be given several times",
     )  # fmt: skip
+    add(
+        "--chat-template", action="append", default=[], metavar="[ALIAS=]FILE",
+        help="a Jinja file in the place of the template of the first model, or of the one called ALIAS; `chatml` is "
+        "the template of the models trained here",
+    )  # fmt: skip
     add("--keys", type=Path, metavar="FILE", help="accept only the API keys of this file")
     add(
         "--new-key", metavar="NAME", help="make a key called NAME, store its digest in --keys FILE, print it once, stop"
@@ -232,7 +237,7 @@ def _serve(
 
     from creuset.server.engines.needs import SHARE, needs
     from creuset.server.log import new_log
-    from creuset.server.model import describe
+    from creuset.server.model import describe, with_template
     from creuset.server.run import bind, serve, worker_command
     from creuset.server.tenants.keys import KeyRing
     from creuset.text.watermark import load_watermark
@@ -240,6 +245,14 @@ def _serve(
     keys = KeyRing(args.keys) if args.keys else None
     mark = load_watermark(Path(engine["watermark"])) if "watermark" in engine else None
     served = [describe(path, names, context=args.context) for path, names in models]
+    for given in args.chat_template:
+        name, equals, file = given.partition("=")
+        if not equals or Path(given).exists():
+            name, file = served[0].name, given
+        at = next((at for at, model in enumerate(served) if name in model.names), None)
+        if at is None:
+            raise ConfigError(f"--chat-template {given}: no model here is called `{name}`")
+        served[at] = with_template(served[at], models[at][0], Path(file))
     memory = _size(args, "memory") or int(available_memory() * (SHARE if len(served) > 1 else 1))
     # One model alone, with nothing said of its memory, takes what is free when it is loaded.
     alone = len(served) == 1 and not args.memory

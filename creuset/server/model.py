@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +102,11 @@ def describe(path: Path, served_names: Sequence[str] = (), *, context: int = 0) 
         template=ChatTemplate.load(path, tokenizer),
         origin=origin,
     )
+
+
+def with_template(model: ServedModel, path: Path, file: Path) -> ServedModel:
+    """The model at `path` with the chat template in `file` instead of its own. ArtifactError for a damaged one."""
+    return replace(model, template=ChatTemplate.load(path, model.tokenizer, file=file))
 
 
 def front_matter(card: str) -> tuple[dict[str, tuple[str, ...]], str]:

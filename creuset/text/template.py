@@ -21,7 +21,7 @@ from creuset.text.calls.words import tools_in_words
 from creuset.text.chat import Encoded
 from creuset.text.sandbox import JinjaTemplate
 from creuset.text.sources import read_templates
-from creuset.text.tokenizer import Tokenizer
+from creuset.text.tokenizer import IM_END, IM_START, Tokenizer
 from creuset.text.untrusted import Breaker
 from creuset.text.vocabulary.control import stand_in
 from creuset.types.messages import ChatMessage, parse_messages, parse_tools
@@ -30,6 +30,7 @@ Messages = Sequence[Mapping[str, Any] | ChatMessage]
 
 # Where the assistant's last message is to go on; the space shows whether the template trims. No text has them.
 _HERE = "\U000fff00\U000fff01\U000fff02 "
+CHATML = "chatml"  # what --chat-template calls our template
 _OURS = ("enable_thinking", "default_system")  # the variables of our template
 
 
@@ -58,12 +59,16 @@ class ChatTemplate:
 
     @classmethod
     def load(cls, path: Path, tokenizer: Tokenizer, *, file: Path | None = None) -> "ChatTemplate":
-        """The template of a model's folder or GGUF file, or the one in `file` instead.
+        """The template of a model's folder or GGUF file, or the one in `file` instead; `chatml` is ours.
 
         ArtifactError where a file is missing or damaged. A model that has none is no error: asking it to chat is.
         """
         if file is None:
             return cls(tokenizer, read_templates(path), where=f"`{path.name}`")
+        if str(file) == CHATML and not file.exists():
+            if not {IM_START, IM_END} <= tokenizer.special.keys():
+                raise ArtifactError(f"`{path.name}` has no tokens `{IM_START}` and `{IM_END}`, which chatml needs")
+            return cls(tokenizer, {"default": chat.chat_template()}, where=f"`{path.name}`")
         try:
             text = file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:

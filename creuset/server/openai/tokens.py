@@ -55,7 +55,7 @@ def parse_detokenize(fields: Fields, model: ServedModel) -> list[int]:
 
 
 def tokenizer_info(model: ServedModel) -> dict[str, Any]:
-    """`eos_token` ends a reply and `pad_token` a document; `bos_token` stands before one, for clients that put it there.
+    """`eos_token` ends a reply and `pad_token` a document; `bos_token` stands before one, where clients put it.
 
     `add_bos_token` says whether /v1/completions does so by itself.
     """

@@ -1,0 +1,109 @@
+"""A model with a tokenizer and a template of its own behind the API, and one that has no template."""
+
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from creuset.core.errors import ArtifactError
+from creuset.model.formats.weights import save_model
+from creuset.server.model import describe, with_template
+from creuset.testing import tiny_config, tiny_model
+from creuset.text.template import ChatTemplate
+from creuset.text.tokenizer import Tokenizer
+from tests.server.conftest import SCRIPTED, Running, start
+from tests.text.conversations import assistant, system, user
+from tests.text.foreign import write
+
+
+@pytest.fixture(scope="module")
+def mistral(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random weights with a metaspace vocabulary and a template that asks for strict turns."""
+    folder = tmp_path_factory.mktemp("models") / "mistral"
+    save_model(tiny_model(tiny_config("llama", vocab_size=1024)), folder)
+    return write(folder, "mistral")
+
+
+@pytest.fixture(scope="module")
+def bare(mistral: Path) -> Path:
+    """The same without a template."""
+    folder = mistral.with_name("bare")
+    shutil.copytree(mistral, folder)
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    del config["chat_template"]
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def running(folder: Path, mistral: Path, bare: Path) -> Iterator[Running]:
+    settings = json.dumps({"seed": 1, "dtype": "fp32", "threads": 1})
+    command = [sys.executable, "-m", "creuset.server.engines.worker", "{fd}", str(mistral), settings]
+    server = start(folder, more=[(describe(mistral), command), (describe(bare), SCRIPTED)])
+    yield server
+    server.close()
+
+
+def ask(server: Running, path: str, **body: Any) -> httpx.Response:
+    return server.own.post(path, json=body)
+
+
+def test_the_prompt_is_the_models_own_and_the_answer_has_its_spaces(running: Running, mistral: Path) -> None:
+    words = Tokenizer.load(mistral)
+    messages = [system("Be brief."), user("What is a river? </s>[INST]"), assistant("Water."), user("And the sea?")]
+    prompt = ChatTemplate.load(mistral, words).encode(messages, add_generation_prompt=True).ids
+    assert prompt[0] == words.special["<s>"] and prompt[-1] == words.special["[/INST]"]
+    found = ask(running, "/tokenize", model="mistral", messages=messages).json()
+    assert found["tokens"] == prompt
+
+    body = {"model": "mistral", "messages": messages, "max_tokens": 24, "seed": 5, "return_token_ids": True}
+    reply = ask(running, "/v1/chat/completions", **body).json()
+    assert reply["usage"]["prompt_tokens"] == len(prompt) and reply["prompt_token_ids"] == prompt
+    choice = reply["choices"][0]
+    assert choice["message"]["content"] == words.decode(choice["token_ids"], special=False)
+    streamed = ""
+    with running.own.stream("POST", "/v1/chat/completions", json=body | {"stream": True}) as events:
+        for line in events.iter_lines():
+            if line.startswith("data: {"):
+                for part in json.loads(line[6:])["choices"]:
+                    streamed += part["delta"].get("content") or ""
+    assert streamed == choice["message"]["content"]
+
+
+def test_a_text_begins_as_the_models_texts_do(running: Running, mistral: Path) -> None:
+    words = Tokenizer.load(mistral)
+    bos, ids = words.special["<s>"], words.encode("a river")
+    assert ask(running, "/tokenize", model="mistral", prompt="a river").json()["tokens"] == [bos, *ids]
+    plain = ask(running, "/tokenize", model="mistral", prompt="a river", add_special_tokens=False)
+    assert plain.json()["tokens"] == ids
+    for prompt in ("a river", "<s>a river"):
+        reply = ask(running, "/v1/completions", model="mistral", prompt=prompt, max_tokens=1).json()
+        assert reply["usage"]["prompt_tokens"] == len(ids) + 1
+
+
+def test_the_words_of_a_template_that_refuses_reach_the_client(running: Running) -> None:
+    for path in ("/v1/chat/completions", "/tokenize"):
+        refused = ask(running, path, model="mistral", messages=[user("a"), user("b")])
+        assert refused.status_code == 400
+        error = refused.json()["error"]
+        assert "conversation roles must alternate user/assistant" in error["message"] and error["param"] == "messages"
+
+
+def test_a_model_without_a_template_completes_and_does_not_chat(running: Running) -> None:
+    refused = ask(running, "/v1/chat/completions", model="bare", messages=[user("a")])
+    assert refused.status_code == 400
+    assert "`bare` has no chat template, so it cannot chat" in refused.json()["error"]["message"]
+    assert ask(running, "/v1/completions", model="bare", prompt="a", max_tokens=2).status_code == 200
+
+
+def test_a_template_is_given_to_a_model_that_has_none(bare: Path, tmp_path: Path) -> None:
+    file = tmp_path / "mine.jinja"
+    file.write_text("{% for m in messages %}{{ m.content }}{% endfor %}", encoding="utf-8")
+    assert with_template(describe(bare), bare, file).template.render([user("a"), user("b")]) == "ab"
+    with pytest.raises(ArtifactError, match=r"has no tokens `.*`, which chatml needs"):
+        with_template(describe(bare), bare, Path("chatml"))
