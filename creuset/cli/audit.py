@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from creuset.cli.endpoints import add_endpoint, reach_of
 from creuset.core.errors import ConfigError
+from creuset.core.ranges import integer
 
 if TYPE_CHECKING:
     from creuset.governance.audit.run import Asked, Result
@@ -33,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="material that a part needs (--list names it); may be given several times",
     )
     add("--garak", type=Path, metavar="FILE", help="a report of garak to take in: the same as --given garak=FILE")
-    add("--limit", type=int, metavar="N", help="first N samples of each part")
+    add("--limit", type=integer("[1, inf)"), metavar="N", help="first N samples of each part")
     add("--seed", type=int, default=1234, help="of perturbations and whatever else is drawn (default: %(default)s)")
     add("--allow-harmful", action="store_true", help="also ask the harmful sets; their prompts are never shown")
     add("--retry-failed", action="store_true", help="ask again what failed in an earlier run")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from creuset.core.errors import ConfigError
+from creuset.core.ranges import integer, number
 
 if TYPE_CHECKING:
     from creuset.governance.compare.ask import Asked
@@ -29,18 +30,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     speed.add_argument("url", metavar="URL", help="of the API, …/v1")
     speed.add_argument("--model", default="", help="its name there (default: the first that the endpoint lists)")
     speed.add_argument("--key-env", default="", metavar="NAME", help="environment variable that holds the key")
-    speed.add_argument("--requests", type=int, default=24, help="counted requests (default: %(default)s)")
-    speed.add_argument("--concurrency", type=int, default=2, help="open at a time (default: %(default)s)")
-    speed.add_argument("--max-tokens", type=int, default=64, help="of a reply (default: %(default)s)")
-    speed.add_argument("--prompt-words", type=int, default=120, help="of a prompt (default: %(default)s)")
-    speed.add_argument("--timeout", type=float, default=120.0, metavar="S", help="of a request (default: %(default)s)")
+    speed.add_argument(
+        "--requests", type=integer("[1, inf)"), default=24, help="counted requests (default: %(default)s)"
+    )
+    speed.add_argument(
+        "--concurrency", type=integer("[1, 1024]"), default=2, help="open at a time (default: %(default)s)"
+    )
+    speed.add_argument("--max-tokens", type=integer("[1, inf)"), default=64, help="of a reply (default: %(default)s)")
+    speed.add_argument(
+        "--prompt-words", type=integer("[1, inf)"), default=120, help="of a prompt (default: %(default)s)"
+    )
+    speed.add_argument(
+        "--timeout", type=number("(0, inf)"), default=120.0, metavar="S", help="of a request (default: %(default)s)"
+    )
     speed.add_argument("--out", type=Path, help="keep the figures and every call as an artifact")
     speed.add_argument("--json", action="store_true", help="print one JSON document")
     tried = kinds.add_parser("portability", help="which parts of OpenAI's API an endpoint answers rightly")
     tried.add_argument("url", metavar="URL", help="of the API, …/v1")
     tried.add_argument("--model", default="", help="its name there (default: the first that the endpoint lists)")
     tried.add_argument("--key-env", default="", metavar="NAME", help="environment variable that holds the key")
-    tried.add_argument("--timeout", type=float, default=60.0, metavar="S", help="of a request (default: %(default)s)")
+    tried.add_argument(
+        "--timeout", type=number("(0, inf)"), default=60.0, metavar="S", help="of a request (default: %(default)s)"
+    )
     tried.add_argument("--out", type=Path, help="keep what was tried as an artifact")
     tried.add_argument("--json", action="store_true", help="print one JSON document")
     shown = kinds.add_parser("published", help="print what is known to be published of the systems that ship with this")

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from creuset.core.ranges import integer, number
 from creuset.evals.clients.open import ClientSettings
 
 
@@ -13,11 +14,11 @@ def add_endpoint(parser: argparse.ArgumentParser, helpers: dict[str, str]) -> No
     add("--model", default="", metavar="NAME", help="its name there (default: the only one listed)")
     add("--dialect", choices=("openai", "anthropic"), default="openai")
     add("--key-env", default="", metavar="VAR", help="environment variable that holds the key")
-    add("--concurrency", type=int, default=8, help="calls open at a time (default: %(default)s)")
-    add("--timeout", type=float, default=120.0, metavar="S", help="of a call (default: %(default)s)")
-    add("--retries", type=int, default=5, help="after the first attempt (default: %(default)s)")
+    add("--concurrency", type=integer("[1, 1024]"), default=8, help="calls open at a time (default: %(default)s)")
+    add("--timeout", type=number("(0, inf)"), default=120.0, metavar="S", help="of a call (default: %(default)s)")
+    add("--retries", type=integer("[0, 100]"), default=5, help="after the first attempt (default: %(default)s)")
     add("--prices", type=Path, metavar="FILE", help="a price file of your own (default: the one shipped)")
-    add("--price-cap", type=float, metavar="SUM", help="begin no call once so much is spent")
+    add("--price-cap", type=number("[0, inf)"), metavar="SUM", help="begin no call once so much is spent")
     for name, what in helpers.items():
         add(f"--{name}", default="", metavar="URL", help=what)
         add(f"--{name}-model", default="", metavar="NAME")

@@ -8,6 +8,7 @@ from typing import Any
 
 from creuset.cli.endpoints import add_endpoint, reach_of
 from creuset.core.errors import ConfigError
+from creuset.core.ranges import integer, number
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,16 +46,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--list", action="store_true", help="print the tasks with their data, licence and forms")
     parser.add_argument("--data", type=Path, nargs="+", default=[], help="for bpb: shards, or files of text or jsonl")
     parser.add_argument("--bench", type=Path, help="for the other tasks: a folder of benchmark files, or the one file")
-    parser.add_argument("--limit", type=int, help="first documents of each source, first items of each task")
-    parser.add_argument("--context", type=int, default=0, help="tokens (default: the model's own)")
-    parser.add_argument("--overlap", type=int, default=0, help="tokens that a window of a long document sees twice")
+    parser.add_argument(
+        "--limit", type=integer("[1, inf)"), help="first documents of each source, first items of each task"
+    )
+    parser.add_argument("--context", type=integer("[0, inf)"), default=0, help="tokens (default: the model's own)")
+    parser.add_argument(
+        "--overlap", type=integer("[0, inf)"), default=0, help="tokens that a window of a long document sees twice"
+    )
     parser.add_argument("--no-prefix", action="store_true", help="no <|endoftext|> before a question's context")
     parser.add_argument("--dtype", choices=["fp32", "bf16"], default="fp32")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or auto")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--out", type=Path, help="keep the results as an artifact; of `card`: the file to write")
     parser.add_argument("--form", choices=["loglikelihood", "generate", "chat"], help="default: each task's own")
-    parser.add_argument("--fewshot", type=int, metavar="N", help="worked examples (default: each task's own)")
+    parser.add_argument(
+        "--fewshot", type=integer("[0, 100]"), metavar="N", help="worked examples (default: each task's own)"
+    )
     parser.add_argument("--seed", type=int, default=1234, help="kept with every score (default: %(default)s)")
     parser.add_argument(
         "--work",
@@ -71,9 +78,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     card.add_argument("--evaluation", type=Path, nargs="+", default=[], help="evaluation artifacts of this model")
     card.add_argument("--licence", default="apache-2.0", help="of the weights, as Hugging Face names it")
     card.add_argument("--package", type=Path, metavar="PATH", help="publish the model with its card as an artifact")
-    card.add_argument("--dialogues", type=int, default=20, help="conversations to hold, the first of the fixed list")
+    card.add_argument(
+        "--dialogues", type=integer("[0, inf)"), default=20, help="conversations to hold, the first of the fixed list"
+    )
     pages = parser.add_argument_group("report, compare")
-    pages.add_argument("--margin", type=float, default=0.02, help="differences below it are equal (default: 0.02)")
+    pages.add_argument(
+        "--margin", type=number("(0, 1)"), default=0.02, help="differences below it are equal (default: 0.02)"
+    )
     pages.add_argument("--lang", choices=["en", "fr"], default="en", help="that a page opens in (default: en)")
     pages.add_argument("--inspect", action="store_true", help="of `report`: also write logs for inspect_ai's viewer")
 

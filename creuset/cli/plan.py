@@ -9,6 +9,7 @@ from typing import Any
 
 from creuset.core.config import recipe, resolved
 from creuset.core.errors import ConfigError
+from creuset.core.ranges import integer, number
 from creuset.model.config import SIZES, ModelConfig
 from creuset.model.count import forward_flops, parameters
 from creuset.plan.estimate import MFU, PlanRequest, estimate, trust
@@ -20,25 +21,25 @@ from creuset.plan.workload import of_config
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("shape", help=f"a named size ({', '.join(SIZES)}), a recipe, or a folder with config.json")
     parser.add_argument("--tokens", help="trained on: 20T, 1.5B, 3e9 (default: the recipe's, else 20 a parameter)")
-    parser.add_argument("--context", type=int, help="tokens of a sequence (default: the recipe's or the shape's)")
-    parser.add_argument("--gpus", type=int, default=8)
+    parser.add_argument(
+        "--context", type=integer("[1, inf)"), help="tokens of a sequence (default: the recipe's or the shape's)"
+    )
+    parser.add_argument("--gpus", type=integer("[1, inf)"), default=8)
     parser.add_argument("--gpu", default="h100", help="a100, h100, h800, h200, b200 or mi300x")
-    parser.add_argument("--mfu", type=float, default=MFU, help="share of the bf16 peak reached, restarts included")
-    parser.add_argument("--price", type=float, help="of one GPU hour")
-    parser.add_argument("--pue", type=float, default=1.0, help="energy of the hall over energy of the machines")
-    parser.add_argument("--streams", type=int, default=1, help="served at once, for the KV cache")
+    parser.add_argument(
+        "--mfu", type=number("(0, 1]"), default=MFU, help="share of the bf16 peak reached, restarts included"
+    )
+    parser.add_argument("--price", type=number("[0, inf)"), help="of one GPU hour")
+    parser.add_argument(
+        "--pue", type=number("[1, inf)"), default=1.0, help="energy of the hall over energy of the machines"
+    )
+    parser.add_argument("--streams", type=integer("[1, inf)"), default=1, help="served at once, for the KV cache")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 
 
 def main(args: argparse.Namespace) -> int:
     name, config, settings = find_shape(args.shape)
-    if args.gpus < 1 or args.streams < 1:
-        raise ConfigError(f"gpus and streams must be positive, got {args.gpus} and {args.streams}")
-    if not 0 < args.mfu <= 1:
-        raise ConfigError(f"mfu must be in (0, 1], got {args.mfu}")
     context = args.context or getattr(settings, "context", config.context)
-    if context < 1:
-        raise ConfigError(f"context must be positive, got {context}")
     own = getattr(settings, "total_tokens", None)
     count = parameters(config)
     tokens = amount(args.tokens) if args.tokens else float(own or 20 * count.active)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from creuset.core.config import as_json, recipe, with_overrides
 from creuset.core.errors import ConfigError
+from creuset.core.ranges import integer, number
 
 if TYPE_CHECKING:
     from creuset.train.loop import Outcome
@@ -26,8 +27,10 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--set", action="append", default=[], metavar="path=value", help="replace one setting")
     parser.add_argument("--dry-run", action="store_true", help="print the settings and stop")
     parser.add_argument("--device", help="cpu, cuda or auto: short for --set device=...")
-    parser.add_argument("--threads", type=int, help="CPU threads: short for --set threads=...")
-    parser.add_argument("--minutes", type=float, help="pause after so many minutes; the same command goes on")
+    parser.add_argument("--threads", type=integer("[1, 1024]"), help="CPU threads: short for --set threads=...")
+    parser.add_argument(
+        "--minutes", type=number("(0, inf)"), help="pause after so many minutes; the same command goes on"
+    )
     parser.add_argument(
         "--choose-again", action="store_true",
         help="let this machine choose anew what an earlier one chose: device, precision, kernel, threads",

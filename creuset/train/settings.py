@@ -3,7 +3,21 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from creuset.core.ranges import check_ranges, within
 from creuset.model.config import ModelConfig
+
+_OPTIM = {
+    "lr": "(0, inf)", "matrix_lr": "(0, inf)", "weight_decay": "[0, inf)", "beta1": "[0, 1)", "beta2": "[0, 1)",
+    "eps": "(0, inf)", "momentum": "[0, 1)", "clip_norm": "[0, inf)", "warmup_steps": "[0, inf)",
+    "decay_share": "[0, 1]", "floor": "[0, 1]",
+}  # fmt: skip
+_TRAINING = {
+    **dict.fromkeys(("steps", "tokens_per_step", "tokens_per_microbatch", "context", "save_every", "keep"), "[1, inf)"),
+    **dict.fromkeys(("threads", "max_rise", "balance_coef", "z_coef", "evaluate_every", "evaluate_tokens"), "[0, inf)"),
+    **dict.fromkeys(("final_tokens", "seed"), "[0, inf)"),
+    **dict.fromkeys(("max_bad_steps", "max_bad_total"), "[1, inf)"),
+    "quantize_from": "[0, 1]",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,13 +39,7 @@ class Optim:
     floor: float = 0.0  # share of the peak left at the end
 
     def __post_init__(self) -> None:
-        for name in ("lr", "matrix_lr"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        if not 0 <= self.decay_share <= 1:
-            raise ValueError(f"decay_share must be between 0 and 1, got {self.decay_share}")
-        if not 0 <= self.momentum < 1:
-            raise ValueError(f"momentum must be in [0, 1), got {self.momentum}")
+        check_ranges(self, _OPTIM)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,12 +75,7 @@ class Training:
     optim: Optim = field(default_factory=Optim)
 
     def __post_init__(self) -> None:
-        for name in ("steps", "tokens_per_step", "tokens_per_microbatch", "context", "save_every", "keep"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        for name in ("threads", "max_rise"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        check_ranges(self, _TRAINING)
         if self.tokens_per_microbatch % self.context:
             raise ValueError(
                 f"tokens_per_microbatch ({self.tokens_per_microbatch}) must be a multiple of context ({self.context})"
@@ -94,6 +97,7 @@ class Pretrain(Training):
         Training.__post_init__(self)
         if self.context > self.model.context:
             raise ValueError(f"context ({self.context}) is longer than the model's ({self.model.context})")
+        _check_mix(self.mix)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,5 +109,11 @@ class Finetune(Training):
 
     def __post_init__(self) -> None:
         Training.__post_init__(self)
-        if not 0 <= self.prose < 1:
-            raise ValueError(f"prose must be in [0, 1), got {self.prose}")
+        check_ranges(self, {"prose": "[0, 1)"})
+        _check_mix(self.mix)
+
+
+def _check_mix(mix: dict[str, float]) -> None:
+    for source, weight in mix.items():
+        if not within(weight, "(0, inf)"):
+            raise ValueError(f"mix must have weights above 0, got {weight} for {source}")

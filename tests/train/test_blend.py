@@ -94,6 +94,6 @@ def test_the_verb_blends_names_the_shards_as_parents_and_refuses_without_them(
 
 
 def test_a_share_that_is_none_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"prose must be in \[0, 1\), got 1.0"):
+    with pytest.raises(ValueError, match=r"prose must be at least 0 and below 1, got 1.0"):
         replace(recipe(), prose=1.0)
     assert tiny_config().context >= recipe().context

@@ -262,7 +262,7 @@ def test_every_kind_of_training_refuses_what_training_refuses(kind: type[Trainin
     more = {"model": tiny_config()} if kind is Pretrain else {}
     assert kind(**(good | more))  # type: ignore[arg-type]
     for change, words in (
-        ({"steps": 0}, "steps must be positive, got 0"),
+        ({"steps": 0}, "steps must be at least 1, got 0"),
         ({"tokens_per_microbatch": 65}, r"tokens_per_microbatch \(65\) must be a multiple of context \(64\)"),
         ({"tokens_per_step": 65}, r"tokens_per_step \(65\) must be a multiple of context \(64\)"),
     ):
