@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from creuset.cli.endpoints import add_endpoint, reach_of
+from creuset.core.config import integer
 from creuset.core.errors import ConfigError
-from creuset.core.ranges import integer
 
 if TYPE_CHECKING:
     from creuset.governance.audit.run import Asked, Result

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from creuset.core.config import integer, number
 from creuset.core.errors import ConfigError
-from creuset.core.ranges import integer, number
 
 if TYPE_CHECKING:
     from creuset.governance.compare.ask import Asked

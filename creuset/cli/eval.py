@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from creuset.cli.endpoints import add_endpoint, reach_of
+from creuset.core.config import integer, number
 from creuset.core.errors import ConfigError
-from creuset.core.ranges import integer, number
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

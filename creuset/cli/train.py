@@ -5,9 +5,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from creuset.core.config import as_json, recipe, with_overrides
+from creuset.core.config import as_json, integer, number, recipe, with_overrides
 from creuset.core.errors import ConfigError
-from creuset.core.ranges import integer, number
 
 if TYPE_CHECKING:
     from creuset.train.loop import Outcome

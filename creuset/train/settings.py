@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from creuset.core.ranges import check_ranges, within
+from creuset.core.config import check_ranges, within
 from creuset.model.config import ModelConfig
 
 _OPTIM = {

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from creuset.cli import main
-from creuset.core.ranges import check_ranges, integer, number, within
+from creuset.core.config import check_ranges, integer, number, within
 
 
 @pytest.mark.parametrize(

@@ -283,5 +283,5 @@ def test_a_share_of_the_peak_above_one_is_never_said(
 def test_a_setting_that_makes_no_sense_is_refused() -> None:
     with pytest.raises(ValueError, match="threads must be at least 0, got -1"):
         tiny_run(threads=-1)
-    with pytest.raises(ValueError, match=r"max_rise must not be negative, got -0\.5"):
+    with pytest.raises(ValueError, match=r"max_rise must be at least 0, got -0\.5"):
         tiny_run(max_rise=-0.5)
