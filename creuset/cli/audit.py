@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from creuset.cli.endpoints import add_endpoint, reach_of
-from creuset.core.config import integer
+from creuset.cli.numbers import integer
 from creuset.core.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from creuset.core.config import integer, number
+from creuset.cli.numbers import integer, number
 from creuset.core.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from creuset.core.config import integer, number
+from creuset.cli.numbers import integer, number
 from creuset.evals.clients.open import ClientSettings
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from creuset.cli.endpoints import add_endpoint, reach_of
-from creuset.core.config import integer, number
+from creuset.cli.numbers import integer, number
 from creuset.core.errors import ConfigError
 
 

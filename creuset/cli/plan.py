@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from creuset.core.config import integer, number, recipe, resolved
+from creuset.cli.numbers import integer, number
+from creuset.core.config import recipe, resolved
 from creuset.core.errors import ConfigError
 from creuset.model.config import SIZES, ModelConfig
 from creuset.model.count import forward_flops, parameters

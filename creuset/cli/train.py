@@ -5,7 +5,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from creuset.core.config import as_json, integer, number, recipe, with_overrides
+from creuset.cli.numbers import integer, number
+from creuset.core.config import as_json, recipe, with_overrides
 from creuset.core.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -230,33 +230,3 @@ def check_ranges(settings: Any, intervals: dict[str, str]) -> None:
         value = getattr(settings, name)
         if value is not None and not within(value, interval):
             raise ValueError(f"{name} {refusal(value, interval)}")
-
-
-def number(interval: str) -> Callable[[str], float]:
-    """For `type=` of an argument: a number in the interval."""
-
-    def parse(text: str) -> float:
-        return _parsed(text, float, interval)
-
-    return parse
-
-
-def integer(interval: str) -> Callable[[str], int]:
-    """For `type=` of an argument: a whole number in the interval."""
-
-    def parse(text: str) -> int:
-        return int(_parsed(text, int, interval))
-
-    return parse
-
-
-def _parsed(text: str, kind: Callable[[str], float], interval: str) -> float:
-    from argparse import ArgumentTypeError
-
-    try:
-        value = kind(text)
-    except ValueError:
-        raise ArgumentTypeError(f"`{text}` is not a {'whole ' if kind is int else ''}number") from None
-    if not within(value, interval):
-        raise ArgumentTypeError(refusal(value, interval))
-    return value

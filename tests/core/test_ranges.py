@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import pytest
 
 from creuset.cli import main
-from creuset.core.config import check_ranges, integer, number, within
+from creuset.cli.numbers import integer, number
+from creuset.core.config import check_ranges, within
 
 
 @pytest.mark.parametrize(
