@@ -24,6 +24,8 @@ from creuset.model.layers.linear import Linear
 from creuset.model.layers.norm import RMSNorm
 from creuset.model.rope import Rotation, rotate
 
+ROWS = 512  # queries that are scored at once where torch's kernel does not do it all
+
 
 @cache
 def _varlen() -> Callable[..., Any] | None:
@@ -169,18 +171,30 @@ def _causal(q_THD: Tensor, k_TGD: Tensor, v_TGD: Tensor, count: int, rule: Score
     if rule.plain and not 0 < rule.window < length:
         y = F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=rule.scale, enable_gqa=grouped)
         return y.transpose(1, 2).flatten(0, 1)
-    mask = causal_mask(length, rule.window, q.dtype, q.device)
-    if rule.plain:
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=rule.scale, enable_gqa=grouped)
-        return y.transpose(1, 2).flatten(0, 1)
-    k, v = (x.repeat_interleave(q.shape[1] // x.shape[1], dim=1) for x in (k, v))
+    if not rule.plain:
+        k, v = (x.repeat_interleave(q.shape[1] // x.shape[1], dim=1) for x in (k, v))
     sinks = None if rule.sinks_H is None else rule.sinks_H[:, None, None]
-    return weigh(q, k, v, mask, rule, sinks).transpose(1, 2).flatten(0, 1)
+    parts = []
+    for begin in range(0, length, ROWS):  # a part of the queries at a time: masks and scores of all would be T x T
+        end = min(begin + ROWS, length)
+        first = max(0, begin + 1 - rule.window) if rule.window else 0
+        mask = causal_mask(begin, end, first, rule.window, q)
+        mine = (q[:, :, begin:end], k[:, :, first:end], v[:, :, first:end])
+        if rule.plain:
+            part = F.scaled_dot_product_attention(*mine, attn_mask=mask, scale=rule.scale, enable_gqa=grouped)
+        else:
+            part = weigh(*mine, mask, rule, sinks)
+        parts.append(part)
+    y = parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
+    return y.transpose(1, 2).flatten(0, 1)
 
 
-def causal_mask(length: int, window: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """(T, L): 0 where token t may look, -inf elsewhere: at itself and what is before it, at most `window` tokens."""
-    at = torch.arange(length, device=device)
-    far = at[:, None] - at
-    allowed = (far >= 0) & (far < (window or length))
-    return torch.zeros(length, length, dtype=dtype, device=device).masked_fill_(~allowed, float("-inf"))
+def causal_mask(begin: int, end: int, first: int, window: int, like: Tensor) -> Tensor:
+    """(end - begin, end - first): 0 where a token may look, -inf elsewhere.
+
+    Rows are tokens from `begin` on, columns those from `first` on. A token looks at itself and what is before it,
+    at most `window` tokens (0: all).
+    """
+    far = torch.arange(begin, end, device=like.device)[:, None] - torch.arange(first, end, device=like.device)
+    allowed = (far >= 0) & (far < (window or end))
+    return torch.zeros(far.shape, dtype=like.dtype, device=like.device).masked_fill_(~allowed, float("-inf"))

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from creuset.engine.backend.torch.paged_attention import BatchSpan, KVCache, PagedAttention, bucket
-from creuset.model.attention import Packed
+from creuset.model.attention import Packed, ScoreRule
 
 
 @given(st.integers(1, 5000))
@@ -16,14 +16,26 @@ def test_a_bucket_is_whole_blocks_and_not_much_more_than_needed(length):
     assert bucket(length + 1) >= size
 
 
-@pytest.mark.parametrize("order", ["scattered", "in a row"])
-@pytest.mark.parametrize(("heads", "groups"), [(4, 2), (6, 1), (2, 2)])
-def test_chunked_prefill_and_decode_equal_one_full_pass(order, heads, groups):
+RULES = {
+    "plain": lambda heads: ScoreRule(),
+    "window": lambda heads: ScoreRule(window=20),
+    "window of one": lambda heads: ScoreRule(window=1, scale=0.5),
+    "cap and sinks": lambda heads: ScoreRule(0.7, 130, 0.5, torch.linspace(-1, 2, heads)),
+}
+
+
+@pytest.mark.parametrize(
+    ("order", "heads", "groups", "rule"),
+    [(order, *shape, "plain") for order in ("scattered", "in a row") for shape in ((4, 2), (6, 1), (2, 2))]
+    + [("scattered", 4, 2, name) for name in RULES if name != "plain"],
+)
+def test_chunked_prefill_and_decode_equal_one_full_pass(order, heads, groups, rule):
     """The definition is `Packed`: whole sequences, each seeing only itself."""
     torch.manual_seed(0)
     width, block, lengths, blocks = 8, 16, [150, 140, 5], 24
     q, k, v = (torch.randn(sum(lengths), n, width) for n in (heads, groups, groups))
-    expected = Packed(lengths)(0, q, k, v).split(lengths)
+    rule = RULES[rule](heads)
+    expected = Packed(lengths)(0, q, k, v, rule).split(lengths)
     q, k, v = (x.split(lengths) for x in (q, k, v))
 
     cache = KVCache(
@@ -40,7 +52,7 @@ def test_chunked_prefill_and_decode_equal_one_full_pass(order, heads, groups):
         spans = [BatchSpan(done[i], new[i], held[i]) for i in mine]
         attend = PagedAttention(cache, spans, fold=heads // groups, quantum=4)
         rows = [torch.cat([x[i][done[i] : done[i] + new[i]] for i in mine]) for x in (q, k, v)]
-        for i, y in zip(mine, attend(1, *rows).split([new[i] for i in mine]), strict=True):
+        for i, y in zip(mine, attend(1, *rows, rule).split([new[i] for i in mine]), strict=True):
             torch.testing.assert_close(y, expected[i][done[i] : done[i] + new[i]], rtol=1e-5, atol=1e-5)
         done = [a + b for a, b in zip(done, new, strict=True)]
     assert done == lengths

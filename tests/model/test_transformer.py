@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from creuset.model.attention import Packed
+from creuset.model.attention import Packed, ScoreRule
 from creuset.model.layers.router import Routing
 from creuset.model.rope import attention_factor, frequencies, rotate, rotation
 from creuset.model.rope_scaling import RopeScaling
@@ -47,6 +47,47 @@ def test_packed_attention_equals_the_definition_with_every_gradient(groups: int)
     want = torch.autograd.grad(masked[0].transpose(0, 1), (q, k, v), g)
     for a, b in zip(got, want, strict=True):
         torch.testing.assert_close(a, b)
+
+
+RULES = {
+    "window": ScoreRule(window=3),
+    "scale": ScoreRule(scale=0.7),
+    "cap": ScoreRule(scale=0.7, cap=0.5),
+    "sinks": ScoreRule(sinks_H=torch.tensor([0.5, -1.0, 2.0, 0.0], dtype=torch.float64)),
+    "all": ScoreRule(0.7, 300, 0.5, torch.tensor([0.5, -1.0, 2.0, 0.0], dtype=torch.float64)),
+}
+
+
+def slow_attention(q_THD: Tensor, k_TGD: Tensor, v_TGD: Tensor, rule: ScoreRule) -> Tensor:
+    """The definition for one sequence: all scores at once, one softmax a head and token, in the order of the words."""
+    share, far = q_THD.shape[1] // k_TGD.shape[1], torch.arange(len(q_THD))[:, None] - torch.arange(len(q_THD))
+    out = []
+    for head in range(q_THD.shape[1]):
+        scores = q_THD[:, head] @ k_TGD[:, head // share].T * (rule.scale or q_THD.shape[2] ** -0.5)
+        scores = rule.cap * torch.tanh(scores / rule.cap) if rule.cap else scores
+        scores = scores.masked_fill((far < 0) | (far >= (rule.window or len(far))), float("-inf"))
+        largest = scores.max(1, keepdim=True).values
+        weights = (scores - largest).exp()
+        nothing = 0 if rule.sinks_H is None else (rule.sinks_H[head] - largest).exp()
+        out.append(weights / (weights.sum(1, keepdim=True) + nothing) @ v_TGD[:, head // share])
+    return torch.stack(out, 1)
+
+
+@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("lengths", [LENGTHS, [600]], ids=["short", "longer than a part"])
+def test_windows_scales_caps_and_sinks_equal_the_definition_with_every_gradient(name: str, lengths: list[int]) -> None:
+    torch.manual_seed(0)
+    q, k, v = (torch.randn(sum(lengths), n, 8, dtype=torch.float64, requires_grad=True) for n in (4, 2, 2))
+    found = Packed(lengths)(0, q, k, v, RULES[name])
+    wanted = torch.cat(
+        [slow_attention(*one, RULES[name]) for one in zip(*(x.split(lengths) for x in (q, k, v)), strict=True)]
+    )
+    # Softmax is in fp32 where it is done step by step.
+    close = {"rtol": 1e-5, "atol": 1e-5} if not RULES[name].plain else {}
+    torch.testing.assert_close(found, wanted, **close)
+    g = torch.randn_like(found)
+    for a, b in zip(torch.autograd.grad(found, (q, k, v), g), torch.autograd.grad(wanted, (q, k, v), g), strict=True):
+        torch.testing.assert_close(a, b, **close)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
