@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from creuset.core.errors import ArtifactError
-from creuset.core.gguf import GgufFile, is_gguf
+from creuset.core.gguf import GgufFile, is_gguf, split_of
 from creuset.model.formats.gguf.config import end_ids as gguf_ends
 from creuset.model.formats.gguf.config import sampling
+from creuset.model.formats.refused import refuse_adapter
 from creuset.model.store.catalogue import catalogue
 from creuset.model.store.origin import origin_of
 from creuset.model.store.shelf import all_pulled, pulled
@@ -61,11 +62,12 @@ def find_model(name: str | None = None) -> Path:
 
 def _in_folder(path: Path, name: str) -> Path:
     """The one GGUF file of a folder without config.json; anything else there is refused by what it has."""
-    files = sorted(path.glob("*.gguf"))
+    files = sorted(file for file in path.glob("*.gguf") if split_of(file)[1] == 1)  # a split model by its first part
     if len(files) == 1:
         return files[0]
     if files:
         raise ArtifactError(f"`{name}` has {len(files)} GGUF files", hint=f"name one, such as `{files[0]}`")
+    refuse_adapter(path)
     inside = sorted(one.parent.name for one in path.glob("*/config.json"))
     raise ArtifactError(
         f"`{name}` is not a model: it has no config.json", hint=_near(name, inside, path) if inside else ""

@@ -16,6 +16,7 @@ from creuset.model.formats.gguf.config import config_json
 from creuset.model.formats.hf_experts import read_experts, read_latent, write_experts
 from creuset.model.formats.hf_fields import ConfigFields
 from creuset.model.formats.hf_rope import FULL, SLIDING, read_rope, write_rope
+from creuset.model.formats.refused import refuse_adapter
 
 ACTIVATIONS = {"silu": "silu", "gelu_tanh": "gelu_pytorch_tanh", "xielu": "xielu"}
 
@@ -26,6 +27,7 @@ def config_of(folder: Path) -> ModelConfig:
         return from_hf(config_json(GgufFile(folder)))
     file = folder / "config.json"
     if not file.is_file():
+        refuse_adapter(folder)
         reason = "it has no config.json" if folder.is_dir() else "there is no such folder"
         raise ArtifactError(f"`{folder}` is not a model: {reason}")
     try:

@@ -21,6 +21,7 @@ from creuset.model import quant
 from creuset.model.config import ModelConfig
 from creuset.model.formats.hf_config import config_of, to_hf
 from creuset.model.formats.published import published, to_publish
+from creuset.model.formats.refused import refuse_adapter, refuse_torch_files
 from creuset.model.formats.tensors import header, read, write
 from creuset.model.transformer import Transformer
 
@@ -181,6 +182,8 @@ def _files(folder: Path) -> list[Path]:
     """The one file, or the shards that the index names."""
     if not (folder / INDEX).is_file():
         if not (folder / FILE).is_file():
+            refuse_torch_files(folder)
+            refuse_adapter(folder)
             raise ArtifactError(f"`{folder}` has no weights: neither {FILE}, {INDEX} nor {quant.FILE}")
         return [folder / FILE]
     try:
