@@ -200,6 +200,9 @@ def test_a_hub_that_is_down_or_out_of_reach_is_one_clear_error(fetch, hub, store
 def test_names_that_leave_the_folder_are_never_written(fetch, hub, store):
     hub.repositories["ours/tiny"].files |= {"../LICENSE": b"x", "LICENSE/../../x": b"x", "/README.md": b"x"}
     assert sorted(read_manifest(fetch("ours/tiny").folder)["files"]) == NEEDED
+    hub.repositories["ours/sly"] = Repository({"../../sly.gguf": b"GGUF", "README.md": b"x"})
+    with pytest.raises(ConfigError, match="`ours/sly` has no GGUF file `sly`"):
+        fetch("ours/sly:sly")
 
 
 def test_a_full_disk_is_known_before_anything_is_fetched(fetch, hub, monkeypatch):
