@@ -190,13 +190,21 @@ def _row(message: ChatMessage) -> dict[str, Any]:
     if message.tool_calls:
         row["tool_calls"] = [
             {"type": "function", **({"id": call.id} if call.id else {}),
-             "function": {"name": call.name, "arguments": json.loads(call.arguments)}}
+             "function": {"name": call.name, "arguments": _read(call.arguments)}}
             for call in message.tool_calls
         ]  # fmt: skip
     for name in ("name", "tool_call_id"):
         if (said := getattr(message, name)) is not None:
             row[name] = said
     return row
+
+
+def _read(arguments: str) -> Any:
+    """The object that the text holds; the text, where an answer ended in the middle of a call."""
+    try:
+        return json.loads(arguments)
+    except ValueError:
+        return arguments
 
 
 def _as_it_takes_them(
@@ -210,7 +218,8 @@ def _as_it_takes_them(
         row["role"] = breaker.whole(row["role"])  # one of four words, and ours
         for call in row.get("tool_calls", ()):
             call["type"] = "function"
-            call["function"]["arguments"] = _arguments(call["function"]["arguments"])
+            if isinstance(call["function"]["arguments"], dict):
+                call["function"]["arguments"] = _arguments(call["function"]["arguments"])
     silent = [at for at, message in enumerate(messages) if message.tool_calls and not message.content]
     said = next((m.content.strip() for m in reversed(messages) if m.role == "user" and m.content.strip()), "")
 

@@ -27,6 +27,11 @@ Role = Literal["system", "user", "assistant", "tool"]
 
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 MAX_TOOLS = 128
+# What clients send back of earlier replies, or note for other providers. It changes nothing, and is named as ignored.
+HARMLESS = (
+    "id", "status", "annotations", "parsed", "parsed_arguments", "reasoning_details", "thinking_blocks",
+    "provider_specific_fields", "extra_content", "cache_control", "created_at",
+)  # fmt: skip
 
 
 class ToolCall(msgspec.Struct, frozen=True):
@@ -100,7 +105,7 @@ def _message(value: Any, path: str, lenient: bool, ignored: dict[str, None]) -> 
     role = fields.take("role")
     if not isinstance(role, str) or role not in ROLES:
         raise fields.refuse("role", f"must be one of {', '.join(ROLES)}, got {show(role)}")
-    for name in ("tool_calls", "reasoning_content"):
+    for name in ("tool_calls", "reasoning_content", "reasoning"):
         if role != "assistant" and fields.peek(name) not in (None, "", [], ()):
             raise fields.refuse(name, f"belongs to the assistant, not to {role}", code="unknown_parameter")
     weight = fields.take("weight") if lenient else None
@@ -123,6 +128,7 @@ def _message(value: Any, path: str, lenient: bool, ignored: dict[str, None]) -> 
         message = ChatMessage(role=read.get(role, "tool"), content=content)
     if (speaker := fields.text("name")) is not None:
         ignored["messages.name"] = None
+    _pass_over(fields, "messages")
     fields.refuse_rest(empty=True)
     if speaker is None and answers is None:
         return message
@@ -138,7 +144,7 @@ def _content(fields: Fields, path: str, also: str, lenient: bool) -> str | None:
         raise fields.refuse("content", f"must be a string or a list of text parts, got {show(value)}")
     parts = []
     for at, part in enumerate(value):
-        inner = _object(part, f"{path}.content[{at}]")
+        inner = _object(part, f"{path}.content[{at}]", fields.ignored)
         kind = inner.text("type")
         if kind not in ("text", also) or not kind:
             raise inner.refuse("type", f'is served as "text" only, got {show(kind)}', code="unsupported_value")
@@ -146,9 +152,17 @@ def _content(fields: Fields, path: str, also: str, lenient: bool) -> str | None:
         if text is None:
             raise inner.refuse(kind, "is required")
         if not lenient:
-            inner.refuse_rest()
+            _pass_over(inner, "messages.content")
+            inner.refuse_rest(empty=True)
         parts.append(text)
     return "".join(parts)
+
+
+def _pass_over(fields: Fields, where: str) -> None:
+    """Take what changes nothing, and note what of it was given."""
+    for name in HARMLESS:
+        if fields.take(name) not in (None, [], {}):
+            fields.ignored[f"{where}.{name}"] = None
 
 
 def _assistant(fields: Fields, content: str | None, path: str, lenient: bool, weight: float) -> ChatMessage:
@@ -157,39 +171,42 @@ def _assistant(fields: Fields, content: str | None, path: str, lenient: bool, we
     listed = fields.take("tool_calls")
     if listed is not None and not _is_list(listed):
         raise fields.refuse("tool_calls", f"must be a list, got {show(listed)}")
-    calls = [_call(call, f"{path}.tool_calls[{at}]", lenient) for at, call in enumerate(listed or [])]
+    calls = [_call(call, f"{path}.tool_calls[{at}]", lenient, fields.ignored) for at, call in enumerate(listed or [])]
     legacy = fields.take("function_call")
     if legacy is not None:
-        calls.append(_function(legacy, f"{path}.function_call", lenient))
-    if fields.items("annotations"):
-        raise fields.refuse("annotations", "is not served here", code="unsupported_parameter")
-    if content is None and not calls and refusal is None:
+        calls.append(_function(legacy, f"{path}.function_call", lenient, fields.ignored))
+    if lenient and content is None and not calls and refusal is None:  # an API takes back an answer of no words
         raise fields.refuse("content", "is required unless there are tool calls")
+    reasoning, other = fields.text("reasoning_content"), fields.text("reasoning")  # vLLM has two names for it
     return ChatMessage(
         role="assistant",
         content=content or refusal or "",
-        reasoning=fields.text("reasoning_content"),
+        reasoning=other if reasoning is None else reasoning,
         tool_calls=tuple(calls),
         weight=weight,
     )
 
 
-def _call(value: Any, path: str, lenient: bool) -> ToolCall:
-    fields = _object(value, path)
+def _call(value: Any, path: str, lenient: bool, ignored: dict[str, None]) -> ToolCall:
+    fields = _object(value, path, ignored)
     id = fields.text("id") or ""
     fields.only("type", "function")
     fields.take("index")  # left by clients that put streamed deltas together
     if lenient and fields.peek("function") is None:
-        call = _function(value, f"{path}.function", lenient)
+        call = _function(value, f"{path}.function", lenient, ignored)
         return msgspec.structs.replace(call, id=id) if id else call
-    call = _function(fields.take("function"), f"{path}.function", lenient)
+    call = _function(fields.take("function"), f"{path}.function", lenient, ignored)
+    _pass_over(fields, "messages.tool_calls")
     fields.refuse_rest(empty=True)
     return msgspec.structs.replace(call, id=id) if id else call
 
 
-def _function(value: Any, path: str, lenient: bool) -> ToolCall:
-    """Name and arguments. These stay the JSON text that came, which is the text that the model once wrote."""
-    fields = _object(value, path)
+def _function(value: Any, path: str, lenient: bool, ignored: dict[str, None]) -> ToolCall:
+    """Name and arguments. These stay the JSON text that came, which is the text that the model once wrote.
+
+    An answer may end in the middle of a call. Its arguments are no JSON then, and an API takes back what it sent.
+    """
+    fields = _object(value, path, ignored)
     name, text = fields.text("name"), fields.take("arguments")
     if not name:
         raise fields.refuse("name", "is required")
@@ -200,11 +217,14 @@ def _function(value: Any, path: str, lenient: bool) -> ToolCall:
     try:
         arguments = msgspec.json.decode(text or "{}")
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
-        raise fields.refuse("arguments", f"must hold JSON: {error}") from None
+        if lenient or not text.lstrip().startswith("{"):
+            raise fields.refuse("arguments", f"must hold JSON: {error}") from None
+        arguments = {}
     if type(arguments) is not dict:
         raise fields.refuse("arguments", f"must hold a JSON object, got {show(arguments)}")
     if not lenient:
-        fields.refuse_rest()
+        _pass_over(fields, "messages.tool_calls.function")
+        fields.refuse_rest(empty=True)
     return ToolCall(name, text or "{}")
 
 

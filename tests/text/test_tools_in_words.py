@@ -2,6 +2,7 @@
 
 from creuset.testing import tiny_tokenizer
 from creuset.text.template import ChatTemplate
+from creuset.types.messages import parse_messages
 
 PLAIN = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}{{ '[assistant]' if add_generation_prompt }}"
 TOOL = {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
@@ -35,3 +36,13 @@ def test_calls_and_results_are_words_and_results_of_one_turn_stand_together():
 
 def test_without_tools_nothing_is_changed():
     assert render(HISTORY[:1]) == render(HISTORY[:1], tools=[]) == "[user]1 and 2?[assistant]"
+
+
+def test_arguments_that_broke_off_are_shown_as_they_are():
+    call = {"id": "1", "type": "function", "function": {"name": "add", "arguments": '{"a": '}}
+    source = (
+        "tools {% for m in messages %}{% for c in m.tool_calls %}{{ c.function.arguments }}{% endfor %}{% endfor %}"
+    )
+    template = ChatTemplate(tiny_tokenizer(), {"default": source})
+    history = parse_messages([{"role": "assistant", "content": None, "tool_calls": [call]}], "strict")
+    assert template.render(history) == 'tools {"a": '

@@ -37,6 +37,9 @@ def function(**more):
         (assistant("a", refusal=None, audio=None, annotations=[], new_field={}, other=None),
          ChatMessage(role="assistant", content="a")),
         (assistant("a", reasoning_content="r"), ChatMessage(role="assistant", content="a", reasoning="r")),
+        (assistant("a", reasoning="r"), ChatMessage(role="assistant", content="a", reasoning="r")),
+        (assistant("a", reasoning="s", reasoning_content="r"),
+         ChatMessage(role="assistant", content="a", reasoning="r")),
         (assistant(None, refusal="no"), ChatMessage(role="assistant", content="no")),
         (assistant("yes", refusal="no"), ChatMessage(role="assistant", content="yes")),
         (assistant([{"type": "refusal", "refusal": "no"}]), ChatMessage(role="assistant", content="no")),
@@ -116,10 +119,8 @@ def test_what_only_files_may_say(given, expected, param, words):
         ([user("a", reasoning_content="r")], "messages[0].reasoning_content", "belongs to the assistant"),
         ([{"role": "function", "content": "a"}], "messages[0].name", "is required: the function whose result this is"),
         ([{"role": "tool", "tool_call_id": "c"}], "messages[0].content", "is required"),
-        ([assistant()], "messages[0].content", "is required unless there are tool calls"),
         ([assistant("a", reasoning_content=1)], "messages[0].reasoning_content", "must be a string, got 1"),
         ([assistant("a", audio={"id": "x"})], "messages[0].audio", "is not served here"),
-        ([assistant("a", annotations=[1])], "messages[0].annotations", "is not served here"),
         ([assistant("a", refusal=1)], "messages[0].refusal", "must be a string"),
         ([assistant("", tool_calls="f")], "messages[0].tool_calls", 'must be a list, got "f"'),
         ([assistant("", tool_calls=[1])], "messages[0].tool_calls[0]", "must be an object, got 1"),
@@ -132,8 +133,9 @@ def test_what_only_files_may_say(given, expected, param, words):
          "messages[0].tool_calls[0].function.name", "is required"),
         ([assistant("", tool_calls=[{"function": {"name": "f", "arguments": 3}}])],
          "messages[0].tool_calls[0].function.arguments", "must be a string that holds JSON, got 3"),
-        ([assistant("", tool_calls=[{"function": {"name": "f", "arguments": "{"}}])],
+        ([assistant("", tool_calls=[{"function": {"name": "f", "arguments": "a"}}])],
          "messages[0].tool_calls[0].function.arguments", "must hold JSON"),
+        ([user("a", reasoning="r")], "messages[0].reasoning", "belongs to the assistant"),
         ([assistant("", tool_calls=[{"function": {"name": "f", "arguments": "[1]"}}])],
          "messages[0].tool_calls[0].function.arguments", "must hold a JSON object, got [1]"),
         ([assistant("", function_call=1)], "messages[0].function_call", "must be an object, got 1"),
@@ -152,6 +154,9 @@ def test_both_modes_refuse_it_by_its_path(mode, messages, param, words):
     ("given", "param", "words"),
     [
         ([assistant("a", weight=0.5)], "messages[0].weight", "must be 0 or 1, got 0.5"),
+        ([assistant()], "messages[0].content", "is required unless there are tool calls"),
+        ([assistant("", tool_calls=[{"function": {"name": "f", "arguments": "{"}}])],
+         "messages[0].tool_calls[0].function.arguments", "must hold JSON"),
         ([assistant("a", weight=True)], "messages[0].weight", "must be 0 or 1, got true"),
         ([assistant("", tool_calls=[{"function": {"name": "f", "arguments": {1: {2}}}}])],
          "messages[0].tool_calls[0].function.arguments", "is not JSON"),
@@ -167,6 +172,27 @@ def test_what_changes_nothing_is_named_once():
     ignored: dict[str, None] = {"user": None}
     parse_messages([user("a", name="x"), user("b"), user("c", name="y")], "strict", ignored=ignored)
     assert list(ignored) == ["user", "messages.name"]
+
+
+def test_what_clients_send_back_of_a_reply_is_taken_and_named():
+    ignored: dict[str, None] = {}
+    parts = [{"type": "text", "text": "b", "cache_control": {"type": "ephemeral"}, "annotations": []}]
+    sent = assistant(
+        parts, id="1", annotations=[{"type": "url_citation"}], parsed={"a": 1}, provider_specific_fields={}
+    )
+    sent["tool_calls"] = [CALL | {"function": FUNCTION | {"parsed_arguments": {"a": 1}}}]
+    (message,) = parse_messages([sent], "strict", ignored=ignored)
+    assert message.content == "b" and message.tool_calls[0].arguments == FUNCTION["arguments"]
+    assert set(ignored) == {
+        "messages.id", "messages.annotations", "messages.parsed", "messages.content.cache_control",
+        "messages.tool_calls.function.parsed_arguments",
+    }  # fmt: skip
+
+
+def test_an_api_takes_back_an_answer_that_broke_off():
+    cut = {"id": "c", "function": {"name": "f", "arguments": '{"a": '}}
+    first, empty = parse_messages([assistant(None, tool_calls=[cut]), assistant(None)], "strict")
+    assert first.tool_calls == (ToolCall("f", '{"a": ', "c"),) and empty.content == ""
 
 
 def test_the_words_of_a_refused_value_are_cut():
