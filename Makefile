@@ -8,7 +8,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 CODE := creuset tests bench runs datasets validation
 
-.PHONY: setup run test test-isa test-slow mutants check bench story compare-example clean
+.PHONY: setup run test test-isa test-slow mutants check bench bench-frameworks story compare-example clean
 
 setup: .venv/.ready
 
@@ -71,6 +71,10 @@ story: setup
 
 bench: setup
 	$(BIN)/python bench/all.py
+
+# Slow: the first programs of eight frameworks against SmolLM2, each in an environment of its own (needs node for one).
+bench-frameworks: .venv/.serve
+	PYTHONPATH=$(CURDIR) $(BIN)/python bench/frameworks/run.py --write
 
 # Four small local endpoints and five published systems side by side: out/compare-example/index.html.
 compare-example: setup

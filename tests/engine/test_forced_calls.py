@@ -10,7 +10,7 @@ import pytest
 from creuset.core.errors import RequestError
 from creuset.engine.grammar import Grammars
 from creuset.testing import tiny_tokenizer
-from creuset.text.calls.forced import MAX_CALLS, ForcedTool, GrammarWriter
+from creuset.text.calls.forced import MAX_CALLS, ForcedTool, GrammarWriter, closed
 from creuset.text.calls.formats import FORMATS, NO_PARAMETERS, call_format
 from creuset.text.calls.pieces import join_pieces
 from creuset.text.grammar import json_schema
@@ -129,3 +129,25 @@ def test_a_schema_that_cannot_be_enforced_is_refused_by_its_path():
     with pytest.raises(RequestError) as refused:
         writer("hermes").calls([broken], one=True, thought="none")
     assert refused.value.param.startswith("tools[0].function.parameters")
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        ({"properties": {"a": {}}}, {"properties": {"a": {}}, "additionalProperties": False}),
+        ({"properties": {"a": {}}, "additionalProperties": True}, None),
+        ({"properties": {"a": {}}, "patternProperties": {"^b": {}}}, None),
+        ({"type": "object"}, None),
+        ({"allOf": [{"properties": {"a": {}}}, {"properties": {"b": {}}}]}, None),
+        (
+            {"$defs": {"A": {"properties": {"a": {"$ref": "#/$defs/A"}}}}, "anyOf": [{"$ref": "#/$defs/A"}]},
+            {
+                "$defs": {"A": {"properties": {"a": {"$ref": "#/$defs/A"}}, "additionalProperties": False}},
+                "anyOf": [{"$ref": "#/$defs/A"}],
+            },
+        ),
+        ({"items": {"properties": {"if": {"properties": {"x": {}}}}}}, None),
+    ],
+)
+def test_objects_are_closed_where_one_place_says_what_they_hold(schema, expected):
+    assert closed(schema) == (schema if expected is None else expected)

@@ -168,6 +168,41 @@ def _text(text: str) -> str:
 
 def _arguments(tool: ForcedTool) -> str:
     """The right side of a rule for the arguments of `tool`: an object, whatever else its schema says."""
-    schema = {**tool.schema, "type": "object"}
-    rule = json_schema(schema, param=tool.path, strict=tool.strict)
-    return rule.removeprefix("start: ")
+    schema = {**closed(tool.schema), "type": "object"}
+    return json_schema(schema, param=tool.path, strict=tool.strict).removeprefix("start: ")
+
+
+# Where one of these stands, what an object may hold is said in several places: no place alone can close it.
+_SPREAD = ("allOf", "if", "not", "dependentSchemas", "unevaluatedProperties", "$dynamicRef")
+
+
+def closed(schema: Any) -> Any:
+    """The schema without properties that it does not name, where it says nothing of them.
+
+    What it accepts is accepted by `schema` too. A weak model invents properties without end where it may.
+    """
+    return schema if _spread(schema) else _closed(schema)
+
+
+def _spread(node: Any) -> bool:
+    if isinstance(node, list):
+        return any(map(_spread, node))
+    return isinstance(node, dict) and any(key in _SPREAD or _spread(value) for key, value in node.items())
+
+
+def _closed(node: Any) -> Any:
+    if not isinstance(node, Mapping):
+        return node
+    found: dict[str, Any] = dict(node)
+    for key in ("properties", "$defs", "definitions", "patternProperties"):
+        if isinstance(found.get(key), Mapping):
+            found[key] = {name: _closed(inner) for name, inner in found[key].items()}
+    for key in ("anyOf", "oneOf", "prefixItems"):
+        if isinstance(found.get(key), list):
+            found[key] = [_closed(inner) for inner in found[key]]
+    for key in ("items", "additionalProperties"):
+        if key in found:
+            found[key] = _closed(found[key])
+    if found.get("properties") and not {"additionalProperties", "patternProperties", "$ref"} & found.keys():
+        found["additionalProperties"] = False
+    return found
