@@ -9,6 +9,7 @@ Reading order: `ChatTemplate.load`, `ChatTemplate.encode`, `ChatTemplate._render
 
 import functools
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -30,6 +31,7 @@ Messages = Sequence[Mapping[str, Any] | ChatMessage]
 
 # Where the assistant's last message is to go on; the space shows whether the template trims. No text has them.
 _HERE = "\U000fff00\U000fff01\U000fff02 "
+_SPANS = ("\U000fff03\U000fff00", "\U000fff03\U000fff01")  # around what the assistant says, in training
 CHATML = "chatml"  # what --chat-template calls our template
 _OURS = ("enable_thinking", "default_system")  # the variables of our template
 
@@ -48,7 +50,7 @@ class ChatTemplate:
         `now`: the time for templates that tell the model what day it is. ArtifactError for a syntax error.
         """
         self.tokenizer = tokenizer
-        self._where = where
+        self._where, self._now = where, now
         self._templates = dict(templates)
         self.is_ours = self.source == chat.chat_template()
         self._jinja = {
@@ -133,12 +135,40 @@ class ChatTemplate:
         ids = self.tokenizer.encode(breaker.whole(self._with_stand_ins(text)))
         return Encoded(ids, [0] * len(ids))
 
+    def encode_spans(self, messages: Messages) -> tuple[list[int], list[tuple[int, int]]]:
+        """Ids of a dialogue, and where the `{% generation %}` blocks of its template begin and end among them.
+
+        RequestError where a token reaches over the edge of a block.
+        """
+        marking = JinjaTemplate(self.source, where=f"the chat template of {self._where}", now=self._now, spans=_SPANS)
+        text, breaker = self._rendered(messages, None, False, False, {}, marking)
+        text = breaker.whole(self._with_stand_ins(text))
+        parts = re.split(f"({_SPANS[0]}|{_SPANS[1]})", text)
+        ids = self.tokenizer.encode("".join(part for part in parts if part not in _SPANS))
+        edges: list[int] = []
+        before = ""
+        for part in parts:
+            if part not in _SPANS:
+                before += part
+                continue
+            first = self.tokenizer.encode(before)
+            if ids[: len(first)] != first:
+                raise RequestError("a token reaches over the edge of what the assistant says", param="messages")
+            edges.append(len(first))
+        return ids, list(zip(edges[::2], edges[1::2], strict=True))
+
     def _with_stand_ins(self, text: str) -> str:
         special = self.tokenizer.special
         return self.tokenizer.controls.sub(lambda found: stand_in(special[found.group()]), text)
 
     def _rendered(
-        self, messages: Messages, tools: Any, generate: bool, go_on: bool, kwargs: Mapping[str, Any]
+        self,
+        messages: Messages,
+        tools: Any,
+        generate: bool,
+        go_on: bool,
+        kwargs: Mapping[str, Any],
+        jinja: JinjaTemplate | None = None,
     ) -> tuple[str, Breaker]:
         """The prompt with lookalikes of control tokens broken, and what mends them."""
         parsed, shown = parse_messages(messages, "lenient"), parse_tools(tools, "lenient")
@@ -146,7 +176,7 @@ class ChatTemplate:
             parsed, shown = tools_in_words(parsed, shown), []
         if go_on:
             chat.check_continues(parsed, generate)
-        jinja = self._chosen(shown)
+        jinja = jinja or self._chosen(shown)
         given = {"messages": [_row(message) for message in parsed], "tools": shown or None, "documents": None, **kwargs}
         breaker = Breaker(self.tokenizer.lookalikes, self.tokenizer.control_names, given)
         variables = breaker.value(given)

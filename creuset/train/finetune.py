@@ -12,8 +12,10 @@ from creuset.data.shards.batches import Source
 from creuset.data.shards.files import Shards
 from creuset.model.formats.hf_config import config_of
 from creuset.model.formats.weights import load_model
+from creuset.model.hub import end_ids
 from creuset.model.transformer import Transformer
 from creuset.parallel import ranks
+from creuset.text.template import ChatTemplate
 from creuset.text.tokenizer import Tokenizer
 from creuset.train.dialogues.encode import encode_dialogues
 from creuset.train.dialogues.source import Blend, DialogueSource
@@ -39,6 +41,10 @@ def finetune(
     `settings.prose` come from them. The other arguments, and what is raised, are those of `train.run.train`.
     """
     ranks.join_world()
+    if model.is_file():
+        raise ConfigError(
+            f"`{model}` is a GGUF file, which is read to be served", hint="write it as a folder: creuset export"
+        )
     config = config_of(model)
     if settings.context > config.context:
         raise ConfigError(f"context ({settings.context}) is longer than the model's ({config.context})")
@@ -53,7 +59,13 @@ def finetune(
     def make() -> tuple[Transformer, Source]:
         tokenizer = Tokenizer.load(model)
         files = [dialogue_file(path) for path in dialogues]
-        encoded = encode_dialogues(files, tokenizer, settings.context, cache=out / "encoded.npz")
+        template = ChatTemplate.load(model, tokenizer)
+        if not template.source:
+            raise ConfigError(f"`{model}` has no chat template: what it would learn from dialogues is not known")
+        encoded = encode_dialogues(
+            files, tokenizer, settings.context, template=template, ends=frozenset(end_ids(model)),
+            cache=out / "encoded.npz",
+        )  # fmt: skip
         source = DialogueSource(encoded, context=settings.context, seed=settings.seed, pad=tokenizer.endoftext)
         say(f"{len(source.dialogues)} dialogues in {len(source.rows)} rows of {settings.context} tokens")
         weights = load_model(model, dtype=torch.float32)

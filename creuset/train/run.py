@@ -11,7 +11,6 @@ The command line only parses and calls these functions.
 
 import contextlib
 import json
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -32,10 +31,12 @@ from creuset.data.shards.batches import PretrainSource, Source
 from creuset.data.shards.files import Shards
 from creuset.model.config import ModelConfig
 from creuset.model.formats.hf_config import config_of
-from creuset.model.formats.weights import load_model, save_model
+from creuset.model.formats.weights import load_model, save_model, write_json
+from creuset.model.hub import end_ids
 from creuset.model.moe import can_group
 from creuset.model.transformer import Transformer
 from creuset.parallel import ranks
+from creuset.text.sources import copy_tokenizer
 from creuset.text.tokenizer import Tokenizer
 from creuset.train import folder, loop
 from creuset.train.choices import StepTimer, choose, fill, left_open, unavailable, value
@@ -306,8 +307,10 @@ def publish(job: TrainingJob, state: TrainState, outcome: Outcome, record: dict[
             for name, parameter in model.named_parameters():
                 parameter.copy_(state.optimizer.masters[name])
         save_model(model, scratch, dtype="fp32")
-        for file in sorted(job.tokenizer.glob("tokenizer*.json")):
-            shutil.copyfile(file, scratch / file.name)
+        copy_tokenizer(job.tokenizer, scratch)
+        if ends := end_ids(job.tokenizer) if job.stage == "sft" else set():
+            said = scratch / "generation_config.json"
+            write_json(said, json.loads(said.read_text()) | {"eos_token_id": sorted(ends)})
         (scratch / "record.json").write_text(json.dumps(record, indent=2) + "\n")
     say(f"the model is {path}")
     return path

@@ -18,8 +18,10 @@ import numpy.typing as npt
 from creuset.core.errors import DataError, RequestError
 from creuset.core.jsonl import parsed
 from creuset.core.log import say
-from creuset.text.chat import chat_template, encode_chat
+from creuset.text.chat import chat_template
+from creuset.text.template import ChatTemplate
 from creuset.text.tokenizer import Tokenizer
+from creuset.text.training import encode_dialogue
 from creuset.types.messages import parse_messages
 
 Encoded = tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint8]]  # ids (n,), mask (n,): 1 where trained on
@@ -61,14 +63,25 @@ def read_dialogues(path: Path, reading: Reading) -> Iterator[list[dict[str, Any]
 
 
 def encode_dialogues(
-    paths: Sequence[Path], tokenizer: Tokenizer, max_tokens: int, *, cache: Path | None = None
+    paths: Sequence[Path],
+    tokenizer: Tokenizer,
+    max_tokens: int,
+    *,
+    template: ChatTemplate | None = None,
+    ends: frozenset[int] = frozenset(),
+    cache: Path | None = None,
 ) -> list[Encoded]:
     """Ids and mask of every dialogue of at most `max_tokens` tokens, in the order of the files.
+
+    `template`: the model's, and `ends` the ids that end its answers; ours where nothing is said. A dialogue whose
+    mask cannot be known to be right under the template is left out like a bad line.
 
     With `cache` the result is kept in that .npz file and read from it as long as the files, the
     tokenizer, the template and `max_tokens` stay the same.
     """
-    key = _key(paths, tokenizer, max_tokens)
+    template = template or ChatTemplate(tokenizer, {"default": chat_template()})
+    ends = ends | tokenizer.end_ids
+    key = _key(paths, tokenizer, max_tokens, template, ends)
     if cache is not None and (kept := _cached(cache, key)) is not None:
         return kept
     reading = Reading()
@@ -76,7 +89,12 @@ def encode_dialogues(
     for path in paths:
         before = reading.good
         for messages in read_dialogues(path, reading):
-            found = encode_chat(tokenizer, messages)
+            try:
+                found = encode_dialogue(template, messages, ends)
+            except RequestError as error:
+                reading.good -= 1
+                reading.refuse(path.name, str(error))
+                continue
             if len(found.ids) > max_tokens:
                 reading.long += 1
                 continue
@@ -94,10 +112,14 @@ def encode_dialogues(
     return encoded
 
 
-def _key(paths: Sequence[Path], tokenizer: Tokenizer, max_tokens: int) -> str:
+def _key(
+    paths: Sequence[Path], tokenizer: Tokenizer, max_tokens: int, template: ChatTemplate, ends: frozenset[int]
+) -> str:
     """Changes with anything that the result depends on."""
     digest = hashlib.sha256(f"2 {max_tokens} {tokenizer.identity}".encode())
-    digest.update(chat_template().encode())
+    digest.update(template.source.encode())
+    if not template.is_ours:
+        digest.update(f"{sorted(ends)}".encode())
     for path in paths:
         if not path.is_file():
             raise DataError(f"`{path}` is not a file of dialogues")
