@@ -26,6 +26,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a model: an artifact, a Hugging Face folder, a GGUF file, or the name of one that is shipped or was "
         "pulled; may be given several times (default: the shipped model)",
     )  # fmt: skip
+    add(
+        "--upstream", action=_Upstream, default=[], metavar="URL",
+        help="the API of another server, such as http://localhost:8001/v1, one of whose models is served here as well; "
+        "may be given several times, each with its --upstream-model",
+    )  # fmt: skip
+    add(
+        "--upstream-model", action=_Upstream, dest="upstream", metavar="[ALIAS=]NAME",
+        help="the model's name at the --upstream before it",
+    )  # fmt: skip
+    add(
+        "--upstream-key-env", action=_Upstream, dest="upstream", metavar="VAR",
+        help="the environment variable that holds the key of the --upstream before it",
+    )  # fmt: skip
     add("--all", action="store_true", help="serve every model that is shipped or was pulled, each loaded when asked")
     add(
         "--memory", metavar="SIZE",
@@ -110,6 +123,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--dry-run", action="store_true", help="print the resolved settings as JSON and stop")
 
 
+class _Upstream(argparse.Action):
+    """`--upstream URL --upstream-model NAME --upstream-key-env VAR`: what follows a URL belongs to it."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        word = (option_string or "").removeprefix("--upstream").removeprefix("-").replace("-", "_") or "url"
+        found = [dict(one) for one in namespace.upstream]
+        if word == "url":
+            found.append({})
+        elif not found or word in found[-1]:
+            parser.error(f"{option_string} {values}: it belongs behind an --upstream that has none yet")
+        found[-1][word] = values
+        namespace.upstream = found
+
+
 def main(args: argparse.Namespace) -> int:
     if args.new_key is not None:
         return _new_key(args)
@@ -133,14 +160,20 @@ def main(args: argparse.Namespace) -> int:
     mark = args.watermark or (Path(os.environ["CREUSET_WATERMARK"]) if os.environ.get("CREUSET_WATERMARK") else None)
     if mark is not None:
         engine["watermark"] = str(mark.resolve())
-    models = _models(args)
+    models, upstreams = _models(args), _upstreams(args)
+    if upstreams and mark is not None:
+        raise ConfigError(
+            "the text of a model of another server cannot be marked", hint="leave out --watermark or --upstream"
+        )
     if args.dry_run:
         from creuset.core.config import resolved
 
-        paths = {"model": str(models[0][0]), "models": [str(path) for path, _ in models]}
-        print(json.dumps(paths | {"serve": resolved(settings), "engine": engine}, indent=2))
+        paths = {"model": str(models[0][0]) if models else None, "models": [str(path) for path, _ in models]}
+        others = [{"url": one.url, "model": one.model, "names": one.names} for one in upstreams]
+        found = paths | {"upstreams": others, "serve": resolved(settings), "engine": engine}
+        print(json.dumps(found, indent=2))
         return 0
-    return _serve(args, settings, models, engine)
+    return _serve(args, settings, models, upstreams, engine)
 
 
 def _models(args: argparse.Namespace) -> list[tuple[Path, list[str]]]:
@@ -157,9 +190,30 @@ def _models(args: argparse.Namespace) -> list[tuple[Path, list[str]]]:
         for name in [*shipped_models(), *(one.name for one in all_pulled())]:
             if (path := find_model(name)).resolve() not in there:
                 found.append((path, [name]))
-    found = found or [(find_model(), [])]
-    if args.served_name:
+    if not found and not args.upstream:
+        found = [(find_model(), [])]
+    if args.served_name and found:
         found[0] = found[0][0], args.served_name
+    return found
+
+
+def _upstreams(args: argparse.Namespace) -> list[Any]:
+    """The models of other servers. `--served-name` is for the first of them where no model is served here."""
+    if not args.upstream:
+        return []
+    from creuset.server.engines.upstream import UpstreamSettings
+
+    first = [] if args.model or args.all else args.served_name
+    found = []
+    for one in args.upstream:
+        alias, equals, name = one.get("model", "").partition("=")
+        names, first = tuple(first) or ((alias,) if equals else ()), []
+        variable = one.get("key_env")
+        if variable is not None and not os.environ.get(variable):
+            raise ConfigError(f"--upstream-key-env {variable}: there is no such variable in the environment")
+        key = os.environ[variable].strip() if variable else ""
+        model = name if equals else alias
+        found.append(UpstreamSettings(url=one["url"], model=model, names=names, key=key))
     return found
 
 
@@ -173,7 +227,11 @@ def _size(args: argparse.Namespace, name: str) -> int:
 
 
 def _serve(
-    args: argparse.Namespace, settings: Any, models: list[tuple[Path, list[str]]], engine: dict[str, Any]
+    args: argparse.Namespace,
+    settings: Any,
+    models: list[tuple[Path, list[str]]],
+    upstreams: list[Any],
+    engine: dict[str, Any],
 ) -> int:
     import asyncio
 
@@ -203,12 +261,12 @@ def _serve(
     listener = bind(settings)
 
     def say(where: str) -> None:
-        first = served[0]
+        every = [model.names for model in served] + [one.names or (one.model,) for one in upstreams]
         if args.json:
-            found = {"model": first.name, "names": list(first.names), "url": where, "api": f"{where}/v1"}
-            print(json.dumps(found | {"models": [model.name for model in served]}), flush=True)
+            found = {"model": every[0][0], "names": list(every[0]), "url": where, "api": f"{where}/v1"}
+            print(json.dumps(found | {"models": [names[0] for names in every]}), flush=True)
         else:
-            names = ", ".join(model.name for model in served)
+            names = ", ".join(names[0] for names in every)
             print(f"creuset serves {names} at {where} (API at {where}/v1)", flush=True)
 
     commands = [
@@ -219,7 +277,7 @@ def _serve(
     asyncio.run(
         serve(
             list(zip(served, commands, strict=True)), settings, log=log, keys=keys, listener=listener, on_listening=say,
-            watermark=mark, needs=planned, memory=memory,
+            watermark=mark, needs=planned, memory=memory, upstreams=upstreams,
         )
     )  # fmt: skip
     return 0

@@ -17,26 +17,26 @@ import random
 from collections.abc import Iterable, Iterator
 from collections.abc import Sequence as Listed
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from creuset.core.errors import ArtifactError, ConfigError, PromptTooLong, RequestError
+from creuset.core.errors import ArtifactError, RequestError
 from creuset.engine.backend.base import BatchSpan, ForwardBatch, Logits, Runner
 from creuset.engine.backend.torch.runner import choose
 from creuset.engine.blocks import BlockPool
-from creuset.engine.grammar import Allowed, Compiled, Grammars, TokenMask
+from creuset.engine.grammar import Allowed, Compiled, Grammars
+from creuset.engine.live import Live, Part, refuse
+from creuset.engine.loading import room, weights_of
 from creuset.engine.output import OutputBuilder
 from creuset.engine.prefix import PrefixCache
 from creuset.engine.sampler import Sampler, token_logprob
-from creuset.engine.scheduler import Scheduler, Sequence
+from creuset.engine.scheduler import Scheduler, StepPlan
 from creuset.engine.settings import EngineSettings
-from creuset.model.config import ModelConfig
-from creuset.model.context import with_context
-from creuset.model.formats.weights import ModelWeights, StoredTensor, WeightSource, open_weights
+from creuset.engine.speculation import Computed, drafter
 from creuset.model.hub import end_ids
 from creuset.model.score import Reading
 from creuset.model.transformer import Transformer
@@ -64,7 +64,7 @@ class Engine:
         self.context = runner.config.context
         self.end_ids = frozenset(end_ids)
         self._vocab = min(runner.config.vocab_size, tokenizer.vocab_size)  # models round their vocabulary up
-        tokens, self._bounded_by = _room(runner, settings)
+        tokens, self._bounded_by = room(runner, settings)
         self._pool = BlockPool(max(1, math.ceil(tokens / settings.block_size)))
         self._cache = PrefixCache(self._pool) if settings.prefix_cache else None
         self._runner = runner
@@ -77,12 +77,14 @@ class Engine:
             max_batch_tokens=settings.max_batch_tokens,
             border=runner.config.rope_border,
         )
+        self._drafter = drafter(settings.speculation, runner)
         self._seeds = random.SystemRandom() if settings.seed is None else random.Random(settings.seed)
-        self._live: dict[str, _Live] = {}
+        self._live: dict[str, Live] = {}
         self._cancelled: dict[str, None] = {}
         self._grammars: Grammars | None = None  # from the first request on that has one
         self._compiling: dict[str, Future[Compiled]] = {}  # requests whose grammar is not compiled yet
-        counted = ("steps", "prompt_tokens", "cached_tokens", "computed_tokens", "completion_tokens")
+        counted = ("steps", "prompt_tokens", "cached_tokens", "computed_tokens", "completion_tokens",
+                   "drafted_tokens", "accepted_tokens")  # fmt: skip
         self._totals = dict.fromkeys(counted, 0)
         self._finished = dict.fromkeys(("stop", "length", "cancelled", "error"), 0)
 
@@ -102,11 +104,7 @@ class Engine:
         """
         settings = settings or EngineSettings()
         tokenizer = Tokenizer.load(path)
-        source = open_weights(path) if model is None else ModelWeights(model)
-        if settings.context:
-            if model is not None:
-                raise ConfigError(f"a model in memory keeps its own context; `context` is {settings.context}")
-            source = _Stretched(source, with_context(source.config, settings.context))
+        source = weights_of(path, settings, model)
         if tokenizer.vocab_size > source.config.vocab_size:
             raise ArtifactError(
                 f"`{path}`: the tokenizer has {tokenizer.vocab_size} ids, the model only {source.config.vocab_size}"
@@ -148,7 +146,9 @@ class Engine:
 
     def add(self, request: GenerationRequest) -> None:
         """Accept `request`. Raises RequestError, and then nothing has changed."""
-        self._refuse(request)
+        if request.id in self._live:
+            raise RequestError(f"request `{request.id}` is already running")
+        refuse(request, config=self.config, context=self.context, capacity=self.capacity)
         sampling = request.sampling
         seed = sampling.seed if sampling.seed is not None else self._seeds.getrandbits(63)
         sampler = Sampler(
@@ -161,7 +161,7 @@ class Engine:
         else:
             sequence = self._scheduler.accept(request)
             self._compiling[request.id] = self._compile(request.grammar)
-        self._live[request.id] = _Live(sequence, answer, sampler)
+        self._live[request.id] = Live(sequence, answer, sampler)
         self._totals["prompt_tokens"] += len(request.prompt)
 
     def cancel(self, id: str) -> None:
@@ -180,28 +180,20 @@ class Engine:
                 wait(self._compiling.values(), timeout=COMPILE_WAIT_S, return_when=FIRST_COMPLETED)
             return events
         self._totals["steps"] += 1
-        self._totals["computed_tokens"] += plan.tokens
-        parts = [(self._live[id], 1) for id in plan.decode] + [(self._live[id], count) for id, count in plan.prefill]
-        spans = [
-            BatchSpan(live.sequence.computed, count, live.sequence.blocks, len(live.sequence.tokens))
-            for live, count in parts
-        ]
-        tokens = [token for (live, _), span in zip(parts, spans, strict=True)
-                  for token in live.sequence.tokens[span.first : span.first + span.count]]  # fmt: skip
+        parts = self._parts(plan)
+        tokens = [token for part in parts for token in part.tokens]
         try:
-            self._runner.forward(ForwardBatch(tokens, spans))
-            chosen = self._last_logits(parts, spans)
+            self._runner.forward(ForwardBatch(tokens, [part.span for part in parts]))
+            chosen = self._last_logits(parts)
         except Exception as error:  # nobody in this batch can go on; whoever waits can
-            return events + [self._end(live, "error", error=f"the forward pass failed: {error}") for live, _ in parts]
-        row = 0
-        for (live, count), span in zip(parts, spans, strict=True):
+            failed = f"the forward pass failed: {error}"
+            return events + [self._end(part.live, "error", error=failed) for part in parts]
+        for part in parts:
             try:
-                event = self._settle(live, span, row, chosen.get(live.sequence.id))
+                self._settle(part, chosen.get(part.live.sequence.id), events)
             except Exception as error:
-                event = self._end(live, "error", error=str(error))
-            if event is not None:
-                events.append(event)
-            row += count
+                events.append(self._end(part.live, "error", error=str(error)))
+        self._learn(parts)
         return events
 
     def check(self) -> None:
@@ -220,6 +212,7 @@ class Engine:
             "blocks_cached": cached,
             "kv_usage": 1.0 - (self._pool.free + cached) / self._pool.num_blocks,
             "preemptions": self._scheduler.preemptions,
+            "speculating": float(self._drafter is not None),
             **{f"{name}_total": value for name, value in self._totals.items()},
             **{f"finished_{name}_total": value for name, value in self._finished.items()},
         }
@@ -227,36 +220,6 @@ class Engine:
     def reset_prefix_cache(self) -> None:
         if self._cache is not None:
             self._cache.clear()
-
-    def _refuse(self, request: GenerationRequest) -> None:
-        prompt, sampling = request.prompt, request.sampling
-        total = len(prompt) + sampling.max_tokens
-        if request.id in self._live:
-            raise RequestError(f"request `{request.id}` is already running")
-        if not prompt:
-            raise RequestError("the prompt is empty", param="prompt")
-        if total > self.context:
-            raise PromptTooLong(
-                f"this model's context is {self.context} tokens, but {total} were asked for "
-                f"({len(prompt)} in the prompt, {sampling.max_tokens} to answer)",
-                hint="shorten the prompt or ask for fewer tokens",
-            )
-        if total > self.capacity:
-            raise PromptTooLong(
-                f"this server's cache holds {self.capacity} tokens, but {total} were asked for "
-                f"({len(prompt)} in the prompt, {sampling.max_tokens} to answer)",
-                hint="shorten the prompt or ask for fewer tokens",
-            )
-        size = self.config.vocab_size
-        closing = request.thinking.closing if request.thinking is not None else ()
-        named = (
-            ("prompt", prompt), ("logit_bias", sampling.logit_bias), ("stop_token_ids", sampling.stop_ids),
-            ("thinking.closing", closing), ("allowed_token_ids", sampling.allowed_ids or ()),
-        )  # fmt: skip
-        for name, ids in named:
-            for token in ids:
-                if not 0 <= token < size:
-                    raise RequestError(f"`{name}` has token {token}, but the ids are 0 to {size - 1}", param=name)
 
     def _compile(self, grammar: str) -> "Future[Compiled]":
         if self._grammars is None:
@@ -279,45 +242,101 @@ class Engine:
             self._scheduler.enqueue(live.sequence)
         return events
 
-    def _last_logits(self, parts: list[tuple["_Live", int]], spans: list[BatchSpan]) -> dict[str, Logits]:
-        """fp32 logits of the last token of each request that has now been read to its end."""
-        wanted, row = {}, 0
-        for (live, count), span in zip(parts, spans, strict=True):
-            row += count
-            if span.first + count == len(live.sequence.tokens) and live.sequence.request.sampling.max_tokens:
-                wanted[live.sequence.id] = row - 1
+    def _parts(self, plan: StepPlan) -> list[Part]:
+        """What of each request is computed in this step, with the drafts that there is room for."""
+        parts: list[Part] = []
+        row, left = 0, self.settings.max_batch_tokens - plan.tokens
+        for id, count in [(id, 1) for id in plan.decode] + list(plan.prefill):
+            live = self._live[id]
+            draft = self._draft(live, left) if count == live.sequence.pending == 1 else []
+            left -= len(draft)
+            sequence, first = live.sequence, live.sequence.computed
+            tokens = sequence.tokens[first : first + count] + draft
+            span = BatchSpan(first, len(tokens), sequence.blocks, len(sequence.tokens))
+            parts.append(Part(live, span, row, tokens, draft))
+            row += len(tokens)
+        self._totals["computed_tokens"] += row
+        return parts
+
+    def _draft(self, live: Live, left: int) -> list[int]:
+        if self._drafter is None or not live.speculates:
+            return []
+        # One token comes without a draft.
+        ahead = live.sequence.request.sampling.max_tokens - live.answer.count - 1
+        if (most := min(left, ahead, self.settings.draft_tokens)) < 1:
+            return []
+        draft = self._drafter.draft(live.sequence, most)
+        draft = draft[: self._scheduler.reserve(live.sequence, len(draft))]
+        self._totals["drafted_tokens"] += len(draft)
+        return draft
+
+    def _learn(self, parts: list[Part]) -> None:
+        """Tell the drafter what was computed. If it fails, nobody's answer does: there are no drafts from then on."""
+        if self._drafter is None:
+            return
+        going = [part for part in parts if part.live.sequence.id in self._live and part.live.speculates]
+        done = [
+            Computed(part.live.sequence, part.row, part.span.first, part.live.sequence.computed - part.span.first)
+            for part in going
+        ]
+        try:
+            self._drafter.learn(done)
+        except Exception:
+            self._drafter = None
+
+    def _last_logits(self, parts: list[Part]) -> dict[str, Logits]:
+        """fp32 logits (R, V) of each request that is now read to its end: of its last token and of its draft."""
+        wanted: dict[str, range] = {}
+        for part in parts:
+            sequence, end = part.live.sequence, part.row + part.span.count
+            read = part.span.first + part.span.count - len(part.draft) == len(sequence.tokens)
+            if read and sequence.request.sampling.max_tokens:
+                wanted[sequence.id] = range(end - 1 - len(part.draft), end)
         if not wanted:
             return {}
-        logits_RV = self._runner.logits(list(wanted.values()))
-        return dict(zip(wanted, logits_RV, strict=True))
+        logits_RV = self._runner.logits([row for rows in wanted.values() for row in rows])
+        ends = accumulate(len(rows) for rows in wanted.values())
+        return {id: logits_RV[end - len(rows) : end] for (id, rows), end in zip(wanted.items(), ends, strict=True)}
 
-    def _settle(self, live: "_Live", span: BatchSpan, row: int, logits_V: Logits | None) -> Event | None:
-        """Account for what was computed of one request, from `row` of the batch on; emit its next token if due."""
-        sequence, sampling = live.sequence, live.sequence.request.sampling
+    def _settle(self, part: Part, logits_RV: Logits | None, events: list[Event]) -> None:
+        """Account for what was computed of one request, and emit its next tokens: one, and each that its draft had."""
+        live, sequence = part.live, part.live.sequence
         if not live.answer.prompt_done:
-            self._read_prompt(live.answer, span, row)
-        token, logprob = None, None
-        if logits_V is not None:
-            allowed_V = None
-            if live.mask is not None and (allowed_V := live.mask.allowed()) is None:
-                return self._end(live, "stop")
-            token = live.sampler.choose(logits_V[: self._vocab], self._forced(live.answer, allowed_V))
-            if sampling.logprobs is not None and sampling.logprobs_mode == "raw_logprobs":
-                logprob = token_logprob(logits_V, token, sampling.logprobs)
-            elif sampling.logprobs is not None:
-                logprob = live.sampler.drawn_logprob(token, sampling.logprobs)
+            self._read_prompt(live.answer, part.span, part.row)
+        if logits_RV is None:
+            self._scheduler.advance(sequence, part.span.count)
+            if sequence.pending == 0:  # max_tokens is 0: the prompt was all there was to read
+                events.append(self._end(live, "length"))
+            return
+        for place, logits_V in enumerate(logits_RV):
+            event = self._emit(live, logits_V, part.span.count - len(part.draft) if place == 0 else 1)
+            self._totals["accepted_tokens"] += place > 0
+            if event.finish or event.text or event.tokens or event.prompt_logprobs:
+                events.append(event)
+            if event.finish or place == len(part.draft) or sequence.tokens[-1] != part.draft[place]:
+                return
+
+    def _emit(self, live: Live, logits_V: Logits, count: int) -> Event:
+        """The next token of a request, whose last `count` tokens were computed."""
+        sequence, sampling = live.sequence, live.sequence.request.sampling
+        allowed_V = None
+        if live.mask is not None and (allowed_V := live.mask.allowed()) is None:
+            return self._end(live, "stop")
+        token = live.sampler.choose(logits_V[: self._vocab], self._forced(live.answer, allowed_V))
+        logprob = None
+        if sampling.logprobs is not None and sampling.logprobs_mode == "raw_logprobs":
+            logprob = token_logprob(logits_V, token, sampling.logprobs)
+        elif sampling.logprobs is not None:
+            logprob = live.sampler.drawn_logprob(token, sampling.logprobs)
         # Only now: blocks that the prefix cache is told of have given finite logits as far as these were looked at.
-        self._scheduler.advance(sequence, span.count)
-        if token is None:
-            done = sequence.pending == 0  # max_tokens is 0: the prompt was all there was to read
-            return self._end(live, "length") if done else None
+        self._scheduler.advance(sequence, count)
         sequence.tokens.append(token)
         self._totals["completion_tokens"] += 1
         complete = live.mask is not None and live.mask.accept(token)
         event = live.answer.push(token, logprob, cached=sequence.cached or 0, complete=complete)
         if event.finish is not None:
             self._forget(live, event)
-        return event if event.finish or event.text or event.tokens or event.prompt_logprobs else None
+        return event
 
     def _forced(self, answer: OutputBuilder, allowed_V: Allowed | None) -> Allowed | None:
         """`allowed_V`, or one token alone: the next of the mark that closes a thought whose budget is used up."""
@@ -344,51 +363,18 @@ class Engine:
                     token_logprob(logits_V, prompt[span.first + row + 1], alternatives, ranked=True)
                 )
 
-    def _end(self, live: "_Live", finish: str, *, error: str | None = None) -> Event:
+    def _end(self, live: Live, finish: str, *, error: str | None = None) -> Event:
         assert finish in ("stop", "length", "cancelled", "error")
         event = live.answer.end(finish, cached=live.sequence.cached or 0, error=error)  # type: ignore[arg-type]
         self._forget(live, event)
         return event
 
-    def _forget(self, live: "_Live", event: Event) -> None:
+    def _forget(self, live: Live, event: Event) -> None:
         tainted = event.finish == "error"
         if self._compiling.pop(live.sequence.id, None) is None:  # else the scheduler has not seen it
             self._runner.wipe(self._scheduler.remove(live.sequence, tainted=tainted))
+        if self._drafter is not None:
+            self._drafter.forget(live.sequence.id)
         del self._live[live.sequence.id]
         self._finished[str(event.finish)] += 1
         self._totals["cached_tokens"] += event.cached_tokens
-
-
-class _Live:
-    """A request that was accepted and has not ended: its place, its text, its generator, its place in its grammar."""
-
-    __slots__ = ("answer", "mask", "sampler", "sequence")
-
-    def __init__(self, sequence: Sequence, answer: OutputBuilder, sampler: Sampler) -> None:
-        self.sequence, self.answer, self.sampler = sequence, answer, sampler
-        self.mask: TokenMask | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Stretched:
-    """Weights under a config with another context."""
-
-    source: WeightSource
-    config: ModelConfig
-
-    def tensors(self) -> Iterator[StoredTensor]:
-        return self.source.tensors()
-
-
-def _room(runner: Runner, settings: EngineSettings) -> tuple[int, str]:
-    """Tokens that the cache shall hold, and what bounds them.
-
-    More than `max_running` full contexts cannot be used at once. Memory is taken as it is written, not at the start.
-    """
-    if settings.kv_tokens:
-        return settings.kv_tokens, "kv_tokens"
-    limit = settings.kv_mib * 2**20 or runner.free_memory() // 2
-    useful, possible = settings.max_running * runner.config.context, limit // runner.kv_bytes_per_token
-    if useful <= possible:
-        return useful, "context"
-    return possible, "kv_mib" if settings.kv_mib else "memory"

@@ -143,6 +143,15 @@ class Scheduler:
         asks = [PendingTokens(sequence.id, sequence.pending) for sequence in self.running]
         return plan_step(asks, budget=self.max_batch_tokens)
 
+    def reserve(self, sequence: Sequence, count: int) -> int:
+        """Blocks for up to `count` tokens behind those of `sequence`, of the free ones: nobody gives any up for a
+        draft. Returns for how many tokens there is room."""
+        while self.blocks_for(len(sequence.tokens) + count) > len(sequence.blocks):
+            if (blocks := self.pool.take(1, after=sequence.blocks[-1])) is None:
+                break
+            sequence.blocks += blocks
+        return min(count, len(sequence.blocks) * self.block_size - len(sequence.tokens))
+
     def advance(self, sequence: Sequence, count: int) -> None:
         """`count` more tokens of `sequence` are in the cache. Its full blocks may now be shared."""
         sequence.computed += count

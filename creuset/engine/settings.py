@@ -13,6 +13,9 @@ class EngineSettings:
     max_batch_tokens: int = 512  # tokens a forward pass; longer prompts are read in chunks
     max_running: int = 32  # requests in a batch; others wait
     prefix_cache: bool = True
+    # Who guesses tokens that are then verified together (engine/speculation.py). Answers are the same with all.
+    speculation: Literal["auto", "off", "model", "lookup"] = "auto"  # auto: the model's own layer, where it has one
+    draft_tokens: int = 4  # guessed ahead by `lookup`; the model's own layer guesses one
     dtype: Literal["auto", "fp32", "bf16"] = "auto"  # auto: bf16 where this model is clearly faster in it, else fp32
     threads: int = 0  # 0: one for a small model, else what is faster
     seed: int | None = None  # for requests that bring none; None: the system's
@@ -23,6 +26,10 @@ class EngineSettings:
             raise ValueError(f"block_size must be a power of two up to 64, got {self.block_size}")
         if self.dtype not in ("auto", "fp32", "bf16"):
             raise ValueError(f"dtype must be auto, fp32 or bf16, got {self.dtype}")
+        if self.speculation not in ("auto", "off", "model", "lookup"):
+            raise ValueError(f"speculation must be auto, off, model or lookup, got {self.speculation}")
+        if self.draft_tokens < 1:
+            raise ValueError(f"draft_tokens must be positive, got {self.draft_tokens}")
         for name in ("max_batch_tokens", "max_running"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")

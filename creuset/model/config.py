@@ -56,7 +56,7 @@ class ModelConfig:
     swiglu_alpha: float = 1.702
     latent: LatentShape | None = None  # head_dim is then the rotated part, and kv_heads the number of heads
     clip_qkv: float = 0.0  # queries, keys and values are held within it; 0: as they are
-    next_layers: int = 0  # layers behind the last that guess the token after the next (multi-token prediction)
+    next_layers: int = 0  # 1: a layer behind the last guesses the token after the next (multi-token prediction)
     tie_embeddings: bool = True
     attention_bias: bool = False  # biases on query, key, value and output projections
     mlp_bias: bool = False
@@ -82,6 +82,8 @@ class ModelConfig:
             raise ValueError(f"family `{self.family}` is not one of {', '.join(FAMILIES)}")
         if self.heads % self.kv_heads:
             raise ValueError(f"heads ({self.heads}) must be a multiple of kv_heads ({self.kv_heads})")
+        if self.next_layers not in (0, 1):
+            raise ValueError(f"next_layers must be 0 or 1, got {self.next_layers}")
         self._check_attention()
         self._check_experts()
         if any(not self.moe_layer(i) for i in range(self.layers)) and self.ffn < 1:

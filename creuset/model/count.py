@@ -27,6 +27,7 @@ class Parameters:
     experts: int
     shared: int  # shared expert and its gate
     experts_used: int  # the part of `experts` that one token passes through
+    guess: int = 0  # the layer that guesses the token after the next: no part of the answer, so not `active`
 
     @property
     def total(self) -> int:
@@ -39,12 +40,13 @@ class Parameters:
             + self.router
             + self.experts
             + self.shared
+            + self.guess
         )
 
     @property
     def active(self) -> int:
         """Parameters one token uses, embedding and head included: the figure in names such as 235B-A22B."""
-        return self.total - self.experts + self.experts_used
+        return self.total - self.guess - self.experts + self.experts_used
 
 
 def parameters(config: ModelConfig) -> Parameters:
@@ -60,17 +62,19 @@ def parameters(config: ModelConfig) -> Parameters:
         expert, router = expert + 2 * c.expert_ffn + c.hidden, router + c.experts
     if c.traits.correction_bias:
         router += c.experts
+    attention = projections(c) + _beside_projections(c)
     shared = 3 * c.hidden * c.shared_ffn + (c.hidden if c.traits.shared_expert == "gated" else 0)
     return Parameters(
         embedding=c.vocab_size * c.hidden,
         head=0 if c.tie_embeddings else c.vocab_size * c.hidden,
-        attention=c.layers * (projections(c) + _beside_projections(c)),
+        attention=c.layers * attention,
         norm=((4 if c.traits.norm == "both" else 2) * c.layers + 1) * c.hidden,
         dense=(c.layers - moe_layers) * dense,
         router=moe_layers * router,
         experts=moe_layers * c.experts * expert,
         shared=moe_layers * shared,
         experts_used=moe_layers * c.experts_per_token * expert,
+        guess=c.next_layers * (attention + router + c.experts * expert + shared + 2 * c.hidden**2 + 5 * c.hidden),
     )
 
 
@@ -162,4 +166,9 @@ def decode_flops(config: ModelConfig, *, context: int) -> int:
 
 def kv_bytes(config: ModelConfig, *, bytes_per_value: int = 2) -> int:
     """Bytes that one token keeps in the key-value cache (2 a value: bf16)."""
-    return config.layers * config.cache_heads * (config.key_width + config.value_width) * bytes_per_value
+    return (
+        (config.layers + config.next_layers)
+        * config.cache_heads
+        * (config.key_width + config.value_width)
+        * bytes_per_value
+    )

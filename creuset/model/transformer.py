@@ -7,6 +7,8 @@ business. Parameters bear Hugging Face's names, but for the routed experts, whic
 Shapes: T tokens    C model width    V vocabulary
 """
 
+from itertools import islice
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -58,6 +60,26 @@ class Block(nn.Module):
         ), routing
 
 
+class NextTokenBlock(Block):
+    """A block behind the last that guesses the token after the next (DeepSeek-V3, arXiv:2412.19437, section 2.2).
+
+    It reads what the model made of each token beside the embedding of the token that follows. Embedding and output head
+    are the model's own; names are those of the published files.
+    """
+
+    def __init__(self, layer: int, config: ModelConfig) -> None:
+        super().__init__(layer, config)
+        self.enorm, self.hnorm = _norm(config), _norm(config)
+        self.eh_proj: nn.Module = Linear(2 * config.hidden, config.hidden, bias=False)
+        self.shared_head = nn.ModuleDict({"norm": _norm(config)})
+
+    def guess(self, hidden_TC: Tensor, next_TC: Tensor, turn: Rotation, attend: Attend) -> Tensor:
+        """(T, C), for the output head. `hidden_TC` comes out of the model, `next_TC` are embeddings."""
+        x_TC = self.eh_proj(torch.cat((self.enorm(next_TC), self.hnorm(hidden_TC)), -1))
+        y_TC: Tensor = self.shared_head["norm"](self(x_TC, turn, attend)[0])
+        return y_TC
+
+
 def _norm(config: ModelConfig) -> RMSNorm:
     return RMSNorm(config.hidden, config.norm_eps, config.traits.norm_offset)
 
@@ -73,7 +95,9 @@ class Body(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.embed_tokens = Embedding(config.vocab_size, config.hidden)
-        self.layers = nn.ModuleList(Block(layer, config) for layer in range(config.layers))
+        blocks = [Block(layer, config) for layer in range(config.layers)]
+        behind = range(config.layers, config.layers + config.next_layers)
+        self.layers = nn.ModuleList([*blocks, *(NextTokenBlock(layer, config) for layer in behind)])
         self.norm = _norm(config)
 
 
@@ -93,7 +117,7 @@ class Transformer(nn.Module):
         """Hidden states (T, C) after the final norm. One Routing per MoE layer is appended to `routers`."""
         x_TC: Tensor = embed(self.model.embed_tokens(tokens_T), self.config)
         turns = self.rotary.turns(positions_T, attend.lengths, x_TC.dtype)
-        for block in self.model.layers:
+        for block in islice(self.model.layers, self.config.layers):
             turn = turns[bool(block.local)]
             if self.checkpoint and torch.is_grad_enabled():
                 # The routing comes out of the block and is noted here, once: not where it is recomputed.
@@ -104,6 +128,14 @@ class Transformer(nn.Module):
                 routers.append(routing)
         y_TC: Tensor = self.model.norm(x_TC)
         return y_TC
+
+    def guess(self, hidden_TC: Tensor, next_T: Tensor, positions_T: Tensor, attend: Attend) -> Tensor:
+        """Hidden states whose logits guess the token after the next, of what `forward` returned and the next tokens."""
+        (block,) = islice(self.model.layers, self.config.layers, None)
+        assert isinstance(block, NextTokenBlock)
+        next_TC = embed(self.model.embed_tokens(next_T), self.config)
+        turns = self.rotary.turns(positions_T, attend.lengths, next_TC.dtype)
+        return block.guess(hidden_TC, next_TC, turns[bool(block.local)], attend)
 
     def use_kernel(self, kernel: ExpertKernel | None) -> None:
         """Compute all routed experts by `kernel` (model/moe.py); None leaves the choice to each layer."""

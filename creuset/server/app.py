@@ -39,7 +39,7 @@ def _own_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         facts["memory"] = pool.memory()
         if worst.state in ("ready", "unloaded") or (worst.state == "starting" and not pool.alone):
             return json_response({"status": "ok", **facts})
-        error = error_object(EngineError(worst.client.why_not()))
+        error = error_object(EngineError(worst.why_not()))
         return json_response({"status": "unavailable", **facts, **error}, 503, {"retry-after": "1"})
 
     async def metrics(_request: Request) -> Response:

@@ -101,6 +101,15 @@ class ModelMetrics:
         if event.finish is not None:
             self._cached.inc(event.cached_tokens)
 
+    def begun(self, id: str) -> None:
+        """The first piece of a reply of another server: how many tokens it has is not known."""
+        self._first.observe(self._clock() - self._last.get(id, self._clock()))
+
+    def usage(self, read: int, generated: int) -> None:
+        """Tokens of a reply of another server, as that one tells them."""
+        self._prompt.inc(read)
+        self._completion.inc(generated)
+
     def ended(self, id: str, reason: str) -> None:
         """A completion is over: `reason` is its finish, or refused, or lost (the engine died)."""
         self._all.finished.labels(self._model, reason).inc()

@@ -20,6 +20,7 @@ from creuset.server.app import create_app
 from creuset.server.engines.client import EngineClient, State
 from creuset.server.engines.needs import Need
 from creuset.server.engines.pool import UNBOUNDED, EnginePool, ServedEngine
+from creuset.server.engines.upstream import UpstreamEngine, UpstreamSettings
 from creuset.server.log import ToStructlog
 from creuset.server.metrics import Metrics
 from creuset.server.middleware import KeyStore
@@ -137,12 +138,14 @@ async def serve(
     client_options: dict[str, Any] | None = None,
     watermark: Watermark | None = None,
     needs: Sequence[Need | None] = (),
+    upstreams: Sequence[UpstreamSettings] = (),
     memory: int = UNBOUNDED,
 ) -> None:
     """Serve until a signal, or until the engine of the only model says that it cannot be loaded (raised here).
 
     `models`: each with the command that starts its engine process. One alone is started at once, one of several when it
     is first asked. `needs`: memory that each takes when it is loaded; all together may take `memory`.
+    `upstreams`: models of other servers.
     `on_listening` gets the address as soon as requests are answered: the page at once, the models a moment later.
     `watermark` is what the detector looks for; that an engine marks is a setting of its command.
     `on_server` gets a function that stops the server, for those who run it without signals.
@@ -156,9 +159,12 @@ async def serve(
         client = EngineClient(command, observer, limit=limit, state=state_at_first, renew=as_chosen, **options)
         return ServedEngine(model, client, need=need)
 
-    engines = EnginePool(
-        [engine(*model, need) for model, need in zip(models, needs or [None] * len(models), strict=True)], memory=memory
-    )
+    def upstream(one: UpstreamSettings) -> UpstreamEngine:
+        counted = metrics.of((one.names or (one.model,))[0])
+        return UpstreamEngine(one, counted, log, max_concurrency=settings.max_concurrency, max_queue=settings.max_queue)
+
+    ours = [engine(*model, need) for model, need in zip(models, needs or [None] * len(models), strict=True)]
+    engines = EnginePool([*ours, *map(upstream, upstreams)], memory=memory)
     state = ServerState(
         engines=engines, settings=settings, metrics=metrics, log=log, keys=keys, watermark=watermark
     )  # fmt: skip

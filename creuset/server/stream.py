@@ -21,6 +21,11 @@ from creuset.server.openai.reply import ResponseBuilder
 
 KEEP_ALIVE = b": keep-alive\n\n"
 DONE = b"data: [DONE]\n\n"
+EVENT_STREAM = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),
+]
 
 _encode = msgspec.json.Encoder().encode
 
@@ -90,12 +95,7 @@ class EventStream:
         await self._send(send, _data(self.reply.closing()) + DONE, last=True)
 
     async def _start(self, send: Send) -> None:
-        headers = [
-            (b"content-type", b"text/event-stream; charset=utf-8"),
-            (b"cache-control", b"no-store"),
-            (b"x-accel-buffering", b"no"),
-        ]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.start", "status": 200, "headers": EVENT_STREAM})
 
     async def _send(self, send: Send, body: bytes, *, last: bool = False) -> None:
         async with asyncio.timeout(self.send_timeout_s):

@@ -80,8 +80,9 @@ def test_wiping_puts_zeros_in_the_slots_of_its_blocks_and_nowhere_else():
     [
         ([(10, 1), (30, 1), (60, 1)], 1),           # three that decode in one bucket are computed together
         ([(10, 1), (30, 1), (130, 1)], 2),          # two buckets
-        ([(0, 5), (0, 5)], 2),                      # prompts are not, however alike
-        ([(10, 1), (0, 5), (30, 1)], 2),
+        ([(10, 3), (30, 3), (60, 1)], 2),           # and so are those with drafts of one length
+        ([(0, 9), (0, 9)], 2),                      # prompts are not, however alike
+        ([(10, 1), (0, 9), (30, 1)], 2),
     ],
 )  # fmt: skip
 def test_requests_that_decode_share_a_call_of_the_kernel_and_prompts_do_not(monkeypatch, spans, calls):

@@ -1,6 +1,7 @@
 """Every family of models: ours = transformers', through the training forward and through the engine."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ from creuset.engine.engine import Engine
 from creuset.engine.settings import EngineSettings
 from creuset.model.attention import Packed
 from creuset.model.count import parameters
+from creuset.model.families import FAMILIES
 from creuset.model.formats.hf_config import config_of
 from creuset.model.formats.weights import load_model, open_weights, parts, save_model
+from creuset.model.quant import PLANS, quantize_folder
 from creuset.model.transformer import Transformer
 from creuset.testing import tiny_config, tiny_model, tiny_tokenizer
 from creuset.types.generation import Event, GenerationRequest, Sampling
@@ -316,3 +319,23 @@ def test_a_window_that_is_switched_off_is_none(tmp_path: Path) -> None:
     assert config_of(folder) == shape("qwen2, upper windows")
     file.write_text(json.dumps(found | {"use_sliding_window": False}))
     assert config_of(folder) == replace(shape("qwen2, upper windows"), window=0, window_layers=())
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_an_artifact_in_eight_bits_keeps_every_weight_of_the_family(name: str, tmp_path: Path) -> None:
+    quantize_folder(folder_of(name, tmp_path / "whole"), tmp_path / "small", PLANS["q8"])
+    whole, small = load_model(tmp_path / "whole"), load_model(tmp_path / "small")
+    assert small.config == whole.config
+    for (part, before), after in zip(whole.named_parameters(), small.parameters(), strict=True):
+        # Half a step of the group, and the rounding of its scale to bf16.
+        assert (before - after).abs().max() <= before.abs().max() * (0.5 / 127 + 2**-8), part
+
+
+def test_the_guide_lists_every_family_and_what_is_published_of_it() -> None:
+    guide = (Path(__file__).parents[2] / "docs/guides/models.md").read_text()
+    listed = re.findall(r"^\| `(\w+)` \| ([^|]+) \|", guide, re.MULTILINE)
+    assert sorted(listed) == sorted((row.model_type or name, row.about) for name, row in FAMILIES.items())
+
+
+def test_every_dense_family_is_in_the_table_of_these_tests() -> None:
+    assert {family for family, _ in SHAPES.values()} == {name for name, row in FAMILIES.items() if not row.traits.moe}

@@ -17,6 +17,9 @@ import psutil
 import pytest
 
 from creuset.model.formats.hf_config import to_hf
+from creuset.server.engines.needs import Need
+from creuset.server.engines.pool import UNBOUNDED
+from creuset.server.engines.upstream import UpstreamSettings
 from creuset.server.log import new_log
 from creuset.server.model import ServedModel, describe
 from creuset.server.run import serve
@@ -113,8 +116,14 @@ def start(
     client: dict[str, Any] | None = None,
     more: Sequence[tuple[ServedModel, list[str]]] = (),
     watermark: Watermark | None = None,
+    upstreams: Sequence[UpstreamSettings] = (),
+    alone: bool = True,
+    needs: Sequence[Need | None] = (),
+    memory: int = UNBOUNDED,
+    ready: int = 200,
     **settings: Any,
 ) -> Running:
+    """`alone` False: no model of ours but those in `more`. `ready`: what /health must say first."""
     log, found, listening = io.StringIO(), {}, threading.Event()
 
     def on_listening(url: str) -> None:
@@ -124,7 +133,7 @@ def start(
     def run() -> None:
         asyncio.run(
             serve(
-                [(describe(folder, [NAME, "tiny"]), SCRIPTED), *more],
+                [*([(describe(folder, [NAME, "tiny"]), SCRIPTED)] if alone else []), *more],
                 ServeSettings(port=0, **settings),
                 log=new_log("info", log),
                 keys=KeyRing(keys) if keys else None,
@@ -132,6 +141,9 @@ def start(
                 on_server=lambda stop: found.update(stop=stop),
                 client_options={"backoff_s": 0.05, **(client or {})},
                 watermark=watermark,
+                upstreams=upstreams,
+                needs=needs,
+                memory=memory,
             )
         )
 
@@ -139,7 +151,7 @@ def start(
     thread.start()
     assert listening.wait(10)
     server = Running(found["url"], log, found["stop"], thread)
-    server.wait_until(200)
+    server.wait_until(ready)
     return server
 
 

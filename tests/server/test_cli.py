@@ -252,6 +252,10 @@ def test_a_key_is_made_shown_once_and_asked_for(run: Run, model: Path, tmp_path:
         (["--port", "99999"], 2, "port must be between 0 and 65535, got 99999"),
         (["--max-concurrency", "0"], 2, "max_concurrency must be at least 1, got 0"),
         (["--new-key", "ann"], 2, "needs `--keys FILE`"),
+        (["--upstream", "host:1"], 2, "--upstream must be an address such as"),
+        (["--upstream", "http://a", "--upstream-key-env", "NO_SUCH"], 2, "NO_SUCH: there is no such variable"),
+        (["--upstream", "http://a"], 2, "needs `--upstream-model NAME`"),
+        (["--upstream", "http://a", "--upstream-model", "m", "--watermark", "w"], 2, "cannot be marked"),
         (["--memory", "lots"], 2, "--memory: `lots` is not a size: write it as 512M or 12GiB"),
         (["--kv-memory", "-1"], 2, "--kv-memory: `-1` is not a size"),
         (["--context", "-1"], 2, "the context must be positive, got -1 tokens"),
@@ -310,6 +314,26 @@ def test_a_model_that_does_not_fit_says_its_numbers(model: Path) -> None:
     assert found.returncode == 5 and "Traceback" not in found.stderr
     assert re.search(r"error: tiny needs 400 MiB of memory \(.* KiB of weights in \w+, .*\); all models", found.stderr)
     assert "together may take 300 MiB" in found.stderr and "hint: give more by --memory" in found.stderr
+
+
+def test_what_follows_an_upstream_belongs_to_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAR_KEY", "sk-canary")
+    found = run(
+        "--upstream", "http://a:1", "--upstream-model", "x", "--upstream", "https://b/v1",
+        "--upstream-model", "near=y:7b", "--upstream-key-env", "FAR_KEY",
+        "--served-name", "first", "other", "--dry-run",
+    )  # fmt: skip
+    assert found.returncode == 0 and "canary" not in found.stdout
+    assert json.loads(found.stdout)["models"] == [] and json.loads(found.stdout)["upstreams"] == [
+        {"url": "http://a:1", "model": "x", "names": ["first", "other"]},
+        {"url": "https://b/v1", "model": "y:7b", "names": ["near"]},
+    ]
+
+
+def test_all_serves_what_is_shipped_and_was_pulled(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREUSET_HOME", str(tmp_path))
+    found = json.loads(run("--all", "--model", "mini", "--dry-run").stdout)
+    assert [Path(path).name for path in found["models"]] == ["mini"]
 
 
 def test_a_port_given_is_the_port(model: Path) -> None:

@@ -71,6 +71,19 @@ class Runner(Protocol):
         """fp32 logits (R, V) of some rows of the last batch."""
         ...
 
+    @property
+    def guesses(self) -> bool:
+        """Whether the model has a layer that guesses the token after the next, so that `guess` may be called."""
+        ...
+
+    def guess(self, rows: Sequence[int], batch: ForwardBatch) -> list[int]:
+        """For each span of `batch` a likely token after its last one.
+
+        `rows` of the last batch are read once more, now beside the token that follows each of them, which is the
+        token that `batch` has there. A guess is only that: it may be wrong, and must be verified.
+        """
+        ...
+
     def score(
         self, readings: "Sequence[Reading]", *, tokens_per_batch: int
     ) -> "Iterator[tuple[int, NDArray[np.float64], NDArray[np.bool_]]]":

@@ -69,7 +69,8 @@ def _grouped(fields: ConfigFields, family: Family, width: int) -> dict[str, Any]
         "expert_groups": groups,
         "groups_per_token": kept,
         "router_scale": fields.number("routed_scaling_factor", 1.0),
-        "next_layers": fields.integer("num_nextn_predict_layers", default=0),
+        # Of several only the first is used; published models have one.
+        "next_layers": min(1, fields.integer("num_nextn_predict_layers", default=0)),
     }
 
 

@@ -4,6 +4,7 @@ Reading order: `published`, `_plain`. Where nothing is special a file's tensor i
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -63,12 +64,15 @@ def fetch(files: Mapping[str, Path], name: str) -> Tensor:
 
 
 def _spare(name: str, config: ModelConfig) -> bool:
-    """Tensors that say nothing new: rotary frequencies, and copies of embedding and head beside the layers that guess
-    the token after the next."""
+    """Tensors that are not read: rotary frequencies, layers that guess the token after the next where these are not
+    wanted, and copies of embedding and head beside them."""
     if name.endswith("rotary_emb.inv_freq"):
         return True
-    behind = tuple(f"model.layers.{config.layers + i}." for i in range(config.next_layers))
-    return name.startswith(behind) and name.endswith((".embed_tokens.weight", ".shared_head.head.weight"))
+    found = re.match(r"model\.layers\.(\d+)\.", name)
+    behind = int(found[1]) - config.layers if found is not None else -1
+    if behind < 0 or config.latent is None:
+        return False
+    return behind >= config.next_layers or name.endswith((".embed_tokens.weight", ".shared_head.head.weight"))
 
 
 def _scaled(name: str, codes: Tensor, files: Mapping[str, Path], block: tuple[int, int]) -> Tensor:

@@ -6,7 +6,7 @@ is which part of which parameter), `load_model`, `save_model`. The file of quant
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -74,8 +74,18 @@ class WeightSource(Protocol):
 class FolderWeights:
     """The weights in `folder`: ours (quantized or not) or Hugging Face's, of the families of model/families.py."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, guess: bool = False) -> None:
+        """With `guess` the layer that guesses the token after the next is read too, where there is one."""
         self.folder, self.config = folder, config_of(folder)
+        if self.config.next_layers and not (guess and self._has_guess()):
+            self.config = replace(self.config, next_layers=0)
+
+    def _has_guess(self) -> bool:
+        """transformers leaves that layer out when it saves a model, and keeps its number in config.json."""
+        if (self.folder / quant.FILE).is_file():
+            return False
+        layer = f"model.layers.{self.config.layers}."
+        return any(name.startswith(layer) for file in _files(self.folder) for name in header(file))
 
     def tensors(self) -> Iterator[StoredTensor]:
         """Each weight once. ArtifactError names the tensor that is missing, unexpected, cut or not finite."""
@@ -154,13 +164,13 @@ def build(
     return model.eval()
 
 
-def open_weights(path: Path) -> WeightSource:
+def open_weights(path: Path, *, guess: bool = False) -> WeightSource:
     """The weights of a model's folder or of a GGUF file. ArtifactError: they are of a kind that is not read."""
     if is_gguf(path):
         from creuset.model.formats.gguf.weights import GgufWeights
 
         return GgufWeights(path)
-    return FolderWeights(path)
+    return FolderWeights(path, guess=guess)
 
 
 def load_model(path: Path, *, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32) -> Transformer:

@@ -57,7 +57,7 @@ def route(
     if score == "softmax":
         scores_TE = probs_TE = logits_TE.softmax(dim=-1)
     else:
-        scores_TE = logits_TE.sigmoid()
+        scores_TE = sigmoid(logits_TE)
         probs_TE = scores_TE / scores_TE.sum(-1, keepdim=True)
     choice_TE = scores_TE if bias_E is None else scores_TE + bias_E
     if groups > 1:
@@ -74,6 +74,12 @@ def route(
     if scale != 1.0:
         weights_TK = weights_TK * scale
     return Routing(weights_TK, experts_TK, probs_TE, logits_TE)
+
+
+def sigmoid(x: Tensor) -> Tensor:
+    """As torch's, but each number by itself: torch computes the last few numbers of a tensor by another routine, and
+    then a token's experts and weights would depend on how many tokens there are."""
+    return torch.stack((x, torch.zeros_like(x)), dim=-1).softmax(-1)[..., 0]
 
 
 def _in_best_groups(choice_TE: Tensor, groups: int, kept: int, *, best: int) -> Tensor:

@@ -12,6 +12,7 @@ from creuset.core.errors import ConfigError, CreusetError, NotFound
 from creuset.server.engines.client import ClientDisconnected, EngineClient, State
 from creuset.server.engines.needs import Need
 from creuset.server.engines.residency import Residency, Resident
+from creuset.server.engines.upstream import UpstreamEngine
 from creuset.server.metrics import Gauges
 from creuset.server.model import ServedModel
 from creuset.types.fields import Fields, show
@@ -78,6 +79,10 @@ class ServedEngine:
             engine=self.client.stats if self.state == "ready" else {},
         )
 
+    def why_not(self) -> str:
+        """Why nothing can be generated now."""
+        return self.client.why_not()
+
     def health(self) -> dict[str, Any]:
         facts = self.client.facts
         found: dict[str, Any] = {"model": self.model.name, "state": self.state, "choices": facts.get("choices")}
@@ -86,24 +91,29 @@ class ServedEngine:
         return found if self.failure is None else found | {"reason": str(self.failure)}
 
 
-def worst_of(engines: Sequence[ServedEngine]) -> ServedEngine:
+AnyEngine = ServedEngine | UpstreamEngine
+
+
+def worst_of(engines: Sequence[AnyEngine]) -> AnyEngine:
     return min(engines, key=lambda engine: _WORST_FIRST.index(engine.state))
 
 
 class EnginePool:
     """A list of engines. No two serve one name."""
 
-    def __init__(self, engines: Sequence[ServedEngine], *, memory: int = UNBOUNDED) -> None:
+    def __init__(self, engines: Sequence[AnyEngine], *, memory: int = UNBOUNDED) -> None:
         """`memory`: bytes for all engines of ours together.
 
-        An engine alone is loaded at once, and one of several when it is first asked.
+        An engine of ours alone is loaded at once, and one of several when it is first asked.
         """
         if not engines:
             raise ConfigError("a server needs at least one model")
         self.engines = tuple(engines)
-        self.residency = Residency(memory, [engine.place for engine in engines])
+        self._ours = [engine for engine in engines if isinstance(engine, ServedEngine)]
+        self._upstream = [engine for engine in engines if isinstance(engine, UpstreamEngine)]
+        self.residency = Residency(memory, [engine.place for engine in self._ours])
         self._ended = asyncio.Event()
-        self._by_name: dict[str, ServedEngine] = {}
+        self._by_name: dict[str, AnyEngine] = {}
         for engine in engines:
             for name in engine.names:
                 if name in self._by_name:
@@ -131,7 +141,7 @@ class EnginePool:
     def alone(self) -> bool:
         return len(self.engines) == 1
 
-    def find(self, name: str) -> ServedEngine:
+    def find(self, name: str) -> AnyEngine:
         """The engine that serves `name`. Raises NotFound."""
         if name not in self._by_name:
             raise NotFound(
@@ -141,10 +151,10 @@ class EnginePool:
             )
         return self._by_name[name]
 
-    def chosen_by(self, fields: Fields, *, optional: bool = False) -> tuple[str, ServedEngine]:
+    def chosen_by(self, fields: Fields, *, optional: bool = False) -> tuple[str, AnyEngine]:
         """The name in a request's `model`, and its engine. With `optional`, no field stands for the first model."""
         if optional and not fields.has("model"):
-            return self.engines[0].model.name, self.engines[0]
+            return self.engines[0].name, self.engines[0]
         name = fields.text("model")
         if name is None:
             raise fields.refuse("model", f"is required; this server has {self.names}")
@@ -189,27 +199,34 @@ class EnginePool:
 
     async def run(self, on_end: Callable[[], object]) -> None:
         """Keep the engines alive until `close`. Ends early, after `on_end()`, when the only one cannot be started."""
-        for engine in self.engines:
+        probes = [asyncio.create_task(engine.run()) for engine in self._upstream]
+        for engine in self._ours:
             engine.client.on_idle = self.residency.settle
-        if self.alone:
-            try:
-                await self.residency.enter(self.engines[0].place)
-                self.residency.leave(self.engines[0].place)
-            except CreusetError as error:
-                self.engines[0].failure = self.engines[0].failure or error
-                self._ended.set()
-                on_end()
+        if len(self._ours) == 1:
+            await self._preload(self._ours[0], on_end)
         await self._ended.wait()
         await self.residency.close()
-        await asyncio.gather(*(engine.client.ended() for engine in self.engines))
+        await asyncio.gather(*(engine.client.ended() for engine in self._ours), *probes)
+
+    async def _preload(self, engine: ServedEngine, on_end: Callable[[], object]) -> None:
+        try:
+            await self.residency.enter(engine.place)
+            self.residency.leave(engine.place)
+        except CreusetError as error:
+            engine.failure = engine.failure or error
+            if self.alone:
+                self._ended.set()
+                on_end()
 
     def close(self) -> None:
         """End all engine processes and every open generation, now."""
         self._ended.set()
-        for engine in self.engines:
+        for engine in self._ours:
             engine.client.close()
+        for upstream in self._upstream:
+            upstream.close()
 
     @property
     def failure(self) -> CreusetError | None:
         """Why the only engine could not be started at all."""
-        return self.engines[0].failure if self.alone else None
+        return self._ours[0].failure if self.alone and self._ours else None

@@ -2,11 +2,23 @@
 
 from typing import Any
 
-from creuset.server.engines.pool import EnginePool, ServedEngine
+from creuset.server.engines.pool import AnyEngine, EnginePool
+from creuset.server.engines.upstream import UpstreamEngine
 
 
-def model_object(name: str, engine: ServedEngine) -> dict[str, Any]:
+def model_object(name: str, engine: AnyEngine) -> dict[str, Any]:
     """OpenAI's four fields, vLLM's `root` and `max_model_len`, and what one chooses a model by."""
+    if isinstance(engine, UpstreamEngine):
+        return {
+            "id": name,
+            "object": "model",
+            "created": engine.created,
+            "owned_by": str(engine.listed.get("owned_by") or "upstream"),
+            "root": engine.settings.model,
+            "max_model_len": engine.context,
+            "state": engine.state,
+            "upstream": True,
+        }
     model = engine.model
     return {
         "id": name,
@@ -30,8 +42,18 @@ def model_list(engines: EnginePool) -> dict[str, Any]:
     }
 
 
-def model_card(engine: ServedEngine) -> dict[str, Any]:
+def model_card(engine: AnyEngine) -> dict[str, Any]:
     """What one talks with: for the page, and for whoever wants to know."""
+    if isinstance(engine, UpstreamEngine):
+        return {
+            "name": engine.name,
+            "names": list(engine.names),
+            "context": engine.context,
+            "created": engine.created,
+            "license": None,
+            "engine": engine.state,
+            "upstream": engine.settings.model,
+        }
     model = engine.model
     return {
         "name": model.name,

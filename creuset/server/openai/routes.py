@@ -13,8 +13,10 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from creuset.core.errors import RequestError
 from creuset.server.engines.client import ClientDisconnected
 from creuset.server.engines.pool import ServedEngine
+from creuset.server.engines.upstream import UpstreamEngine
 from creuset.server.middleware import CLIENT_GONE
 from creuset.server.model import ServedModel
 from creuset.server.openai.chat import chat_grammar, parse_chat, visible_ids
@@ -24,6 +26,7 @@ from creuset.server.openai.reply import ChatResponse, CompletionResponse, Respon
 from creuset.server.openai.sampling import fit, for_choice, truncated
 from creuset.server.openai.thinking import bounded, thought_of
 from creuset.server.openai.tokens import parse_detokenize, parse_tokenize, tokenized, tokenizer_info
+from creuset.server.openai.upstream import Relay
 from creuset.server.openai.watermark import detected, examine, parse_detect, the_key
 from creuset.server.state import ServerState, context_of, json_response, off_loop
 from creuset.server.stream import EventStream, disconnected, whole
@@ -31,7 +34,8 @@ from creuset.types.fields import Fields, parse_object
 from creuset.types.generation import GenerationRequest
 from creuset.types.messages import ChatMessage
 
-Handler = Callable[[Request], Awaitable[Response | EventStream]]
+Answer = Response | EventStream | Relay
+Handler = Callable[[Request], Awaitable[Answer]]
 Prepared = tuple[list[GenerationRequest], ResponseBuilder]
 
 
@@ -39,9 +43,12 @@ def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
     """(method, path, handler) of each route."""
     pads = not state.settings.loopback  # on loopback nobody watches the lengths of packets
 
-    async def chat(request: Request) -> Response | EventStream:
-        fields = Fields(parse_object(await request.body()))
+    async def chat(request: Request) -> Answer:
+        body = parse_object(await request.body())
+        fields = Fields(body)
         name, engine = state.engines.chosen_by(fields)
+        if isinstance(engine, UpstreamEngine):
+            return _relay(request, engine, "/chat/completions", body)
         ask = parse_chat(fields, name, engine.model)
         context_of(request).ignored = ask.ignored
         model = engine.model
@@ -76,11 +83,14 @@ def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
             request, engine, reply_id, prepare, completions=ask.choices, choices=ask.choices, streamed=ask.stream
         )
 
-    async def complete(request: Request) -> Response | EventStream:
-        body = await request.body()
-        fields = Fields(parse_object(body))
+    async def complete(request: Request) -> Answer:
+        raw = await request.body()
+        body = parse_object(raw)
+        fields = Fields(body)
         name, engine = state.engines.chosen_by(fields)
-        ask = await off_loop(len(body), parse_completion, fields, name, engine.model)
+        if isinstance(engine, UpstreamEngine):
+            return _relay(request, engine, "/completions", body)
+        ask = await off_loop(len(raw), parse_completion, fields, name, engine.model)
         context_of(request).ignored = ask.ignored
         grammar = await ask.structure.grammar() if ask.structure else None
         reply_id, salt = "cmpl-" + token_hex(12), context_of(request).caller or ""
@@ -95,6 +105,24 @@ def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
             request, engine, reply_id, prepare, completions=count, choices=ask.best_of, streamed=ask.stream
         )
 
+    def _relay(request: Request, engine: UpstreamEngine, path: str, body: dict[str, Any]) -> Relay:
+        context = context_of(request)
+        reply_id = ("cmpl-" if path == "/completions" else "chatcmpl-") + token_hex(12)
+        context.facts |= {"reply": reply_id, "model": engine.name}
+        created = int(state.clock())
+        return Relay(engine, path, body, reply_id=reply_id, created=created, settings=state.settings, context=context)
+
+    def _model(fields: Fields) -> ServedModel:
+        """The model whose tokens are asked for."""
+        name, engine = state.engines.chosen_by(fields, optional=True)
+        if isinstance(engine, UpstreamEngine):
+            raise RequestError(
+                f"{name} is a model of another server: its tokens are not known here",
+                param="model",
+                code="unsupported_value",
+            )
+        return engine.model
+
     async def _carry(
         request: Request,
         engine: ServedEngine,
@@ -104,7 +132,7 @@ def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         completions: int,
         choices: int,
         streamed: bool,
-    ) -> Response | EventStream:
+    ) -> Answer:
         """Wait for the model, which may have to be loaded; `prepare` then says what to ask, for the window it has."""
         facts = context_of(request).facts
         facts["reply"] = reply_id
@@ -122,7 +150,7 @@ def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
 
     async def tokenize(request: Request) -> Response:
         fields = Fields(parse_object(await request.body()))
-        model = state.engines.chosen_by(fields, optional=True)[1].model
+        model = _model(fields)
         ask = parse_tokenize(fields, model)
         if ask.prompt is not None:
             words = model.tokenizer
@@ -134,17 +162,17 @@ def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
 
     async def detokenize(request: Request) -> Response:
         fields = Fields(parse_object(await request.body()))
-        model = state.engines.chosen_by(fields, optional=True)[1].model
+        model = _model(fields)
         return json_response({"prompt": model.tokenizer.decode(parse_detokenize(fields, model))})
 
     async def detect(request: Request) -> Response:
         fields, mark = Fields(parse_object(await request.body())), the_key(state.watermark)
-        model = state.engines.chosen_by(fields, optional=True)[1].model
+        model = _model(fields)
         text = parse_detect(fields)
         return json_response(detected(await off_loop(len(text), examine, text, model, mark), model, mark))
 
     async def info(_request: Request) -> Response:
-        return json_response(tokenizer_info(state.engines.engines[0].model))
+        return json_response(tokenizer_info(_model(Fields({}))))
 
     async def models(_request: Request) -> Response:
         return json_response(model_list(state.engines))

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from creuset.engine.backend.torch.batch_invariant import Bend, KernelRules, activate, product, swiglu
 from creuset.model.layers.mlp import MLP, act
-from creuset.model.layers.router import Routing
+from creuset.model.layers.router import Routing, sigmoid
 from creuset.model.moe import Clamp, MoE
 
 
@@ -84,7 +84,7 @@ class FusedMoE(MoE):
         y_TC = (y_1KC * routing.weights_TK[..., None].to(x_TC.dtype)).sum(1)
         if self.shared_expert is not None:
             shared_TC = self.shared_expert(x_TC)
-            y_TC = y_TC + (shared_TC if self.shared_gate is None else _sigmoid(self.shared_gate(x_TC)) * shared_TC)
+            y_TC = y_TC + (shared_TC if self.shared_gate is None else sigmoid(self.shared_gate(x_TC)) * shared_TC)
         return y_TC, routing
 
     def _scattered(self, x_TC: Tensor, experts_TK: Tensor) -> Tensor:
@@ -130,7 +130,3 @@ class FusedMoE(MoE):
             h_MF = h_MF + self.biases[0][expert]
         y_MC: Tensor = self.down[expert](activate(h_MF, self.bend, whole=self.whole))
         return y_MC if self.biases is None else y_MC + self.biases[1][expert]
-
-
-def _sigmoid(x_T1: Tensor) -> Tensor:
-    return torch.cat((x_T1, torch.zeros_like(x_T1)), dim=1).softmax(-1)[:, :1]

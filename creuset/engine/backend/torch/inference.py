@@ -14,7 +14,7 @@ batch_invariant.py found to be safe.
 import torch
 from torch import Tensor, nn
 
-from creuset.engine.backend.torch.batch_invariant import Bend, KernelRules, capped, measure, product
+from creuset.engine.backend.torch.batch_invariant import Bend, KernelRules, Product, capped, measure, product
 from creuset.engine.backend.torch.feed_forward import FusedMLP, FusedMoE, bend_of, bend_of_experts
 from creuset.engine.backend.torch.latent import FusedLatentAttention, head_stacks, latent_shapes
 from creuset.engine.backend.torch.norm import FusedNorm, fused_norm
@@ -25,7 +25,7 @@ from creuset.model.layers.mlp import MLP
 from creuset.model.layers.norm import RMSNorm
 from creuset.model.moe import Experts, MoE
 from creuset.model.rope import Rotation
-from creuset.model.transformer import Block, Transformer, embed
+from creuset.model.transformer import Block, NextTokenBlock, Transformer, embed
 
 
 def widths(model: Transformer) -> set[int]:
@@ -48,6 +48,8 @@ def shapes(model: Transformer) -> set[tuple[int, int]]:
         found.add((1, config.hidden))
     if config.experts:
         found.add((config.experts, config.hidden))
+    if config.next_layers:
+        found.add((config.hidden, 2 * config.hidden))
     return found
 
 
@@ -84,6 +86,7 @@ class InferenceModel(nn.Module):
         self.embedding, self.norm = model.model.embed_tokens.weight.detach(), fused_norm(model.model.norm)
         self.rotary = RotaryTable(model.rotary, dtype=dtype, device=device)
         self.blocks: list[Block] = []
+        self.guesser: NextTokenBlock | None = None
         for block in model.model.layers:
             assert isinstance(block, Block) and isinstance(block.mlp, MoE | MLP)
             for name, norm in list(block.named_children()):
@@ -98,7 +101,14 @@ class InferenceModel(nn.Module):
                 block.mlp = FusedMoE(block.mlp, self.rules, router)
             else:
                 block.mlp = FusedMLP(block.mlp, self.rules)
-            self.blocks.append(block)
+            if isinstance(block, NextTokenBlock):
+                norm = block.shared_head["norm"]
+                assert isinstance(block.eh_proj, nn.Linear) and isinstance(norm, RMSNorm)
+                block.eh_proj = ProductModule(product(block.eh_proj.weight, None, self.rules))
+                block.shared_head["norm"] = fused_norm(norm)
+                self.guesser = block
+            else:
+                self.blocks.append(block)
         head = model.model.embed_tokens if model.lm_head is None else model.lm_head
         self.head = product(head.weight, None, self.rules)
 
@@ -111,6 +121,13 @@ class InferenceModel(nn.Module):
         y_TC: Tensor = self.norm(x_TC)
         return y_TC
 
+    def guess(self, hidden_TC: Tensor, next_T: Tensor, positions_T: Tensor, attend: Attend) -> Tensor:
+        """As `Transformer.guess`."""
+        assert self.guesser is not None, "this model has no layer that guesses the token after the next"
+        next_TC = embed(self.embedding.index_select(0, next_T), self.config)
+        turns = self.rotary.turns(positions_T, attend.lengths)
+        return self.guesser.guess(hidden_TC, next_TC, turns[bool(self.guesser.local)], attend)
+
     def logits(self, x_TC: Tensor) -> Tensor:
         found: Tensor = self.head(x_TC)
         return capped(found, self.config.final_cap) if self.config.final_cap else found
@@ -118,6 +135,17 @@ class InferenceModel(nn.Module):
     @property
     def device(self) -> torch.device:
         return self.embedding.device
+
+
+class ProductModule(nn.Module):
+    """A product in the place of a linear layer."""
+
+    def __init__(self, call: Product) -> None:
+        super().__init__()
+        self.call = call
+
+    def forward(self, x_MK: Tensor) -> Tensor:
+        return self.call(x_MK)
 
 
 class FusedAttention(Attention):

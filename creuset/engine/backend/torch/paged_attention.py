@@ -28,6 +28,7 @@ from creuset.engine.backend.base import BatchSpan
 from creuset.engine.backend.torch.batch_invariant import attention
 from creuset.model.attention import PLAIN, ScoreRule
 
+MOST_DRAFTED = 8  # tokens: a piece of so many may be one newest token and its draft, or the end of a prompt
 MOST_ROWS = 4096  # of one matrix: with many heads on one key a long prompt is read in parts, or its mask is large
 
 
@@ -143,7 +144,7 @@ def _cut(spans: Sequence[BatchSpan], *, most: int) -> list[_Piece]:
 
 def _kind(piece: _Piece) -> tuple[int, int, int]:
     """Pieces of equal kind are one batch. Prompts are not batched with each other: they are large enough alone."""
-    return (piece.count, piece.size, 0) if piece.count == 1 else (piece.count, piece.size, piece.row + 1)
+    return (piece.count, piece.size, 0 if piece.count <= MOST_DRAFTED else piece.row + 1)
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from itertools import accumulate
 from typing import Any, Literal
 
 import numpy as np
@@ -88,7 +89,7 @@ class TorchRunner:
 
     def allocate(self, blocks: int, block_size: int) -> None:
         self._cache = KVCache(
-            layers=self._config.layers,
+            layers=self._config.layers + self._config.next_layers,
             blocks=blocks,
             block_size=block_size,
             heads=self._config.cache_heads,
@@ -101,11 +102,30 @@ class TorchRunner:
     @torch.inference_mode()
     def forward(self, batch: ForwardBatch) -> None:
         positions = [at for span in batch.spans for at in range(span.first, span.first + span.count)]
-        fold = self._config.heads // self._config.cache_heads
-        attend = PagedAttention(self.cache, batch.spans, fold=fold, quantum=self.model.rules.attention or TILE)
         tokens_T, positions_T = (torch.tensor(ids, device=self.device) for ids in (batch.tokens, positions))
         with using(self._threads_for(len(positions))):
-            self._hidden_TC = self.model(tokens_T, positions_T, attend)
+            self._hidden_TC = self.model(tokens_T, positions_T, self._attend(batch))
+
+    @property
+    def guesses(self) -> bool:
+        return self.model.guesser is not None
+
+    @torch.inference_mode()
+    def guess(self, rows: Sequence[int], batch: ForwardBatch) -> list[int]:
+        assert self._hidden_TC is not None, "nothing was computed yet"
+        hidden_TC = self._hidden_TC[torch.tensor(rows, device=self.device)]
+        positions = [at for span in batch.spans for at in range(span.first, span.first + span.count)]
+        tokens_T, positions_T = (torch.tensor(ids, device=self.device) for ids in (batch.tokens, positions))
+        ends = list(accumulate(span.count for span in batch.spans))
+        with using(self._threads_for(len(positions))):
+            guessed_TC = self.model.guess(hidden_TC, tokens_T, positions_T, self._attend(batch))
+            last_RC = guessed_TC[torch.tensor([end - 1 for end in ends], device=self.device)]
+            tokens: list[int] = self.model.logits(last_RC).argmax(-1).tolist()
+        return tokens
+
+    def _attend(self, batch: ForwardBatch) -> PagedAttention:
+        fold = self._config.heads // self._config.cache_heads
+        return PagedAttention(self.cache, batch.spans, fold=fold, quantum=self.model.rules.attention or TILE)
 
     @torch.inference_mode()
     def logits(self, rows: Sequence[int]) -> Logits:

@@ -1,0 +1,67 @@
+"""Requests that were accepted and have not ended, what is computed of them in a step, and which are refused at once."""
+
+from typing import NamedTuple
+
+from creuset.core.errors import PromptTooLong, RequestError
+from creuset.engine.backend.base import BatchSpan
+from creuset.engine.grammar import TokenMask
+from creuset.engine.output import OutputBuilder
+from creuset.engine.sampler import Sampler
+from creuset.engine.scheduler import Sequence
+from creuset.model.config import ModelConfig
+from creuset.types.generation import GenerationRequest
+
+
+class Live:
+    """A request that was accepted and has not ended: its place, its text, its generator, its place in its grammar."""
+
+    __slots__ = ("answer", "mask", "sampler", "sequence")
+
+    def __init__(self, sequence: Sequence, answer: OutputBuilder, sampler: Sampler) -> None:
+        self.sequence, self.answer, self.sampler = sequence, answer, sampler
+        self.mask: TokenMask | None = None
+
+    @property
+    def speculates(self) -> bool:
+        """Whether drafts are made for it: not where a grammar rules out most tokens."""
+        return self.mask is None
+
+
+class Part(NamedTuple):
+    """One request's share of a step: `tokens`, of which the last are its draft, in rows from `row` on."""
+
+    live: Live
+    span: BatchSpan
+    row: int
+    tokens: list[int]
+    draft: list[int]
+
+
+def refuse(request: GenerationRequest, *, config: ModelConfig, context: int, capacity: int) -> None:
+    """RequestError: this model, with a cache of `capacity` tokens, cannot answer `request`."""
+    prompt, sampling = request.prompt, request.sampling
+    total = len(prompt) + sampling.max_tokens
+    if not prompt:
+        raise RequestError("the prompt is empty", param="prompt")
+    if total > context:
+        raise PromptTooLong(
+            f"this model's context is {context} tokens, but {total} were asked for "
+            f"({len(prompt)} in the prompt, {sampling.max_tokens} to answer)",
+            hint="shorten the prompt or ask for fewer tokens",
+        )
+    if total > capacity:
+        raise PromptTooLong(
+            f"this server's cache holds {capacity} tokens, but {total} were asked for "
+            f"({len(prompt)} in the prompt, {sampling.max_tokens} to answer)",
+            hint="shorten the prompt or ask for fewer tokens",
+        )
+    size = config.vocab_size
+    closing = request.thinking.closing if request.thinking is not None else ()
+    named = (
+        ("prompt", prompt), ("logit_bias", sampling.logit_bias), ("stop_token_ids", sampling.stop_ids),
+        ("thinking.closing", closing), ("allowed_token_ids", sampling.allowed_ids or ()),
+    )  # fmt: skip
+    for name, ids in named:
+        for token in ids:
+            if not 0 <= token < size:
+                raise RequestError(f"`{name}` has token {token}, but the ids are 0 to {size - 1}", param=name)

@@ -1,0 +1,48 @@
+"""What an engine is built from: a model's weights, under the context that was asked for, and room for its cache."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from creuset.core.errors import ConfigError
+from creuset.engine.backend.base import Runner
+from creuset.engine.settings import EngineSettings
+from creuset.model.config import ModelConfig
+from creuset.model.context import with_context
+from creuset.model.formats.weights import ModelWeights, StoredTensor, WeightSource, open_weights
+from creuset.model.transformer import Transformer
+
+
+def weights_of(path: Path, settings: EngineSettings, model: Transformer | None) -> WeightSource:
+    """The weights in `path`, or those of `model`. Raises ArtifactError, ConfigError."""
+    if model is not None:
+        if settings.context:
+            raise ConfigError(f"a model in memory keeps its own context; `context` is {settings.context}")
+        return ModelWeights(model)
+    source = open_weights(path, guess=settings.speculation in ("auto", "model"))
+    return _Stretched(source, with_context(source.config, settings.context)) if settings.context else source
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretched:
+    """Weights under a config with another context."""
+
+    source: WeightSource
+    config: ModelConfig
+
+    def tensors(self) -> Iterator[StoredTensor]:
+        return self.source.tensors()
+
+
+def room(runner: Runner, settings: EngineSettings) -> tuple[int, str]:
+    """Tokens that the cache shall hold, and what bounds them.
+
+    More than `max_running` full contexts cannot be used at once. Memory is taken as it is written, not at the start.
+    """
+    if settings.kv_tokens:
+        return settings.kv_tokens, "kv_tokens"
+    limit = settings.kv_mib * 2**20 or runner.free_memory() // 2
+    useful, possible = settings.max_running * runner.config.context, limit // runner.kv_bytes_per_token
+    if useful <= possible:
+        return useful, "context"
+    return possible, "kv_mib" if settings.kv_mib else "memory"

@@ -1,0 +1,222 @@
+"""A request to a model of another server, and its answer on the way back.
+
+Everything goes through untouched but what has to change: the model's name (theirs out, ours back), the reply's id, and
+`stream_options.include_usage`, which is always asked for, since tokens are counted by what the upstream says, and taken
+out again where the client did not ask.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from starlette.types import Receive, Scope, Send
+
+from creuset.core.errors import EngineError, RequestError
+from creuset.server.engines.client import LARGEST_CALL
+from creuset.server.engines.upstream import UpstreamEngine, UpstreamError, UpstreamTimeout, read_error
+from creuset.server.errors import error_object, error_response
+from creuset.server.middleware import RequestContext
+from creuset.server.settings import ServeSettings
+from creuset.server.stream import DONE, EVENT_STREAM, KEEP_ALIVE, disconnected
+from creuset.types.fields import Fields, show
+
+if TYPE_CHECKING:
+    import httpx
+
+MAX_REPLY_BYTES = 64 << 20  # of a whole reply, and of one event of a stream
+COUNTS = ("prompt_tokens", "completion_tokens")
+
+
+class Relay:
+    """An ASGI response: sends the request, and carries what comes back. A client that hangs up ends it there, too."""
+
+    def __init__(
+        self,
+        engine: UpstreamEngine,
+        path: str,
+        body: dict[str, Any],
+        *,
+        reply_id: str,
+        created: int,
+        settings: ServeSettings,
+        context: RequestContext,
+    ) -> None:
+        """`path`: /chat/completions or /completions. `body`: the client's. Raises RequestError."""
+        fields = Fields(body)
+        self._stream = fields.flag("stream") or False
+        options = fields.object("stream_options")
+        if options is not None and not self._stream:
+            raise fields.refuse("stream_options", "is allowed only with `stream: true`")
+        self._wants_usage = bool(options and options.flag("include_usage"))
+        fields.integer("n", 1, LARGEST_CALL)
+        for name in ("max_tokens", "max_completion_tokens"):
+            asked = fields.take(name)
+            if engine.context is not None and type(asked) is int and asked > engine.context:
+                raise fields.refuse(name, f"is {asked}; the context of {engine.name} is {engine.context} tokens")
+        self._engine, self._path, self._settings, self._context = engine, path, settings, context
+        self._body = body | {"model": engine.settings.model}
+        if self._stream:
+            self._body["stream_options"] = (body.get("stream_options") or {}) | {"include_usage": True}
+        self._mine = {"id": reply_id, "created": created, "model": body["model"]}
+        self._usage: dict[str, int] = {}
+        self._finishes: dict[int, str] = {}
+        self._choices: set[int] = set()
+        self._started = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        id, metrics = self._mine["id"], self._engine.metrics
+        metrics.accepted([id])
+        gone = asyncio.create_task(disconnected(receive))
+        work = asyncio.create_task(self._work(scope, receive, send))
+        reason = "cancelled"
+        try:
+            await asyncio.wait((gone, work), return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                reason = "error"
+                reason = work.result()
+        finally:
+            gone.cancel()
+            if not work.done():
+                work.cancel()
+                with suppress(asyncio.CancelledError):
+                    await work
+            metrics.usage(*(self._usage.get(name, 0) for name in COUNTS))
+            metrics.ended(id, reason)
+            self._context.facts["usage"] = self._usage or "not told"
+
+    async def _work(self, scope: Scope, receive: Receive, send: Send) -> str:
+        """How it ended."""
+        try:
+            async with self._engine.place(), self._engine.opened(self._path, self._body) as response:
+                await (self._pump(response, send) if self._stream else self._whole(response, send))
+        except TimeoutError:  # the client stopped reading
+            return "cancelled"
+        except (RequestError, EngineError) as error:
+            if self._started:
+                await self._send(send, b"data: " + _encode(error_object(error)) + b"\n\n", last=True)
+            else:
+                await error_response(error)(scope, receive, send)
+            return "refused" if isinstance(error, RequestError) else "lost"
+        return self._finishes.get(0, "stop")
+
+    async def _whole(self, response: "httpx.Response", send: Send) -> None:
+        raw = b"".join([piece async for piece in self._bytes(response)])
+        reply = self._object(raw)
+        if not isinstance(reply.get("choices"), list):
+            raise self._error(reply)
+        self._look(reply)
+        body = _encode(reply | self._mine)
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await self._send(send, body, last=True)
+
+    async def _pump(self, response: "httpx.Response", send: Send) -> None:
+        if "text/event-stream" not in response.headers.get("content-type", ""):
+            raise self._error(self._object(b"".join([piece async for piece in self._bytes(response)])))
+        events = self._events(response)
+        coming = asyncio.ensure_future(anext(events, None))
+        try:
+            while True:
+                await asyncio.wait((coming,), timeout=self._settings.heartbeat_s)
+                chunk = coming.result() if coming.done() else b""
+                if not self._started:
+                    await send({"type": "http.response.start", "status": 200, "headers": EVENT_STREAM})
+                    self._started = True
+                if not coming.done():
+                    await self._send(send, KEEP_ALIVE)
+                    continue
+                if chunk is None:
+                    break
+                if chunk:
+                    await self._send(send, b"data: " + chunk + b"\n\n")
+                coming = asyncio.ensure_future(anext(events, None))
+        finally:
+            coming.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await coming
+            await events.aclose()
+        await self._send(send, DONE, last=True)
+
+    async def _events(self, response: "httpx.Response") -> AsyncGenerator[bytes]:
+        """The chunks of a stream as the client is to get them; empty for one that is not for the client."""
+        rest = b""
+        async for piece in self._bytes(response):
+            *lines, rest = (rest + piece).split(b"\n")
+            if len(rest) > MAX_REPLY_BYTES:
+                raise UpstreamError(f"the server behind {self._engine.name} sent an event without an end")
+            for line in lines:
+                value = line.removesuffix(b"\r").removeprefix(b"data:").strip()
+                if not line.startswith(b"data:") or not value:
+                    continue  # a comment, the name of an event, the line between two
+                if value == b"[DONE]":
+                    return
+                yield self._chunk(value)
+        if not self._choices or not self._choices <= self._finishes.keys():
+            raise UpstreamError(f"the server behind {self._engine.name} ended the stream before the reply was complete")
+
+    def _chunk(self, value: bytes) -> bytes:
+        chunk = self._object(value)
+        if "choices" not in chunk and "usage" not in chunk:
+            raise self._error(chunk)
+        if not self._choices:
+            self._engine.metrics.begun(self._mine["id"])
+        self._look(chunk)
+        if not self._wants_usage:
+            if chunk.get("usage") is not None and not chunk.get("choices"):
+                return b""
+            chunk.pop("usage", None)
+        return _encode(chunk | self._mine)
+
+    def _look(self, reply: dict[str, Any]) -> None:
+        """Note what is told of tokens and of ends."""
+        usage = reply.get("usage")
+        if isinstance(usage, dict):
+            self._usage |= {name: usage[name] for name in COUNTS if type(usage.get(name)) is int}
+        for at, choice in enumerate(reply.get("choices") or ()):
+            if isinstance(choice, dict):
+                index = choice.get("index", at)
+                self._choices.add(index)
+                if isinstance(choice.get("finish_reason"), str):
+                    self._finishes[index] = choice["finish_reason"]
+
+    def _object(self, raw: bytes) -> dict[str, Any]:
+        try:
+            found = msgspec.json.decode(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            found = None
+        if not isinstance(found, dict):
+            raise UpstreamError(f"the server behind {self._engine.name} sent what is no JSON object")
+        return found
+
+    def _error(self, reply: dict[str, Any]) -> UpstreamError:
+        """What is told of a reply that says 200 and is an error, or nothing that is known."""
+        message = self._engine.scrub(read_error(_encode(reply))[0])
+        return UpstreamError(
+            message or f"the server behind {self._engine.name} sent no reply, but {show(sorted(reply))}"
+        )
+
+    async def _bytes(self, response: "httpx.Response") -> AsyncIterator[bytes]:
+        import httpx
+
+        total, name = 0, self._engine.name
+        try:
+            async for piece in response.aiter_bytes():
+                total += len(piece)
+                if not self._stream and total > MAX_REPLY_BYTES:
+                    raise UpstreamError(f"the server behind {name} sent a reply of more than {MAX_REPLY_BYTES} bytes")
+                yield piece
+        except httpx.TimeoutException as error:
+            raise UpstreamTimeout(f"the server behind {name} fell silent before the reply was complete") from error
+        except httpx.HTTPError as error:
+            raise UpstreamError(
+                f"the server behind {name} broke the connection before the reply was complete"
+            ) from error
+
+    async def _send(self, send: Send, body: bytes, *, last: bool = False) -> None:
+        async with asyncio.timeout(self._settings.send_timeout_s):
+            await send({"type": "http.response.body", "body": body, "more_body": not last})
+
+
+_encode = msgspec.json.Encoder().encode
