@@ -20,11 +20,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     args.path = _folder(args.path)
     problems = verify(args.path)
-    module = args.checks.get(read_manifest(args.path)["kind"])
+    kind = read_manifest(args.path)["kind"]
+    module = args.checks.get(kind)
     if module and not problems:  # what is damaged is not read further
         problems = importlib.import_module(module).check(args.path)
     limits = importlib.import_module(module).limits(args.path) if module and not problems else []
-    origin = known(args.path) if not problems else []
+    origin = known(args.path) if kind == "model" and not problems else []
     try:
         chain = ancestors(args.path)
     except ArtifactError:  # a manifest of the lineage is damaged: `problems` says which

@@ -1,10 +1,12 @@
 """The catalogue: every row is read, says what it must, and is found by its names."""
 
 import re
+from typing import get_args
 
 import pytest
 
 from creuset.core.errors import ConfigError
+from creuset.model.config import Family
 from creuset.model.store.catalogue import catalogue
 from creuset.model.store.licence import terms_of
 from creuset.model.store.wanted import wanted
@@ -75,3 +77,7 @@ def test_a_licence_is_open_or_its_limits_are_told(id, free, told):
 def test_an_open_licence_behind_terms_or_with_a_policy_is_not_free():
     assert not terms_of("apache-2.0", gated=True).free
     assert not terms_of("apache-2.0", limits="A policy.").free
+
+
+def test_every_model_of_the_catalogue_is_of_a_family_that_runs():
+    assert {row.family for row in ROWS} <= set(get_args(Family))

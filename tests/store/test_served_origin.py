@@ -56,3 +56,16 @@ def test_its_dossier_says_in_both_languages_that_it_was_trained_by_others(real, 
     french = french.replace("\u202f", " ").replace("\xa0", " ")
     assert "Il a été entraîné par d'autres : son corpus" in french and "It was trained" not in french
     assert main(["verify", str(out)]) == 0
+
+
+def test_a_model_made_from_a_pulled_one_says_so_when_it_is_verified(real, fetch, tmp_path, capsys):
+    from creuset.cli import main
+    from creuset.core.artifact import new_artifact
+
+    pulled = fetch("ours/real").folder
+    with new_artifact(tmp_path / "tuned", kind="model", parents=[pulled]) as scratch:
+        (scratch / "config.json").write_text("{}")
+    assert main(["verify", str(tmp_path / "tuned")]) == 0
+    said = capsys.readouterr().out
+    assert "ORIGIN  made from ours/real: Fetched from ours/real at commit" in said
+    assert "NOT PROVED  made from ours/real: It was trained by others" in said

@@ -1,11 +1,11 @@
 """Where a model of others comes from, and what is not known of it, in sentences that every page says alike."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from creuset.core.artifact import MANIFEST, Problem, artifact_of, read_manifest
+from creuset.core.artifact import MANIFEST, Problem, ancestors, artifact_of, read_manifest
 from creuset.core.sentences import LANGS, Sentence, keyed, sentence
 from creuset.model.store.catalogue import CatalogueEntry, catalogue
 
@@ -110,12 +110,17 @@ def check(path: Path) -> list[Problem]:
 
 
 def known(path: Path) -> list[str]:
-    """What `creuset verify` says of where a model comes from; nothing of models that were made here."""
-    origin = origin_of(path)
-    return [] if origin is None else [str(one) for one in origin.known()]
+    """What `creuset verify` says of where a model comes from; nothing of one that was made here from nothing."""
+    return [about + str(one) for about, origin in _origins(path) for one in origin.known()]
 
 
 def limits(path: Path) -> list[str]:
-    """What could not be proved."""
-    origin = origin_of(path)
-    return [] if origin is None else [str(one) for one in origin.unknown()]
+    """What could not be proved of a model, or of the models of others that it was made from."""
+    return [about + str(one) for about, origin in _origins(path) for one in origin.unknown()]
+
+
+def _origins(path: Path) -> Iterator[tuple[str, Origin]]:
+    """The origin of a model and of each that it was made from. Those are told with their name before each sentence."""
+    for distance, manifest in enumerate(ancestors(path)):
+        if origin := origin_in(manifest):
+            yield f"made from {origin.name}: " if distance else "", origin
