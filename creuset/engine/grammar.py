@@ -9,7 +9,7 @@ Shapes: V vocabulary
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -22,6 +22,7 @@ from creuset.text.schema.read import MAX_OPTIONAL
 from creuset.text.tokenizer import Tokenizer
 from creuset.types.generation import Sampling
 
+SMALL_VOCAB = 16_384  # a mask over so few tokens is computed at once: a hand-over to the thread would take longer
 KEPT = 64  # compiled grammars, by their text
 Allowed = NDArray[np.bool_]
 Compiled = LLMatcher  # at the beginning of an answer; copied for each
@@ -68,9 +69,12 @@ class Grammars:
     def mask(self, compiled: LLMatcher, sampling: Sampling) -> "TokenMask":
         return TokenMask(self, compiled.deep_copy(), sampling)
 
-    def begin(self, matcher: LLMatcher) -> "Future[bytes]":
-        """Compute what may come next, beside whatever the caller does."""
-        return self._masker.submit(matcher.compute_bitmask)
+    def begin(self, matcher: LLMatcher) -> "Callable[[], bytes]":
+        """Compute what may come next, beside whatever the caller does; the result waits until it is there."""
+        if self.vocab_size <= SMALL_VOCAB:
+            bits = matcher.compute_bitmask()
+            return lambda: bits
+        return self._masker.submit(matcher.compute_bitmask).result
 
     def _compile(self, grammar: str) -> LLMatcher:
         if self._vocabulary is None:
@@ -105,7 +109,7 @@ class TokenMask:
 
         End tokens are among them where the answer is already a text of the grammar. Raises RequestError.
         """
-        packed = np.frombuffer(self._bits.result(), dtype=np.uint8)
+        packed = np.frombuffer(self._bits(), dtype=np.uint8)
         if self._matcher.is_error():
             raise RequestError(f"the grammar failed: {plain(self._matcher.get_error())}", param="grammar")
         allowed_V = np.unpackbits(packed, count=self._grammars.vocab_size, bitorder="little").view(np.bool_)

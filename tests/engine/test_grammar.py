@@ -6,6 +6,7 @@ from pathlib import Path
 import jsonschema
 import msgspec
 import numpy as np
+import pytest
 
 from creuset.engine.sampler import Sampler
 from creuset.testing import tiny_tokenizer
@@ -116,7 +117,11 @@ def said(event):
     return msgspec.structs.replace(event, id="", cached_tokens=0)
 
 
-def test_an_answer_under_a_grammar_does_not_depend_on_the_batch():
+@pytest.mark.parametrize("beside", [True, False])
+def test_an_answer_under_a_grammar_does_not_depend_on_the_batch(monkeypatch, beside):
+    """Nor on whether masks are computed beside the forward pass."""
+    if beside:
+        monkeypatch.setattr("creuset.engine.grammar.SMALL_VOCAB", 0)
     alone = {one.id: said(run(engine(prefix_cache=False), one)[one.id]) for one in ASKS}
     crowded = engine()
     tight = engine(kv_tokens=80, block_size=4)
