@@ -13,6 +13,7 @@ from creuset.engine.engine import Engine
 from creuset.engine.settings import EngineSettings
 from creuset.governance.audit.run import Asked
 from creuset.testing import tiny_model_folder, tiny_shards
+from creuset.text import grammar
 from creuset.text.chat import encode_chat
 from creuset.types.generation import GenerationRequest, Sampling
 
@@ -74,6 +75,20 @@ def test_a_chat_is_the_template_and_its_stream_is_the_whole(folder):
         assert reply.completion.text == text and reply.completion.prompt_tokens == len(ids)
         assert "".join(model.stream(messages, max_tokens=10, temperature=0.0)) == text
         assert model.chat("Hello", max_tokens=4, temperature=0.0).completion.completion_tokens <= 4
+
+
+def test_an_answer_has_the_form_that_is_asked_for(folder):
+    schema = {"type": "object", "properties": {"ok": {"enum": [True, 7]}}, "required": ["ok"]}
+    schema["additionalProperties"] = False
+    with creuset.load(folder) as model:
+        reply = model.chat("Is it?", schema=schema, max_tokens=200, temperature=1.5, seed=1)
+        texts = [reply.text, *(one.text for one in model.generate(["a", "b"], schema=schema, max_tokens=200, seed=1))]
+        assert all(json.loads(text)["ok"] in (True, 7) for text in texts)
+        assert model.chat("Is it?", grammar=grammar.choice(["yes"]), temperature=2.0).text == "yes"
+        with pytest.raises(creuset.CreusetError, match=r"`schema\.not` cannot be enforced"):
+            model.generate("a", schema={"not": {}})
+        with pytest.raises(creuset.CreusetError, match="one form"):
+            model.generate("a", schema={}, grammar="start: /a/")
 
 
 def test_a_stream_that_is_left_gives_its_blocks_back_and_two_do_not_mix(folder):

@@ -21,6 +21,8 @@ from creuset.engine.generate import Completion, stream
 from creuset.engine.generate import generate as complete
 from creuset.engine.settings import EngineSettings
 from creuset.model.hub import find_model, recommended_sampling
+from creuset.text.calls.forced import GrammarWriter, Thought
+from creuset.text.grammar import json_schema
 from creuset.text.output import parse_output
 from creuset.text.template import ChatTemplate
 from creuset.text.tokenizer import Tokenizer
@@ -59,15 +61,27 @@ class Assistant:
         """Tokens of prompt and answer together."""
         return self.engine.context
 
-    def generate(self, prompts: str | Sequence[str], **sampling: Any) -> list[Completion]:
+    def generate(
+        self,
+        prompts: str | Sequence[str],
+        *,
+        schema: Mapping[str, Any] | None = None,
+        grammar: str | None = None,
+        **sampling: Any,
+    ) -> list[Completion]:
         """Continue each text, all of them computed together.
+
+        `schema`: a JSON Schema; each answer that ends by itself is JSON that fits it. `grammar`: another form, as
+        `creuset.text.grammar` writes it. What cannot be enforced is a RequestError that names its path.
 
         `sampling`: fields of `Sampling` (max_tokens, temperature, top_p, seed, stop, logprobs ...); what is not given
         is the model's own. Control tokens in a text are text. Raises RequestError for a value out of range and for a
         prompt that leaves no room.
         """
         texts = [prompts] if isinstance(prompts, str) else list(prompts)
-        return complete(self.engine, [self._request(self.tokenizer.encode_prompt(text), sampling) for text in texts])
+        form = _form(schema, grammar)
+        asked = [self._request(self.tokenizer.encode_prompt(text), sampling, form) for text in texts]
+        return complete(self.engine, asked)
 
     def chat(
         self,
@@ -75,10 +89,16 @@ class Assistant:
         *,
         tools: Sequence[Mapping[str, Any]] | None = None,
         thinking: bool | None = None,
+        schema: Mapping[str, Any] | None = None,
+        grammar: str | None = None,
         **sampling: Any,
     ) -> AssistantReply:
-        """The assistant's next message. `messages`: OpenAI's, or one text that the user says."""
-        [completion] = complete(self.engine, [self._chat_request(messages, tools, thinking, sampling)])
+        """The assistant's next message. `messages`: OpenAI's, or one text that the user says.
+
+        `schema`, `grammar`: what its text must look like, behind a thought where there is one (see `generate`).
+        """
+        form = _form(schema, grammar)
+        [completion] = complete(self.engine, [self._chat_request(messages, tools, thinking, sampling, form)])
         # Models trained here think aloud only where they are told to; others as their template has it.
         parsed = parse_output(
             completion.text,
@@ -100,13 +120,19 @@ class Assistant:
         tools: Sequence[Mapping[str, Any]] | None,
         thinking: bool | None,
         sampling: Mapping[str, Any],
+        form: str | None = None,
     ) -> GenerationRequest:
         said = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
         given = {} if thinking is None else {"enable_thinking": thinking}
         prompt = self.template.encode(said, tools=tools, add_generation_prompt=True, **given).ids
-        return self._request(prompt, sampling)
+        if form is not None:
+            marks = self.template.calls.thinking
+            opened = marks is not None and self.tokenizer.decode(prompt[-16:]).rstrip().endswith(marks.open)
+            thought: Thought = "opened" if opened else "may" if thinking else "none"
+            form = GrammarWriter(self.template.calls, self.tokenizer.special).answer(form, thought=thought)
+        return self._request(prompt, sampling, form)
 
-    def _request(self, prompt: list[int], sampling: Mapping[str, Any]) -> GenerationRequest:
+    def _request(self, prompt: list[int], sampling: Mapping[str, Any], grammar: str | None = None) -> GenerationRequest:
         unknown = sorted(set(sampling) - set(Sampling.__struct_fields__))
         if unknown:
             raise ConfigError(
@@ -115,7 +141,7 @@ class Assistant:
         # At least one: a prompt that leaves no room is refused by the engine, which says so better.
         room = max(1, min(DEFAULT_TOKENS, self.context - len(prompt)))
         settings = Sampling(**{"max_tokens": room, **self._defaults, **sampling})
-        return GenerationRequest(id=f"{next(self._names)}", prompt=prompt, sampling=settings)
+        return GenerationRequest(id=f"{next(self._names)}", prompt=prompt, sampling=settings, grammar=grammar)
 
     def close(self) -> None:
         """Let go of the weights and the cache."""
@@ -126,6 +152,14 @@ class Assistant:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+def _form(schema: Mapping[str, Any] | None, grammar: str | None) -> str | None:
+    if schema is None:
+        return grammar
+    if grammar is not None:
+        raise ConfigError("an answer has one form: give `schema` or `grammar`")
+    return json_schema(dict(schema))
 
 
 def load(
@@ -147,7 +181,7 @@ def load(
     return Assistant(folder, Engine.load(folder, settings=settings, device=device))
 
 
-def generate(model: str | Path | None, prompts: str | Sequence[str], **sampling: Any) -> list[Completion]:
+def generate(model: str | Path | None, prompts: str | Sequence[str], **settings: Any) -> list[Completion]:
     """Load a model, continue the texts, let go of it: `Assistant.generate` for one call."""
     with load(model) as loaded:
-        return loaded.generate(prompts, **sampling)
+        return loaded.generate(prompts, **settings)
