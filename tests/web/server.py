@@ -78,6 +78,9 @@ class Handler(BaseHTTPRequestHandler):
             self.reply(200 if self.script.healthy else 503, {"status": "ok" if self.script.healthy else "starting"})
         elif path == "/v1/creuset/model":
             self.reply(200, MODEL) if self.allowed() else self.fail(401, "missing API key", "invalid_api_key")
+        elif path == "/v1/models":
+            listed = {"data": [{"id": MODEL["name"], "alias_of": None, "state": "ready"}]}
+            self.reply(200, listed) if self.allowed() else self.fail(401, "missing API key", "invalid_api_key")
         else:
             self.file(STATIC / ("index.html" if path == "/" else path.lstrip("/")))
 

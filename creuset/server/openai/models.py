@@ -12,6 +12,7 @@ def model_object(name: str, engine: AnyEngine) -> dict[str, Any]:
         return {
             "id": name,
             "object": "model",
+            "alias_of": None if name == engine.name else engine.name,
             "created": engine.created,
             "owned_by": str(engine.listed.get("owned_by") or "upstream"),
             "root": engine.settings.model,
@@ -23,6 +24,7 @@ def model_object(name: str, engine: AnyEngine) -> dict[str, Any]:
     return {
         "id": name,
         "object": "model",
+        "alias_of": None if name == model.name else model.name,
         "created": model.created,
         "owned_by": "creuset",
         "root": model.name,

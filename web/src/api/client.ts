@@ -15,15 +15,28 @@ export interface ModelInfo {
   parameters?: number | null;
   active_parameters?: number | null;
   sha256?: string;
-  context?: number;
+  context?: number | null;
   size_bytes?: number;
   languages?: string[];
-  license?: string;
+  license?: string | null;
+  /** Its name at another server, which answers for it. */
+  upstream?: string;
   sampling_defaults?: { temperature?: number; top_p?: number };
   /** Markdown. */
   card?: string;
   /** Of a model that others made: what is known of where it is from, and what is not, by language. */
   origin?: { known: Record<string, string[]>; unknown: Record<string, string[]> } | null;
+}
+
+/** One model of GET /v1/models. */
+export interface ListedModel {
+  id: string;
+  /** Set where `id` is a second name of the model. */
+  alias_of?: string | null;
+  state?: string;
+  parameters?: number | null;
+  max_model_len?: number | null;
+  upstream?: boolean;
 }
 
 export interface Answer {
@@ -78,22 +91,34 @@ function failureFrom(error: ErrorObject | undefined, status: number): Failure {
   return { kind, message };
 }
 
-export async function fetchModel(): Promise<ModelInfo> {
+/** The models that can be asked, each under its first name. */
+export async function fetchModels(): Promise<ListedModel[]> {
+  const list = (await (await call('/v1/models', {})).json()) as { data?: ListedModel[] };
+  return (list.data ?? []).filter((model) => !model.alias_of);
+}
+
+/** What is known of one of them. */
+export async function fetchModel(id: string): Promise<ModelInfo> {
   try {
-    return (await (await call('/v1/creuset/model', {})).json()) as ModelInfo;
+    return (await (await call(`/v1/creuset/model?model=${encodeURIComponent(id)}`, {})).json()) as ModelInfo;
   } catch (error) {
     if (!(error instanceof ApiError) || error.failure.kind !== 'refused') throw error;
-    const list = (await (await call('/v1/models', {})).json()) as { data?: { id: string }[] };
-    return { name: list.data?.[0]?.id ?? '' };
+    return { name: id };
   }
 }
 
-export type Health = 'ready' | 'starting' | 'away';
+/** `unloaded`: the model is loaded when it is asked; `loading`: whoever asks now waits for that; `down`: another server's. */
+export type Health = 'ready' | 'unloaded' | 'loading' | 'starting' | 'down' | 'away';
 
-export async function fetchHealth(signal: AbortSignal): Promise<Health> {
+/** How the model `id` is; how the whole server is, for none. */
+export async function fetchHealth(id: string, signal: AbortSignal): Promise<Health> {
   try {
-    const response = await fetch('/health', { signal, cache: 'no-store', credentials: 'omit' });
-    return response.ok ? 'ready' : 'starting';
+    const response = await fetch(id ? `/health?model=${encodeURIComponent(id)}` : '/health', { signal, cache: 'no-store', credentials: 'omit' });
+    const body = (await response.json().catch(() => null)) as { engines?: { state?: string; upstream?: boolean }[] } | null;
+    const engine = body?.engines?.[0];
+    if (!response.ok) return id && engine?.upstream ? 'down' : 'starting';
+    if (id && engine?.state === 'unloaded') return 'unloaded';
+    return id && engine?.state === 'starting' ? 'loading' : 'ready';
   } catch {
     return 'away';
   }

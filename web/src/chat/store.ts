@@ -3,7 +3,7 @@
  *  An answer under way: `ask` adds an empty turn -> pieces arrive -> the turn grows once a frame -> done, stopped or failed.
  */
 
-import { ApiError, fetchModel, streamAnswer } from '../api/client';
+import { ApiError, fetchModels, streamAnswer } from '../api/client';
 import type { Storage } from './storage';
 import { add, change, choose, matches, newConversation, shown, titleFrom } from './tree';
 import type { Conversation, Message, Sampling, Turn } from './types';
@@ -155,7 +155,7 @@ export class Store {
     let ending: Partial<Turn>;
     let { model } = asking;
     try {
-      model ||= (await fetchModel()).name;
+      model ||= (await fetchModels())[0]?.id ?? '';
       const line = upTo(grown, question);
       const done = await this.fitting(grown, line, { ...asking, model }, controller.signal, onText, (leftOut) => update({ leftOut }));
       ending = { state: 'done', finish: done.finish, model: done.model ?? model };

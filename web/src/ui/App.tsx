@@ -6,7 +6,7 @@ import { languages, short, WordsContext } from '../words/context';
 import { Composer, hasKeyboard } from './Composer';
 import { Conversation } from './Conversation';
 import { LinkDialog } from './Dialog';
-import { Close, Info, Menu, Plus, Sliders } from './icons';
+import { Chevron, Close, Info, Menu, Plus, Sliders } from './icons';
 import type { Actions } from './Message';
 import { ModelDialog } from './ModelDialog';
 import { usePreferences } from './preferences';
@@ -21,7 +21,8 @@ const narrow = matchMedia('(max-width: 780px)'); // as in chat.css
 export function App({ store }: { store: Store }) {
   const { conversations, current, lasting } = useSyncExternalStore(store.subscribe, store.read);
   const [preferences, setPreferences] = usePreferences();
-  const { health, model, look } = useServer();
+  const busy = current !== null && store.isRunning(current.id);
+  const { health, models, model, look } = useServer(preferences.model, busy);
   const [dialog, setDialog] = useState<'' | 'settings' | 'model'>('');
   const [leaving, setLeaving] = useState<URL | null>(null);
   const [drawer, setDrawer] = useState(false);
@@ -32,7 +33,6 @@ export function App({ store }: { store: Store }) {
   const searchBox = useRef<HTMLInputElement>(null);
 
   const words = languages[preferences.language];
-  const busy = current !== null && store.isRunning(current.id);
   const name = model?.name || words.theModel;
   const asking: Asking = { model: model?.name ?? '', sampling: preferences.sampling };
   const latest = useRef(asking);
@@ -131,7 +131,7 @@ export function App({ store }: { store: Store }) {
                 <Menu />
               </button>
               <h1 className="hidden">{current?.title || 'creuset'}</h1>
-              <button type="button" className="model" aria-haspopup="dialog" title={words.aboutModel} disabled={!model} onClick={() => setDialog('model')}>
+              <button type="button" className="model" aria-haspopup="dialog" title={models.length > 1 ? words.chooseModel : words.aboutModel} disabled={!model} onClick={() => setDialog('model')}>
                 <span className="badge">{preferences.language === 'fr' ? 'IA' : 'AI'}</span>
                 <strong>{name}</strong>
                 {model?.parameters && (
@@ -141,7 +141,7 @@ export function App({ store }: { store: Store }) {
                   </span>
                 )}
                 {model?.sha256 && <code>{model.sha256.slice(0, 8)}</code>}
-                <Info />
+                {models.length > 1 ? <Chevron /> : <Info />}
               </button>
               <span className="space" />
               <button type="button" className="tool narrow" aria-label={words.newChat} onClick={() => pick('')}>
@@ -152,10 +152,12 @@ export function App({ store }: { store: Store }) {
               </button>
             </header>
             <div role="status" className="banners">
-              {health !== 'ready' && <p className="banner">{words[health]}</p>}
+              {health === 'loading' && busy && <p className="banner">{words.loading(name)}</p>}
+              {health === 'down' && <p className="banner">{words.down(name)}</p>}
+              {(health === 'starting' || health === 'away') && <p className="banner">{words[health]}</p>}
               {!lasting && <p className="banner">{words.notLasting}</p>}
             </div>
-            <Conversation conversation={current} busy={busy} name={name} editing={editing} actions={actions} onExample={send} />
+            <Conversation conversation={current} busy={busy} name={name} elsewhere={Boolean(model?.upstream)} editing={editing} actions={actions} onExample={send} />
             <Composer box={box} busy={busy} notice={words.notice(model?.name ?? '')} onSend={send} onStop={() => store.stop()} onEditLast={editLast} />
             <Spoken turn={latestTurn} />
           </main>
@@ -163,7 +165,7 @@ export function App({ store }: { store: Store }) {
         {dialog === 'settings' && (
           <Settings store={store} defaults={model?.sampling_defaults ?? {}} conversations={conversations} preferences={preferences} onChange={setPreferences} onKey={look} onClose={() => setDialog('')} />
         )}
-        {dialog === 'model' && model && <ModelDialog model={model} onClose={() => setDialog('')} />}
+        {dialog === 'model' && model && <ModelDialog model={model} models={models} onPick={(id) => setPreferences({ model: id })} onLook={look} onClose={() => setDialog('')} />}
         {leaving && <LinkDialog url={leaving} onClose={() => setLeaving(null)} />}
       </OpenLink>
     </WordsContext>

@@ -9,6 +9,8 @@ interface Props {
   conversation: Kept | null;
   busy: boolean;
   name: string;
+  /** Another server answers. */
+  elsewhere: boolean;
   editing: string;
   actions: Actions;
   onExample: (text: string) => void;
@@ -17,7 +19,7 @@ interface Props {
 const NEAR = 60; // pixels from the bottom that still count as reading along
 
 /** The turns on screen; the view follows the answer as long as the person does. */
-export function Conversation({ conversation, busy, name, editing, actions, onExample }: Props) {
+export function Conversation({ conversation, busy, name, elsewhere, editing, actions, onExample }: Props) {
   const words = useWords();
   const view = useRef<HTMLDivElement>(null);
   const following = useRef(true);
@@ -50,7 +52,7 @@ export function Conversation({ conversation, busy, name, editing, actions, onExa
     return () => observer.disconnect();
   }, [conversation?.id, down]);
 
-  if (!conversation || line.length === 0) return <Hello name={name} onExample={onExample} />;
+  if (!conversation || line.length === 0) return <Hello name={name} elsewhere={elsewhere} onExample={onExample} />;
   return (
     <div className="view-around">
       <div className="view" ref={view} onScroll={onScroll}>
@@ -78,14 +80,14 @@ export function Conversation({ conversation, busy, name, editing, actions, onExa
   );
 }
 
-function Hello({ name, onExample }: { name: string; onExample: (text: string) => void }) {
+function Hello({ name, elsewhere, onExample }: { name: string; elsewhere: boolean; onExample: (text: string) => void }) {
   const words = useWords();
   return (
     <div className="view hello">
       <div className="column">
         <Crucible />
         <h2>{words.hello}</h2>
-        <p>{words.thisIsAi(name)}</p>
+        <p>{(elsewhere ? words.thisIsAiElsewhere : words.thisIsAi)(name)}</p>
         <ul>
           {words.examples.map((text) => (
             <li key={text}>

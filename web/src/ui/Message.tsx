@@ -96,9 +96,9 @@ function Answered({ turn, siblings, busy, last, name, actions }: Props) {
   const words = useWords();
   const writing = turn.state === 'writing';
   return (
-    <article className="turn answered" aria-label={name} aria-busy={writing}>
+    <article className="turn answered" aria-label={turn.model || name} aria-busy={writing}>
       <div className="who">
-        <Crucible /> {name}
+        <Crucible /> {turn.model || name}
       </div>
       {turn.leftOut !== undefined && <p className="note">{words.leftOut(turn.leftOut)}</p>}
       {turn.text ? <Markdown text={turn.text} /> : writing && <Dots />}

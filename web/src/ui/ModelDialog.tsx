@@ -1,4 +1,5 @@
-import type { ModelInfo } from '../api/client';
+import { useEffect, useId } from 'react';
+import type { ListedModel, ModelInfo } from '../api/client';
 import { Markdown } from '../markdown/Markdown';
 import { short, useWords, type languages } from '../words/context';
 import { CopyButton } from './CopyButton';
@@ -13,20 +14,30 @@ export function sizeOf(model: ModelInfo, words: Words): string {
 }
 
 /** Who is talking: name, size, hash, and the card, drawn by the same safe Markdown as the messages. */
-export function ModelDialog({ model, onClose }: { model: ModelInfo; onClose: () => void }) {
+export function ModelDialog({ model, models, onPick, onLook, onClose }: { model: ModelInfo; models: ListedModel[]; onPick: (id: string) => void; onLook: () => void; onClose: () => void }) {
   const words = useWords();
+  const several = models.length > 1;
+  useEffect(() => {
+    if (!several) return;
+    onLook(); // which are loaded may have changed since
+    const timer = setInterval(onLook, 2_000);
+    return () => clearInterval(timer);
+  }, [several, onLook]);
   const names = new Intl.DisplayNames([words.locale], { type: 'language', fallback: 'code' });
   const spoken = model.languages?.map((code) => names.of(code) ?? code).join(', ');
   const bytes = new Intl.NumberFormat(words.locale, { style: 'unit', unit: 'megabyte', maximumSignificantDigits: 3 });
   const rows: [string, string | undefined][] = [
     [words.parameters, sizeOf(model, words)],
     [words.context, model.context ? words.tokens(model.context) : undefined],
+    [words.answeredBy, model.upstream && words.otherServer(model.upstream)],
     [words.onDisk, model.size_bytes ? bytes.format(model.size_bytes / 1e6) : undefined],
     [words.languages, spoken],
-    [words.license, model.license],
+    [words.license, model.license ?? undefined],
   ];
   return (
-    <Dialog title={model.name} wide onClose={onClose}>
+    <Dialog title={several ? words.models : model.name} wide onClose={onClose}>
+      {several && <Picker model={model} models={models} onPick={onPick} />}
+      {several && <h3 className="picked">{model.name}</h3>}
       <dl className="facts">
         {rows.map(([name, value]) => value && <Fact key={name} name={name} value={value} />)}
         {model.sha256 && (
@@ -66,6 +77,31 @@ function Origin({ model }: { model: ModelInfo }) {
         </div>
       ))}
     </section>
+  );
+}
+
+/** One of the models: radio buttons, so that arrows move between them and a screen reader counts them. */
+function Picker({ model, models, onPick }: { model: ModelInfo; models: ListedModel[]; onPick: (id: string) => void }) {
+  const words = useWords();
+  const group = useId();
+  return (
+    <fieldset className="models">
+      <legend className="hidden">{words.chooseModel}</legend>
+      {models.map((one) => {
+        const about = [one.parameters ? short(one.parameters, words) : '', one.max_model_len ? words.tokens(one.max_model_len) : '', one.upstream ? words.elsewhere : ''];
+        const state = words.states[one.state ?? ''] ?? '';
+        return (
+          <label key={one.id}>
+            <input type="radio" name={group} value={one.id} checked={one.id === model.name} data-first={one.id === model.name || undefined} onChange={() => onPick(one.id)} />
+            <span className="names">
+              <strong>{one.id}</strong>
+              <span className="quiet">{about.filter(Boolean).join(' · ')}</span>
+            </span>
+            <span className={`state state-${one.state ?? 'unknown'}`}>{state}</span>
+          </label>
+        );
+      })}
+    </fieldset>
   );
 }
 

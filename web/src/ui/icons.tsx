@@ -28,6 +28,7 @@ export const Left = icon(<path d="M12 5l-5 5 5 5" />);
 export const Right = icon(<path d="M8 5l5 5-5 5" />);
 export const Bin = icon(<path d="M4 6h12M8 6V4h4v2M5.500 6l.7 10h7.600l.7-10" />);
 export const Warning = icon(<path d="M10 3.500L17.500 16h-15zM10 8.500v3.500M10 14v.2" />);
+export const Chevron = icon(<path d="M5.500 8l4.500 4.500L14.500 8" />);
 export const Info = icon(<circle cx="10" cy="10" r="7" />, <path d="M10 9.200v4.300M10 6.500v.2" />);
 
 /** The crucible: a bowl and the fire above it. */

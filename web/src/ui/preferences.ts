@@ -10,6 +10,8 @@ export interface Preferences {
   theme: Theme;
   language: Language;
   sampling: Sampling;
+  /** The model to ask; the server's first where it is not served. */
+  model: string;
 }
 
 export const plainSampling: Sampling = { system: '', temperature: null, topP: null, maxTokens: null, seed: null };
@@ -17,11 +19,12 @@ export const plainSampling: Sampling = { system: '', temperature: null, topP: nu
 const KEY = 'creuset.preferences';
 
 function read(): Preferences {
-  const chosen: Preferences = { theme: 'auto', language: browserLanguage(), sampling: plainSampling };
+  const chosen: Preferences = { theme: 'auto', language: browserLanguage(), sampling: plainSampling, model: '' };
   try {
     const kept = JSON.parse(localStorage.getItem(KEY) ?? '{}');
     if (kept.theme === 'light' || kept.theme === 'dark') chosen.theme = kept.theme;
     if (kept.language === 'en' || kept.language === 'fr') chosen.language = kept.language;
+    if (typeof kept.model === 'string') chosen.model = kept.model;
     if (typeof kept.sampling === 'object') chosen.sampling = { ...plainSampling, ...kept.sampling };
   } catch {
     // unreadable or forbidden: begin with the defaults

@@ -30,6 +30,7 @@ export const en = {
 
   hello: 'What shall we talk about?',
   thisIsAi: (name: string) => `You are talking with an AI, ${name}, that runs on this server. Nobody else answers.`,
+  thisIsAiElsewhere: (name: string) => `You are talking with an AI, ${name}, on another server: what you write is sent there.`,
   examples: [
     'What is a crucible?',
     'Explain why the sky is blue, in three short sentences.',
@@ -83,6 +84,8 @@ export const en = {
   useKey: 'Use this key',
 
   starting: 'The engine is starting: it cannot answer yet. This takes a few seconds.',
+  loading: (name: string) => `${name} is being loaded. The answer begins when that is done.`,
+  down: (name: string) => `The server that answers for ${name} is out of reach.`,
   away: 'The server does not answer. Your conversations are safe in this browser.',
   notLasting: 'This browser does not let the page keep anything: conversations will be lost when it closes.',
 
@@ -125,6 +128,18 @@ export const en = {
   ],
 
   aboutModel: 'About this model',
+  chooseModel: 'Choose a model',
+  models: 'Models',
+  elsewhere: 'another server',
+  answeredBy: 'Answers come from',
+  otherServer: (model: string) => `another server, where it is called ${model}`,
+  states: {
+    ready: 'loaded',
+    unloaded: 'loaded when asked',
+    starting: 'loading…',
+    down: 'out of reach',
+    failed: 'cannot be loaded',
+  } as Record<string, string>,
   seeCard: 'Model card',
   parameters: 'Size',
   parametersOf: (total: string, active: string) => (active ? `${total} parameters, ${active} at work for each token` : `${total} parameters`),

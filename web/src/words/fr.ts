@@ -30,6 +30,7 @@ export const fr: Words = {
 
   hello: 'De quoi parlons-nous ?',
   thisIsAi: (name) => `Vous parlez avec une IA, ${name}, qui tourne sur ce serveur. Personne d’autre ne répond.`,
+  thisIsAiElsewhere: (name) => `Vous parlez avec une IA, ${name}, sur un autre serveur : ce que vous écrivez y est envoyé.`,
   examples: [
     'Qu’est-ce qu’un creuset ?',
     'Explique en trois phrases courtes pourquoi le ciel est bleu.',
@@ -83,6 +84,8 @@ export const fr: Words = {
   useKey: 'Utiliser cette clé',
 
   starting: 'Le moteur démarre : il ne peut pas encore répondre. Cela prend quelques secondes.',
+  loading: (name) => `${name} est en cours de chargement. La réponse commencera ensuite.`,
+  down: (name) => `Le serveur qui répond pour ${name} est hors d’atteinte.`,
   away: 'Le serveur ne répond pas. Vos conversations sont en sûreté dans ce navigateur.',
   notLasting: 'Ce navigateur interdit à la page de rien garder : les conversations seront perdues à sa fermeture.',
 
@@ -125,6 +128,18 @@ export const fr: Words = {
   ],
 
   aboutModel: 'À propos de ce modèle',
+  chooseModel: 'Choisir un modèle',
+  models: 'Modèles',
+  elsewhere: 'autre serveur',
+  answeredBy: 'Les réponses viennent',
+  otherServer: (model) => `d’un autre serveur, où il s’appelle ${model}`,
+  states: {
+    ready: 'chargé',
+    unloaded: 'chargé à la demande',
+    starting: 'en chargement…',
+    down: 'hors d’atteinte',
+    failed: 'impossible à charger',
+  },
   seeCard: 'Fiche du modèle',
   parameters: 'Taille',
   parametersOf: (total, active) => (active ? `${total} de paramètres, dont ${active} au travail pour chaque jeton` : `${total} de paramètres`),
