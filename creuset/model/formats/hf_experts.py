@@ -44,6 +44,9 @@ def read_experts(fields: ConfigFields, family: Family) -> dict[str, Any]:
     if family == "olmoe":
         out["clip_qkv"] = fields.number("clip_qkv", 0.0)
     if family == "gpt_oss":
+        # Two fields that say again what others say.
+        fields.only("experts_per_token", out["experts_per_token"], family)
+        fields.get("initial_context_length")
         out["swiglu_limit"] = fields.number("swiglu_limit", 7.0)
         out["swiglu_alpha"] = fields.number("swiglu_alpha", 1.702)
     if family in _FIRST_DENSE:
