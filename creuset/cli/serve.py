@@ -118,6 +118,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--new-watermark", type=Path, metavar="FILE", help="make a watermark key, store it in FILE, stop")
     add("--no-prefix-cache", action="store_true", help="read every prompt anew")
+    add(
+        "--speculation",
+        choices=("auto", "off", "model", "lookup"),
+        default="auto",
+        help="who guesses tokens that are then verified together: the model's own layer for it, or a look at what "
+        "followed before; answers stay the same (default: %(default)s, the model's layer where it has one)",
+    )
     add("--log-level", choices=LEVELS, default="info", help="of the JSON lines on stderr (default: %(default)s)")
     add("--json", action="store_true", help="print the line that says where as JSON")
     add("--dry-run", action="store_true", help="print the resolved settings as JSON and stop")
@@ -156,6 +163,7 @@ def main(args: argparse.Namespace) -> int:
         "dtype": args.dtype,
         "threads": args.threads,
         "prefix_cache": not args.no_prefix_cache,
+        "speculation": args.speculation,
     }
     mark = args.watermark or (Path(os.environ["CREUSET_WATERMARK"]) if os.environ.get("CREUSET_WATERMARK") else None)
     if mark is not None:

@@ -127,7 +127,11 @@ class Engine:
             "bytes": self.capacity * self._runner.kv_bytes_per_token,
             "bounded_by": self._bounded_by,
         }
-        return self._runner.choices | {"context": self.context, "kv_cache": cache}
+        return self._runner.choices | {
+            "context": self.context,
+            "kv_cache": cache,
+            "speculation": None if self._drafter is None else self._drafter.name,
+        }
 
     def score(
         self, readings: Listed[Reading], *, tokens_per_batch: int = 4096

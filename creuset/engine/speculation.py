@@ -32,6 +32,9 @@ class Computed:
 
 
 class Drafter(Protocol):
+    @property
+    def name(self) -> str: ...
+
     def draft(self, sequence: Sequence, most: int) -> list[int]:
         """Up to `most` tokens that may follow those of `sequence`; none where nothing is likely."""
         ...
@@ -48,6 +51,7 @@ class PromptLookup:
     (arXiv:2304.04487)."""
 
     LONGEST, SHORTEST = 3, 2  # tokens that must be the same
+    name = "lookup"
 
     def draft(self, sequence: Sequence, most: int) -> list[int]:
         tokens = sequence.tokens
@@ -73,6 +77,8 @@ class PromptLookup:
 class NextTokenLayer:
     """One token a step, by the layer that the model has for it. The layer's own keys and values lie in the requests'
     blocks, at the place of the token whose successor it was told."""
+
+    name = "model"
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
