@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     decode = verbs.add_parser("decode", help="ids to text")
     decode.add_argument("ids", nargs="*", type=int, help="the ids; without them, stdin is read")
     for sub in (encode, decode):
-        sub.add_argument("--tokenizer", type=Path, required=True, metavar="PATH", help="its folder, or a model's")
+        sub.add_argument("--tokenizer", type=Path, required=True, metavar="PATH", help="its folder, or a model's, or a GGUF file")
         sub.add_argument("--json", action="store_true", help="print one JSON document")
 
 
@@ -86,7 +86,7 @@ def _encode(args: argparse.Namespace) -> int:
     else:
         data = sys.stdin.buffer.read()
         ids = tokenizer.encode_special(_utf8(data)) if args.special else tokenizer.encode_bytes(data)
-    pieces = [tokenizer.decode([id]) for id in ids]
+    pieces = [tokenizer.token_bytes(id).decode("utf-8", "replace") for id in ids]
     if args.json:
         more = {"pieces": pieces} if args.pieces else {}
         print(json.dumps({"ids": ids, "count": len(ids), **more}, ensure_ascii=False))
@@ -119,6 +119,8 @@ def _decode(args: argparse.Namespace) -> int:
         print(json.dumps({"text": tokenizer.decode(ids)}, ensure_ascii=False))
     else:
         sys.stdout.flush()
-        sys.stdout.buffer.write(tokenizer.decode_bytes(ids))  # the bytes themselves, so that encode | decode is exact
+        # The bytes themselves, so that encode | decode is exact; of a metaspace vocabulary, without the first space.
+        said = tokenizer.decode_bytes(ids) if tokenizer.pieces.byte_level else tokenizer.decode(ids).encode()
+        sys.stdout.buffer.write(said)
         sys.stdout.buffer.flush()
     return 0

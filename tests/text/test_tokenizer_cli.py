@@ -11,6 +11,7 @@ from creuset.core.artifact import read_manifest, verify
 from creuset.data.build.documents import sample
 from creuset.testing import TINY_TEXTS, tiny_corpus
 from creuset.text.tokenizer import Tokenizer
+from tests.text.foreign import write
 
 
 @pytest.fixture(scope="module")
@@ -105,3 +106,16 @@ def test_a_damaged_document_is_named_by_line(tmp_path, capsys):
     noise = random.Random(0).randbytes(10**6).hex()
     file.write_bytes(zstandard.compress(json.dumps({"text": noise}).encode() + b"\n")[:-1000])
     assert main(command) == 3 and "wiki.jsonl.zst` is cut off at line 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("family", ["llama2", "gemma", "eurollm", "llama3"])
+def test_the_verbs_take_the_tokenizers_of_other_models(family, tmp_path, capfdbinary):
+    path = ["--tokenizer", str(write(tmp_path / family, family))]
+    said = "a river of water</s> <|eot_id|>"
+    assert main(["tokenizer", "encode", said, "--json", "--pieces", *path]) == 0
+    found = json.loads(capfdbinary.readouterr().out)
+    tokenizer = Tokenizer.load(tmp_path / family)
+    assert found["ids"] == tokenizer.encode(said) and not set(found["ids"]) & set(tokenizer.special.values())
+    assert "".join(found["pieces"]).strip() == said
+    assert main(["tokenizer", "decode", *map(str, found["ids"]), *path]) == 0
+    assert capfdbinary.readouterr().out.decode() == said
