@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     decode = verbs.add_parser("decode", help="ids to text")
     decode.add_argument("ids", nargs="*", type=int, help="the ids; without them, stdin is read")
     for sub in (encode, decode):
-        sub.add_argument("--tokenizer", type=Path, required=True, metavar="PATH", help="its folder, or a model's, or a GGUF file")
+        sub.add_argument("--tokenizer", type=Path, required=True, metavar="PATH", help="tokenizer, model or GGUF file")
         sub.add_argument("--json", action="store_true", help="print one JSON document")
 
 
