@@ -28,7 +28,7 @@ class AnswerItem:
 
 
 class AnswerTask(FewshotTask[AnswerItem]):
-    """Give it `groups`, and the two extractors with their names."""
+    """Give it `groups`, and the extractors with their names."""
 
     form: ClassVar[Form] = "generate"
     needs = frozenset({"completion"})
@@ -38,11 +38,15 @@ class AnswerTask(FewshotTask[AnswerItem]):
     metric: ClassVar[str] = "em"  # "em_strict" and "em_lenient"
     strict_name: ClassVar[str]
     lenient_name: ClassVar[str]
+    read_name: ClassVar[str] = ""  # a third extractor, which knows how each language writes numbers: "em_read"
 
     def strict(self, text: str, language: str) -> str | None:
         raise NotImplementedError
 
     def lenient(self, text: str, language: str) -> str | None:
+        raise NotImplementedError
+
+    def read(self, text: str, language: str) -> str | None:
         raise NotImplementedError
 
     def same(self, answer: str, gold: str) -> bool:
@@ -83,12 +87,15 @@ class AnswerTask(FewshotTask[AnswerItem]):
             "correct_lenient": 0,
             "extracted_lenient": False,
             "failed": not isinstance(outcome, Reply),
+            **({"answer_read": None, "correct_read": 0, "extracted_read": False} if self.read_name else {}),
             "language": sample.gold["language"],
         }
         if not isinstance(outcome, Reply):
             return row
         said = extract.without_thinking(outcome.text)
-        ways = (("", self.strict, self.same), ("_lenient", self.lenient, self.same_leniently))
+        ways = [("", self.strict, self.same), ("_lenient", self.lenient, self.same_leniently)]
+        if self.read_name:
+            ways.append(("_read", self.read, self.same))
         for suffix, find, same in ways:
             answer = find(said, sample.gold["language"])
             row |= {
@@ -99,19 +106,21 @@ class AnswerTask(FewshotTask[AnswerItem]):
         return row | {"cut": outcome.finish == "length"}
 
     def measures(self, rows: Sequence[Row]) -> list[Measure]:
-        return self._two(rows, "")
+        return self._shares(rows, "")
 
-    def _two(self, rows: Sequence[Row], suffix: str) -> list[Measure]:
-        about = {"fewshot": self.fewshot}
+    def _shares(self, rows: Sequence[Row], suffix: str) -> list[Measure]:
+        """One share for each extractor."""
+        ways = [("strict", "", self.strict_name), ("lenient", "_lenient", self.lenient_name)]
+        ways += [("read", "_read", self.read_name)] if self.read_name else []
         return [
-            correct_measure(self, f"{self.metric}_strict{suffix}", rows, extractor=self.strict_name, extra=about),
             correct_measure(
                 self,
-                f"{self.metric}_lenient{suffix}",
+                f"{self.metric}_{name}{suffix}",
                 rows,
-                key="correct_lenient",
-                extracted="extracted_lenient",
-                extractor=self.lenient_name,
-                extra=about,
-            ),
+                key=f"correct{key}",
+                extracted=f"extracted{key}",
+                extractor=extractor,
+                extra={"fewshot": self.fewshot},
+            )
+            for name, key, extractor in ways
         ]

@@ -10,7 +10,8 @@ strict extractor and a lenient one, with the share of replies in which either fo
     mmlu_pro_single         "answer is (B)", the first one: lm-evaluation-harness's rule for MMLU-Pro
     mmlu_pro_three_stage    the same, else "Answer: B", else the last letter alone: the rule of MMLU-Pro's authors
     number_hash             "#### 18" (GSM8K)           number_said    "The answer is 18." (chain of thought)
-    number_last             the last number of the reply
+    number_last             the last number of the reply: lm-evaluation-harness's rule, which knows English writing only
+    number_read             the last number as the language writes it: 1 234, 1.234,5 (de), 9{,}500
     answer_said             what follows "the answer is" up to the end of the line, its last character left out (BBH)
     answer_lenient          the same in any writing, markup and the final full stop off; else the last line
 """
@@ -45,7 +46,11 @@ def letter_strict(text: str, options: Sequence[str]) -> str | None:
 def letter_lenient(text: str, options: Sequence[str]) -> str | None:
     """The last place of the surest kind: said to be the answer, marked as one, standing alone, the option itself."""
     letters = LETTERS[: len(options)]
-    for pattern in _lenient(letters):
+    said, *others = _lenient(letters)
+    if announced := list(said.finditer(text)):
+        after = text[announced[-1].end() :]
+        return None if _hedge(letters).match(after) else str(announced[-1][1]).upper()
+    for pattern in others:
         if found := pattern.findall(text):
             return str(found[-1]).upper()
     return option_text(text, options)
@@ -56,11 +61,23 @@ def _lenient(letters: str) -> tuple[re.Pattern[str], ...]:
     some, mark = f"[{letters}]", r"[*_`\"'(\[{]*"
     said = r"(?:answer|option|choice|r[ée]ponse|答案)\W{0,6}(?:is|est|是|为)?\s*:?\s*(?:option|choice)?\s*"
     return (
-        re.compile(rf"(?i:{said})(?:\\boxed)?{mark}({some})(?![\w'’-])"),
+        # A small letter counts where it can be no word: "the answer is a" may go on.
+        re.compile(
+            rf"(?i:{said})(?:\\boxed)?{mark}({some}|{some.lower()}(?=[*_`\"')\]}}]*[.!]?\s*$))(?![\w'’-])", re.M
+        ),
         re.compile(rf"(?:\\boxed\{{(?:\\text\{{)?|\*\*\(?)({some})(?![\w'’])"),
         re.compile(rf"^\s*\(?({some})[).:]?(?=\s|$)(?!\s[a-z])", re.MULTILINE),
+        re.compile(rf"\(({some.lower()})\)(?=\W*$)", re.MULTILINE),
         # "A" and "I" are words too: alone they count only where no small letters follow.
         re.compile(rf"(?<![\w'’-])({some})(?![\w'’-])(?!\s[a-z])"),
+    )
+
+
+@lru_cache(maxsize=32)
+def _hedge(letters: str) -> re.Pattern[str]:
+    """Behind one letter: another one, so that the reply has not chosen."""
+    return re.compile(
+        rf"[*_`\"')\]}}]*\s*(?:,|/|&|and|or|et|ou|y|o|und|oder)\s*[*_`\"'(\[{{]*[{letters}](?![\w'’-])", re.I
     )
 
 
@@ -116,6 +133,29 @@ def number_said(text: str, words: str = "The answer is ", end: str = ".") -> str
 def number_last(text: str) -> str | None:
     found = _NUMBER.findall(text)
     return plain_number(found[-1]) if found else None
+
+
+# Languages that write 1.234,5 or 1 234,5; the others write 1,234.5.
+_COMMA = ("fr", "de", "es", "ru", "it", "pt")
+_BLANK = " \u00a0\u202f\u2009"
+_READ_POINT = re.compile(rf"[-−]?\d{{1,3}}(?:[,{_BLANK}]\d{{3}})+(?![\d])(?:\.\d+)?|[-−]?\d+(?:\.\d+)?")
+_READ_COMMA = re.compile(rf"[-−]?\d{{1,3}}(?:[.{_BLANK}]\d{{3}})+(?![\d])(?:,\d+)?|[-−]?\d+(?:,\d+|\.\d{{1,2}}(?!\d))?")
+
+
+def number_read(text: str, language: str = "en") -> str | None:
+    """The last number in the writing of `language`, without its separators, with a point before decimals."""
+    bare = text.replace("{,}", ",").replace("\\,", " ").replace("\\ ", " ")
+    comma = language in _COMMA
+    found = (_READ_COMMA if comma else _READ_POINT).findall(bare)
+    if not found:
+        return None
+    number = re.sub(rf"[{_BLANK}]", "", str(found[-1])).replace("−", "-")
+    if comma:
+        thousands = re.fullmatch(r"-?\d{1,3}(?:\.\d{3})+(?:,\d+)?", number)
+        number = (number.replace(".", "") if thousands else number).replace(",", ".")
+    else:
+        number = number.replace(",", "")
+    return re.sub(r"\.0+$", "", number)
 
 
 def plain_number(text: str) -> str:

@@ -86,3 +86,28 @@ def test_words():
     assert extract.answer_lenient("Answer: **Yes**.") == "Yes" and extract.answer_lenient("Hm.\n(B)") == "(B)"
     assert extract.answer_lenient(" \n") is None
     assert extract.answer_lenient(r"The answer is \boxed{\text{No}}.") == "No"
+
+
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        ("The answer is b.", "B"), ("answer: c", "C"), ("(b)", "B"), ("La réponse est d", "D"), ("Answer: (a)", "A"),
+        ("Answer: A and C", None), ("Answer: B or C", None), ("Réponse : A ou B", None), ("Answer: A, B", None),
+        ("Answer: **A** / **B**", None), ("the answer is a good one", None), ("Answer: B, because A is wrong", "B"),
+    ],
+)  # fmt: skip
+def test_small_letters_count_and_two_letters_are_no_choice(text: str, letter: str | None) -> None:
+    assert letter_lenient(text, ("red", "green", "blue", "white")) == letter
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "number"),
+    [
+        (r"\boxed{$9{,}500}", "en", "9500"), ("Le total est 1 234 euros.", "fr", "1234"), ("£1 000", "en", "1000"),
+        ("La réponse est 70 000.", "fr", "70000"), ("2\u202f000\u202f000", "fr", "2000000"), ("3,5 km", "fr", "3.5"),
+        ("1.234,50 Euro", "de", "1234.50"), ("1,234.5", "en", "1234.5"), ("12, 13 and 14", "en", "14"),
+        ("18.00", "en", "18"), ("-7", "en", "-7"), ("−7", "fr", "-7"), ("rien", "fr", None), ("", "en", None),
+    ],
+)  # fmt: skip
+def test_a_number_is_read_as_its_language_writes_it(text: str, language: str, number: str | None) -> None:
+    assert extract.number_read(text, language) == number

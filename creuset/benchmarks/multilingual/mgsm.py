@@ -3,7 +3,8 @@
 data        mgsm/mgsm_LANG.tsv: problem, number
 licence     CC-BY-4.0
 metric      em_strict: the number behind "The answer is" in the language of the problem (mgsm_direct: the reply is the
-            number); em_lenient: the last number. Intervals are clustered by problem, which each language repeats;
+            number); em_lenient: the last number, by the referee's rule; em_read: the last number as the
+            language writes it. Intervals are clustered by problem, which each language repeats;
             each language has its own two measures
 shots       0: the file has no worked solutions; mgsm_direct takes as many of its first problems as are asked for
 reference   8-shot, base models: 79.8 DeepSeek-V3, 76.2 Qwen2.5-72B, 69.9 Llama-3.1-405B (README of DeepSeek-V3)
@@ -46,7 +47,7 @@ class Mgsm(AnswerTask):
     files = ("mgsm/mgsm_*.tsv",)
     licence = "CC-BY-4.0"
     reference = "79.8 DeepSeek-V3 base, 76.2 Qwen2.5-72B base, 8-shot (README of DeepSeek-V3)"
-    strict_name, lenient_name = "number_said", "number_last"
+    strict_name, lenient_name, read_name = "number_said", "number_last", "number_read"
     version = 2  # 1 wanted no full stop behind the number, and showed a Latin one, in ja and zh
     way: ClassVar[int] = 1
 
@@ -86,10 +87,13 @@ class Mgsm(AnswerTask):
     def lenient(self, text: str, language: str) -> str | None:
         return extract.number_last(text)
 
+    def read(self, text: str, language: str) -> str | None:
+        return extract.number_read(text, language)
+
     def measures(self, rows: Sequence[Row]) -> list[Measure]:
-        found = self._two(rows, "")
+        found = self._shares(rows, "")
         for language in self.part if len(self.part) > 1 else ():
-            found += self._two([row for row in rows if row["language"] == language], f".{language}")
+            found += self._shares([row for row in rows if row["language"] == language], f".{language}")
         return found
 
 

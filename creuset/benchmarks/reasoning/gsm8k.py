@@ -2,7 +2,8 @@
 
 data        gsm8k/test.jsonl and gsm8k/train.jsonl: {"question", "answer": "... #### 18"}
 licence     MIT; the eight worked examples of gsm8k_cot are those printed by Wei et al. 2022 (gsm8k_cot.json)
-metric      em_strict: the number behind "#### " (gsm8k) or "The answer is " (gsm8k_cot); em_lenient: the last number
+metric      em_strict: the number behind "#### " (gsm8k) or "The answer is " (gsm8k_cot); em_lenient: the last number,
+            by the referee's rule; em_read: the last number, separators of thousands read whatever they are
 shots       gsm8k: 5, the first of the training file. gsm8k_cot: 8; with 0, "Let's think step by step."
 reference   8-shot, base models: 89.3 DeepSeek-V3, 88.3 Qwen2.5-72B, 83.5 Llama-3.1-405B (README of DeepSeek-V3)
 """
@@ -25,7 +26,7 @@ class Gsm8k(AnswerTask):
     reference = "89.3 DeepSeek-V3 base, 88.3 Qwen2.5-72B base, 8-shot (README of DeepSeek-V3)"
     shots = 5
     stop = ("Question:", "</s>", "<|im_end|>")
-    strict_name, lenient_name = "number_hash", "number_last"
+    strict_name, lenient_name, read_name = "number_hash", "number_last", "number_read"
 
     def groups(self, folder: Path) -> Iterator[Group[AnswerItem]]:
         asked = self._read(find(folder, self.files[0], self.name))
@@ -56,6 +57,9 @@ class Gsm8k(AnswerTask):
 
     def lenient(self, text: str, language: str) -> str | None:
         return extract.number_last(text)
+
+    def read(self, text: str, language: str) -> str | None:
+        return extract.number_read(text)
 
 
 class Gsm8kCot(Gsm8k):
