@@ -146,8 +146,8 @@ def test_an_answer_does_not_depend_on_what_happens_around_it(name: str, tmp_path
 def test_a_request_that_grows_beyond_the_border_is_computed_anew_and_finds_only_what_was_computed_like_it(
     tmp_path: Path,
 ) -> None:
-    engine = engine_of(folder_of("phi3, longrope", tmp_path))
-    ids = prompt(1, 60)
+    folder = folder_of("phi3, longrope", tmp_path)
+    engine, model, ids = engine_of(folder), load_model(folder), prompt(1, 60)
 
     def computed(id: str, ids: list[int]) -> int:
         before = engine.stats()["computed_tokens_total"]
@@ -159,6 +159,11 @@ def test_a_request_that_grows_beyond_the_border_is_computed_anew_and_finds_only_
     assert computed("beyond", prompt(5, 40) + prompt(6, 30)) == 70 + 9
     # 60 of the prompt and 4 of the answer within the border of 64; then all 65, and 4 more.
     assert computed("first", ids) == 60 + 4 + 65 + 4
+    # The definition: the whole text through the model for each token, turned as its length says.
+    text = list(ids)
+    for _ in range(10):
+        text.append(int(logprobs(model, text)[-1].argmax()))
+    assert answers(engine, {"again": ids}, 10)["again"][0] == text[60:]
     # Of its twin, the first three blocks are found, and beyond the border four.
     assert computed("twin", ids) == (60 - 48) + 4 + 1 + 4
     # A prompt beyond the border finds what others left there.

@@ -26,14 +26,10 @@ def file_name(family: Family, name: str) -> str:
 
 
 def layout(family: Family, names: Sequence[str]) -> dict[str, list[str]]:
-    """Each tensor of the files, and our weights that it holds, in the order of its rows."""
+    """Each tensor of the files, and our weights that it holds, in the order of its rows: that of our parameters."""
     held: dict[str, list[str]] = {}
     for name in names:
         held.setdefault(file_name(family, name), []).append(name)
-    for whole, pieces in FAMILIES[family].fused.items():
-        for stored, parts in held.items():
-            if f".{whole}." in stored:
-                parts.sort(key=lambda part: next(i for i, piece in enumerate(pieces) if f".{piece}." in part))
     return held
 
 
