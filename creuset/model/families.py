@@ -92,11 +92,19 @@ FAMILIES: dict[Family, FamilyRow] = {
     ),
     "gemma3_text": FamilyRow(
         architecture="Gemma3ForCausalLM",
-        about="Gemma 3, text only",
+        about="Gemma 3",
         traits=replace(_GEMMA, qk_norm="head"),
         windows="pattern",
         pattern=6,
-        defaults=_GEMMA_SHAPE | {"rope_theta": 1_000_000.0, "rope_local_base_freq": 10_000.0},
+        defaults=_GEMMA_SHAPE
+        | {
+            "rope_theta": 1_000_000.0,
+            "rope_local_base_freq": 10_000.0,
+            "vocab_size": 262_208,
+            "num_attention_heads": 8,
+            "num_key_value_heads": 4,
+            "max_position_embeddings": 131_072,
+        },
     ),
     "phi3": FamilyRow(
         architecture="Phi3ForCausalLM",

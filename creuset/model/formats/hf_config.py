@@ -18,6 +18,7 @@ from creuset.model.formats.hf_fields import ConfigFields
 from creuset.model.formats.hf_rope import FULL, SLIDING, read_rope, write_rope
 from creuset.model.formats.refused import refuse_adapter
 
+MULTIMODAL = ("gemma3", "mistral3")  # of these the language model runs
 ACTIVATIONS = {"silu": "silu", "gelu_tanh": "gelu_pytorch_tanh", "xielu": "xielu"}
 
 
@@ -40,6 +41,8 @@ def config_of(folder: Path) -> ModelConfig:
 
 
 def from_hf(found: dict[str, Any]) -> ModelConfig:
+    if found.get("model_type") in MULTIMODAL:
+        found = _text_part(found)
     family = _family(found)
     row = FAMILIES[family]
     fields = ConfigFields(found, row.defaults)
@@ -85,6 +88,15 @@ def from_hf(found: dict[str, Any]) -> ModelConfig:
         raise ArtifactError(f"config.json: {error}") from error
     fields.refuse_the_rest(family)
     return config
+
+
+def _text_part(found: dict[str, Any]) -> dict[str, Any]:
+    """What a folder that also reads images says of its language model."""
+    text = found.get("text_config")
+    if not isinstance(text, dict):
+        raise ArtifactError(f"config.json: text_config of `{found['model_type']}` is missing or no object")
+    outer = {name: found[name] for name in ("tie_word_embeddings", "quantization_config") if name in found}
+    return {name: value for name, value in text.items() if name != "architectures"} | outer
 
 
 def _family(found: dict[str, Any]) -> Family:

@@ -4,7 +4,7 @@ Our names are Llama's and Qwen's. The table is model/families.py: `files` rename
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from math import prod
 
@@ -12,6 +12,10 @@ import torch
 from torch import Tensor
 
 from creuset.model.families import FAMILIES, Family
+
+OUTER = "language_model."
+TEXT_PARTS = (f"{OUTER}model.", f"model.{OUTER}")  # as published, and as transformers 5 has it
+OTHER_PARTS = ("vision_tower.", "multi_modal_projector.")
 
 
 def file_name(family: Family, name: str) -> str:
@@ -31,6 +35,26 @@ def layout(family: Family, names: Sequence[str]) -> dict[str, list[str]]:
     for name in names:
         held.setdefault(file_name(family, name), []).append(name)
     return held
+
+
+class TextPart:
+    """Where the language model is in a folder that also reads images: its tensors have another beginning there."""
+
+    def __init__(self, stored: Collection[str]) -> None:
+        """`stored`: names of all tensors in the folder."""
+        self._inside = next((one for one in TEXT_PARTS if any(name.startswith(one) for name in stored)), None)
+
+    def name(self, name: str) -> str:
+        """What the folder calls the tensor that a folder of the language model alone calls `name`."""
+        if self._inside is None:
+            return name
+        if name.startswith("model."):
+            return self._inside + name.removeprefix("model.")
+        return f"{OUTER}{name}" if self._inside.startswith(OUTER) else name
+
+    def is_other(self, name: str) -> bool:
+        """Whether the tensor belongs to what reads images, which does not run here."""
+        return self._inside is not None and name.removeprefix("model.").startswith(OTHER_PARTS)
 
 
 def joined_shape(parts: Sequence[str], shapes: Mapping[str, torch.Size]) -> torch.Size:

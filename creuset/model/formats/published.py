@@ -13,7 +13,7 @@ from torch import Tensor
 
 from creuset.core.errors import ArtifactError
 from creuset.model.config import ModelConfig
-from creuset.model.formats.names import joined, joined_shape, layout, split
+from creuset.model.formats.names import TextPart, joined, joined_shape, layout, split
 from creuset.model.formats.scaled import fp8_values
 from creuset.model.formats.stacks import in_experts, stacked, stacks_in
 from creuset.model.formats.tensors import checked, read, refuse_difference
@@ -31,12 +31,13 @@ def published(
     """
     stacks = stacks_in(config.family, shapes, files)
     in_stacks = {part for stack in stacks for part in stack.parts}
-    wanted = layout(config.family, [name for name in shapes if name not in in_stacks])
+    text = TextPart(files)
+    named = layout(config.family, [name for name in shapes if name not in in_stacks])
+    wanted = {text.name(name): mine for name, mine in named.items()}
     scales = {name + SCALE for name in wanted if name + SCALE in files}
     held = {name for stack in stacks for name in stack.stored}
-    refuse_difference(
-        set(wanted) | held | scales, {name for name in files if not _spare(name, config) and name not in also}, folder
-    )
+    read_here = {name for name in files if not (_spare(name, config) or name in also or text.is_other(name))}
+    refuse_difference(set(wanted) | held | scales, read_here, folder)
     block = block_size(folder) if scales else (0, 0)
     for file in sorted(set(files.values())):
         here = [name for name in wanted if files[name] == file]

@@ -20,6 +20,7 @@ from creuset.core.gguf import is_gguf
 from creuset.model import quant
 from creuset.model.config import ModelConfig
 from creuset.model.formats.hf_config import config_of, to_hf
+from creuset.model.formats.names import TextPart
 from creuset.model.formats.published import published, to_publish
 from creuset.model.formats.refused import refuse_adapter, refuse_torch_files
 from creuset.model.formats.tensors import header, read, write
@@ -99,17 +100,18 @@ class FolderWeights:
             return
         shapes = {name: view.shape for name, view in parts(shape_of).items()}
         files = {name: file for file in _files(self.folder) for name in header(file)}
-        tied = self.config.tie_embeddings and HEAD in files
-        also = {HEAD} if tied else set()
+        head, embedding = map(TextPart(files).name, (HEAD, EMBEDDING))
+        tied = self.config.tie_embeddings and head in files
+        also = {head} if tied else set()
         for name, value in published(self.folder, self.config, shapes, files, also=also):
             yield StoredTensor(name, value, None)
         if tied:
-            self._refuse_other_head(files)
+            self._refuse_other_head(files, head, embedding)
 
-    def _refuse_other_head(self, files: dict[str, Path]) -> None:
-        ((_, head),), ((_, embedding),) = (list(read(files[name], [name])) for name in (HEAD, EMBEDDING))
-        if not torch.equal(head, embedding):
-            raise ArtifactError(f"`{self.folder}`: tensor `{HEAD}` differs from the embedding it is tied to")
+    def _refuse_other_head(self, files: dict[str, Path], head: str, embedding: str) -> None:
+        ((_, one),), ((_, other),) = (list(read(files[name], [name])) for name in (head, embedding))
+        if not torch.equal(one, other):
+            raise ArtifactError(f"`{self.folder}`: tensor `{head}` differs from the embedding it is tied to")
 
 
 def apart(name: str, value: Tensor) -> Iterator[tuple[str, Tensor]]:
