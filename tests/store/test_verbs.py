@@ -5,7 +5,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from hub_for_tests import Repository, folder
+from hub_for_tests import COMMIT, Repository, folder
 
 from creuset.cli import main
 from creuset.core.errors import ArtifactError
@@ -37,6 +37,14 @@ def test_a_licence_with_limits_is_shown_before_anything_is_fetched(limited, stor
     assert "limits: Research and evaluation only" in said.err and "text: https://example.org/terms" in said.err
     assert "its licence was not agreed to" in said.err and "--yes" in said.err
     assert [path for method, path, _ in limited.asked if "resolve" in path] == []
+
+
+def test_the_text_of_a_licence_can_be_read_before_it_is_agreed_to(limited, store, monkeypatch, capsys):
+    answer(monkeypatch, "", terminal=False)
+    for name, card in (("a", {"license": "gemma", "license_link": "LICENSE"}), ("b", {"license": "gemma"})):
+        limited.repositories[f"ours/{name}"] = Repository(folder(), card=card)
+        assert main(["pull", f"ours/{name}"]) == 2
+        assert f"text: {limited.address}/ours/{name}/blob/{COMMIT}/LICENSE\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("text", "code"), [("y\n", 0), ("yes\n", 0), ("\n", 2), ("n\n", 2), ("", 2)])

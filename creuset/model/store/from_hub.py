@@ -9,7 +9,7 @@ import fnmatch
 import logging
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,7 +61,7 @@ class Hub:
             wanted=wanted,
             source="hub",
             where=f"{wanted.repository} at {commit[:12]} on {address}",
-            licence=_licence(info, wanted),
+            licence=_licence(info, wanted, f"{address}/{wanted.repository}/blob/{commit}", published),
             files=files,
             download_bytes=size,
             room_bytes=size,
@@ -84,7 +84,7 @@ class Hub:
             with told(plan.wanted, self._api.endpoint, one.name):
                 if not self._from_cache(plan, one, begun):
                     self._download(plan, one, begun, lambda size, name=one.name, done=here: show(
-                        name, done + size, plan.download_bytes
+                        name, min(done + size, plan.download_bytes - 1), plan.download_bytes
                     ))  # fmt: skip
             refuse_other_content(begun, one, plan.where)
             (folder / one.name).parent.mkdir(parents=True, exist_ok=True)
@@ -193,17 +193,19 @@ def _gguf(files: list[str], wanted: Wanted) -> list[str]:
     )
 
 
-def _licence(info: "ModelInfo", wanted: Wanted) -> Terms:
-    """What the repository's card says, with what the catalogue adds to it."""
+def _licence(info: "ModelInfo", wanted: Wanted, page: str, names: Iterable[str]) -> Terms:
+    """What the repository's card says, with what the catalogue adds to it. `page`: where its files can be read."""
     card = _card(info)
     entry = wanted.entry
     id = card.get("license") or (entry.licence if entry else "")
     id = id[0] if isinstance(id, list) and id else id
     name = str(card.get("license_name") or "")
+    texts = _matching(sorted(names), WORDS[:1])
+    link = str(card.get("license_link") or (texts[0] if texts else ""))
     return terms_of(
         name if id == "other" and name else str(id or ""),
         title=name,
-        link=str(card.get("license_link") or ""),
+        link=link if not link or "://" in link else f"{page}/{link}",
         limits=entry.limits if entry else "",
         gated=bool(info.gated),
     )
