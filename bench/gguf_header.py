@@ -1,16 +1,14 @@
-"""How long it takes to open a GGUF file with a large vocabulary: ours and the `gguf` library's reader, processor time.
+"""How long it takes to open a GGUF file with a large vocabulary: our reader and the `gguf` library's.
 
-python bench/gguf_header.py
+python bench/gguf_header.py --keep
 """
 
 import itertools
-import json
 import random
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
+import common
 import numpy as np
 from gguf import GGUFReader, GGUFWriter
 
@@ -34,19 +32,15 @@ def vocabulary(file: Path) -> Path:
     return file
 
 
-def seconds(open_file: Callable[[Path], object], file: Path) -> float:
-    begun = time.process_time()
-    open_file(file)
-    return time.process_time() - begun
-
-
 def main() -> None:
+    args = common.arguments(__doc__).parse_args()
     with tempfile.TemporaryDirectory() as folder:
         file = vocabulary(Path(folder) / "m.gguf")
-        found = {"creuset": min(seconds(GgufFile, file) for _ in range(3)), "gguf library": seconds(GGUFReader, file)}
-    for name, value in found.items():
-        print(f"{name:<14} {value:8.2f} s")
-    print(json.dumps({"tokens": TOKENS, "seconds": found}))
+        ours = common.spread(common.seconds(lambda: GgufFile(file), repeat=args.repeat))
+        theirs = common.spread(common.seconds(lambda: GGUFReader(file), warmup=0, repeat=1))
+    rows = [(name, f"{found['median_s']:.2f} s") for name, found in (("creuset", ours), ("gguf library", theirs))]
+    print(common.table((f"a header of {TOKENS:,} tokens", "median"), rows))
+    common.keep("gguf_header", args, {"tokens": TOKENS, "creuset": ours, "gguf": theirs})
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Any
 from creuset.cli.numbers import integer, number
 from creuset.core.config import recipe, resolved
 from creuset.core.errors import ConfigError
+from creuset.core.gguf import is_gguf
 from creuset.model.config import SIZES, ModelConfig
 from creuset.model.count import forward_flops, parameters
 from creuset.plan.estimate import MFU, PlanRequest, estimate, trust
@@ -83,7 +84,7 @@ def find_shape(text: str) -> tuple[str, ModelConfig, Any]:
     folder = Path(text)
     if text in SIZES and not (folder / "config.json").is_file():
         return text, SIZES[text].build(), None
-    if folder.is_dir():
+    if folder.is_dir() or is_gguf(folder):
         from creuset.model.formats.hf_config import config_of
 
         return folder.resolve().name, config_of(folder), None
@@ -92,7 +93,7 @@ def find_shape(text: str) -> tuple[str, ModelConfig, Any]:
     except ConfigError as refused:
         near = difflib.get_close_matches(text, SIZES, n=1)
         hint = f"did you mean `{near[0]}`?" if near else refused.hint
-        raise ConfigError(f"`{text}` is not a named size, a recipe or a folder", hint=hint) from refused
+        raise ConfigError(f"`{text}` is not a named size, a recipe, a folder or a GGUF file", hint=hint) from refused
     config = getattr(settings, "model", None)
     if isinstance(settings, ModelConfig):
         return text, settings, None
