@@ -29,7 +29,7 @@ HELP = "/system TEXT, /reset, /quit; Ctrl-C stops an answer"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", metavar="PATH|NAME", help="a model's folder, or the name of a shipped one")
+    parser.add_argument("--model", metavar="PATH|NAME", help="a folder, a GGUF file, or a name (`creuset list`)")
     parser.add_argument(
         "--chat-template", type=Path, metavar="FILE", help="a Jinja file in the place of the model's own template"
     )

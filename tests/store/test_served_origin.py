@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hub_for_tests import COMMIT, Repository
+from hub_for_tests import COMMIT, Repository, sha256
 
 from creuset.core.artifact import verify
 from creuset.model.formats.weights import load_model
@@ -69,3 +69,14 @@ def test_a_model_made_from_a_pulled_one_says_so_when_it_is_verified(real, fetch,
     said = capsys.readouterr().out
     assert "ORIGIN  made from ours/real: Fetched from ours/real at commit" in said
     assert "NOT PROVED  made from ours/real: It was trained by others" in said
+
+
+def test_an_evaluation_of_a_pulled_file_is_of_its_artifact(hub, fetch, tmp_path):
+    from creuset.evals.clients.local import identity
+
+    hub.repositories["ours/file"] = Repository({"x.gguf": b"GGUF", "README.md": b"x"})
+    found = fetch("ours/file:x.gguf")
+    assert identity(found.model) == {"name": "file--x", "sha256": found.manifest["sha256"], "artifact": True}
+    loose = tmp_path / "loose.gguf"
+    loose.write_bytes(b"GGUF")
+    assert identity(loose) == {"name": "loose.gguf", "files": {"loose.gguf": sha256(b"GGUF")}, "artifact": False}
