@@ -8,13 +8,17 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from creuset.core.errors import ConfigError
 from creuset.core.memory import available_memory, parse_size
 from creuset.model.hub import find_model, shipped_models
 from creuset.model.store.shelf import all_pulled
+
+if TYPE_CHECKING:
+    from creuset.server.model import ServedModel
 
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -61,6 +65,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--chat-template", action="append", default=[], metavar="[ALIAS=]FILE",
         help="a Jinja file in the place of the template of the first model, or of the one called ALIAS; `chatml` is "
         "the template of the models trained here",
+    )  # fmt: skip
+    add(
+        "--tool-format", action="append", default=[], metavar="[ALIAS=]NAME",
+        help="how the model writes tool calls, where its template does not tell: hermes, qwen3_xml, llama3, mistral, "
+        "mistral_args, deepseek_v3, deepseek_v31 or harmony",
     )  # fmt: skip
     add("--keys", type=Path, metavar="FILE", help="accept only the API keys of this file")
     add(
@@ -184,6 +193,17 @@ def main(args: argparse.Namespace) -> int:
     return _serve(args, settings, models, upstreams, engine)
 
 
+def _one_of(served: "Sequence[ServedModel]", option: str, given: str, *, whole: bool = False) -> tuple[int, str]:
+    """Which model `[ALIAS=]VALUE` is about, and the value; `whole`: there is no alias in it."""
+    name, equals, value = given.partition("=")
+    if not equals or whole:
+        return 0, given
+    at = next((at for at, model in enumerate(served) if name in model.names), None)
+    if at is None:
+        raise ConfigError(f"{option} {given}: no model here is called `{name}`")
+    return at, value
+
+
 def _models(args: argparse.Namespace) -> list[tuple[Path, list[str]]]:
     """The models to serve, each with the names that replace its own."""
     found: list[tuple[Path, list[str]]] = []
@@ -245,7 +265,7 @@ def _serve(
 
     from creuset.server.engines.needs import SHARE, needs
     from creuset.server.log import new_log
-    from creuset.server.model import describe, with_template
+    from creuset.server.model import describe, with_template, with_tool_format
     from creuset.server.run import bind, serve, worker_command
     from creuset.server.tenants.keys import KeyRing
     from creuset.text.watermark import load_watermark
@@ -254,13 +274,11 @@ def _serve(
     mark = load_watermark(Path(engine["watermark"])) if "watermark" in engine else None
     served = [describe(path, names, context=args.context) for path, names in models]
     for given in args.chat_template:
-        name, equals, file = given.partition("=")
-        if not equals or Path(given).exists():
-            name, file = served[0].name, given
-        at = next((at for at, model in enumerate(served) if name in model.names), None)
-        if at is None:
-            raise ConfigError(f"--chat-template {given}: no model here is called `{name}`")
+        at, file = _one_of(served, "--chat-template", given, whole=Path(given).exists())
         served[at] = with_template(served[at], models[at][0], Path(file))
+    for given in args.tool_format:
+        at, form = _one_of(served, "--tool-format", given)
+        served[at] = with_tool_format(served[at], form)
     memory = _size(args, "memory") or int(available_memory() * (SHARE if len(served) > 1 else 1))
     # One model alone, with nothing said of its memory, takes what is free when it is loaded.
     alone = len(served) == 1 and not args.memory

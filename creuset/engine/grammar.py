@@ -39,9 +39,30 @@ class _Vocabulary:
         self.tokens = [tokenizer.token_bytes(id) for id in range(size)]
         self.special_token_ids = sorted(id for id in tokenizer.special.values() if id < size)
         self._tokenizer = tokenizer
+        self._id_of: dict[bytes, int] | None = None
+        self._longest = 0
 
     def __call__(self, text: str) -> list[int]:
-        return self._tokenizer.encode(text)
+        """Tokens whose bytes are those of `text`: it stands inside an answer, so nothing may be put before it."""
+        ids = self._tokenizer.encode(text)
+        data = text.encode()
+        return ids if b"".join(self.tokens[id] for id in ids) == data else self._by_length(data)
+
+    def _by_length(self, data: bytes) -> list[int]:
+        """The longest token at each place, for a vocabulary that begins every text with a space of its own."""
+        if self._id_of is None:
+            special = set(self.special_token_ids)
+            self._id_of = {token: id for id, token in enumerate(self.tokens) if token and id not in special}
+            self._longest = max(map(len, self._id_of))
+        found: list[int] = []
+        at = 0
+        while at < len(data):
+            size = next((n for n in range(self._longest, 0, -1) if data[at : at + n] in self._id_of), 0)
+            if not size:
+                return found  # no token can write what is left
+            found.append(self._id_of[data[at : at + size]])
+            at += size
+        return found
 
 
 class Grammars:

@@ -40,13 +40,14 @@ class ServedModel:
     defaults: Mapping[str, float] = field(default_factory=dict)  # sampling the model was made for
     stop_ids: tuple[int, ...] = ()
     template: ChatTemplate
+    tool_format: str | None = None  # of calls, where somebody knows better than the template
     config: ModelConfig
     origin: Origin | None = None  # of a pulled model: where it is from, and what is not known of it
 
     @property
     def calls(self) -> CallFormat:
         """The form in which the model writes tool calls and thoughts."""
-        return self.template.calls
+        return self.template.calls if self.tool_format is None else self.template.calls_as(self.tool_format)
 
     @property
     def fingerprint(self) -> str:
@@ -107,6 +108,13 @@ def describe(path: Path, served_names: Sequence[str] = (), *, context: int = 0) 
 def with_template(model: ServedModel, path: Path, file: Path) -> ServedModel:
     """The model at `path` with the chat template in `file` instead of its own. ArtifactError for a damaged one."""
     return replace(model, template=ChatTemplate.load(path, model.tokenizer, file=file))
+
+
+def with_tool_format(model: ServedModel, name: str) -> ServedModel:
+    """The model with calls in the form `name`. ConfigError for one that is not known."""
+    found = replace(model, tool_format=name)
+    assert found.calls.name == name
+    return found
 
 
 def front_matter(card: str) -> tuple[dict[str, tuple[str, ...]], str]:

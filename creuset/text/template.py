@@ -85,7 +85,11 @@ class ChatTemplate:
     @functools.cached_property
     def calls(self) -> CallFormat:
         """The form in which the model writes tool calls and thoughts."""
-        return call_format(" ".join(self._templates.values()), self.tokenizer.special)
+        return self.calls_as(None)
+
+    def calls_as(self, name: str | None) -> CallFormat:
+        """The same with calls in the form `name`. Raises ConfigError for one that is not known."""
+        return call_format(" ".join(self._templates.values()), self.tokenizer.special, name)
 
     @functools.cached_property
     def variables(self) -> frozenset[str]:

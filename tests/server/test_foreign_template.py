@@ -107,3 +107,16 @@ def test_a_template_is_given_to_a_model_that_has_none(bare: Path, tmp_path: Path
     assert with_template(describe(bare), bare, file).template.render([user("a"), user("b")]) == "ab"
     with pytest.raises(ArtifactError, match=r"has no tokens `.*`, which chatml needs"):
         with_template(describe(bare), bare, Path("chatml"))
+
+
+def test_a_call_is_made_and_found_in_the_models_own_form(running: Running) -> None:
+    function = {"name": "f", "parameters": {"type": "object", "properties": {"a": {"enum": [1, 2]}}, "required": ["a"]}}
+    body = {"messages": [user("a")], "tools": [{"type": "function", "function": function}], "max_tokens": 100}
+    reply = ask(
+        running, "/v1/chat/completions", model="mistral", tool_choice="required", parallel_tool_calls=False, **body
+    )
+    assert reply.status_code == 200, reply.text
+    (choice,) = reply.json()["choices"]
+    assert choice["finish_reason"] == "tool_calls" and choice["message"]["content"] is None
+    (call,) = choice["message"]["tool_calls"]
+    assert call["function"]["name"] == "f" and json.loads(call["function"]["arguments"])["a"] in (1, 2)

@@ -8,10 +8,10 @@ import pytest
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from creuset.core.errors import ArtifactError
+from creuset.core.errors import ArtifactError, ConfigError
 from creuset.model.count import parameters
 from creuset.model.formats.hf_config import to_hf
-from creuset.server.model import describe, front_matter
+from creuset.server.model import describe, front_matter, with_tool_format
 from creuset.server.pages import FOR_EVER, NOT_BUILT, Pages
 from creuset.testing import tiny_config, tiny_model_folder, tiny_tokenizer
 
@@ -169,3 +169,11 @@ def test_an_installation_without_the_page_says_so(tmp_path: Path) -> None:
     found = Pages(tmp_path).index()
     assert found.status_code == 200 and bytes(found.body).decode() == NOT_BUILT
     assert found.headers["content-type"].startswith("text/plain")
+
+
+def test_the_form_of_calls_is_the_templates_or_the_one_that_was_named(folder: Path) -> None:
+    model = describe(folder)
+    assert model.calls.name == "hermes"
+    assert with_tool_format(model, "llama3").calls.name == "llama3"
+    with pytest.raises(ConfigError, match="`pythonic` is no format of tool calls"):
+        with_tool_format(model, "pythonic")

@@ -238,4 +238,5 @@ def test_a_template_tells_its_form(source: str, name: str, thought: str | None) 
     found = call_format(source, ())
     assert found.name == name and found.shows_tools
     assert (found.thinking.open if found.thinking else None) == thought
-    assert not call_format("{{ messages }}", ()).shows_tools
+    silent = call_format(f"{{{{ messages }}}} {CALLS}", ())
+    assert not silent.shows_tools and silent.name == "hermes", "tools are told in the form of Hermes"

@@ -10,7 +10,7 @@ const provider = createOpenAICompatible({
   includeUsage: true,
   supportsStructuredOutputs: true,
 });
-const common = { model: provider(process.env.CREUSET_MODEL), maxOutputTokens: 300, maxRetries: 0 };
+const common = { model: provider(process.env.CREUSET_MODEL), maxOutputTokens: 150, maxRetries: 0 };
 const steps = (count) => (stepCountIs ?? isStepCount)(count);
 const person = z.object({
   name: z.string().max(40),

@@ -13,7 +13,7 @@ INFO = {
 
 def client() -> OpenAIChatCompletionClient:
     return OpenAIChatCompletionClient(
-        model=model(), base_url=base_url(), api_key="none", model_info=INFO, max_tokens=300, max_retries=0
+        model=model(), base_url=base_url(), api_key="none", model_info=INFO, max_tokens=150, max_retries=0
     )
 
 

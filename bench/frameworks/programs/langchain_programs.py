@@ -13,7 +13,7 @@ def weather(city: str) -> str:
 
 
 def chat_model(**options: object) -> ChatOpenAI:
-    return ChatOpenAI(base_url=base_url(), api_key="none", model=model(), max_tokens=300, max_retries=0, **options)
+    return ChatOpenAI(base_url=base_url(), api_key="none", model=model(), max_tokens=150, max_retries=0, **options)
 
 
 def structured(method: str) -> object:

@@ -19,7 +19,7 @@ TOOL = {
 
 def ask(question: str, **options: object) -> object:
     return litellm.completion(
-        model=f"openai/{model()}", api_base=base_url(), api_key="none", max_tokens=300, num_retries=0,
+        model=f"openai/{model()}", api_base=base_url(), api_key="none", max_tokens=150, num_retries=0,
         messages=[{"role": "user", "content": question}], **options,
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ from llama_index.llms.openai_like import OpenAILike
 def llm(**options: object) -> OpenAILike:
     return OpenAILike(
         model=model(), api_base=base_url(), api_key="none", is_chat_model=True, is_function_calling_model=True,
-        context_window=4096, max_tokens=300, max_retries=0, **options,
+        context_window=4096, max_tokens=150, max_retries=0, **options,
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ def weather(city: str) -> str:
 
 async def ask(question: str, **options: object) -> object:
     client = AsyncOpenAI(base_url=base_url(), api_key="none")
-    settings = ModelSettings(max_tokens=300, **options.pop("settings", {}))
+    settings = ModelSettings(max_tokens=150, **options.pop("settings", {}))
     agent = Agent(
         name="Assistant",
         instructions="You are a helpful assistant.",

@@ -5,7 +5,7 @@ from pydantic_ai import Agent, NativeOutput, ToolOutput
 from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.providers.openai import OpenAIProvider
 
-SETTINGS = {"max_tokens": 300}
+SETTINGS = {"max_tokens": 150}
 
 
 def chat_model() -> OpenAIChatModel:

@@ -88,14 +88,15 @@ def call_format(template: str, special: Collection[str], name: str | None = None
     """
     if name is not None and name not in FORMATS:
         raise ConfigError(f"`{name}` is no format of tool calls", hint=f"there are {', '.join(FORMATS)}")
-    found = name or _calls(template)
+    shows = not template or "tools" in template
+    found = name or (_calls(template) if shows else "hermes")  # the form in which text/calls/words.py tells of tools
     marks = next((m for m in _THOUGHTS if m.open in template or m.close in template), None)
     if not template:
         marks = next((m for m in _THOUGHTS if m.open in special), None)
     return CallFormat(
         name=found,  # type: ignore[arg-type]  # one of FORMATS
         thinking=_HARMONY_THOUGHT if found == "harmony" else marks,
-        shows_tools=not template or "tools" in template,
+        shows_tools=shows,
     )
 
 
