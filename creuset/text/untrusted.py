@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, SupportsIndex
 
 _FIRST_MARK, _LAST_MARK = 0x10F000, 0x10FFFD  # of the private use area
+_PRIVATE = re.compile("[\U0010f000-\U0010fffd]")
 
 
 class Breaker:
@@ -21,7 +22,7 @@ class Breaker:
 
         `values`: everything that will be broken; the mark is a character that it does not have.
         """
-        used = {c for text in _texts(values) for c in text if c >= "\U0010f000"}
+        used = {c for text in _texts(values) for c in _PRIVATE.findall(text)}
         self.mark = next(chr(c) for c in range(_FIRST_MARK, _LAST_MARK) if chr(c) not in used)
         self._escaped = json.dumps(self.mark)[1:-1]
         self._controls = controls

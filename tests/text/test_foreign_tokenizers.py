@@ -111,3 +111,17 @@ def test_a_saved_folder_is_the_same_tokenizer(tmp_path, family):
     assert loaded.identity == ours(family).identity and loaded.named_tokens == ours(family).named_tokens
     assert loaded.frame == ours(family).frame and loaded.special == ours(family).special
     assert loaded.encode(SOUND[-1]) == ours(family).encode(SOUND[-1])
+
+
+def test_merges_do_not_put_a_control_token_together():
+    """Llama's vocabulary has its control tokens among the words, and merges that lead there."""
+    spec = json.loads(spec_text("llama2"))
+    vocab, merges = spec["model"]["vocab"], spec["model"]["merges"]
+    for left, right in (("<", "/"), ("s", ">"), ("</", "s>")):
+        for piece in (left, right, left + right):
+            vocab.setdefault(piece, len(vocab))
+        merges.insert(0, [left, right])
+    merges.reverse()
+    mine = Tokenizer(spec, where="llama2", config=config("llama2"))
+    assert [mine.token_bytes(id) for id in mine.encode("</s>")] == [b" ", b"</", b"s>"]
+    assert mine.encode_special("</s>") == [mine.special["</s>"]]

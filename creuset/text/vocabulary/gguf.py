@@ -41,6 +41,11 @@ _DEEPSEEK = (
     r"| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
 )
 _DIGIT = r"\p{N}"
+_HAN = "[一-龥ࠀ-一가-퟿]+"
+_DEEPSEEK_LLM = (
+    r"[\r\n]", r"\s?[\p{Lu}\p{Ll}\p{Lt}]+", r"\s?[!-/:-~！-／：-～‘-‟　-。]+", r"\s+$", _HAN, r"\p{N}+",
+)  # fmt: skip
+_DEEPSEEK_CODER = (r"[\r\n]", r"\s?\p{L}+", r"\s?\p{P}+", _HAN, _DIGIT)
 GPT2 = ""  # the pattern that the ByteLevel step has built in
 
 # `tokenizer.ggml.pre` -> patterns, applied one after the other.
@@ -53,6 +58,8 @@ PATTERNS: dict[str, tuple[str, ...]] = {
     "tekken": (_TEKKEN,),
     **dict.fromkeys(("gpt-4o", "llama4", "kanana2", "minimax-m2"), (_GPT4O,)),
     **dict.fromkeys(("deepseek-v3", "hunyuan-dense"), _DEEPSEEK),
+    "deepseek-llm": _DEEPSEEK_LLM,
+    "deepseek-coder": _DEEPSEEK_CODER,
     **dict.fromkeys(("smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b"),
                     (_DIGIT, GPT2)),
 }  # fmt: skip
