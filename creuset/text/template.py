@@ -32,6 +32,7 @@ Messages = Sequence[Mapping[str, Any] | ChatMessage]
 # Where the assistant's last message is to go on; the space shows whether the template trims. No text has them.
 _HERE = "\U000fff00\U000fff01\U000fff02 "
 _SPANS = ("\U000fff03\U000fff00", "\U000fff03\U000fff01")  # around what the assistant says, in training
+_PROBE = "probe-of-a-name"
 CHATML = "chatml"  # what --chat-template calls our template
 _OURS = ("enable_thinking", "default_system")  # the variables of our template
 
@@ -97,6 +98,16 @@ class ChatTemplate:
         if self.is_ours:
             return frozenset(("messages", "tools", "add_generation_prompt", *_OURS))
         return frozenset().union(*(jinja.variables for jinja in self._jinja.values()))
+
+    @functools.cached_property
+    def shows_names(self) -> bool:
+        """Whether a message's `name` reaches the model; True where a question with a name is refused."""
+        if self.is_ours or not self.source:
+            return False
+        try:
+            return _PROBE in self.render([{"role": "user", "content": "x", "name": _PROBE}])
+        except RequestError:
+            return True
 
     def render(
         self,

@@ -86,6 +86,11 @@ def test_a_text_begins_as_the_models_texts_do(running: Running, mistral: Path) -
         assert reply["usage"]["prompt_tokens"] == len(ids) + 1
 
 
+def test_a_name_that_is_not_shown_is_named_as_ignored(running: Running) -> None:
+    reply = ask(running, "/v1/chat/completions", model="mistral", messages=[user("a") | {"name": "ann"}], max_tokens=1)
+    assert reply.status_code == 200 and reply.headers["x-creuset-ignored"] == "messages.name"
+
+
 def test_the_words_of_a_template_that_refuses_reach_the_client(running: Running) -> None:
     for path in ("/v1/chat/completions", "/tokenize"):
         refused = ask(running, path, model="mistral", messages=[user("a"), user("b")])

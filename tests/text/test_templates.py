@@ -221,3 +221,10 @@ def test_the_words_of_a_template_that_refuses_are_told():
         ours("mistral").encode(TABLE["a call and its result"]["messages"], tools=[WEATHER])
     with pytest.raises(RequestError, match="cannot show this conversation: can only concatenate str"):
         of("{{ 'x' + messages }}").encode([user("x")])
+
+
+def test_a_name_is_shown_where_the_template_asks_for_it():
+    named = of("{% for m in messages %}{{ m.name }}: {{ m.content }}\n{% endfor %}")
+    assert named.render([user("Hi") | {"name": "ann"}, assistant("x")]) == "ann: Hi\n: x\n" and named.shows_names
+    assert not ours("qwen3").shows_names and not ChatTemplate(tokenizer("qwen3"), {}).shows_names
+    assert not ChatTemplate(tiny_tokenizer(), {"default": chat_template()}).shows_names

@@ -62,6 +62,8 @@ class ChatRequest:
 
 def parse_chat(fields: Fields, name: str, model: ServedModel) -> ChatRequest:
     messages = parse_messages(fields.take("messages"), "strict", ignored=fields.ignored)
+    if model.template.shows_names:
+        fields.ignored.pop("messages.name", None)
     use = take_tools(fields)
     take_harmless(fields)
     _refuse_other_kinds(fields)
