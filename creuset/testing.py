@@ -86,6 +86,8 @@ def tiny_config(family: "Family" = "qwen3_moe", *, vocab_size: int = 512, **chan
         shape |= {"norm_topk": False}
     if traits.router_score == "sigmoid":
         shape |= {"expert_groups": 2, "groups_per_token": 1, "router_scale": 2.5}
+    if family == "glm4_moe":
+        shape |= {"ffn": 48, "dense_layers": (0,), "rotary_dim": 4}
     if traits.clamped_experts:
         shape |= {"attention_bias": True, "swiglu_limit": 7.0}
     if FAMILIES[family].pattern:

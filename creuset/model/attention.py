@@ -56,6 +56,7 @@ class ScoreRule:
 
 
 PLAIN = ScoreRule()
+WIDEST = 256  # a head that torch's variable-length attention computes
 
 
 class Attend(Protocol):
@@ -77,7 +78,7 @@ class Attention(nn.Module):
         self.q_proj = Linear(width, q_width, bias=config.qkv_bias)
         self.k_proj = Linear(width, kv_width, bias=config.qkv_bias)
         self.v_proj = Linear(width, kv_width, bias=config.qkv_bias)
-        self.o_proj = Linear(q_width, width, bias=config.attention_bias)
+        self.o_proj = Linear(q_width, width, bias=config.attention_bias and config.traits.output_bias)
         self.q_norm, self.k_norm = _qk_norms(config, q_width, kv_width)
         self.sinks = nn.Parameter(torch.empty(config.heads)) if config.traits.sinks else None
         self.window, self.scale, self.cap = config.window_of(layer), config.query_scale, config.attention_cap
@@ -102,7 +103,7 @@ class Attention(nn.Module):
 
 def _qk_norms(config: ModelConfig, q_width: int, kv_width: int) -> tuple[RMSNorm | None, RMSNorm | None]:
     kind, offset = config.traits.qk_norm, config.traits.norm_offset
-    if kind == "none":
+    if kind == "none" or not config.qk_norms:
         return None, None
     widths = (q_width, kv_width) if kind == "width" else (config.head_dim, config.head_dim)
     return RMSNorm(widths[0], config.norm_eps, offset), RMSNorm(widths[1], config.norm_eps, offset)
@@ -151,14 +152,17 @@ class Packed:
         self.sizes = [length * count for length, count in self.runs]
 
     def __call__(self, layer: int, q_THD: Tensor, k_TGD: Tensor, v_TGD: Tensor, rule: ScoreRule = PLAIN) -> Tensor:
-        if q_THD.is_cuda and q_THD.dtype == torch.bfloat16 and rule.plain and (varlen := _varlen()) is not None:
+        fits = q_THD.is_cuda and q_THD.dtype == torch.bfloat16 and q_THD.shape[-1] <= WIDEST
+        if fits and rule.plain and (varlen := _varlen()) is not None:
             if self.bounds.device != q_THD.device:
                 self.bounds = self.bounds.to(q_THD.device)
+            value = v_TGD.shape[-1]  # latent attention has values of another width than keys; the kernel has not
+            wide_TGD = F.pad(v_TGD, (0, k_TGD.shape[-1] - value))
             y_THD: Tensor = varlen(
-                q_THD, k_TGD, v_TGD, self.bounds, self.bounds, self.longest, self.longest, scale=rule.scale,
+                q_THD, k_TGD, wide_TGD, self.bounds, self.bounds, self.longest, self.longest, scale=rule.scale,
                 window_size=(rule.window - 1, 0), enable_gqa=q_THD.shape[1] != k_TGD.shape[1],
             )  # fmt: skip
-            return y_THD
+            return y_THD.narrow(-1, 0, value)
         parts = zip(self.runs, *(torch.split(x, self.sizes) for x in (q_THD, k_TGD, v_TGD)), strict=True)
         done = [_causal(q, k, v, count, rule) for (_, count), q, k, v in parts]
         return done[0] if len(done) == 1 else torch.cat(done)

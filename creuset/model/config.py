@@ -60,6 +60,7 @@ class ModelConfig:
     tie_embeddings: bool = True
     attention_bias: bool = False  # biases on query, key, value and output projections
     mlp_bias: bool = False
+    qk_norms: bool = True  # queries and keys are normed, in a family that norms them
     rope_theta: float = 10_000.0
     rope_scaling: RopeScaling | None = None
     local_rope_theta: float | None = None  # base in layers with a window, without scaling; None: as everywhere

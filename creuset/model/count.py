@@ -97,9 +97,9 @@ def _beside_projections(config: ModelConfig) -> int:
         return biases + latent.q_rank + latent.kv_rank
     queries, keys = c.heads * c.head_dim, c.kv_heads * c.head_dim
     count = queries + 2 * keys if c.qkv_bias else 0
-    if c.attention_bias:
+    if c.attention_bias and c.traits.output_bias:
         count += c.hidden
-    if c.traits.qk_norm != "none":
+    if c.traits.qk_norm != "none" and c.qk_norms:
         count += 2 * c.head_dim if c.traits.qk_norm == "head" else queries + keys
     return count + (c.heads if c.traits.sinks else 0)
 

@@ -20,6 +20,7 @@ class Traits:
 
     norm: Literal["pre", "post", "both"] = "pre"  # norms before attention and feed-forward layer, after them, or both
     norm_offset: float = 0.0  # norms multiply by `weight + norm_offset`: Gemma's weights are stored minus 1
+    output_bias: bool = True  # where config.json has attention_bias, the output projection has one too
     qkv_bias: bool = False  # biases on query, key and value projections whatever config.json says
     qk_norm: Literal["none", "head", "width"] = "none"  # of queries and keys, head by head or all heads together
     activation: Literal["silu", "gelu_tanh", "xielu"] = "silu"
@@ -57,7 +58,8 @@ _SHARED = ((r"\.shared_expert\.", ".shared_experts."),)
 
 Family = Literal[
     "llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3_text", "phi3", "olmo2", "olmo3", "apertus",
-    "qwen2_moe", "qwen3_moe", "mixtral", "olmoe", "deepseek_v2", "deepseek_v3", "gpt_oss",
+    "qwen2_moe", "qwen3_moe", "mixtral", "olmoe", "deepseek_v2", "deepseek_v3", "glm4_moe",
+    "gpt_oss",
 ]  # fmt: skip
 
 FAMILIES: dict[Family, FamilyRow] = {
@@ -203,6 +205,20 @@ FAMILIES: dict[Family, FamilyRow] = {
         about="DeepSeek-V3, V3.1 and R1",
         traits=Traits(moe=True, shared_expert="plain", router_score="sigmoid", correction_bias=True, latent=True),
         defaults={"norm_topk_prob": True},
+        files=_SHARED,
+    ),
+    "glm4_moe": FamilyRow(
+        architecture="Glm4MoeForCausalLM",
+        about="GLM 4.5, 4.5-Air, 4.6 and 4.7",
+        traits=Traits(
+            qk_norm="head",
+            output_bias=False,
+            moe=True,
+            shared_expert="plain",
+            router_score="sigmoid",
+            correction_bias=True,
+        ),
+        defaults={"norm_topk_prob": True, "partial_rotary_factor": 0.5, "rms_norm_eps": 1e-5},
         files=_SHARED,
     ),
     "gpt_oss": FamilyRow(

@@ -7,7 +7,9 @@ from creuset.model.formats.weights import ModelWeights
 from creuset.testing import tiny_config, tiny_model, tiny_tokenizer
 from creuset.types.generation import Event, GenerationRequest, Sampling
 
-FAMILIES = ("qwen2", "qwen3", "qwen2_moe", "qwen3_moe", "mixtral", "olmoe", "deepseek_v2", "deepseek_v3", "gpt_oss")
+FAMILIES = (
+    "qwen2", "qwen3", "qwen2_moe", "qwen3_moe", "mixtral", "olmoe", "deepseek_v2", "deepseek_v3", "glm4_moe", "gpt_oss",
+)  # fmt: skip
 
 
 def engine(family="qwen3_moe", *, seed=0, changes=None, **settings):

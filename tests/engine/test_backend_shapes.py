@@ -1,12 +1,15 @@
 """What the backend derives from a model's shape: which products there are, how long a step is, how large the cache."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 
 from creuset.core.memory import resident_memory
+from creuset.engine.backend.torch import feed_forward, inference, latent
 from creuset.engine.backend.torch import runner as runner_module
+from creuset.engine.backend.torch.batch_invariant import product
 from creuset.engine.backend.torch.inference import shapes
 from creuset.engine.backend.torch.runner import default_threads
 from creuset.engine.settings import EngineSettings
@@ -15,7 +18,7 @@ from creuset.testing import tiny_config, tiny_model
 from tests.engine.support import FAMILIES, engine
 
 
-@pytest.mark.parametrize("family", [family for family in FAMILIES if not family.startswith("deepseek")])
+@pytest.mark.parametrize("family", [family for family in FAMILIES if not family.startswith(("deepseek", "glm"))])
 def test_the_shapes_of_all_products_are_those_of_the_weights(family: str) -> None:
     """Queries, keys and values are one product, gate and up another; an expert's weight is one of a stack."""
     model = tiny_model(tiny_config(family))
@@ -34,6 +37,24 @@ def test_the_shapes_of_all_products_are_those_of_the_weights(family: str) -> Non
             wanted.add((rows, columns))
     wanted |= {(rows, model.config.hidden) for rows in fused.values() if rows}
     assert shapes(model) == wanted
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_product_of_the_inference_model_was_asked_for(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a layer that guesses the token after the next where the family has one."""
+    built: set[tuple[int, ...]] = set()
+
+    def noted(weight: torch.Tensor, *rest: Any) -> Any:
+        built.add(tuple(weight.shape))
+        return product(weight, *rest)
+
+    for module in (inference, feed_forward, latent):
+        monkeypatch.setattr(module, "product", noted)
+    model = tiny_model(tiny_config(family, next_layers=int(family in ("deepseek_v3", "glm4_moe"))))
+    wanted, config = shapes(model), model.config
+    heads = {stack[1:] for stack in latent.head_stacks(config)} if config.latent is not None else set()
+    inference.InferenceModel(model)
+    assert built - heads == wanted - heads
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -31,6 +31,10 @@ YARN = {
     "rope_type": "yarn", "rope_theta": 10_000.0, "factor": 4.5, "original_max_position_embeddings": 64,
     "mscale": 1.0, "mscale_all_dim": 0.8, "beta_fast": 32, "beta_slow": 1,
 }  # fmt: skip
+GLM = BASE | {
+    "intermediate_size": 48, "moe_intermediate_size": 16, "n_routed_experts": 8, "num_experts_per_tok": 3,
+    "head_dim": 8, "num_nextn_predict_layers": 0,
+}  # fmt: skip
 OSS = BASE | {"head_dim": 8, "intermediate_size": 32, "num_local_experts": 4, "num_experts_per_tok": 2}
 SHARP = {"rope_type": "yarn", "rope_theta": 150_000.0, "factor": 4.5, "original_max_position_embeddings": 64}
 
@@ -50,6 +54,8 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
         "q_lora_rank": None, "n_group": 1, "topk_group": 1, "rope_interleave": False, "attention_bias": True,
         "tie_word_embeddings": True, "norm_topk_prob": False,
     }),
+    "glm4_moe": ("Glm4Moe", GLM | {"use_qk_norm": True, "attention_bias": True, "n_group": 2, "topk_group": 1}),
+    "glm4_moe air": ("Glm4Moe", GLM | {"attention_bias": False, "routed_scaling_factor": 2.5}),
     "gpt_oss": ("GptOss", OSS | {
         "sliding_window": 24, "rope_parameters": SHARP | {"beta_fast": 32.0, "beta_slow": 1.0, "truncate": False},
         "swiglu_limit": 2.0,

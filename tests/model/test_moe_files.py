@@ -16,7 +16,7 @@ from creuset.model.formats.weights import load_model, save_model
 from creuset.model.transformer import Transformer
 from creuset.testing import tiny_config, tiny_model
 
-FAMILIES = ["mixtral", "olmoe", "deepseek_v2", "deepseek_v3", "gpt_oss"]
+FAMILIES = ["mixtral", "olmoe", "deepseek_v2", "deepseek_v3", "glm4_moe", "gpt_oss"]
 BIAS = "e_score_correction_bias"
 
 
@@ -251,6 +251,7 @@ def test_a_shape_survives_config_json(family: str) -> None:
         ("deepseek_v2", {"norm_topk_prob": True}, "norm_topk_prob = True is not supported in deepseek_v2"),
         ("deepseek_v2", {"topk_method": "noaux_tc"}, "topk_method = 'noaux_tc'"),
         ("mixtral", {"num_local_experts": 1}, "experts_per_token must be between 1 and experts (1), got 2"),
+        ("glm4_moe", {"use_qk_norm": "yes"}, "`use_qk_norm` is neither true nor false"),
         ("gpt_oss", {"hidden_act": "gelu"}, "gelu"),
         ("gpt_oss", {"swiglu_limit": 0.0}, "swiglu_limit of gpt_oss must be positive"),
         ("gpt_oss", {"quantization_config": {"quant_method": "awq"}}, "awq"),

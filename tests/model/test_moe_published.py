@@ -61,6 +61,17 @@ OLMOE = {
     "rope_theta": 10000.0, "router_aux_loss_coef": 0.01, "tie_word_embeddings": False, "torch_dtype": "bfloat16",
     "use_cache": True, "vocab_size": 50304,
 }  # fmt: skip
+GLM_45_AIR = {
+    "architectures": ["Glm4MoeForCausalLM"], "attention_bias": True, "attention_dropout": 0.0, "pad_token_id": 151329,
+    "eos_token_id": [151329, 151336, 151338], "head_dim": 128, "hidden_act": "silu", "hidden_size": 4096,
+    "partial_rotary_factor": 0.5, "initializer_range": 0.02, "intermediate_size": 10944,
+    "max_position_embeddings": 131072, "model_type": "glm4_moe", "moe_intermediate_size": 1408, "norm_topk_prob": True,
+    "num_attention_heads": 96, "n_group": 1, "topk_group": 1, "n_routed_experts": 128, "n_shared_experts": 1,
+    "routed_scaling_factor": 1.0, "num_experts_per_tok": 8, "first_k_dense_replace": 1, "num_hidden_layers": 46,
+    "num_key_value_heads": 8, "num_nextn_predict_layers": 1, "rms_norm_eps": 1e-05, "rope_scaling": None,
+    "rope_theta": 1000000, "tie_word_embeddings": False, "torch_dtype": "bfloat16", "use_cache": True,
+    "use_qk_norm": False, "vocab_size": 151552,
+}  # fmt: skip
 GPT_OSS_20B = {
     "architectures": ["GptOssForCausalLM"], "attention_bias": True, "attention_dropout": 0.0, "eos_token_id": 200002,
     "experts_per_token": 4, "head_dim": 64, "hidden_act": "silu", "hidden_size": 2880, "initial_context_length": 4096,
@@ -92,6 +103,7 @@ GPT_OSS_120B = GPT_OSS_20B | {"num_hidden_layers": 36, "num_local_experts": 128,
         (DEEPSEEK_V2_LITE, 15_706_484_224, 2.66e9),
         (MIXTRAL, 46_702_792_704, 12.88e9),
         (OLMOE, 6_919_161_856, 1.28e9),
+        (GLM_45_AIR, 109.2e9, 13.4e9),  # 106B and 12B active without embedding, head and the layer that guesses
         (GPT_OSS_20B, 20_914_757_184, 4.19e9),  # 3.61B without the embedding
         (
             GPT_OSS_20B | {"num_hidden_layers": 36, "num_local_experts": 128, "layer_types": None},
@@ -99,7 +111,7 @@ GPT_OSS_120B = GPT_OSS_20B | {"num_hidden_layers": 36, "num_local_experts": 128,
             5.7e9,
         ),
     ],
-    ids=["deepseek_v3", "deepseek_v2 lite", "mixtral", "olmoe", "gpt_oss 20b", "gpt_oss 120b"],
+    ids=["deepseek_v3", "deepseek_v2 lite", "mixtral", "olmoe", "glm 4.5 air", "gpt_oss 20b", "gpt_oss 120b"],
 )
 def test_published_shapes_have_the_published_number_of_parameters(
     found: dict[str, Any], total: float, active: float

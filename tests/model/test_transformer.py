@@ -132,6 +132,14 @@ def test_on_a_gpu_torchs_variable_length_kernel_takes_what_we_give_it() -> None:
     assert y_THD.shape == q.shape and y_THD.is_cuda and y_THD.dtype == torch.bfloat16
 
 
+@pytest.mark.parametrize("width", [48, 320])
+def test_on_a_gpu_values_may_be_narrower_than_keys_and_heads_wider_than_the_kernel_takes(width: int) -> None:
+    with torch.no_grad(), FakeTensorMode(), torch.device("cuda"):
+        q, k = (torch.empty(24, 4, width, dtype=torch.bfloat16) for _ in range(2))
+        y_THD = Packed([12, 12])(0, q, k, torch.empty(24, 4, 32, dtype=torch.bfloat16))
+    assert y_THD.shape == (24, 4, 32) and y_THD.is_cuda
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU: compares its numbers with the CPU's")
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_gpu_gives_the_numbers_of_the_cpu(family: str) -> None:

@@ -136,6 +136,7 @@ def _bias(fields: ConfigFields, family: Family, name: str) -> bool:
             "olmoe",
             "deepseek_v2",
             "deepseek_v3",
+            "glm4_moe",
             "gpt_oss",
         )
     }

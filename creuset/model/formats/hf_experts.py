@@ -41,6 +41,8 @@ def read_experts(fields: ConfigFields, family: Family) -> dict[str, Any]:
         out["dense_layers"] = tuple(fields.get("mlp_only_layers", ()))
     if family == "qwen2_moe":
         out["shared_ffn"] = fields.integer("shared_expert_intermediate_size")
+    if family == "glm4_moe":
+        out["qk_norms"] = fields.flag("use_qk_norm")
     if family == "olmoe":
         out["clip_qkv"] = fields.number("clip_qkv", 0.0)
     if family == "gpt_oss":
@@ -113,6 +115,8 @@ def write_experts(config: ModelConfig) -> dict[str, Any]:
         out |= {"decoder_sparse_step": config.sparse_step, "mlp_only_layers": list(config.dense_layers)}
     if family == "qwen2_moe":
         out |= {"shared_expert_intermediate_size": config.shared_ffn, "qkv_bias": True}
+    if family == "glm4_moe":
+        out["use_qk_norm"] = config.qk_norms
     if family == "olmoe":
         out["clip_qkv"] = config.clip_qkv or None
     if family == "gpt_oss":

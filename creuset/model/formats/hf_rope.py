@@ -129,8 +129,8 @@ def write_rope(config: ModelConfig) -> dict[str, Any]:
     out: dict[str, Any] = {"rope_theta": config.rope_theta, "rope_scaling": scaling}
     if config.rope_scaling is not None and config.rope_scaling.kind == "longrope":
         out["original_max_position_embeddings"] = config.rope_scaling.original_context
-    if config.rotary_dim:
-        out["partial_rotary_factor"] = config.rotary_dim / config.head_dim
+    if config.rotary_dim or "partial_rotary_factor" in FAMILIES[config.family].defaults:
+        out["partial_rotary_factor"] = config.rotated / config.head_dim
     if config.local_rope_theta is not None:
         out["rope_local_base_freq"] = config.local_rope_theta
     return out

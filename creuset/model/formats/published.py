@@ -71,7 +71,7 @@ def _spare(name: str, config: ModelConfig) -> bool:
         return True
     found = re.match(r"model\.layers\.(\d+)\.", name)
     behind = int(found[1]) - config.layers if found is not None else -1
-    if behind < 0 or config.latent is None:
+    if behind < 0 or not config.traits.correction_bias:  # other families have no such layer
         return False
     return behind >= config.next_layers or name.endswith((".embed_tokens.weight", ".shared_head.head.weight"))
 
