@@ -240,3 +240,12 @@ def test_an_old_tokenizer_is_fetched_only_where_there_is_no_newer_one(fetch, hub
     hub.repositories["ours/old"] = Repository({k: v for k, v in files.items() if k != "tokenizer.json"})
     both, old = (read_manifest(fetch(name).folder)["files"] for name in ("ours/both", "ours/old"))
     assert "tokenizer.model" not in both and "tokenizer.model" in old
+
+
+def test_a_library_that_is_set_offline_says_so_and_what_was_pulled_works(fetch, hub, monkeypatch):
+    found = fetch("ours/tiny")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert fetch("ours/tiny").model == found.model
+    with pytest.raises(ConfigError, match="huggingface_hub is set to be offline") as refused:
+        fetch("ours/tiny@v1")
+    assert "creuset list" in refused.value.hint
