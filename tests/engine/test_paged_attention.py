@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from creuset.engine.backend.torch.paged_attention import BatchSpan, KVCache, PagedAttention, bucket
+from creuset.engine.backend.torch.paged_attention import BatchSpan, KVCache, PagedAttention, bucket, context_of
 from creuset.model.attention import Packed, ScoreRule
 
 
@@ -56,6 +56,39 @@ def test_chunked_prefill_and_decode_equal_one_full_pass(order, heads, groups, ru
             torch.testing.assert_close(y, expected[i][done[i] : done[i] + new[i]], rtol=1e-5, atol=1e-5)
         done = [a + b for a, b in zip(done, new, strict=True)]
     assert done == lengths
+
+
+@given(st.integers(0, 9000), st.integers(1, 3000))
+def test_a_context_holds_the_window_in_whole_blocks_and_is_cut_alike_for_every_token(position, window):
+    begin, size = context_of(position, window)
+    assert begin % 64 == size % 64 == 0 and size <= bucket(position + 1)
+    assert begin <= max(0, position + 1 - window) and position < begin + size
+    assert begin == 0 or size == bucket(window + 127)
+    assert context_of(position, 0) == (0, bucket(position + 1))
+
+
+@pytest.mark.parametrize("rule", [ScoreRule(window=20), ScoreRule(window=150), ScoreRule(0.7, 20, 0.5)])
+def test_far_into_a_text_only_the_slots_around_the_window_are_read(rule):
+    torch.manual_seed(0)
+    lengths, width, block = [900, 640], 8, 16
+    q, k, v = (torch.randn(sum(lengths), n, width) for n in (4, 2, 2))
+    expected = Packed(lengths)(0, q, k, v, rule).split(lengths)
+    q, k, v = (x.split(lengths) for x in (q, k, v))
+    cache = small_cache(layers=1, blocks=100, block_size=block, heads=2, width=width)
+    numbers = torch.randperm(100).tolist()
+    held = [[numbers.pop() for _ in range(-(-length // block))] for length in lengths]
+    cache.keys.fill_(3.0)  # what lies outside of a window, or is not one's own, does not matter
+    cache.values.fill_(1e3)
+    done, seen = [0, 0], 0
+    for new in ([300, 1], [1, 300], [320, 337], [1, 1], [277, 0], [1, 1]):
+        mine = [i for i in range(2) if new[i]]
+        attend = PagedAttention(cache, [BatchSpan(done[i], new[i], held[i]) for i in mine], fold=2, quantum=4)
+        rows = [torch.cat([x[i][done[i] : done[i] + new[i]] for i in mine]) for x in (q, k, v)]
+        for i, y in zip(mine, attend(0, *rows, rule).split([new[i] for i in mine]), strict=True):
+            torch.testing.assert_close(y, expected[i][done[i] : done[i] + new[i]], rtol=1e-5, atol=1e-5)
+        done = [a + b for a, b in zip(done, new, strict=True)]
+        seen = max(seen, *(group.size for group in attend._plan(rule.window).groups))
+    assert done == lengths and seen < bucket(900)
 
 
 def small_cache(**changes):

@@ -2,11 +2,12 @@
 
 What a row gets must not depend on its neighbours (batch_invariant.py says why that is not given), so the shape of
 every attention it takes part in is a function of its own position only: a token at position p reads a context
-padded to `bucket(p + 1)` slots, whether it is decoded alone, in a crowd, or read with its prompt. Query heads
-that share a key/value head are rows of one matrix (grouped queries are folded: SDPA is many times faster so), and
-the number of rows is padded to a multiple of `quantum`, from which on the kernel treats each row alike.
+padded to `bucket(p + 1)` slots, whether it is decoded alone, in a crowd, or read with its prompt; in a layer with a
+sliding window, far into a text, only the slots around the window (`context_of`). Query heads that share a key/value
+head are rows of one matrix (grouped queries are folded: SDPA is many times faster so), and the number of rows is
+padded to a multiple of `quantum`, from which on the kernel treats each row alike.
 
-Reading order: `bucket`, `PagedAttention.__call__`, `_group` and `_Group.read`.
+Reading order: `bucket`, `context_of`, `PagedAttention.__call__`, `_group` and `_Group.read`.
 
 Shapes:
     T new tokens    S slots         H query heads    G key/value heads    D head width
@@ -29,6 +30,7 @@ from creuset.engine.backend.torch.batch_invariant import attention
 from creuset.model.attention import PLAIN, ScoreRule
 
 MOST_DRAFTED = 8  # tokens: a piece of so many may be one newest token and its draft, or the end of a prompt
+STEP = 128  # whole blocks
 MOST_ROWS = 4096  # of one matrix: with many heads on one key a long prompt is read in parts, or its mask is large
 
 
@@ -42,13 +44,25 @@ def bucket(length: int) -> int:
     return power * 3 // 4 if power > 512 and length <= power * 3 // 4 else power
 
 
+def context_of(position: int, window: int) -> tuple[int, int]:
+    """(first slot, number of slots) that the token at `position` reads; it sees `window` tokens, or all for 0.
+
+    The first slot moves in steps: tokens of a prompt that share it are read together.
+    """
+    size, around = bucket(position + 1), bucket(window + STEP - 1) if window else 0
+    if not window or around >= size:
+        return 0, size
+    return (position + 1 - window) // STEP * STEP, around
+
+
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """Part of a span whose tokens have one bucket: rows [row, row + count) of the batch."""
+    """Part of a span whose tokens have one context: rows [row, row + count) of the batch."""
 
     row: int
     first: int
     count: int
+    begin: int
     size: int
     blocks: Sequence[int]
 
@@ -107,37 +121,63 @@ class PagedAttention:
         ]
         device = cache.keys.device
         self._fresh_T = torch.tensor(slots, device=device)
-        pieces = sorted(_cut(spans, most=max(1, MOST_ROWS // fold)), key=_kind)
-        rows = [row for piece in pieces for row in range(piece.row, piece.row + piece.count)]
-        # Requests of equal bucket are neighbours after this permutation; often they already are.
-        self._order_T = None if rows == sorted(rows) else torch.tensor(rows, device=device)
-        self._inverse_T = None if self._order_T is None else self._order_T.argsort()
-        self._groups = [_group(cache, list(same), fold=fold, quantum=quantum) for _, same in groupby(pieces, key=_kind)]
+        self._spans, self._fold, self._quantum = spans, fold, quantum
+        self._plans: dict[int, _Plan] = {}  # by window
 
     def __call__(self, layer: int, q_THD: Tensor, k_TGD: Tensor, v_TGD: Tensor, rule: ScoreRule = PLAIN) -> Tensor:
         keys_SGD, values_SGD = self._cache.keys[layer], self._cache.values[layer]
         keys_SGD.index_copy_(0, self._fresh_T, k_TGD)
         if self._cache.values is not self._cache.keys:
             values_SGD.index_copy_(0, self._fresh_T, v_TGD)
-        if self._order_T is not None:
-            q_THD = q_THD[self._order_T]
+        plan = self._plan(rule.window)
+        if plan.order_T is not None:
+            q_THD = q_THD[plan.order_T]
         parts, row = [], 0
-        for group in self._groups:
+        for group in plan.groups:
             rows = group.requests * group.count
             parts.append(group.read(q_THD[row : row + rows], keys_SGD, values_SGD, rule))
             row += rows
         y_THD = parts[0] if len(parts) == 1 else torch.cat(parts)
-        return y_THD if self._inverse_T is None else y_THD[self._inverse_T]
+        return y_THD if plan.inverse_T is None else y_THD[plan.inverse_T]
+
+    def _plan(self, window: int) -> "_Plan":
+        if window not in self._plans:
+            pieces = sorted(_cut(self._spans, most=max(1, MOST_ROWS // self._fold), window=window), key=_kind)
+            if window and not any(piece.begin for piece in pieces):
+                self._plans[window] = self._plan(0)  # all is within the window: only masks differ
+            else:
+                self._plans[window] = _Plan.of(pieces, self._cache, fold=self._fold, quantum=self._quantum)
+        return self._plans[window]
 
 
-def _cut(spans: Sequence[BatchSpan], *, most: int) -> list[_Piece]:
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """In which order rows are read, and which of them together. Rows that are read together are then neighbours."""
+
+    groups: "list[_Group]"
+    order_T: Tensor | None  # None: as they come
+    inverse_T: Tensor | None
+
+    @classmethod
+    def of(cls, pieces: list[_Piece], cache: KVCache, *, fold: int, quantum: int) -> "_Plan":
+        rows = [row for piece in pieces for row in range(piece.row, piece.row + piece.count)]
+        groups = [_group(cache, list(same), fold=fold, quantum=quantum) for _, same in groupby(pieces, key=_kind)]
+        if rows == sorted(rows):
+            return cls(groups, None, None)
+        order_T = torch.tensor(rows, device=cache.keys.device)
+        return cls(groups, order_T, order_T.argsort())
+
+
+def _cut(spans: Sequence[BatchSpan], *, most: int, window: int) -> list[_Piece]:
     pieces, row = [], 0
     for span in spans:
         at, end = span.first, span.first + span.count
         while at < end:
-            size = bucket(at + 1)
-            count = min(end, size, at + most) - at
-            pieces.append(_Piece(row, at, count, size, span.blocks))
+            begin, size = context_of(at, window)
+            # The next token with another context: the window moves on, or the text grows beyond the slots.
+            other = begin + STEP + window - 1 if begin else size
+            count = min(end, other, at + most) - at
+            pieces.append(_Piece(row, at, count, begin, size, span.blocks))
             at, row = at + count, row + count
     return pieces
 
@@ -159,7 +199,7 @@ class _Group:
     start: int | None  # slots start .. start + size are the context: nothing need be copied
     blocks_N: Tensor | None  # else: which blocks it is in, request after request
     block_size: int
-    reach_Bc1: Tensor  # position of each token: the last that it may look at
+    reach_Bc1: Tensor  # where in its context each token is: the last that it may look at
     masks: dict[int, Tensor]  # by window
 
     def read(self, q_XHD: Tensor, keys_SGD: Tensor, values_SGD: Tensor, rule: ScoreRule) -> Tensor:
@@ -216,17 +256,16 @@ class _Group:
 def _group(cache: KVCache, pieces: list[_Piece], *, fold: int, quantum: int) -> _Group:
     size, count = pieces[0].size, pieces[0].count
     device = cache.keys.device
-    reach = [[piece.first + i for i in range(count)] for piece in pieces]
+    reach = [[piece.first - piece.begin + i for i in range(count)] for piece in pieces]
     width = size // cache.block_size
     start, table = None, []
-    first = pieces[0].blocks[0]
-    used = pieces[0].blocks[:width]
+    contexts = [piece.blocks[piece.begin // cache.block_size :][:width] for piece in pieces]
+    used, first = contexts[0], contexts[0][0]
     if len(pieces) == 1 and first + width <= cache.blocks + 1 and all(b == first + i for i, b in enumerate(used)):
         start = first * cache.block_size
     else:
-        for piece in pieces:
-            mine = list(piece.blocks[:width])
-            table += mine + [cache.blocks] * (width - len(mine))
+        for mine in contexts:
+            table += [*mine, *[cache.blocks] * (width - len(mine))]
     return _Group(
         requests=len(pieces),
         count=count,
