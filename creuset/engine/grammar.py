@@ -108,7 +108,9 @@ class Grammars:
 
 
 # Rows of the parser hold about four items for each property that may come next.
-LIMITS = LLParserLimits(max_items_in_row=10 * MAX_OPTIONAL, verbose_errors=False)
+LIMITS = LLParserLimits(
+    max_items_in_row=10 * MAX_OPTIONAL, max_lexer_states=50_000, precompute_large_lexemes=False, verbose_errors=False
+)
 
 
 class TokenMask:

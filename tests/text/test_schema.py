@@ -85,6 +85,9 @@ REFUSALS = [
     ({"const": 2**60}, "schema.const", "2^53"),
     ({"type": "object", "minProperties": 3}, "schema.minProperties", "3 names"),
     ({"multipleOf": 0}, "schema.multipleOf", "above 0"),
+    ({"multipleOf": 99991}, "schema.multipleOf", "too many digits"),
+    ({"allOf": [{"multipleOf": 211}, {"items": {"multipleOf": 0.199}}]},
+     "schema.allOf[1].items.multipleOf", "with others"),
     ({"maxItems": -1}, "schema.maxItems", "-1"),
     ({"required": ["a", 1]}, "schema.required", "list of names"),
     ({"properties": [1]}, "schema.properties", "[1]"),
@@ -131,6 +134,18 @@ def test_a_pathological_schema_is_refused_and_ends_nothing(schema, words):
         grammar.json_schema(schema)
 
 
+def test_alternatives_that_refer_to_each_other_in_every_way_are_compared_soon():
+    names = [f"p{i}" for i in range(30)]
+    defs = {
+        one: {"type": "object", "properties": {name: {"$ref": f"#/$defs/{other}"} for name in names}, "required": names}
+        for one, other in (("A", "B"), ("B", "C"), ("C", "A"))
+    }
+    with pytest.raises(RequestError):
+        grammar.json_schema({"oneOf": [{"$ref": "#/$defs/A"}, {"$ref": "#/$defs/B"}], "$defs": defs})
+    kinds = [{"type": "object", "properties": {"k": {"const": i}, **{n: {} for n in names}}} for i in range(500)]
+    grammar.json_schema({"oneOf": kinds})
+
+
 def test_a_long_row_of_references_compiles(grammars):
     assert accepts(enforced(grammars, chain(3000)), '{"a": {"a": {}}}')
 
@@ -149,7 +164,9 @@ TAKEN = [
     ({"type": ["string", "null"], "format": "date"}, ['"2024-02-29"', "null"],
      ['"2023-02-29"', '"2024-13-01"', '"0000-01-01"']),
     ({"type": "string", "format": "date-time"}, ['"2024-02-29T23:59:59Z"'], ['"2024-02-30T23:59:59Z"']),
+    ({"$ref": "#/$defs/a", "$defs": {"a": {"const": {"$ref": "b"}}}}, ['{"$ref": "b"}'], ["{}"]),
     ({"type": "string", "format": "password"}, ['"x"'], ["1"]),
+    ({"type": "number", "allOf": [{"multipleOf": 0.01}, {"multipleOf": 2500}]}, ["5000", "-2500"], ["2501", "100"]),
     ({"type": "string", "pattern": r"^\d\w$"}, ['"1é"'[:2] + 'a"'], ['"1é"', '"٣a"']),
     ({"type": "object", "properties": {"a": {}}, "unevaluatedProperties": False}, ['{"a": 1}'], ['{"b": 1}']),
     ({"items": [{"type": "integer"}], "additionalItems": False, "type": "array"}, ["[1]", "[]"], ["[1, 2]", '["x"]']),

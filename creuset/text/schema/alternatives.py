@@ -10,14 +10,14 @@ would write for ever.
 Schemas are those that `creuset.text.schema.read` has read: references have the form `#/$defs/NAME`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 Json = Any
 Defs = Mapping[str, Json]
 
 _ALL = frozenset({"null", "boolean", "number", "string", "array", "object"})
-_DEEPEST = 8  # of objects whose properties are compared
+MAX_COMPARED = 100  # alternatives that are compared pair by pair
 
 
 def exclusive(options: list[Json], defs: dict[str, Json]) -> list[Json] | None:
@@ -26,17 +26,15 @@ def exclusive(options: list[Json], defs: dict[str, Json]) -> list[Json] | None:
     A definition may be added to `defs`: an alternative that requires one property more.
     """
     found = [resolved(option, defs) for option in options]
-    pairs = [(a, b) for at, a in enumerate(found) for b in found[at + 1 :]]
-    if all(_disjoint(a, b, defs, 0) for a, b in pairs):
+    if len(found) <= MAX_COMPARED and _Compared(defs).all_differ(found):
         return options
     objects = [one for one in found if isinstance(one, dict) and _kinds(one, defs) == {"object"}]
     if len(objects) != len(found):
         return None
     for name in objects[0].get("properties", {}):
-        told = [one.get("properties", {}).get(name) for one in objects]
-        if all(one is not None and _values(resolved(one, defs)) is not None for one in told) and all(
-            _disjoint(a, b, defs, 0) for at, a in enumerate(told) for b in told[at + 1 :]
-        ):
+        told = [_values(resolved(one.get("properties", {}).get(name), defs)) for one in objects]
+        known = [values for values in told if values is not None]
+        if len(known) == len(told) and len(frozenset().union(*known)) == sum(map(len, known)):
             return [_requiring(name, *pair, defs) for pair in zip(options, objects, strict=True)]
     return None
 
@@ -61,30 +59,45 @@ def _requiring(name: str, option: Json, meant: dict[str, Json], defs: dict[str, 
     return {"$ref": f"#/$defs/{place}"}
 
 
-def _disjoint(a: Json, b: Json, defs: Defs, depth: int) -> bool:
-    """Whether it is certain that no value fits both."""
-    a, b = resolved(a, defs), resolved(b, defs)
-    if a is False or b is False:
-        return True
-    if not isinstance(a, dict) or not isinstance(b, dict) or depth > _DEEPEST:
-        return False
-    kinds = _kinds(a, defs), _kinds(b, defs)
-    if not kinds[0] & kinds[1]:
-        return True
-    values = _values(a), _values(b)
-    if values[0] is not None and values[1] is not None:
-        return not values[0] & values[1]
-    if kinds[0] & kinds[1] != {"object"}:
-        return False
-    for one, other in ((a, b), (b, a)):
-        mine, theirs = one.get("properties", {}), other.get("properties", {})
-        for name in one.get("required", ()):
-            if name in theirs and _disjoint(mine.get(name, True), theirs[name], defs, depth + 1):
-                return True
+class _Compared:
+    """Compares pairs of schemas, each pair once: schemas may refer to each other in circles."""
+
+    def __init__(self, defs: Defs) -> None:
+        self._defs = defs
+        self._known: dict[tuple[int, int], bool] = {}
+
+    def all_differ(self, schemas: list[Json]) -> bool:
+        return all(self.disjoint(a, b) for at, a in enumerate(schemas) for b in schemas[at + 1 :])
+
+    def disjoint(self, a: Json, b: Json) -> bool:
+        """Whether it is certain that no value fits both."""
+        a, b = resolved(a, self._defs), resolved(b, self._defs)
+        if a is False or b is False:
+            return True
+        if not isinstance(a, dict) or not isinstance(b, dict):
+            return False
+        pair = (id(a), id(b))
+        if pair not in self._known:
+            self._known[pair] = False  # while it is looked at: a circle proves nothing
+            self._known[pair] = self._differ(a, b)
+        return self._known[pair]
+
+    def _differ(self, a: dict[str, Json], b: dict[str, Json]) -> bool:
+        common = _kinds(a, self._defs) & _kinds(b, self._defs)
+        if not common:
+            return True
+        values = _values(a), _values(b)
+        if values[0] is not None and values[1] is not None:
+            return not values[0] & values[1]
+        if common != {"object"}:
+            return False
+        for one, other in ((a, b), (b, a)):
+            mine, theirs = one.get("properties", {}), other.get("properties", {})
             closed = other.get("additionalProperties") is False and not other.get("patternProperties")
-            if name not in theirs and closed:
-                return True
-    return False
+            for name in one.get("required", ()):
+                if self.disjoint(mine.get(name, True), theirs[name]) if name in theirs else closed:
+                    return True
+        return False
 
 
 def _kinds(node: Json, defs: Defs) -> frozenset[str]:
@@ -114,15 +127,32 @@ def _values(node: Json) -> frozenset[tuple[str, Json]] | None:
 
 def endless(root: Json, defs: Defs) -> str | None:
     """A definition, or "" for the whole, that no finite value fits because it demands itself; None when all is well."""
+    users: dict[str, set[str]] = {name: set() for name in defs}  # definitions that refer to a definition
+    for name, node in defs.items():
+        for used in _references(node):
+            users.get(used, set()).add(name)  # a constant may hold what looks like a reference
     ends: set[str] = set()
-    while True:
-        new = {name for name, node in defs.items() if name not in ends and _ends(node, ends)}
-        if not new:
-            break
+    looked_at = set(defs)
+    while looked_at:
+        new = {name for name in looked_at if _ends(defs[name], ends)}
         ends |= new
+        looked_at = {user for name in new for user in users[name]} - ends
     if _ends(root, ends):
         return None
     return next((name for name in defs if name not in ends), "")
+
+
+def _references(node: Json) -> Iterator[str]:
+    """Names of the definitions that a schema refers to."""
+    stack = [node]
+    while stack:
+        one = stack.pop()
+        if isinstance(one, dict):
+            if isinstance(one.get("$ref"), str):
+                yield one["$ref"].rpartition("/")[2]
+            stack += one.values()
+        elif isinstance(one, list):
+            stack += one
 
 
 def _ends(node: Json, ends: set[str]) -> bool:

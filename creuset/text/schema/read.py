@@ -9,8 +9,10 @@ client's would not, so an answer that fits it fits the client's.
 Reading order: `Schema` (what comes out), `read_schema` (the check), `_Reader` (keyword by keyword).
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 from urllib.parse import unquote
 
@@ -21,6 +23,7 @@ from creuset.types.fields import show
 MAX_SCHEMAS = 20_000  # schemas within one, itself included
 MAX_LEVELS = 100  # brackets within brackets
 MAX_OPTIONAL = 1000  # properties of one object that may be absent: the parser keeps all of them in mind at once
+MAX_MULTIPLE = 20_000  # all `multipleOf` together, in digits without zeros at the end: remainders are counted
 MAX_EXACT = 2**53  # the compiler keeps numbers as fp64
 
 Json = Any
@@ -135,6 +138,7 @@ class _Reader:
     waiting: list[tuple[str, Json, str]] = field(default_factory=list)  # definitions that are used and not read yet
     ignored: list[str] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)  # of definitions, by their pointer
+    divisors: list[Decimal] = field(default_factory=list)  # every `multipleOf`
     schemas: int = 0
 
     def read(self, node: Json, path: str, level: int) -> Json:
@@ -272,7 +276,19 @@ class _Reader:
         if type(value) not in (int, float) or (key == "multipleOf" and value <= 0):
             raise refusal(path, f"must be a number{' above 0' if key == 'multipleOf' else ''}, got {show(value)}")
         _refuse_inexact(value, path, level)
+        if key == "multipleOf":
+            self._refuse_fine(value, path)
         found[key] = value
+
+    def _refuse_fine(self, value: float, path: str) -> None:
+        """How long compiling takes depends on the digits of the least number that all divide, without its zeros."""
+        self.divisors.append(Decimal(str(value)))
+        unit = Decimal(1).scaleb(min(0, *(int(one.as_tuple().exponent) for one in self.divisors)))
+        common = math.lcm(*(int(one / unit) for one in self.divisors))
+        while common and common % 10 == 0:
+            common //= 10
+        if common > MAX_MULTIPLE:
+            raise refusal(path, f"cannot be enforced: {show(value)} has too many digits, alone or with others")
 
     def pattern(self, found: _Node, key: str, value: Json, path: str, level: int) -> None:
         if not isinstance(value, str):
