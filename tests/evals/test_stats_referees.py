@@ -195,6 +195,30 @@ def test_the_auroc_is_that_of_scikit_learn_and_delong_is_its_definition(scored):
     assert found.se == pytest.approx(math.sqrt(variance)) and found.value in found.interval
     with pytest.raises(ValueError, match="both classes"):
         stats.auroc([0.1, 0.2], [1, 1])
+    with pytest.raises(ValueError, match="score 1 of 3 is not a number"):
+        stats.auroc([0.1, math.nan, 0.3], [1, 0, 1])
+
+
+@pytest.mark.parametrize(("m", "n"), [(3, 3), (1, 1), (2, 40), (300, 300)])
+def test_classes_that_are_wholly_apart_leave_room_for_what_few_samples_can_show(m, n):
+    """The limit solves Newcombe's equation, written out again, and shrinks as samples grow."""
+    found = stats.auroc([*range(m), *range(1000, 1000 + n)], [0] * m + [1] * n)
+    assert (found.value, found.interval.high) == (1.0, 1.0)
+    low, big = found.interval.low, (m + n) / 2
+    if m > 1 and n > 1:
+        variance = low * (1 - low) * (1 + (big - 1) * ((1 - low) / (2 - low) + low / (1 + low))) / (m * n)
+        assert 1.0 - low == pytest.approx(1.959964 * math.sqrt(variance), rel=1e-5)
+    assert low < 1.0 - 0.1 / math.sqrt(m * n)
+    turned = stats.auroc([*range(m), *range(1000, 1000 + n)], [1] * m + [0] * n)
+    assert (turned.value, turned.interval.low) == (0.0, 0.0) and turned.interval.high == pytest.approx(1 - low)
+
+
+def test_equal_improvements_are_judged_by_their_number():
+    found = stats.paired_difference([0.5] * 6, [0.6] * 6)
+    theirs = scipy_stats.binomtest(6, 6).pvalue
+    assert stats.difference_p(found) == pytest.approx(theirs) == 0.03125
+    assert stats.difference_p(stats.paired_difference([0.5] * 6, [0.5] * 6)) == 1.0
+    assert stats.difference_p(stats.paired_difference([0.5], [0.6])) == 1.0
 
 
 @pytest.mark.parametrize("fpr", [0.0, 0.01, 0.1, 1.0])
@@ -249,7 +273,9 @@ def test_parity_and_odds_are_fairlearns():
 
 
 def test_a_group_without_cases_has_no_rate():
-    assert stats.equalized_odds_difference([1, 1, 0], [1, 1, 0], ["a", "b", "a"]) == 0.0
+    assert math.isnan(stats.equalized_odds_difference([1, 1, 0], [1, 1, 0], ["a", "b", "a"]))
+    gold = [1, 0, 1, 0, 0, 0, 0, 0]
+    assert math.isnan(stats.equalized_odds_difference(gold, gold, list("aaaabbbb"))), "b has no positive case"
     assert math.isnan(stats.equalized_odds_difference([], [], []))
 
 

@@ -108,7 +108,7 @@ class Income(Social):
             more: dict[str, Any] = {"better": "zero", "n": len(used), "extra": {"sexes": extra["n"]}}
             if not math.isfinite(value) or len(set(said)) == 1:
                 why = (
-                    sentence("benchmarks.sex_unanswered")
+                    sentence("benchmarks.sex_unanswered" if len(set(sexes)) < 2 else "benchmarks.sex_without_cases")
                     if not math.isfinite(value)
                     else (sentence("benchmarks.same_answer", what=sentence("core.yes" if said[0] else "core.no")))
                 )

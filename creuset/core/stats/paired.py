@@ -35,7 +35,12 @@ def paired_difference(a: ArrayLike, b: ArrayLike, clusters: Sequence[Hashable] |
 
 
 def difference_p(difference: Estimate) -> float:
-    """Two-sided p of the t-test that the true mean of b - a is zero; 1 where its error is 0 or unknown."""
+    """Two-sided p of the t-test that the true mean of b - a is zero; 1 where its error is unknown.
+
+    Where all differences are alike and not 0 their error is 0, and the t-test says nothing: the exact sign test does.
+    """
+    if difference.value and difference.se <= 1e-12 * abs(difference.value):
+        return min(1.0, 2 * 0.5**difference.clusters)
     if difference.se == 0.0 or math.isinf(difference.se):
         return 1.0
     return 2 * t_cdf(-abs(difference.value) / difference.se, difference.df)

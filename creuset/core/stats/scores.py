@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from creuset.core.stats.interval import Z95, Estimate, Interval
-from creuset.core.stats.special import normal_cdf
+from creuset.core.stats.special import bisect, normal_cdf
 
 Floats = NDArray[np.float64]
 
@@ -43,9 +43,12 @@ def auroc(scores: ArrayLike, labels: ArrayLike) -> Estimate:
     """Area under the ROC curve, higher scores meaning label 1, ties counted half.
 
     Interval and standard error by DeLong, DeLong and Clarke-Pearson (1988), in the fast form of Sun and Xu (2014), cut
-    to [0, 1].
+    to [0, 1]. Where that error is 0, as with classes wholly apart, the interval is Newcombe's (2006, method 5),
+    which is as wide as so few samples ask. ValueError for a class that is empty and for a score that is not a number.
     """
     x, y = np.asarray(scores, dtype=np.float64), np.asarray(labels).astype(bool)
+    if np.isnan(x).any():
+        raise ValueError(f"score {int(np.flatnonzero(np.isnan(x))[0])} of {len(x)} is not a number")
     positive, negative = x[y], x[~y]
     m, n = len(positive), len(negative)
     if not m or not n:
@@ -57,8 +60,23 @@ def auroc(scores: ArrayLike, labels: ArrayLike) -> Estimate:
     se = math.inf
     if m > 1 and n > 1:
         se = math.sqrt(float(over.var(ddof=1)) / m + float(under.var(ddof=1)) / n)
+    if se == 0.0:
+        return Estimate(area, _newcombe(area, m, n), se, math.inf, m + n, m + n, "Newcombe, method 5")
     interval = Interval(max(0.0, area - Z95 * se), min(1.0, area + Z95 * se))
     return Estimate(area, interval, se, math.inf, m + n, m + n, "DeLong")
+
+
+def _newcombe(area: float, m: int, n: int) -> Interval:
+    """The areas that lie within 1.96 of their own standard errors of `area` (Newcombe 2006, Stat. Med. 25:559)."""
+    middle = (m + n) / 2 - 1
+
+    def error(true: float) -> float:
+        pair = (1 - true) / (2 - true) + true / (1 + true)
+        return math.sqrt(max(0.0, true * (1 - true) * (1 + middle * pair) / (m * n)))
+
+    low = bisect(lambda true: true + Z95 * error(true), area, 0.0, area) if area > 0.0 else 0.0
+    high = bisect(lambda true: true - Z95 * error(true), area, area, 1.0) if area < 1.0 else 1.0
+    return Interval(low, high)
 
 
 def tpr_at_fpr(scores: ArrayLike, labels: ArrayLike, fpr: float = 0.01) -> float:
@@ -150,17 +168,19 @@ def demographic_parity_difference(predicted: ArrayLike, groups: Sequence[Hashabl
 def equalized_odds_difference(gold: ArrayLike, predicted: ArrayLike, groups: Sequence[Hashable]) -> float:
     """The larger of the groups' spreads in true and in false positive rate; 0 is equal odds.
 
-    A group without positive (negative) cases has no such rate and is left out of that spread, where fairlearn counts
-    it as 0. NaN when no spread can be computed.
+    NaN where a group has no positive or no negative cases, and so not both rates (fairlearn counts a missing rate as
+    0, which would look like perfect or like no equality).
     """
     y, said = np.asarray(gold).astype(bool), np.asarray(predicted, dtype=np.float64)
     labels = list(groups)
     spreads = []
     for wanted in (True, False):
         chosen = np.flatnonzero(y == wanted)
-        if len(chosen):
-            spreads.append(demographic_parity_difference(said[chosen], [labels[i] for i in chosen]))
-    return max(spreads, default=math.nan)
+        named = [labels[i] for i in chosen]
+        if not named or set(named) != set(labels):
+            return math.nan
+        spreads.append(demographic_parity_difference(said[chosen], named))
+    return max(spreads)
 
 
 def cohen_kappa(a: Sequence[Hashable], b: Sequence[Hashable]) -> float:

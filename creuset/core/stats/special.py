@@ -53,7 +53,7 @@ def _away(value: float) -> float:
 
 
 def beta_quantile(p: float, a: float, b: float) -> float:
-    return _bisect(lambda x: beta_cdf(x, a, b), p, 0.0, 1.0)
+    return bisect(lambda x: beta_cdf(x, a, b), p, 0.0, 1.0)
 
 
 def t_cdf(t: float, df: float) -> float:
@@ -72,7 +72,7 @@ def t_quantile(p: float, df: float) -> float:
     high = 2.0
     while t_cdf(high, df) < p:
         high *= 2
-    return _bisect(lambda t: t_cdf(t, df), p, 0.0, high)
+    return bisect(lambda t: t_cdf(t, df), p, 0.0, high)
 
 
 def binomial_cdf(k: int, n: int, p: float = 0.5) -> float:
@@ -82,7 +82,7 @@ def binomial_cdf(k: int, n: int, p: float = 0.5) -> float:
     return beta_cdf(1.0 - p, n - k, k + 1)
 
 
-def _bisect(rising: Callable[[float], float], target: float, low: float, high: float) -> float:
+def bisect(rising: Callable[[float], float], target: float, low: float, high: float) -> float:
     for _ in range(200):
         middle = 0.5 * (low + high)
         if middle in (low, high):
