@@ -66,8 +66,16 @@ def test_the_weights_say_what_the_definition_says():
             assert one.spread == pytest.approx(((p * (logs - mean[:, None]) ** 2).sum(-1)).sqrt().numpy(), abs=1e-4)
 
 
-def test_a_shared_beginning_is_read_once_and_changes_nothing():
-    model = tiny_model(tiny_config(vocab_size=512))
+@pytest.mark.parametrize(
+    ("family", "shape"),
+    [
+        ("qwen3_moe", {}), ("mistral", {"window": 2, "window_layers": (0, 1)}),
+        ("gpt_oss", {"window": 2, "window_layers": (0,)}),
+        ("gemma2", {"window": 2, "window_layers": (0,), "attention_cap": 5.0}), ("deepseek_v3", {}),
+    ],
+)  # fmt: skip
+def test_a_shared_beginning_is_read_once_and_changes_nothing(family, shape):
+    model = tiny_model(tiny_config(family, vocab_size=512, **shape))
     rows = [np.array([7, 8, a, b]) for a in (1, 2, 3) for b in (4, 5)] + [np.array([7, 8, 9, 1, 2])]
     found = scoring.sequence_logprobs(model, rows)
     whole = [s.logprob[1:].sum() for s in scoring.surprises(model, rows)]  # behind what all share: 7 8

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from creuset.model.attention import Packed
+from creuset.model.attention import PLAIN, Packed, ScoreRule, weigh
 from creuset.model.transformer import Transformer
 
 Ids = NDArray[np.int64]
@@ -100,19 +100,32 @@ def last_rows(
 
 
 class Tree:
-    """Attention in a tree of tokens: each sees itself and what leads to it. `sees_TT` is that relation."""
+    """Attention in a tree of tokens: each sees itself and what leads to it, as far as the layer's window reaches."""
 
     def __init__(self, parents: Sequence[int], device: torch.device) -> None:
         sees = np.eye(len(parents), dtype=bool)
+        depths = np.zeros(len(parents), dtype=np.int64)
         for at, parent in enumerate(parents):  # a parent stands before its children; the root has -1
             if parent >= 0:
                 sees[at] |= sees[parent]
+                depths[at] = depths[parent] + 1
         self.sees_TT = torch.from_numpy(sees).to(device)
+        self.far_TT = torch.from_numpy(depths[:, None] - depths[None, :]).to(device)
+        self.lengths = [(len(parents), int(depths.max(initial=0)) + 1)]
 
-    def __call__(self, layer: int, q_THD: torch.Tensor, k_TGD: torch.Tensor, v_TGD: torch.Tensor) -> torch.Tensor:
+    def __call__(
+        self, layer: int, q_THD: torch.Tensor, k_TGD: torch.Tensor, v_TGD: torch.Tensor, rule: ScoreRule = PLAIN
+    ) -> torch.Tensor:
+        sees_TT = self.sees_TT & (self.far_TT < rule.window) if rule.window else self.sees_TT
         q, k, v = (x.transpose(0, 1)[None] for x in (q_THD, k_TGD, v_TGD))
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=self.sees_TT, enable_gqa=q.shape[1] != k.shape[1])
-        return y[0].transpose(0, 1)
+        if rule.plain:
+            grouped = q.shape[1] != k.shape[1]
+            y = F.scaled_dot_product_attention(q, k, v, attn_mask=sees_TT, scale=rule.scale, enable_gqa=grouped)
+            return y[0].transpose(0, 1)
+        k, v = (x.repeat_interleave(q.shape[1] // x.shape[1], dim=1) for x in (k, v))
+        mask_TT = torch.zeros(sees_TT.shape, dtype=q.dtype, device=q.device).masked_fill_(~sees_TT, float("-inf"))
+        sinks = None if rule.sinks_H is None else rule.sinks_H[:, None, None]
+        return weigh(q, k, v, mask_TT, rule, sinks)[0].transpose(0, 1)
 
 
 def sequence_logprobs(model: Transformer, sequences: Sequence[Ids]) -> Floats:
