@@ -345,3 +345,27 @@ def test_the_guide_lists_every_family_and_what_is_published_of_it() -> None:
 
 def test_every_dense_family_is_in_the_table_of_these_tests() -> None:
     assert {family for family, _ in SHAPES.values()} == {name for name, row in FAMILIES.items() if not row.traits.moe}
+
+
+@pytest.mark.parametrize("where", ["config.json", "generation_config.json"])
+@pytest.mark.parametrize("many", [False, True])
+def test_an_answer_ends_with_any_of_the_ends_that_the_folder_names(where: str, many: bool, tmp_path: Path) -> None:
+    """One id or a list, in either file, as published folders have them."""
+    folder = folder_of("llama, scaled", tmp_path)
+    tiny_tokenizer().save(folder)
+    tokens, _ = answers(engine_of(folder), {"whole": prompt(1)}, 40)["whole"]
+    first = next(i for i, token in enumerate(tokens) if i > 3 and token not in tokens[:i])
+    end = tokens[first]
+    other = next(id for id in range(300, 500) if id not in tokens)
+    for name in ("config.json", "generation_config.json"):
+        found = json.loads((folder / name).read_text()) | {"eos_token_id": None}
+        if name == where:
+            found["eos_token_id"] = [other, end] if many else end
+        (folder / name).write_text(json.dumps(found))
+    engine = Engine.load(folder, settings=EngineSettings(dtype="fp32", seed=1))
+    engine.add(GenerationRequest(id="one", prompt=prompt(1), sampling=Sampling(max_tokens=40, temperature=0.0)))
+    events = []
+    while engine.busy:
+        events += engine.step()
+    assert events[-1].finish == "stop" and events[-1].stop_token == end
+    assert [token for event in events for token in event.tokens] == tokens[:first]

@@ -23,6 +23,9 @@ HARMLESS = frozenset({
     "encoder_no_repeat_ngram_size", "bad_words_ids", "num_return_sequences", "output_scores", "early_stopping",
     "exponential_decay_length_penalty", "suppress_tokens", "begin_suppress_tokens", "remove_invalid_values",
     "is_llama_config", "transformers.js_config", "unsloth_fixed", "unsloth_version", "ep_size",
+    "forced_bos_token_id", "unk_token_id", "mask_token_id", "cls_token_id", "max_new_tokens",
+    "attn_implementation", "gradient_checkpointing", "max_sequence_length", "model_max_length", "name_or_path",
+    "license", "tokenizer_version",
 })  # fmt: skip
 # Switches that some exporters write, at the only value that changes nothing here.
 EXPECTED = {"rope_interleaved": False, "full_attn_mod": 1, "interpolate_factor": 1, "post_norm": False}
