@@ -18,6 +18,8 @@ class Peer:
     asked: list[tuple[str, dict[str, str], Any]] = field(default_factory=list)
     hung_up: int = 0
     healthy: bool = True
+    mute: bool = False  # leaves the question after its models unanswered
+    looked: int = 0
     port: int = 0
     failures: int = 0  # answers that fail before one does not
 
@@ -76,7 +78,10 @@ class Peer:
             writer.write("\r\n".join([*lines, "", ""]).encode() + content)
 
         if path == "/v1/models":
-            if not self.healthy:
+            self.looked += 1
+            if self.mute:
+                await reader.read(1)
+            elif not self.healthy:
                 send(500, PLAIN, b"{}")
             elif headers.get("authorization") != f"Bearer {KEY}":
                 send(401, PLAIN, json.dumps({"error": {"message": f"wrong key {KEY[:9]}"}}).encode())

@@ -306,6 +306,25 @@ def test_it_turns_red_when_it_is_down_and_comes_back_by_itself(folder: Path) -> 
         server.close()
 
 
+def test_one_that_is_too_busy_to_tell_its_health_is_red_only_when_it_goes_on(folder: Path) -> None:
+    import time
+
+    peer = Peer()
+    server = start(folder, alone=False, upstreams=[settings(peer, probe_s=0.05, connect_s=0.3)])
+    try:
+        first, peer.mute = peer.looked, True
+        while peer.looked < first + 2:
+            time.sleep(0.01)
+        assert ask(server, "say hi").status_code == 200, "one silent look is no proof"
+        server.wait_until(503)
+        assert "it did not answer 3 times" in server.own.get("/health").text
+        peer.mute = False
+        server.wait_until(200)
+    finally:
+        server.close()
+        peer.close()
+
+
 def test_a_wrong_key_is_red_and_says_so_without_it(folder: Path, peer: Peer) -> None:
     server = start(folder, alone=False, upstreams=[settings(peer, key="sk-wrong-canary")], ready=503)
     try:

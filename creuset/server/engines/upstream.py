@@ -29,6 +29,7 @@ from creuset.server.settings import is_loopback
 if TYPE_CHECKING:
     import httpx
 
+SLOW_PROBES = 3
 BACKOFF_S, LONGEST_WAIT_S = 0.25, 10.0
 MAX_ERROR_BYTES = 64 << 10  # of an error that is read
 CONTEXT_FIELDS = ("max_model_len", "context_length", "max_context_length", "context_window")
@@ -108,6 +109,7 @@ class UpstreamEngine:
         self.open = 0
         self._limit, self._running = max_concurrency + max_queue, asyncio.Semaphore(max_concurrency)
         self._pause = pause
+        self._slow = 0  # looks at its health in a row that it left unanswered
         self._ended = asyncio.Event()
         headers = {"user-agent": f"creuset/{creuset.__version__}"}
         if settings.key:
@@ -257,9 +259,16 @@ class UpstreamEngine:
 
         try:
             response = await self._client.get(f"{self.settings.base}/models", timeout=self.settings.connect_s)
+        except httpx.ReadTimeout:
+            # It took the connection: some servers answer nothing else while they write a reply. Red when it goes on.
+            self._slow += 1
+            if self._slow >= SLOW_PROBES and not self.open:
+                self._set("down", f"it did not answer {self._slow} times")
+            return
         except httpx.HTTPError as error:
             self._set("down", f"it does not answer ({type(error).__name__})")
             return
+        self._slow = 0
         if response.status_code >= 500:
             self._set("down", f"it answers {response.status_code}")
         elif response.status_code == 401:
