@@ -157,14 +157,7 @@ class Tokenizer:
         """Ids that go before and after a text which is no chat: Llama's `<s>`, T5's `</s>`. Ours has none."""
         bare, framed = (self._trusted.encode("a", add_special_tokens=add).ids for add in (False, True))
         at = next((i for i in range(len(framed)) if framed[i : i + len(bare)] == bare), 0)
-        before, after = framed[:at], framed[at + len(bare) :]
-        for name, ids in (("bos", before), ("eos", after)):  # said in so many words, it counts
-            said, id = (self.config or {}).get(f"add_{name}_token"), self.id_named(f"{name}_token")
-            if said is False:
-                ids.clear()
-            elif said is True and not ids and id is not None:
-                ids.append(id)
-        return before, after
+        return framed[:at], framed[at + len(bare) :]
 
     @property
     def end_ids(self) -> frozenset[int]:
@@ -360,12 +353,18 @@ def _backend(spec: dict[str, Any], where: str) -> Backend:
         backend = Backend.from_str(json.dumps(spec, ensure_ascii=False))
     except Exception as error:  # the library raises bare Exception
         raise ArtifactError(f"`{where}` is damaged: {error}") from error
-    for token in spec["added_tokens"]:  # the library numbers them itself where the vocabulary has a hole
-        if (id := backend.token_to_id(token["content"])) != token["id"]:
-            raise ArtifactError(
-                f"`{where}`: the token `{token['content']}` has id {token['id']} there, and would be read as {id}"
-            )
-    return backend
+    wrong = next((t for t in spec["added_tokens"] if backend.token_to_id(t["content"]) != t["id"]), None)
+    if wrong is None:
+        return backend
+    # The library numbers the tokens beside the vocabulary one after the other. Where the file leaves ids out, they
+    # are listed in the vocabulary, so that each keeps its own.
+    vocab, listed = spec["model"]["vocab"], {t["content"]: t["id"] for t in spec["added_tokens"]}
+    if isinstance(vocab, dict) and not listed.items() <= vocab.items():
+        return _backend({**spec, "model": {**spec["model"], "vocab": vocab | listed}}, where)
+    id = backend.token_to_id(wrong["content"])
+    raise ArtifactError(
+        f"`{where}`: the token `{wrong['content']}` has id {wrong['id']} there, and would be read as {id}"
+    )
 
 
 def _named(config: Mapping[str, Any] | None, control: Mapping[str, int]) -> dict[str, str]:

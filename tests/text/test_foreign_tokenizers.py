@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from creuset.core.errors import RequestError
+from creuset.core.errors import ArtifactError, RequestError
 from creuset.text.stream import Detokenizer
 from creuset.text.tokenizer import Tokenizer
 from tests.text.foreign import BROKEN, CONTROLS, FAMILIES, SOUND, VISIBLE, config, spec_text, write
@@ -125,3 +125,31 @@ def test_merges_do_not_put_a_control_token_together():
     mine = Tokenizer(spec, where="llama2", config=config("llama2"))
     assert [mine.token_bytes(id) for id in mine.encode("</s>")] == [b" ", b"</", b"s>"]
     assert mine.encode_special("</s>") == [mine.special["</s>"]]
+
+
+def test_tokens_beside_the_vocabulary_keep_their_ids_where_some_are_left_out():
+    spec = json.loads(spec_text("qwen3"))
+    for token in spec["added_tokens"][2:]:
+        token["id"] += 7
+    mine = Tokenizer(spec, where="holes", config=config("qwen3"))
+    for token in spec["added_tokens"]:
+        assert mine.encode_special(f"a{token['content']}") == [*mine.encode("a"), token["id"]]
+        assert token["id"] not in mine.encode(token["content"])
+    assert mine.vocab_size == spec["added_tokens"][-1]["id"] + 1
+    spec = json.loads(spec_text("t5"))  # the vocabulary of a Unigram is a list
+    spec["added_tokens"].append(spec["added_tokens"][0] | {"id": 10_000, "content": "<late>"})
+    with pytest.raises(ArtifactError, match=r"`t5`: the token `.*` has id 10000 there, and would be read as \d+"):
+        Tokenizer(spec, where="t5")
+
+
+@pytest.mark.parametrize("said", [{}, {"add_bos_token": True}, {"add_bos_token": False}, {"add_eos_token": True},
+                                  {"add_bos_token": True, "add_eos_token": True}])  # fmt: skip
+@pytest.mark.parametrize("family", ["llama3", "qwen3", "t5", "llama2"])
+def test_what_goes_around_a_text_is_what_the_configuration_says(family, said, tmp_path):
+    from transformers import PreTrainedTokenizerFast
+
+    file = write(tmp_path / "m", family) / "tokenizer_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text(encoding="utf-8")) | said), encoding="utf-8")
+    peer, mine = PreTrainedTokenizerFast.from_pretrained(tmp_path / "m"), Tokenizer.load(tmp_path / "m")
+    before, after = mine.frame
+    assert [*before, *mine.encode("a river"), *after] == peer("a river")["input_ids"]

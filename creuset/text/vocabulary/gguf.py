@@ -194,14 +194,19 @@ def _frame(metadata: Mapping[str, Any], tokens: list[str], kind: str) -> dict[st
         "bos": metadata.get("tokenizer.ggml.add_bos_token", kind == "llama" or pre in WHOLE_WORDS),
         "eos": metadata.get("tokenizer.ggml.add_eos_token", kind == "t5"),
     }
-    used: dict[str, Any] = {}
+    around = {name: metadata.get(f"tokenizer.ggml.{name}_token_id") for name in ("bos", "eos") if wanted[name]}
+    named = {name: (tokens[id], id) for name, id in around.items() if isinstance(id, int) and 0 <= id < len(tokens)}
+    return frame(named.get("bos"), named.get("eos"))
+
+
+def frame(before: tuple[str, int] | None, after: tuple[str, int] | None) -> dict[str, Any] | None:
+    """The `post_processor` that puts tokens, each a text and an id, around a text."""
     rows: list[dict[str, Any]] = [{"Sequence": {"id": "A", "type_id": 0}}]
-    for name in ("bos", "eos"):
-        id = metadata.get(f"tokenizer.ggml.{name}_token_id")
-        if wanted[name] and isinstance(id, int) and 0 <= id < len(tokens):
-            row = {"SpecialToken": {"id": tokens[id], "type_id": 0}}
-            rows.insert(0 if name == "bos" else len(rows), row)
-            used[tokens[id]] = {"id": tokens[id], "ids": [id], "tokens": [tokens[id]]}
+    used: dict[str, Any] = {}
+    for at, token in ((0, before), (2, after)):
+        if token is not None:
+            rows.insert(at, {"SpecialToken": {"id": token[0], "type_id": 0}})
+            used[token[0]] = {"id": token[0], "ids": [token[1]], "tokens": [token[0]]}
     if not used:
         return None
     return {"type": "TemplateProcessing", "single": rows, "pair": rows, "special_tokens": used}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from creuset.core.errors import ArtifactError
-from creuset.text.vocabulary.gguf import byte_level_parts
+from creuset.text.vocabulary.gguf import byte_level_parts, frame
 from creuset.text.vocabulary.sentencepiece import read_model_file, sentencepiece_spec
 
 # Class in tokenizer_config.json -> how its BPE over bytes cuts a text, by llama.cpp's name.
@@ -29,8 +29,12 @@ def older_spec(folder: Path, config: Mapping[str, Any]) -> tuple[dict[str, Any],
     model, vocab, merges = (folder / name for name in ("tokenizer.model", "vocab.json", "merges.txt"))
     if model.is_file() and kind in _SENTENCEPIECE:
         found = read_model_file(model, whole_text_prefix=config.get("legacy") is False)
-        said = {"add_bos_token": _SENTENCEPIECE[kind], "add_eos_token": kind == "T5Tokenizer"}
-        return sentencepiece_spec(found, str(model)), said | dict(config), model
+        spec = sentencepiece_spec(found, str(model))
+        ids = {token["content"]: token["id"] for token in spec["added_tokens"]}
+        wanted = {"bos_token": _SENTENCEPIECE[kind], "eos_token": kind == "T5Tokenizer"}
+        texts = [_text(config, name) if config.get(f"add_{name}", yes) else None for name, yes in wanted.items()]
+        before, after = (None if text is None or text not in ids else (text, ids[text]) for text in texts)
+        return spec | {"post_processor": frame(before, after)}, dict(config), model
     if vocab.is_file() and merges.is_file() and kind in _BYTE_LEVEL:
         return _byte_level(vocab, merges, config, _BYTE_LEVEL[kind]), dict(config), vocab
     if not folder.is_dir():
@@ -53,8 +57,7 @@ def _byte_level(vocab: Path, merges: Path, config: Mapping[str, Any], pre: str) 
     if not isinstance(words, dict):
         raise ArtifactError(f"`{vocab}` is damaged: it must hold a JSON object")
     pairs = [line.split(" ") for line in lines if line.count(" ") == 1 and not line.startswith("#version")]
-    named = (config.get(name) for name in ("bos_token", "eos_token", "unk_token", "pad_token"))
-    texts = dict.fromkeys(one.get("content") if isinstance(one, dict) else one for one in named)
+    texts = dict.fromkeys(_text(config, name) for name in ("bos_token", "eos_token", "unk_token", "pad_token"))
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
     added = [{"id": words[text], "content": text, **flags} for text in texts if text in words]
     model = {
@@ -66,3 +69,9 @@ def _byte_level(vocab: Path, merges: Path, config: Mapping[str, Any], pre: str) 
         "version": "1.0", "truncation": None, "padding": None, "added_tokens": added, "post_processor": None,
         **byte_level_parts(pre), "model": model,
     }  # fmt: skip
+
+
+def _text(config: Mapping[str, Any], name: str) -> str | None:
+    said = config.get(name)
+    text = said.get("content") if isinstance(said, dict) else said
+    return text if isinstance(text, str) else None
