@@ -237,7 +237,7 @@ class Engine:
             live = self._live[id]
             try:
                 matcher = self._compiling[id].result()
-            except RequestError as error:
+            except Exception as error:  # one request's alone, whatever it is
                 events.append(self._end(live, "error", error=str(error)))
                 continue
             assert self._grammars is not None

@@ -35,8 +35,11 @@ class _Vocabulary:
     bos_token_id = None
 
     def __init__(self, tokenizer: Tokenizer, end_ids: Iterable[int], size: int) -> None:
-        self.eos_token_id = min(end_ids)
         self.tokens = [tokenizer.token_bytes(id) for id in range(size)]
+        # The library wants one: where a model has none, a token that nobody can draw.
+        self.eos_token_id = min(end_ids, default=size)
+        if self.eos_token_id == size:
+            self.tokens.append(b"")
         self.special_token_ids = sorted(id for id in tokenizer.special.values() if id < size)
         self._tokenizer = tokenizer
         self._id_of: dict[bytes, int] | None = None
@@ -100,7 +103,8 @@ class Grammars:
     def _compile(self, grammar: str) -> LLMatcher:
         if self._vocabulary is None:
             wrapped = _Vocabulary(self._tokenizer, self.end_ids, self.vocab_size)
-            self._vocabulary = LLTokenizer(wrapped, eos_token=sorted(self.end_ids))  # type: ignore[arg-type]
+            ends = sorted(self.end_ids) or [wrapped.eos_token_id]
+            self._vocabulary = LLTokenizer(wrapped, eos_token=ends)  # type: ignore[arg-type]
         matcher = LLMatcher(self._vocabulary, grammar, log_level=0, limits=LIMITS)
         if matcher.is_error():
             raise RequestError(f"the grammar cannot be enforced: {plain(matcher.get_error())}", param="grammar")
