@@ -2,9 +2,12 @@
 
 import logging
 import sys
+from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
+
+from creuset.core import personal
 
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -15,11 +18,20 @@ def new_log(level: str, stream: Any = None) -> Any:
         structlog.PrintLogger(stream or sys.stderr),
         processors=[
             structlog.processors.add_log_level,
+            masked,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
     )
+
+
+def masked(_log: Any, _level: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
+    """Texts without keys, passwords, mail and network addresses: an error's words may repeat what somebody sent."""
+    return {
+        name: personal.mask(value, personal.PLAIN)[0] if isinstance(value, str) else value
+        for name, value in event.items()
+    }
 
 
 class ToStructlog(logging.Handler):

@@ -1,5 +1,6 @@
 """Conservation, disconnects, the engine's death: every reply ends, every token is counted, nothing hangs."""
 
+import io
 import json
 import threading
 import time
@@ -171,6 +172,16 @@ def test_stopping_ends_open_streams_and_the_engine(folder: Path) -> None:
         list(stream)
     server.close()
     assert time.monotonic() - begun < 6 and not engine.is_running()
+
+
+def test_a_log_line_keeps_no_key_and_no_address() -> None:
+    from creuset.server.log import new_log
+
+    out = io.StringIO()
+    key = "crs-" + "aB3_" * 10 + "xyz" + "Q1w2E3"
+    new_log("info", out).warning("upstream", error=f"401 for Bearer {key} of ann@host.fr at 82.66.4.40", tries=2)
+    line = json.loads(out.getvalue())
+    assert line["error"] == "401 for Bearer [SECRET] of [EMAIL] at [IP]" and line["tries"] == 2
 
 
 def test_logs_hold_neither_prompts_nor_replies(server: Running) -> None:
