@@ -10,7 +10,7 @@ from creuset.cli import main
 from creuset.core.errors import ArtifactError
 from creuset.core.gguf import GgufFile
 from creuset.model.formats.weights import load_model
-from creuset.model.hub import end_ids
+from creuset.model.hub import end_ids, recommended_sampling
 from creuset.model.quant import QuantPlan, quantize_folder
 from creuset.testing import tiny_model_folder, tiny_tokenizer
 from creuset.text.chat import chat_template, render
@@ -80,6 +80,7 @@ def test_gguf_is_written_with_vocabulary_ends_and_template(tmp_path: Path, capsy
     report = json.loads(capsys.readouterr().out)["gguf"]
     assert report == {"file": str(file), "bytes": file.stat().st_size, "tensors": {"F32": 26}}
     tokenizer, metadata = tiny_tokenizer(), GgufFile(file).metadata
+    assert recommended_sampling(file) == recommended_sampling(folder)
     assert metadata["general.name"] == "model" and metadata["tokenizer.ggml.pre"] == "qwen2"
     tokens, types = metadata["tokenizer.ggml.tokens"], metadata["tokenizer.ggml.token_type"]
     assert len(tokens) == tokenizer.vocab_size == len(types)

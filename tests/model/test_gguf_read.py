@@ -203,6 +203,21 @@ def test_a_model_that_is_not_whole_is_refused_by_name(
     assert "bad.gguf" in str(refused.value)
 
 
+def test_divisors_of_rotary_pairs_are_llama_3s_or_none(tmp_path: Path) -> None:
+    _, file = written(tmp_path, "llama")
+    assert config_of(file).rope_scaling == LLAMA3
+    ones = {"rope_freqs.weight": np.ones(16, np.float32)}
+    assert config_of(rewritten(file, tmp_path / "ones.gguf", ones)).rope_scaling is None
+    odd = {"rope_freqs.weight": np.linspace(1, 3, 16, dtype=np.float32)}
+    with pytest.raises(
+        ArtifactError, match=r"odd\.gguf`: the divisors in `rope_freqs\.weight` are not those of Llama 3"
+    ):
+        config_of(rewritten(file, tmp_path / "odd.gguf", odd))
+    _, other = written(tmp_path / "other", "qwen3")
+    with pytest.raises(ArtifactError, match=r"tensor `rope_freqs\.weight` is not part of the model"):
+        load_model(rewritten(other, tmp_path / "bad.gguf", ones))
+
+
 def test_an_architecture_that_does_not_run_is_refused_by_its_name(tmp_path: Path) -> None:
     writer = GGUFWriter(tmp_path / "m.gguf", "mamba")
     writer.write_header_to_file()

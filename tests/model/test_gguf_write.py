@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 from gguf import GGMLQuantizationType as T
+from gguf import GGUFWriter
 from gguf.quants import dequantize
 
-from creuset.core.errors import ArtifactError
+from creuset.core.errors import ArtifactError, DiskFull
 from creuset.core.gguf import GgufFile
 from creuset.model.formats.gguf.k_blocks import q4_k
 from creuset.model.formats.gguf.write import PLANS, write_gguf
@@ -98,3 +99,15 @@ def test_a_file_is_never_overwritten(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match=r"m\.gguf` already exists"):
         write_gguf(open_weights(folder), {}, tmp_path / "m.gguf", plan=PLANS["fp32"])
     assert (tmp_path / "m.gguf").read_text() == "mine"
+
+
+def test_no_room_on_the_disk_is_said_and_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tiny_model_folder(tmp_path / "model")
+
+    def full(writer: GGUFWriter, tensor: Any) -> None:
+        raise OSError("4096 requested and 0 written")  # NumPy's words, and no number
+
+    monkeypatch.setattr(GGUFWriter, "write_tensor_data", full)
+    with pytest.raises(DiskFull, match=r"m\.gguf.* cannot be written: No space left"):
+        write_gguf(open_weights(folder), {}, tmp_path / "m.gguf", plan=PLANS["fp32"])
+    assert [file.name for file in tmp_path.iterdir()] == ["model"]

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from creuset.cli.weights import facts_of
 from creuset.core.errors import ConfigError
 
 
@@ -76,6 +77,5 @@ def _gguf(model: Path, file: Path, dtype: str) -> dict[str, Any]:
 
     source = open_weights(model)
     vocabulary = vocabulary_keys(model, source.config.vocab_size, end_ids(model))
-    facts = {"general.name": model.resolve().stem if model.is_file() else model.resolve().name}
-    tensors = write_gguf(source, vocabulary, file, plan=PLANS[dtype], facts=facts)
+    tensors = write_gguf(source, vocabulary, file, plan=PLANS[dtype], facts=facts_of(model))
     return {"file": str(file), "bytes": file.stat().st_size, "tensors": tensors}

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from creuset.cli.weights import facts_of
 from creuset.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -43,8 +44,7 @@ def main(args: argparse.Namespace) -> int:
     print(f"reading {model}: bits per byte before", file=sys.stderr)
     before = bits_per_byte(model, tokenizer, text)
     parent = {"name": _name(model), "sha256": identity(model)}
-    facts = {
-        "general.name": parent["name"],
+    facts = facts_of(model) | {
         "creuset.version": __version__,
         "creuset.parent.name": parent["name"],
         "creuset.parent.sha256": parent["sha256"],

@@ -61,6 +61,8 @@ def _scaling(keys: ArchKeys, theta: float, width: int) -> dict[str, Any] | None:
     kind = keys.get("rope.scaling.type", "none")
     if keys.has("rope_freqs.weight") and keys.arch == "llama":
         divisors = keys.file.raw("rope_freqs.weight").view("<f4")
+        if (divisors == 1).all():
+            return None
         found = llama3_scaling(divisors.tolist(), theta, keys.number("rope.dimension_count", width))
         if found is None or kind != "none":
             raise ArtifactError(f"`{keys.file.path}`: the divisors in `rope_freqs.weight` are not those of Llama 3")

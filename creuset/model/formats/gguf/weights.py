@@ -18,7 +18,7 @@ from creuset.model.formats.weights import StoredTensor, parts
 from creuset.model.transformer import Transformer
 
 # Derived from the metadata by llama.cpp's converter; read as part of the config.
-NOT_WEIGHTS = {"rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight"}
+NOT_WEIGHTS = {"llama": {"rope_freqs.weight"}, "phi3": {"rope_factors_long.weight", "rope_factors_short.weight"}}
 
 
 class GgufWeights:
@@ -38,7 +38,7 @@ class GgufWeights:
     def _tensors(self, wanted: Mapping[str, tuple[int, ...]]) -> Iterator[StoredTensor]:
         found = as_stored(places(self.arch, self.config, wanted), wanted, self.file.tensors)
         tensors = {place.tensor for place in found.values()}
-        refuse_difference(tensors, set(self.file.tensors) - NOT_WEIGHTS, self.file.path)
+        refuse_difference(tensors, set(self.file.tensors) - NOT_WEIGHTS.get(self.arch, set()), self.file.path)
         rows: dict[str, int] = {}  # of one expert, all its parts
         for name, place in found.items():
             rows[place.tensor] = max(rows.get(place.tensor, 0), place.start + wanted[name][0])

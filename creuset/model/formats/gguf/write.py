@@ -5,9 +5,11 @@
 Reading order: `TypePlan`, `write_gguf`, `_rows`.
 """
 
+import errno
 import os
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -116,7 +118,7 @@ def write_gguf(
     for name, vector in extra.items():
         writer.add_tensor_info(name, vector.shape, vector.dtype, vector.nbytes)
     try:
-        with room_for(file):
+        with room_for(file), _numbered(scratch):
             writer.write_header_to_file()
             writer.write_kv_data_to_file()
             writer.write_ti_data_to_file()
@@ -127,8 +129,20 @@ def write_gguf(
             writer.close()
         os.replace(scratch, file)
     finally:
+        writer.close()
         scratch.unlink(missing_ok=True)
     return {kind.name: sum(k == kind for k in kinds.values()) for kind in sorted(set(kinds.values()))}
+
+
+@contextmanager
+def _numbered(file: Path) -> Iterator[None]:
+    """NumPy says in words alone that there was no room to write."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file)) from error
 
 
 def _shape(group: list[tuple[Place, str]], shapes: Mapping[str, tuple[int, ...]]) -> list[int]:
