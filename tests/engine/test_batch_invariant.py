@@ -9,6 +9,7 @@ from creuset.engine.backend.torch.batch_invariant import (
     PaddedLinear,
     SingleRowLinear,
     activate,
+    capped,
     measure,
     product,
 )
@@ -145,3 +146,13 @@ def test_a_packed_product_gets_as_many_rows_as_its_size_allows():
     weight = torch.randn(1024, 1025)
     assert PackedLinear(weight, None).limit == batch_invariant.row_limit(1024, 1025) == 128
     assert PaddedLinear(weight, None, 4).limit == 128
+
+
+@pytest.mark.parametrize("width", [100, 128, 40_001])
+def test_a_capped_row_gets_the_same_whatever_is_beside_it(width):
+    x = torch.randn(70, width, generator=torch.Generator().manual_seed(0)) * 5
+    whole = capped(x, 3.0)
+    torch.testing.assert_close(whole, 3.0 * torch.tanh(x / 3.0))
+    for count in (1, 2, 7, 33, 69):
+        assert torch.equal(capped(x[:count], 3.0), whole[:count])
+        assert torch.equal(capped(x[-count:], 3.0), whole[-count:])

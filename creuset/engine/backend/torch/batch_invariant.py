@@ -104,10 +104,14 @@ def activate(h: Tensor, bend: Bend = swiglu, *, whole: bool = True) -> Tensor:
 
 
 def capped(x: Tensor, at: float) -> Tensor:
-    """at tanh(x / at), in parts that one thread does and that lie alike in every row."""
+    """at tanh(x / at). On the CPU in parts that one thread does and that lie alike in every row: whole rows where
+    these fill vector registers, as rows of scores do, else one row at a time."""
+    if x.device.type != "cpu":
+        return torch.tanh(x / at) * at
     flat = x.reshape(-1, x.shape[-1]) / at
-    for row in flat:
-        for part in torch.split(row, _ONE_THREAD):
+    together = max(1, _ONE_THREAD // flat.shape[1]) if flat.shape[1] % 64 == 0 else 1
+    for rows in torch.split(flat, together):
+        for part in torch.split(rows, _ONE_THREAD, dim=1):
             part.tanh_()
     return flat.mul_(at).view(x.shape)
 
