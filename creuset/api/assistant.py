@@ -15,13 +15,15 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Literal, Self
 
+import msgspec
+
 from creuset.core.errors import ConfigError
 from creuset.engine.engine import Engine
 from creuset.engine.generate import Completion, stream
 from creuset.engine.generate import generate as complete
 from creuset.engine.settings import EngineSettings
 from creuset.model.hub import find_model, recommended_sampling
-from creuset.text.calls.forced import GrammarWriter, Thought
+from creuset.text.calls.forced import GrammarWriter
 from creuset.text.grammar import json_schema
 from creuset.text.output import parse_output
 from creuset.text.template import ChatTemplate
@@ -98,14 +100,13 @@ class Assistant:
         `schema`, `grammar`: what its text must look like, behind a thought where there is one (see `generate`).
         """
         form = _form(schema, grammar)
-        [completion] = complete(self.engine, [self._chat_request(messages, tools, thinking, sampling, form)])
-        # Models trained here think aloud only where they are told to; others as their template has it.
+        request = self._chat_request(messages, tools, thinking, sampling, form)
+        thought = self.template.thought(request.prompt, asked=thinking)
+        [completion] = complete(self.engine, [request])
         parsed = parse_output(
-            completion.text,
-            self.template.calls,
-            tools=tools or (),
-            thinking=thinking is True or not self.template.is_ours,
-        )
+            completion.text, self.template.calls, tools=tools or (), thinking=thought != "none",
+            opened=thought == "opened",
+        )  # fmt: skip
         return AssistantReply(text=parsed.text, thought=parsed.thought, tool_calls=parsed.calls, completion=completion)
 
     def stream(self, messages: Messages, **sampling: Any) -> Iterator[str]:
@@ -126,11 +127,10 @@ class Assistant:
         given = {} if thinking is None else {"enable_thinking": thinking}
         prompt = self.template.encode(said, tools=tools, add_generation_prompt=True, **given).ids
         if form is not None:
-            marks = self.template.calls.thinking
-            opened = marks is not None and self.tokenizer.decode(prompt[-16:]).rstrip().endswith(marks.open)
-            thought: Thought = "opened" if opened else "may" if thinking else "none"
+            thought = self.template.thought(prompt, asked=thinking)
             form = GrammarWriter(self.template.calls, self.tokenizer.special).answer(form, thought=thought)
-        return self._request(prompt, sampling, form)
+        visible = self.template.calls.visible_ids(self.tokenizer.special)
+        return msgspec.structs.replace(self._request(prompt, sampling, form), visible_ids=visible)
 
     def _request(self, prompt: list[int], sampling: Mapping[str, Any], grammar: str | None = None) -> GenerationRequest:
         unknown = sorted(set(sampling) - set(Sampling.__struct_fields__))

@@ -142,10 +142,15 @@ class OutputParser:
 
 
 def parse_output(
-    text: str, format: CallFormat = HERMES, *, tools: Sequence[Mapping[str, Any]] = (), thinking: bool = False
+    text: str,
+    format: CallFormat = HERMES,
+    *,
+    tools: Sequence[Mapping[str, Any]] = (),
+    thinking: bool = False,
+    opened: bool = False,
 ) -> ParsedOutput:
     """A whole answer."""
-    parser = OutputParser(format, tools=tools, thinking=thinking)
+    parser = OutputParser(format, tools=tools, thinking=thinking, opened=opened)
     return join_pieces([*parser.push(text), *parser.finish()])
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from creuset.core.errors import ArtifactError, RequestError
 from creuset.text import chat
+from creuset.text.calls.forced import Thought
 from creuset.text.calls.formats import CallFormat, call_format
 from creuset.text.calls.words import tools_in_words
 from creuset.text.chat import Encoded
@@ -108,6 +109,19 @@ class ChatTemplate:
             return _PROBE in self.render([{"role": "user", "content": "x", "name": _PROBE}])
         except RequestError:
             return True
+
+    def thought(self, ids: Sequence[int], *, asked: bool | None = None) -> Thought:
+        """Whether a thought may come after the prompt `ids`, or was opened by it.
+
+        Models trained here think aloud only where they are `asked` to; others as their template has it.
+        """
+        marks = self.calls.thinking
+        if marks is None or (self.is_ours and asked is not True):
+            return "none"
+        said = self.tokenizer.decode(ids[-16:]).rstrip()
+        if said.endswith(marks.open):
+            return "opened"
+        return "none" if said.endswith(marks.close) and not marks.repeats else "may"
 
     def render(
         self,

@@ -8,7 +8,7 @@ import pytest
 
 from creuset.core.errors import RequestError
 from creuset.server.model import ServedModel, describe
-from creuset.server.openai.thinking import ThinkingChoice, bounded, take_thinking, thought_of
+from creuset.server.openai.thinking import ThinkingChoice, bounded, take_thinking
 from creuset.testing import tiny_tokenizer
 from creuset.text.template import ChatTemplate
 from creuset.types.fields import Fields
@@ -81,7 +81,7 @@ def test_each_model_is_told_what_it_understands(
 ) -> None:  # fmt: skip
     choice, ignored = read(models[name], **body)
     assert (choice.kwargs, choice.budget) == (kwargs, budget) and not ignored
-    assert thought_of(choice, models[name], prompt(models[name], choice)) == thought
+    assert models[name].template.thought(prompt(models[name], choice), asked=choice.switched) == thought
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,7 @@ from creuset.model.hub import find_model as find_model
 from creuset.model.score import Reading, log_likelihoods
 from creuset.model.transformer import Transformer
 from creuset.model.windows import windows
+from creuset.text.calls.forced import Thought
 from creuset.text.calls.formats import CallFormat
 from creuset.text.output import parse_output
 from creuset.text.template import ChatTemplate
@@ -250,7 +251,10 @@ class LocalClient:
         self._asks.append((request, future))
         self._start("asks", self._generate_waiting)
         reply = await future
-        return _with_calls(reply, ask.tools, self.template.calls) if ask.tools and isinstance(reply, Reply) else reply
+        thought = self.template.thought(request.prompt) if ask.messages else "none"
+        if isinstance(reply, Failure) or not (ask.tools or thought != "none"):
+            return reply
+        return _parsed(reply, self.template.calls, ask.tools, thought)
 
     def _request(self, ask: GenerateRequest) -> GenerationRequest | Failure:
         """In the engine's own thread: loading it may take long."""
@@ -271,7 +275,8 @@ class LocalClient:
             )
         except RequestError as refused:
             return Failure(reason="refused_400", detail=str(refused))
-        return GenerationRequest(id=str(next(self._numbers)), prompt=ids, sampling=sampling)
+        visible = self.template.calls.visible_ids(self.tokenizer.special) if ask.messages else ()
+        return GenerationRequest(id=str(next(self._numbers)), prompt=ids, sampling=sampling, visible_ids=visible)
 
     async def _generate_waiting(self) -> None:
         await self._settled(self._asks)
@@ -364,17 +369,15 @@ def continuation(tokenizer: Tokenizer, context: str, choice: str, *, prefix: boo
     return whole, max(0, min(len(first) + before - 1, len(whole) - 2))
 
 
-def _with_calls(reply: Reply, tools: Sequence[Mapping[str, Any]], format: CallFormat) -> Reply:
-    """The calls that its text has, taken out of the text, as a server does it."""
-    parsed = parse_output(reply.text, format, tools=tools)
+def _parsed(reply: Reply, format: CallFormat, tools: Sequence[Mapping[str, Any]], thought: Thought) -> Reply:
+    """Thoughts and calls taken out of the text, as a server does it."""
+    parsed = parse_output(reply.text, format, tools=tools, thinking=thought != "none", opened=thought == "opened")
     calls = tuple(
         {"id": f"call_{at}", "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
         for at, call in enumerate(parsed.calls)
     )
-    if not calls:
-        return reply
-    finish = "tool_calls" if reply.finish == "stop" else reply.finish
-    return replace(reply, text=parsed.text, tool_calls=calls, finish=finish)
+    finish = "tool_calls" if calls and reply.finish == "stop" else reply.finish
+    return replace(reply, text=parsed.text, reasoning=parsed.thought, tool_calls=calls, finish=finish)
 
 
 def identity(path: Path) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from creuset.server.openai.completions import DEFAULT_MAX_TOKENS, CompletionRequ
 from creuset.server.openai.models import model_card, model_list, model_object
 from creuset.server.openai.reply import ChatResponse, CompletionResponse, ResponseBuilder
 from creuset.server.openai.sampling import fit, for_choice, truncated
-from creuset.server.openai.thinking import bounded, thought_of
+from creuset.server.openai.thinking import bounded
 from creuset.server.openai.tokens import parse_detokenize, parse_tokenize, tokenized, tokenizer_info
 from creuset.server.openai.upstream import Relay
 from creuset.server.openai.watermark import detected, examine, parse_detect, the_key
@@ -55,7 +55,7 @@ def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         ids = await _chat_ids(
             model, ask.messages, ask.use.tools, ask.generates, ask.thinking.kwargs, continues=ask.continues
         )
-        thought = thought_of(ask.thinking, model, ids)
+        thought = model.template.thought(ids, asked=ask.thinking.switched)
         grammar = await asyncio.to_thread(chat_grammar, ask, model, thought) if ask.constrained else None
         reply_id, salt = "chatcmpl-" + token_hex(12), context_of(request).caller or ""
 

@@ -5,7 +5,6 @@ Models differ in what they understand. Some have a switch in their chat template
 always think, some never. What a model understands is passed to its template; what it cannot do is refused.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,18 +104,6 @@ def _budget(fields: Fields) -> tuple[int | None, str]:
         if value is not None:
             found, field = value, name
     return found, field
-
-
-def thought_of(choice: ThinkingChoice, model: ServedModel, ids: Sequence[int]) -> Thought:
-    """Whether a thought may come after the prompt `ids`, or was opened by it."""
-    marks = model.calls.thinking
-    # Models trained here think aloud only where they are told to; others as their template has it.
-    if marks is None or (model.template.is_ours and choice.switched is not True):
-        return "none"
-    said = model.tokenizer.decode(ids[-16:]).rstrip()
-    if said.endswith(marks.open):
-        return "opened"
-    return "none" if said.endswith(marks.close) and not marks.repeats else "may"
 
 
 def bounded(

@@ -89,7 +89,9 @@ def call_format(template: str, special: Collection[str], name: str | None = None
     if name is not None and name not in FORMATS:
         raise ConfigError(f"`{name}` is no format of tool calls", hint=f"there are {', '.join(FORMATS)}")
     shows = not template or "tools" in template
-    found = name or (_calls(template) if shows else "hermes")  # the form in which text/calls/words.py tells of tools
+    found = name or _calls(template)
+    if not shows and name is None and found != "harmony":  # whose channels hold more than calls
+        found = "hermes"  # the form in which text/calls/words.py tells of tools
     marks = next((m for m in _THOUGHTS if m.open in template or m.close in template), None)
     if not template:
         marks = next((m for m in _THOUGHTS if m.open in special), None)
