@@ -9,12 +9,15 @@ from creuset.engine.engine import Engine
 from creuset.engine.scheduler import Sequence
 from creuset.engine.settings import EngineSettings
 from creuset.engine.speculation import PromptLookup
-from creuset.testing import tiny_config, tiny_model, tiny_tokenizer
+from creuset.testing import tiny_config, tiny_model, tiny_model_folder, tiny_tokenizer
 from creuset.text.grammar import choice
+from creuset.text.watermark import Watermark
+from creuset.types.generation import Thinking
 from tests.engine.support import ask, engine, run, runner
 
 STORY = "The cat sat on the mat. The dog ran to the river, and the cat ran after the dog. "
 PROMPTS = (STORY, "What is a river? ", STORY * 3, "7 days in a week and 24 hours in a day. " * 2)
+MARK = Watermark(key=bytes(range(32)))
 MODEL = {"family": "deepseek_v3", "changes": {"next_layers": 1}}
 DRAFTERS = [
     pytest.param(MODEL, {"speculation": "model"}, id="deepseek_v3 by its own layer"),
@@ -33,7 +36,7 @@ def asks(**sampling):
     return [ask(i, prompt, **kind) for i, prompt in enumerate(PROMPTS)]
 
 
-def certain(**settings) -> Engine:
+def certain(watermark=None, **settings) -> Engine:
     """A model that goes on by the last token alone, whose own layer knows it: every draft is right.
 
     Attention and feed-forward layers add nothing; the layer behind hands the next token's embedding through.
@@ -131,6 +134,24 @@ def test_a_request_with_a_grammar_has_no_drafts_and_disturbs_nobody():
     assert only.stats()["drafted_tokens_total"] == 0
 
 
+def test_marks_penalties_and_thoughts_are_those_of_an_answer_without_drafts():
+    closing = tuple(tiny_tokenizer().encode_special("</think>\n\n"))
+    thought = Thinking(open="<think>", close="</think>", opened=True, closing=closing, budget=6)
+    drawn = {"temperature": 0.3, "seed": 4, "ignore_eos": True, "logprobs": 1}
+    asked = [
+        ask("marked", STORY, 30, **drawn),
+        ask("penalties", STORY, 30, **drawn, frequency_penalty=0.4, presence_penalty=0.2, logit_bias={7: 3.0}),
+        msgspec.structs.replace(ask("thought", STORY, 30, **drawn), thinking=thought),
+    ]
+    plain, own, lookup = (certain(MARK, speculation=kind) for kind in ("off", "model", "lookup"))
+    expected = run(plain, *asked)
+    for one in (own, lookup):
+        found = run(one, *asked)
+        assert [said(found[id]) for id in expected] == [said(event) for event in expected.values()]
+        assert one.stats()["drafted_tokens_total"] > 0
+    assert own.stats()["accepted_tokens_total"] > 0
+
+
 def test_a_drafter_that_fails_ends_no_answer(monkeypatch):
     one = certain()
     expected = said(run(certain(speculation="off"), ask("a", STORY, 12, temperature=0.0))["a"])
@@ -150,6 +171,18 @@ def test_a_model_without_the_layer_speculates_only_by_lookup():
     assert engine(**MODEL, speculation="off").stats()["speculating"] == 0
     with pytest.raises(ConfigError, match="this model has none"):
         engine(speculation="model")
+
+
+def test_an_engine_reads_the_layer_from_the_folder_unless_speculation_is_off(tmp_path):
+    folder = tiny_model_folder(tmp_path / "model", "deepseek_v3", next_layers=1)
+    request = ask("a", STORY, 12, temperature=0.0, ignore_eos=True)
+    answers = set()
+    for chosen, kind in (("auto", "model"), ("model", "model"), ("lookup", "lookup"), ("off", None)):
+        one = Engine.load(folder, settings=EngineSettings(dtype="fp32", speculation=chosen, kv_tokens=512))
+        assert one.choices["speculation"] == kind
+        assert one.config.next_layers == (kind == "model")
+        answers.add(run(one, request)["a"].tokens)
+    assert len(answers) == 1
 
 
 @pytest.mark.parametrize(
