@@ -44,7 +44,7 @@ def as_chosen(command: Sequence[str], facts: dict[str, Any]) -> list[str]:
     """
     *words, settings = command
     choices = facts.get("choices", {})
-    if not settings.startswith("{") or "dtype" not in choices:
+    if not settings.startswith('{"') or "dtype" not in choices:
         return list(command)
     kept = {name: choices[name] for name in ("dtype", "threads") if name in choices}
     return [*words, json.dumps(json.loads(settings) | kept)]

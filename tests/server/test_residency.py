@@ -187,6 +187,22 @@ def test_the_least_used_idle_model_goes_first() -> None:
     run(work, {"a": 1, "b": 1, "c": 1}, 2)
 
 
+def test_an_idle_model_goes_before_a_busy_one_that_was_asked_earlier() -> None:
+    async def work(house: House) -> None:
+        for name in "ab":
+            house.ask(name)
+            await house.settle()
+            house.finish(name)
+            await house.settle()
+        house.end(1)  # `b` is idle, and was used later than `a`, which still answers
+        house.ask("c")
+        await house.settle()
+        assert [house.places[name].place for name in "abc"] == ["loaded", "unloading", "unloaded"]
+        assert not house.places["a"].leaving
+
+    run(work, {"a": 1, "b": 1, "c": 1}, 2)
+
+
 def test_a_busy_model_ends_its_requests_first_and_new_ones_wait_behind_the_other() -> None:
     async def work(house: House) -> None:
         house.ask("a")
