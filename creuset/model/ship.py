@@ -8,6 +8,7 @@ from typing import Literal
 
 from creuset.core.artifact import new_artifact, read_manifest
 from creuset.core.errors import ConfigError
+from creuset.model.formats.beside import copy_tokenizer
 from creuset.model.quant import PLANS, quantize_folder
 
 SAMPLING = {"temperature": float, "top_p": float, "top_k": int, "min_p": float, "repetition_penalty": float}
@@ -25,8 +26,9 @@ def ship(model: Path, out: Path, *, bits: Literal["q8", "q4"] = "q8", sampling: 
     facts = manifest["facts"] | {"bits": bits}
     with new_artifact(out, kind="model", settings=PLANS[bits], parents=[model], facts=facts) as scratch:
         quantize_folder(model, scratch, PLANS[bits])
+        copy_tokenizer(model, scratch)
         for file in sorted(model.glob("*.json")):
-            if file.name.startswith(("tokenizer", "record", "generation_config")):
+            if file.name.startswith(("record", "generation_config")):
                 shutil.copyfile(file, scratch / file.name)
         write_sampling(scratch / "generation_config.json", sampling)
     return out

@@ -1,7 +1,6 @@
 """Where a model keeps its tokenizer and its chat templates: a folder's files, or the metadata of a GGUF file."""
 
 import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,6 @@ from creuset.core.gguf import GgufFile
 
 TOKENIZER_JSON, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
 TEMPLATE_FILE = "chat_template.jinja"
-_FILES = (
-    "tokenizer*.json", "tokenizer.model", "vocab.json", "merges.txt", "special_tokens_map.json", "added_tokens.json",
-    "chat_template.json", TEMPLATE_FILE, "additional_chat_templates/*.jinja",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +60,6 @@ def _with_config(spec: Any, config: dict[str, Any] | None) -> Any:
     if not more:
         return spec
     return {**spec, "added_tokens": [*spec["added_tokens"], *sorted(more, key=lambda token: token["id"])]}
-
-
-def copy_tokenizer(source: Path, folder: Path) -> None:
-    """Copy the files of the tokenizer and of the chat templates of a tokenizer's or model's folder."""
-    for pattern in _FILES:
-        for file in sorted(source.glob(pattern)):
-            target = folder / file.relative_to(source)
-            target.parent.mkdir(exist_ok=True)
-            shutil.copyfile(file, target)
 
 
 def read_templates(path: Path) -> dict[str, str]:

@@ -30,13 +30,13 @@ from creuset.core.record import Recorder
 from creuset.data.shards.batches import PretrainSource, Source
 from creuset.data.shards.files import Shards
 from creuset.model.config import ModelConfig
+from creuset.model.formats.beside import copy_tokenizer
 from creuset.model.formats.hf_config import config_of
 from creuset.model.formats.weights import load_model, save_model, write_json
 from creuset.model.hub import end_ids
 from creuset.model.moe import can_group
 from creuset.model.transformer import Transformer
 from creuset.parallel import ranks
-from creuset.text.sources import copy_tokenizer
 from creuset.text.tokenizer import Tokenizer
 from creuset.train import folder, loop
 from creuset.train.choices import StepTimer, choose, fill, left_open, unavailable, value

@@ -12,7 +12,7 @@ from creuset.text.training import encode_dialogue
 from creuset.train.dialogues.encode import encode_dialogues
 from creuset.train.finetune import finetune
 from creuset.train.settings import Finetune, Optim
-from tests.text.conversations import assistant, system, user
+from tests.text.conversations import CLOCK, assistant, system, user
 from tests.text.families import FOLDER, of, ours, tokenizer
 from tests.text.foreign import write
 
@@ -140,3 +140,25 @@ def test_a_model_with_its_own_template_is_tuned_and_keeps_it(tmp_path: Path):
     (model / "tokenizer_config.json").write_text("{}")
     with pytest.raises(ConfigError, match="has no chat template: what it would learn"):
         finetune(settings, model=model, dialogues=[file], out=tmp_path / "bare")
+
+
+def test_shipping_and_exporting_keep_the_templates(tmp_path: Path):
+    from creuset.core.artifact import new_artifact
+    from creuset.model.formats.huggingface import export
+    from creuset.model.formats.weights import save_model
+    from creuset.model.ship import ship
+    from creuset.testing import tiny_config, tiny_model
+    from creuset.text.tokenizer import Tokenizer
+
+    with new_artifact(tmp_path / "model", kind="model") as scratch:
+        save_model(tiny_model(tiny_config("llama", vocab_size=1024)), scratch)
+        write(scratch, "llama3")  # its configuration has a template; the files count
+        (scratch / "chat_template.jinja").write_text("file {{ messages[0].content }}")
+        (scratch / "additional_chat_templates").mkdir()
+        (scratch / "additional_chat_templates" / "tool_use.jinja").write_text("tools {{ messages[0].content }}")
+    shipped = ship(tmp_path / "model", tmp_path / "shipped")
+    export(tmp_path / "model", tmp_path / "exported")
+    for path in (shipped, tmp_path / "exported"):
+        kept = ChatTemplate.load(path, Tokenizer.load(path))
+        assert kept.render([user("x")]) == "file x"
+        assert kept.render([user("x")], tools=[CLOCK]) == "tools x"

@@ -9,11 +9,11 @@ from typing import Any, Literal
 
 from creuset.core.errors import ArtifactError
 from creuset.core.gguf import GgufFile, is_gguf
+from creuset.model.formats.beside import copy_tokenizer
 from creuset.model.formats.gguf.config import sampling
 from creuset.model.formats.weights import load_model, save_model, write_json
 from creuset.model.hub import end_ids
 
-TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "merges.txt", "special_tokens_map.json", "added_tokens.json")
 IM_END, ENDOFTEXT = "<|im_end|>", "<|endoftext|>"
 
 
@@ -87,13 +87,11 @@ def _copy_tokenizer(source: Path, scratch: Path) -> None:
     """Copy the tokenizer with its chat template."""
     if not (source / "tokenizer.json").is_file():
         raise ArtifactError(f"`{source}` has no tokenizer.json: the exported folder could not be talked to")
-    for name in TOKENIZER_FILES:
-        if (source / name).is_file():
-            shutil.copyfile(source / name, scratch / name)
+    copy_tokenizer(source, scratch)
     config = _json(source / "tokenizer_config.json")
     template = source / "chat_template.jinja"
-    if "chat_template" not in config and template.is_file():
-        config["chat_template"] = template.read_text()
+    if template.is_file():  # it counts, whatever the configuration says; some programs read that alone
+        config["chat_template"] = template.read_text(encoding="utf-8")
     write_json(scratch / "tokenizer_config.json", config)
 
 
