@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from creuset.engine.backend.torch.paged_attention import BatchSpan, KVCache, PagedAttention, bucket, context_of
+from creuset.engine.backend.torch.paged_attention import BatchSpan, KVCache, PagedAttention, _cut, bucket, context_of
 from creuset.model.attention import Packed, ScoreRule
 
 
@@ -65,6 +65,14 @@ def test_a_context_holds_the_window_in_whole_blocks_and_is_cut_alike_for_every_t
     assert begin <= max(0, position + 1 - window) and position < begin + size
     assert begin == 0 or size == bucket(window + 127)
     assert context_of(position, 0) == (0, bucket(position + 1))
+
+
+@given(st.integers(0, 3000), st.integers(1, 1500), st.integers(0, 1000), st.integers(1, 600))
+def test_however_a_prompt_is_cut_each_token_reads_the_context_of_its_own_position(first, count, window, most):
+    pieces = _cut([BatchSpan(first, count, range(100))], most=most, window=window)
+    read = [(piece.first + i, piece.begin, piece.size) for piece in pieces for i in range(piece.count)]
+    assert read == [(at, *context_of(at, window)) for at in range(first, first + count)]
+    assert all(piece.count <= most for piece in pieces)
 
 
 @pytest.mark.parametrize("rule", [ScoreRule(window=20), ScoreRule(window=150), ScoreRule(0.7, 20, 0.5)])

@@ -1,4 +1,4 @@
-"""Ours = Hugging Face's, in both directions, for the four shapes and what their configs can say."""
+"""Ours = Hugging Face's, in both directions, for the families of Qwen and what their configs can say."""
 
 from pathlib import Path
 
