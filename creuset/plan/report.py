@@ -13,8 +13,7 @@ def page(name: str, note: str, config: ModelConfig, count: Parameters, ask: Plan
     rows = [
         (
             "shape",
-            f"{name}: {config.family}, {config.layers} layers of {config.hidden}, "
-            f"{config.heads}/{config.kv_heads} heads of {config.head_dim}{_experts(config)}",
+            f"{name}: {config.family}, {config.layers} layers of {config.hidden}, {_heads(config)}{_experts(config)}",
         ),
         ("", note),
         ("parameters", f"{short(count.total)} total, {short(count.active)} active a token"),
@@ -74,6 +73,12 @@ def page(name: str, note: str, config: ModelConfig, count: Parameters, ask: Plan
     return "\n".join(
         textwrap.fill(f"{label:<13} {text}", 118, subsequent_indent=indent) for label, text in rows if text
     )
+
+
+def _heads(config: ModelConfig) -> str:
+    if config.latent is not None:
+        return f"{config.heads} heads of latent attention ({config.latent.kv_rank} + {config.latent.rope} kept)"
+    return f"{config.heads}/{config.kv_heads} heads of {config.head_dim}"
 
 
 def _experts(config: ModelConfig) -> str:

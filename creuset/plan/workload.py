@@ -33,13 +33,16 @@ class Workload:
 def of_config(config: ModelConfig) -> Workload:
     count = parameters(config)
     wide = max(config.experts_per_token * config.expert_ffn + config.shared_ffn if config.is_moe else 0, config.ffn)
+    heads = 2 * (config.heads + config.kv_heads) * config.head_dim
+    if (latent := config.latent) is not None:  # in training each head has keys and values of its own
+        heads = 2 * config.heads * (latent.nope + latent.rope + latent.value)
     return Workload(
         total=count.total,
         active=count.active,
         forward=lambda context: forward_flops(config, context=context),
         kv_bytes=kv_bytes(config),
         # Two norms' outputs, attention's input and output, q, k, v; gate, up and their product.
-        block_values=6 * config.hidden + 2 * (config.heads + config.kv_heads) * config.head_dim + 3 * wide,
+        block_values=6 * config.hidden + heads + 3 * wide,
         hidden=config.hidden,
         layers=config.layers,
         vocab_size=config.vocab_size,

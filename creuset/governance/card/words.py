@@ -56,7 +56,7 @@ def _shape(known: "Known") -> str:
         ("family", f"{c.family} (a layout that transformers, vLLM and llama.cpp load)"),
         ("parameters", f"{count.total:,} in all, {count.active:,} used by each token"),
         ("layers, width", f"{c.layers} x {c.hidden}"),
-        ("attention", f"{c.heads} query heads, {c.kv_heads} key-value heads of {c.head_dim}"),
+        ("attention", _attention(known)),
         ("feed-forward", _feed_forward(known)),
         ("vocabulary", f"{c.vocab_size:,} tokens" + (", embedding and head shared" if c.tie_embeddings else "")),
         ("context", f"{c.context:,} tokens"),
@@ -67,6 +67,13 @@ def _shape(known: "Known") -> str:
     files = known.manifest["files"].items()
     rows += [(name, f"sha256 `{digest}`") for name, digest in files if name.endswith(".safetensors")]
     return _table(("", ""), rows)
+
+
+def _attention(known: "Known") -> str:
+    c = known.config
+    if c.latent is not None:
+        return f"{c.heads} heads, latent: {c.latent.kv_rank} + {c.latent.rope} numbers a token and layer are kept"
+    return f"{c.heads} query heads, {c.kv_heads} key-value heads of {c.head_dim}"
 
 
 def _feed_forward(known: "Known") -> str:
