@@ -156,9 +156,9 @@ def main() -> int:
     print(table(results))
     if args.write:
         page = PAGE.read_text(encoding="utf-8")
-        begin, end = "<!-- table -->\n", "\n<!-- end of table -->"
+        begin, end = "<!-- table -->\n", "<!-- end of table -->"
         head, rest = page.split(begin)
-        PAGE.write_text(head + begin + table(results) + end + rest.split(end)[1], encoding="utf-8")
+        PAGE.write_text(head + begin + table(results) + "\n" + end + rest.split(end)[1], encoding="utf-8")
     failed = [one.program for one in results if one.passed < one.of]
     document = {"model": model.name, "results": [vars(one) for one in results], "failed": len(failed)}
     print(json.dumps(document, ensure_ascii=False))
