@@ -16,13 +16,13 @@ from creuset import __version__
 from creuset.core.artifact import new_artifact
 from creuset.core.errors import ArtifactError, ConfigError
 from creuset.model.formats.hf_config import config_of
-from creuset.model.store.from_hub import INDEX, Hub
-from creuset.model.store.from_package import LICENCE, fetch_package, plan_package
+from creuset.model.store.from_hub import Hub
+from creuset.model.store.from_package import fetch_package, plan_package
+from creuset.model.store.needed import INDEX
 from creuset.model.store.plan import INCOMPLETE, Plan, Show, refuse_without_room
-from creuset.model.store.shelf import PARTIAL, Pulled, alone, pulled
+from creuset.model.store.shelf import Pulled, alone, pulled
 from creuset.model.store.wanted import Wanted, wanted
 
-CARD = "README.md"
 FIRST_BYTES = b"GGUF"
 
 
@@ -151,6 +151,3 @@ def _refuse_half_a_model(scratch: Path, plan: Plan) -> None:
 
 def _day(clock: Callable[[], float]) -> str:
     return datetime.fromtimestamp(clock(), UTC).isoformat(timespec="seconds")
-
-
-__all__ = ["CARD", "LICENCE", "PARTIAL", "Plan", "Settings", "pull"]
