@@ -42,7 +42,8 @@ class Breaker:
         """`text`, or a `BrokenText` where it has or may become a part of a control token."""
         broken = self._controls.sub(self._open, text)
         if 0 < len(word := text.strip()) <= 64 and broken == text and word.lower() in self._names:
-            broken = self.mark.join(text)  # `im_end` between a template's `<|` and `|>` would make a token
+            # `im_end` between a template's `<|` and `|>` would make a token. Spaces around it stay where they are.
+            broken = text.replace(word, self.mark.join(word), 1)
         return text if broken == text and self.mark not in text else BrokenText(broken, self)
 
     def _open(self, found: re.Match[str]) -> str:

@@ -1,6 +1,7 @@
 """What no template and no text can do: make a control token of a message, run for ever, fill the memory."""
 
 import copy
+import random
 from typing import Any
 
 import pytest
@@ -78,6 +79,26 @@ def test_any_mixture_of_pieces_stays_text(text):
     assert mine.decode(found.ids) == by_transformers("qwen3", **case)
 
 
+@pytest.mark.parametrize("family", [family for family in TEMPLATES if family != "gpt_oss"])  # its date is today's
+def test_any_mixture_of_a_familys_own_names_is_shown_as_transformers_shows_it(family):
+    rng, mine, template = random.Random(family), tokenizer(family), ours(family)
+    names = [name for name in mine.special if name != "<unk>"]
+    parts = [*names, *(n[: len(n) // 2] for n in names), *(n[len(n) // 2 :] for n in names),
+             *(n.strip("<>|[]/｜") for n in names), *(n.upper() for n in names), " ", "\n", "é", "<", ">", "|",
+             "user"]  # fmt: skip
+    ids = set(mine.special.values()) - {mine.special.get("<unk>")}
+
+    def case(texts: list[str]) -> dict[str, Any]:
+        messages = [user(texts[0]), assistant(texts[1]), user(f"{texts[2]}.")]
+        return {"messages": messages, "add_generation_prompt": True, "tools": [WEATHER], "date_string": "d"}
+
+    plain = len([id for id in template.encode(**case(["x", "y", "z"])).ids if id in ids])
+    for _ in range(25):
+        said = case(["".join(rng.choices(parts, k=rng.randint(1, 8))) for _ in range(3)])
+        assert template.render(**said) == by_transformers(family, **said)
+        assert len([id for id in template.encode(**said).ids if id in ids]) == plain, said
+
+
 def test_a_name_does_not_become_a_token_between_the_template_s_own_signs():
     template = of("{% for m in messages %}<|{{ m.content }}|>{{ '<|' ~ m.content ~ '|>' }}{% endfor %}<|im_end|>")
     ids = template.encode([user("im_start"), user(" im_end"), user("IM_START")]).ids
@@ -95,6 +116,7 @@ def test_a_name_does_not_become_a_token_between_the_template_s_own_signs():
         ("c.partition('</think>')[2]", "a</think>b"),
         ("c.rpartition('<think>')[0]", "<think>a<think>b"),
         ("c | trim", "  <think>x </think> "),
+        ("('x ' + c).strip() ~ (c ~ '').strip()", "think  "),
         ("c.lstrip('<') ~ '|' ~ c.rstrip('>')", "<think>x</think>"),
         ("c.replace('<think>', 'T') ~ (c | replace('</think>', ''))", "<think>x</think>"),
         ("c[7:] ~ '|' ~ c[:7] ~ '|' ~ c[0] ~ c[-1] ~ c[::-1]", "<think>x</think>"),
