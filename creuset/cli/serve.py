@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from creuset.core.errors import ConfigError
+from creuset.core.errors import ConfigError, CreusetError
 from creuset.core.memory import available_memory, parse_size
 from creuset.model.hub import find_model, shipped_models
 from creuset.model.store.shelf import all_pulled
@@ -167,7 +167,7 @@ def main(args: argparse.Namespace) -> int:
     engine = {
         "max_running": args.max_concurrency,
         "kv_tokens": args.kv_tokens,
-        "kv_mib": _size(args, "kv_memory") >> 20,
+        "kv_mib": -(-_size(args, "kv_memory") // 2**20),
         "context": args.context,
         "dtype": args.dtype,
         "threads": args.threads,
@@ -225,6 +225,12 @@ def _models(args: argparse.Namespace) -> list[tuple[Path, list[str]]]:
     return found
 
 
+def _asked_for(args: argparse.Namespace) -> set[str]:
+    """Paths of the models that were named, and are not only among `--all`."""
+    named = argparse.Namespace(**(vars(args) | {"all": False}))
+    return {str(path) for path, _ in _models(named)} if args.model else set()
+
+
 def _upstreams(args: argparse.Namespace) -> list[Any]:
     """The models of other servers. `--served-name` is for the first of them where no model is served here."""
     if not args.upstream:
@@ -272,7 +278,18 @@ def _serve(
 
     keys = KeyRing(args.keys) if args.keys else None
     mark = load_watermark(Path(engine["watermark"])) if "watermark" in engine else None
-    served = [describe(path, names, context=args.context) for path, names in models]
+    log = new_log(settings.log_level)
+    served = []
+    for path, names in list(models):
+        try:
+            served.append(describe(path, names, context=args.context))
+        except CreusetError as error:
+            if not args.all or str(path) in _asked_for(args):
+                raise
+            log.warning("model", model=" ".join(names), left_out=str(error))  # of all that are there, one is unfit
+            models.remove((path, names))
+    if not served and (args.chat_template or args.tool_format or not upstreams):
+        raise ConfigError("there is no model to serve" if not upstreams else "no model of this server has a template")
     for given in args.chat_template:
         at, file = _one_of(served, "--chat-template", given, whole=Path(given).exists())
         served[at] = with_template(served[at], models[at][0], Path(file))
@@ -299,7 +316,6 @@ def _serve(
         worker_command(path, json.dumps(engine | need.settings))
         for (path, _), need in zip(models, planned, strict=True)
     ]
-    log = new_log(settings.log_level)
     asyncio.run(
         serve(
             list(zip(served, commands, strict=True)), settings, log=log, keys=keys, listener=listener, on_listening=say,

@@ -336,6 +336,23 @@ def test_all_serves_what_is_shipped_and_was_pulled(run: Run, tmp_path: Path, mon
     assert [Path(path).name for path in found["models"]] == ["mini"]
 
 
+def test_one_unfit_model_of_all_is_left_out_and_the_others_are_served(tmp_path: Path) -> None:
+    from creuset.core.artifact import new_artifact
+
+    shelf = tmp_path / "models"
+    shelf.mkdir()
+    with new_artifact(shelf / "smollm2", kind="model", facts={"origin": {"name": "smollm2"}}) as folder:
+        (folder / "config.json").write_text('{"model_type": "of another world"}')
+    command = [*ENTRY, "--all", "--port", "0", "--upstream", "http://127.0.0.1:9", "--upstream-model", "far"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENV | {"CREUSET_HOME": str(tmp_path)}
+    )
+    assert process.stdout is not None and process.stdout.readline().startswith("creuset serves mini, far at ")
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 0 and '"model": "smollm2", "left_out": "' in said and "of another world" in said
+
+
 def test_a_port_given_is_the_port(model: Path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
