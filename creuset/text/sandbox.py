@@ -3,7 +3,7 @@
 A template comes with a model, from people we do not know. The sandbox keeps it from Python's inside; this module
 keeps it from running for ever and from filling the memory. Each turn of a loop and each call is counted, strings and
 lists may not grow beyond a limit that follows the size of the conversation, and the whole has a few seconds
-(docs/adr/0021). The count is the same on every machine; the seconds are the last resort.
+(docs/adr/0015). The count is the same on every machine; the seconds are the last resort.
 
 Reading order: `JinjaTemplate.render`, `_Sandbox`, `_Budget`.
 """
