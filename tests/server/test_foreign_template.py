@@ -1,5 +1,6 @@
 """A model with a tokenizer and a template of its own behind the API, and one that has no template."""
 
+import asyncio
 import json
 import shutil
 import sys
@@ -11,6 +12,9 @@ import httpx
 import pytest
 
 from creuset.core.errors import ArtifactError
+from creuset.evals.clients.local import LocalClient
+from creuset.evals.clients.open import open_endpoint
+from creuset.evals.model import LoglikelihoodRequest
 from creuset.model.formats.weights import save_model
 from creuset.server.model import describe, with_template
 from creuset.testing import tiny_config, tiny_model
@@ -89,6 +93,23 @@ def test_a_text_begins_as_the_models_texts_do(running: Running, mistral: Path) -
 def test_a_name_that_is_not_shown_is_named_as_ignored(running: Running) -> None:
     reply = ask(running, "/v1/chat/completions", model="mistral", messages=[user("a") | {"name": "ann"}], max_tokens=1)
     assert reply.status_code == 200 and reply.headers["x-creuset-ignored"] == "messages.name"
+
+
+def test_likelihoods_stand_behind_the_token_that_begins_a_text_as_with_the_folder(
+    running: Running, mistral: Path
+) -> None:
+    pairs = [LoglikelihoodRequest("a river is", " water"), LoglikelihoodRequest("", "the sea")]
+
+    async def run() -> list[list[Any]]:
+        local, endpoint = LocalClient(mistral), await open_endpoint(f"{running.url}/v1", model="mistral")
+        try:
+            return [await client.loglikelihood(pairs) for client in (local, endpoint)]
+        finally:
+            await local.close()
+            await endpoint.close()
+
+    for mine, theirs in zip(*asyncio.run(run()), strict=True):
+        assert theirs.total == pytest.approx(mine.total, abs=1e-3) and theirs.tokens == mine.tokens
 
 
 def test_the_words_of_a_template_that_refuses_reach_the_client(running: Running) -> None:

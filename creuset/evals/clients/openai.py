@@ -46,6 +46,7 @@ class OpenAIClient(Replies):
         self._prefix_asked = prefix
         self._prefix: list[int] = []
         self._eot: int | None = None
+        self._begin: int | None = None
         self._by_ids = False
         self._window = 0  # tokens; 0: not known
         self._limit_name = "max_tokens"
@@ -152,7 +153,7 @@ class OpenAIClient(Replies):
             before, whole = await asyncio.gather(self._ids(pair.context), self._ids(pair.context + pair.continuation))
             if isinstance(before, Failure) or isinstance(whole, Failure):
                 return before if isinstance(before, Failure) else whole  # type: ignore[return-value]
-            start = self._prefix or ([self._eot] if not pair.context and self._eot is not None else [])
+            start = self._prefix or ([self._begin] if not pair.context and self._begin is not None else [])
             ids = [*start, *whole]
             if len(ids) < 2:
                 return Likelihood(total=0.0, greedy=True, tokens=0, prompt_tokens=len(ids))
@@ -303,8 +304,11 @@ class OpenAIClient(Replies):
         self._window = int(quick.body.get("max_model_len") or 0)
         ids = await self._ids(EOT)
         self._eot = ids[0] if isinstance(ids, list) and len(ids) == 1 else None
-        if self._prefix_asked is not False and self._eot is not None:
-            self._prefix = [self._eot]
+        framed, bare = quick.body["tokens"], await self._ids("Hello")
+        # Llama's texts begin with a token of their own, which goes before a context here as it does with a folder.
+        self._begin = framed[0] if framed[1:] == bare else self._eot
+        if self._prefix_asked is not False and self._begin is not None:
+            self._prefix = [self._begin]
 
 
 def _has_text(event: Json) -> bool:
