@@ -123,6 +123,13 @@ def test_what_may_and_may_not_be_written(http: httpx.Client) -> None:
     assert stopped["text"].endswith("a") and stopped["text"].count("a") == 1
 
 
+def test_special_tokens_are_shown_on_request(http: httpx.Client) -> None:
+    only = RAW | {"allowed_token_ids": [tiny_tokenizer().im_start], "max_tokens": 2}
+    for hides in ({}, {"skip_special_tokens": True}):
+        assert asked(http, only | hides)["choices"][0]["text"] == ""
+    assert asked(http, only | {"skip_special_tokens": False})["choices"][0]["text"] == "<|im_start|>" * 2
+
+
 def test_the_best_of_several_are_told(http: httpx.Client) -> None:
     every = asked(http, RAW | {"n": 6, "logprobs": 0, "temperature": 1})
     means = [sum(c["logprobs"]["token_logprobs"]) / len(c["logprobs"]["token_logprobs"]) for c in every["choices"]]

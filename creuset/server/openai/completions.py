@@ -56,12 +56,14 @@ class CompletionRequest:
     options: StreamOptions
     structure: Structure | None
     keep: int | None  # `truncate_prompt_tokens`
+    visible_ids: tuple[int, ...]  # special tokens whose text is shown
     scores: bool  # echo, log-probabilities and one token more: a harness reads the prompt's probabilities
     ignored: tuple[str, ...]  # fields that were given and change nothing
 
 
 def parse_completion(fields: Fields, name: str, model: ServedModel) -> CompletionRequest:
     prompts = _prompts(fields, model)
+    shows = fields.flag("skip_special_tokens") is False
     take_harmless(fields)
     if fields.take("suffix") is not None:
         raise fields.refuse("suffix", "is not served here", code="unsupported_parameter")
@@ -103,6 +105,7 @@ def parse_completion(fields: Fields, name: str, model: ServedModel) -> Completio
         options=options,
         structure=take_structure(fields),
         keep=take_truncation(fields),
+        visible_ids=tuple(sorted(model.tokenizer.hidden)) if shows else (),
         scores=scores,
         ignored=tuple(fields.ignored),
     )

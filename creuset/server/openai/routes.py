@@ -232,6 +232,7 @@ def _completion_requests(
                 sampling=for_choice(sampling, i),
                 salt=salt,
                 grammar=grammar,
+                visible_ids=ask.visible_ids,
             )
             for i in range(ask.best_of)
         ]

@@ -87,6 +87,8 @@ def take_harmless(fields: Fields) -> None:
     fields.ignore(
         "user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "service_tier", "store", "metadata"
     )
+    fields.only("skip_special_tokens", True)
+    fields.only("spaces_between_special_tokens", True)
     fields.text("user")
     fields.text("safety_identifier", max_chars=64)
     fields.text("prompt_cache_key", max_chars=1024)
