@@ -154,6 +154,14 @@ class ModelConfig:
             raise ValueError(
                 f"{self.groups_per_token} groups of {within} experts are too few for {self.experts_per_token} a token"
             )
+        if self.traits.shared_expert == "plain":  # config.json says these two by one number each
+            if self.shared_ffn % self.expert_ffn:
+                raise ValueError(f"shared_ffn ({self.shared_ffn}) must be a multiple of expert_ffn ({self.expert_ffn})")
+            if self.dense_layers != tuple(range(len(self.dense_layers))) or self.sparse_step != 1:
+                raise ValueError(
+                    f"dense layers of {self.family} must be the first ones, got {list(self.dense_layers)} "
+                    f"and every {self.sparse_step}. layer with experts"
+                )
         if bool(self.swiglu_limit) != self.traits.clamped_experts:
             raise ValueError(
                 f"swiglu_limit of {self.family} must be {'positive' if self.traits.clamped_experts else 0}"

@@ -235,6 +235,20 @@ def test_a_shape_survives_config_json(family: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"shared_ffn": 48}, r"shared_ffn \(48\) must be a multiple of expert_ffn \(32\)"),
+        ({"dense_layers": (1,)}, r"dense layers of deepseek_v3 must be the first ones, got \[1\]"),
+        ({"sparse_step": 2}, r"every 2. layer with experts"),
+        ({"next_layers": 2}, r"next_layers must be 0 or 1, got 2"),
+    ],
+)
+def test_a_shape_that_config_json_cannot_say_is_refused(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        tiny_config("deepseek_v3", **changes)
+
+
+@pytest.mark.parametrize(
     ("family", "change", "words"),
     [
         ("deepseek_v3", {"topk_method": "greedy"}, "topk_method = 'greedy' is not supported in deepseek_v3"),
