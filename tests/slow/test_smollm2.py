@@ -45,10 +45,10 @@ PROMPTS = [
     "What is the difference between a lake and a pond?",
 ]  # fmt: skip
 # llama.cpp rounds what goes into a product with 4-bit weights to 8 bits; we do not. On the 2,932 tokens of these
-# answers the log-probability of the likeliest one differs by up to 0.353 (mean 0.026), and llama.cpp would have
-# chosen otherwise at 62 places, where our two likeliest were at most 0.342 apart. With the dequantized weights in
-# fp32 it computes as we do.
-DISTANCE = 0.5
+# answers the log-probability of the likeliest one differs by up to 0.497 (mean 0.025), and llama.cpp would have
+# chosen otherwise at 63 places, where our two likeliest were at most 0.719 apart. With the dequantized weights in
+# fp32 it computes as we do: within 0.00004.
+DISTANCE = 0.6
 EXACT = 1e-3
 F32 = 0  # ggml's number
 
@@ -147,7 +147,7 @@ def test_llama_cpp_chooses_the_same_wherever_the_choice_is_clear(
         theirs = torch.from_numpy(np.array(peer.scores[len(prompt) - 1 : len(ids)])).log_softmax(-1)
         (first, second), best = mine.topk(2).values.T, mine.argmax(-1)
         assert (theirs.gather(1, best[:, None])[:, 0] - first).abs().max() <= distance
-        clear = first - second > distance
+        clear = first - second > 2 * distance  # so far apart that the distance cannot turn them round
         assert clear.float().mean() > 0.5 and torch.equal(theirs.argmax(-1)[clear], best[clear])
     peer.close()
 
