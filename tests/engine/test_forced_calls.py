@@ -151,3 +151,10 @@ def test_a_schema_that_cannot_be_enforced_is_refused_by_its_path():
 )
 def test_objects_are_closed_where_one_place_says_what_they_hold(schema, expected):
     assert closed(schema) == (schema if expected is None else expected)
+
+
+def test_a_schema_of_any_depth_is_left_to_the_compiler():
+    deep = {"properties": {"a": {}}}
+    for _ in range(2000):
+        deep = {"items": deep}
+    assert closed(deep) is deep

@@ -193,3 +193,11 @@ def test_a_forced_call_thinks_first_where_the_model_is_told_to(client: OpenAI) -
     assert found.choices[0].message.reasoning_content
     # No mark can stand inside a character, which may take three tokens more.
     assert 4 <= found.usage.completion_tokens_details.reasoning_tokens <= 7
+
+
+def test_an_answer_has_no_properties_that_its_schema_does_not_name(client: OpenAI) -> None:
+    answer = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}
+    form = {"type": "json_schema", "json_schema": {"name": "a", "schema": answer}}
+    for seed in range(3):
+        choice = ask(client, response_format=form, seed=seed).choices[0]
+        assert choice.finish_reason == "stop" and json.loads(choice.message.content).keys() == {"ok"}

@@ -13,6 +13,7 @@ from typing import Any
 
 from creuset.core.errors import RequestError
 from creuset.text import grammar
+from creuset.text.calls.forced import closed
 from creuset.types.fields import Fields, show
 
 MAX_CHOICES = 1000  # texts of one `choice`
@@ -122,7 +123,7 @@ def _parsed(schema: Any, path: str) -> Any:
 
 
 def _schema(schema: Any, path: str, *, strict: bool = False) -> Structure:
-    return Structure(path, lambda: grammar.json_schema(schema, param=path, strict=strict))
+    return Structure(path, lambda: grammar.json_schema(schema if strict else closed(schema), param=path, strict=strict))
 
 
 def _any_object(path: str) -> Structure:
