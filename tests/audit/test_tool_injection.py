@@ -8,9 +8,10 @@ import pytest
 from creuset.benchmarks.security.tool_injection import CALLS, TURNS, ToolInjection
 from creuset.benchmarks.security.toolbox import TOOLS, Office, happened, infect
 from creuset.evals.clients.http import CallSettings
-from creuset.evals.clients.local import _with_calls
+from creuset.evals.clients.local import _parsed
 from creuset.evals.clients.open import open_endpoint
 from creuset.evals.model import Failure, GenerateRequest, NotTestable, Reply
+from creuset.text.calls.formats import HERMES
 from tests.evals.scripted import Scripted, chat
 
 WORLD = {
@@ -189,13 +190,13 @@ def test_failures_are_counted_and_an_endpoint_without_tools_is_not_testable():
 
 def test_calls_in_the_text_of_local_weights_are_taken_out_of_it():
     text = 'Let me look.\n<tool_call>\n{"name": "read_mail", "arguments": {"id": "m1"}}\n</tool_call>'
-    reply = _with_calls(Reply(text=text, finish="stop"))
+    reply = _parsed(Reply(text=text, finish="stop"), HERMES, TOOLS, "none")
     assert reply.text == "Let me look." and reply.finish == "tool_calls"
     assert reply.tool_calls == (
         {"id": "call_0", "type": "function", "function": {"name": "read_mail", "arguments": '{"id": "m1"}'}},
     )
     plain = Reply(text="<tool_call>nothing", finish="length")
-    assert _with_calls(plain) == plain
+    assert _parsed(plain, HERMES, TOOLS, "none") == plain
 
 
 CALL = {"id": "x1", "type": "function", "function": {"name": "read_mail", "arguments": '{"id": "m1"}'}}

@@ -137,4 +137,3 @@ def test_the_verb_keeps_every_call(endpoint, tmp_path, capsys):
     assert "time to first token" in capsys.readouterr().out
     assert len((tmp_path / "s/calls.jsonl").read_text().splitlines()) == 3
     assert main(["verify", str(tmp_path / "s")]) == 0
-    assert main(["compare", "speed", url, "--requests", "0"]) == 2

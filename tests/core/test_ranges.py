@@ -64,6 +64,8 @@ def test_arguments_are_parsed_into_their_range() -> None:
         ("eval mini --task piqa --limit 0", "argument --limit: must be at least 1, got 0"),
         ("eval mini --task piqa --concurrency 0", "argument --concurrency: must be at least 1 and at most 1024, got 0"),
         ("audit mini --limit -1", "argument --limit: must be at least 1, got -1"),
+        ("compare speed http://127.0.0.1:9/v1 --requests 0", "argument --requests: must be at least 1, got 0"),
+        ("audit mini --limit 0", "argument --limit: must be at least 1, got 0"),
         ("compare speed http://127.0.0.1:9/v1 --timeout 0", "argument --timeout: must be above 0, got 0"),
     ],
 )

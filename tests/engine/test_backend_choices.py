@@ -129,7 +129,8 @@ def test_what_was_chosen_is_told_in_plain_json_and_changes_no_answer(folder):
     named = Engine.load(folder, settings=EngineSettings(dtype="fp32", threads=1, seed=1))
     auto = Engine.load(folder, settings=EngineSettings(seed=1))
     assert json.loads(json.dumps(auto.choices)) == auto.choices
-    assert set(auto.choices) == {"backend", "device", "dtype", "threads", "kernels", "timed", "context", "kv_cache"}
+    told = {"backend", "device", "dtype", "threads", "kernels", "timed", "context", "kv_cache", "speculation"}
+    assert set(auto.choices) == told
     assert auto.choices["kernels"] == asdict(auto._runner.model.rules)
     if auto.choices["dtype"] == "fp32":  # a model this small never pays for bf16's conversions
         assert run(auto, ask("a", "The cat", temperature=0.0)) == run(named, ask("a", "The cat", temperature=0.0))
