@@ -33,7 +33,8 @@ Dtype = Literal["auto", "fp32", "bf16"]
 MARGIN = 1.3  # bf16, or another number of threads, must be that many times faster to be chosen
 TRIAL_PROMPT = 256  # tokens of the request that is timed: its prompt, read at once ...
 TRIAL_ANSWER = 64  # ... and its answer
-_STEPS = 7  # decode steps timed, after as many that are not; a prompt is read three times
+_READINGS, _STEPS = 3, 7  # of the prompt and of the answer, at most, after one that is not timed
+_BUDGET_S = 3.0  # no more are timed once they have taken so long: a busy machine is not asked for ever
 _SHARED_FROM = 6_000_000  # multiply-adds of a step; eight rows of `mini` gain a fifth from a second idle core
 _LARGE_STEP = 1_000_000_000
 FASTEST = KernelRules(packed=True, quantum=1, attention=1, batched=True, activation=True)
@@ -162,47 +163,60 @@ def choose(
     """A runner for this machine. What the caller names is obeyed; the rest is chosen by timing this very model.
 
     With `dtype` "auto", bf16 is tried where the processor computes in it, and taken when it is MARGIN times faster
-    than fp32. With `threads` 0, a large model is tried with one thread and with all of torch's. How many threads
-    compute does not change an answer; the dtype does, so it is among the runner's `choices`. `seconds` times one
-    request (`seconds_of_a_request`).
+    than fp32. With `threads` 0, a large model is tried with one thread and with all of torch's, each dtype by itself,
+    because a second thread that waits for a busy core can cost more than it gives. How many threads compute does not
+    change an answer; the dtype does, so it is among the runner's `choices`. `seconds` times one request
+    (`seconds_of_a_request`).
     """
     seconds = seconds or (lambda runner: seconds_of_a_request(runner, max_batch_tokens))
     many = threads or default_threads(source.config, max_batch_tokens)
     timed: list[dict[str, Any]] = []
 
-    def measured(runner: TorchRunner) -> float:
+    place = torch.device(device)
+    on_cpu, has_bf16 = place.type == "cpu", devices.has_bf16(place)
+    if not threads and many > 1 and on_cpu and not more_threads_help(many):
+        many = 1
+
+    def once(runner: TorchRunner) -> float:
         taken = seconds(runner)
         timed.append({"dtype": runner.dtype, "threads": runner.threads, "seconds": round(taken, 6)})
         return taken
 
+    def measured(runner: TorchRunner) -> float:
+        """With the better number of threads, which the runner keeps."""
+        if threads or runner.threads == 1 or not on_cpu:
+            return once(runner)
+        runner.threads = 1
+        alone = once(runner)
+        runner.threads = many
+        together = once(runner)
+        if alone * MARGIN > together:
+            return together
+        runner.threads = 1
+        return alone
+
     def lay_out(dtype: str, rules: KernelRules | None = None) -> TorchRunner:
         return TorchRunner(source, dtype=dtype, threads=many, device=device, rules=rules)
 
-    place = torch.device(device)
-    on_cpu, has_bf16 = place.type == "cpu", devices.has_bf16(place)
-    fastest = None
     # A model in memory is taken over by the first runner: there is no second one to compare with.
     if dtype != "auto" or not has_bf16 or not on_cpu or isinstance(source, ModelWeights):
         plain = "bf16" if has_bf16 and not on_cpu else "fp32"
         runner = lay_out(plain if dtype == "auto" else dtype)
+        if not threads and many > 1 and on_cpu:
+            measured(runner)
     else:
         # One after the other: the memory never holds two copies of the weights. bf16 is tried with its fastest kernels,
         # without asking for each number of rows whether they are exact: oneDNN keeps every kernel that it ever built.
         in_bf16 = measured(lay_out("bf16", FASTEST))
         runner = lay_out("fp32")
-        in_fp32 = fastest = measured(runner)
+        in_fp32, in_fp32_by = measured(runner), runner.threads
         if in_fp32 > MARGIN * in_bf16:
             del runner
             runner = lay_out("bf16")  # with the kernels that it may use, which can be slower
-            fastest = measured(runner)
-            if in_fp32 <= MARGIN * fastest:
+            if in_fp32 <= MARGIN * measured(runner):
                 del runner
-                runner, fastest = lay_out("fp32"), in_fp32
-    if not threads and many > 1 and on_cpu:
-        fastest = measured(runner) if fastest is None else fastest
-        runner.threads = 1
-        if measured(runner) * MARGIN > fastest:
-            runner.threads = many
+                runner = lay_out("fp32")
+                runner.threads = in_fp32_by
     runner.timed = timed
     return runner
 
@@ -210,7 +224,7 @@ def choose(
 def seconds_of_a_request(
     runner: TorchRunner, max_batch_tokens: int, *, clock: Callable[[], float] = time.perf_counter
 ) -> float:
-    """How long one request takes: TRIAL_PROMPT tokens read, TRIAL_ANSWER written. Medians, warmed up before."""
+    """How long one request takes: TRIAL_PROMPT tokens read, TRIAL_ANSWER written, by medians of a few steps each."""
     block = 16
     prompt = min(TRIAL_PROMPT, max_batch_tokens, runner.config.context - 1)
     blocks = list(range(-(-runner.config.context // block)))
@@ -223,9 +237,33 @@ def seconds_of_a_request(
         runner.logits([count - 1])
         return clock() - begun
 
-    reading = [once(0, prompt) for _ in range(4)][1:]
-    writing = [once(prompt, 1) for _ in range(2 * _STEPS)][_STEPS:]
-    return statistics.median(reading) + TRIAL_ANSWER * statistics.median(writing)
+    def median(first: int, count: int, most: int) -> float:
+        once(first, count)  # the first of its kind prepares kernels
+        taken = [once(first, count)]
+        while len(taken) < most and sum(taken) < _BUDGET_S:
+            taken.append(once(first, count))
+        return statistics.median(taken)
+
+    return median(0, prompt, _READINGS) + TRIAL_ANSWER * median(prompt, 1, _STEPS)
+
+
+def more_threads_help(many: int, *, clock: Callable[[], float] = time.perf_counter) -> bool:
+    """Whether a product of matrices is faster by `many` threads than by one, now: on a busy machine it is not.
+
+    Asked before anything is laid out, since everything that is tried with threads that wait for each other takes long.
+    """
+    a_NN = torch.ones(512, 512)
+
+    def median(threads: int) -> float:
+        taken = []
+        with using(threads):
+            for _ in range(15):
+                begun = clock()
+                torch.mm(a_NN, a_NN)
+                taken.append(clock() - begun)
+        return statistics.median(taken)
+
+    return median(many) < 0.9 * median(1)
 
 
 def default_threads(config: ModelConfig, max_batch_tokens: int) -> int:
