@@ -36,6 +36,11 @@ _ORDER = {kind: at for at, kind in enumerate((
 _NUMBERS = frozenset({"card", "iban", "nir", "siren", "siret", "vat", "rpps", "national_id"})
 _LONG_NUMBER = re.compile(r"\d(?:[^\S\n]?[().\-/\u2010\u2011\u2013]?[^\S\n]?\d){6}")
 _CODICE = re.compile(r"[A-Z]{6}\d\d[A-Z]\d\d[A-Z]\d{3}[A-Z]\b")
+# National insurance in the United Kingdom: no check digit, so the words before it are part of the form.
+_NINO = re.compile(
+    r"(?:[Nn]ational [Ii]nsurance(?: [Nn]umber)?|\bNI (?:[Nn]o\.?|[Nn]umber)|\bNINO)\W{1,4}"
+    r"([A-CEGHJ-PR-TW-Z]{2} ?\d\d ?\d\d ?\d\d ?[A-D])\b"
+)
 _DIGIT = re.compile(r"\d")
 
 
@@ -78,6 +83,8 @@ def places(text: str, kinds: Collection[str] = KINDS) -> list[Found]:
             if by_number:
                 found.extend(Found(kind, a + start, b + start) for kind, a, b in numbers(line, groups(line), by_number))
             take("phone", phones(line) if "phone" in wanted else (), start)
+    if "nsurance" in text or "NI " in text or "NINO" in text:
+        take("national_id", (match.span(1) for match in _NINO.finditer(text)))
     if "national_id" in wanted:
         for code in _CODICE.finditer(text):
             if code.start() == 0 or not text[code.start() - 1].isalnum():

@@ -70,6 +70,7 @@ def iban(text: str) -> bool:
     return int("".join(str(int(c, 36)) for c in bare[4:] + bare[:4])) % 97 == 1
 
 
+_NIR_KEY = re.compile(r" ?/ ?(\d\d)(?!\d)")
 _NIR = re.compile(r"[12378]\d{2}(?:0[1-9]|1[0-2]|[2-9]\d)(?:\d{2}|2[AB])\d{6}")
 
 
@@ -120,8 +121,9 @@ def _national_numbers() -> tuple[NationalNumber, ...]:
     )
 
 
+_GOES_ON = re.compile(r"[ \u00a0\u202f.]?\d")  # a SIRET with a wrong digit is no SIREN
 _RPPS = re.compile(r"\bRPPS\b", re.I)
-_FIRM = re.compile(r"\b(?:siren|siret|rcs|r\.c\.s\.|immatricul\w+|tva)\b", re.I)
+_FIRM = re.compile(r"\b(?:(?:siren|siret|rcs|immatricul\w+|tva)\b|r\.c\.s\.)", re.I)
 _VAT = re.compile(r"\b(?:tva|vat|ust-?id\w*|umsatzsteuer\w*|uid|btw|iva|nif-?iva|cif|moms|partita|tax)\b", re.I)
 _VAT_START = re.compile(
     r"(?:AT|BE|BG|CY|CZ|DE|DK|EE|EL|ES|FI|FR|HR|HU|IE|IT|LT|LU|LV|MT|NL|PL|PT|RO|SE|SI|SK)(?=.*\d|$)"
@@ -170,9 +172,12 @@ def numbers(line: str, found: list[DigitGroup], kinds: frozenset[str]) -> Iterat
         if group.digits:
             yield from _of_digits(line, found, at, kinds)
         if "nir" in kinds and group.text[0] in "12378":
-            for run in runs(found, at, low=15, high=15, most=8, digits=False):
+            for run in runs(found, at, low=13, high=15, most=8, digits=False):
+                key = _NIR_KEY.match(line, run.end)
                 if nir(run.text) and _free(line, run):
                     yield "nir", run.start, run.end
+                elif key and nir(run.text + key[1]):
+                    yield "nir", run.start, key.end()
         if "iban" in kinds and len(group.text) >= 2 and group.text[:2].isalpha() and group.text[2:4].isdigit():
             yield from _iban(line, found, at)
         if "vat" in kinds and _VAT_START.match(group.text):
@@ -193,7 +198,7 @@ def _of_digits(line: str, found: list[DigitGroup], at: int, kinds: frozenset[str
             ):
                 yield "card", run.start, run.end
                 break
-    if "rpps" in kinds and announced(line, first.start, _RPPS):
+    if "rpps" in kinds and _RPPS.search(line, max(0, first.start - NEAR), first.end + 20):
         for run in runs(found, at, low=11, high=11, most=4, digits=True):
             if luhn(run.text):
                 yield "rpps", run.start, run.end
@@ -202,7 +207,7 @@ def _of_digits(line: str, found: list[DigitGroup], at: int, kinds: frozenset[str
             if "siret" in kinds and siret(run.text):
                 yield "siret", run.start, run.end
                 break
-            if "siren" in kinds and siren(run.text):
+            if "siren" in kinds and siren(run.text) and not _GOES_ON.match(line, run.end):
                 yield "siren", run.start, run.end
                 break
 
@@ -219,7 +224,7 @@ def _iban(line: str, found: list[DigitGroup], at: int) -> Iterator[Place]:
 def _vat(line: str, found: list[DigitGroup], at: int) -> Iterator[Place]:
     first = found[at]
     whole = len(first.text) > 2  # the country stands directly before the digits
-    for run in runs(found, at, low=10, high=14, most=5, digits=False):
+    for run in runs(found, at, low=10, high=14, most=5, digits=False, mixed=True):
         country = run.text[:2]
         sure = whole or country == "FR" or announced(line, run.start, _VAT)
         if sure and any(c.isdigit() for c in run.text[2:]) and vat(run.text) and _free(line, run):
@@ -229,7 +234,7 @@ def _vat(line: str, found: list[DigitGroup], at: int) -> Iterator[Place]:
 
 def _national(line: str, found: list[DigitGroup], at: int) -> Iterator[Place]:
     first = found[at]
-    if not any(c.isdigit() for c in first.text):
+    if not any(c.isdigit() for c in first.text) and len(first.text) > 2:
         return
     for run in runs(found, at, low=8, high=16, most=6, digits=False, mixed=True):
         as_written = line[run.start : run.end]
@@ -240,7 +245,9 @@ def _national(line: str, found: list[DigitGroup], at: int) -> Iterator[Place]:
             if not sure and (number.words is None or not announced(line, run.start, number.words)):
                 continue
             # In Finland the mark between date and number is part of it.
-            if _free(line, run) and _rule(number.rule)(as_written if number.rule == "fi.hetu" else run.text):
+            if not _free(line, run):
+                continue
+            if _rule(number.rule)(as_written if number.rule == "fi.hetu" else run.text):
                 yield "national_id", run.start, run.end
                 return
 

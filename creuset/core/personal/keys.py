@@ -43,23 +43,24 @@ _PEM = re.compile(
 _BEARER = re.compile(r"\b(?:Bearer|Basic) +([A-Za-z0-9+/_.~-]{16,}=*)")
 _IN_URL = re.compile(r"\b[a-z][a-z0-9+.-]{1,15}://[^\s/:@]{1,64}:([^\s/@]{1,128})@[\w.-]")
 _WORDS = (
-    r"password|passwd|passphrase|pwd|mot de passe|mdp|passwort|kennwort|contraseña|clave de acceso|"
-    r"api[_ -]?key|clé d['’]api|secret[_ -]?key|access[_ -]?token|auth[_ -]?token|client[_ -]?secret"
+    r"password|passwd|passphrase|passcode|pass|pwd|pw|mot de passe|mdp|passwort|kennwort|contraseña|clave|"
+    r"api[_ -]?key|secret[_ -]?access[_ -]?key|clé d['’]api|secret[_ -]?key|"
+    r"access[_ -]?token|auth[_ -]?token|client[_ -]?secret"
 )
 _ANNOUNCED = re.compile(
-    rf"(?:{_WORDS})[\"'`]?(?:\s*(?::=|=>|[:=])\s*|\s+(?:is|est|ist|es|lautet)\s*:?\s+)"
-    r"(?P<quote>[\"'`«“]?)\s?(?P<value>[^\s\"'`»”<>{}$,;()\[\]]{6,128})",
+    rf"(?:{_WORDS})[\"'`]?(?:(?: \w+){{0,6}}\s*(?::=|=>|[:=])\s*|\s+(?:is|est|ist|es|lautet)\s*:?\s+)"
+    r"(?P<quote>[\"'`«“]?)\s?(?P<value>[^\s\"'`»”<>{},;()\[\]]{6,128})",
     re.I,
 )
 _TWO = ("api key", "secret key", "access token", "auth token", "client secret")
 _WORD_HINTS = (
     *("password", "passwd", "passphrase", "pwd", "mot de passe", "mdp", "passwort", "kennwort", "contraseña"),
-    *("clave de acceso", "clé d"),
+    *("passcode", "pass", "pw", "clave", "clé d", "secret access key", "secret_access_key"),
     *(words.replace(" ", joint) for words in _TWO for joint in (" ", "_", "-", "")),
 )
 _PLACEHOLDER = re.compile(
     r"(?:pass(?:word|wd)?$|pwd$|mot-?de-?passe$|secret$|"
-    r"x{3,}|\*{3,}|\.{3,}|your|votre|ihr|tu_|change|example|exemple|beispiel|ejemplo|placeholder|redacted|none|null|"
+    r"\$|x{3,}|\*{3,}|\.{3,}|your|votre|ihr|tu_|change|example|exemple|beispiel|ejemplo|placeholder|redacted|none|null|"
     r"true|false|os\.|env|getenv|process\.|self\.|settings|config|secrets?\.|required|optional)",
     re.I,
 )
@@ -85,7 +86,7 @@ def secrets(text: str) -> Iterator[tuple[int, int]]:
         for hint in _WORD_HINTS:
             at = low.find(hint)
             while at >= 0:
-                said = _ANNOUNCED.match(text, at)
+                said = _ANNOUNCED.match(text, at) if at == 0 or not text[at - 1].isalpha() or len(hint) > 4 else None
                 if said and _looks_drawn(value := said["value"].rstrip(".!?:")):
                     start = said.start("value")
                     yield start, start + len(value)
@@ -101,4 +102,6 @@ def _looks_drawn(value: str) -> bool:
         any(not c.isalnum() and c not in "_.-/" for c in value),
         any(c.islower() for c in value) and any(c.isupper() for c in value[1:]),
     )
-    return kinds[0] + kinds[1] + kinds[2] >= (1 if kinds[0] else 2) and not re.fullmatch(r"[A-Za-z_]+\.[\w.]+", value)
+    return kinds[0] + kinds[1] + kinds[2] >= (1 if kinds[0] else 2) and not re.fullmatch(
+        r"[A-Za-z_]+\.[A-Za-z_.]+", value
+    )

@@ -89,4 +89,4 @@ def runs(
 def glued(line: str, start: int, end: int) -> bool:
     """Whether a mark ties the run to more of a longer number: `3.14159`, `1,234`, `/12`, `-7`."""
     before, after = line[max(0, start - 2) : start], line[end : end + 2]
-    return bool(re.search(r"(?:\d[.,/:]|[\w][-+]|[/_#=&])$", before)) or bool(re.match(r"[.,:/-]\d|[_@]|-\w", after))
+    return bool(re.search(r"(?:\d[.,/:]|[\w][-+]|[/_#])$", before)) or bool(re.match(r"[.,:/-]\d|[_@]|-\w", after))

@@ -12,7 +12,7 @@ from functools import lru_cache
 _B = " \u00a0\u202f\u2009\u2007"
 _S = rf"[{_B}.\-\u2010\u2011\u2013/]"
 _INTERNATIONAL = re.compile(
-    rf"(?<![\w.,+])(?:\+|00{_S}?(?=[1-9])|\[(?=\d{{1,3}}\]))\d{{1,3}}\]?(?:{_S}{{0,2}}\(0?\d{{0,4}}\))?(?:{_S}{{0,2}}\d+)+(?![\w])"
+    rf"(?<![\w.,+])(?:\(?\+|00{_S}?(?=[1-9])|\[(?=\d{{1,3}}\]))\d{{1,3}}[\])]?(?:{_S}{{0,2}}\(0?\d{{0,4}}\))?(?:{_S}{{0,2}}\d+)+(?![\w])"
 )
 _FRENCH = re.compile(
     rf"(?<![\w+])(?:\(0[1-9]\)|0[1-9])(?:({_S}?)\d\d(?:\1\d\d){{3}}|(?:{_S})\d{{3}}(?:{_S})\d{{3}}(?:{_S})\d{{2}})(?![\w])"
@@ -24,11 +24,16 @@ _AMERICAN = re.compile(
     r"(?<![\w.+])(?:1[ .\-\u2011])?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}([.\-\u2011]))"
     r"[2-9]\d{2}(?(1)\1|[ .\-\u2011])\d{4}(?![\w])"
 )
-_NATIONAL = re.compile(rf"(?<![\w+.,])\(?0?\d{{2,5}}\)?(?:{_S}{{0,3}}\d+){{0,5}}(?![\w])")
+_NATIONAL = re.compile(rf"(?<![\w+.,])\(?0?\d{{2,5}}\)?(?:(?! ?/ ){_S}{{0,3}}\d+){{0,5}}(?![\w])")
+# Forms that no other number has: mobile numbers in Germany, the groups of Spanish numbers.
+_MOBILE_DE = re.compile(rf"(?<![\w+.,/-])01(?:5\d|6[023]|7\d)\d?{_S}\d{{7,8}}(?![\w])")
+_GROUPED_ES = re.compile(rf"(?<![\w+.,/-])[6789]\d\d([{_B}.-])\d\d\1\d\d\1\d\d(?![\w])")
 _WORD = re.compile(
     r"(?:t[ée]l(?:[ée]phone|\.|efon\w*|éfono|\b)|phone|mobile?\b|portable|gsm\b|natel\b|m[oó]vil|celular|handy|fax|cell|"
     r"call(?:ed|ing)?\b|ring\b|text(?:ed)? (?:me|him|her|us)|dial|appel\w*|joindre|joignable|rappel\w*|contact\w*|sms|"
-    r"whats ?app|signal\b|anruf\w*|ruf\w*nummer|erreichbar|ll[aá]m\w*|n[uú]mero de tel\w*|hotline|helpline|durchwahl|"
+    r"r[ée]ception|recepci[oó]n|accueil|zentrale|centralita|switchboard|landline|festnetz|fijo\b|mi n[uú]mero|"
+    r"my number|mon num[ée]ro|meine nummer|tfno|tlf\b|\w*ruf\b|rufen\b|erreich\w*|whats ?app|"
+    r"signal\b|anruf\w*|ruf\w*nummer|erreichbar|ll[aá]m\w*|n[uú]mero de tel\w*|hotline|helpline|durchwahl|"
     r"standard\b|permanence|urgence|ligne|☎|☏|📞|📱|✆|\bT\.? ?:|\bF\.? ?:|\bM\.? ?:|\bph\.?:)",
     re.I,
 )
@@ -39,7 +44,10 @@ _REFERENCE = (
     r"account|cuenta|version|patent|brevet|pubmed|pmid|oclc|arxiv|serial|seriennummer|imei|vin|population|colis|suivi|"
     r"tracking|sendung\w*|env[ií]o"
 )
-_DRAW = r"gagnants?|tirages?|loto|lotto|lottery|winning|ziehung|gewinnzahl\w*|sorteo|ganador\w*"
+_DRAW = (
+    r"powerball|euro ?millions?|bonoloto|keno|primitiva|gagnants?|tirages?|"
+    r"loto|lotto|lottery|winning|ziehung|gewinnzahl\w*|sorteo|ganador\w*"
+)
 _BETWEEN = r"\b[^\w]{0,4}(?:\w{1,12}[^\w]{1,3}){0,2}"
 _IS_REFERENCE = re.compile(rf"(?:\b(?:{_REFERENCE}){_BETWEEN}|#)$", re.I)
 _IS_DRAW = re.compile(rf"\b(?:{_DRAW}){_BETWEEN}$", re.I)
@@ -63,6 +71,10 @@ def phones(line: str) -> Iterator[tuple[int, int]]:
     for match in _AMERICAN.finditer(line):
         if not _something_else(line, match) and _is_number("+1" + re.sub(r"^1(?=\d{10}$)", "", _digits(match[0]))):
             yield match.span()
+    for pattern, region in ((_MOBILE_DE, "DE"), (_GROUPED_ES, "ES")):
+        for match in pattern.finditer(line):
+            if not _something_else(line, match) and _is_number(_digits(match[0]), region):
+                yield match.span()
     if _WORD.search(line):
         for match in _NATIONAL.finditer(line):
             yield from _announced(line, match)
@@ -73,13 +85,15 @@ def _international(line: str, match: re.Match[str]) -> Iterator[tuple[int, int]]
     if _AMOUNT.match(line, match.end()):
         return
     start = match.start()
+    announced = _WORD.search(line, max(0, start - 40), start) is not None
     ends = [start + part.end() for part in re.finditer(r"\d+\)?", match[0])]
     for end in reversed(ends):
         written = line[start:end]
         digits = _digits(re.sub(r"\(0\)", "", written))
         if written.startswith("00"):
             digits = digits[2:]
-        if 8 <= len(digits) <= 15 and _tied(line, end) is False and _is_number("+" + digits):
+        known = 8 <= len(digits) <= 15 and not _tied(line, end) and _is_number("+" + digits, maybe=announced)
+        if known:
             yield start, end
             return
 
@@ -96,11 +110,15 @@ def _announced(line: str, match: re.Match[str]) -> Iterator[tuple[int, int]]:
     ends = [start + part.end() for part in re.finditer(r"\d+", match[0])]
     for end in reversed(ends):
         written = line[start:end]
+        if written.startswith("(") and ")" not in written:
+            written, begin = written[1:], start + 1
+        else:
+            begin = start
         if written.count("(") != written.count(")") or ("/" in written and written[0] not in "0("):
             continue
         digits = _digits(written)
         if 7 <= len(digits) <= 13 and not _tied(line, end) and any(_is_number(digits, region) for region in regions):
-            yield start, end
+            yield begin, end
             return
 
 
@@ -136,7 +154,8 @@ def _digits(text: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _is_number(digits: str, region: str | None = None) -> bool:
+def _is_number(digits: str, region: str | None = None, *, maybe: bool = False) -> bool:
+    """`maybe`: a number of the right length counts too. Numbers for films are such: nobody can get them."""
     import phonenumbers
 
     try:
@@ -145,5 +164,6 @@ def _is_number(digits: str, region: str | None = None) -> bool:
         return False
     if phonenumbers.is_valid_number(number):
         return True
-    # Numbers that a state keeps for films have the right length and are given to nobody yet.
-    return number.country_code == 33 and re.fullmatch(r"[1-9]\d{8}", str(number.national_number)) is not None
+    if number.country_code == 33 and re.fullmatch(r"[1-9]\d{8}", str(number.national_number)):
+        return True
+    return maybe and bool(phonenumbers.is_possible_number(number))

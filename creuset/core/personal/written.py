@@ -20,7 +20,7 @@ _VERSIONED = re.compile(
     r"nginx|openssl|kernel|noyau|linux|ubuntu|debian|windows|android|ios|macos|chrom\w+|firefox|safari|opera|edge|mozilla|"
     r"webkit|java|jdk|jre|python|ruby|node|mysql|postgres\w*|oracle|office|fig(?:ure|\.|ur)?|abb(?:ildung|\.)|table(?:au)?|"
     r"tab\.|tabelle|section|sections?|§+|chap\w*\.?|kapitel|cap[ií]tulo|art(?:icle|\.|ikel|[ií]culo)?|annexe?|anhang|"
-    r"policy|clause|item|step|étape|schritt|paso|\bec|equation|[ée]q\.|exercise|exercice|übung|question|rule|règle|oid)"
+    r"abschnitt|ziffer|absatz|nummer|apartado|p[aá]rrafo|secci[oó]n|paragraphe|policy|clause|item|step|étape|schritt|paso|\bec|equation|[ée]q\.|exercise|exercice|übung|question|rule|règle|oid)"
     r"[\s:/#(-]*$",
     re.I,
 )
@@ -40,15 +40,17 @@ _ADDRESS_EN = re.compile(
     r"(?:Street|St\.|Avenue|Ave\.|Road|Rd\.|Lane|Ln\.|Drive|Dr\.|Boulevard|Blvd\.|Terrace|Crescent|Way|Close)(?![\w])"
 )
 _ADDRESS_DE = re.compile(
-    r"(?<![\w-])[A-ZÄÖÜ][\wäöüß-]*(?:straße|strasse|str\.|gasse|weg|platz|allee|ufer|damm|ring) \d{1,4}"
+    r"(?<![\w-])[A-ZÄÖÜ][\wäöüß-]*(?:[Ss]traße|[Ss]trasse|str\.|[Gg]asse|[Ww]eg|[Pp]latz|[Aa]llee|ufer|damm|ring)"
+    r" \d{1,4}"
     r" ?[a-h]?(?![\w.,]*\d)"
-    r"(?:,? \d{5} [A-ZÄÖÜ][\wäöüß-]+)?"
+    r"(?:,? \d{4,5} [A-ZÄÖÜ][\wäöüß-]+(?: (?:am|an der|im|bei) [A-ZÄÖÜ][\wäöüß]+)?)?"
 )
 _ADDRESS_ES = re.compile(
     r"(?<![\w])(?:[Cc]alle|C/|[Aa]venida|[Aa]vda\.?|[Pp]laza|[Pp]aseo|[Cc]amino|[Rr]onda) ?"
     r"(?:(?:de la|de los|de las|del|de|la|el|los|las) )*"
     r"[A-ZÁÉÍÓÚÑ][\wáéíóúñ]+(?: (?:de |del |la |y )*[A-ZÁÉÍÓÚÑ][\wáéíóúñ]+)*"
-    r",? (?:n[º°.]? ?)?\d{1,4}(?:,? \d{1,2}[º°]?[A-D]?)?(?:,? \d{5} [A-ZÁÉÍÓÚÑ][\wáéíóúñ]+)?"
+    r",? (?:n[º°.]? ?)?\d{1,4}(?:,? \d{1,2}[º°]?[A-D]?(?!\d))?"
+    r"(?:,? \d{5} (?:(?:A|La|El|Las|Los) )?[A-ZÁÉÍÓÚÑ][\wáéíóúñ]+)?"
 )
 _MONTHS = (
     "janvier|février|mars|avril|mai|juin|juillet|août|septembre|octobre|novembre|décembre|"
