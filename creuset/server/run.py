@@ -178,9 +178,10 @@ async def serve(
 
     on_server(lambda: loop.call_soon_threadsafe(stop))
     lives = asyncio.create_task(engines.run(lambda: setattr(server, "should_exit", True)))
-    on_listening(address(listener))
     try:
-        await server.serve(sockets=[listener])
+        with server.capture_signals():  # from before anybody is told where: a signal may come at once
+            on_listening(address(listener))
+            await server.serve(sockets=[listener])
     finally:
         engines.close()
         listener.close()

@@ -1,0 +1,102 @@
+"""Every command in README and the guides is run, in order, in a folder that holds what they name.
+
+A page's ```sh blocks are run with bash, its ```python blocks with Python; ```text blocks are output. A
+`creuset serve` that stays is started beside, and the lines after it talk to it: port 8000 of the page is a free
+one here. What a page may name: texts/ (jsonl), corpus, tokenizer, shards, pretrained/model, talks.jsonl, model.
+"""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+
+TREE = Path(__file__).parents[2]
+PAGES = [TREE / "README.md", *sorted((TREE / "docs" / "guides").glob("*.md"))]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+ENDS = r"--new-|--help|--dry-run"  # with one of these, `creuset serve` serves nothing and ends
+BY_MAKE = {"make run", "make run MODEL=smollm2", "make test"}  # what runs these tests, and what opens a page for ever
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def blocks(page: Path) -> Iterator[tuple[str, str]]:
+    for kind, text in BLOCK.findall(page.read_text()):
+        assert kind in ("sh", "python", "text", "json"), f"{page.name}: a block of `{kind}` is neither run nor output"
+        if kind in ("sh", "python"):
+            yield kind, text
+
+
+def commands(text: str) -> list[str]:
+    """Lines of a shell block, those continued by a backslash joined, comments left out."""
+    joined = re.sub(r"\\\n\s*", "", text)
+    return [line for line in (raw.split("  #")[0].strip() for raw in joined.splitlines()) if line and line[0] != "#"]
+
+
+def run_page(page: Path, room: Path) -> None:
+    """AssertionError with the command that fails, and what it said."""
+    port = free_port()
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(TREE), "CREUSET_KEY": "none",
+        "CREUSET_HOME": str(room / "home"),
+    }  # fmt: skip
+    server: subprocess.Popen[bytes] | None = None
+    try:
+        for kind, text in blocks(page):
+            text = text.replace("8000", str(port)).replace(".venv/bin/", "")
+            text = text.replace("python datasets/", f"python {TREE}/datasets/")
+            for command in commands(text) if kind == "sh" else [text]:
+                if command in BY_MAKE:
+                    assert re.search(rf"^{command.split()[1]}:", (TREE / "Makefile").read_text(), re.MULTILINE)
+                    continue
+                if kind == "sh" and command.startswith("creuset serve") and not re.search(ENDS, command):
+                    if server is not None:
+                        stop(server)
+                    server = start(command, port, room, environment)
+                    continue
+                words = ["bash", "-ec", command] if kind == "sh" else [sys.executable, "-c", command]
+                done = subprocess.run(
+                    words, cwd=room, env=environment, capture_output=True, text=True, timeout=170, check=False,
+                    stdin=subprocess.DEVNULL,
+                )  # fmt: skip
+                assert done.returncode == 0, f"{page.name}: `{command}` ended with {done.returncode}:\n{done.stderr}"
+    finally:
+        if server is not None:
+            stop(server)
+
+
+def start(command: str, port: int, room: Path, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
+    if "--port" not in command:
+        command += f" --port {port}"
+    if "--model" not in command:
+        command += " --model model"
+    server = subprocess.Popen(
+        ["bash", "-c", f"exec {command}"], cwd=room, env=environment,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        assert server.poll() is None, f"`{command}` ended with {server.returncode}"
+        try:
+            if httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200:
+                return server
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    stop(server)
+    raise AssertionError(f"`{command}` was not ready in 90 s")
+
+
+def stop(server: "subprocess.Popen[bytes]") -> None:
+    server.send_signal(signal.SIGINT)
+    server.wait(20)

@@ -1,0 +1,12 @@
+"""Every command in the other guides works: two files, so that two processes share the work."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.docs.commands import PAGES, run_page
+
+
+@pytest.mark.parametrize("page", PAGES[1::2], ids=lambda p: p.stem)
+def test_every_command_of_the_page_works(page: Path, room: Path) -> None:
+    run_page(page, room)
