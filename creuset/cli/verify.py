@@ -19,6 +19,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     args.path = _folder(args.path)
+    if args.path.is_file():
+        raise ArtifactError(
+            f"`{args.path}` is a file: what can be verified is a folder with a manifest.json",
+            hint="what `creuset pull` fetched is verified by its name",
+        )
     problems = verify(args.path)
     kind = read_manifest(args.path)["kind"]
     module = args.checks.get(kind)

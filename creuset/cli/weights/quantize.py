@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from creuset.cli.weights import facts_of
-from creuset.core.errors import ConfigError
+from creuset.core.errors import ArtifactError, ConfigError
 
 if TYPE_CHECKING:
     from creuset.text.tokenizer import Tokenizer
@@ -37,6 +37,8 @@ def main(args: argparse.Namespace) -> int:
 
     model = find_model(args.model)
     text = _text(args.text or TEXT)
+    if args.out.exists():
+        raise ArtifactError(f"`{args.out}` already exists", hint="choose another name: nothing is written over")
     source, plan = open_weights(model), PLANS[args.to]
     vocabulary = vocabulary_keys(model, source.config.vocab_size, end_ids(model))
     light(source.config, plan)
@@ -134,7 +136,8 @@ def _words(report: dict[str, Any]) -> str:
     more = 100 * (cost["after"] / cost["before"] - 1)
     kinds = ", ".join(f"{count} {kind}" for kind, count in report["tensors"].items())
     return (
-        f"{report['out']}: {report['to']}, {report['bytes']:,} bytes; the weights had {report['bytes_before']:,}\n"
+        f"{report['out']}: {report['to']}, {report['bytes']:,} bytes; the weights had {report['bytes_before']:,}"
+        f"{' (heavier than before: they were lighter already)' if report['bytes'] > report['bytes_before'] else ''}\n"
         f"  tensors        {kinds}\n"
         f"  bits per byte  {cost['before']:.4f} before, {cost['after']:.4f} after ({more:+.2f} %), "
         f"on a text of {cost['text_bytes']:,} bytes"

@@ -53,6 +53,9 @@ def shapes(model: Transformer) -> set[tuple[int, int]]:
     return found
 
 
+EXACT_HEAD_BYTES = 512 * 2**20  # a head in fp32 may take that much beside weights in bf16
+
+
 class InferenceModel(nn.Module):
     """A model that only answers. It takes `model` over: nobody else may use that afterwards."""
 
@@ -110,7 +113,15 @@ class InferenceModel(nn.Module):
             else:
                 self.blocks.append(block)
         head = model.model.embed_tokens if model.lm_head is None else model.lm_head
-        self.head = product(head.weight, None, self.rules)
+        # Logits rounded to bf16 are often equal, and the likeliest token is then a matter of chance.
+        self.exact_head = dtype != torch.float32 and 4 * head.weight.numel() <= EXACT_HEAD_BYTES
+        if self.exact_head:
+            exact = rules or measure(
+                {(head.weight.shape[0], config.hidden)}, dtype=torch.float32, head_dim=config.head_dim, device=device
+            )
+            self.head = product(head.weight.float(), None, exact)
+        else:
+            self.head = product(head.weight, None, self.rules)
 
     def forward(self, tokens_T: Tensor, positions_T: Tensor, attend: Attend) -> Tensor:
         """Hidden states (T, C) after the final norm."""
@@ -129,7 +140,7 @@ class InferenceModel(nn.Module):
         return self.guesser.guess(hidden_TC, next_TC, turns[bool(self.guesser.local)], attend)
 
     def logits(self, x_TC: Tensor) -> Tensor:
-        found: Tensor = self.head(x_TC)
+        found: Tensor = self.head(x_TC.float() if self.exact_head else x_TC)
         return capped(found, self.config.final_cap) if self.config.final_cap else found
 
     @property

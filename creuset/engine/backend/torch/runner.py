@@ -267,12 +267,13 @@ def more_threads_help(many: int, *, clock: Callable[[], float] = time.perf_count
 
 
 def default_threads(config: ModelConfig, max_batch_tokens: int) -> int:
-    """One for a small model, whose operations are too short to share; torch's own number for others.
+    """One for a small model, whose operations are too short to share; for others one fewer than torch's own number.
 
-    Sharing an operation means waiting for the slowest thread. On two busy cores that made decoding of `mini` sixty
-    times slower than by one thread, for a gain of a few milliseconds when they are idle.
+    A core is left to the HTTP process and to whoever else works here. Sharing an operation means waiting for the
+    slowest thread: on two busy cores that made decoding of `mini` sixty times slower than by one thread, for a gain of
+    a few milliseconds when they are idle.
     """
-    return 1 if max_batch_tokens * _active(config) < _LARGE_STEP else torch.get_num_threads()
+    return 1 if max_batch_tokens * _active(config) < _LARGE_STEP else max(1, torch.get_num_threads() - 1)
 
 
 def _active(config: ModelConfig) -> int:
