@@ -34,7 +34,7 @@ MARGIN = 1.3  # bf16, or another number of threads, must be that many times fast
 TRIAL_PROMPT = 256  # tokens of the request that is timed: its prompt, read at once ...
 TRIAL_ANSWER = 64  # ... and its answer
 _READINGS, _STEPS = 3, 7  # of the prompt and of the answer, at most, after one that is not timed
-_BUDGET_S = 3.0  # no more are timed once they have taken so long: a busy machine is not asked for ever
+_BUDGET_S = 1.0  # no more are timed once they have taken so long: a busy machine is not asked for ever
 _SHARED_FROM = 6_000_000  # multiply-adds of a step; eight rows of `mini` gain a fifth from a second idle core
 _LARGE_STEP = 1_000_000_000
 FASTEST = KernelRules(packed=True, quantum=1, attention=1, batched=True, activation=True)
