@@ -92,7 +92,8 @@ def keep(bench: str, args: argparse.Namespace, figures: dict[str, Any]) -> None:
         {
             "bench": bench,
             "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "arguments": {k: v for k, v in vars(args).items() if k != "keep"},
+            # Of a path only the name: where a model lies on this machine is nobody else's business.
+            "arguments": {k: Path(v).name if "/" in str(v) else v for k, v in vars(args).items() if k != "keep"},
             "host": host(args.threads),
             "bandwidth_gb_s": round(bandwidth(args.threads) / 1e9, 1),
             "figures": figures,
