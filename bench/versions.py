@@ -7,6 +7,7 @@ Each turn starts one process in each checkout, in an order that alternates, and 
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -59,7 +60,17 @@ def main() -> None:
         for who in (("old", "new"), ("new", "old"))[turn % 2]:
             for streams, rate in rates(places[who], args.threads).items():
                 found[who][streams].append(rate)
-    figures = {who: {n: common.spread(values) for n, values in by.items()} for who, by in found.items()}
+    figures = {
+        who: {
+            n: {
+                "median": round(statistics.median(values), 1),
+                "least": round(min(values), 1),
+                "most": round(max(values), 1),
+            }
+            for n, values in by.items()
+        }
+        for who, by in found.items()
+    }
     rows = [(f"{who}, {n} stream{'s' * (n != '1')}", *(f"{v:.0f}" for v in sorted(found[who][n])))
             for n in ("1", "8") for who in places]  # fmt: skip
     print(common.table(["tokens/s", *map(str, range(1, args.repeat + 1))], rows))
