@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from creuset.core.errors import RequestError
 from creuset.engine.backend.base import Logits
+from creuset.engine.backend.candidates import likeliest
 from creuset.text.watermark import Watermark
 from creuset.types.generation import Sampling, TokenLogprob
 
@@ -97,7 +98,7 @@ class Sampler:
         ids, weights = self._drawn
         logs = np.log(weights / weights.sum(), out=np.full(len(weights), -np.inf), where=weights > 0)
         place = token if ids is None else int(np.flatnonzero(ids == token)[0])
-        top = _likeliest(logs, min(alternatives, int((weights > 0).sum()))) if alternatives else ()
+        top = likeliest(logs, min(alternatives, int((weights > 0).sum()))) if alternatives else ()
         named = tuple((int(at if ids is None else ids[at]), float(logs[at])) for at in top)
         return TokenLogprob(token, float(logs[place]), named)
 
@@ -140,7 +141,7 @@ class Sampler:
         floor = math.log(sampling.min_p) if sampling.min_p else -math.inf
         uniform = self._random.random()
         if 0 < sampling.top_k < len(scaled_V):
-            ids = _likeliest(scaled_V, sampling.top_k)
+            ids = likeliest(scaled_V, sampling.top_k)
             weights = np.exp(scaled_V[ids])
             weights[scaled_V[ids] < floor] = 0.0
             ids, weights = _nucleus(ids, weights, float(weights.sum()), sampling.top_p)
@@ -148,9 +149,9 @@ class Sampler:
             weights_V = np.exp(scaled_V)
             weights_V[scaled_V < floor] = 0.0
             total = float(weights_V.sum())
-            ids = _likeliest(scaled_V, min(_HEAD, len(scaled_V)))
+            ids = likeliest(scaled_V, min(_HEAD, len(scaled_V)))
             if weights_V[ids].sum() < sampling.top_p * total:
-                ids = _likeliest(scaled_V, len(scaled_V))
+                ids = likeliest(scaled_V, len(scaled_V))
             ids, weights = _nucleus(ids, weights_V[ids], total, sampling.top_p)
         else:
             weights = np.exp(scaled_V)
@@ -163,17 +164,6 @@ class Sampler:
         # A token of weight 0 covers no interval, but rounding at the very end could point behind the last one.
         place = min(place, int(np.flatnonzero(weights)[-1]))
         return place if ids is None else int(ids[place])
-
-
-def _likeliest(scores_V: NDArray[np.float64], count: int) -> NDArray[np.int64]:
-    """Ids of the `count` highest scores, highest first; of equals, the lower id first."""
-    if count < len(scores_V):
-        edge = np.partition(scores_V, len(scores_V) - count)[len(scores_V) - count]
-        ids = np.flatnonzero(scores_V >= edge)
-    else:
-        ids = np.arange(len(scores_V))
-    order: NDArray[np.int64] = ids[np.argsort(-scores_V[ids], kind="stable")][:count]
-    return order
 
 
 def _nucleus(
@@ -193,7 +183,7 @@ def token_logprob(logits_V: Logits, token: int, alternatives: int, *, ranked: bo
         raise NotFinite("the model's logits are not finite")
     scaled_V = logits_V.astype(np.float64) - high
     norm = math.log(float(np.exp(scaled_V).sum()))
-    top = _likeliest(scaled_V, min(alternatives, len(scaled_V))) if alternatives else np.empty(0, dtype=np.int64)
+    top = likeliest(scaled_V, min(alternatives, len(scaled_V))) if alternatives else np.empty(0, dtype=np.int64)
     named = tuple((int(one), float(scaled_V[one]) - norm) for one in top)
     rank = 1 + int((scaled_V > scaled_V[token]).sum()) if ranked else 0
     return TokenLogprob(token, float(scaled_V[token]) - norm, named, rank)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from creuset.model.config import ModelConfig
 
 if TYPE_CHECKING:
+    from creuset.engine.backend.candidates import Candidates
     from creuset.model.score import Reading
 
 Logits = NDArray[np.float32]  # (V) of one row, (R, V) of several
@@ -69,6 +70,10 @@ class Runner(Protocol):
 
     def logits(self, rows: Sequence[int]) -> Logits:
         """fp32 logits (R, V) of some rows of the last batch."""
+        ...
+
+    def candidates(self, rows: Sequence[int], count: int, within: int) -> "Candidates":
+        """Of some rows of the last batch the `count` likeliest of the first `within` tokens, by the same logits."""
         ...
 
     @property

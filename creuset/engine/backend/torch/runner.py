@@ -20,6 +20,7 @@ from torch import Tensor
 from creuset.core import device as devices
 from creuset.core.memory import available_memory
 from creuset.engine.backend.base import BatchSpan, ForwardBatch, Logits
+from creuset.engine.backend.candidates import Candidates, candidates_of
 from creuset.engine.backend.torch.batch_invariant import TILE, KernelRules, using
 from creuset.engine.backend.torch.inference import InferenceModel
 from creuset.engine.backend.torch.paged_attention import KVCache, PagedAttention
@@ -136,6 +137,9 @@ class TorchRunner:
         with using(self._threads_for(len(rows))):
             logits_RV: Logits = self.model.logits(chosen_RC).float().cpu().numpy()
         return logits_RV
+
+    def candidates(self, rows: Sequence[int], count: int, within: int) -> Candidates:
+        return candidates_of(self.logits(rows), count, within)
 
     def score(
         self, readings: Sequence[Reading], *, tokens_per_batch: int
