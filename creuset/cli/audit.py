@@ -148,13 +148,16 @@ def listing() -> list[dict[str, Any]]:
     return rows
 
 
-def listed(lang: str) -> str:
+def listed(lang: "Lang") -> str:
+    from creuset.core.sentences import in_language
+    from creuset.report.table import STATUS
+
     lines = []
     for row in listing():
         lines.append(f"{row['row']:>2}  {row['name']}: {row['title'][lang]}  ({'; '.join(row['articles'])})")
         lines.append(f"      {row['asks'][lang]}")
         if row["untested"]:
-            lines.append(f"      {WORDS['not_tested'][lang]}: {row['untested']}")
+            lines.append(f"      {in_language(STATUS['not_tested'], lang)}: {row['untested']}")
         for part in row["parts"]:
             needs = [
                 *part["needs"],
@@ -167,22 +170,11 @@ def listed(lang: str) -> str:
     return "\n".join(lines)
 
 
-WORDS = {
-    "measured": {"en": "measured", "fr": "mesuré"},
-    "reported": {"en": "reported by others", "fr": "rapporté par d'autres"},
-    "not_testable": {"en": "not testable from outside", "fr": "non vérifiable de l'extérieur"},
-    "not_tested": {"en": "not tested", "fr": "non testé"},
-    "not_applicable": {"en": "not applicable", "fr": "sans objet"},
-    "none": {
-        "en": "There is no overall verdict: this is evidence, requirement by requirement.",
-        "fr": "Il n'y a pas de verdict global : ce sont des éléments de preuve, exigence par exigence.",
-    },
-}
-
-
 def table(results: "Sequence[Result]", lang: "Lang") -> str:
     """Measures for people, a line each, under their requirement; what was not measured says why."""
+    from creuset.core.sentences import in_language, say
     from creuset.governance.audit.items import REQUIREMENTS
+    from creuset.report.table import STATUS
 
     lines = []
     for row in dict.fromkeys(r.row for r in results):
@@ -190,12 +182,12 @@ def table(results: "Sequence[Result]", lang: "Lang") -> str:
         for result in (r for r in results if r.row == row):
             for m in result.measures:
                 if m.score is None:
-                    lines.append(f"   {m.id:<44} {WORDS[m.status][lang]}: {m.why}")
+                    lines.append(f"   {m.id:<44} {in_language(STATUS[m.status], lang)}: {m.why}")
                     continue
                 span = f"[{m.interval.low:.3f}, {m.interval.high:.3f}]" if m.interval else ""
                 lost = f", {m.failed} failed" if m.failed else ""
-                told = "" if m.status == "measured" else f"  ({WORDS[m.status][lang]})"
+                told = "" if m.status == "measured" else f"  ({in_language(STATUS[m.status], lang)})"
                 lines.append(f"   {m.id:<44} {m.score:>8.3f} {span:<16} n = {m.n:,}{lost}{told}")
             notes = dict.fromkeys(m.caveat for m in result.measures if m.caveat and m.score is not None)
             lines += [f"      ({note})" for note in notes]
-    return "\n".join([*lines, "", WORDS["none"][lang]]).lstrip("\n")
+    return "\n".join([*lines, "", say(lang, "audit.no_overall_verdict")]).lstrip("\n")

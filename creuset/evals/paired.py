@@ -12,6 +12,7 @@ from pathlib import Path
 
 from creuset.core import stats
 from creuset.core.errors import DataError
+from creuset.core.sentences import sentence
 from creuset.types.measure import Results, Row, read_results
 
 ALPHA = 0.05
@@ -181,9 +182,11 @@ def _verdict(pair: Row, holm: float) -> str:
 
 
 SAYS = {
-    "b_better": ("B is better", "B est meilleur"), "a_better": ("A is better", "A est meilleur"),
-    "equivalent": ("equal within the margin", "égaux à la marge près"), "undecided": ("not decided", "indécis"),
-}  # fmt: skip
+    "b_better": sentence("evals.b_is_better"),
+    "a_better": sentence("evals.a_is_better"),
+    "equivalent": sentence("evals.equal_within_the_margin"),
+    "undecided": sentence("evals.not_decided"),
+}
 
 
 def text(found: PairedComparison) -> str:
@@ -196,7 +199,7 @@ def text(found: PairedComparison) -> str:
         flips = "graded" if t.only_a is None else f"{t.only_a}/{t.only_b}"
         shows = "-" if t.smallest is None else f"{t.smallest:.3f}"
         lines.append(f"{t.task:<24} {t.n:>6,} {t.a:>7.4f} {t.b:>7.4f} {t.difference:>+8.4f}  {between:<19} {flips:>11} "
-                     f"{t.p:>8.4f} {t.holm:>8.4f} {shows:>7}  {SAYS[t.verdict][0]}")  # fmt: skip
+                     f"{t.p:>8.4f} {t.holm:>8.4f} {shows:>7}  {SAYS[t.verdict]}")  # fmt: skip
         if t.a_only_samples or t.b_only_samples:
             lines.append(f"{'':<24} left out: {t.a_only_samples} samples only in A, {t.b_only_samples} only in B")
     lines += ["", f"shows: smallest difference found with 80 % power; equal: within {found.margin:g} (TOST, 5 %)"]

@@ -6,7 +6,6 @@ from pathlib import Path
 from creuset.core.sentences import sentence
 from creuset.evals.paired import SAYS, PairedComparison, TaskPair
 from creuset.report.blocks import Block, Column, Facts, Grid, GridCell, Para, Said, Span, line
-from creuset.report.language import Text
 from creuset.report.page import page as whole_page
 from creuset.report.samples import FILTERS, SCRIPTS, STYLES, samples_browser
 from creuset.report.table import bar, figure, number, scale
@@ -84,7 +83,7 @@ def _line(t: TaskPair, ends: tuple[float, float]) -> tuple[Said | GridCell, ...]
         figure(t.b),
         GridCell(f"{t.difference:+.3f}", t.difference),
         bar(row, ends),
-        Span(Text(*SAYS[t.verdict]), tone=kind),
+        Span(SAYS[t.verdict], tone=kind),
         figure(t.n),
         sentence("evals.graded") if t.only_a is None else f"{t.only_a} / {t.only_b}",
         GridCell(f"{t.p:.4f}", t.p),

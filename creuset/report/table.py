@@ -6,7 +6,6 @@ from typing import Any
 from creuset.core.sentences import sentence
 from creuset.report import chart
 from creuset.report.blocks import Block, Column, Facts, Grid, GridCell, Line, Said, Span, line
-from creuset.report.language import Text
 from creuset.types.measure import Measure
 
 Row = Mapping[str, Any]
@@ -23,21 +22,32 @@ GOOD = {
     "zero": sentence("report.0_is_ideal"),
     "fifty": sentence("report.50_is_ideal"),
 }
-_FIELDS = (
-    ("interval_by", "interval by", "intervalle par"), ("form", "form", "forme"),
-    ("extractor", "extractor", "extracteur"), ("chance", "by guessing", "au hasard"),
-    ("verdict", "verdict", "constat"), ("caveat", "caveat", "réserve"), ("articles", "articles", "articles"),
-    ("data", "data", "données"), ("data_sha256", "data sha256", "sha256 des données"),
-    ("prompt_sha256", "prompts sha256", "sha256 des invites"), ("licence", "licence", "licence"),
-    ("seed", "seed", "graine"), ("date", "date", "date"),
-    ("judge", "judge", "juge"), ("judge_models", "judge, by its own name", "juge, selon lui-même"),
-    ("judge_at", "judge at", "adresse du juge"), ("judge_temperature", "judge's temperature", "température du juge"),
-    ("judge_prompt_sha256", "judge's prompts sha256", "sha256 des invites du juge"),
-    ("judge_calls", "calls to the judge", "appels au juge"), ("judge_failed", "failed", "échecs du juge"),
-    ("unread", "without a verdict", "sans verdict"), ("judge_cost", "cost of the judge", "coût du juge"),
-)  # fmt: skip
+_FIELDS = {
+    "interval_by": sentence("report.field_interval_by"),
+    "form": sentence("report.field_form"),
+    "extractor": sentence("report.field_extractor"),
+    "chance": sentence("report.field_chance"),
+    "verdict": sentence("report.field_verdict"),
+    "caveat": sentence("report.field_caveat"),
+    "articles": sentence("report.field_articles"),
+    "data": sentence("report.field_data"),
+    "data_sha256": sentence("report.field_data_sha256"),
+    "prompt_sha256": sentence("report.field_prompt_sha256"),
+    "licence": sentence("report.field_licence"),
+    "seed": sentence("report.field_seed"),
+    "date": sentence("report.field_date"),
+    "judge": sentence("report.field_judge"),
+    "judge_models": sentence("report.field_judge_models"),
+    "judge_at": sentence("report.field_judge_at"),
+    "judge_temperature": sentence("report.field_judge_temperature"),
+    "judge_prompt_sha256": sentence("report.field_judge_prompt_sha256"),
+    "judge_calls": sentence("report.field_judge_calls"),
+    "judge_failed": sentence("report.field_judge_failed"),
+    "unread": sentence("report.field_unread"),
+    "judge_cost": sentence("report.field_judge_cost"),
+}
 _SHOWN = {"task", "metric", "score", "interval", "unit", "better", "n", "denominator", "failed", "unextracted",
-          "status", "why", "requirement", *(name for name, *_ in _FIELDS)}  # fmt: skip
+          "status", "why", "requirement", *_FIELDS}  # fmt: skip
 
 
 def tag(status: str) -> Span:
@@ -163,11 +173,11 @@ def _more(row: Row) -> Facts:
     facts.append(("n", line(number(n), sentence("report.scored_of"), number(row.get("denominator") or n))))
     for key, words in (("failed", sentence("report.failed_2")), ("unextracted", sentence("report.not_extracted"))):
         facts.append((words, number(row.get(key) or 0)))
-    for name, en, fr in _FIELDS:
+    for name, words in _FIELDS.items():
         value = row.get(name)
         if value not in (None, "", [], ()):
             said = ", ".join(map(str, value)) if isinstance(value, list | tuple) else number(value)
-            facts.append((Text(en, fr), str(value) if name == "seed" else said))  # a seed is no quantity
+            facts.append((words, str(value) if name == "seed" else said))  # a seed is no quantity
     facts += [(name, _brief(row[name])) for name in sorted(set(row) - _SHOWN) if row[name] not in (None, "", [], {})]
     return Facts(tuple(facts))
 

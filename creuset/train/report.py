@@ -6,12 +6,12 @@ from typing import Any
 
 from creuset.core.jsonl import kept
 from creuset.core.log import duration
+from creuset.core.sentences import Sentence, sentence
 from creuset.report.blocks import Block, Chart, Grid, Para, Section, Span, line
 from creuset.report.chart import Series, plot, short
-from creuset.report.language import Text
 from creuset.report.page import page
 
-TOKENS = Text("tokens", "jetons")
+TOKENS = sentence("train.tokens")
 
 
 def read_events(path: Path) -> list[dict[str, Any]]:
@@ -25,7 +25,7 @@ def write_page(folder: Path, name: str) -> Path:
     steps = [e for e in events if e["event"] == "step"]
     scores = [e for e in events if e["event"] == "evaluate"]
 
-    def over(*series: tuple[str, Callable[[dict[str, Any]], float]], y: Text, low: float | None = None) -> Chart:
+    def over(*series: tuple[str, Callable[[dict[str, Any]], float]], y: Sentence, low: float | None = None) -> Chart:
         drawn = [Series(name=name, points=[(e["seen"], of(e)) for e in steps]) for name, of in series]
         return Chart(plot(drawn, x=TOKENS, y=y, low=low))
 
@@ -38,44 +38,43 @@ def write_page(folder: Path, name: str) -> Path:
     blocks: list[Block] = [
         *([_progress(steps[-1])] if steps else []),
         Section(
-            Text("Training loss", "Perte d'entraînement"),
+            sentence("train.training_loss"),
             (
                 Chart(
                     plot(
                         [Series(name="each step", points=losses), Series(name="smoothed", points=smooth(losses))],
                         x=TOKENS,
-                        y=Text("nats per token", "nats par jeton"),
+                        y=sentence("train.nats_per_token"),
                     )
                 ),
             ),
         ),
         Section(
-            Text("Held-out bits per byte", "Bits par octet, textes mis de côté"),
-            (Chart(plot(bits, x=TOKENS, y=Text("bits per byte", "bits par octet"))),),
+            sentence("train.held_out_bits_per_byte"), (Chart(plot(bits, x=TOKENS, y=sentence("train.bits_per_byte"))),)
         ),
         Section(
-            Text("Expert load", "Charge des experts"),
+            sentence("train.expert_load"),
             (
                 over(
                     ("busiest expert", lambda e: e["busiest"]),
                     ("balance", lambda e: e["balance"]),
-                    y=Text("share over the even share (1 is even)", "part sur la part égale (1 : égale)"),
+                    y=sentence("train.share_over_the_even_share"),
                 ),
             ),
         ),
         Section(
-            Text("Speed, gradient norm, learning rate", "Vitesse, norme du gradient, taux d'apprentissage"),
+            sentence("train.speed_gradient_norm_learning_rate"),
             (
-                over(("", lambda e: e["tokens_per_s"]), y=Text("tokens/s", "jetons/s"), low=0.0),
-                over(("", lambda e: e["norm"]), y=Text("gradient norm", "norme du gradient"), low=0.0),
-                over(("", lambda e: e["scale"]), y=Text("share of the peak rate", "part du taux maximal"), low=0.0),
+                over(("", lambda e: e["tokens_per_s"]), y=sentence("train.tokens_s"), low=0.0),
+                over(("", lambda e: e["norm"]), y=sentence("train.gradient_norm"), low=0.0),
+                over(("", lambda e: e["scale"]), y=sentence("train.share_of_the_peak_rate"), low=0.0),
             ),
         ),
     ]
     if scores:
         rows = tuple((Span(s, name=True), f"{b:.3f}") for s, b in scores[-1]["bits_per_byte"].items())
-        head = ("source", Text("bits per byte", "bits par octet"))
-        blocks.append(Section(Text("Last evaluation", "Dernière évaluation"), (Grid(head, rows),)))
+        head = ("source", sentence("train.bits_per_byte"))
+        blocks.append(Section(sentence("train.last_evaluation"), (Grid(head, rows),)))
     file = folder / "loss.html"
     file.write_text(page(f"creuset train: {name}", blocks), encoding="utf-8")
     return file
@@ -83,18 +82,10 @@ def write_page(folder: Path, name: str) -> Path:
 
 def _progress(last: dict[str, Any]) -> Para:
     seen, speed, left = short(last["seen"]), short(last["tokens_per_s"]), duration(last["seconds_left"])
-    step, steps, mfu = last["step"], last["steps"], percent(last["mfu"])
-    mfu_fr = "inconnu" if last["mfu"] is None else mfu
+    step, steps = last["step"], last["steps"]
+    mfu = sentence("train.unknown") if last["mfu"] is None else percent(last["mfu"])
     return Para(
-        line(
-            Text(
-                f"step {step} of {steps}, {seen} tokens, {speed} tokens/s, MFU {mfu} (of the peak of matrix products, "
-                f"measured at the start), {left} left at this rate",
-                f"étape {step} sur {steps}, {seen} jetons, {speed} jetons/s, MFU {mfu_fr} (du maximum de produits de "
-                f"matrices, mesuré au départ), encore {left} à ce rythme",
-            )
-        ),
-        "soft",
+        line(sentence("train.progress", step=step, steps=steps, seen=seen, speed=speed, mfu=mfu, left=left)), "soft"
     )
 
 
