@@ -14,7 +14,8 @@ Not thread-safe: one thread owns it.
 
 import math
 import random
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Sequence as Listed
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from itertools import accumulate
@@ -57,8 +58,10 @@ class Engine:
         settings: EngineSettings,
         end_ids: Iterable[int],
         watermark: Watermark | None = None,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self.tokenizer, self.settings = tokenizer, settings
+        """`clock`: seconds; by what steps take, prompts are read in smaller or larger pieces (pace.py)."""
+        self.tokenizer, self.settings, self._clock = tokenizer, settings, clock
         self._watermark = watermark  # not among the settings: those are printed
         self.config = runner.config
         self.context = runner.config.context
@@ -178,6 +181,7 @@ class Engine:
         events = [self._end(self._live[id], "cancelled") for id in self._cancelled if id in self._live]
         self._cancelled.clear()
         events += self._begin_compiled()
+        begun = self._clock()
         plan = self._scheduler.schedule()
         if not plan.tokens:
             if self._compiling:
@@ -198,6 +202,7 @@ class Engine:
             except Exception as error:
                 events.append(self._end(part.live, "error", error=str(error)))
         self._learn(parts)
+        self._scheduler.pace.observe(len(plan.decode), plan.tokens - len(plan.decode), self._clock() - begun)
         return events
 
     def check(self) -> None:

@@ -13,6 +13,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from creuset.engine.blocks import BlockPool
+from creuset.engine.pace import Pace
 from creuset.engine.prefix import PrefixCache, chain
 from creuset.types.generation import GenerationRequest
 
@@ -35,23 +36,29 @@ class StepPlan:
         return len(self.decode) + sum(count for _, count in self.prefill)
 
 
-def plan_step(asks: list[PendingTokens], *, budget: int) -> StepPlan:
-    """Fill one step of at most `budget` tokens.
+def plan_step(asks: list[PendingTokens], *, budget: int, chunk: int | None = None) -> StepPlan:
+    """Fill one step of at most `budget` tokens, of which at most `chunk` are read beside requests that decode.
 
-    Decoding comes first, so that nobody's stream stalls behind a long prompt; what is left of the
-    budget goes to prompts in order of arrival, and only the last one may be cut (chunked prefill).
+    Decoding comes first, so that nobody's stream stalls behind a long prompt. Of what is left the oldest prompt gets
+    half, the others get the rest, short ones first: so a short prompt does not wait for a long one, and a long one
+    always gets on. What nobody else needs is the oldest's too. A prompt is cut where its share ends (chunked).
     The caller admits no more requests than `budget`, or some would never decode.
     """
     assert len(asks) <= budget, f"{len(asks)} requests share a budget of {budget} tokens"
     decode = tuple(ask.id for ask in asks if ask.pending == 1)
     left = budget - len(decode)
-    prefill = []
-    for ask in asks:
-        if ask.pending > 1 and left:
-            count = min(ask.pending, left)
-            prefill.append((ask.id, count))
-            left -= count
-    return StepPlan(decode, tuple(prefill))
+    if decode and chunk is not None:
+        left = min(left, chunk)
+    prompts = [ask for ask in asks if ask.pending > 1]
+    shares = dict.fromkeys((ask.id for ask in prompts), 0)
+    turns = [(ask, ask.pending) for ask in sorted(prompts[1:], key=lambda ask: ask.pending)]
+    if prompts:
+        turns = [(prompts[0], -(-left // 2)), *turns, (prompts[0], left)]
+    for ask, most in turns:
+        share = min(ask.pending - shares[ask.id], most, left)
+        shares[ask.id] += share
+        left -= share
+    return StepPlan(decode, tuple((id, share) for id, share in shares.items() if share))
 
 
 @dataclass(slots=True)
@@ -97,6 +104,7 @@ class Scheduler:
         self.pool, self.cache = pool, cache
         self.block_size, self.max_running, self.max_batch_tokens = block_size, max_running, max_batch_tokens
         self.border = border
+        self.pace = Pace(max_batch_tokens)
         self.waiting: deque[Sequence] = deque()
         self.running: list[Sequence] = []  # in order of arrival
         self.preemptions = 0
@@ -141,7 +149,9 @@ class Scheduler:
         self._grow()
         self._admit()
         asks = [PendingTokens(sequence.id, sequence.pending) for sequence in self.running]
-        return plan_step(asks, budget=self.max_batch_tokens)
+        decoding = sum(ask.pending == 1 for ask in asks)
+        chunk = self.pace.chunk(decoding) if 0 < decoding < len(asks) else None
+        return plan_step(asks, budget=self.max_batch_tokens, chunk=chunk)
 
     def reserve(self, sequence: Sequence, count: int) -> int:
         """Blocks for up to `count` tokens behind those of `sequence`, of the free ones: nobody gives any up for a

@@ -1,5 +1,7 @@
 """What the tests of the engine share: small engines, and running them to the end."""
 
+import time
+
 from creuset.engine.backend.torch.runner import choose
 from creuset.engine.engine import Engine
 from creuset.engine.settings import EngineSettings
@@ -12,13 +14,13 @@ FAMILIES = (
 )  # fmt: skip
 
 
-def engine(family="qwen3_moe", *, seed=0, changes=None, **settings):
+def engine(family="qwen3_moe", *, seed=0, changes=None, clock=time.perf_counter, **settings):
     """An engine over a new tiny model; a model cannot be used twice, since its engine lays its weights out anew."""
     tokenizer = tiny_tokenizer()
     model = tiny_model(tiny_config(family, vocab_size=tokenizer.vocab_size, **(changes or {})), seed=seed)
     defaults = {"dtype": "fp32", "seed": 1}
     chosen = EngineSettings(**(defaults | settings))
-    return Engine(runner(model, chosen), tokenizer, settings=chosen, end_ids=[tokenizer.im_end])
+    return Engine(runner(model, chosen), tokenizer, settings=chosen, end_ids=[tokenizer.im_end], clock=clock)
 
 
 def runner(model, settings):

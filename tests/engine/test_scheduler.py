@@ -7,10 +7,12 @@ from creuset.engine.scheduler import PendingTokens, Scheduler, plan_step
 from creuset.types.generation import GenerationRequest, Sampling
 
 
-def test_decoding_goes_first_and_only_the_last_prompt_is_cut():
+def test_decoding_goes_first_and_the_whole_budget_is_used():
     asks = [PendingTokens(id, pending=count) for id, count in (("a", 5), ("b", 1), ("c", 9), ("d", 4))]
     plan = plan_step(asks, budget=10)
-    assert plan.decode == ("b",) and plan.prefill == (("a", 5), ("c", 4)) and plan.tokens == 10
+    assert plan.decode == ("b",) and plan.prefill == (("a", 5), ("d", 4)) and plan.tokens == 10
+    plan = plan_step(asks, budget=13)
+    assert plan.decode == ("b",) and plan.prefill == (("a", 5), ("c", 3), ("d", 4)) and plan.tokens == 13
 
 
 def scheduler(blocks, *, block_size=4, cached=True, max_running=4, budget=16):
