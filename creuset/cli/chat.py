@@ -18,6 +18,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from creuset.core.errors import CreusetError
+from creuset.core.log import say
 from creuset.engine.settings import EngineSettings
 from creuset.model.hub import find_model, recommended_sampling
 from creuset.types.generation import GenerationRequest, Sampling
@@ -46,6 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     path = find_model(args.model)
+    timed = ", and timing it in bf16 and fp32 (--dtype saves that)" if args.dtype == "auto" else ""
+    say(f"loading {path.name}{timed}")
     chat = Chat(path, args)
     talking = sys.stdin.isatty()
     print(f"{path.name}: {chat.engine.context} tokens of context. {HELP}" if talking else "", end="\n" * talking,

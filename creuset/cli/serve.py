@@ -148,7 +148,8 @@ class _Upstream(argparse.Action):
         if word == "url":
             found.append({})
         elif not found or word in found[-1]:
-            parser.error(f"{option_string} {values}: it belongs behind an --upstream that has none yet")
+            why = "the --upstream before it has one already" if found else "no --upstream stands before it"
+            parser.error(f"{option_string} {values}: {why}. Write --upstream URL {option_string} {values}")
         found[-1][word] = values
         namespace.upstream = found
 
@@ -269,7 +270,11 @@ def _serve(
 ) -> int:
     import asyncio
 
+    from creuset.model.context import stretching
+    from creuset.model.formats.hf_config import config_of
+    from creuset.model.formats.refused import refuse_without_weights
     from creuset.server.engines.needs import SHARE, needs
+    from creuset.server.engines.residency import DoesNotFit
     from creuset.server.log import new_log
     from creuset.server.model import describe, with_template, with_tool_format
     from creuset.server.run import bind, serve, worker_command
@@ -283,6 +288,8 @@ def _serve(
     for path, names in list(models):
         try:
             served.append(describe(path, names, context=args.context))
+            if path.is_dir():
+                refuse_without_weights(path)
         except CreusetError as error:
             if not args.all or str(path) in _asked_for(args):
                 raise
@@ -300,6 +307,11 @@ def _serve(
     # One model alone, with nothing said of its memory, takes what is free when it is loaded.
     alone = len(served) == 1 and not args.memory
     planned = needs([model.config for model in served], engine, memory, free=alone)
+    for (path, _), model, need in zip(models, served, planned, strict=True):
+        if note := stretching(config_of(path), args.context):
+            log.warning("context", model=model.name, tokens=args.context, note=note)
+        if args.memory and need.total > memory and (not args.all or str(path) in _asked_for(args)):
+            raise DoesNotFit(model.name, str(need), memory)
 
     listener = bind(settings)
 
@@ -311,6 +323,8 @@ def _serve(
         else:
             names = ", ".join(names[0] for names in every)
             print(f"creuset serves {names} at {where} (API at {where}/v1)", flush=True)
+        if len(served) == 1 and args.dtype == "auto":
+            log.info("start", note="the model is loaded, then timed in bf16 and fp32; --dtype saves the timing")
 
     commands = [
         worker_command(path, json.dumps(engine | need.settings))

@@ -67,7 +67,7 @@ def main(args: argparse.Namespace) -> int:
         if problems
         else "whole as far as it could be read"
         if limits and not origin
-        else "whole: nothing was altered"
+        else "whole: nothing was altered" + (" in the files that are here" if len(chain) > 1 else "")
     )
     return 1 if problems else 0
 

@@ -106,8 +106,8 @@ class Engine:
         `model`: its weights, where the caller has loaded them already. They are taken over.
         """
         settings = settings or EngineSettings()
+        source = weights_of(path, settings, model)  # first: a family that does not run here is the better reason
         tokenizer = Tokenizer.load(path)
-        source = weights_of(path, settings, model)
         if tokenizer.vocab_size > source.config.vocab_size:
             raise ArtifactError(
                 f"`{path}`: the tokenizer has {tokenizer.vocab_size} ids, the model only {source.config.vocab_size}"

@@ -7,6 +7,17 @@ from creuset.model.config import ModelConfig
 from creuset.model.rope_scaling import yarn
 
 
+def stretching(config: ModelConfig, context: int) -> str:
+    """A sentence where `with_context` stretches the model, with the numbers; "" where it does not."""
+    own, wanted = config.context, with_context(config, context)
+    if config.rope_scaling == wanted.rope_scaling or wanted.rope_scaling is None:
+        return ""
+    return (
+        f"the model's own context is {own} tokens: YaRN stretches it {wanted.rope_scaling.factor:.3g} times, to "
+        f"{wanted.context}; every text is computed with it, which costs some quality, the more the further"
+    )
+
+
 def with_context(config: ModelConfig, context: int) -> ModelConfig:
     """`config` for sequences of up to `context` tokens; as it is for 0.
 

@@ -47,13 +47,16 @@ def find_model(name: str | None = None) -> Path:
     if path.is_dir():
         return _in_folder(path, name)
     looks_like_path = len(path.parts) > 2 or name.startswith((".", "~")) or ("/" in name and path.parent.is_dir())
+    if path.suffix.lower() == ".gguf":
+        files = sorted(one.name for one in path.parent.glob("*.gguf"))
+        raise ArtifactError(f"`{name}` does not exist", hint=_near(path.name, files, path.parent) if files else "")
     beside = sorted(one.name for one in path.parent.glob("*") if (one / "config.json").is_file())
     if looks_like_path:
         raise ArtifactError(f"`{name}` does not exist", hint=_near(path.name, beside, path.parent))
     if found := find_wanted(name):
         what = "is in the catalogue" if found.entry else "could be a repository of the hub"
         raise ArtifactError(f"`{name}` is not here; it {what}", hint=f"`creuset pull {name}` fetches it")
-    names = [*known, *(one.name for one in all_pulled()), *catalogue().entries, *beside]
+    names = list(dict.fromkeys([*known, *(one.name for one in all_pulled()), *catalogue().entries, *beside]))
     raise ArtifactError(
         f"`{name}` is neither a folder nor a GGUF file, nor a model that is shipped or was pulled",
         hint=_near(name, names, None),
@@ -68,6 +71,11 @@ def _in_folder(path: Path, name: str) -> Path:
     if files:
         raise ArtifactError(f"`{name}` has {len(files)} GGUF files", hint=f"name one, such as `{files[0]}`")
     refuse_adapter(path)
+    if weights := next(path.glob("pytorch_model*.bin"), None) or next(path.glob("*.safetensors"), None):
+        raise ArtifactError(
+            f"`{name}` is not a model: it has `{weights.name}`, but no config.json",
+            hint="put config.json and the tokenizer's files beside it, which were published with it",
+        )
     inside = sorted(one.parent.name for one in path.glob("*/config.json"))
     raise ArtifactError(
         f"`{name}` is not a model: it has no config.json", hint=_near(name, inside, path) if inside else ""
@@ -111,4 +119,5 @@ def _near(name: str, known: list[str], folder: Path | None) -> str:
         return "" if folder else "no model is shipped in this build; give the path of a model's folder"
     if near := difflib.get_close_matches(name, known, n=1, cutoff=0.5):
         return f"did you mean `{near[0] if folder is None else folder / near[0]}`?"
-    return f"there is {', '.join(known[:8])}"
+    more = f" and {len(known) - 8} more (`creuset list`)" if len(known) > 8 and folder is None else ""
+    return f"there is {', '.join(known[:8])}{more}"

@@ -14,7 +14,7 @@ from creuset.model.context import with_context
 from creuset.model.count import parameters
 from creuset.model.formats.hf_config import config_of, to_hf
 from creuset.model.hub import end_ids, stated_sampling
-from creuset.model.store.origin import Origin, origin_of
+from creuset.model.store.origin import Origin, front_matter, origin_of
 from creuset.text.calls.formats import CallFormat
 from creuset.text.template import ChatTemplate
 from creuset.text.tokenizer import Tokenizer
@@ -115,26 +115,6 @@ def with_tool_format(model: ServedModel, name: str) -> ServedModel:
     found = replace(model, tool_format=name)
     assert found.calls.name == name
     return found
-
-
-def front_matter(card: str) -> tuple[dict[str, tuple[str, ...]], str]:
-    """What stands between two lines of `---` above a card, as Hugging Face writes it, and the Markdown below.
-
-    Read as far as a list of words goes (`license: x`, `language:` with `- en` lines); nested values are left out.
-    """
-    if not card.startswith("---\n") or "\n---\n" not in card[3:]:
-        return {}, card
-    head, _, body = card[4:].partition("\n---\n")
-    found: dict[str, tuple[str, ...]] = {}
-    name = ""
-    for line in head.splitlines():
-        key, colon, value = line.partition(":")
-        if line.startswith("- ") and name:
-            found[name] = (*found[name], line[2:].strip(" \"'"))
-        elif colon and key == key.strip():
-            name, value = key, value.strip(" \"'")
-            found[name] = (value,) if value else ()
-    return found, body.lstrip("\n")
 
 
 def _json(file: Path) -> dict[str, Any]:

@@ -20,7 +20,10 @@ def test_verify_prints_the_chain_and_exits_with_0(artifact, capsys):
     assert main(["verify", str(artifact)]) == 0
     out = capsys.readouterr().out.splitlines()
     assert out[0].startswith("model        child") and out[1].startswith("corpus       parent")
-    assert out[-1] == "whole: nothing was altered"
+    assert out[1].endswith("its files are not here")
+    assert out[-1] == "whole: nothing was altered in the files that are here"
+    assert main(["verify", str(artifact.parent / "parent")]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "whole: nothing was altered"
 
 
 def test_verify_says_what_is_broken_and_exits_with_1(artifact, capsys):

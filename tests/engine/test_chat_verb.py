@@ -90,6 +90,7 @@ def test_ctrl_c_stops_the_answer_and_not_the_program(folder):
         process.stdin.flush()
         assert process.stdout.read(1)
         process.send_signal(signal.SIGINT)
+        assert process.stderr.readline().startswith(b"loading ")
         said = process.stderr.readline()
         assert said.startswith(b"[cancelled: "), said
         process.stdin.write(b"/quit\n")

@@ -1,6 +1,7 @@
 """A damaged or foreign folder is refused, by the name of what is wrong."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -189,3 +190,14 @@ def test_an_index_may_only_name_shards_beside_it(tmp_path: Path) -> None:
     index["weight_map"] = dict.fromkeys(index["weight_map"], "../elsewhere.bin")
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
     assert "lacks the shard `../elsewhere.bin`" in refusal(tmp_path)
+
+
+def test_a_written_file_has_the_mode_that_the_users_umask_gives(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        save_model(tiny_model(), tmp_path / "m")
+    finally:
+        os.umask(before)
+    assert {file.name: file.stat().st_mode & 0o777 for file in (tmp_path / "m").iterdir()} == dict.fromkeys(
+        ["config.json", "generation_config.json", "model.safetensors"], 0o640
+    )

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -268,9 +269,25 @@ def test_what_cannot_be_is_refused_in_words(run: Run, model: Path, arguments: li
     assert found.returncode == code and words in found.stderr and "Traceback" not in found.stderr
 
 
-def test_a_damaged_model_ends_the_server_with_its_name(model: Path, tmp_path: Path) -> None:
-    import shutil
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["--upstream-model", "m"], "no --upstream stands before it"),
+        (
+            ["--upstream", "http://a", "--upstream-model", "l", "--upstream-model", "m"],
+            "the --upstream before it has one already",
+        ),
+    ],
+)
+def test_an_option_of_no_upstream_says_where_it_goes(
+    arguments: list[str], why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["serve", *arguments])
+    assert f"--upstream-model m: {why}. Write --upstream URL --upstream-model m" in capsys.readouterr().err
 
+
+def test_a_damaged_model_ends_the_server_with_its_name(model: Path, tmp_path: Path) -> None:
     folder = tmp_path / "damaged"
     shutil.copytree(model, folder)
     (folder / "model.safetensors").write_bytes(b"not a tensor in sight")
@@ -314,6 +331,18 @@ def test_a_model_that_does_not_fit_says_its_numbers(model: Path) -> None:
     assert found.returncode == 5 and "Traceback" not in found.stderr
     assert re.search(r"error: tiny needs 400 MiB of memory \(.* KiB of weights in \w+, .*\); all models", found.stderr)
     assert "together may take 300 MiB" in found.stderr and "hint: give more by --memory" in found.stderr
+
+
+def test_nothing_is_served_before_it_is_known_that_it_can_be(run: Run, model: Path, tmp_path: Path) -> None:
+    found = run("--model", str(model), "--port", "0", "--memory", "1MiB", "--context", "100000")
+    assert found.returncode == 5 and found.stdout == "" and "may take 1 MiB" in found.stderr
+    told = json.loads(found.stderr.splitlines()[0])
+    assert told["event"] == "context" and told["level"] == "warning" and told["tokens"] == 100000
+    assert re.search(r"own context is \d+ tokens: YaRN stretches it [\d.e+]+ times, to 100000;", told["note"])
+    folder = shutil.copytree(model, tmp_path / "bin")
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    found = run("--model", str(folder), "--port", "0")
+    assert found.returncode == 3 and found.stdout == "" and "has its weights in torch's format" in found.stderr
 
 
 def test_what_follows_an_upstream_belongs_to_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,8 @@ from starlette.requests import Request
 from creuset.core.errors import ArtifactError, ConfigError
 from creuset.model.count import parameters
 from creuset.model.formats.hf_config import to_hf
-from creuset.server.model import describe, front_matter, with_tool_format
+from creuset.model.store.origin import front_matter
+from creuset.server.model import describe, with_tool_format
 from creuset.server.pages import FOR_EVER, NOT_BUILT, Pages
 from creuset.testing import tiny_config, tiny_model_folder, tiny_tokenizer
 

@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 
-from creuset.core.errors import ConfigError
+from creuset.core.errors import ArtifactError
 from creuset.model.config import Family
 from creuset.model.store.catalogue import catalogue
 from creuset.model.store.licence import terms_of
@@ -54,7 +54,7 @@ def test_forms_of_names(name, repository, revision, file, folder):
 
 @pytest.mark.parametrize("name", ["", "a", "a/b/c", "/a/b", "../b", "a/..", "a/b@../../x", "a/b:../x", "a b/c", "a/b:"])
 def test_what_is_no_name_is_refused(name):
-    with pytest.raises(ConfigError, match="is not the name of a model"):
+    with pytest.raises(ArtifactError, match="is not the name of a model"):
         wanted(name)
 
 

@@ -157,9 +157,9 @@ def test_a_gated_model_needs_an_account_and_its_token_goes_to_the_hub_alone(fetc
 @pytest.mark.parametrize(
     ("name", "error", "words"),
     [
-        ("ours/absent", ConfigError, "`ours/absent` is not on http"),
-        ("ours/tiny@v9", ConfigError, "`ours/tiny` has no revision `v9`"),
-        ("ours/tiny:x.gguf", ConfigError, "`ours/tiny` has no GGUF file `x.gguf`"),
+        ("ours/absent", ArtifactError, "`ours/absent` is not on http"),
+        ("ours/tiny@v9", ArtifactError, "`ours/tiny` has no revision `v9`"),
+        ("ours/tiny:x.gguf", ArtifactError, "`ours/tiny` has no GGUF file `x.gguf`"),
         ("ours/many", ConfigError, "`ours/many` has 2 GGUF files: say which"),
         ("ours/many:q4", ConfigError, "`q4` stands in the name of 2 files"),
         ("ours/pickle", DataError, r"only weights that are Python programs \(.bin or .pth\)"),
@@ -201,7 +201,7 @@ def test_names_that_leave_the_folder_are_never_written(fetch, hub, store):
     hub.repositories["ours/tiny"].files |= {"../LICENSE": b"x", "LICENSE/../../x": b"x", "/README.md": b"x"}
     assert sorted(read_manifest(fetch("ours/tiny").folder)["files"]) == NEEDED
     hub.repositories["ours/sly"] = Repository({"../../sly.gguf": b"GGUF", "README.md": b"x"})
-    with pytest.raises(ConfigError, match="`ours/sly` has no GGUF file `sly`"):
+    with pytest.raises(ArtifactError, match="`ours/sly` has no GGUF file `sly`"):
         fetch("ours/sly:sly")
 
 

@@ -8,8 +8,11 @@ import pytest
 from hub_for_tests import COMMIT, Repository, folder
 
 from creuset.cli import main
+from creuset.core.artifact import new_artifact
 from creuset.core.errors import ArtifactError
-from creuset.model.hub import find_model
+from creuset.model.hub import SHIPPED, find_model
+from creuset.model.store.listing import context_of, listed
+from creuset.testing import tiny_model_folder
 
 
 @pytest.fixture
@@ -107,12 +110,13 @@ def test_a_changed_file_is_found_by_name(limited, store, capsys):
 def test_a_begun_pull_is_listed_and_removed(limited, store, monkeypatch, capsys):
     limited.break_after = {"model.safetensors": 0}
     assert main(["pull", "ours/tiny"]) == 3
-    assert "the same command goes on where it stopped" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "the same command goes on where it stopped" in said and "HF_ENDPOINT" in said and "HTTPS_PROXY" in said
     assert main(["list", "--here", "--json"]) == 0
     assert [(m["name"], m["state"]) for m in json.loads(capsys.readouterr().out)][1:] == [("ours/tiny", "begun")]
     assert main(["rm", "ours/tiny"]) == 0
     assert "removed" in capsys.readouterr().out
-    assert main(["rm", "ours/tiny"]) == 2
+    assert main(["rm", "ours/tiny"]) == 3
     assert "`ours/tiny` was not pulled" in capsys.readouterr().err
 
 
@@ -147,8 +151,54 @@ def test_a_shipped_model_is_neither_fetched_nor_removed(store, capsys):
     ],
 )
 def test_a_name_that_is_not_here_is_told_with_the_command_that_helps(store, capsys, argv, words):
-    assert main(argv) in (2, 3)
+    assert main(argv) == (2 if "--licence" in argv else 3)
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", [["show"], ["chat", "--model"], ["serve", "--port", "0", "--model"], ["export"]])
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("bin", "`bin` is not a model: it has `pytorch_model.bin`, but no config.json"),
+        ("foo", "model_type `foo` is not a family that runs here"),
+        ("missing.gguf", "`missing.gguf` does not exist\n\nhint: did you mean `missed.gguf`?"),
+        ("nope", "`nope` is neither a folder nor a GGUF file"),
+    ],
+)
+def test_what_is_no_model_gets_one_answer_from_every_verb(tmp_path, store, monkeypatch, capsys, verb, name, words):
+    for one in ("bin", "foo"):
+        (tmp_path / one).mkdir()
+    (tmp_path / "bin" / "pytorch_model.bin").touch()
+    (tmp_path / "foo" / "config.json").write_text('{"model_type": "foo"}')
+    (tmp_path / "missed.gguf").touch()
+    monkeypatch.chdir(tmp_path)
+    assert main([*verb, name, *(["out"] if verb == ["export"] else [])]) == 3
+    said = capsys.readouterr()
+    assert words in said.err and said.out == ""
+
+
+def test_hints_name_each_model_once(store, capsys):
+    with new_artifact(store / "smollm2", kind="model", facts={"origin": {"name": "smollm2"}}) as made:
+        (made / "config.json").write_text("{}")
+    assert main(["show", "zzzz"]) == 3
+    assert capsys.readouterr().err.count("smollm2,") == 1
+
+
+def test_a_path_is_shown_by_what_its_files_say(tmp_path, store, capsys):
+    folder = tiny_model_folder(tmp_path / "model")
+    assert main(["show", str(folder), "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["name"], shown["state"], shown["path"]) == ("model", "local", str(folder))
+    assert shown["parameters"] > shown["active_parameters"] > 0 and shown["context"] == context_of(folder)
+
+
+def test_the_list_tells_parameters_and_languages_of_what_is_shipped_and_what_limits_are(store, capsys):
+    assert main(["list"]) == 0
+    said = capsys.readouterr()
+    mini = next(line for line in said.out.splitlines() if line.startswith("mini"))
+    assert "5.9 M (1.8 M)" in mini and "en fr" in mini
+    assert said.err.startswith("(limits): its licence does not allow every use")
+    assert {m.bytes for m in listed(SHIPPED, store) if m.name == "smollm2"} == {98_362_432}
 
 
 def test_another_store_is_an_option_and_what_is_shipped_is_everywhere(limited, store, tmp_path, capsys):

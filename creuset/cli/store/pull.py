@@ -1,7 +1,7 @@
 """`creuset pull`: fetch a model by its name, under a licence that is shown first.
 
-stdout gets the path of the model; what happens is told on stderr. Exit codes: 0 it is there, 2 there is no such model
-or its licence was not agreed to, 3 the place gave nothing, or not what it publishes, 4 no room on the disk.
+stdout gets the path of the model; what happens is told on stderr. Exit codes: 0 it is there, 2 its licence was
+not agreed to, 3 there is no such model, or the place gave nothing, or not what it publishes, 4 no room on the disk.
 """
 
 import argparse

@@ -4,7 +4,7 @@ import argparse
 import json
 
 from creuset.cli.store.pull import add_store
-from creuset.core.errors import ConfigError
+from creuset.core.errors import ArtifactError, ConfigError
 from creuset.model.hub import shipped_models
 from creuset.model.store.plan import human
 from creuset.model.store.shelf import all_partial, all_pulled, remove
@@ -26,7 +26,8 @@ def main(args: argparse.Namespace) -> int:
         freed[name] = remove(wanted(name), args.store)
         if not freed[name]:
             here = [one.name for one in all_pulled(args.store)] + list(all_partial(args.store))
-            raise ConfigError(f"`{name}` was not pulled", hint=f"there is {', '.join(here)}" if here else "nothing was")
+            near = f"there is {', '.join(here)}" if here else "nothing was"
+            raise ArtifactError(f"`{name}` was not pulled", hint=near)
     if args.json:
         print(json.dumps({"removed": list(freed), "freed_bytes": sum(freed.values())}, indent=2))
     else:

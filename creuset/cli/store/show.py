@@ -10,7 +10,7 @@ from creuset.cli.store.pull import add_store
 from creuset.core.artifact import read_manifest
 from creuset.core.errors import ArtifactError, ConfigError
 from creuset.model.hub import SHIPPED, find_model, shipped_models
-from creuset.model.store.listing import Listed, available, pulled_model, shipped_model
+from creuset.model.store.listing import Listed, available, local_model, pulled_model, shipped_model
 from creuset.model.store.origin import Origin
 from creuset.model.store.plan import human
 from creuset.model.store.shelf import Pulled, pulled
@@ -19,7 +19,7 @@ from creuset.model.store.wanted import find_wanted
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_store(parser)
-    parser.add_argument("name", help="of a model that is shipped, was pulled, or stands in the catalogue")
+    parser.add_argument("name", help="of a model that is shipped, was pulled, or stands in the catalogue; or its path")
     parser.add_argument("--licence", action="store_true", help="print the texts of its licence, as they were published")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 
@@ -66,12 +66,7 @@ def look_up(name: str, store: Path | None) -> tuple[Listed, Pulled | None]:
     asked = find_wanted(name)
     if asked and asked.entry:
         return available(asked.entry), None
-    if asked:
-        raise ConfigError(
-            f"`{name}` was not pulled, and is not in the catalogue", hint=f"`creuset pull {name}` fetches it"
-        )
-    path = find_model(name)  # its errors name what is near
-    raise ConfigError(f"`{path}` is a path; `creuset show` takes names", hint="`creuset list` shows them")
+    return local_model(find_model(name)), None  # a path; the errors name what is near, or how it is fetched
 
 
 def licence_text(model: Listed, found: Pulled | None) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from creuset.core.errors import ArtifactError
 
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "model.q.safetensors")
 ADAPTER = "adapter_config.json"
 MERGE = (
     'python -c "from peft import AutoPeftModelForCausalLM as M; '
@@ -30,6 +31,15 @@ def refuse_adapter(folder: Path) -> None:
         f"`{folder}` is an adapter{of} ({ADAPTER}), not a whole model",
         hint=f"add it to its model once, and give the merged folder: {MERGE.format(folder=folder)}",
     )
+
+
+def refuse_without_weights(folder: Path) -> None:
+    """A folder of which no file holds weights that are read here."""
+    if any((folder / name).is_file() for name in WEIGHTS):
+        return
+    refuse_torch_files(folder)
+    refuse_adapter(folder)
+    raise ArtifactError(f"`{folder}` has no weights: neither {WEIGHTS[0]}, {WEIGHTS[1]} nor {WEIGHTS[2]}")
 
 
 def refuse_torch_files(folder: Path) -> None:

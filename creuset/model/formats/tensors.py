@@ -68,8 +68,11 @@ def checked(value: Tensor, shape: torch.Size, name: str, file: Path) -> Tensor:
 
 def write(tensors: Mapping[str, Tensor], file: Path, *, metadata: dict[str, str] | None = None) -> None:
     """Write contiguous tensors; raises OSError, as every other file does, when there is no room."""
+    file.touch()
+    mode = file.stat().st_mode  # as the user's umask has it: the library makes a file that only the owner can read
     try:
         save_file(dict(tensors), file, metadata=metadata)
+        file.chmod(mode)
     except SafetensorError as error:
         # The library tells the system's error in words: `I/O error: No space left on device (os error 28)`.
         found = re.search(r"os error (\d+)", str(error))

@@ -22,7 +22,7 @@ from creuset.model.config import ModelConfig
 from creuset.model.formats.hf_config import config_of, to_hf
 from creuset.model.formats.names import TextPart
 from creuset.model.formats.published import published, to_publish
-from creuset.model.formats.refused import refuse_adapter, refuse_torch_files
+from creuset.model.formats.refused import refuse_without_weights
 from creuset.model.formats.tensors import header, read, write
 from creuset.model.transformer import Transformer
 
@@ -184,9 +184,7 @@ def _files(folder: Path) -> list[Path]:
     """The one file, or the shards that the index names."""
     if not (folder / INDEX).is_file():
         if not (folder / FILE).is_file():
-            refuse_torch_files(folder)
-            refuse_adapter(folder)
-            raise ArtifactError(f"`{folder}` has no weights: neither {FILE}, {INDEX} nor {quant.FILE}")
+            refuse_without_weights(folder)
         return [folder / FILE]
     try:
         names = set(json.loads((folder / INDEX).read_text())["weight_map"].values())

@@ -204,9 +204,9 @@ def told(wanted: Wanted, endpoint: str, file: str = "") -> Iterator[None]:
             hint=f"accept them at {address}/{wanted.repository}, then set HF_TOKEN or run `hf auth login`",
         ) from error
     except errors.RevisionNotFoundError as error:
-        raise ConfigError(f"{what} has no revision `{wanted.revision or 'main'}`") from error
+        raise ArtifactError(f"{what} has no revision `{wanted.revision or 'main'}`") from error
     except errors.RepositoryNotFoundError as error:
-        raise ConfigError(
+        raise ArtifactError(
             f"{what} is not on {address}, or this account may not see it",
             hint="check the spelling; for a private one set HF_TOKEN or run `hf auth login`",
         ) from error
@@ -218,7 +218,7 @@ def told(wanted: Wanted, endpoint: str, file: str = "") -> Iterator[None]:
             hint="what was pulled before works as it is: `creuset list`",
         ) from error
     except errors.HFValidationError as error:
-        raise ConfigError(f"{what} is not the name of a repository") from error
+        raise ArtifactError(f"{what} is not the name of a repository") from error
     except errors.HfHubHTTPError as error:
         raise ArtifactError(
             f"{address} answered {error.response.status_code} for {_named(what, file)}", hint="try again later"
@@ -230,7 +230,8 @@ def told(wanted: Wanted, endpoint: str, file: str = "") -> Iterator[None]:
             raise
         raise ArtifactError(
             f"{address} cannot be reached, or broke off, for {_named(what, file)} ({type(error).__name__})",
-            hint="the same command goes on where it stopped; what was pulled before works without a network",
+            hint="the same command goes on where it stopped; what was pulled before works without a network. Another "
+            "hub is set by HF_ENDPOINT, a proxy by HTTPS_PROXY",
         ) from error
 
 

@@ -1,18 +1,20 @@
 """All models that a name stands for on this machine: shipped, pulled, begun, or only known to the catalogue."""
 
 import json
-import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from creuset.core.errors import ArtifactError
 from creuset.core.gguf import GgufFile, is_gguf
+from creuset.model.count import parameters
+from creuset.model.formats.hf_config import config_of
 from creuset.model.store.catalogue import CatalogueEntry, catalogue
+from creuset.model.store.origin import front_matter
 from creuset.model.store.shelf import Pulled, all_partial, all_pulled, damaged
 from creuset.model.store.wanted import find_wanted
 
-State = Literal["shipped", "pulled", "begun", "damaged", "available"]
+State = Literal["shipped", "local", "pulled", "begun", "damaged", "available"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,7 +23,7 @@ class Listed:
 
     name: str
     state: State
-    bytes: int = 0  # on this disk; of an available one, what is fetched
+    bytes: int = 0  # on this disk; of an available one, what will lie there
     licence: str = ""
     limits: str = ""
     open: bool = False
@@ -49,17 +51,24 @@ def listed(shipped: Path, store: Path | None = None) -> list[Listed]:
 
 
 def shipped_model(folder: Path) -> Listed:
-    card = folder / "card.md"
-    licence = re.search(r'^license: "?([^"\n]+)"?$', card.read_text(encoding="utf-8"), re.M) if card.is_file() else None
+    return replace(local_model(folder), state="shipped", open=True, source="trained here; its chain is beside it")
+
+
+def local_model(path: Path) -> Listed:
+    """What the folder or GGUF file of a model says of itself. ArtifactError for one that does not run here."""
+    config, file = config_of(path), path / "card.md"
+    counted = parameters(config)
+    front, _ = front_matter(file.read_text(encoding="utf-8")) if file.is_file() else ({}, "")
     return Listed(
-        name=folder.name,
-        state="shipped",
-        bytes=sum(f.stat().st_size for f in folder.glob("*") if f.is_file()),
-        licence=licence[1] if licence else "",
-        open=True,
-        context=context_of(folder),
-        source="trained here; its chain is beside it",
-        path=str(folder),
+        name=path.resolve().name,
+        state="local",
+        bytes=sum(f.stat().st_size for f in (path.glob("*") if path.is_dir() else [path]) if f.is_file()),
+        licence=" ".join(front.get("license", ())),
+        context=config.context,
+        parameters=counted.total,
+        active_parameters=counted.active if counted.active < counted.total else 0,
+        languages=front.get("language", ()),
+        path=str(path),
     )
 
 
@@ -94,7 +103,7 @@ def available(entry: CatalogueEntry) -> Listed:
     return Listed(
         name=entry.name,
         state="available",
-        bytes=package.wheel_bytes if package else 0,
+        bytes=package.bytes if package else 0,
         licence=entry.licence,
         limits=terms.limits or ("accounts that accepted its terms only" if terms.gated else ""),
         open=terms.free,

@@ -9,7 +9,7 @@ import fnmatch
 import re
 from collections.abc import Sequence
 
-from creuset.core.errors import ConfigError, DataError
+from creuset.core.errors import ArtifactError, ConfigError, DataError
 from creuset.model.store.wanted import Wanted
 
 WORDS = ("LICEN[CS]E*", "NOTICE*", "USE_POLICY*", "README.md")
@@ -80,6 +80,6 @@ def _gguf(files: list[str], wanted: Wanted) -> list[str]:
             hint=f"name one: {', '.join(found[:8])}",
         )
     near = difflib.get_close_matches(asked, files, n=1, cutoff=0.4) or files[:1]
-    raise ConfigError(
+    raise ArtifactError(
         f"`{wanted.repository}` has no GGUF file `{asked}`", hint=f"did you mean `{near[0]}`?" if near else ""
     )

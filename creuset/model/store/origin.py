@@ -124,3 +124,23 @@ def _origins(path: Path) -> Iterator[tuple[str, Origin]]:
     for distance, manifest in enumerate(ancestors(path)):
         if origin := origin_in(manifest):
             yield f"made from {origin.name}: " if distance else "", origin
+
+
+def front_matter(card: str) -> tuple[dict[str, tuple[str, ...]], str]:
+    """What stands between two lines of `---` above a card, as Hugging Face writes it, and the Markdown below.
+
+    Read as far as a list of words goes (`license: x`, `language:` with `- en` lines); nested values are left out.
+    """
+    if not card.startswith("---\n") or "\n---\n" not in card[3:]:
+        return {}, card
+    head, _, body = card[4:].partition("\n---\n")
+    found: dict[str, tuple[str, ...]] = {}
+    name = ""
+    for line in head.splitlines():
+        key, colon, value = line.partition(":")
+        if line.startswith("- ") and name:
+            found[name] = (*found[name], line[2:].strip(" \"'"))
+        elif colon and key == key.strip():
+            name, value = key, value.strip(" \"'")
+            found[name] = (value,) if value else ()
+    return found, body.lstrip("\n")

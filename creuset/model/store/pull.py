@@ -47,9 +47,9 @@ class Settings:
 def pull(name: str, settings: Settings | None = None) -> Pulled:
     """Fetch the model of this name into the store, or find that it is there.
 
-    Raises ConfigError (no such name, revision or file; nobody agreed), ArtifactError (the place cannot be reached, or
-    gave something else than what it publishes) and DiskFull. What was fetched before an error is kept: the next call
-    goes on from there.
+    Raises ConfigError (it is not clear which file; nobody agreed), ArtifactError (no such name, revision or file; the
+    place cannot be reached, or gave something else than what it publishes) and DiskFull. What was fetched before an
+    error is kept: the next call goes on from there.
     """
     settings = settings or Settings()
     asked = wanted(name)

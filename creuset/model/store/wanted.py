@@ -4,7 +4,7 @@ import difflib
 import re
 from dataclasses import dataclass
 
-from creuset.core.errors import ConfigError
+from creuset.core.errors import ArtifactError
 from creuset.model.store.catalogue import CatalogueEntry, catalogue
 
 _REPOSITORY = re.compile(
@@ -34,7 +34,7 @@ class Wanted:
 
 
 def wanted(name: str) -> Wanted:
-    """Raises ConfigError for what is no name: with a near one, and the forms that names have."""
+    """Raises ArtifactError for what is no name: with a near one, and the forms that names have."""
     if entry := catalogue().find(name):
         return Wanted(
             name=entry.name, entry=entry, repository=entry.repository, revision=entry.revision, file=entry.file
@@ -42,7 +42,7 @@ def wanted(name: str) -> Wanted:
     form = _REPOSITORY.fullmatch(name)
     if form is None or ".." in name or name.endswith("/"):
         near = difflib.get_close_matches(name.lower(), catalogue().entries, n=1, cutoff=0.5)
-        raise ConfigError(
+        raise ArtifactError(
             f"`{name}` is not the name of a model", hint=f"did you mean `{near[0]}`?" if near else f"there are {FORMS}"
         )
     repository, revision, file = (form[part] or "" for part in ("repository", "revision", "file"))
@@ -53,5 +53,5 @@ def find_wanted(name: str) -> Wanted | None:
     """As `wanted`, with None for what is no name."""
     try:
         return wanted(name)
-    except ConfigError:
+    except ArtifactError:
         return None

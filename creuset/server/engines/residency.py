@@ -46,6 +46,13 @@ class Loadable(Protocol):
 class DoesNotFit(EngineError):
     code = "model_does_not_fit"
 
+    def __init__(self, name: str, why: str, budget: int) -> None:
+        """`why`: the memory that the model needs, in words; `budget`: bytes that all models together may take."""
+        super().__init__(
+            f"{name} needs {why}; all models together may take {show_size(budget)}",
+            hint="give more by --memory, or a smaller cache by --kv-tokens or --kv-memory, or less --context",
+        )
+
 
 class CannotLoad(EngineError):
     code = "model_not_loaded"
@@ -103,11 +110,7 @@ class Residency:
         if self.enter_now(one):
             return
         if one.need > self.budget:
-            raise DoesNotFit(
-                f"{one.model.name} needs {one.why or show_size(one.need) + ' of memory'}; "
-                f"all models together may take {show_size(self.budget)}",
-                hint="give more by --memory, or a smaller cache by --kv-tokens or --kv-memory, or less --context",
-            )
+            raise DoesNotFit(one.model.name, one.why or show_size(one.need) + " of memory", self.budget)
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         one.waiters.append(place)
         if one.place != "loading" and one not in self._queue:
