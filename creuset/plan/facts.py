@@ -1,4 +1,4 @@
-"""The figures of `facts.toml`, read once and typed."""
+"""The figures of `facts.toml` and the shapes of `public_runs.toml`, read once and typed."""
 
 import difflib
 import tomllib
@@ -39,10 +39,33 @@ class Published:
     source: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublicRun:
+    """A model whose shape its maker published. What was not published is None."""
+
+    title: str
+    config: dict[str, Any]  # of its config.json, as Hugging Face writes it
+    source: str
+    tokens: float | None = None
+    context: int | None = None  # tokens of a sequence in pre-training
+    gpu: str | None = None
+    gpus: int | None = None
+
+
 @cache
 def _facts() -> dict[str, Any]:
-    with (Path(__file__).parent / "facts.toml").open("rb") as stream:
+    return _table("facts.toml")
+
+
+def _table(name: str) -> dict[str, Any]:
+    with (Path(__file__).parent / name).open("rb") as stream:
         return tomllib.load(stream)
+
+
+@cache
+def public_runs() -> dict[str, PublicRun]:
+    """By the name that `creuset plan` takes."""
+    return {name: PublicRun(**run) for name, run in _table("public_runs.toml").items()}
 
 
 def gpu(name: str) -> Gpu:

@@ -8,7 +8,7 @@ from creuset.core.errors import ConfigError
 from creuset.model.config import SIZES, named
 from creuset.model.count import forward_flops, parameters
 from creuset.plan.estimate import PlanRequest, against_published, estimate
-from creuset.plan.facts import gpu, published, thresholds
+from creuset.plan.facts import gpu, public_runs, published, thresholds
 from creuset.plan.workload import deepseek_v3, llama_405b, of_config
 
 
@@ -87,6 +87,48 @@ def test_a_recipe_brings_its_tokens_and_context(capsys):
     assert main(["plan", "nano:pretrain", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["ask"]["tokens"] == 200 * 4096 and said["ask"]["context"] == 512
+
+
+PUBLIC = {  # billions of parameters, in all and active, as their makers state them
+    "deepseek-v3": (671, 37), "llama-3.1-405b": (405, 405), "qwen1.5-moe-a2.7b": (14.3, 2.7),
+    "olmoe-1b-7b": (6.9, 1.3), "olmo-2-13b": (13.7, 13.7), "mixtral-8x7b": (46.7, 12.9),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_a_public_run_is_planned_by_its_name(name, capsys):
+    assert main(["plan", name.upper() if name == "olmoe-1b-7b" else name, "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    total, active = PUBLIC[name]
+    assert said["parameters"]["total"] == pytest.approx(total * 1e9, rel=0.01)
+    assert said["parameters"]["active"] == pytest.approx(active * 1e9, rel=0.02)
+    run = public_runs()[name]
+    assert run.source in said["note"] and ("an assumption" in said["note"]) == (run.tokens is None)
+    assert said["ask"]["tokens"] == (run.tokens or 20 * said["parameters"]["active"])
+    assert said["ask"]["gpu"]["name"] == (run.gpu or "h100") and said["ask"]["gpus"] == (run.gpus or 8)
+
+
+def test_every_public_run_is_named_above():
+    assert set(public_runs()) == set(PUBLIC)
+
+
+def test_what_is_asked_goes_before_what_was_published(capsys):
+    asked = ["--tokens", "1T", "--gpu", "h200", "--gpus", "4", "--context", "64"]
+    assert main(["plan", "olmo-2-13b", "--json", *asked]) == 0
+    ask = json.loads(capsys.readouterr().out)["ask"]
+    assert (ask["tokens"], ask["gpu"]["name"], ask["gpus"], ask["context"]) == (1e12, "h200", 4, 64)
+
+
+def test_a_name_that_is_nearly_a_public_runs_is_answered_with_it(capsys):
+    assert main(["plan", "deepseekv3"]) == 2
+    assert "did you mean `deepseek-v3`?" in capsys.readouterr().err
+
+
+def test_a_config_json_is_named_itself(tmp_path, capsys):
+    (tmp_path / "config.json").write_text(json.dumps(public_runs()["mixtral-8x7b"].config))
+    assert main(["plan", str(tmp_path / "config.json"), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["shape"] == tmp_path.name and said["parameters"]["total"] == pytest.approx(46.7e9, rel=0.01)
 
 
 def test_a_hugging_face_folder_is_read_from_its_config(tmp_path, capsys):
