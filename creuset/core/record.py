@@ -57,6 +57,7 @@ class Recorder:
     commit: dict[str, Any]
     hardware: dict[str, Any]
     choices: list[dict[str, Any]] = field(default_factory=list)  # what the machine chose, and from which step on
+    read: dict[str, int] = field(default_factory=dict)  # tokens of each source that useful steps read
     id: str = field(default_factory=lambda: secrets.token_hex(6))
     work: Work = field(default_factory=Work)
     _at: float = 0.0
@@ -158,6 +159,7 @@ class Recorder:
                 "started": min(a["started"] for a in attempts),
                 "finished": _iso(self.clock()),
                 "tokens": self.work.tokens,
+                "read": self.read,
                 "steps": self.work.steps,
                 "flops": {
                     "formula": self.work.formula,

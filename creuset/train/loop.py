@@ -54,6 +54,7 @@ def resume(state: TrainState, source: Source, recorder: Recorder, folder: Path, 
     if path is not None:
         recorder.restore(checkpoint.restore(state, path))
         source.seek(state.cursor)
+        recorder.read = source.read()
     if lead:
         keep_events(folder / "events.jsonl", until=state.step)
         if path is not None:
@@ -99,7 +100,7 @@ def train(
                 tokens=s.tokens_per_step, micro=s.tokens_per_microbatch, rank=ranks.rank(), world=ranks.world()
             )
             report = train_step(state, batches, objective)
-            state.cursor = source.cursor()
+            state.cursor, recorder.read = source.cursor(), source.read()
             devices.synchronize(device)
             recorder.add(flops=flops * report.tokens, tokens=report.tokens)
             seen, rate = state.step * s.tokens_per_step, report.tokens / (clock() - tick)

@@ -27,6 +27,7 @@ hardware = ""
 def model(path: Path, *, parents: list[Path], flops: float) -> Path:
     run = Recorder.start(stage="pretrain", cores=2)
     run.add(tokens=4096, flops=flops)
+    run.read = {"en": 3072, "fr": 1024}
     with new_artifact(path, kind="model", parents=parents, facts={"steps": 3}) as scratch:
         tiny_model_folder(scratch, context=256)
         (scratch / "record.json").write_text(json.dumps(run.finish()))

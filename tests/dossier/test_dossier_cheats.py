@@ -235,3 +235,39 @@ def test_who_forges_everything_makes_a_dossier_of_another_model(copy, root, caps
     assert code == 0, said
     page = (copy / "en/annex-xi.html").read_text(encoding="utf-8")
     assert "9,096" in page and before not in page and manifest["sha256"] in page
+
+
+# -- what training read -----------------------------------------------------------------------------------------------
+
+
+def test_documents_say_what_the_run_read_and_nothing_of_what_lay_in_the_shards(whole, root):
+    found = {f["key"]: f for f in json.loads((whole / "figures.json").read_text())["figures"]}
+    records = {r["id"]: r for r in json.loads((whole / "records.json").read_text())}
+    run = json.loads((root / "base/record.json").read_text())
+    read = {name: found[f"read.1.{name}"]["value"] for name in run["read"]}
+    assert read == run["read"] == {"en": 3072, "fr": 1024} and found["tokens.trained"]["value"] == sum(read.values())
+    assert found["read.1.fr.share"]["value"] == 0.25 and found["tokens.pretrain"]["value"] == 4096
+    shards = [s["pointer"] for f in found.values() for s in f["sources"] if records[s["record"]]["kind"] == "shards"]
+    assert shards and not [at for at in shards if "/train/" in at]
+    page = (whole / "fr/training-summary.html").read_text(encoding="utf-8")
+    assert "l'entraînement a lu" in page.replace("’", "'").replace("&#x27;", "'") and "3\u202f072" in page
+
+
+def test_verify_finds_a_figure_of_what_lay_in_the_shards(copy, capsys):
+    """As documents of creuset 0.2 had it: true of the shards, and not of the model."""
+    said = json.loads((copy / "figures.json").read_text())
+    record = next(r for r in json.loads((copy / "records.json").read_text()) if r["kind"] == "shards")
+    at = "/facts/sources/en/train/tokens"
+    lay = json.loads((copy / record["path"]).read_text())["facts"]["sources"]["en"]["train"]["tokens"]
+    said["figures"].append({
+        "key": "data.train.tokens", "number": len(said["figures"]) + 1, "value": lay, "operation": "sum",
+        "style": "int",
+        "sources": [{"record": record["id"], "pointer": at}], "shown": {"en": f"{lay:,}", "fr": str(lay)},
+    })  # fmt: skip
+    (copy / "figures.json").write_text(json.dumps(said))
+    seal(copy, code="0" * 64)
+    code, out = verify(copy, capsys)
+    assert code == 1 and "(data.train.tokens)" in out
+    assert (
+        "what lay in the shards, and stands in documents as what the model was trained on: training read 4,096" in out
+    )

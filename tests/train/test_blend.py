@@ -58,6 +58,7 @@ def test_each_kind_of_row_has_its_share_and_keeps_its_own_order(shards: Path, sh
     dialogues = [alone.dialogues.next_row().inputs.tobytes() for _ in range(60 - int(60 * share))]
     assert sorted(mixed) == sorted(prose + dialogues), "a row was lost, or came twice"
     assert [row for row in mixed if row in set(prose)] == prose
+    assert both.read() == {"dialogues": (60 - len(prose)) * CONTEXT, "en": len(prose) * CONTEXT}
 
 
 def test_going_on_from_a_cursor_is_not_having_stopped(shards: Path) -> None:
@@ -66,6 +67,7 @@ def test_going_on_from_a_cursor_is_not_having_stopped(shards: Path) -> None:
     begun = rows(first, 17)
     later = blend(shards, 0.3)
     later.seek(json.loads(json.dumps(first.cursor())))
+    assert later.read() == first.read() and sum(first.read().values()) == 17 * CONTEXT
     assert begun + rows(later, 33) == whole
 
 

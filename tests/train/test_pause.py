@@ -60,6 +60,9 @@ class Interrupted:
     def seek(self, cursor: Mapping[str, Any]) -> None:
         self.source.seek(cursor)
 
+    def read(self) -> dict[str, int]:
+        return self.source.read()
+
 
 def source(shards: Path) -> PretrainSource:
     return PretrainSource(Shards.open(shards), weights={"en": 1.0}, context=64, seed=1)

@@ -200,6 +200,7 @@ def test_training_goes_on_from_the_weights_of_a_model_that_becomes_its_parent(
     parents = {p["sha256"] for p in manifest["parents"]}
     assert parents == {read_manifest(shards)["sha256"], read_manifest(model)["sha256"]}
     assert manifest["facts"]["start"] == {"name": "begun", "sha256": read_manifest(model)["sha256"]}
+    assert set(record["read"]) == {"en", "fr"} and sum(record["read"].values()) == record["tokens"] > 0
     assert record["before"] == [{"stage": "earlier"}] and record["inputs"]["begun"] == read_manifest(model)["sha256"]
     assert verify(out / "model") == [] and len(ancestors(out / "model")) >= 3
     assert resume(out).finished

@@ -49,6 +49,9 @@ class Source(Protocol):
 
     def seek(self, cursor: Mapping[str, Any]) -> None: ...
 
+    def read(self) -> dict[str, int]:
+        """Tokens read so far of each source, repetitions and padding included."""
+
 
 @dataclass(frozen=True, slots=True)
 class PackedRow:
@@ -119,3 +122,6 @@ class PretrainSource:
 
     def seek(self, cursor: Mapping[str, Any]) -> None:
         self.mixture.seek(cursor["taken"])
+
+    def read(self) -> dict[str, int]:
+        return {name: rows * self.context for name, rows in self.mixture.taken.items() if rows}

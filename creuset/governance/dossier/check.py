@@ -2,7 +2,8 @@
 
   1. each copy of a record is the file that its artifact's manifest, in the lineage, names by hash
   2. each figure is read, or computed, again from its records
-  3. the documents are made again from the records and compared byte for byte, by the code that made them; where the
+  3. no figure tells what lay in the shards as what training read
+  4. the documents are made again from the records and compared byte for byte, by the code that made them; where the
      code is another by now, the words of every link to a figure are compared with the figure instead, and `limits`
      says that the rest was not proved
 
@@ -29,6 +30,7 @@ from creuset.governance.dossier.figure import Source, compute
 from creuset.governance.dossier.records import INDEX, LAW, OPERATOR, RECORDS, Record, Shelf
 
 HTML_LINK = re.compile(r'<a class="figure" href="#(F\d+)">(.*?)</a>')
+READY = re.compile(r"/train/(tokens|documents|bytes)$")
 MARKDOWN_LINK = re.compile(r"(?<!!)\[((?:[^\[\]\\]|\\.)*)\]\(#(f\d+)\)")
 
 
@@ -38,7 +40,7 @@ def check(path: Path) -> list[Problem]:
     try:
         shelf = Shelf(path)
         said = json.loads((path / FIGURES).read_text(encoding="utf-8"))["figures"]
-        problems = [*_records(shelf, manifest), *_figures(shelf, said, path.name)]
+        problems = [*_records(shelf, manifest), *_figures(shelf, said, path.name), *_unread(shelf, said, path.name)]
     except (OSError, KeyError, TypeError, ValueError, CreusetError) as error:
         return [Problem(f"{path.name}/{FIGURES}", f"cannot be read with its records: {error}")]
     if problems:
@@ -100,6 +102,22 @@ def _figures(shelf: Shelf, said: list[dict[str, Any]], name: str) -> Iterator[Pr
             yield Problem(
                 f"{name}/{FIGURES}",
                 f"F{figure['number']} ({figure['key']}) is {figure['value']!r}, its record says {found!r}",
+            )
+
+
+def _unread(shelf: Shelf, said: list[dict[str, Any]], name: str) -> Iterator[Problem]:
+    """Figures of the training part of shards: what lay ready, which documents of creuset 0.2 told as what was read."""
+    read = sum(stage["tokens"] for _, _, stage in shelf.stages())
+    told = f"training read {read:,} tokens in all" if shelf.stages() else "no record says what training read"
+    for figure in said:
+        ready = [
+            s for s in figure["sources"] if shelf.record(s["record"]).kind == "shards" and READY.search(s["pointer"])
+        ]
+        if ready:
+            yield Problem(
+                f"{name}/{FIGURES}",
+                f"F{figure['number']} ({figure['key']}) is {figure['value']!r}, what lay in the shards, and stands in "
+                f"documents as what the model was trained on: {told}",
             )
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from creuset.core.sentences import sentence
-from creuset.governance.dossier import bom, cards, croissant
 from creuset.governance.dossier.answers import Answer, questions, read
 from creuset.governance.dossier.facts import Facts, gather
 from creuset.governance.dossier.figure import Figure
 from creuset.governance.dossier.form import Filler, Form, chosen
+from creuset.governance.dossier.formats import bom, cards, croissant
 from creuset.governance.dossier.page import FormSection, Item, Page, Status
 from creuset.governance.dossier.records import OPERATOR, Shelf
 from creuset.report import markdown, pdf

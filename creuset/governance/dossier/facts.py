@@ -82,10 +82,11 @@ class Facts:
 
 
 def gather(shelf: Shelf) -> Facts:
-    from creuset.governance.dossier import facts_data, facts_model, facts_scores
+    from creuset.governance.dossier import facts_data, facts_model, facts_read, facts_scores
 
     facts = Facts(shelf)
     facts_model.fill(facts)
+    facts_read.fill(facts)
     facts_data.fill(facts)
     facts_scores.fill(facts)
     return facts

@@ -1,4 +1,4 @@
-"""Facts of the data: sources, licences, how much, how it was cleaned, the dialogues."""
+"""Facts of the data that lay ready: how it was cleaned, what was kept out, the dialogues. Not what training read."""
 
 from creuset.core.sentences import sentence
 from creuset.governance.dossier.facts import Cell, Facts
@@ -7,6 +7,7 @@ from creuset.governance.dossier.records import Record
 from creuset.report.language import language_name
 
 TOTAL = ("facts", "total")
+AT_HAND = sentence("dossier.at_hand")
 COUNTED = ("dialogues", "heldout", "turns", "words")
 
 
@@ -34,31 +35,11 @@ def _shards(facts: Facts, record: Record) -> None:
     def places(*of: str) -> list[tuple[Record, str]]:
         return [(record, pointer("facts", "sources", name, *of)) for name in sources]
 
-    rows: list[tuple[Cell, ...]] = []
-    for name in sources:
-        at, key = pointer("facts", "sources", name), f"sources.{name}"
-        before = facts.cells(key, record, at, {
-            "licence": "/licence", "documents": "/train/documents", "tokens": "/train/tokens",
-        })  # fmt: skip
-        share = facts.cell(f"{key}.share", (record, at + "/train/tokens"), *places("train", "tokens"),
-                           operation="first_share", style="pct1")  # fmt: skip
-        after = facts.cells(key, record, at, {"bytes": "/train/bytes", "heldout": "/heldout/tokens"})
-        rows.append((name, *before, share, *after))
-    facts.table("sources", "source licence documents tokens share bytes heldout_tokens", rows)
     if not sources:
         return
-    for split, what in (
-        ("train", "documents"),
-        ("train", "tokens"),
-        ("train", "bytes"),
-        ("heldout", "documents"),
-        ("heldout", "tokens"),
-    ):
-        facts.add(f"data.{split}.{what}", *places(split, what), operation="sum", style="int")
-    tokens = places("train", "tokens")
-    facts.add("data.band", *tokens, operation="data_band", style="words")
-    facts.add("data.magnitude", *tokens, operation="exponent", style="pow10")
-    facts.add("data.sources", (record, "/facts/sources"), operation="count")
+    # Of what the shards hold, only what was kept out of training: what training read is said by its record.
+    for what in ("documents", "tokens"):
+        facts.add(f"data.heldout.{what}", *places("heldout", what), operation="sum", style="int")
     if (config := facts.shelf.first(role="model", file="config.json")) is not None:
         facts.add("shape.vocabulary", (config, "/vocab_size"))
 
@@ -78,7 +59,7 @@ def _corpus(facts: Facts, record: Record) -> None:
     facts.table("languages", "language documents", [
         (language_name(code), facts.cell(f"language.{code}", (record, pointer(*TOTAL, "languages", code))))
         for code in total.get("languages") or {}
-    ])  # fmt: skip
+    ], notes=[AT_HAND])  # fmt: skip
     facts.cells("corpus", record, "/settings", {
         "ngram": "/leakage/ngram", "overlap": "/leakage/share", "similarity": "/dedup/similarity",
         "heldout_share": "/heldout/share pct0",
@@ -99,11 +80,11 @@ def _dialogues(facts: Facts, record: Record, key: str) -> None:
          facts.cell(f"{key}.in.{code}", (record, pointer("facts", "languages", code)), style="int"))
         for code in said.get("languages") or {}
     ]  # fmt: skip
-    facts.table("dialogues", "dialogues number", rows)
+    facts.table("dialogues", "dialogues number", rows, notes=[AT_HAND])
     facts.table("dialogue_licences", "licence dialogues_under_it", [
         (name, facts.cell(f"{key}.licence.{name}", (record, pointer("facts", "licences", name)), style="int"))
         for name in said.get("licences") or {}
-    ])  # fmt: skip
+    ], notes=[AT_HAND])  # fmt: skip
 
 
 def _ledger(facts: Facts, record: Record) -> None:

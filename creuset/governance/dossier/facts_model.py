@@ -4,6 +4,7 @@ from typing import Any
 
 from creuset.core.sentences import has, sentence
 from creuset.governance.dossier.facts import Cell, Facts
+from creuset.governance.dossier.facts_read import stage_name
 from creuset.governance.dossier.figure import pointer
 from creuset.governance.dossier.records import Record
 from creuset.model.store.origin import origin_in
@@ -89,14 +90,9 @@ def _law(facts: Facts) -> None:
             facts.add(f"law.{row['id']}", (law, pointer("provision", number, what)), style="date")
 
 
-def _named(stage: dict[str, Any]) -> str:
-    key = f"dossier.stage_{stage['stage']}"
-    return sentence(key) if has(key) else str(stage["stage"])
-
-
 def _training(facts: Facts, stages: list[Stage]) -> None:
     facts.table("stages", "stage begun steps tokens flop hours energy_kwh attempts_that_died", [
-        (_named(stage), *facts.cells(f"stage.{number}", record, at, STAGE))
+        (stage_name(stage), *facts.cells(f"stage.{number}", record, at, STAGE))
         for number, (record, at, stage) in enumerate(stages, 1)
     ])  # fmt: skip
 
@@ -131,7 +127,7 @@ def _methods(facts: Facts, stages: list[Stage]) -> None:
     """How each stage measured its energy, and what its training optimised."""
     columns = {"method": "/energy/method words", "boundary": "/energy/boundary words", "measured": "/energy/measured"}
     facts.table("energy_methods", "stage method boundary read_from_counters", [
-        (_named(stage), *facts.cells(f"energy.{number}", record, at, columns))
+        (stage_name(stage), *facts.cells(f"energy.{number}", record, at, columns))
         for number, (record, at, stage) in enumerate(stages, 1) if "energy" in stage
     ])  # fmt: skip
     keys = dict.fromkeys(f"dossier.objective_{stage['stage']}" for _, _, stage in stages)
@@ -146,7 +142,7 @@ def _machines(facts: Facts, stages: list[Stage]) -> None:
             place, key = f"{at}/hardware/{number}", f"machine.{len(machines) + 1}"
             columns = {"cpu": "/cpu", "cores": "/cores", "memory": "/memory_gib"}
             gpus = (record, f"{place}/gpus")
-            machines.append((_named(stage), *facts.cells(key, record, place, columns),
+            machines.append((stage_name(stage), *facts.cells(key, record, place, columns),
                              facts.cell(f"{key}.gpus", gpus, operation="count")))  # fmt: skip
     facts.table("machines", "stage processor cores memory_gib gpus", machines)
 

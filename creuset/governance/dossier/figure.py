@@ -115,6 +115,8 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "one_less_share": lambda part, whole: 1 - part / whole,
     "exponent": lambda *values: math.floor(math.log10(sum(values))) if sum(values) > 0 else None,
     "first_share": lambda part, *values: part / sum(values),  # of all the others
+    "rest": lambda part: 1 - part,
+    "share_of_part": lambda part, one, *values: part * one / sum(values),  # of all the others, and that of a part
     "carbon": lambda *values: sum(values[:-1]) * values[-1] / 1e3,  # kWh and g CO2e a kWh -> kg CO2e
     "mega": lambda *values: sum(values) / 1e3,  # kWh -> MWh
     "days": lambda *hours: sum(hours) / 24,

@@ -13,6 +13,7 @@ from creuset.core.errors import DataError
 from creuset.data.shards.batches import Batch, PackedRow, PretrainSource, pack, share
 
 Dialogue = tuple[np.ndarray, np.ndarray]  # token ids (n,), training mask (n,)
+DIALOGUES = "dialogues"  # their name among the sources that a run read
 
 
 def fill_rows(lengths: Sequence[int], order: Sequence[int], context: int) -> list[list[int]]:
@@ -46,6 +47,7 @@ class DialogueSource:
         self.dialogues, self.context, self.seed, self.pad = kept, context, seed, pad
         self.epoch, self.place = 0, 0
         self.rows = self._arrange(0)
+        self.taken = 0  # rows, of all epochs
 
     def _arrange(self, epoch: int) -> list[list[int]]:
         lengths = [len(ids) - 1 for ids, _ in self.dialogues]
@@ -62,6 +64,7 @@ class DialogueSource:
             self.rows = self._arrange(self.epoch)
         members = self.rows[self.place]
         self.place += 1
+        self.taken += 1
         return self._row(members)
 
     def _row(self, members: Sequence[int]) -> PackedRow:
@@ -85,6 +88,10 @@ class DialogueSource:
     def seek(self, cursor: Mapping[str, Any]) -> None:
         self.epoch, self.place = int(cursor["epoch"]), int(cursor["place"])
         self.rows = self._arrange(self.epoch)
+        self.taken = sum(len(self._arrange(epoch)) for epoch in range(self.epoch)) + self.place
+
+    def read(self) -> dict[str, int]:
+        return {DIALOGUES: self.taken * self.context} if self.taken else {}
 
 
 class Blend:
@@ -110,3 +117,6 @@ class Blend:
         self.taken = int(cursor["taken"])
         self.dialogues.seek(cursor["dialogues"])
         self.prose.seek(cursor["prose"])
+
+    def read(self) -> dict[str, int]:
+        return self.dialogues.read() | self.prose.read()

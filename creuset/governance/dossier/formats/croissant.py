@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from creuset.governance.dossier.answers import Answer
-from creuset.governance.dossier.cards import codes
 from creuset.governance.dossier.facts import Facts
+from creuset.governance.dossier.formats.cards import codes
 
 CONTEXT: dict[str, Any] = {
     "@language": "en",
