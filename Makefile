@@ -6,11 +6,11 @@ PYTHON ?= python3
 JOBS ?= auto
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-CODE := creuset tests bench runs datasets validation
+CODE := creuset tests bench runs datasets validation native setup.py
 
 .PHONY: setup run test test-isa test-slow mutants check bench bench-frameworks story compare-example clean
 
-setup: .venv/.ready
+setup: .venv/.ready .venv/.native
 
 $(BIN)/python:
 	$(PYTHON) -m venv .venv
@@ -27,8 +27,13 @@ $(BIN)/python:
 	$(PIP) -e '.[dev]'
 	touch .venv/.serve $@
 
+# The kernels, compiled in a few seconds; without a compiler torch computes.
+.venv/.native: $(wildcard native/*.cpp native/*.h native/*.inc native/build.py) | $(BIN)/python
+	$(BIN)/python native/build.py --optional
+	touch $@
+
 # MODEL=NAME fetches a model first, and serves it beside the shipped one (docs/guides/pull.md).
-run: .venv/.serve
+run: .venv/.serve .venv/.native
 	@model=; if [ -n "$(MODEL)" ]; then \
 	  if [ -e "$(MODEL)" ] || $(BIN)/creuset pull "$(MODEL)" >/dev/null; then model="--model $(MODEL) $(if $(filter mini,$(MODEL)),,--model mini)"; \
 	  else echo "$(MODEL) could not be fetched: the shipped model is served" >&2; fi; fi; \
@@ -82,4 +87,4 @@ compare-example: setup
 	$(BIN)/python runs/compare_example.py out/compare-example
 
 clean:
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv build dist .cache/native creuset/engine/backend/native/_core.so .pytest_cache .mypy_cache .ruff_cache

@@ -4,7 +4,19 @@ And no model that somebody pulled: a test sees its own store, or none.
 """
 
 import os
+import subprocess
+import sys
 import tempfile
+from pathlib import Path
+
+import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["CREUSET_HOME"] = os.path.join(tempfile.gettempdir(), "creuset-tests-have-no-store")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The kernels are those of the sources: built again where a file of `native/` has changed."""
+    if not hasattr(config, "workerinput"):
+        build = Path(__file__).parent.parent / "native" / "build.py"
+        subprocess.run([sys.executable, str(build), "--optional"], check=False)

@@ -17,6 +17,7 @@ import httpx
 import pytest
 from packaging.requirements import Requirement
 
+from creuset.engine.backend.native.library import FILE as LIBRARY
 from tests.test_house import ROOT, TREE
 
 PREPARED = (".py", ".json", ".jinja", ".toml", ".safetensors", ".html", ".js", ".css", ".woff2", ".ttf", ".txt", ".md")
@@ -26,10 +27,10 @@ PREPARED = (".py", ".json", ".jinja", ".toml", ".safetensors", ".html", ".js", "
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built as `python -m build --wheel` does it, from a copy, so that nothing is left in the tree."""
     source = tmp_path_factory.mktemp("source")
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE"):
         shutil.copyfile(TREE / name, source / name)
-    for name in ("creuset", "tests", "datasets", "validation"):
-        shutil.copytree(TREE / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("creuset", "native", "tests", "datasets", "validation"):
+        shutil.copytree(TREE / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "_core.so*"))
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(source / "out"), str(source)]
     ran = subprocess.run(build, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-2000:]
@@ -39,7 +40,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_holds_the_package_with_all_its_files_and_nothing_else(wheel: Path) -> None:
     held = {n for n in zipfile.ZipFile(wheel).namelist() if not n.startswith("creuset-")}
-    files = [f for f in ROOT.rglob("*") if f.is_file() and "__pycache__" not in f.parts]
+    files = {f for f in ROOT.rglob("*") if f.is_file() and "__pycache__" not in f.parts} | {LIBRARY}
     assert held == {f.relative_to(TREE).as_posix() for f in files}, "a kind of file is not in package-data"
     assert {Path(name).suffix for name in held} >= set(PREPARED)
     for name in ("models/mini/model.q.safetensors", "server/static/index.html", "py.typed"):
