@@ -125,7 +125,8 @@ class ScriptedEngine:
     """An engine that says what the prompt tells it to, with real tokens, stop strings and the real events.
 
     The last user message (or the whole raw prompt) is the script: `say TEXT`; `slowly N` (N times " la", 20 ms
-    each); `wait S` (S seconds before the first token); `fail` (ends in an error); anything else is greeted.
+    each); `wait S` (S seconds before the first token); `salt`
+    (says the request's); `fail` (ends in an error); anything else is greeted.
     """
 
     def __init__(self, tokenizer: "Tokenizer") -> None:
@@ -147,9 +148,10 @@ class ScriptedEngine:
         verb, _, rest = script.partition(" ")
         if verb == "refuse":
             raise RequestError("the script refuses", param="script")
-        said = {"say": rest, "slowly": " la" * int(rest or 0) if verb == "slowly" else "", "wait": "waited"}.get(
-            verb, "Hello from the script."
-        )
+        said = {
+            "say": rest, "slowly": " la" * int(rest or 0) if verb == "slowly" else "", "wait": "waited",
+            "salt": f"<{request.salt}>",
+        }.get(verb, "Hello from the script.")  # fmt: skip
         end = [] if request.sampling.ignore_eos else [self._tokenizer.im_end]
         self._open[request.id] = {
             "request": request,

@@ -128,6 +128,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--new-watermark", type=Path, metavar="FILE", help="make a watermark key, store it in FILE, stop")
     add("--no-prefix-cache", action="store_true", help="read every prompt anew")
     add(
+        "--share-prefixes",
+        action="store_true",
+        help="let all keys share the prefix cache: faster where prompts begin alike, but a caller can then tell by "
+        "time whether another has sent the same beginning",
+    )
+    add(
         "--speculation",
         choices=("auto", "off", "model", "lookup"),
         default="auto",
@@ -351,6 +357,7 @@ def _settings(args: argparse.Namespace) -> Any:
             body_limit_bytes=int(args.max_body_mb * 2**20),
             allow_hosts=tuple(args.allow_host),
             allow_origins=tuple(args.allow_origin),
+            share_prefixes=args.share_prefixes,
             log_level=args.log_level,
         )
     except ValueError as refused:

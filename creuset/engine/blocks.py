@@ -14,6 +14,8 @@ class BlockPool:
         self.num_blocks = num_blocks
         self._free: dict[int, None] = dict.fromkeys(range(num_blocks))  # a set that keeps its order
         self._readers: Counter[int] = Counter()
+        self._kept: set[int] = set()  # blocks that the prefix cache reads
+        self.idle = 0  # of these, those that nobody else reads: they can be had when they are needed
 
     @property
     def free(self) -> int:
@@ -45,11 +47,24 @@ class BlockPool:
         for block in blocks:
             assert self._readers[block] > 0, f"block {block} is shared but nobody holds it"
             self._readers[block] += 1
+            self.idle -= self._readers[block] == 2 and block in self._kept
+
+    def keep(self, block: int) -> None:
+        """The prefix cache becomes a reader of `block`, which someone holds."""
+        self.share([block])
+        self._kept.add(block)
+
+    def let_go(self, block: int) -> None:
+        """The prefix cache is no reader of `block` any more."""
+        self._kept.remove(block)
+        self.idle -= self._readers[block] == 1
+        self.release([block])
 
     def release(self, blocks: Iterable[int]) -> None:
         for block in blocks:
             assert self._readers[block] > 0, f"block {block} is released but nobody holds it"
             self._readers[block] -= 1
+            self.idle += self._readers[block] == 1 and block in self._kept
             if not self._readers[block]:
                 del self._readers[block]
                 self._free[block] = None
@@ -59,6 +74,7 @@ class BlockPool:
         held = {block for block, readers in self._readers.items() if readers > 0}
         assert not held & set(self._free), f"blocks {sorted(held & set(self._free))} are both free and held"
         assert held | set(self._free) == set(range(self.num_blocks)), "some block is neither free nor held"
+        assert self.idle == sum(self._readers[block] == 1 for block in self._kept), "idle blocks are counted wrong"
         if holders is not None:
             counted = Counter(block for blocks in holders for block in blocks)
             assert counted == +self._readers, f"readers {+self._readers} but holders {counted}"

@@ -53,7 +53,8 @@ def refuse(request: GenerationRequest, *, config: ModelConfig, context: int, cap
         raise PromptTooLong(
             f"this server's cache holds {capacity} tokens, but {total} were asked for "
             f"({len(prompt)} in the prompt, {sampling.max_tokens} to answer)",
-            hint="shorten the prompt or ask for fewer tokens",
+            hint="raise the setting kv_tokens or kv_mib of the engine (--kv-tokens or --kv-memory of the server), or "
+            "ask for fewer tokens",
         )
     size = config.vocab_size
     closing = request.thinking.closing if request.thinking is not None else ()

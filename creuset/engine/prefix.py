@@ -42,7 +42,7 @@ class PrefixCache:
 
     @property
     def evictable(self) -> int:
-        return sum(self.pool.readers(block) == 1 for block in self._blocks.values())
+        return self.pool.idle
 
     def match(self, hashes: Sequence[bytes]) -> list[int]:
         """Blocks of the longest known beginning of `hashes`. The caller becomes a reader of them."""
@@ -60,7 +60,7 @@ class PrefixCache:
         """Remember that `blocks` hold the prefixes `hashes`. A prefix already known keeps its own block."""
         for digest, block in reversed(list(zip(hashes, blocks, strict=True))):
             if digest not in self._blocks:
-                self.pool.share([block])
+                self.pool.keep(block)
                 self._blocks[digest] = block
             else:
                 self._blocks[digest] = self._blocks.pop(digest)
@@ -86,4 +86,4 @@ class PrefixCache:
 
     def _drop(self, hashes: Sequence[bytes]) -> None:
         for digest in hashes:
-            self.pool.release([self._blocks.pop(digest)])
+            self.pool.let_go(self._blocks.pop(digest))

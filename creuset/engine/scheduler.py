@@ -61,7 +61,7 @@ def plan_step(asks: list[PendingTokens], *, budget: int, chunk: int | None = Non
     return StepPlan(decode, tuple((id, share) for id, share in shares.items() if share))
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Sequence:
     """A request on its way. Only the scheduler writes here, but for `tokens`, which the engine appends to."""
 
@@ -182,8 +182,8 @@ class Scheduler:
 
     def _hash(self, sequence: Sequence) -> None:
         if (len(sequence.hashes) + 1) * self.block_size <= len(sequence.tokens):
-            # Beyond the border the same tokens have other keys and values. No salt that a client sends has a NUL.
-            salt = sequence.request.salt + ("\0beyond" if self._beyond(sequence) else "")
+            # Beyond the border the same tokens have other keys and values.
+            salt = repr((sequence.request.salt, self._beyond(sequence)))
             sequence.hashes = chain(sequence.tokens, self.block_size, salt=salt, parents=sequence.hashes)
 
     def _beyond(self, sequence: Sequence) -> bool:
@@ -222,8 +222,9 @@ class Scheduler:
         sequence.blocks, sequence.computed, sequence.known = [], 0, 0
 
     def _admit(self) -> None:
-        while self.waiting and len(self.running) < self.max_running:
-            sequence = self.waiting[0]
+        for sequence in list(self.waiting):
+            if len(self.running) >= self.max_running:
+                return
             found: list[int] = []
             if self.cache is not None and sequence.request.sampling.prompt_logprobs is None:
                 self._hash(sequence)
@@ -232,14 +233,17 @@ class Scheduler:
                 found = self.cache.match(usable)
                 if len(found) < len(usable) and usable[len(found)] in self._in_flight():
                     # Someone is computing this very block now: reading it soon is cheaper than computing it too.
+                    # Those behind do not wait for that.
                     self.pool.release(found)
-                    return
+                    continue
             need = self.blocks_for(len(sequence.tokens)) - len(found)
-            if (fresh := self._take(need, after=found[-1] if found else None)) is None:
+            # Whoever runs will soon want one more block each: without them one would be preempted again at once.
+            there = need + len(self.running) <= self.pool.free + self.pool.idle
+            if not there or (fresh := self._take(need, after=found[-1] if found else None)) is None:
                 self.pool.release(found)
                 assert self.running, f"request {sequence.id} fits alone, yet {need} blocks cannot be had"
                 return
-            self.waiting.popleft()
+            self.waiting.remove(sequence)
             sequence.blocks = found + fresh
             sequence.computed = len(found) * self.block_size
             sequence.known = len(found)

@@ -16,9 +16,11 @@ from creuset.server.middleware import KeyStore, RequestContext
 from creuset.server.pages import Pages
 from creuset.server.settings import ServeSettings
 from creuset.text.watermark import Watermark
+from creuset.types.fields import Fields
 
 T = TypeVar("T")
 
+MAX_SALT_CHARS = 1024
 SLOW_TEXT_CHARS = 20_000  # a longer text is tokenized on a thread, so that other streams go on
 
 
@@ -40,6 +42,14 @@ def context_of(request: Request) -> RequestContext:
     """What the middleware knows of the request."""
     found: RequestContext = request.scope["context"]
     return found
+
+
+def salt_of(request: Request, fields: Fields, settings: ServeSettings) -> str:
+    """Requests share cached prefixes only with those of the same salt: of the same key, and of the same `cache_salt`
+    where they bring one. So nobody learns from times or `cached_tokens` what another key has sent."""
+    own = fields.text("cache_salt", max_chars=MAX_SALT_CHARS) or ""
+    caller = "" if settings.share_prefixes else context_of(request).caller or ""
+    return f"{len(caller)}:{caller}{own}" if caller or own else ""
 
 
 def json_response(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

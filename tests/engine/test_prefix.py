@@ -1,8 +1,10 @@
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from creuset.engine.blocks import BlockPool
 from creuset.engine.prefix import PrefixCache, chain
+from tests.engine.support import ask, engine, run
 
 
 @given(st.lists(st.integers(0, 3), max_size=40), st.lists(st.integers(0, 3), max_size=40))
@@ -23,6 +25,31 @@ def test_a_chain_continued_is_the_chain_of_the_whole(tokens, known):
 def test_a_salt_keeps_tenants_apart():
     assert not set(chain(range(16), 4, salt="ada")) & set(chain(range(16), 4, salt="bob"))
     assert not set(chain(range(16), 4, salt="ada")) & set(chain(range(16), 4))
+
+
+def test_another_callers_prefix_shows_neither_in_time_nor_in_numbers():
+    """Beside a caller who sent the same prompt before, or sends it now, each step is that of a caller who is alone."""
+    prompt = "The cat sat on the mat. The dog ran to the river. " * 2
+
+    def steps(*others, before=(), salt="bob"):
+        one = engine(block_size=4, max_batch_tokens=24, max_running=4)
+        run(one, *before)
+        mine = msgspec.structs.replace(ask("mine", prompt, 3, seed=1), salt=salt)
+        for request in (*others, mine):
+            one.add(request)
+        plans, computed = [], one.stats()["computed_tokens_total"]
+        while one.busy:
+            ended = [event for event in one.step() if event.finish and event.id == "mine"]
+            plans.append(one.stats()["computed_tokens_total"] - computed)
+            if ended:
+                return plans, ended[0].cached_tokens
+
+    anns = msgspec.structs.replace(ask("anns", prompt, 3, seed=1), salt="ann")
+    strange = ask("strange", [7 + i % 5 for i in range(len(anns.prompt))], 3, seed=1)
+    assert steps(before=[anns]) == steps(before=[strange]) == steps()
+    assert steps(anns) == steps(strange)
+    own = steps(before=[anns], salt="ann")
+    assert own[1] == (len(anns.prompt) - 1) // 4 * 4 > 0 and own[0][-1] < steps()[0][-1]
 
 
 def test_the_longest_known_beginning_is_found_and_held():

@@ -104,6 +104,24 @@ def test_equal_prompts_that_arrive_together_are_computed_once():
     assert computed == 20 + 3 * 4
 
 
+def test_who_waits_for_a_block_that_is_being_computed_holds_up_nobody_behind():
+    one = scheduler(40, budget=8)
+    live = {"a": one.add(request("a", range(40), 2)), "same": one.add(request("same", range(40), 2))}
+    live["other"] = one.add(request("other", [9] * 4, 2))
+    one.schedule()
+    assert [s.id for s in one.running] == ["a", "other"] and [s.id for s in one.waiting] == ["same"]
+    run(one, live)
+
+
+def test_nobody_is_admitted_into_the_last_blocks_that_others_will_want_at_once():
+    one = scheduler(5, cached=False)
+    live = {"a": one.add(request("a", range(8), 8)), "b": one.add(request("b", range(12), 2))}
+    run(one, live, steps=1)
+    assert [s.id for s in one.waiting] == ["b"], "three blocks are free, but `a` will want one of them"
+    run(one, live)
+    assert one.preemptions == 0
+
+
 def test_a_request_that_wants_prompt_logprobs_does_not_read_the_cache():
     one = scheduler(20)
     run(one, {"a": one.add(request("a", range(10), 2))})

@@ -4,6 +4,7 @@ import json
 import socket
 import stat
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -176,6 +177,32 @@ def test_key_files_say_what_is_wrong_with_them(tmp_path: Path) -> None:
     add_key(file, "ann")
     with pytest.raises(ConfigError, match="already has a key named `ann`"):
         add_key(file, "ann")
+
+
+def test_prefixes_are_shared_by_requests_of_one_key_only_unless_that_is_set(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    keys = [add_key(file, name) for name in ("ann", "1:ann", "bob")]
+
+    def salts(**settings: Any) -> list[str]:
+        server = start(folder, keys=file, **settings)
+        try:
+            found = []
+            for key in (keys[0], *keys):
+                for more in ({}, {"cache_salt": "own"}):
+                    answer = server.own.post(
+                        "/v1/chat/completions",
+                        headers={"authorization": f"Bearer {key}"},
+                        json={"model": NAME, "messages": [{"role": "user", "content": "salt"}], **more},
+                    )
+                    found.append(answer.json()["choices"][0]["message"]["content"])
+            return found
+        finally:
+            server.close()
+
+    apart = salts()
+    assert apart[:2] == apart[2:4] and len(set(apart[2:])) == 6
+    shared = salts(share_prefixes=True)
+    assert shared == shared[:2] * 4 and shared[0] == "<>" != shared[1]
 
 
 def test_keys_have_a_checksum_and_differ() -> None:

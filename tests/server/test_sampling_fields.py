@@ -48,6 +48,16 @@ def test_what_does_not_fit_is_refused_and_never_cut(prompt: int, asked: int | No
     assert refused.value.param == "messages"
 
 
+def test_a_cache_that_is_smaller_than_the_context_says_what_to_raise() -> None:
+    for asked in (None, 5):
+        with pytest.raises(PromptTooLong, match="the key-value cache of m holds 10 tokens, fewer than its context of 40"
+                           ) as refused:  # fmt: skip
+            fit("m", 10, 10 if asked is None else 8, asked, param="prompt", context=40)
+        assert "--kv-memory or --kv-tokens" in refused.value.hint
+    with pytest.raises(PromptTooLong, match="the context of m is 10 tokens"):
+        fit("m", 10, 10, None, param="prompt", context=10)
+
+
 def test_what_is_not_given_is_the_models_and_else_openais(tmp_path: Path) -> None:
     model = replace(describe(tiny_model_folder(tmp_path / NAME)), defaults={})
     assert take_sampling(Fields({}), model) == Sampling(max_tokens=MAX_TOKENS)

@@ -24,6 +24,7 @@ from creuset.server.engines import wire
 from creuset.types.generation import Event, GenerationRequest
 
 MAX_FIRST_LIVES = 3  # an engine that never became ready is not tried more often
+STEADY_S = 5.0  # an engine that lived so long is started anew at once, others after longer and longer waits
 LARGEST_CALL = 128  # completions that one call may always ask for: OpenAI's highest `n`
 State = Literal["unloaded", "starting", "ready", "down", "failed", "closed"]
 _OVER: tuple[State, ...] = ("unloaded", "failed", "closed")  # no process, and none will be started
@@ -114,7 +115,7 @@ class EngineClient:
         observer: EngineObserver,
         *,
         limit: int,
-        backoff_s: float = 0.5,
+        backoff_s: float = 0.05,
         backoff_max_s: float = 30.0,
         stall_s: float = 120.0,
         clock: Callable[[], float] = time.monotonic,
@@ -234,7 +235,7 @@ class EngineClient:
                 self._set("failed", reason=str(self.failure))
             if self.state in _OVER:
                 return
-            if self._clock() - started > 60:
+            if self._clock() - started > STEADY_S:
                 wait_s = self._backoff_s
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):

@@ -28,7 +28,7 @@ from creuset.server.openai.thinking import bounded
 from creuset.server.openai.tokens import parse_detokenize, parse_tokenize, tokenized, tokenizer_info
 from creuset.server.openai.upstream import Relay
 from creuset.server.openai.watermark import detected, examine, parse_detect, the_key
-from creuset.server.state import ServerState, context_of, json_response, off_loop
+from creuset.server.state import ServerState, context_of, json_response, off_loop, salt_of
 from creuset.server.stream import EventStream, disconnected, whole
 from creuset.types.fields import Fields, parse_object
 from creuset.types.generation import GenerationRequest
@@ -49,6 +49,7 @@ def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         name, engine = state.engines.chosen_by(fields)
         if isinstance(engine, UpstreamEngine):
             return _relay(request, engine, "/chat/completions", body)
+        salt = salt_of(request, fields, state.settings)
         ask = parse_chat(fields, name, engine.model)
         context_of(request).ignored = ask.ignored
         model = engine.model
@@ -57,11 +58,13 @@ def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         )
         thought = model.template.thought(ids, asked=ask.thinking.switched)
         grammar = await asyncio.to_thread(chat_grammar, ask, model, thought) if ask.constrained else None
-        reply_id, salt = "chatcmpl-" + token_hex(12), context_of(request).caller or ""
+        reply_id = "chatcmpl-" + token_hex(12)
 
         def prepare() -> Prepared:
             prompt = truncated(ids, ask.keep, engine.window, ask.max_tokens)
-            tokens = fit(name, engine.window, len(prompt), ask.max_tokens, param="messages")
+            tokens = fit(
+                name, engine.window, len(prompt), ask.max_tokens, param="messages", context=engine.model.context
+            )
             sampling = msgspec.structs.replace(ask.sampling, max_tokens=tokens)
             first = GenerationRequest(
                 id="", prompt=prompt, sampling=sampling, salt=salt, grammar=grammar,
@@ -90,14 +93,15 @@ def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         name, engine = state.engines.chosen_by(fields)
         if isinstance(engine, UpstreamEngine):
             return _relay(request, engine, "/completions", body)
+        salt = salt_of(request, fields, state.settings)
         ask = await off_loop(len(raw), parse_completion, fields, name, engine.model)
         context_of(request).ignored = ask.ignored
         grammar = await ask.structure.grammar() if ask.structure else None
-        reply_id, salt = "cmpl-" + token_hex(12), context_of(request).caller or ""
+        reply_id = "cmpl-" + token_hex(12)
 
         def prepare() -> Prepared:
             cut = fitted(ask, engine.window, engine.model)
-            requests = _completion_requests(cut, engine.window, reply_id, salt, grammar)
+            requests = _completion_requests(cut, engine, reply_id, salt, grammar)
             return requests, CompletionResponse(cut, engine, id=reply_id, created=int(state.clock()), obfuscate=pads)
 
         count = len(ask.prompts) * ask.best_of
@@ -218,12 +222,15 @@ async def _chat_ids(
 
 
 def _completion_requests(
-    ask: CompletionRequest, window: int, reply_id: str, salt: str, grammar: str | None
+    ask: CompletionRequest, engine: ServedEngine, reply_id: str, salt: str, grammar: str | None
 ) -> list[GenerationRequest]:
     requests: list[GenerationRequest] = []
     for at, prompt in enumerate(ask.prompts):
         param = "prompt" if len(ask.prompts) == 1 else f"prompt[{at}]"
-        tokens = fit(ask.model, window, len(prompt.ids), ask.max_tokens, param=param, default=DEFAULT_MAX_TOKENS)
+        tokens = fit(
+            ask.model, engine.window, len(prompt.ids), ask.max_tokens, param=param, default=DEFAULT_MAX_TOKENS,
+            context=engine.model.context,
+        )  # fmt: skip
         sampling = msgspec.structs.replace(ask.sampling, max_tokens=tokens)
         requests += [
             GenerationRequest(

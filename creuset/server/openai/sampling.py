@@ -190,21 +190,33 @@ def check_ids(ids: list[Any], vocab_size: int, path: str) -> list[int]:
 
 
 def fit(
-    name: str, window: int, prompt_tokens: int, asked: int | None, *, param: str, default: int | None = None
+    name: str,
+    window: int,
+    prompt_tokens: int,
+    asked: int | None,
+    *,
+    param: str,
+    default: int | None = None,
+    context: int = 0,
 ) -> int:
-    """How many tokens may be generated in a context of `window`. What does not fit is refused, never cut."""
+    """How many tokens may be generated in a window of `window`. What does not fit is refused, never cut.
+
+    `context`: the model's own, where the window may be smaller because the cache is: then that is what is told.
+    """
     room = window - prompt_tokens
+    limit, hint = f"the context of {name} is {window} tokens", ""
+    if window < context:
+        limit = f"the key-value cache of {name} holds {window} tokens, fewer than its context of {context}"
+        hint = "whoever runs the server can raise that with --kv-memory or --kv-tokens"
     if room < 1 and not (room == 0 and asked == 0):
         raise PromptTooLong(
-            f"the prompt has {prompt_tokens} tokens; the context of {name} is {window} tokens, "
-            "prompt and reply together",
-            param=param,
+            f"the prompt has {prompt_tokens} tokens; {limit}, prompt and reply together", param=param, hint=hint
         )
     if asked is not None and asked > room:
         raise PromptTooLong(
-            f"{prompt_tokens} prompt tokens and {asked} to generate make {prompt_tokens + asked}; "
-            f"the context of {name} is {window} tokens",
+            f"{prompt_tokens} prompt tokens and {asked} to generate make {prompt_tokens + asked}; {limit}",
             param=param,
+            hint=hint,
         )
     if asked is not None:
         return asked
