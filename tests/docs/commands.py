@@ -1,12 +1,14 @@
 """Every command in README and the guides is run, in order, in a folder that holds what they name.
 
-A page's ```sh blocks are run with bash, its ```python blocks with Python; ```text blocks are output. A
+A page's ```sh blocks are run with bash, its ```python blocks with Python; ```text blocks are output. A line that
+is one command of `creuset`, and Python code, start in a process that has imported torch (tests/forked.py). A
 `creuset serve` that stays is started beside, and the lines after it talk to it: port 8000 of the page is a free
 one here. What a page may name: texts/ (jsonl), corpus, tokenizer, shards, pretrained/model, talks.jsonl, model.
 """
 
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -17,11 +19,15 @@ from pathlib import Path
 
 import httpx
 
+from tests import forked
+
 TREE = Path(__file__).parents[2]
 PAGES = [TREE / "README.md", *sorted((TREE / "docs" / "guides").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 ENDS = r"--new-|--help|--dry-run"  # with one of these, `creuset serve` serves nothing and ends
+PLAIN = re.compile(r"creuset [^|><;&$*~`]*$")  # nothing that the shell would do
 BY_MAKE = {"make run", "make run MODEL=smollm2", "make test"}  # what runs these tests, and what opens a page for ever
+Server = forked.Forked | subprocess.Popen[bytes]
 
 
 def free_port() -> int:
@@ -50,7 +56,7 @@ def run_page(page: Path, room: Path) -> None:
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(TREE), "CREUSET_KEY": "none",
         "CREUSET_HOME": str(room / "home"),
     }  # fmt: skip
-    server: subprocess.Popen[bytes] | None = None
+    server: Server | None = None
     try:
         for kind, text in blocks(page):
             text = text.replace("8000", str(port)).replace(".venv/bin/", "")
@@ -64,29 +70,37 @@ def run_page(page: Path, room: Path) -> None:
                         stop(server)
                     server = start(command, port, room, environment)
                     continue
-                words = ["bash", "-ec", command] if kind == "sh" else [sys.executable, "-c", command]
-                done = subprocess.run(
-                    words, cwd=room, env=environment, capture_output=True, text=True, timeout=170, check=False,
-                    stdin=subprocess.DEVNULL,
-                )  # fmt: skip
+                if kind == "python" or PLAIN.match(command):
+                    words = ["-c", command] if kind == "python" else shlex.split(command)
+                    done = forked.run(words, cwd=room, env=environment, timeout=170)
+                else:
+                    done = subprocess.run(
+                        ["bash", "-ec", command], cwd=room, env=environment, capture_output=True, text=True,
+                        timeout=170, check=False, stdin=subprocess.DEVNULL,
+                    )  # fmt: skip
                 assert done.returncode == 0, f"{page.name}: `{command}` ended with {done.returncode}:\n{done.stderr}"
     finally:
         if server is not None:
             stop(server)
 
 
-def start(command: str, port: int, room: Path, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
+def start(command: str, port: int, room: Path, environment: dict[str, str]) -> Server:
     if "--port" not in command:
         command += f" --port {port}"
     if "--model" not in command:
         command += " --model model"
-    server = subprocess.Popen(
-        ["bash", "-c", f"exec {command}"], cwd=room, env=environment,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    server: Server
+    if PLAIN.match(command):
+        server = forked.Forked(shlex.split(command), cwd=room, env=environment)
+    else:
+        server = subprocess.Popen(
+            ["bash", "-c", f"exec {command}"], cwd=room, env=environment,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
-        assert server.poll() is None, f"`{command}` ended with {server.returncode}"
+        code = server.poll()
+        assert code is None, f"`{command}` ended with {code}"
         try:
             if httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200:
                 return server
@@ -97,6 +111,6 @@ def start(command: str, port: int, room: Path, environment: dict[str, str]) -> "
     raise AssertionError(f"`{command}` was not ready in 90 s")
 
 
-def stop(server: "subprocess.Popen[bytes]") -> None:
+def stop(server: Server) -> None:
     server.send_signal(signal.SIGINT)
     server.wait(20)

@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,7 +19,8 @@ from creuset.train.loop import Outcome, resume, train
 from creuset.train.objectives import pretrain
 from creuset.train.settings import Pretrain
 from creuset.train.state import TrainState
-from tests.train.test_training import fresh, losses, tiny_run
+from tests import forked
+from tests.train.test_training import TREE, fresh, losses, tiny_run
 
 
 @pytest.fixture(scope="module")
@@ -121,18 +120,16 @@ def test_the_command_that_gets_sigterm_exits_with_0_and_its_last_checkpoint_is_i
     shards: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    command = [sys.executable, "-m", "creuset", "train", "tests.train.test_pause:long_recipe", "--shards", str(shards)]
-    process = subprocess.Popen(
-        [*command, "--out", str(out), "--threads", "1", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    command = ["creuset", "train", "tests.train.test_pause:long_recipe", "--shards", str(shards)]
+    process = forked.Forked([*command, "--out", str(out), "--threads", "1", "--json"], cwd=TREE, env=os.environ)
     deadline = time.monotonic() + 120
     while not list((out / "checkpoints").glob("step-*/state.json")):
         assert process.poll() is None and time.monotonic() < deadline, "the run ended or hung before a checkpoint"
         time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
-    told, said = process.communicate(timeout=120)
-    assert process.returncode == 0, said.decode()
-    report = json.loads(told)
+    ended = process.wait(120)
+    assert ended.returncode == 0, ended.stderr
+    report = json.loads(ended.stdout)
     assert (report["finished"], report["model"]) == (False, None) and report["step"] == len(losses(out))
     assert checkpoint.saved(out / "checkpoints")[-1].name == f"step-{report['step']:07d}"
     assert not (out / "model").exists(), "a paused run published a model"

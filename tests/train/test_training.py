@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -27,8 +25,10 @@ from creuset.train.objectives import pretrain
 from creuset.train.settings import Optim, Pretrain
 from creuset.train.state import TrainState
 from creuset.train.step import train_step
+from tests import forked
 
 CPU = torch.device("cpu")
+TREE = Path(__file__).parents[2]
 
 
 def tiny_run(**changes: Any) -> Pretrain:
@@ -70,32 +70,21 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_run_killed_in_the_middle_and_resumed_has_the_same_losses_bit_for_bit(shards: Path, tmp_path: Path) -> None:
-    def command(out: Path) -> list[str]:
-        return [
-            sys.executable,
-            "-m",
-            "creuset",
-            "train",
-            "tests.train.test_training:recipe_for_tests",
-            "--shards",
-            str(shards),
-            "--out",
-            str(out),
-            "--threads",
-            "1",
-        ]
+    def command(out: Path) -> forked.Forked:
+        words = ["creuset", "train", "tests.train.test_training:recipe_for_tests", "--shards", str(shards)]
+        return forked.Forked([*words, "--out", str(out), "--threads", "1"], cwd=TREE, env=os.environ)
 
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    subprocess.run(command(whole), check=True, capture_output=True)
-    process = subprocess.Popen(command(broken), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    assert command(whole).wait(120).returncode == 0
+    process = command(broken)
     deadline = time.monotonic() + 120
     while not list((broken / "checkpoints").glob("step-*/state.json")):
         assert process.poll() is None and time.monotonic() < deadline, "the run ended or hung before a checkpoint"
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.wait(20)
     assert len(losses(broken)) < 24, "the kill came too late to prove anything"
-    subprocess.run(command(broken), check=True, capture_output=True)
+    assert command(broken).wait(120).returncode == 0
     assert losses(broken) == losses(whole)
     assert (broken / "model/model.safetensors").read_bytes() == (whole / "model/model.safetensors").read_bytes()
     assert verify(broken / "model") == []
