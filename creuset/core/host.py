@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import creuset
+from creuset.core.memory import control_groups
 
 LIBRARIES = ("torch", "numpy", "tokenizers", "safetensors", "datatrove")
 
@@ -30,6 +31,23 @@ def cpu_model() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def usable_cores(root: Path = Path("/")) -> int:
+    """Processors that this process may keep busy: those it may run on, within what its control groups allow.
+
+    `root` is the file system to look at. A group with a share of 1.5 processors counts as two.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    for folder, first in control_groups(root, "cpu"):
+        with suppress(OSError, ValueError):  # not there, or `max`: no limit
+            if first:
+                quota, period = (int((folder / f"cpu.cfs_{name}_us").read_text()) for name in ("quota", "period"))
+            else:
+                quota, period = (int(word) for word in (folder / "cpu.max").read_text().split())
+            if quota > 0 and period > 0:
+                cores = min(cores, -(-quota // period))
+    return max(1, cores)
 
 
 def commit(root: Path | None = None) -> dict[str, Any]:

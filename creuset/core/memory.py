@@ -54,6 +54,16 @@ def _system(root: Path) -> Iterator[int]:
 
 def _groups(root: Path) -> Iterator[int]:
     """Room in each control group above this process that has a limit, in both versions of control groups."""
+    names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+    for folder, first in control_groups(root, "memory"):
+        limit_file, used_file, cached = names if first else ("memory.max", "memory.current", "inactive_file")
+        limit, used = _number(folder / limit_file), _number(folder / used_file)
+        if limit is not None and used is not None and limit < _V1_NONE:
+            yield limit - used + _field(folder / "memory.stat", cached)
+
+
+def control_groups(root: Path, controller: str) -> Iterator[tuple[Path, bool]]:
+    """Folders of the control groups that bound this process, the nearest first; True: of the first version."""
     try:
         lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -62,22 +72,16 @@ def _groups(root: Path) -> Iterator[int]:
         _, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
         if controllers == "":
-            names = ("sys/fs/cgroup", "memory.max", "memory.current", "inactive_file")
-        elif "memory" in controllers.split(","):
-            names = (
-                "sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"
-            )  # fmt: skip
+            mount, first = root / "sys/fs/cgroup", False
+        elif controller in controllers.split(","):
+            mount, first = root / "sys/fs/cgroup" / controller, True
         else:
             continue
-        mount = root / names[0]
         folder = mount / path.lstrip("/")
         # In a container the path may be that of the machine, of which only the mount itself can be seen.
         for one in dict.fromkeys([folder, *folder.parents, mount]):
-            if not one.is_relative_to(mount):
-                continue
-            limit, used = _number(one / names[1]), _number(one / names[2])
-            if limit is not None and used is not None and limit < _V1_NONE:
-                yield limit - used + _field(one / "memory.stat", names[3])
+            if one.is_relative_to(mount):
+                yield one, first
 
 
 def _number(file: Path) -> int | None:

@@ -1,9 +1,11 @@
 """Free memory as the system and the control groups tell it, from made-up /proc and /sys; sizes in words."""
 
+import os
 from pathlib import Path
 
 import pytest
 
+from creuset.core.host import usable_cores
 from creuset.core.memory import available_memory, parse_size, resident_memory, show_size
 
 
@@ -79,3 +81,24 @@ def test_sizes_for_people() -> None:
     assert [show_size(size) for size in (0, 999, 2048, 5 << 20, 3 << 29, 1500 << 30)] == [
         "0 bytes", "999 bytes", "2 KiB", "5 MiB", "1.5 GiB", "1500 GiB",
     ]  # fmt: skip
+
+
+ALL = len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize(
+    ("files", "cores"),
+    [
+        ({}, ALL),
+        (V2 | {"sys/fs/cgroup/a/b/cpu.max": "max 100000\n"}, ALL),
+        (V2 | {"sys/fs/cgroup/a/b/cpu.max": "max 100000\n", "sys/fs/cgroup/a/cpu.max": "100000 100000\n"}, 1),
+        (V2 | {"sys/fs/cgroup/cpu.max": "1000 100000\n"}, 1),
+        (V2 | {"sys/fs/cgroup/a/cpu.max": "99900000 100000\n"}, ALL),
+        (V1 | {"sys/fs/cgroup/cpu/a/cpu.cfs_quota_us": "50000", "sys/fs/cgroup/cpu/a/cpu.cfs_period_us": "100000"}, 1),
+        (V1 | {"sys/fs/cgroup/cpu/a/cpu.cfs_quota_us": "-1", "sys/fs/cgroup/cpu/a/cpu.cfs_period_us": "100000"}, ALL),
+    ],
+)
+def test_cores_are_those_of_the_affinity_within_the_share_of_the_groups(
+    tmp_path: Path, files: dict[str, str], cores: int
+) -> None:
+    assert usable_cores(system(tmp_path, files)) == cores
