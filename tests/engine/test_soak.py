@@ -1,6 +1,6 @@
 """A hundred steps of everything at once, the same every time: requests of all kinds come, leave, are preempted and
 drafted for, and forward passes fail. Who ends by himself gets the answer that he gets alone. Over HTTP, with engines
-that are killed: tests/slow/test_soak.py."""
+that are killed: tests/slow/test_soak_http.py."""
 
 import random
 
