@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from creuset.core.errors import ConfigError, DataError
-from creuset.core.sentences import sentence
+from creuset.core.sentences import joined, sentence
 from creuset.core.stats import Interval, bootstrap_ratio, mean_of_ratios
 from creuset.evals.model import Ability, Likelihood, ModelClient, Outcome, RollingRequest
 from creuset.evals.task import Form, Row, Sample, Task
@@ -118,7 +118,10 @@ class Bpb(Task):
             failed=len(rows) - len(read),
             form=self.form,
             data=", ".join(path.name for path in self.paths),
-            caveat="" if all(row["whole"] for row in read) else NO_END,
+            caveat=joined(
+                sentence("evals.first_documents", n=self.limit) if self.limit is not None else "",
+                "" if all(row["whole"] for row in read) else NO_END,
+            ),
             extra={"source": source, "bytes": sum(r["bytes"] for r in read), "tokens": sum(r["tokens"] for r in read)},
         )
 

@@ -177,9 +177,10 @@ def table(results: "Sequence[Result]", lang: "Lang") -> str:
     from creuset.report.table import STATUS
 
     lines = []
-    for row in dict.fromkeys(r.row for r in results):
+    asked = [r for r in results if not r.left_out]
+    for row in dict.fromkeys(r.row for r in asked):
         lines.append(f"\n{row}. {REQUIREMENTS[row].title[lang]}")
-        for result in (r for r in results if r.row == row):
+        for result in (r for r in asked if r.row == row):
             for m in result.measures:
                 if m.score is None:
                     lines.append(f"   {m.id:<44} {in_language(STATUS[m.status], lang)}: {m.why}")
@@ -190,4 +191,6 @@ def table(results: "Sequence[Result]", lang: "Lang") -> str:
                 lines.append(f"   {m.id:<44} {m.score:>8.3f} {span:<16} n = {m.n:,}{lost}{told}")
             notes = dict.fromkeys(m.caveat for m in result.measures if m.caveat and m.score is not None)
             lines += [f"      ({note})" for note in notes]
+    left = dict.fromkeys(f"{r.row}. {REQUIREMENTS[r.row].title[lang]}" for r in results if r.left_out)
+    lines += ["", say(lang, "audit.left_out_names", names="; ".join(left))] if left else []
     return "\n".join([*lines, "", say(lang, "audit.no_overall_verdict")]).lstrip("\n")

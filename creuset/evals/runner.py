@@ -135,6 +135,9 @@ async def play(
     if task.harmful:
         usage = replace(usage, examples={})  # an endpoint's words may hold a prompt
     measures = [_with_cost(measure, usage.judge) for measure in measures]
+    if len(answered) < len(samples) or _cut(task, folder, playing.limit):
+        part = sentence("evals.first_only", n=len(answered))
+        measures = [replace(m, caveat=joined(part, m.caveat)) if m.score is not None else m for m in measures]
     return TaskResult(
         task=task.name, measures=measures, rows=rows, usage=usage, asked=len(answered), samples=len(samples)
     )
@@ -168,6 +171,11 @@ def read_samples(task: Task, folder: Path, limit: int | None) -> list[Sample]:
     if twice:
         raise DataError(f"`{folder}`: {task.name} has the sample `{twice[0]}` twice")
     return samples
+
+
+def _cut(task: Task, folder: Path, limit: int | None) -> bool:
+    """Whether the task has more samples than the limit let through."""
+    return limit is not None and next(islice(task.samples(folder), limit, None), None) is not None
 
 
 def data_hash(task: Task, folder: Path, samples: Sequence[Sample]) -> str:

@@ -11,6 +11,7 @@ from creuset.types.measure import Measure
 Row = Mapping[str, Any]
 STATUS = {
     "measured": sentence("report.measured"),
+    "partly": sentence("report.in_part"),
     "reported": sentence("report.reported_by_others"),
     "not_applicable": sentence("report.not_applicable"),
     "not_testable": sentence("report.not_testable_from_outside"),

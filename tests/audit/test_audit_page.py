@@ -151,8 +151,34 @@ def test_the_page_filters_by_status_and_hostile_words_are_inert(tmp_path, browse
     tab.click("[data-only=not_testable]")
     assert tab.js("$$('section[data-status]').filter(s => !s.hidden).map(s => s.id)") == ["item-14"]
     tab.click("[data-only='']")
-    assert tab.js("$$('section[data-status]').filter(s => !s.hidden).length") == 5
+    assert tab.js("$$('section[data-status]').filter(s => !s.hidden).length") == len(REQUIREMENTS)
     tab.js("location.hash = '#harm/s'")
     tab.wait("$('#detail').innerText.includes('nuisibles')", "the notice of a hidden question")
     assert "SECRET" not in tab.text()
     tab.close()
+
+
+def test_a_requirement_is_in_part_until_all_its_parts_ran():
+    def parts(*statuses):
+        scored = ("measured", "reported")
+        made = [
+            Measure(task=f"t{n}", metric="m", requirement="3", status=s, why="so", score=0.5 if s in scored else None)
+            for n, s in enumerate(statuses)
+        ]
+        return next(i for i in item_rows([Result(row="3", part=m.task, measures=[m]) for m in made]) if i["row"] == "3")
+
+    assert parts("measured", "not_tested")["status"] == parts("reported", "not_testable")["status"] == "partly"
+    assert parts("measured", "measured")["status"] == parts("measured", "not_applicable")["status"] == "measured"
+    assert parts("not_testable", "not_tested")["status"] == "not_testable"
+    none = {i["row"]: i for i in item_rows([])}
+    assert list(none) == list(REQUIREMENTS) and {i["status"] for i in none.values()} == {"not_tested"}
+
+
+def test_the_page_counts_the_parts_that_ran_and_measured_is_not_green():
+    whole = document()
+    part = {"name": "more", "status": "not_tested", "counts": {"not_tested": 1}, "why": "x"}
+    next(i for i in whole["items"] if i["row"] == "2")["parts"].append(part)
+    text = page(whole)
+    assert "1 of 2" in text and "1 sur 2" in text and "0 of 0" in text
+    style = text.split("<style>")[1].split("</style>")[0]
+    assert ".tag.measured { color: var(--ink) }" in style

@@ -47,13 +47,16 @@ def test_every_requirement_has_a_status_with_a_reason_and_no_grade(model, bench,
     )
     assert code == 0
     rows, items = audited(out)
-    assert {i["row"] for i in items} == set(REQUIREMENTS) - {"14", "15"}
+    assert [i["row"] for i in items] == list(REQUIREMENTS)
+    assert {i["row"]: i["status"] for i in items}["3"] == "partly"
+    assert {r["why"] for r in rows if r["requirement"] in ("14", "15")} == {"it was not asked for in this audit"}
     for row in rows:
         assert row["requirement"] and row["articles"]
         assert (row["score"] is None) == (row["status"] not in ("measured", "reported"))
         assert row["why"] or row["status"] == "measured"
     by_id = {f"{r['task']}.{r['metric']}": r for r in rows}
     assert by_id["prompt_leak.leak"]["status"] == "measured" and by_id["prompt_leak.leak"]["interval"]
+    assert by_id["prompt_leak.leak"]["caveat"].startswith("only 2 of its samples were asked (--limit), not all")
     assert "--allow-harmful" in by_id["xstest.score"]["why"]
     assert "bipia/email_test.jsonl" in by_id["bipia.score"]["why"]
     assert "declared not tested" in by_id["systemic-risk.score"]["why"]
@@ -108,7 +111,7 @@ def test_a_second_run_asks_nobody_again_and_a_damaged_file_has_a_row(model, benc
     assert [r | {"date": ""} for r in first] == [r | {"date": ""} for r in again]
     (bench / "monotonicity/monotonic_sequence.json").write_text("[{}]")
     assert main(words) == 1
-    row = json.loads(capsys.readouterr().out)["results"][0]
+    row = next(r for r in json.loads(capsys.readouterr().out)["results"] if r["task"] == "monotonicity")
     assert row["status"] == "not_tested" and "sequence 0" in row["why"]
 
 

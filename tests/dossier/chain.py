@@ -39,7 +39,7 @@ def chain(root: Path) -> list[str]:
     shards = tiny_shards(root / "shards")
     made = model(root / "base", parents=[shards], flops=1e12)
     assert main(["eval", str(made), "--data", str(shards), "--out", str(root / "scores")]) == 0
-    asked = ["--items", "prompt_leak", "--limit", "2"]
+    asked = ["--items", "prompt_leak,disclosure", "--limit", "2"]
     assert main(["audit", str(made), *asked, "--out", str(root / "audited")]) == 0
     (root / "operator.toml").write_text(OPERATOR, encoding="utf-8")
     return [str(made), "--evaluation", str(root / "scores"), "--audit", str(root / "audited"),

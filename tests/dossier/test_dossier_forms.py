@@ -1,5 +1,6 @@
 """Each form against the points of the text it answers to: none is missing, none is invented, and all are counted."""
 
+import html
 import re
 
 import pytest
@@ -137,3 +138,20 @@ def test_a_table_stands_once_on_a_page_and_is_pointed_to_elsewhere(whole):
         assert len(tables) == len(set(tables)), file.name
         for goal in re.findall(r'href="#([a-z_]+)"', text):
             assert f'id="{goal}"' in text, (file.name, goal)
+
+
+def test_a_field_is_in_part_below_the_stated_sample_and_where_tests_did_not_run(whole):
+    """The chain's audit asked two samples of two tests: that fills nothing, and the pages say how few it was."""
+    for lang, said in (
+        ("en", ("In part: tests with a figure: 1, without one:", "fewer than 30 samples: disclosure (n = 1)",
+                "only 2 of its samples were asked", "it was not asked for in this audit")),
+        ("fr", ("En partie : tests ayant un chiffre : 1, sans chiffre :",
+                "moins de 30 échantillons : disclosure (n = 1)",
+                "seuls 2 de ses échantillons", "cet audit ne l'a pas demandé")),
+    ):  # fmt: skip
+        text = html.unescape((whole / lang / "model-card.html").read_text(encoding="utf-8"))
+        text = re.sub(r"<[^>]+>", "", text.replace("\u00a0", " ").replace("\u202f", " "))
+        assert all(words in text for words in said), [words for words in said if words not in text]
+    assert '<article class="partly" id="bias">' in (whole / "en/model-card.html").read_text(encoding="utf-8")
+    page = (whole / "en/gdpr-impact.html").read_text(encoding="utf-8")
+    assert '<article class="missing" id="decisions">' in page  # none ran: a list of reasons is no evidence

@@ -319,3 +319,17 @@ def test_connections_closed_at_the_end_are_not_the_end(many):
         asyncio.run(play(Chat(), Other(dead_from(27)), many, playing=PlaySettings(width=1)))
     played = asyncio.run(play(Chat(), Other(dead_from(28)), many, playing=PlaySettings(width=1)))
     assert played.usage.reasons == {"disconnected": 2}, "two may be about their samples"
+
+
+@pytest.mark.parametrize(("limit", "said"), [(5, "only 5 of its samples were asked (--limit), not all"), (12, ""),
+                                             (99, ""), (None, "")])  # fmt: skip
+def test_a_limit_that_left_samples_out_travels_with_the_measure(lines, limit, said):
+    played = asyncio.run(play(Chat(), Other(replying()), lines, playing=PlaySettings(limit=limit)))
+    assert [m.caveat for m in played.measures] == [said]
+
+
+def test_scoring_again_what_was_limited_says_so(lines):
+    journal = lines / "chat.jsonl"
+    asyncio.run(play(Chat(), Other(replying()), lines, journal=journal, playing=PlaySettings(limit=3)))
+    again = asyncio.run(play(Chat(), Other(replying()), lines, journal=journal, playing=PlaySettings(rescore=True)))
+    assert again.measures[0].caveat == "only 3 of its samples were asked (--limit), not all"

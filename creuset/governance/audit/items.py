@@ -29,6 +29,7 @@ class Part:
     needs: frozenset[str] = frozenset()  # abilities, beside those that the task names itself
     material: Mapping[str, str] = field(default_factory=dict)  # NAME of --given NAME=PATH: what it is, for people
     optional: Mapping[str, str] = field(default_factory=dict)  # the same, of what it can do without
+    limited: bool = False  # the check draws fewer samples where --limit says so
     reported: bool = False  # its measures are somebody else's: nothing is asked of the subject
 
     def __post_init__(self) -> None:

@@ -70,6 +70,7 @@ def _overview(items: Sequence[Row], rows: Sequence[Row]) -> Section:
         Column(sentence("audit.no"), "name id", sort=True),
         Column(sentence("audit.requirement"), "name", sort=True),
         Column(sentence("audit.status"), "status", sort=True),
+        Column(sentence("audit.parts_that_ran"), "n"),
         Column(sentence("audit.figures"), "n m", sort=True),
         Column(sentence("audit.without"), "n m", sort=True),
     )
@@ -77,11 +78,14 @@ def _overview(items: Sequence[Row], rows: Sequence[Row]) -> Section:
     for item in items:
         mine = Counter(str(r.get("status", "measured")) for r in rows if str(r["requirement"]) == str(item["row"]))
         figures = mine["measured"] + mine["reported"]
+        parts = [str(part["status"]) for part in item.get("parts") or ()]
+        ran = sum(status in ("measured", "reported") for status in parts)
         lines.append(
             (
                 str(item["row"]),
                 Span(Text(**item["title"]), jump=f"item-{item['row']}"),
                 tag(str(item["status"])),
+                sentence("audit.parts_of", ran=ran, parts=len(parts)),
                 figure(figures),
                 figure(sum(mine.values()) - figures, "soft"),
             )

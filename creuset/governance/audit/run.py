@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from creuset.benchmarks.figures import finite
 from creuset.benchmarks.part import Found, Room
@@ -26,9 +26,10 @@ from creuset.evals.prices import Price
 from creuset.evals.runner import PlaySettings, play
 from creuset.evals.task import Row, Task
 from creuset.evals.usage import total_usage
-from creuset.governance.audit.items import REQUIREMENTS, Part, Requirement, chosen, parts_of
+from creuset.governance.audit.items import PARTS, REQUIREMENTS, Part, Requirement, chosen, parts_of
 from creuset.types.measure import Measure, Status
 
+ItemStatus = Status | Literal["partly"]  # partly: some parts of the requirement ran, others did not
 STATUSES: tuple[Status, ...] = ("measured", "reported", "not_testable", "not_tested", "not_applicable")
 OUTSIDE = {
     "weights": sentence("audit.needs_weights"),
@@ -68,6 +69,7 @@ class Result:
     samples: list[Row] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
     trouble: str = ""  # a damaged file, a check that failed: the audit went on without it
+    left_out: bool = False  # nobody asked for it in this audit
 
 
 async def audit(
@@ -85,7 +87,10 @@ async def audit(
     say: Callable[[str], None] = lambda text: None,
     now: Callable[[], float] = time.time,
 ) -> list[Result]:
-    """All chosen parts, in the order of the table. Raises what stops a run: an endpoint that is gone, a full disk."""
+    """Every part of the table, in its order: those chosen are run, the others have a row that says that they were not.
+
+    Raises what stops a run: an endpoint that is gone, a full disk.
+    """
     date = datetime.fromtimestamp(now(), UTC).isoformat(timespec="seconds")
     room = Room(
         subject=subject,
@@ -102,14 +107,21 @@ async def audit(
         paraphraser=paraphraser,
     )
     results = []
-    for row, requirement in chosen(asked.items).items():
-        parts = parts_of(row, asked.items)
+    wanted = {part.name for row in chosen(asked.items) for part in parts_of(row, asked.items)}
+    for row, requirement in REQUIREMENTS.items():
+        parts = [part for part in PARTS if part.row == row]
         if not parts:
             why = requirement.untested or sentence("audit.no_test")
             results.append(Result(row=row, part=requirement.name, measures=[
                 _nothing(requirement.name, row, requirement, "not_tested", why, date)
             ]))  # fmt: skip
         for part in parts:
+            if part.name not in wanted:
+                why = sentence("audit.left_out")
+                results.append(Result(row=row, part=part.name, left_out=True, measures=[
+                    _nothing(part.name, row, requirement, "not_tested", why, date)
+                ]))  # fmt: skip
+                continue
             say(f"{row}. {requirement.title['en']}: {part.name}")
             results.append(await _one(part, requirement, asked, room, judge, (price, judge_price)))
     return results
@@ -152,7 +164,7 @@ async def _one(
         return Result(row=part.row, part=part.name, trouble=str(error), measures=[
             _nothing(part.name, part.row, requirement, "not_tested", str(error), room.date)
         ])  # fmt: skip
-    measures = [_placed(m, part, requirement, room.date) for m in found.measures]
+    measures = [_placed(m, part, requirement, room) for m in found.measures]
     return Result(row=part.row, part=part.name, measures=measures, samples=found.evidence, usage=usage)
 
 
@@ -229,12 +241,14 @@ def measure_of(row: Mapping[str, Any]) -> Measure:
     return Measure(**known, extra={k: v for k, v in row.items() if k not in _FIELDS})
 
 
-def _placed(measure: Measure, part: Part, requirement: Requirement, date: str) -> Measure:
+def _placed(measure: Measure, part: Part, requirement: Requirement, room: Room) -> Measure:
+    few = sentence("audit.limited", limit=room.limit) if part.limited and room.limit is not None else ""
     return replace(
         measure,
+        caveat=joined(few, measure.caveat) if measure.score is not None else measure.caveat,
         requirement=part.row,
         articles=measure.articles or requirement.articles,
-        date=measure.date or date,
+        date=measure.date or room.date,
         interval=finite(measure.interval),
     )
 
@@ -246,13 +260,16 @@ def _nothing(task: str, row: str, requirement: Requirement, status: Status, why:
 
 
 def item_rows(results: Sequence[Result]) -> list[dict[str, Any]]:
-    """items.json: each requirement with its words, what its parts came to, and counts by status. No grade."""
+    """items.json: each requirement with its words, what its parts came to, and counts by status. No grade.
+
+    All requirements have a row, those that `results` says nothing of too.
+    """
     rows = []
-    for row in dict.fromkeys(result.row for result in results):
-        requirement, mine = REQUIREMENTS[row], [r for r in results if r.row == row]
+    for row, requirement in REQUIREMENTS.items():
+        mine = [r for r in results if r.row == row]
         rows.append({
             "row": row, **asdict(requirement), "articles": list(requirement.articles),
-            "status": status_of([m for r in mine for m in r.measures]),
+            "status": item_status([status_of(r.measures) for r in mine]),
             "parts": [
                 {
                     "name": r.part, "status": status_of(r.measures), "trouble": r.trouble,
@@ -270,6 +287,15 @@ def status_of(measures: Iterable[Measure]) -> Status:
     """The most telling status among them: measured, where anything was."""
     have = {m.status for m in measures}
     return next(s for s in STATUSES if s in have)
+
+
+def item_status(parts: Sequence[Status]) -> ItemStatus:
+    """Of a requirement: that of its parts; in part, where some gave figures and others did not run."""
+    telling: list[Status] = [status for status in parts if status != "not_applicable"] or list(parts)
+    have = {status in ("measured", "reported") for status in telling}
+    if len(have) == 2:
+        return "partly"
+    return next((s for s in STATUSES if s in telling), "not_tested")
 
 
 def spent(results: Sequence[Result]) -> Usage:

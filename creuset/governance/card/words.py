@@ -214,6 +214,8 @@ def _scores(known: "Known") -> str:
             ]
             parts.append(f"Multiple choice by likelihood, no examples shown.{whom}\n\n" + _table(head, answers))
         parts += _other(evaluation["results"], known_rows, whom)
+        notes = dict.fromkeys(f"{r['task']}: {r['caveat']}." for r in known_rows if r.get("caveat"))
+        parts += ["\n".join(f"- {note}" for note in notes)] if notes else []
     return "\n\n".join(parts)
 
 

@@ -74,7 +74,7 @@ def _probe(found: Mapping[str, Any] | None, id: str) -> Cell:
 
 def coverage_rows(audits: Sequence[Sequence[Path]]) -> list[Row]:
     """For each requirement that an audit of some system names: how many of its measures have which status."""
-    columns = [{i["row"]: (i, source) for folder in folders for i, source in _items(folder)} for folders in audits]
+    columns = [_by_row(folders) for folders in audits]
     numbers = sorted({n for c in columns for n in c}, key=int)
     rows = []
     for number in numbers:
@@ -90,6 +90,20 @@ def coverage_rows(audits: Sequence[Sequence[Path]]) -> list[Row]:
             )
         )
     return rows
+
+
+def _by_row(folders: Sequence[Path]) -> dict[str, tuple[dict[str, Any], str]]:
+    """Of several audits of a system, for each requirement the one that measured the most; the last of equals."""
+    found: dict[str, tuple[dict[str, Any], str]] = {}
+    for item, source in (pair for folder in folders for pair in _items(folder)):
+        known = found.get(item["row"])
+        if known is None or _measured(item) >= _measured(known[0]):
+            found[item["row"]] = (item, source)
+    return found
+
+
+def _measured(item: Mapping[str, Any]) -> int:
+    return sum(part["counts"].get("measured", 0) for part in item["parts"])
 
 
 def _items(folder: Path) -> list[tuple[dict[str, Any], str]]:

@@ -21,6 +21,8 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     subject: str = ""  # whom the rows are about, where that is not the model itself
     notes: tuple[str, ...] = ()  # how to read the rows
+    short: tuple[str, ...] = ()  # of scores: why a field that rests on them is filled in part only
+    empty: bool = False  # of scores: there is none among the rows
 
 
 @dataclass(slots=True)
@@ -68,13 +70,21 @@ class Facts:
         )
 
     def table(
-        self, key: str, head: str, rows: Sequence[Sequence[Cell]], subject: str = "", notes: Sequence[str] = ()
+        self,
+        key: str,
+        head: str,
+        rows: Sequence[Sequence[Cell]],
+        subject: str = "",
+        notes: Sequence[str] = (),
+        short: Sequence[str] = (),
+        empty: bool = False,
     ) -> None:
         """A table under `key`, if it has rows; `head` are keys of sentences of the dossier, one a column."""
         if rows:
             words = tuple(sentence(f"dossier.{name}") for name in head.split())
             assert all(len(row) == len(words) for row in rows), f"table `{key}`: rows are not as wide as their head"
-            self.tables.setdefault(key, []).append(Table(words, tuple(map(tuple, rows)), subject, tuple(notes)))
+            made = Table(words, tuple(map(tuple, rows)), subject, tuple(notes), tuple(short), empty)
+            self.tables.setdefault(key, []).append(made)
 
     def value(self, key: str) -> Any:
         found = self.figures.get(key)

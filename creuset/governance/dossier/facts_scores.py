@@ -14,6 +14,8 @@ from creuset.types.measure import results_of
 
 HEAD = "test measure score interval n status"
 PERSONAL = ("7", "8", "9")  # requirements about personal data
+SAMPLE = 30  # a field that rests on a score of fewer samples is filled in part: 95 % intervals are then 36 points wide
+ASKED = ("loglikelihood", "generate", "chat")  # forms of measures that rest on samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +80,53 @@ def _tables(facts: Facts, key: str, rows: list[Row]) -> None:
     """One table for each results file, since they may be of different subjects."""
     for record in dict.fromkeys(r.record for r in rows):
         mine = [r for r in rows if r.record == record]
+        scored = [r for r in mine if r.body.get("score") is not None]
         notes = {(r.body["task"], r.body["caveat"]): keyed(r.body["caveat"]) for r in mine if r.body.get("caveat")}
         facts.table(
-            key, HEAD, [_cells(facts, r) for r in mine],
+            key, HEAD, [*(_cells(facts, r) for r in scored), *_unscored(mine)],
             sentence("dossier.scored", of=record.of) if record.of else "",
             [sentence("dossier.note_of", task=task, note=note) for (task, _), note in notes.items()],
+            _short(mine), not scored,
         )  # fmt: skip
+
+
+def _short(rows: list[Row]) -> list[str]:
+    """Why a field that rests on these rows is not filled: tests that did not run, and scores of few samples."""
+    every = {str(r.body["task"]) for r in rows}
+    ran = {str(r.body["task"]) for r in rows if r.body.get("score") is not None}
+    most: dict[str, int] = {}
+    for row in rows:
+        if row.body.get("score") is not None and row.body.get("form") in ASKED:
+            most[str(row.body["task"])] = max(most.get(str(row.body["task"]), 0), int(row.body.get("n") or 0))
+    few = [sentence("dossier.task_n", task=task, n=n) for task, n in most.items() if n < SAMPLE]
+    lost = [sentence("dossier.not_all_ran", ran=len(ran), lost=len(every - ran))] if every - ran else []
+    return [*lost, *([sentence("dossier.few_samples", least=SAMPLE, tasks=few)] if few else [])]
+
+
+def _unscored(rows: list[Row]) -> list[tuple[Cell, ...]]:
+    """What has no score: a row for each reason, with the tests that it holds for."""
+    reasons: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        if row.body.get("score") is None:
+            reasons.setdefault((row.status, str(row.body.get("why") or "")), []).append(row)
+    return [
+        (
+            ", ".join(dict.fromkeys(str(r.body["task"]) for r in same)),
+            same[0].named if len(same) == 1 else "–",
+            "–",
+            "–",
+            "–",
+            _said(same[0]),
+        )
+        for same in reasons.values()
+    ]
+
+
+def _said(row: Row) -> str:
+    known = f"dossier.status_{row.status}"
+    status = sentence(known) if has(known) else row.status
+    why = row.body.get("why")
+    return sentence("dossier.status_why", status=status, why=keyed(why)) if why else status
 
 
 def _cells(facts: Facts, row: Row) -> tuple[Cell, ...]:
@@ -92,14 +135,10 @@ def _cells(facts: Facts, row: Row) -> tuple[Cell, ...]:
     style = "pct1" if body["unit"] == "share" else "g4"
     low = facts.add(f"{key}.low", (record, at + "/interval/0"), style=style) if body.get("interval") else None
     high = facts.add(f"{key}.high", (record, at + "/interval/1"), style=style) if body.get("interval") else None
-    known = f"dossier.status_{row.status}"
-    status = sentence(known) if has(known) else row.status
-    if body.get("why"):
-        status = sentence("dossier.status_why", status=status, why=keyed(body["why"]))
     return (
         str(body["task"]), row.named,
         facts.cell(f"{key}.score", (record, at + "/score"), style=style),
         (low, high) if low and high else "–",
         facts.cell(f"{key}.n", (record, at + "/n"), style="int"),
-        status,
+        _said(row),
     )  # fmt: skip

@@ -142,6 +142,7 @@ class Filler:
         blocks: list[Block] = []
         lost: list[str] = [name for name in field.get("needs", ()) if name not in known]
         done = 0
+        short: list[str] = []  # why scores do not fill the field
         if "say" in field:
             words, missing = self.paragraphs(field["say"][self.lang])
             lost += missing
@@ -154,13 +155,16 @@ class Filler:
         for name in field.get("tables", ()):
             if (key := name.lstrip("?")) in seen:
                 blocks += [see] if (see := Para(seen[key], "quiet")) not in blocks else []
-                done += 1
+                done += any(not table.empty for table in self.facts.tables[key])
+                short += [why for table in self.facts.tables[key] for why in table.short]
                 continue
-            grids = [self.grid(t) for t in self.facts.tables.get(key, ())]
+            tables = self.facts.tables.get(key, ())
+            grids = [self.grid(t) for t in tables]
             if grids:
                 seen[key] = self._see(field)
             blocks += grids
-            done += bool(grids)
+            done += any(not table.empty for table in tables)
+            short += [why for table in tables for why in table.short]
             lost += [] if grids or name.startswith("?") else [key]
         open_ = [name.removeprefix("operator.") for name in lost if name.startswith("operator.")]
         for key in field.get("ask", ()):
@@ -171,9 +175,11 @@ class Filler:
                 open_.append(key)
         lost = [name for name in lost if not name.startswith("operator.")]
         blocks += [self._not_recorded(lost)] if lost else []
+        blocks += [self._in_part(short)] if short else []
         open_ = list(dict.fromkeys(open_))
         blocks += [self._to_complete(key) for key in open_]
-        status: Status = "filled" if done and not lost and not open_ else "partly" if done else "missing"
+        whole = not lost and not open_ and not short
+        status: Status = "filled" if done and whole else "partly" if done else "missing"
         return made(status, blocks, open_)
 
     @property
@@ -194,6 +200,11 @@ class Filler:
         for name in dict.fromkeys(lost):
             names += [Span(name, code=True), Span(", ")]
         return Para((lead, *names[:-1]), "missing")
+
+    def _in_part(self, short: Iterable[str]) -> Para:
+        lead = Span(say(self.lang, "dossier.in_part"), strong=True)
+        why = ("; " if self.lang == "en" else " ; ").join(words_of(text, self.lang) for text in dict.fromkeys(short))
+        return Para((lead, *plain(self.colon + why + ".")), "missing")
 
     def _to_complete(self, key: str) -> Para:
         lead = Span(say(self.lang, "dossier.to_complete"), strong=True)
