@@ -1,0 +1,7 @@
+#include "kernels.h"
+
+namespace creuset {
+
+const Kernels avx2_kernels = {};
+
+}  // namespace creuset

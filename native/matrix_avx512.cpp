@@ -1,0 +1,7 @@
+#include "kernels.h"
+
+namespace creuset {
+
+const Kernels avx512_kernels = {};
+
+}  // namespace creuset

@@ -1,0 +1,7 @@
+#include "kernels.h"
+
+namespace creuset {
+
+const Kernels bf16_kernels = {};
+
+}  // namespace creuset

@@ -1,0 +1,7 @@
+#include "kernels.h"
+
+namespace creuset {
+
+const Kernels neon_kernels = {};
+
+}  // namespace creuset

@@ -1,0 +1,7 @@
+#include "kernels.h"
+
+namespace creuset {
+
+const Kernels vnni_kernels = {};
+
+}  // namespace creuset
