@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=Path,
         metavar="INPUT",
-        help="files or folders: jsonl, json, parquet, text, HTML, each also .gz, .xz, .zst",
+        help="files or folders: jsonl, json, csv, parquet, text, HTML, WARC, tar, each also .gz, .xz, .zst, .bz2",
     )
     build.add_argument("--out", type=Path, required=True, help="folder of the new corpus artifact")
     build.add_argument(
@@ -47,6 +47,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="files or folders whose texts must not be trained on",
     )
     build.add_argument("--tokenizer", type=Path, metavar="PATH", help="also write token shards, to OUT-shards")
+    build.add_argument(
+        "--work",
+        type=Path,
+        metavar="FOLDER",
+        help="keep the judged work there, so that a later build does only what changed (default: none is kept)",
+    )
     build.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default 1)")
     build.add_argument(
         "--limit-mb",
@@ -124,7 +130,7 @@ def _build(args: argparse.Namespace) -> int:
     from creuset.data.build.pipeline import build
     from creuset.data.build.report import table
 
-    report = build(work, settings, args.out, benchmarks=args.benchmarks, workers=args.workers)
+    report = build(work, settings, args.out, benchmarks=args.benchmarks, workers=args.workers, keep_work=args.work)
     if args.tokenizer:
         from creuset.data.shards.tokenize import tokenize
 

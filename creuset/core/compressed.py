@@ -4,11 +4,11 @@ import bz2
 import gzip
 import lzma
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-COMPRESSED = (".gz", ".xz", ".zst", ".bz2")
+COMPRESSED = (".gz", ".xz", ".zst", ".bz2", ".tgz", ".txz", ".tbz2")  # the last three: tar files
 _BLOCK = 1 << 18
 
 
@@ -16,29 +16,55 @@ class BrokenArchive(Exception):
     """The file ends early or holds bytes that do not decompress; what came before was good."""
 
 
-def blocks(path: Path) -> Iterator[bytes]:
-    """Yield the decompressed bytes of `path`; raises BrokenArchive after the last good ones."""
+def blocks(path: Path, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+    """Yield the decompressed bytes of `path`; raises BrokenArchive after the last good ones.
+
+    `start` and `stop` are places in a plain file; a compressed one is read from its beginning to packed byte `stop`.
+    """
     with path.open("rb") as stream:
-        match path.suffix.lower():
-            case ".gz":
-                yield from _members(stream, lambda: zlib.decompressobj(wbits=31))
-            case ".xz":
-                yield from _members(stream, lzma.LZMADecompressor)
-            case ".zst":
-                import zstandard
-
-                yield from _members(stream, zstandard.ZstdDecompressor().decompressobj, zstandard.ZstdError)
-            case ".bz2":
-                yield from _members(stream, bz2.BZ2Decompressor)
-            case _:
-                while block := stream.read(_BLOCK):
-                    yield block
+        if stop is not None:
+            stream = _UpTo(stream, stop)  # type: ignore[assignment]
+        if path.suffix.lower() not in COMPRESSED:
+            stream.seek(start)
+        yield from unpacked(iter(lambda: stream.read(_BLOCK), b""), path.suffix)
 
 
-def _members(stream: BinaryIO, make: Callable[[], Any], error_of_kind: type[Exception] = zlib.error) -> Iterator[bytes]:
+def unpacked(packed: Iterable[bytes], suffix: str) -> Iterator[bytes]:
+    """Decompress a stream as `suffix` says; any other suffix leaves it as it is."""
+    match suffix.lower():
+        case ".gz" | ".tgz":
+            yield from _members(packed, lambda: zlib.decompressobj(wbits=31))
+        case ".xz" | ".txz":
+            yield from _members(packed, lzma.LZMADecompressor)
+        case ".zst":
+            import zstandard
+
+            yield from _members(packed, zstandard.ZstdDecompressor().decompressobj, zstandard.ZstdError)
+        case ".bz2" | ".tbz2":
+            yield from _members(packed, bz2.BZ2Decompressor)
+        case _:
+            yield from packed
+
+
+class _UpTo:
+    """A file that ends at byte `stop`, however long it has grown since."""
+
+    def __init__(self, stream: BinaryIO, stop: int) -> None:
+        self._stream, self._stop = stream, stop
+
+    def seek(self, at: int) -> int:
+        return self._stream.seek(at)
+
+    def read(self, size: int) -> bytes:
+        return self._stream.read(max(0, min(size, self._stop - self._stream.tell())))
+
+
+def _members(
+    packed: Iterable[bytes], make: Callable[[], Any], error_of_kind: type[Exception] = zlib.error
+) -> Iterator[bytes]:
     """Decompress one member (stream, frame) after the other."""
     decoder = make()
-    while block := stream.read(_BLOCK):
+    for block in packed:
         while block:
             if decoder.eof:
                 block = block.lstrip(b"\0")  # padding between members
@@ -57,25 +83,33 @@ def _members(stream: BinaryIO, make: Callable[[], Any], error_of_kind: type[Exce
 
 
 def lines(path: Path, start: int = 0, end: int | None = None) -> Iterator[tuple[int, bytes]]:
-    """Yield (line number from 1, bytes) of the lines that begin at decompressed offsets [start, end).
+    """Yield (line number from 1, bytes) of the lines of `path` that begin at decompressed offsets [start, end)."""
+    yield from split(blocks(path), start, end)
 
-    Several readers with adjoining ranges together see each line once. When the archive is broken,
-    only the reader in whose range the incomplete line begins raises BrokenArchive.
+
+def split(
+    stream: Iterable[bytes], start: int = 0, end: int | None = None, *, at: int = 0, before: int = 0
+) -> Iterator[tuple[int, bytes]]:
+    """Yield (line number from 1, bytes) of the lines that begin at offsets [start, end) of a stream.
+
+    The stream begins at offset `at`, with `before` lines before it. Several readers with adjoining ranges together see
+    each line once. When the stream is broken, only the reader in whose range the incomplete line begins raises
+    BrokenArchive.
     """
-    seen, number, searching = 0, 0, start > 0
-    offset = start if not searching else 0  # where the line that is being put together begins
+    seen, number, searching = at, before, start > at
+    offset = at  # where the line that is being put together begins
     pending: list[bytes] = []
     try:
-        for block in blocks(path):
+        for block in stream:
             base, seen = seen, seen + len(block)
             if searching:
                 # A line begins at `start` when the byte before it ends one.
-                at = block.find(b"\n", max(0, start - 1 - base)) if seen >= start else -1
-                if at < 0:
+                found = block.find(b"\n", max(0, start - 1 - base)) if seen >= start else -1
+                if found < 0:
                     number += block.count(b"\n")
                     continue
-                number += block.count(b"\n", 0, at + 1)
-                offset, block, searching = base + at + 1, block[at + 1 :], False
+                number += block.count(b"\n", 0, found + 1)
+                offset, block, searching = base + found + 1, block[found + 1 :], False
             if end is not None and offset >= end:
                 return
             first, *rest = block.split(b"\n")
@@ -94,6 +128,34 @@ def lines(path: Path, start: int = 0, end: int | None = None) -> Iterator[tuple[
         raise
     if line := b"".join(pending):
         yield number + 1, line
+
+
+def first_lines(stream: Iterable[bytes], starts: Sequence[int]) -> list[tuple[int, int]]:
+    """For each of the ascending `starts`: (offset of the first line that begins there or later, lines before it).
+
+    One reading of the stream; where no line begins so late, its length and all lines.
+    """
+    found: list[tuple[int, int]] = []
+    seen = number = 0
+    for block in stream:
+        base, seen = seen, seen + len(block)
+        counted = 0  # of the block: up to there its line ends are in `number`
+        while len(found) < len(starts):
+            start = starts[len(found)]
+            if start == 0:
+                found.append((0, 0))
+                continue
+            if found and start <= found[-1][0]:  # a line so long that no other begins in the range before
+                found.append(found[-1])
+                continue
+            at = block.find(b"\n", max(0, start - 1 - base)) if seen >= start else -1
+            if at < 0:
+                break
+            number += block.count(b"\n", counted, at + 1)
+            counted = at + 1
+            found.append((base + at + 1, number))
+        number += block.count(b"\n", counted)
+    return found + [(seen, number)] * (len(starts) - len(found))
 
 
 def whole(path: Path) -> bytes:

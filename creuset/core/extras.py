@@ -12,11 +12,12 @@ EXTRAS: dict[str, frozenset[str]] = {
     "serve": frozenset({"httpx", "prometheus_client", "starlette", "structlog", "uvicorn"}),
     "train": frozenset({"zstandard"}),
     "data": frozenset({
-        "datatrove", "loguru", "phonenumbers", "py3langid", "pyarrow", "regex", "stdnum", "xxhash", "zstandard",
+        "datatrove", "fastwarc", "loguru", "lxml", "phonenumbers", "py3langid", "pyarrow", "regex", "resiliparse",
+        "stdnum", "trafilatura", "xxhash", "zstandard",
     }),
     "eval": frozenset({
-        "httpx", "latex2sympy2_extended", "phonenumbers", "psutil", "py3langid", "pyarrow", "stdnum", "sympy",
-        "typst", "vaderSentiment", "xxhash", "zstandard",
+        "fastwarc", "httpx", "latex2sympy2_extended", "lxml", "phonenumbers", "psutil", "py3langid", "pyarrow",
+        "resiliparse", "stdnum", "sympy", "trafilatura", "typst", "vaderSentiment", "xxhash", "zstandard",
     }),
 }  # fmt: skip
 

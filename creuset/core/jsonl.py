@@ -42,9 +42,14 @@ def parsed(
     An archive that ends early or cannot be unpacked is one last line, "broken_archive". `decode` must raise a
     ValueError for what is not JSON.
     """
+    yield from values(lines(path, start, end), decode=decode)
+
+
+def values(numbered: Iterable[tuple[int, bytes]], *, decode: Callable[[bytes], Any] = json.loads) -> Iterator[Line]:
+    """`parsed` of lines with their numbers, wherever they are from."""
     number = 0
     try:
-        for number, raw in lines(path, start, end):
+        for number, raw in numbered:
             said = raw.removeprefix(_MARK) if number == 1 else raw
             if not said.strip():
                 continue

@@ -63,7 +63,15 @@ def built(tmp_path_factory):
     ]
     lines = [json.dumps(row).encode() for row in rows]
     assert len(lines) == 68
-    lines += [b'{"text": "cut', b'{"text": "caf\xe9"}', b'{"messages": []}', b'{"text": 7}', b"[1, 2]", b"", b"   "]
+    lines += [
+        b'{"text": "cut',
+        b'{"text": "\xc3\xa9t\xe9"}',
+        b'{"messages": []}',
+        b'{"text": 7}',
+        b"[1, 2]",
+        b"",
+        b"   ",
+    ]
     (folder / "dirty.jsonl.xz").write_bytes(lzma.compress(b"\n".join(lines)))
     noise = "".join(json.dumps({"text": english(1000 + i)}) + "\n" for i in range(50)).encode()
     whole = gzip.compress(noise)
@@ -75,7 +83,7 @@ def built(tmp_path_factory):
         page = f"<html><head><title>T{i}</title><script>var x;</script></head><body><nav>Menu</nav>{body}</body></html>"
         (folder / "pages" / f"p{i}.html").write_text(page)
     (folder / "pages" / "note.txt.zst").write_bytes(zstandard.compress(english(4000).encode()))
-    (folder / "pages" / "latin.txt").write_bytes("été ".encode("latin-1"))
+    (folder / "pages" / "latin.txt").write_bytes(f"{english(4001)} Été café.".encode("latin-1"))
     (folder / "pages" / "photo.png").write_bytes(b"\x89PNG")
     (home / "exam.jsonl").write_text(json.dumps({"question": BENCHMARK}) + "\n")
     ledger = write_ledger(home, "dirty", "torn", "columns", "in")
@@ -124,7 +132,9 @@ def test_pages_texts_and_columns_become_documents(built):
     page = kept["in:pages/p1.html:1"]
     assert page["title"] == "T1" and page["text"].split() == english(3001).split()
     assert kept["in:pages/note.txt.zst:1"]["text"] == english(4000)
-    assert [d["reason"] for d in documents(built / "out", "dropped", "in")] == ["broken_utf8"]
+    assert kept["in:pages/latin.txt:1"]["text"] == f"{english(4001)} Été café."
+    assert documents(built / "out", "dropped", "in") == []
+    assert read_json(built / "out" / "report.json")["sources"]["in"]["converted"] == {"cp1252": 1}
     columns = [d for part in ("docs", "heldout") for d in documents(built / "out", part, "columns")]
     assert len(columns) == 20 and all(d["url"].startswith("u") for d in columns)
 
@@ -322,7 +332,8 @@ def test_the_passes_run_on_datatroves_own_executor_after_a_journey_as_bytes(tmp_
     plan = make_plan([path], with_licences([], ["CC0-1.0"]), settings)
     Index.build([], work / "benchmarks", settings.leakage)
     run = passes(plan, settings, scratch=scratch, work=work)
-    for steps, ranks in zip((run.judge, run.decide, run.route), run.ranks, strict=True):
+    assert run.ranks == (0, 1, 1, 1)
+    for steps, ranks in zip((run.judge, run.decide, run.route), run.ranks[1:], strict=True):
         carried = dill.loads(dill.dumps(steps))  # as the Slurm executor sends them
         logs = str(tmp_path / "logs" / steps[0].name)
         LocalPipelineExecutor(pipeline=carried, tasks=ranks, workers=1, logging_dir=logs).run()

@@ -4,6 +4,7 @@ import tracemalloc
 
 import numpy as np
 
+from creuset.data.build.tasks import TaskFiles
 from creuset.data.dedup.decide import NEAR, Decide, hold_out
 from creuset.data.dedup.minhash import memory_bound
 from creuset.data.ledger import LedgerRow
@@ -47,19 +48,20 @@ def test_the_search_for_duplicates_stays_under_its_stated_memory(tmp_path):
     random = np.random.default_rng(0)
     names, sizes = groups(count, 1)
     (tmp_path / "signatures").mkdir()
+    files = TaskFiles(tmp_path, tuple(f"task{i}" for i in range(tasks)))
     for i in range(tasks):
         part = slice(i * count // tasks, (i + 1) * count // tasks)
         rows = len(names[part])
         signatures = random.integers(0, 1 << 32, (rows, 112), dtype=np.uint32)
         signatures[rows // 2 :: 7] = signatures[0]
         keys = random.integers(0, 1 << 63, (rows, 2), dtype=np.uint64)
-        np.save(tmp_path / "signatures" / f"{i:05d}.signatures.npy", signatures)
-        np.save(tmp_path / "signatures" / f"{i:05d}.facts.npy", np.column_stack([keys, sizes[part], names[part]]))
-    step = Decide(Corpus(), (ReadTask("a", ()),) * tasks, {"a": LedgerRow(name="a")}, tmp_path)
+        np.save(files.signatures(i), signatures)
+        np.save(files.facts(i), np.column_stack([keys, sizes[part], names[part]]))
+    step = Decide(Corpus(), (ReadTask("a", ()),) * tasks, {"a": LedgerRow(name="a")}, files)
     tracemalloc.start()
     list(step.run())
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    verdicts = np.concatenate([np.load(tmp_path / "verdicts" / f"{i:05d}.npy") for i in range(tasks)], axis=1)
+    verdicts = np.concatenate([np.load(files.verdicts(i)) for i in range(tasks)], axis=1)
     assert np.count_nonzero(verdicts[0] == NEAR) == len(range(count // tasks // 2, count // tasks, 7)) * tasks
     assert peak < memory_bound(count) + 2_000_000

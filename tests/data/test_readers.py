@@ -13,25 +13,27 @@ from creuset.data.clean.filters import drop_lines
 from creuset.data.clean.language import Guess, Identifier, settle
 from creuset.data.clean.repair import repair
 from creuset.data.clean.words import Splitter
-from creuset.data.read.html import text_of
+from creuset.data.read.html import ReadablePage, all_text
+from creuset.data.read.main_text import page_of
 from creuset.data.read.sources import plan
 from creuset.data.settings import Corpus, Privacy
 
 
 def test_a_page_becomes_paragraphs_without_its_furniture():
-    page = text_of(
-        b"<!doctype html><title>A &amp; B</title><nav><a>Home</a></nav><h1>One</h1><p>First <b>bold</b>\n line."
-        b"<p>Second&nbsp;one.<ul><li>x<li>y</ul><script>if (a < b) {}</script><pre>  keep\n   this</pre>"
-        b"<table><tr><td>1<td>2</table><footer>end</footer>"
+    page = all_text(
+        "<!doctype html><title>A &amp; B</title><nav><a>Home</a></nav><h1>One</h1><p>First <b>bold</b>\n line."
+        "<p>Second&nbsp;one.<ul><li>x<li>y</ul><script>if (a < b) {}</script><pre>  keep\n   this</pre>"
+        "<table><tr><td>1<td>2</table><footer>end</footer>"
     )
     assert page.title == "A & B"
     assert page.text == "One\n\nFirst bold line.\n\nSecond one.\n\nx\ny\n\n  keep\n   this\n\n1 2"
 
 
 def test_a_page_is_read_in_the_charset_it_declares():
-    assert text_of('<meta charset="iso-8859-1"><p>été'.encode("latin-1")).text == "été"
-    with pytest.raises(UnicodeDecodeError):
-        text_of("<p>été".encode("latin-1"))
+    russian = '<meta charset="koi8-r"><p>Все люди рождаются свободными и равными.'
+    assert page_of(russian.encode("koi8-r")) == (ReadablePage("", "Все люди рождаются свободными и равными."), "koi8-r")
+    assert page_of("<p>été".encode("latin-1")) == (ReadablePage("", "été"), "cp1252")
+    assert page_of("<p>été".encode("latin-1"), "utf-8")[0].text == "été", "a header may be wrong"
 
 
 @pytest.mark.parametrize(

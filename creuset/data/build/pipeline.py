@@ -1,13 +1,14 @@
-"""The way of a document, from file to corpus: three passes, each a datatrove pipeline run by an executor.
+"""The way of a document, from file to corpus: passes, each a datatrove pipeline run by an executor.
 
+    starts   a file a rank:    where the ranges of a big file begin
     judge    a task a rank:    read -> repair -> words -> language -> quality -> leakage -> signatures
                                -> privacy -> write
     decide   one rank:         exact and near duplicates, held-out split
     route    a source a rank:  kept, held out, dropped, each into its file
 
 The documents lie in `<out>.partial` until they are whole, what the passes tell each other in
-`<out>.work`. Each finished rank leaves a completion mark there; a killed build started again with
-the same inputs and settings does the other ranks only.
+`<out>.work`. Each finished rank leaves a completion mark there; a killed build started again does the other
+ranks only, and those of which something changed (`tasks`).
 """
 
 import fcntl
@@ -21,34 +22,38 @@ from typing import Any
 
 from datatrove.pipeline.base import PipelineStep
 
-from creuset import __version__
 from creuset.core.artifact import new_artifact, sha256_file, sha256_json
-from creuset.core.config import resolved
 from creuset.core.errors import ConfigError
+from creuset.core.log import say
 from creuset.data import ledger
 from creuset.data.build import steps
 from creuset.data.build.executor import Executor
 from creuset.data.build.parts import read_json, write_json
 from creuset.data.build.progress import BuildProgress
 from creuset.data.build.report import write_report
+from creuset.data.build.tasks import Claim, TaskFiles, claim, task_files
 from creuset.data.clean.leakage import Index, benchmark_texts
 from creuset.data.dedup import decide
+from creuset.data.read.ranges import several
 from creuset.data.read.sources import ReadPlan
 from creuset.data.settings import Corpus
 
 
 @dataclass(frozen=True, slots=True)
 class Passes:
-    """The three pipelines and their numbers of ranks: what any datatrove executor can be given."""
+    """The pipelines and their numbers of ranks: what any datatrove executor can be given, in this order."""
 
+    starts: list[PipelineStep]
     judge: list[PipelineStep]
     decide: list[PipelineStep]
     route: list[PipelineStep]
-    ranks: tuple[int, int, int]
+    ranks: tuple[int, int, int, int]
 
 
-def passes(plan: ReadPlan, settings: Corpus, *, scratch: Path, work: Path) -> Passes:
+def passes(plan: ReadPlan, settings: Corpus, *, scratch: Path, work: Path, files: TaskFiles | None = None) -> Passes:
     """Steps that read `work` and write documents to `scratch`."""
+    files = files or task_files(plan, settings, work)
+    groups = several([piece for task in plan.tasks for piece in task.pieces])
     rows = {row.name: row for row in plan.sources}
     meter = steps.StageMeter()
     judge = [
@@ -60,13 +65,14 @@ def passes(plan: ReadPlan, settings: Corpus, *, scratch: Path, work: Path) -> Pa
         steps.Check(settings, meter, work / "benchmarks"),
         steps.Sign(settings, meter),
         steps.Mask(settings, meter),
-        steps.Write(settings, meter, plan.tasks, work),
+        steps.Write(settings, meter, plan.tasks, files),
     ]
     return Passes(
+        [steps.FindStarts(groups, work)],
         judge,
-        [decide.Decide(settings, plan.tasks, rows, work)],
-        [decide.Route(settings, plan.tasks, rows, work, scratch)],
-        (len(plan.tasks), 1, len(rows)),
+        [decide.Decide(settings, plan.tasks, rows, files)],
+        [decide.Route(settings, plan.tasks, rows, files, scratch)],
+        (len(groups), len(plan.tasks), 1, len(rows)),
     )
 
 
@@ -78,36 +84,42 @@ def build(
     benchmarks: Sequence[Path] = (),
     workers: int = 1,
     quiet: bool = False,
+    keep_work: Path | None = None,
 ) -> dict[str, Any]:
-    """Make the corpus artifact `out` and return its report; goes on where a killed build of the same stopped."""
+    """Make the corpus artifact `out` and return its report; goes on where a killed build stopped.
+
+    `keep_work`: a folder in which the work of the tasks stays, so that a later build does only the tasks that changed.
+    """
     began = time.time()
-    scratch, work = out.with_name(out.name + ".partial"), out.with_name(out.name + ".work")
+    scratch, work = out.with_name(out.name + ".partial"), keep_work or out.with_name(out.name + ".work")
     texts = list(benchmark_texts(benchmarks, min_words=settings.leakage.ngram))
-    wanted = {
-        "version": __version__,
-        "plan": plan.as_json(),
-        "settings": resolved(settings),
-        "benchmarks": sha256_json(texts),
-        "inputs": _stamps(plan),
-    }
+    looked_for = sha256_json(texts)
+    files = task_files(plan, settings, work, benchmarks=looked_for)
     facts: dict[str, Any] = {}
     with (
-        _claimed(scratch, work, sha256_json(wanted)) as resumed,
+        _claimed(plan, settings, files, scratch, looked_for) as claimed,
         new_artifact(out, kind="corpus", settings=settings, facts=facts, keep_scratch=True),
     ):
+        if claimed is not None and not quiet:
+            say(claimed.say(len(plan.tasks)))
         if not (work / "benchmarks" / "items.json").is_file():  # written last
             Index.build(texts, work / "benchmarks", settings.leakage)
-        run = passes(plan, settings, scratch=scratch, work=work)
-        with BuildProgress(plan, work, quiet=quiet, resumed=resumed):
+        run = passes(plan, settings, scratch=scratch, work=work, files=files)
+        with BuildProgress(plan, work, quiet=quiet):
             for name, pipeline, ranks in zip(
-                ("judge", "decide", "route"), (run.judge, run.decide, run.route), run.ranks, strict=True
+                ("starts", "judge", "decide", "route"),
+                (run.starts, run.judge, run.decide, run.route),
+                run.ranks,
+                strict=True,
             ):
-                Executor(
-                    pipeline=pipeline,
-                    tasks=ranks,
-                    workers=min(workers, ranks),
-                    logging_dir=str(work / "executor" / name),
-                ).run()
+                if ranks:
+                    Executor(
+                        pipeline=pipeline,
+                        tasks=ranks,
+                        workers=min(workers, ranks),
+                        logging_dir=str(work / "executor" / name),
+                    ).run()
+        resumed = claimed is not None and claimed.same
         sources = [read_json(work / "sources" / f"{i:05d}.json") for i in range(len(plan.sources))]
         write_json(scratch / "ledger.json", {"source": ledger.as_json(plan.sources)})
         content = content_hash(scratch, [row.name for row in plan.sources])
@@ -124,37 +136,27 @@ def build(
             benchmarks=len(texts),
         )
         facts |= {"content_sha256": content, "total": report["total"]}
-    shutil.rmtree(work)
+    if keep_work is None:
+        shutil.rmtree(work)
+    else:
+        shutil.rmtree(work / "starts", ignore_errors=True)  # pieces of big files, as large as they are
     return report
 
 
 @contextmanager
-def _claimed(scratch: Path, work: Path, digest: str) -> Iterator[bool]:
-    """Hold the two folders for this build: True when they hold work of the same one, else they are emptied."""
-    work.mkdir(parents=True, exist_ok=True)
-    with (work / "lock").open("w") as lock:
+def _claimed(
+    plan: ReadPlan, settings: Corpus, files: TaskFiles, scratch: Path, benchmarks: str
+) -> Iterator[Claim | None]:
+    """Hold the two folders for this build; what an earlier one left is told."""
+    files.work.mkdir(parents=True, exist_ok=True)
+    with (files.work / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ConfigError(
                 f"another build is writing `{scratch}`", hint="wait for it, or choose another --out"
             ) from None
-        mark = work / "build.json"
-        same = mark.is_file() and read_json(mark)["sha256"] == digest
-        if not same:
-            shutil.rmtree(scratch, ignore_errors=True)
-            for path in work.iterdir():
-                if path.name != "lock":
-                    shutil.rmtree(path) if path.is_dir() else path.unlink()
-            write_json(mark, {"sha256": digest})
-        for left in scratch.rglob("*.tmp"):
-            left.unlink()  # of a rank that was killed while it wrote
-        yield same
-
-
-def _stamps(plan: ReadPlan) -> list[list[Any]]:
-    files = sorted({piece.file for task in plan.tasks for piece in task.pieces})
-    return [[f, Path(f).stat().st_size, Path(f).stat().st_mtime_ns] for f in files]
+        yield claim(plan, settings, files, scratch, benchmarks)
 
 
 def content_hash(folder: Path, sources: Iterable[str]) -> str:

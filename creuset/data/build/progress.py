@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-from creuset.core.log import Progress, duration, say
+from creuset.core.log import Progress, duration
 from creuset.data.build.parts import read_json
 from creuset.data.read.sources import ReadPlan
 
@@ -13,8 +13,8 @@ from creuset.data.read.sources import ReadPlan
 class BuildProgress:
     """Shows MB read, MB/s and time left while the block runs."""
 
-    def __init__(self, plan: ReadPlan, work: Path, *, quiet: bool, resumed: bool) -> None:
-        self._work, self._quiet, self._resumed = work, quiet, resumed
+    def __init__(self, plan: ReadPlan, work: Path, *, quiet: bool) -> None:
+        self._work, self._quiet = work, quiet
         self._expected = [sum(piece.raw_bytes for piece in task.pieces) for task in plan.tasks]
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -22,8 +22,6 @@ class BuildProgress:
 
     def __enter__(self) -> "BuildProgress":
         if not self._quiet:
-            if self._resumed:
-                say("going on where the last build of these inputs stopped")
             done = self._done()
             for file in (self._work / "progress").glob("judge-*.json"):
                 if int(file.stem.partition("-")[2]) not in done:

@@ -90,6 +90,7 @@ def _counts(one: dict[str, Any]) -> dict[str, Any]:
             r: {"documents": n, "characters": one["dropped_characters"][r]} for r, n in sorted(dropped.items())
         },
         "removed_lines": one["removed_lines"],
+        "converted": dict(sorted(one["converted"].items())),
         "masked": dict(sorted(one["masked"].items())),
         "languages": dict(sorted(one["languages"].items())),
         "lengths": dict(sorted(one["lengths"].items(), key=lambda kv: int(kv[0]))),

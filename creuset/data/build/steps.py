@@ -8,6 +8,7 @@ two steps. One task is one rank. A killed task leaves no file under its final na
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,16 +18,18 @@ from datatrove.data import Document
 from datatrove.pipeline.base import PipelineStep
 
 from creuset.core.personal import mask
-from creuset.data.build.parts import PartWriter, write_json
+from creuset.data.build.parts import PartWriter, read_json, write_json
 from creuset.data.build.tally import Tally
+from creuset.data.build.tasks import TaskFiles, starts_key
 from creuset.data.clean import filters, repair
 from creuset.data.clean.language import Identifier, settle
 from creuset.data.clean.leakage import Index
 from creuset.data.clean.words import Splitter
 from creuset.data.dedup.minhash import Signer, exact_key
 from creuset.data.ledger import LedgerRow
+from creuset.data.read.ranges import Start, find_starts, several
 from creuset.data.read.readers import records
-from creuset.data.read.sources import ReadTask
+from creuset.data.read.sources import FilePart, ReadTask
 from creuset.data.settings import Corpus
 
 Stream = Iterator[Document]
@@ -76,6 +79,25 @@ def drop(doc: Document, reason: str, detail: str = "") -> None:
         doc.metadata["detail"] = detail
 
 
+class FindStarts(PipelineStep):  # type: ignore[misc]
+    """Before the first pass: where the ranges of one big file begin. One rank a file."""
+
+    type = "corpus"
+    name = "starts"
+
+    def __init__(self, groups: list[list[FilePart]], work: Path) -> None:
+        super().__init__()
+        self.groups, self.work = groups, work
+
+    def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Stream:
+        key = starts_key(self.groups[rank])
+        mark = self.work / "starts" / f"{key}.json"
+        if not mark.is_file():
+            with suppress(OSError):  # the readers of its ranges will name the file
+                write_json(mark, find_starts(self.groups[rank], self.work / "starts" / key))
+        yield from ()
+
+
 class Read(DocumentStep):
     """Records of one task; broken ones come out already marked."""
 
@@ -91,23 +113,24 @@ class Read(DocumentStep):
         assert world_size == len(self.tasks), f"{len(self.tasks)} tasks need as many ranks, not {world_size}"
         task = self.tasks[rank]
         row = self.rows[task.source]
-        several = sum(
-            t.source == task.source and t.pieces != task.pieces and t.pieces[0].name != task.pieces[0].name
-            for t in self.tasks
-        )
-        several += len(task.pieces) - 1
+        parts = [piece for t in self.tasks if t.source == task.source for piece in t.pieces]
+        several_files = len({piece.name for piece in parts}) > 1
+        starts = self._starts(task, parts)
         shown, size = time.monotonic(), 0
         for piece in task.pieces:
             began = time.thread_time()
-            for record in records(piece, self.settings.text_field):
+            for record in records(piece, self.settings.text_field, start=starts.get((piece.file, piece.start))):
                 self.meter.add(self.name, began, record.size)
                 size += record.size
-                place = record.where if several else record.where.rpartition(":")[2]
+                whole = several_files or piece.format in ("tar", "warc")
+                place = record.where if whole else record.where.rpartition(":")[2]
                 doc = Document(
                     record.text,
                     f"{task.source}:{place}",
-                    metadata={"fields": record.fields, "size": record.size, "row": row},
-                )
+                    metadata={
+                        "fields": record.fields, "size": record.size, "row": row, "encoding": record.encoding,
+                    },
+                )  # fmt: skip
                 if record.broken:
                     drop(doc, record.broken, f"{record.where}: {record.detail}")
                 elif (licence := self._objection(row, record.fields)) is not None:
@@ -118,6 +141,17 @@ class Read(DocumentStep):
                     write_json(self.work / "progress" / f"judge-{rank:05d}.json", {"bytes": size})
                 began = time.thread_time()
         write_json(self.work / "progress" / f"judge-{rank:05d}.json", {"bytes": size})
+
+    def _starts(self, task: ReadTask, parts: list[FilePart]) -> dict[tuple[str, int], Start]:
+        """What `FindStarts` left about the ranges of this task; without it they are found by reading."""
+        wanted = {piece.file for piece in task.pieces}
+        out: dict[tuple[str, int], Start] = {}
+        for group in several([part for part in parts if part.file in wanted]):
+            mark = self.work / "starts" / f"{starts_key(group)}.json"
+            if mark.is_file():
+                for part, start in zip(group, read_json(mark), strict=True):
+                    out[part.file, part.start] = Start(**start)
+        return out
 
     def _objection(self, row: LedgerRow, fields: dict[str, Any]) -> tuple[str, str] | None:
         own = str(fields.get("license") or fields.get("licence") or "")
@@ -240,9 +274,9 @@ class Write(DocumentStep):
 
     name = "write"
 
-    def __init__(self, settings: Corpus, meter: StageMeter, tasks: tuple[ReadTask, ...], work: Path) -> None:
+    def __init__(self, settings: Corpus, meter: StageMeter, tasks: tuple[ReadTask, ...], files: TaskFiles) -> None:
         super().__init__(settings, meter)
-        self.tasks, self.work = tasks, work
+        self.tasks, self.files = tasks, files
 
     def run(self, data: Stream, rank: int = 0, world_size: int = 1) -> Stream:
         source = self.tasks[rank].source
@@ -252,14 +286,11 @@ class Write(DocumentStep):
         facts: list[tuple[int, int, int, int]] = []
         ids: list[str] = []
         unsigned = np.zeros(width, dtype=np.uint32)
-        with (
-            PartWriter(self.work / "judged" / f"{rank:05d}.jsonl.zst") as kept,
-            PartWriter(self.work / "dropped" / f"{rank:05d}.jsonl.zst") as dropped,
-        ):
+        with PartWriter(self.files.judged(rank)) as kept, PartWriter(self.files.dropped(rank)) as dropped:
             for doc in data:
                 began = time.thread_time()
                 meta = doc.metadata
-                tally.read(meta["size"], len(doc.text))
+                tally.read(meta["size"], len(doc.text), meta["encoding"])
                 if reason := meta.get("dropped"):
                     # It was dropped before the privacy step, and is kept beside the corpus all the same.
                     text, detail = (
@@ -276,14 +307,11 @@ class Write(DocumentStep):
                     kept.write(line)
                 self.meter.add(self.name, began, doc.metadata["size"])
                 yield doc
-        folder = self.work / "signatures"
-        folder.mkdir(parents=True, exist_ok=True)
-        _save(folder / f"{rank:05d}.signatures.npy", np.array(signatures, dtype=np.uint32).reshape(len(ids), width))
-        _save(folder / f"{rank:05d}.facts.npy", np.array(facts, dtype=np.uint64).reshape(len(ids), 4))
-        write_json(folder / f"{rank:05d}.ids.json", ids)
+        _save(self.files.signatures(rank), np.array(signatures, dtype=np.uint32).reshape(len(ids), width))
+        _save(self.files.facts(rank), np.array(facts, dtype=np.uint64).reshape(len(ids), 4))
+        write_json(self.files.ids(rank), ids)
         write_json(
-            self.work / "tally" / f"{rank:05d}.json",
-            tally.plain() | {"seconds": self.meter.seconds, "stage_bytes": self.meter.raw_bytes},
+            self.files.tally(rank), tally.plain() | {"seconds": self.meter.seconds, "stage_bytes": self.meter.raw_bytes}
         )
 
 
@@ -313,6 +341,7 @@ def _group(meta: dict[str, Any], identity: str) -> int:
 
 
 def _save(path: Path, array: np.ndarray[Any, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_suffix(".tmp")
     with scratch.open("wb") as stream:
         np.save(stream, array)

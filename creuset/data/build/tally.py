@@ -26,6 +26,7 @@ class Tally:
     removed_lines: int = 0
     dropped: Counter[str] = field(default_factory=Counter)  # documents by reason
     dropped_characters: Counter[str] = field(default_factory=Counter)
+    converted: Counter[str] = field(default_factory=Counter)  # documents read, by the encoding they were in
     masked: Counter[str] = field(default_factory=Counter)
     languages: Counter[str] = field(default_factory=Counter)  # kept documents
     lengths: Counter[str] = field(default_factory=Counter)  # kept: power of two of the characters
@@ -33,7 +34,9 @@ class Tally:
     shown: dict[str, list[list[Any]]] = field(default_factory=dict)  # reason -> [rank, id, detail, text]
     broken: list[str] = field(default_factory=list)  # file:line: what was wrong, the first 100
 
-    def read(self, size: int, characters: int) -> None:
+    def read(self, size: int, characters: int, encoding: str = "utf-8") -> None:
+        if encoding != "utf-8":
+            self.converted[encoding] += 1
         self.raw_bytes += size
         self.read_documents += 1
         self.read_characters += characters
@@ -42,7 +45,7 @@ class Tally:
         self.dropped[reason] += 1
         self.dropped_characters[reason] += len(text)
         self.lengths_dropped[str(len(text).bit_length())] += 1
-        if reason.startswith(("broken_", "no_text")) and len(self.broken) < 100:
+        if reason.startswith(("broken_", "file_", "no_text")) and len(self.broken) < 100:
             self.broken.append(f"{reason}: {detail}")
         # A fixed random choice: the samples of a resumed or split run are those of any other.
         rank = xxhash.xxh3_64_intdigest(identity.encode(), seed=self.seed)

@@ -1,5 +1,6 @@
 """The second and third pass: which surviving documents are duplicates, which are held out, and where all go."""
 
+import functools
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from datatrove.pipeline.base import PipelineStep
 
 from creuset.data.build.parts import PartWriter, read_json, read_lines, write_json
 from creuset.data.build.tally import Tally, merge
+from creuset.data.build.tasks import TaskFiles
 from creuset.data.dedup.minhash import first_of_equals, memory_bound, near_duplicates
 from creuset.data.ledger import LedgerRow
 from creuset.data.read.sources import ReadTask
@@ -30,14 +32,16 @@ class Decide(PipelineStep):  # type: ignore[misc]
     type = "corpus"
     name = "decide"
 
-    def __init__(self, settings: Corpus, tasks: tuple[ReadTask, ...], rows: dict[str, LedgerRow], work: Path) -> None:
+    def __init__(
+        self, settings: Corpus, tasks: tuple[ReadTask, ...], rows: dict[str, LedgerRow], files: TaskFiles
+    ) -> None:
         super().__init__()
-        self.settings, self.tasks, self.rows, self.work = settings, tasks, rows, work
+        self.settings, self.tasks, self.rows, self.files, self.work = settings, tasks, rows, files, files.work
 
     def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Any]:
         began = time.thread_time()
-        folder, dedup = self.work / "signatures", self.settings.dedup
-        facts = [np.load(folder / f"{i:05d}.facts.npy") for i in range(len(self.tasks))]
+        dedup = self.settings.dedup
+        facts = [np.load(self.files.facts(i)) for i in range(len(self.tasks))]
         sizes = [len(f) for f in facts]
         starts = np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
         every = np.concatenate(facts) if facts else np.zeros((0, 4), dtype=np.uint64)
@@ -64,7 +68,7 @@ class Decide(PipelineStep):  # type: ignore[misc]
             verdict[at[hold_out(every[at, 2], every[at, 3], self.settings.heldout, self.settings.seed)]] = HELD_OUT
         for i in range(len(self.tasks)):
             part = slice(starts[i], starts[i + 1])
-            _save(self.work / "verdicts" / f"{i:05d}.npy", np.stack([verdict[part].astype(np.int64), keeper[part]]))
+            _save(self.files.verdicts(i), np.stack([verdict[part].astype(np.int64), keeper[part]]))
         write_json(
             self.work / "decide.json",
             {
@@ -80,10 +84,11 @@ class Decide(PipelineStep):  # type: ignore[misc]
     def _signatures(self, starts: I64) -> npt.NDArray[np.uint32]:
         """All signatures as one memory map: the files of the tasks one after the other."""
         width = self.settings.dedup.bands * self.settings.dedup.rows
-        path = self.work / "signatures" / "all.bin"
+        path = self.work / "buckets" / "signatures.bin"
+        path.parent.mkdir(exist_ok=True)
         with path.open("wb") as out:
             for i in range(len(self.tasks)):
-                np.load(self.work / "signatures" / f"{i:05d}.signatures.npy", mmap_mode="r").tofile(out)
+                np.load(self.files.signatures(i), mmap_mode="r").tofile(out)
         return np.memmap(path, dtype=np.uint32, mode="r", shape=(int(starts[-1]), width))
 
 
@@ -128,18 +133,19 @@ class Route(PipelineStep):  # type: ignore[misc]
     name = "route"
 
     def __init__(
-        self, settings: Corpus, tasks: tuple[ReadTask, ...], rows: dict[str, LedgerRow], work: Path, out: Path
+        self, settings: Corpus, tasks: tuple[ReadTask, ...], rows: dict[str, LedgerRow], files: TaskFiles, out: Path
     ) -> None:
         super().__init__()
-        self.settings, self.tasks, self.rows, self.work, self.out = settings, tasks, rows, work, out
+        self.settings, self.tasks, self.rows, self.files, self.out = settings, tasks, rows, files, out
+        self.work = files.work
 
     def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Any]:
         source = list(self.rows)[rank]
         began = time.thread_time()
         own = [i for i, task in enumerate(self.tasks) if task.source == source]
-        parts = [read_json(self.work / "tally" / f"{i:05d}.json") for i in own]
+        parts = [read_json(self.files.tally(i)) for i in own]
         tally = merge(source, parts)
-        keeper_of = _Keepers(self.work)
+        keeper_of = _Keepers(self.files)
         decode = msgspec.json.Decoder(_Head).decode
         name = f"{source}.jsonl.zst"
         with (
@@ -148,12 +154,10 @@ class Route(PipelineStep):  # type: ignore[misc]
             PartWriter(self.out / "dropped" / name) as dropped,
         ):
             for i in own:
-                for line in read_lines(self.work / "dropped" / f"{i:05d}.jsonl.zst"):
+                for line in read_lines(self.files.dropped(i)):
                     dropped.write_bytes(line)
-                verdicts = np.load(self.work / "verdicts" / f"{i:05d}.npy")
-                for line, verdict, keeper in zip(
-                    read_lines(self.work / "judged" / f"{i:05d}.jsonl.zst"), *verdicts.tolist(), strict=True
-                ):
+                verdicts = np.load(self.files.verdicts(i))
+                for line, verdict, keeper in zip(read_lines(self.files.judged(i)), *verdicts.tolist(), strict=True):
                     head = decode(line)
                     if reason := REASONS.get(verdict):
                         detail = f"of {keeper_of.name(keeper)}"
@@ -192,18 +196,15 @@ class Route(PipelineStep):  # type: ignore[misc]
 
 
 class _Keepers:
-    """Names of documents by their number over all tasks; reads the names of a task when first asked."""
+    """Names of documents by their number over all tasks; holds the names of the last tasks that were asked for."""
 
-    def __init__(self, work: Path) -> None:
-        self._folder = work / "signatures"
-        self._starts = np.array(read_json(work / "decide.json")["starts"])
-        self._names: dict[int, list[str]] = {}
+    def __init__(self, files: TaskFiles) -> None:
+        self._starts = np.array(read_json(files.work / "decide.json")["starts"])
+        self._names = functools.lru_cache(maxsize=64)(lambda task: read_json(files.ids(task)))
 
     def name(self, number: int) -> str:
         task = int(np.searchsorted(self._starts, number, side="right")) - 1
-        if task not in self._names:
-            self._names[task] = read_json(self._folder / f"{task:05d}.ids.json")
-        return self._names[task][number - int(self._starts[task])]
+        return str(self._names(task)[number - int(self._starts[task])])
 
 
 def _save(path: Path, array: npt.NDArray[Any]) -> None:

@@ -1,4 +1,7 @@
-"""The readable text of an HTML page: blocks become paragraphs, furniture is left out."""
+"""All the readable text of an HTML page: blocks become paragraphs, navigation and scripts are left out.
+
+`main_text` finds what of a page is its subject; this reads pages on which it finds nothing.
+"""
 
 import re
 from dataclasses import dataclass
@@ -12,10 +15,8 @@ _SKIPPED = {
     "svg",
     "math",
     "nav",
-    "header",
     "footer",
     "aside",
-    "form",
     "iframe",
     "button",
     "select",
@@ -45,7 +46,6 @@ _BLOCKS = {
     "title",
 }
 _LINES = {"br", "li", "tr", "dt", "dd", "option", "caption"}
-_CHARSET = re.compile(rb"""<meta[^>]+charset\s*=\s*["']?\s*([\w-]+)""", re.I)
 _KEEP = "\x00"  # begins a line whose indentation stays
 _SPACES = re.compile(r"[ \t\r\f\v\u00a0]+")
 
@@ -104,18 +104,8 @@ class _Reader(HTMLParser):
             self.parts.append(" ")
 
 
-def text_of(raw: bytes) -> ReadablePage:
-    """Read a page in UTF-8 or the charset it declares; raises UnicodeDecodeError when it is neither."""
-    try:
-        source = raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        declared = _CHARSET.search(raw[:4096])
-        if not declared:
-            raise
-        try:
-            source = raw.decode(declared[1].decode("ascii"))
-        except LookupError:
-            source = raw.decode("utf-8")
+def all_text(source: str) -> ReadablePage:
+    """Title and text of a page, in the order of its source."""
     reader = _Reader()
     reader.feed(source)
     reader.close()
