@@ -1,5 +1,7 @@
 """Every error as OpenAI's error object: message, type, param, code, all four always there."""
 
+import difflib
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -37,6 +39,21 @@ def error_object(error: Exception) -> dict[str, Any]:
 
 _WORDS = {404: "there is nothing at this address", 405: "this address does not take this method"}
 _CODES = {404: "unknown_url", 405: "method_not_allowed", 413: "request_too_large"}
+
+
+class UnknownAddress(RequestError):
+    status = 404
+    code = "unknown_url"
+
+
+def nothing_at(method: str, path: str, served: Sequence[tuple[str, str]]) -> UnknownAddress:
+    """What is there instead: (method, path) of each route that is `served`."""
+    known = [address for _, address in served if "{" not in address]
+    tail = path.rstrip("/").removeprefix("/v1").removeprefix("/v1")
+    near = [f"/v1{tail}"] if f"/v1{tail}" in known else difflib.get_close_matches(path, known, n=1, cutoff=0.7)
+    told = [f"{verb} {address}" for verb, address in served if address.startswith("/v1/") and "{" not in address]
+    hint = f"did you mean {near[0]}?" if near else "the API is under /v1"
+    return UnknownAddress(f"there is nothing at {method} {path[:80]}; this server has {', '.join(told)}", hint=hint)
 
 
 def _object(message: str, kind: str, param: str | None, code: str | None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ Decisions are taken on `scope["path"]` and raw headers, never on a URL put toget
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from secrets import token_hex
@@ -18,12 +18,15 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from creuset.core.errors import Forbidden, RequestError
-from creuset.server.errors import TooLarge, WrongMediaType, error_response
+from creuset.server.body import limited, refuse_encoding, too_large
+from creuset.server.errors import WrongMediaType, error_response
 from creuset.server.metrics import Metrics
 from creuset.server.settings import LOOPBACK_NAMES, ServeSettings, is_loopback
 
 OPEN_PATHS = ("/", "/health", "/favicon.svg")  # and the page's files, under /assets/
 POLLED = ("/health", "/metrics")  # asked all the time; the engine's own states are logged anyway
+LOCALHOST = "localhost"  # as an allowed origin: pages of this machine, whatever their port
+EXPOSED = b"x-request-id, retry-after, x-creuset-ignored, openai-processing-ms"
 CLIENT_GONE = 499  # nginx's number for a client that closed the connection; it is only ever logged
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
@@ -63,11 +66,15 @@ class Middleware:
         metrics: Metrics,
         log: Any,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        posts: Collection[str] | None = None,
     ) -> None:
+        """`posts`: the addresses that take a body; of another one, nothing is said of its media type. None: all."""
         self._app, self._settings, self._keys = app, settings, keys
         self._metrics, self._log, self._clock = metrics, log, clock
         self._hosts = {h.lower() for h in (*LOOPBACK_NAMES, settings.host, *settings.allow_hosts)}
         self._origins = {o.lower().rstrip("/") for o in settings.allow_origins}
+        self._posts = posts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -91,7 +98,8 @@ class Middleware:
 
         try:
             refusal = self._check(scope, context)
-            await (refusal or self._app)(scope, self._limited(receive), answer)
+            body = limited(receive, self._settings.body_limit_bytes, _header(scope, b"content-encoding"))
+            await (refusal or self._app)(scope, body, answer)
         except Exception as error:
             context.facts["fault"] = f"{type(error).__name__} at {_where(error)}"
             self._log.error("fault", id=context.id, fault=context.facts["fault"])
@@ -113,17 +121,17 @@ class Middleware:
             self._check_host(scope)
             cross = self._check_origin(scope)
             if cross and scope["method"] == "OPTIONS":
-                return Response(status_code=204, headers=_PREFLIGHT)
+                return Response(status_code=204, headers=_preflight(scope))
             size = _header(scope, b"content-length")
             if size.isdecimal() and int(size) > self._settings.body_limit_bytes:
-                raise self._too_large(int(size))
+                raise too_large(int(size), self._settings.body_limit_bytes)
             if self._keys is not None and not _is_open(scope["path"]):
-                scheme, _, key = _header(scope, b"authorization").partition(" ")
-                context.caller = self._keys.identify(key.strip() if scheme.lower() == "bearer" else "")
-            if scope["method"] == "POST":
+                context.caller = self._keys.identify(_key(scope))
+            if scope["method"] == "POST" and (self._posts is None or scope["path"] in self._posts):
                 media = _header(scope, b"content-type").partition(";")[0].strip().lower()
                 if media != "application/json":
                     raise WrongMediaType(f"the body must be sent as application/json, got `{media[:80] or 'no type'}`")
+                refuse_encoding(_header(scope, b"content-encoding"))
         except RequestError as error:
             return error_response(error)
         return None
@@ -147,7 +155,7 @@ class Middleware:
         """Whether the request comes from a listed other origin; refused when from one that is not listed."""
         origin = _header(scope, b"origin").lower().rstrip("/")
         if origin:
-            if origin in self._origins:
+            if self._listed(origin):
                 return True
             if origin != f"{scope.get('scheme', 'http')}://{_header(scope, b'host').lower()}":
                 raise Forbidden(
@@ -162,22 +170,12 @@ class Middleware:
             raise Forbidden("this server does not answer requests made for another site", code="origin_not_allowed")
         return False
 
-    def _limited(self, receive: Receive) -> Receive:
-        """`receive`, refusing a body that grows over the limit without having said so."""
-        total = 0
-
-        async def counted() -> Message:
-            nonlocal total
-            message = await receive()
-            total += len(message.get("body", b""))
-            if total > self._settings.body_limit_bytes:
-                raise self._too_large(total)
-            return message
-
-        return counted
-
-    def _too_large(self, size: int) -> TooLarge:
-        return TooLarge(f"the body has at least {size} bytes; this server takes {self._settings.body_limit_bytes}")
+    def _listed(self, origin: str) -> bool:
+        """Whether pages of `origin`, in small letters, may ask. `localhost` lists those of this machine, any port."""
+        if origin in self._origins and origin != LOCALHOST:
+            return True
+        scheme, _, place = origin.partition("://")
+        return LOCALHOST in self._origins and scheme in ("http", "https") and is_loopback(_host_name(place))
 
     def _headers(self, context: RequestContext, took_ms: int, origin: str) -> list[tuple[bytes, bytes]]:
         headers = [
@@ -190,17 +188,36 @@ class Middleware:
             headers.append((b"x-creuset-ignored", ", ".join(context.ignored).encode()))
         if self._origins:
             headers.append((b"vary", b"origin"))
-            if origin.lower().rstrip("/") in self._origins:
+            if self._listed(origin.lower().rstrip("/")):
                 headers.append((b"access-control-allow-origin", origin.encode("latin-1")))
-                headers.append((b"access-control-expose-headers", b"x-request-id, retry-after, x-creuset-ignored"))
+                headers.append((b"access-control-expose-headers", EXPOSED))
         return headers
 
 
-_PREFLIGHT = {
-    "access-control-allow-methods": "GET, POST",
-    "access-control-allow-headers": "authorization, content-type",
-    "access-control-max-age": "600",
-}
+def _preflight(scope: Scope) -> dict[str, str]:
+    """Leave for what a browser asks whether it may send: clients have headers of their own (`x-stainless-os`)."""
+    asked = [name.strip().lower() for name in _header(scope, b"access-control-request-headers").split(",")]
+    named = [name for name in asked if _TOKEN.fullmatch(name)]
+    headers = {
+        "access-control-allow-methods": "GET, POST",
+        "access-control-allow-headers": ", ".join(dict.fromkeys(["authorization", "content-type", *named])),
+        "access-control-max-age": "600",
+        "vary": "access-control-request-headers",
+    }
+    if _header(scope, b"access-control-request-private-network") == "true":
+        headers["access-control-allow-private-network"] = "true"
+    return headers
+
+
+def _key(scope: Scope) -> str:
+    """The key of a request: a bearer token, or alone in a header, as Anthropic's and Azure's clients send it."""
+    scheme, _, key = _header(scope, b"authorization").partition(" ")
+    if scheme.lower() == "bearer" and key.strip():
+        return key.strip()
+    return _header(scope, b"x-api-key").strip() or _header(scope, b"api-key").strip()
+
+
+_TOKEN = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,64}")
 
 
 _HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::[0-9]{1,5})?")

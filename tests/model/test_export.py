@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from creuset.cli import main
+from creuset.core.artifact import new_artifact
 from creuset.core.errors import ArtifactError
 from creuset.core.gguf import GgufFile
 from creuset.model.formats.weights import load_model
-from creuset.model.hub import end_ids, recommended_sampling
+from creuset.model.hub import end_ids, recommended_sampling, stated_sampling
 from creuset.model.quant import QuantPlan, quantize_folder
 from creuset.testing import tiny_model_folder, tiny_tokenizer
 from creuset.text.chat import chat_template, render
@@ -72,6 +73,44 @@ def test_bf16_is_the_default_and_results_are_on_stdout(tmp_path: Path, capsys: p
     printed = capsys.readouterr()
     assert "qwen2" in printed.out and "bf16" in printed.out and "model.safetensors" in printed.out
     assert json.loads((tmp_path / "out" / "config.json").read_text())["torch_dtype"] == "bfloat16"
+
+
+@pytest.mark.parametrize(
+    ("stated", "expected"),
+    [
+        ({"do_sample": True, "temperature": 0.3, "top_p": 0.9, "top_k": 7, "repetition_penalty": 1.05}, None),
+        ({"do_sample": False}, None),
+        ({"do_sample": True, "min_p": 0.1}, None),
+        ({}, {}),
+    ],
+)
+def test_sampling_travels_with_an_exported_model_and_none_is_invented(
+    stated: dict[str, Any], expected: dict[str, Any] | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tiny_model_folder(tmp_path / "model")
+    (folder / "generation_config.json").write_text(json.dumps(stated))
+    exported(folder, tmp_path / "out", capsys, "--gguf", str(tmp_path / "m.gguf"))
+    for made in (tmp_path / "out", tmp_path / "m.gguf"):
+        told = {k: v for k, v in stated_sampling(made).items() if not k.endswith("_token_id")}
+        wanted = stated if expected is None else expected
+        if made.is_file():  # a GGUF file has no word for the rest
+            wanted = {"temperature": 0.0} if wanted == {"do_sample": False} else wanted
+            wanted = {k: v for k, v in wanted.items() if k in ("temperature", "top_p", "top_k", "min_p")}
+        assert told == pytest.approx(wanted), made
+    assert recommended_sampling(tmp_path / "out") == recommended_sampling(folder)
+
+
+def test_what_the_card_said_of_sampling_travels_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sampling = {"temperature": 0.2, "top_p": 0.9}
+    with new_artifact(tmp_path / "pulled", kind="model", facts={"origin": {"name": "x", "sampling": sampling}}) as made:
+        tiny_model_folder(made / "inner")
+        for file in (made / "inner").iterdir():
+            file.rename(made / file.name)
+        (made / "inner").rmdir()
+        (made / "generation_config.json").write_text("{}")
+    exported(tmp_path / "pulled", tmp_path / "out", capsys)
+    told = json.loads((tmp_path / "out" / "generation_config.json").read_text())
+    assert {name: told[name] for name in ("do_sample", *sampling)} == sampling | {"do_sample": True}
 
 
 def test_gguf_is_written_with_vocabulary_ends_and_template(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -144,7 +144,7 @@ def test_keys_are_asked_for_everywhere_but_on_the_page(folder: Path, tmp_path: P
         client = server.client()
         for path in ("/", "/health"):
             assert client.get(path).status_code == 200
-        for wrong in ({}, {"authorization": f"Bearer {new_key()}"}, {"authorization": key}, {"x-api-key": key}):
+        for wrong in ({}, {"authorization": f"Bearer {new_key()}"}, {"authorization": key}, {"x-api-key": new_key()}):
             for path in ("/v1/models", "/metrics", "/tokenizer_info", "/v1/creuset/model", "/v1/nothing"):
                 found = client.get(path, headers=wrong)
                 assert found.status_code == 401 and found.json()["error"]["code"] == "invalid_api_key", path

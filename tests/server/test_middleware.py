@@ -188,8 +188,39 @@ def test_a_browser_that_asks_whether_it_may_ask_is_answered_without_a_key(tmp_pa
     assert (asked.status, asked.text) == (204, "")
     assert asked.headers["access-control-allow-methods"] == "GET, POST"
     assert asked.headers["access-control-allow-headers"] == "authorization, content-type"
+    assert "access-control-allow-private-network" not in asked.headers
     unlisted = Asked("OPTIONS", headers=[HOST, (b"origin", b"https://evil.example")], settings=LISTED)
     assert unlisted.status == 403
+
+
+def test_the_headers_that_a_client_sends_from_a_page_are_allowed() -> None:
+    wanted = b"Authorization, content-type, x-stainless-os, X-Stainless-Lang, bad name, " + b"x" * 99
+    headers = [
+        HOST, (b"origin", b"https://app.example"), (b"access-control-request-headers", wanted),
+        (b"access-control-request-private-network", b"true"),
+    ]  # fmt: skip
+    asked = Asked("OPTIONS", headers=headers, settings=LISTED)
+    allowed = "authorization, content-type, x-stainless-os, x-stainless-lang"
+    assert asked.headers["access-control-allow-headers"] == allowed
+    assert asked.headers["access-control-allow-private-network"] == "true"
+    assert (b"vary", b"access-control-request-headers") in asked.sent[0]["headers"]
+    unlisted = [HOST, (b"origin", b"https://evil.example"), *headers[2:]]
+    assert Asked("OPTIONS", headers=unlisted, settings=LISTED).status == 403
+
+
+@pytest.mark.parametrize(
+    ("origin", "allowed"),
+    [
+        (b"http://localhost:5173", True), (b"https://LOCALHOST", True), (b"http://127.0.0.1:3000", True),
+        (b"http://[::1]:3000", True), (b"http://localhost.evil.example", False), (b"http://evil.example", False),
+        (b"null", False), (b"file://localhost", False), (b"localhost", False), (b"http://10.0.0.1:3000", False),
+    ],
+)  # fmt: skip
+def test_pages_of_this_machine_may_ask_from_any_port_where_localhost_is_allowed(origin: bytes, allowed: bool) -> None:
+    asked = Asked(headers=[HOST, (b"origin", origin)], settings=ServeSettings(allow_origins=("localhost",)))
+    assert asked.status == (200 if allowed else 403)
+    assert (asked.headers.get("access-control-allow-origin") == origin.decode()) is allowed
+    assert Asked(headers=[HOST, (b"origin", origin)]).status == 403, "where it was not allowed"
 
 
 @pytest.mark.parametrize(
@@ -242,7 +273,19 @@ def test_a_body_over_the_limit_is_refused_whatever_it_said_of_itself(
     asked = Asked("POST", headers=[HOST, JSON, *headers], body=body, settings=SMALL)
     assert asked.status == status
     if status == 413:
-        assert asked.error["message"] == f"the body has at least {size} bytes; this server takes 10"
+        said = f"the body has at least {size} bytes; this server takes 10 (start it with --max-body-mb for more)"
+        assert asked.error["message"] == said
+
+
+@pytest.mark.parametrize("name", [b"x-api-key", b"api-key"])
+def test_a_key_may_come_alone_in_a_header(tmp_path: Path, name: bytes) -> None:
+    key = add_key(tmp_path / "keys", "ann").encode()
+    ring = KeyRing(tmp_path / "keys")
+    assert Asked(headers=[HOST, (name, key)], keys=ring).status == 200
+    assert Asked(headers=[HOST, (name, key[:-1])], keys=ring).status == 401
+    both = [HOST, (name, key), (b"authorization", b"Bearer crs-of-somebody-else")]
+    assert Asked(headers=both, keys=ring).status == 401, "a bearer token is the one that counts"
+    assert Asked(headers=[HOST, (name, key), (b"authorization", b"Bearer ")], keys=ring).status == 200
 
 
 @pytest.mark.parametrize(

@@ -36,26 +36,30 @@ def test_what_fits_in_a_context_of_ten_is_given(
 @pytest.mark.parametrize(
     ("prompt", "asked", "words"),
     [
-        (10, None, "the prompt has 10 tokens; the context of m is 10 tokens"),
+        (10, None, "; the prompt has 10 tokens as m reads it"),
         (11, 0, "the prompt has 11 tokens"), (11, None, "the prompt has 11 tokens"),
         (10, 1, "the prompt has 10 tokens"),
-        (9, 2, "9 prompt tokens and 2 to generate make 11; the context of m is 10 tokens"),
+        (9, 2, "; 9 prompt tokens and 2 to generate make 11 for m"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused_and_never_cut(prompt: int, asked: int | None, words: str) -> None:
     with pytest.raises(PromptTooLong, match=words) as refused:
-        fit("m", 10, prompt, asked, param="messages")
-    assert refused.value.param == "messages"
+        fit("m", 10, prompt, asked, param="messages", limit="max_completion_tokens")
+    assert str(refused.value).startswith("This model's maximum context length is 10 tokens"), "clients look for it"
+    too_much = prompt < 10  # it is what is asked for, and not the prompt, that has no room
+    assert refused.value.param == ("max_completion_tokens" if too_much else "messages")
+    assert ("can be at most 1 here" if too_much else "truncate_prompt_tokens") in refused.value.hint
 
 
 def test_a_cache_that_is_smaller_than_the_context_says_what_to_raise() -> None:
     for asked in (None, 5):
-        with pytest.raises(PromptTooLong, match="the key-value cache of m holds 10 tokens, fewer than its context of 40"
-                           ) as refused:  # fmt: skip
+        words = "10 tokens, since the key-value cache of m holds fewer than its context of 40"
+        with pytest.raises(PromptTooLong, match=words) as refused:
             fit("m", 10, 10 if asked is None else 8, asked, param="prompt", context=40)
         assert "--kv-memory or --kv-tokens" in refused.value.hint
-    with pytest.raises(PromptTooLong, match="the context of m is 10 tokens"):
+    with pytest.raises(PromptTooLong, match="length is 10 tokens, prompt and reply together") as refused:
         fit("m", 10, 10, None, param="prompt", context=10)
+    assert "--context" in refused.value.hint
 
 
 def test_what_is_not_given_is_the_models_and_else_openais(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_each_model_has_its_own_window(server: Running) -> None:
     long = "a b " * 60
     assert server.own.post("/v1/chat/completions", json=chat("tiny", long)).status_code == 200
     refused = server.own.post("/v1/chat/completions", json=chat("short", long))
-    assert refused.status_code == 400 and "the context of short is 64 tokens" in refused.json()["error"]["message"]
+    assert refused.status_code == 400 and "context length is 64 tokens" in refused.json()["error"]["message"]
     counted = {m: server.own.post("/tokenize", json={"model": m, "prompt": "a"}).json()["max_model_len"]
                for m in ("tiny", "brief")}  # fmt: skip
     assert counted == {"tiny": 4096, "brief": 64}

@@ -153,6 +153,30 @@ def test_a_named_tool_is_called_once_with_arguments_that_are_valid(client: OpenA
     assert chunks[-1].finish_reason == "stop"
 
 
+@pytest.mark.parametrize("choice", [named("weather"), "required"])
+def test_a_forced_call_that_the_limit_cuts_is_never_told_as_words(client: OpenAI, choice: Any) -> None:
+    for limit in (1, 4, 12, 24, 40, 60):
+        body = {"tools": TWO[:1], "tool_choice": choice, "max_tokens": limit}
+        whole = ask(client, **body).choices[0]
+        assert whole.message.content is None and whole.finish_reason == "length", limit
+        deltas = [chunk.choices[0].delta for chunk in ask(client, stream=True, **body)]
+        assert not any(delta.content for delta in deltas)
+        told = [call.function for delta in deltas for call in delta.tool_calls or ()]
+        calls = [] if not told else [("".join(f.name or "" for f in told), "".join(f.arguments for f in told))]
+        assert calls == [(c.function.name, c.function.arguments) for c in whole.message.tool_calls or ()]
+        assert calls in ([], [("weather", calls[0][1] if calls else "")])
+    assert calls and not calls[0][1].endswith("}"), "the longest is cut within its arguments"
+
+
+def test_a_call_that_may_be_made_and_is_cut_is_no_words_where_the_grammar_says_that_it_is_a_call(
+    client: OpenAI,
+) -> None:
+    form = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"const": "x" * 99}}}
+    for seed in range(4):
+        said = ask(client, tools=TWO, response_format=form, max_tokens=8, seed=seed).choices[0].message.content
+        assert not (said or "").startswith("<tool_call>")
+
+
 @pytest.mark.parametrize("strict", [False, True])
 def test_some_tool_is_called_where_one_is_required(client: OpenAI, strict: bool) -> None:
     tools = [tool("weather", strict=strict), tool("news", strict=strict)]

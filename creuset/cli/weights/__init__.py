@@ -18,6 +18,8 @@ def facts_of(model: Path) -> dict[str, Any]:
     for name, key in SAMPLING.items():
         if isinstance(value := said.get(name), int | float):
             found[f"general.sampling.{key}"] = int(value) if key == "top_k" else float(value)
+    if said.get("do_sample") is False:
+        found["general.sampling.temp"] = 0.0
     if is_gguf(model):
         metadata = GgufFile(model).metadata
         found |= {key: metadata[key] for key in KEPT if metadata.get(key)}

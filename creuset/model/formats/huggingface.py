@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from creuset.core.errors import ArtifactError
-from creuset.core.gguf import GgufFile, is_gguf
+from creuset.core.gguf import is_gguf
 from creuset.model.formats.beside import copy_tokenizer
-from creuset.model.formats.gguf.config import sampling
 from creuset.model.formats.weights import load_model, save_model, write_json
-from creuset.model.hub import end_ids
+from creuset.model.hub import end_ids, stated_sampling
 
 IM_END, ENDOFTEXT = "<|im_end|>", "<|endoftext|>"
 
@@ -72,15 +71,15 @@ def _write_generation(source: Path, scratch: Path) -> None:
         found = {"bos_token_id": ids[ENDOFTEXT], "pad_token_id": ids[ENDOFTEXT]} | found
     many = {"eos_token_id": ends} if ends else {}
     write_json(scratch / "config.json", _json(scratch / "config.json") | found)
-    write_json(scratch / "generation_config.json", _json(scratch / "generation_config.json") | said | found | many)
+    write_json(scratch / "generation_config.json", said | found | many)
 
 
 def _said(source: Path) -> dict[str, Any]:
-    """What the model itself says of generation."""
-    if is_gguf(source):
-        return {"do_sample": True, **found} if (found := sampling(GgufFile(source).metadata)) else {}
+    """What the model itself says of generation; of sampling, else what the card said that it was pulled with."""
     file = source / "generation_config.json"
-    return _json(file) if file.is_file() else {}
+    found = {} if is_gguf(source) or not file.is_file() else _json(file)
+    stated = stated_sampling(source)
+    return found | {"do_sample": True} | stated if stated else found
 
 
 def _copy_tokenizer(source: Path, scratch: Path) -> None:

@@ -184,6 +184,7 @@ class EngineClient:
             raise Overloaded(
                 f"{taken} completions are running or waiting, which is all this server takes "
                 f"({self._limit}); try again",
+                hint="more are taken with --max-queue",
                 retry_after=1.0,
             )
 

@@ -47,6 +47,7 @@ class ChatRequest:
     continues: bool  # the prompt ends inside the last message, which goes on
     sampling: Sampling
     max_tokens: int | None
+    limit: str  # the field that `max_tokens` came in
     choices: int
     stream: bool
     options: StreamOptions
@@ -82,6 +83,7 @@ def parse_chat(fields: Fields, name: str, model: ServedModel) -> ChatRequest:
         generates=not continues if begins is None else begins,
         continues=continues,
         sampling=msgspec.structs.replace(sampling, stop=take_stop(fields, MAX_STOPS), logprobs=_logprobs(fields)),
+        limit="max_completion_tokens" if fields.peek("max_completion_tokens") is not None else "max_tokens",
         max_tokens=_max_tokens(fields),
         choices=fields.integer("n", 1, MAX_CHOICES) or 1,
         stream=stream,
@@ -105,7 +107,7 @@ def _refuse_other_kinds(fields: Fields) -> None:
     if modalities is not None and modalities != ["text"]:
         raise fields.refuse("modalities", 'is served as ["text"] only', code="unsupported_value")
     fields.only("verbosity", "medium")
-    fields.not_served("audio", "prediction", "web_search_options", "moderation", "prompt_cache_options")
+    fields.not_served("audio", "prediction", "web_search_options", "moderation")
 
 
 def _logprobs(fields: Fields) -> int | None:
@@ -153,7 +155,10 @@ class ChatChoice:
         """What `event` adds: objects of `delta`, the log-probabilities under a key of their own."""
         pieces = self.parser.push(event.text)
         if event.finish is not None:
-            pieces += self.parser.finish()
+            rest = self.parser.finish()
+            if event.finish == "length" and self._is_cut_call(rest):
+                rest = [piece for piece in rest if not isinstance(piece, Content)]
+            pieces += rest
         if not self.ask.thinking.shown:
             pieces = [piece for piece in pieces if not isinstance(piece, Reasoning)]
         found = [self._delta(piece) for piece in pieces]
@@ -166,6 +171,14 @@ class ChatChoice:
         if event.finish is not None:
             self.finish = self._reason(event.finish)
         return found
+
+    def _is_cut_call(self, rest: list[OutputPiece]) -> bool:
+        """Whether what was held back to the end is a call that the limit cut before its arguments began.
+
+        Known only where the grammar lets nothing else begin like a call. It has no name yet, so it is left out.
+        """
+        use, said = self.ask.use, "".join(piece.text for piece in rest if isinstance(piece, Content)).lstrip()
+        return use.forced or (use.constrained and said.startswith(self.model.calls.opening))
 
     def _delta(self, piece: OutputPiece) -> dict[str, Any]:
         match piece:
@@ -205,7 +218,7 @@ def whole_choice(index: int, deltas: list[dict[str, Any]], choice: ChatChoice) -
     legacy = _joined([{"index": 0, "function": d["function_call"]} for d in deltas if "function_call" in d])
     if legacy:
         message["function_call"] = legacy[0]["function"]
-    if choice.calls and not said:
+    if (choice.calls or choice.ask.use.forced) and not said:
         message["content"] = None
     listed = [entry for d in deltas for entry in d.get("logprobs", ())]
     logprobs = {"content": listed, "refusal": None} if choice.ask.sampling.logprobs is not None else None

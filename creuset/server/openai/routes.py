@@ -63,8 +63,9 @@ def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         def prepare() -> Prepared:
             prompt = truncated(ids, ask.keep, engine.window, ask.max_tokens)
             tokens = fit(
-                name, engine.window, len(prompt), ask.max_tokens, param="messages", context=engine.model.context
-            )
+                name, engine.window, len(prompt), ask.max_tokens, param="messages", limit=ask.limit,
+                context=engine.model.context,
+            )  # fmt: skip
             sampling = msgspec.structs.replace(ask.sampling, max_tokens=tokens)
             first = GenerationRequest(
                 id="", prompt=prompt, sampling=sampling, salt=salt, grammar=grammar,

@@ -85,14 +85,17 @@ def take_stream(fields: Fields) -> tuple[bool, StreamOptions]:
 def take_harmless(fields: Fields) -> None:
     """Fields that change nothing in the reply: bookkeeping on the client's side, checked, ignored and named as such."""
     fields.ignore(
-        "user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "service_tier", "store", "metadata"
-    )
+        "user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options",
+        "service_tier", "store", "metadata", "priority",
+    )  # fmt: skip
     fields.only("skip_special_tokens", True)
     fields.only("spaces_between_special_tokens", True)
     fields.text("user")
     fields.text("safety_identifier", max_chars=64)
     fields.text("prompt_cache_key", max_chars=1024)
-    fields.only("prompt_cache_retention", "in_memory")
+    fields.text("prompt_cache_retention")
+    fields.object("prompt_cache_options")
+    fields.integer("priority", -(2**31), 2**31 - 1)
     fields.only("service_tier", "auto", "default")
     fields.only("store", False)
     metadata = fields.take("metadata")
@@ -197,26 +200,31 @@ def fit(
     *,
     param: str,
     default: int | None = None,
+    limit: str = "max_tokens",
     context: int = 0,
 ) -> int:
     """How many tokens may be generated in a window of `window`. What does not fit is refused, never cut.
 
-    `context`: the model's own, where the window may be smaller because the cache is: then that is what is told.
+    `param` is the field of the prompt, `limit` that of `asked`. `context`: the model's own, where the window may be
+    smaller because the cache is: that is told then. Clients know the refusal by its first words.
     """
     room = window - prompt_tokens
-    limit, hint = f"the context of {name} is {window} tokens", ""
+    known, raised = f"This model's maximum context length is {window} tokens", "--context"
     if window < context:
-        limit = f"the key-value cache of {name} holds {window} tokens, fewer than its context of {context}"
-        hint = "whoever runs the server can raise that with --kv-memory or --kv-tokens"
+        known += f", since the key-value cache of {name} holds fewer than its context of {context}"
+        raised = "--kv-memory or --kv-tokens"
+    hint = f"whoever runs the server can raise that with {raised}"
     if room < 1 and not (room == 0 and asked == 0):
         raise PromptTooLong(
-            f"the prompt has {prompt_tokens} tokens; {limit}, prompt and reply together", param=param, hint=hint
+            f"{known}, prompt and reply together; the prompt has {prompt_tokens} tokens as {name} reads it",
+            param=param,
+            hint=f"send less, or truncate_prompt_tokens; {hint}",
         )
     if asked is not None and asked > room:
         raise PromptTooLong(
-            f"{prompt_tokens} prompt tokens and {asked} to generate make {prompt_tokens + asked}; {limit}",
-            param=param,
-            hint=hint,
+            f"{known}; {prompt_tokens} prompt tokens and {asked} to generate make {prompt_tokens + asked} for {name}",
+            param=limit,
+            hint=f"`{limit}` can be at most {room} here; {hint}",
         )
     if asked is not None:
         return asked
