@@ -27,6 +27,7 @@ VERBS = {
     "rm": ("creuset.cli.store.rm", "delete a model that was pulled"),
     "chat": ("creuset.cli.chat", "talk with a model in the terminal"),
     "serve": ("creuset.cli.serve", "serve a model: OpenAI-compatible API and chat page"),
+    "bench": ("creuset.cli.speed.bench", "how fast a model answers on this machine"),
     "eval": ("creuset.cli.eval", "score a model"),
     "audit": ("creuset.cli.audit", "test a model or an endpoint: robustness, security, bias, privacy, law"),
     "compare": ("creuset.cli.compare", "a scorecard of models and providers, speed of an endpoint"),

@@ -47,6 +47,11 @@ def resident_memory(root: Path = Path("/")) -> int:
     return _field(root / "proc/self/status", "VmRSS:") * 1024
 
 
+def peak_memory(root: Path = Path("/")) -> int:
+    """Most bytes of this process that ever lay in memory at once; 0 where that cannot be read."""
+    return _field(root / "proc/self/status", "VmHWM:") * 1024
+
+
 def _system(root: Path) -> Iterator[int]:
     if kib := _field(root / "proc/meminfo", "MemAvailable:"):
         yield kib * 1024
