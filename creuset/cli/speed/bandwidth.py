@@ -60,7 +60,8 @@ def step_bytes(engine: Engine, streams: int, context: int) -> float:
     config = engine.config
     each = weight_bytes(engine) / parameters(config).total
     cache = engine.choices["kv_cache"]
-    return each * met_weights(config, streams) + streams * context * cache["bytes"] / cache["tokens"]
+    keys: float = cache["bytes"] / cache["tokens"]
+    return each * met_weights(config, streams) + streams * context * keys
 
 
 def met_weights(config: ModelConfig, tokens: int) -> float:
