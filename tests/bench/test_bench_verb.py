@@ -8,7 +8,7 @@ import pytest
 from creuset.cli import main
 from creuset.cli.speed.bandwidth import met_weights, read_rate, step_bytes, weight_bytes
 from creuset.cli.speed.bench import counts
-from creuset.cli.speed.loads import Load
+from creuset.cli.speed.loads import TimedRequests
 from creuset.core.errors import EngineError
 from creuset.engine.engine import Engine
 from creuset.engine.settings import EngineSettings
@@ -58,7 +58,7 @@ def test_what_does_not_fit_is_refused(folder: Path, capsys: pytest.CaptureFixtur
 def test_prompts_are_distinct_and_the_clock_runs_while_all_write(folder: Path) -> None:
     settings = EngineSettings(dtype="fp32", prefix_cache=False, max_running=2)
     engine = Engine.load(folder, settings=settings)
-    load = Load(engine, seed=0)
+    load = TimedRequests(engine, seed=0)
     asked = [tuple(load.request(16, 4).prompt) for _ in range(20)]
     assert len(set(asked)) == 20 and all(0 <= id < 512 for prompt in asked for id in prompt)
     assert load.decode(2, 8, prompt=4) > 0 and load.prefill(40) > 0

@@ -78,9 +78,9 @@ def load(path: Path, args: argparse.Namespace) -> "tuple[Engine, list[int]]":
 
 def measure(engine: "Engine", args: argparse.Namespace, prompts: list[int]) -> dict[str, Any]:
     from creuset.cli.speed.bandwidth import read_rate, step_bytes, weight_bytes
-    from creuset.cli.speed.loads import Load, Rate
+    from creuset.cli.speed.loads import Rate, TimedRequests
 
-    load = Load(engine, seed=args.seed, temperature=args.temperature)
+    load = TimedRequests(engine, seed=args.seed, temperature=args.temperature)
     decode: dict[int, list[float]] = {n: [] for n in args.streams}
     first: dict[int, list[float]] = {n: [] for n in prompts}
     threads = engine.choices["threads"]

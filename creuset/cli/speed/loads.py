@@ -32,7 +32,7 @@ class Rate:
         return asdict(self)
 
 
-class Load:
+class TimedRequests:
     """Requests to one engine, each with a prompt that no other has."""
 
     def __init__(self, engine: Engine, *, seed: int, temperature: float = 0.0) -> None:
