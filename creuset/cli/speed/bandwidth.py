@@ -1,12 +1,15 @@
 """How fast this machine reads memory, and how much of it a step of a model reads."""
 
 import time
+from typing import TYPE_CHECKING
 
 from creuset.engine.backend.native.library import NativeUnavailable, library
 from creuset.engine.backend.native.pool import ThreadPool
-from creuset.engine.engine import Engine
 from creuset.model.config import ModelConfig
 from creuset.model.count import matmul_weights, parameters
+
+if TYPE_CHECKING:
+    from creuset.engine.engine import Engine
 
 BLOCK = 256 * 2**20  # bytes: more than most caches hold
 REPEATS = 7
@@ -43,7 +46,7 @@ def _by_torch(threads: int) -> float:
         torch.set_num_threads(before)
 
 
-def weight_bytes(engine: Engine) -> int:
+def weight_bytes(engine: "Engine") -> int:
     """Bytes that the weights take where the engine computes."""
     said = engine.choices.get("weight_bytes")
     if said is not None:
@@ -52,7 +55,7 @@ def weight_bytes(engine: Engine) -> int:
     return parameters(config).total * wide
 
 
-def step_bytes(engine: Engine, streams: int, context: int) -> float:
+def step_bytes(engine: "Engine", streams: int, context: int) -> float:
     """Bytes that one step of `streams` requests reads: the weights that their tokens meet, their keys and values.
 
     Tokens of a mixture of experts are taken to choose at random: `streams` of them meet that many experts on average.

@@ -8,12 +8,15 @@ import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from creuset.core.errors import EngineError
-from creuset.engine.engine import Engine
 from creuset.types.generation import Event, GenerationRequest, Sampling
+
+if TYPE_CHECKING:
+    from creuset.engine.engine import Engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class Rate:
 class TimedRequests:
     """Requests to one engine, each with a prompt that no other has."""
 
-    def __init__(self, engine: Engine, *, seed: int, temperature: float = 0.0) -> None:
+    def __init__(self, engine: "Engine", *, seed: int, temperature: float = 0.0) -> None:
         self.engine = engine
         self._random, self._temperature, self._count = np.random.default_rng(seed), temperature, 0
         self._vocabulary = min(engine.config.vocab_size, engine.tokenizer.vocab_size)
