@@ -150,11 +150,14 @@ def listing() -> list[dict[str, Any]]:
 
 def listed(lang: "Lang") -> str:
     from creuset.core.sentences import in_language
+    from creuset.governance.audit.articles import article
+    from creuset.report.language import words_of
     from creuset.report.table import STATUS
 
     lines = []
     for row in listing():
-        lines.append(f"{row['row']:>2}  {row['name']}: {row['title'][lang]}  ({'; '.join(row['articles'])})")
+        articles = "; ".join(words_of(article(name), lang) for name in row["articles"])
+        lines.append(f"{row['row']:>2}  {row['name']}: {row['title'][lang]}  ({articles})")
         lines.append(f"      {row['asks'][lang]}")
         if row["untested"]:
             lines.append(f"      {in_language(STATUS['not_tested'], lang)}: {row['untested']}")

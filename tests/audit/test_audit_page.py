@@ -1,8 +1,11 @@
 """The audit's page: every requirement and every reason is on it, no grade is, and nothing on it runs but ours."""
 
+import re
+
 import pytest
 
 from creuset.core.stats import Interval
+from creuset.governance.audit.articles import article
 from creuset.governance.audit.how_to_read import COMPARED, GROUPS, how_to_read
 from creuset.governance.audit.how_to_read import PARTS as READ
 from creuset.governance.audit.items import PARTS, REQUIREMENTS
@@ -10,6 +13,7 @@ from creuset.governance.audit.page import page, write_page
 from creuset.governance.audit.page_part import SHOWN, part_blocks
 from creuset.governance.audit.run import Result, item_rows
 from creuset.report.html import render
+from creuset.report.language import words_of
 from creuset.types.measure import Measure
 from tests.evals.left_run import HOSTILE
 from tests.web.conftest import browser, chromium  # noqa: F401
@@ -48,7 +52,7 @@ def test_every_requirement_reason_and_hint_is_there_in_both_languages():
         for lang in ("en", "fr"):
             for words in (item["title"], item["asks"], item["hint"]):
                 assert words[lang].replace("'", "&#x27;") in text
-        assert all(article in text for article in item["articles"])
+        assert all(article.replace("'", "&#x27;") in text for article in item["articles"])
     assert "it needs the weights" in text and "its maker says so" in text and "no flag" in text
     assert "non vérifiable de l&#x27;extérieur" in text and "[-0.100, 0.600]" in text
 
@@ -182,3 +186,21 @@ def test_the_page_counts_the_parts_that_ran_and_measured_is_not_green():
     assert "1 of 2" in text and "1 sur 2" in text and "0 of 0" in text
     style = text.split("<style>")[1].split("</style>")[0]
     assert ".tag.measured { color: var(--ink) }" in style
+
+
+def test_articles_that_bind_high_risk_systems_only_say_so_and_discrimination_has_its_own_law():
+    for item in REQUIREMENTS.values():
+        for name in item.articles:
+            said = words_of(article(name), "en")
+            bound = name.startswith("AI Act Annex IV") or re.match(r"AI Act (9|10|13|14|15)\b", name)
+            assert said.startswith(name) and ("(binds high-risk systems only)" in said) == bool(bound), name
+    assert words_of(article("AI Act 15(1)"), "fr") == (
+        "Règlement IA, article 15(1) (n'oblige que les systèmes à haut risque)"
+    )
+    assert words_of(article("Charter 21"), "en") == "Charter 21 (to be confirmed)"
+    assert words_of(article("AI Act 5(1)(i)"), "en").endswith("from 2 December 2026; its point is to be confirmed)")
+    assert words_of(article("GDPR 5(1)(d)"), "fr") == "RGPD, article 5(1)(d)"
+    decisions = {"Charter 21", "Directive 2000/43/EC", "Directive 2000/78/EC", "Code du travail L1132-1",
+                 "Code pénal 225-1", "GDPR 22"}  # fmt: skip
+    assert decisions <= set(REQUIREMENTS["6"].articles) and "GDPR 5(1)(d)" in REQUIREMENTS["12"].articles
+    assert not any("10(5)" in name for item in REQUIREMENTS.values() for name in item.articles)

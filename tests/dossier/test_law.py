@@ -54,7 +54,7 @@ def test_a_page_says_which_provisions_hold_on_its_day(root, given, tmp_path, day
     rows = {}
     for name in names:
         page = (tmp_path / f"out/en/{name}.html").read_text(encoding="utf-8")
-        assert "law as of 26 November 2026" in page
+        assert "law as of 30 November 2026" in page
         law = page[page.index("<h2>Law and thresholds</h2>") :]
         for row in re.findall(r"<tr>(.*?)</tr>", law[: law.index("</table>")], re.DOTALL):
             cells = [re.sub(r"<[^>]+>", "", cell) for cell in re.findall(r"<td.*?</td>", row, re.DOTALL)]

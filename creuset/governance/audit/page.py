@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from creuset.core.sentences import sentence
+from creuset.governance.audit.articles import article
 from creuset.governance.audit.page_part import part_blocks
 from creuset.report.blocks import Block, Bullets, Column, Facts, Grid, Para, Section, Span, Widget, line
 from creuset.report.language import Text
@@ -103,7 +104,7 @@ def _section(item: Row, rows: Sequence[Row]) -> Section:
     caveats = dict.fromkeys(str(r["caveat"]) for r in rows if r.get("score") is not None and r.get("caveat"))
     blocks: list[Block] = [
         *([Para(line(Text(**item["asks"])))] if item.get("asks") else []),
-        Para(line(" · ".join(item.get("articles") or ())), "soft"),
+        Bullets(tuple(line(article(str(name))) for name in item.get("articles") or ()), "soft"),
         *(
             Para(line(f"{part['name']}: {part['trouble']}"), "note")
             for part in item.get("parts") or ()
