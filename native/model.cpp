@@ -1,0 +1,131 @@
+// How a model is put together and taken apart, for callers of the plain C interface.
+#include "model.h"
+
+#include <cstring>
+
+#include "step.h"
+
+namespace creuset {
+
+void Linear::add(const Matrix &m) {
+    parts[count++] = {m, outs};
+    outs += m.outs;
+    forms |= form_of(m.kind);
+}
+
+Model::Model(const Shape &s) : shape(s), layers(s.layers), work(new Workspace) {}
+Model::~Model() = default;
+
+// Where a matrix or a vector belongs: the same numbers as in creuset/engine/backend/native/interface.py.
+enum Place : int32_t {
+    QKV = 0, OUT = 1, UP = 2, DOWN = 3, ROUTER = 4, SHARED_UP = 5, SHARED_DOWN = 6, EXPERT_UP = 7, EXPERT_DOWN = 8,
+    HEAD = 9, EMBEDDING = 10,
+    NORM_IN = 20, NORM_MIDDLE = 21, NORM_BEFORE = 22, NORM_AFTER = 23, Q_NORM = 24, K_NORM = 25, SINKS = 26,
+    CORRECTION = 27, SHARED_GATE = 28, NORM_LAST = 29,
+};
+
+static Linear *linear_at(Model &m, int32_t layer, int32_t place, int32_t expert) {
+    if (place == HEAD) return &m.head;
+    if (layer < 0 || layer >= int32_t(m.layers.size())) return nullptr;
+    Layer &l = m.layers[layer];
+    switch (place) {
+        case QKV: return &l.qkv;
+        case OUT: return &l.out;
+        case UP: return &l.dense.up;
+        case DOWN: return &l.dense.down;
+        case ROUTER: return &l.router;
+        case SHARED_UP: return &l.shared.up;
+        case SHARED_DOWN: return &l.shared.down;
+        case EXPERT_UP:
+        case EXPERT_DOWN:
+            if (expert < 0 || expert >= m.shape.experts) return nullptr;
+            if (l.experts.empty()) l.experts.resize(m.shape.experts);
+            return place == EXPERT_UP ? &l.experts[expert].up : &l.experts[expert].down;
+        default: return nullptr;
+    }
+}
+
+static std::vector<float> *vector_at(Model &m, int32_t layer, int32_t place, int32_t expert) {
+    if (place == NORM_LAST) return &m.norm;
+    if (place < NORM_IN) {
+        Linear *linear = linear_at(m, layer, place, expert);
+        return linear ? &linear->bias : nullptr;
+    }
+    if (layer < 0 || layer >= int32_t(m.layers.size())) return nullptr;
+    Layer &l = m.layers[layer];
+    switch (place) {
+        case NORM_IN: return &l.norm_in;
+        case NORM_MIDDLE: return &l.norm_middle;
+        case NORM_BEFORE: return &l.norm_before;
+        case NORM_AFTER: return &l.norm_after;
+        case Q_NORM: return &l.q_norm;
+        case K_NORM: return &l.k_norm;
+        case SINKS: return &l.sinks;
+        case CORRECTION: return &l.correction;
+        case SHARED_GATE: return &l.shared_gate;
+        default: return nullptr;
+    }
+}
+
+}  // namespace creuset
+
+using namespace creuset;
+
+CREUSET_API Model *creuset_model_new(const Shape *shape) {
+    if (shape->bytes != sizeof(Shape)) return nullptr;
+    try {
+        return new Model(*shape);
+    } catch (...) {
+        return nullptr;
+    }
+}
+CREUSET_API void creuset_model_free(Model *m) { delete m; }
+
+// 0; or 1: there is no such place, 2: no memory.
+CREUSET_API int creuset_model_matrix(Model *m, int32_t layer, int32_t place, int32_t expert, const Matrix *matrix) {
+    if (place == EMBEDDING) {
+        m->embedding = *matrix;
+        return 0;
+    }
+    Linear *linear = linear_at(*m, layer, place, expert);
+    if (!linear || linear->count == 3) return 1;
+    linear->add(*matrix);
+    return 0;
+}
+
+CREUSET_API int creuset_model_vector(Model *m, int32_t layer, int32_t place, int32_t expert, const float *values, int64_t n) {
+    std::vector<float> *target = vector_at(*m, layer, place, expert);
+    if (!target) return 1;
+    try {
+        target->assign(values, values + n);
+    } catch (...) {
+        return 2;
+    }
+    return 0;
+}
+
+// `xielu`: four numbers of the activation, or null.
+CREUSET_API int creuset_model_layer(Model *m, int32_t layer, int32_t window, int32_t table, const float *xielu) {
+    if (layer < 0 || layer >= int32_t(m->layers.size())) return 1;
+    Layer &l = m->layers[layer];
+    l.window = window, l.table = table;
+    const Shape &s = m->shape;
+    Activation bend{s.activation, s.gated, s.bend_a, s.bend_b, 0, 0};
+    if (xielu) bend.a = xielu[0], bend.b = xielu[1], bend.c = xielu[2], bend.d = xielu[3];
+    auto finish = [](FeedForward &f, const Activation &how) {
+        f.bend = how;
+        f.inner = how.gated ? f.up.outs / 2 : f.up.outs;
+    };
+    finish(l.dense, bend);
+    finish(l.shared, Activation{SILU, 1, 0, 0, 0, 0});
+    for (FeedForward &expert : l.experts) finish(expert, bend);
+    return 0;
+}
+
+CREUSET_API int creuset_model_table(Model *m, int32_t table, const float *cosines, const float *sines, int32_t positions) {
+    if (table < 0 || table > 3) return 1;
+    m->tables[table] = {cosines, sines, positions};
+    return 0;
+}
+
+CREUSET_API void creuset_model_threads(Model *m, int32_t threads) { m->threads = threads; }

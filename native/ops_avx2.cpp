@@ -1,0 +1,2 @@
+#define OPS ops_avx2
+#include "ops.inc"

@@ -1,0 +1,2 @@
+#define OPS ops_avx512
+#include "ops.inc"

@@ -1,0 +1,2 @@
+#define OPS ops_neon
+#include "ops.inc"

@@ -1,0 +1,2 @@
+#define OPS ops_scalar
+#include "ops.inc"

@@ -1,0 +1,53 @@
+// One batch through the model: `forward` leaves each row's stream, from which head.cpp makes logits.
+//
+// All threads run the same function. Between barriers each writes its own rows, or its own outputs of a product; what a
+// row gets is the same whoever computes it.
+#pragma once
+#include <atomic>
+
+#include "model.h"
+#include "team.h"
+
+namespace creuset {
+
+// What one batch needs beside the model. Grows with the largest batch.
+struct Workspace {
+    Buffer<float> stream, normed, qkv, read, mixed, up, bent, down, scores, weights, logits;
+    Buffer<float> pair_up, pair_bent, pair_down, shared_up, shared_bent, shared_down;
+    Buffer<char> for_hidden, for_read, for_bent, for_pairs, for_shared;
+    Buffer<int32_t> chosen, place, row_of_pair, expert_begin;
+    Buffer<char> scratch;  // of attention, one piece for each thread
+    std::vector<int32_t> span_of;      // (rows): whose row it is
+    std::vector<int32_t> position_of;  // (rows)
+    struct Item {
+        int32_t span, row, tokens, head;
+    };
+    std::vector<Item> items;  // of attention
+    std::unique_ptr<std::atomic<int32_t>[]> next;  // (layers) the item that nobody has taken yet
+    int32_t rows = 0;
+};
+
+struct Step {
+    Model &m;
+    const Cache &cache;
+    const int32_t *tokens;
+    const Span *spans;
+    int32_t rows, span_count;
+    size_t scratch_of_thread;  // floats
+    Rows hidden, read, bent, pairs, shared;  // activations prepared for products
+};
+
+// This thread's share of `n` rows.
+struct Share {
+    int32_t begin, end;
+    Share(const Team &t, int32_t n) : begin(int32_t(int64_t(n) * t.thread / t.threads)),
+                                      end(int32_t(int64_t(n) * (t.thread + 1) / t.threads)) {}
+};
+
+void product(const Linear &l, const Rows &rows, const int32_t *index, int32_t count, float *y, int64_t ld, const Team &t);
+void add_bias(const Linear &l, float *y);
+void bend_row(const FeedForward &f, float *up, float *out);
+int32_t forms_of_experts(const Layer &l, bool up);
+void experts(Step &s, const Layer &l, Team &t);
+
+}  // namespace creuset
