@@ -1,0 +1,161 @@
+"""A model of the native core, put together of weights as they are stored.
+
+`Assembled` owns the C++ model and the packed weights that it points to. A weight is packed when it comes, so no second
+copy of a whole model is ever in memory.
+"""
+
+import ctypes
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from creuset.core.errors import ArtifactError
+from creuset.engine.backend.native.interface import Place, declare, shape_of
+from creuset.engine.backend.native.library import Library
+from creuset.engine.backend.native.packed import PackedWeight
+from creuset.model.config import ModelConfig
+from creuset.model.formats.weights import StoredTensor
+
+Pack = Callable[[StoredTensor], PackedWeight]
+
+# Of a layer: (place, which of the matrices side by side). Norms have another place in families that norm behind.
+_MATRICES = {
+    "self_attn.q_proj": (Place.QKV, 0), "self_attn.k_proj": (Place.QKV, 1), "self_attn.v_proj": (Place.QKV, 2),
+    "self_attn.o_proj": (Place.OUT, 0), "mlp.gate": (Place.ROUTER, 0),
+    "mlp.gate_proj": (Place.UP, 0), "mlp.up_proj": (Place.UP, 1), "mlp.down_proj": (Place.DOWN, 0),
+    "mlp.shared_expert.gate_proj": (Place.SHARED_UP, 0), "mlp.shared_expert.up_proj": (Place.SHARED_UP, 1),
+    "mlp.shared_expert.down_proj": (Place.SHARED_DOWN, 0),
+    "mlp.experts.gate_proj": (Place.EXPERT_UP, 0), "mlp.experts.up_proj": (Place.EXPERT_UP, 1),
+    "mlp.experts.down_proj": (Place.EXPERT_DOWN, 0),
+}  # fmt: skip
+_NORMS = {
+    "input_layernorm": Place.NORM_IN, "post_attention_layernorm": Place.NORM_MIDDLE,
+    "pre_feedforward_layernorm": Place.NORM_BEFORE, "post_feedforward_layernorm": Place.NORM_AFTER,
+    "self_attn.q_norm": Place.Q_NORM, "self_attn.k_norm": Place.K_NORM,
+}  # fmt: skip
+_LAYER = re.compile(r"model\.layers\.(\d+)\.(.+)")
+_EXPERT = re.compile(r"mlp\.experts\.(\d+)\.")
+_FUNCTION = "mlp.act_fn."
+
+
+def unsupported(config: ModelConfig) -> str | None:
+    """Why the native core cannot compute such a model, in one line; None: it can."""
+    if config.latent is not None:
+        return f"the native core has no latent attention, which {config.family} needs"
+    if config.next_layers:
+        return "the native core has no layer that guesses the token after the next"
+    if config.experts > 4096:
+        return f"the native core has room for 4096 experts, and the model has {config.experts}"
+    return None
+
+
+class Assembled:
+    """The C++ model. It is freed with this object."""
+
+    def __init__(self, library: Library, config: ModelConfig, tensors: Iterable[StoredTensor], pack: Pack) -> None:
+        self.functions, self.config = library.functions, config
+        declare(self.functions)
+        shape = shape_of(config)
+        self.handle: int | None = self.functions.creuset_model_new(ctypes.byref(shape))
+        if self.handle is None:
+            raise ArtifactError("the native core and its Python side are not of one version: build the core again")
+        self.kinds: Counter[str] = Counter()  # bytes of the packed weights, by their kind
+        self._kept: list[PackedWeight] = []
+        self._parts: dict[tuple[int, Place, int], dict[int, PackedWeight]] = {}
+        self._biases: dict[tuple[int, Place, int], dict[int, NDArray[np.float32]]] = {}
+        self._bends: dict[int, dict[str, float]] = {}
+        for tensor in tensors:
+            self._take(tensor, pack)
+        self._finish()
+
+    def __del__(self) -> None:
+        if getattr(self, "handle", None) is not None:
+            self.functions.creuset_model_free(self.handle)
+            self.handle = None
+
+    def _take(self, tensor: StoredTensor, pack: Pack) -> None:
+        if tensor.name == "model.embed_tokens.weight":
+            self._matrix((0, Place.EMBEDDING, 0), 0, pack(tensor))
+        elif tensor.name == "lm_head.weight":
+            self._matrix((0, Place.HEAD, 0), 0, pack(tensor))
+        elif tensor.name == "model.norm.weight":
+            self._vector(0, Place.NORM_LAST, 0, _values(tensor) + self.config.traits.norm_offset)
+        elif (found := _LAYER.fullmatch(tensor.name)) is not None:
+            self._take_of_layer(int(found[1]), found[2], tensor, pack)
+        else:
+            raise ArtifactError(f"tensor `{tensor.name}` has no place in the native core")
+
+    def _take_of_layer(self, layer: int, name: str, tensor: StoredTensor, pack: Pack) -> None:
+        expert = int(number[1]) if (number := _EXPERT.match(name)) else 0
+        stem, _, kind = _EXPERT.sub("mlp.experts.", name).rpartition(".")
+        if name == "mlp.shared_expert_gate.weight":
+            self._vector(layer, Place.SHARED_GATE, 0, _values(tensor))
+        elif name == "mlp.gate.e_score_correction_bias":
+            self._vector(layer, Place.CORRECTION, 0, _values(tensor))
+        elif name == "self_attn.sinks":
+            self._vector(layer, Place.SINKS, 0, _values(tensor))
+        elif name.startswith(_FUNCTION):
+            self._bends.setdefault(layer, {})[name.removeprefix(_FUNCTION)] = float(_values(tensor).item())
+        elif stem in _NORMS:
+            self._vector(layer, _NORMS[stem], 0, _values(tensor) + self.config.traits.norm_offset)
+        elif stem in _MATRICES and kind == "bias":
+            place, part = _MATRICES[stem]
+            self._biases.setdefault((layer, place, expert), {})[part] = _values(tensor)
+        elif stem in _MATRICES and kind == "weight":
+            place, part = _MATRICES[stem]
+            self._matrix((layer, place, expert), part, pack(tensor))
+        else:
+            raise ArtifactError(f"tensor `{tensor.name}` has no place in the native core")
+
+    def _matrix(self, at: tuple[int, Place, int], part: int, weight: PackedWeight) -> None:
+        self._parts.setdefault(at, {})[part] = weight
+        self.kinds[weight.kind] += weight.nbytes
+
+    def _finish(self) -> None:
+        if self.config.tie_embeddings:
+            self._parts[0, Place.HEAD, 0] = self._parts[0, Place.EMBEDDING, 0]
+        for (layer, place, expert), parts in self._parts.items():
+            for _, weight in sorted(parts.items()):
+                view = weight.view
+                self._done(self.functions.creuset_model_matrix(self.handle, layer, place, expert, ctypes.byref(view)))
+                self._kept.append(weight)
+        for (layer, place, expert), biases in self._biases.items():
+            self._vector(layer, place, expert, np.concatenate([bias for _, bias in sorted(biases.items())]))
+        for layer in range(self.config.layers):
+            bend = self._bends.get(layer)
+            numbers = None if bend is None else np.array(_xielu(bend), dtype=np.float32)
+            place = None if numbers is None else numbers.ctypes.data
+            window, local = self.config.window_of(layer), self.config.is_local(layer)
+            self._done(self.functions.creuset_model_layer(self.handle, layer, window, int(local), place))
+
+    def _vector(self, layer: int, place: Place, expert: int, values: NDArray[np.float32]) -> None:
+        flat = np.ascontiguousarray(values, dtype=np.float32).reshape(-1)
+        self._done(
+            self.functions.creuset_model_vector(self.handle, layer, place, expert, flat.ctypes.data, len(flat))
+        )
+
+    def _done(self, failed: int) -> None:
+        if failed == 2:
+            raise MemoryError("no memory for the weights of the native core")
+        assert not failed, "a weight has no place in the native core"
+
+
+def _xielu(numbers: dict[str, float]) -> list[float]:
+    """As model/layers/mlp.py's XIELU computes them of what is stored."""
+
+    def softplus(x: float) -> float:
+        return float(torch.nn.functional.softplus(torch.tensor(x)))
+
+    beta = numbers["beta"]
+    return [softplus(numbers["alpha_p"]), beta + softplus(numbers["alpha_n"]), beta, numbers["eps"]]
+
+
+def _values(tensor: StoredTensor) -> NDArray[np.float32]:
+    found: NDArray[np.float32] = tensor.values(torch.float32).detach().cpu().numpy()
+    return found
+
+

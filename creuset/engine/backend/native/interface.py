@@ -1,0 +1,113 @@
+"""The plain C interface of a step (native/model.h, native/step.h) as Python sees it: structures, places, signatures.
+
+Fields and numbers are in the order of the C++ sources.
+"""
+
+import ctypes
+from ctypes import POINTER, c_float, c_int, c_int32, c_int64, c_void_p
+from enum import IntEnum
+from typing import ClassVar
+
+from creuset.model.config import ModelConfig
+
+
+class MatrixView(ctypes.Structure):
+    """`struct Matrix` of native/matrix.h: packed weights, whose memory belongs to someone else."""
+
+    _fields_: ClassVar = [
+        ("kind", c_int32), ("outs", c_int32), ("ins", c_int32), ("group", c_int32), ("scale_type", c_int32),
+        ("unused", c_int32), ("data", c_void_p),
+    ]  # fmt: skip
+
+
+class Shape(ctypes.Structure):
+    _fields_: ClassVar = [
+        *[(name, c_int32) for name in (
+            "bytes", "vocab", "hidden", "layers", "heads", "kv_heads", "head", "rotated", "experts", "chosen", "groups",
+            "groups_chosen", "router_sigmoid", "norm_chosen", "norm_place", "qk_norm", "activation", "gated",
+        )],
+        *[(name, c_float) for name in (
+            "bend_a", "bend_b", "eps", "scale", "attention_cap", "final_cap", "clip", "embedding_scale", "router_scale",
+        )],
+    ]  # fmt: skip
+
+
+class SpanView(ctypes.Structure):
+    """Tokens of one request that are computed now; `blocks` points to the numbers of its blocks."""
+
+    _fields_: ClassVar = [
+        ("first", c_int32), ("count", c_int32), ("beyond", c_int32), ("unused", c_int32), ("blocks", c_void_p),
+    ]  # fmt: skip
+
+
+class Place(IntEnum):
+    """Where a matrix or a vector belongs. The bias of a matrix is a vector at the matrix's own place."""
+
+    QKV, OUT, UP, DOWN, ROUTER, SHARED_UP, SHARED_DOWN, EXPERT_UP, EXPERT_DOWN, HEAD, EMBEDDING = range(11)
+    NORM_IN, NORM_MIDDLE, NORM_BEFORE, NORM_AFTER, Q_NORM, K_NORM, SINKS, CORRECTION, SHARED_GATE, NORM_LAST = range(
+        20, 30
+    )
+
+
+CACHE_TYPES = {"fp32": 0, "bf16": 1}
+BYTES = {"fp32": 4, "bf16": 2}
+
+
+def declare(functions: ctypes.CDLL) -> None:
+    """Tell ctypes the signatures; a call with other arguments is then refused."""
+    model = cache = c_void_p
+    row_numbers, block_numbers = c_void_p, c_void_p
+    signatures: dict[str, tuple[object, list[object]]] = {
+        "model_new": (c_void_p, [POINTER(Shape)]),
+        "model_free": (None, [model]),
+        "model_matrix": (c_int, [model, c_int32, c_int32, c_int32, POINTER(MatrixView)]),
+        "model_vector": (c_int, [model, c_int32, c_int32, c_int32, c_void_p, c_int64]),
+        "model_layer": (c_int, [model, c_int32, c_int32, c_int32, c_void_p]),
+        "model_table": (c_int, [model, c_int32, c_void_p, c_void_p, c_int32]),
+        "model_threads": (None, [model, c_int32]),
+        "cache_new": (c_void_p, [model, c_int32, c_int32, c_int32]),
+        "cache_free": (None, [cache]),
+        "cache_wipe": (None, [cache, block_numbers, c_int32]),
+        "forward": (c_int, [model, cache, c_int32, c_void_p, c_int32, c_void_p, c_void_p]),
+        "logits": (c_int, [model, row_numbers, c_int32, c_void_p]),
+        "candidates": (c_int, [model, row_numbers, c_int32, c_int32, c_int32, c_void_p, c_void_p, c_void_p]),
+        "targets": (c_int, [model, row_numbers, c_int32, c_void_p, c_void_p, c_void_p]),
+    }
+    for name, (result, arguments) in signatures.items():
+        function = getattr(functions, f"creuset_{name}")
+        function.restype, function.argtypes = result, arguments
+
+
+def shape_of(config: ModelConfig) -> Shape:
+    traits = config.traits
+    clamped = traits.clamped_experts
+    return Shape(
+        bytes=ctypes.sizeof(Shape),
+        vocab=config.vocab_size,
+        hidden=config.hidden,
+        layers=config.layers,
+        heads=config.heads,
+        kv_heads=config.kv_heads,
+        head=config.head_dim,
+        rotated=config.rotated,
+        experts=config.experts,
+        chosen=config.experts_per_token,
+        groups=config.expert_groups,
+        groups_chosen=config.groups_per_token,
+        router_sigmoid=traits.router_score == "sigmoid",
+        norm_chosen=config.norm_topk,
+        norm_place=("pre", "post", "both").index(traits.norm),
+        qk_norm=("none", "head", "width").index(traits.qk_norm) if config.qk_norms else 0,
+        activation=3 if clamped else ("silu", "gelu_tanh", "xielu").index(traits.activation),
+        gated=traits.gated,
+        bend_a=config.swiglu_limit,
+        bend_b=config.swiglu_alpha,
+        eps=config.norm_eps,
+        scale=config.scale,
+        attention_cap=config.attention_cap,
+        final_cap=config.final_cap,
+        clip=config.clip_qkv,
+        embedding_scale=config.hidden**0.5 if traits.scaled_embedding else 1.0,
+        router_scale=config.router_scale,
+    )
+

@@ -1,0 +1,229 @@
+"""The backend on the native core: one call computes a whole batch.
+
+Shapes: R rows    V vocabulary    K candidates
+"""
+
+import ctypes
+from array import array
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from creuset.core.errors import ArtifactError
+from creuset.core.memory import available_memory
+from creuset.engine.backend.base import BatchSpan, ForwardBatch, Logits
+from creuset.engine.backend.candidates import Candidates
+from creuset.engine.backend.native.assemble import Assembled
+from creuset.engine.backend.native.interface import BYTES, CACHE_TYPES, SpanView
+from creuset.engine.backend.native.library import Library, library
+from creuset.engine.backend.native.packed import Packer
+from creuset.engine.backend.native.rotary import Tables
+from creuset.model.config import ModelConfig
+from creuset.model.formats.weights import WeightSource
+from creuset.model.score import Reading
+
+SCORE_BLOCK = 64  # tokens a block of the cache that whole sequences are read in
+
+
+class NativeRunner:
+    def __init__(
+        self, source: WeightSource, *, dtype: str = "auto", threads: int = 1, found: Library | None = None
+    ) -> None:
+        """`dtype`: "fp32" computes in fp32 matrices whatever is stored; "bf16" has floats in bf16; with "auto" they are
+        in bf16 where the processor multiplies such, else in fp32. Codes stay codes unless "fp32" is asked for.
+
+        Raises NativeUnavailable, and ArtifactError for weights that are not those of the model.
+        """
+        lib = found or library()
+        self._config, self.threads = source.config, threads
+        floats = ("bf16" if lib.isa in ("bf16", "amx") else "fp32") if dtype == "auto" else dtype
+        self.dtype, self._isa = floats, lib.isa
+        self.cache_dtype = "fp32" if dtype == "fp32" else "bf16"
+        packer = Packer(lib, floats=floats, exact=dtype == "fp32")
+        self._model = Assembled(lib, source.config, source.tensors(), packer)
+        self._call = lib.functions
+        self._call.creuset_model_threads(self._model.handle, threads)
+        self._tables = Tables(source.config)
+        self._cache: _Cache | None = None
+        self._known: dict[int, tuple[Sequence[int], array[int]]] = {}
+
+    @property
+    def config(self) -> ModelConfig:
+        return self._config
+
+    @property
+    def choices(self) -> dict[str, Any]:
+        return {
+            "backend": "native",
+            "device": "cpu",
+            "dtype": self.dtype,
+            "threads": self.threads,
+            "kernels": {"isa": self._isa, "weights": dict(sorted(self._model.kinds.items())), "cache": self.cache_dtype},
+            "timed": [],
+        }
+
+    @property
+    def kv_bytes_per_token(self) -> int:
+        config = self._config
+        padded = -(-config.head_dim // 16) * 16
+        return config.layers * config.kv_heads * (config.head_dim + padded) * BYTES[self.cache_dtype]
+
+    def free_memory(self) -> int:
+        return available_memory()
+
+    def allocate(self, blocks: int, block_size: int) -> None:
+        self._cache = _Cache(self._model, blocks, block_size, self.cache_dtype)
+
+    def forward(self, batch: ForwardBatch) -> None:
+        assert self._cache is not None, "no memory for keys and values was allocated"
+        self._forward(batch, self._cache)
+
+    def _forward(self, batch: ForwardBatch, cache: "_Cache") -> None:
+        spans = batch.spans
+        views, counts = (SpanView * len(spans))(), array("i")
+        known: dict[int, tuple[Sequence[int], array[int]]] = {}
+        border, longest = self._config.rope_border, 0
+        for view, span in zip(views, spans, strict=True):
+            blocks = self._blocks(span, known)
+            view.first, view.count = span.first, span.count
+            view.beyond = border is not None and (span.length or span.first + span.count) > border
+            view.blocks = blocks.buffer_info()[0]
+            counts.append(len(blocks))
+            longest = max(longest, span.first + span.count)
+        self._known = known
+        if self._tables.grow(longest):
+            for index, (cosines, sines) in self._tables.tables.items():
+                self._call.creuset_model_table(
+                    self._model.handle, index, cosines.ctypes.data, sines.ctypes.data, self._tables.positions
+                )
+        tokens = array("i", batch.tokens)
+        failed = self._call.creuset_forward(
+            self._model.handle, cache.handle, len(tokens), tokens.buffer_info()[0], len(spans), ctypes.byref(views),
+            counts.buffer_info()[0],
+        )  # fmt: skip
+        _raise(failed, "a token, position or block of the batch is not there")
+
+    def _blocks(self, span: BatchSpan, known: dict[int, tuple[Sequence[int], "array[int]"]]) -> "array[int]":
+        """The numbers of a span's blocks as the core reads them; those of the last batch are kept, since a request's
+        list is the same one step after step, and only grows."""
+        blocks, kept = span.blocks, self._known.get(id(span.blocks))
+        if kept is None or kept[0] is not blocks or len(kept[1]) > len(blocks):
+            kept = blocks, array("i", blocks)
+        elif len(kept[1]) < len(blocks):
+            kept[1].extend(blocks[len(kept[1]) :])
+        known[id(blocks)] = kept
+        return kept[1]
+
+    def logits(self, rows: Sequence[int]) -> Logits:
+        found = np.empty((len(rows), self._config.vocab_size), dtype=np.float32)
+        wanted = array("i", rows)
+        failed = self._call.creuset_logits(self._model.handle, wanted.buffer_info()[0], len(wanted), found.ctypes.data)
+        _raise(failed, "a row is not of the last batch")
+        return found
+
+    def candidates(self, rows: Sequence[int], count: int, within: int) -> Candidates:
+        width = min(within, self._config.vocab_size)
+        wanted, count = array("i", rows), min(count, width)
+        ids_RK = np.empty((len(rows), count), dtype=np.int64)
+        logits_RK, sums_R = np.empty((len(rows), count), dtype=np.float32), np.empty(len(rows), dtype=np.float64)
+        failed = self._call.creuset_candidates(
+            self._model.handle, wanted.buffer_info()[0], len(wanted), count, width, ids_RK.ctypes.data,
+            logits_RK.ctypes.data, sums_R.ctypes.data,
+        )  # fmt: skip
+        _raise(failed, "a row is not of the last batch")
+        return Candidates(ids_RK, logits_RK, sums_R)
+
+    @property
+    def guesses(self) -> bool:
+        return False
+
+    def guess(self, rows: Sequence[int], batch: ForwardBatch) -> list[int]:
+        raise AssertionError("the native core has no layer that guesses the token after the next")
+
+    def score(
+        self, readings: Sequence[Reading], *, tokens_per_batch: int = 4096
+    ) -> Iterator[tuple[int, NDArray[np.float64], NDArray[np.bool_]]]:
+        longest = max((len(reading.ids) - 1 for reading in readings), default=0)
+        # Each sequence has blocks of its own, the last of which may be part empty.
+        room = -(-max(longest, tokens_per_batch) // SCORE_BLOCK) + min(len(readings), tokens_per_batch)
+        cache = _Cache(self._model, room, SCORE_BLOCK, self.cache_dtype)
+        batch: list[int] = []
+        size = 0
+        for index, reading in enumerate(readings):
+            length = len(reading.ids) - 1
+            if batch and size + length > tokens_per_batch:
+                yield from self._scored(readings, batch, cache)
+                batch, size = [], 0
+            batch.append(index)
+            size += length
+        if batch:
+            yield from self._scored(readings, batch, cache)
+
+    def _scored(
+        self, readings: Sequence[Reading], batch: list[int], cache: "_Cache"
+    ) -> Iterator[tuple[int, NDArray[np.float64], NDArray[np.bool_]]]:
+        mine = [index for index in batch if len(readings[index].ids) > 1]
+        for index in set(batch) - set(mine):
+            yield index, np.empty(0), np.empty(0, dtype=np.bool_)
+        if not mine:
+            return
+        lengths = [len(readings[index].ids) - 1 for index in mine]
+        spans, block = [], 0
+        for length in lengths:
+            needed = -(-length // SCORE_BLOCK)
+            spans.append(BatchSpan(0, length, range(block, block + needed)))
+            block += needed
+        tokens = np.concatenate([readings[index].ids[:-1] for index in mine]).tolist()
+        self._forward(ForwardBatch(tokens, spans), cache)
+        begins = [0, *accumulate(lengths)]
+        rows = array("i")
+        targets = array("i")
+        for index, begin, end in zip(mine, begins, begins[1:], strict=False):
+            scored = readings[index].scored
+            rows.extend(range(begin + scored, end))
+            targets.extend(readings[index].ids[1 + scored :].tolist())
+        values, best = np.empty(len(rows), dtype=np.float64), np.empty(len(rows), dtype=np.bool_)
+        failed = self._call.creuset_targets(
+            self._model.handle, rows.buffer_info()[0], len(rows), targets.buffer_info()[0], values.ctypes.data,
+            best.ctypes.data,
+        )  # fmt: skip
+        _raise(failed, "a scored token is not of the vocabulary")
+        ends = list(accumulate(length - readings[index].scored for index, length in zip(mine, lengths, strict=True)))
+        for index, value, hit in zip(mine, np.split(values, ends[:-1]), np.split(best, ends[:-1]), strict=True):
+            if not np.isfinite(value).all():
+                bad = value[~np.isfinite(value)][0]
+                raise ArtifactError(f"the model gives ln p = {bad}: its weights do not compute")
+            yield index, value, hit
+
+    def wipe(self, blocks: Sequence[int]) -> None:
+        if blocks and self._cache is not None:
+            self._cache.wipe(blocks)
+
+
+class _Cache:
+    """Keys and values in the core's memory. It is freed with this object."""
+
+    def __init__(self, model: Assembled, blocks: int, block_size: int, dtype: str) -> None:
+        self._model, self._call = model, model.functions
+        self.handle: int | None = self._call.creuset_cache_new(model.handle, blocks, block_size, CACHE_TYPES[dtype])
+        if self.handle is None:
+            raise MemoryError(f"no memory for the keys and values of {blocks * block_size} tokens")
+
+    def wipe(self, blocks: Sequence[int]) -> None:
+        numbers = array("i", blocks)
+        self._call.creuset_cache_wipe(self.handle, numbers.buffer_info()[0], len(numbers))
+
+    def __del__(self) -> None:
+        if getattr(self, "handle", None) is not None:
+            self._call.creuset_cache_free(self.handle)
+            self.handle = None
+
+
+def _raise(failed: int, reason: str) -> None:
+    if failed == 2:
+        raise MemoryError("no memory for a batch in the native core")
+    if failed:
+        raise ValueError(reason)
