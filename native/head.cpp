@@ -13,7 +13,7 @@ static void logits(Model &m, const int32_t *rows, int32_t count, float *out) {
     Workspace &w = *m.work;
     w.normed.room(int64_t(count) * c.hidden);
     Rows prepared = rows_in(w.for_hidden.room(rows_bytes(count, c.hidden, m.head.forms)), count, c.hidden, m.head.forms);
-    together(m.threads, [&](Team &t) {
+    together(count <= m.alone ? nullptr : m.pool, [&](Team &t) {
         const Share mine(t, count);
         for (int32_t i = mine.begin; i < mine.end; i++)
             ops().norm(w.stream.data + int64_t(rows[i]) * c.hidden, m.norm.data(), w.normed.data + int64_t(i) * c.hidden,
@@ -61,7 +61,7 @@ static int for_each(Model &m, const int32_t *rows, int32_t count, F each) {
             const int32_t some = count - begin < AT_ONCE ? count - begin : AT_ONCE;
             float *x = m.work->logits.room(some * vocab);
             logits(m, rows + begin, some, x);
-            together(m.threads, [&](Team &t) {
+            together(some <= m.alone ? nullptr : m.pool, [&](Team &t) {
                 const Share mine(t, some);
                 for (int32_t i = mine.begin; i < mine.end; i++) each(begin + i, x + i * vocab);
             });

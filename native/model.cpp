@@ -14,7 +14,9 @@ void Linear::add(const Matrix &m) {
 }
 
 Model::Model(const Shape &s) : shape(s), layers(s.layers), work(new Workspace) {}
-Model::~Model() = default;
+Model::~Model() {
+    if (pool) pool_free(pool);
+}
 
 // Where a matrix or a vector belongs: the same numbers as in creuset/engine/backend/native/interface.py.
 enum Place : int32_t {
@@ -128,4 +130,12 @@ CREUSET_API int creuset_model_table(Model *m, int32_t table, const float *cosine
     return 0;
 }
 
-CREUSET_API void creuset_model_threads(Model *m, int32_t threads) { m->threads = threads; }
+// Compute with so many threads; 0: one for each processor. Up to `alone` rows one of them does it all. Returns their
+// number, 0 where there is no memory for them.
+CREUSET_API int32_t creuset_model_threads(Model *m, int32_t threads, int32_t alone) {
+    if (m->pool) pool_free(m->pool);
+    m->pool = nullptr, m->threads = 1, m->alone = alone;
+    if (threads == 1) return 1;
+    if (!(m->pool = pool_new(threads))) return 0;
+    return m->threads = pool_threads(m->pool);
+}

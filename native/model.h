@@ -10,6 +10,7 @@
 #include "isa.h"
 #include "matrix.h"
 #include "ops.h"
+#include "pool.h"
 
 namespace creuset {
 
@@ -90,7 +91,9 @@ struct Model {
     Linear head;
     Matrix embedding{};
     Table tables[4];  // everywhere, in layers with a window; the same of sequences beyond LongRoPE's border
-    int32_t threads = 1;
+    int32_t threads = 1;  // at most; the pool may take fewer
+    Pool *pool = nullptr;  // null: one thread
+    int32_t alone = 0;     // rows of a batch up to which one thread computes: less work than waiting for others
     std::unique_ptr<Workspace> work;
     Model(const Shape &s);
     ~Model();

@@ -6,21 +6,21 @@
 namespace creuset {
 
 extern const Ops ops_scalar;
-#if defined(__x86_64__)
-extern const Ops ops_avx2, ops_avx512;
-#elif defined(__aarch64__)
-extern const Ops ops_neon;
-#endif
+extern const Ops ops_avx2, ops_avx512, ops_neon;
 
 const Ops &ops() {
-#if defined(__x86_64__)
     const Isa level = isa();
-    return level >= AVX512 ? ops_avx512 : level >= AVX2 ? ops_avx2 : ops_scalar;
-#elif defined(__aarch64__)
-    return isa() == NEON ? ops_neon : ops_scalar;
-#else
-    return ops_scalar;
+    (void)level;
+#ifdef CREUSET_HAS_AVX512
+    if (level >= AVX512) return ops_avx512;
 #endif
+#ifdef CREUSET_HAS_AVX2
+    if (level >= AVX2) return ops_avx2;
+#endif
+#ifdef CREUSET_HAS_NEON
+    if (level == NEON) return ops_neon;
+#endif
+    return ops_scalar;
 }
 
 }  // namespace creuset

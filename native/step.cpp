@@ -243,7 +243,10 @@ CREUSET_API int creuset_forward(Model *m, const Cache *cache, int32_t rows, cons
     try {
         Step step{*m, *cache, tokens, spans, rows, span_count, 0, {}, {}, {}, {}, {}};
         lay_out(step);
-        together(m->threads, [&step](Team &team) { run(step, team); });
+        together(rows <= m->alone ? nullptr : m->pool, [&step](Team &team) {
+            Step own = step;  // each thread notes for itself which forms of the rows are there
+            run(own, team);
+        });
     } catch (const std::bad_alloc &) {
         return 2;
     }

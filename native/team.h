@@ -1,19 +1,36 @@
-// The threads that compute one call together, as each of them sees it.
+// The threads that compute one call together, as each of them sees it (pool.h).
 #pragma once
 #include <cstdint>
+
+#include "pool.h"
 
 namespace creuset {
 
 struct Team {
-    int32_t thread = 0, threads = 1;
-    void barrier() {}
+    Pool *pool;  // null: one thread alone
+    int32_t thread, threads;
+    void barrier() {
+        if (threads > 1) creuset::barrier(pool);
+    }
 };
 
+// work(team) on each thread of `pool`; on this one where it is null.
 template <typename F>
-static inline void together(int32_t threads, F work) {
-    (void)threads;
-    Team alone;
-    work(alone);
+static inline void together(Pool *pool, F work) {
+    if (!pool) {
+        Team alone{nullptr, 0, 1};
+        work(alone);
+        return;
+    }
+    struct Call {
+        Pool *pool;
+        F &work;
+    } call{pool, work};
+    run(pool, [](int thread, int threads, void *argument) {
+        Call &mine = *static_cast<Call *>(argument);
+        Team team{mine.pool, thread, threads};
+        mine.work(team);
+    }, &call);
 }
 
 }  // namespace creuset

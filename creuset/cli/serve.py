@@ -118,7 +118,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="arithmetic of the engine (default: %(default)s)",
     )
-    add("--threads", type=int, default=0, metavar="N", help="processor threads of the engine (0: torch's own choice)")
+    add(
+        "--backend",
+        choices=("auto", "native", "torch"),
+        default="torch",
+        help="who computes: the native core (on a CPU) or torch (default: %(default)s)",
+    )
+    add("--threads", type=int, default=0, metavar="N", help="processor threads of the engine (0: chosen for the model)")
     add(
         "--watermark",
         type=Path,
@@ -177,6 +183,7 @@ def main(args: argparse.Namespace) -> int:
         "kv_mib": -(-_size(args, "kv_memory") // 2**20),
         "context": args.context,
         "dtype": args.dtype,
+        "backend": args.backend,
         "threads": args.threads,
         "prefix_cache": not args.no_prefix_cache,
         "speculation": args.speculation,

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from creuset.core.errors import ArtifactError, RequestError
 from creuset.engine.backend.base import BatchSpan, ForwardBatch, Logits, Runner
-from creuset.engine.backend.torch.runner import choose
+from creuset.engine.backend.choose import choose
 from creuset.engine.blocks import BlockPool
 from creuset.engine.grammar import Allowed, Compiled, Grammars
 from creuset.engine.live import Live, Part, refuse
@@ -114,6 +114,7 @@ class Engine:
             )
         runner = choose(
             source,
+            backend=settings.backend,
             dtype=settings.dtype,
             threads=settings.threads,
             max_batch_tokens=settings.max_batch_tokens,

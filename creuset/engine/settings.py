@@ -17,6 +17,8 @@ class EngineSettings:
     speculation: Literal["auto", "off", "model", "lookup"] = "auto"  # auto: the model's own layer, where it has one
     draft_tokens: int = 4  # guessed ahead by `lookup`; the model's own layer guesses one
     dtype: Literal["auto", "fp32", "bf16"] = "auto"  # auto: bf16 where this model is clearly faster in it, else fp32
+    # Who computes: auto is the native core where it was built and knows the family, on a CPU; else torch.
+    backend: Literal["auto", "native", "torch"] = "torch"
     threads: int = 0  # 0: one for a small model, else what is faster
     seed: int | None = None  # for requests that bring none; None: the system's
 
@@ -26,6 +28,8 @@ class EngineSettings:
             raise ValueError(f"block_size must be a power of two up to 64, got {self.block_size}")
         if self.dtype not in ("auto", "fp32", "bf16"):
             raise ValueError(f"dtype must be auto, fp32 or bf16, got {self.dtype}")
+        if self.backend not in ("auto", "native", "torch"):
+            raise ValueError(f"backend must be auto, native or torch, got {self.backend}")
         if self.speculation not in ("auto", "off", "model", "lookup"):
             raise ValueError(f"speculation must be auto, off, model or lookup, got {self.speculation}")
         if self.draft_tokens < 1:

@@ -64,7 +64,7 @@ def declare(functions: ctypes.CDLL) -> None:
         "model_vector": (c_int, [model, c_int32, c_int32, c_int32, c_void_p, c_int64]),
         "model_layer": (c_int, [model, c_int32, c_int32, c_int32, c_void_p]),
         "model_table": (c_int, [model, c_int32, c_void_p, c_void_p, c_int32]),
-        "model_threads": (None, [model, c_int32]),
+        "model_threads": (c_int32, [model, c_int32, c_int32]),
         "cache_new": (c_void_p, [model, c_int32, c_int32, c_int32]),
         "cache_free": (None, [cache]),
         "cache_wipe": (None, [cache, block_numbers, c_int32]),

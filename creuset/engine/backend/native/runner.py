@@ -22,30 +22,36 @@ from creuset.engine.backend.native.library import Library, library
 from creuset.engine.backend.native.packed import Packer
 from creuset.engine.backend.native.rotary import Tables
 from creuset.model.config import ModelConfig
+from creuset.model.count import matmul_weights
 from creuset.model.formats.weights import WeightSource
 from creuset.model.score import Reading
 
+SHARED_FROM = 6_000_000  # multiply-adds of a batch that are worth waiting for other threads
 SCORE_BLOCK = 64  # tokens a block of the cache that whole sequences are read in
 
 
 class NativeRunner:
     def __init__(
-        self, source: WeightSource, *, dtype: str = "auto", threads: int = 1, found: Library | None = None
+        self, source: WeightSource, *, dtype: str = "auto", threads: int = 0, found: Library | None = None
     ) -> None:
         """`dtype`: "fp32" computes in fp32 matrices whatever is stored; "bf16" has floats in bf16; with "auto" they are
-        in bf16 where the processor multiplies such, else in fp32. Codes stay codes unless "fp32" is asked for.
+        in bf16 where the processor multiplies such, else in fp32. Codes stay codes unless "fp32" is asked for. `threads` 0:
+        one for each processor.
 
         Raises NativeUnavailable, and ArtifactError for weights that are not those of the model.
         """
         lib = found or library()
-        self._config, self.threads = source.config, threads
+        self._config = source.config
         floats = ("bf16" if lib.isa in ("bf16", "amx") else "fp32") if dtype == "auto" else dtype
         self.dtype, self._isa = floats, lib.isa
         self.cache_dtype = "fp32" if dtype == "fp32" else "bf16"
         packer = Packer(lib, floats=floats, exact=dtype == "fp32")
         self._model = Assembled(lib, source.config, source.tensors(), packer)
         self._call = lib.functions
-        self._call.creuset_model_threads(self._model.handle, threads)
+        alone = SHARED_FROM // matmul_weights(source.config)
+        self.threads = int(self._call.creuset_model_threads(self._model.handle, threads, alone))
+        if not self.threads:
+            raise MemoryError(f"no memory for {threads} threads")
         self._tables = Tables(source.config)
         self._cache: _Cache | None = None
         self._known: dict[int, tuple[Sequence[int], array[int]]] = {}

@@ -58,6 +58,7 @@ class TorchRunner:
         with using(threads):
             self.model = InferenceModel(build(source, device=device, dtype=_DTYPES[dtype]), device=device, rules=rules)
         self.timed: list[dict[str, Any]] = []
+        self.not_native = ""  # why torch computes, where that was not asked for
         self._cache: KVCache | None = None
         self._hidden_TC: Tensor | None = None
 
@@ -74,7 +75,7 @@ class TorchRunner:
             "threads": self.threads,
             "kernels": asdict(self.model.rules),
             "timed": self.timed,
-        }
+        } | ({"not_native": self.not_native} if self.not_native else {})
 
     @property
     def kv_bytes_per_token(self) -> int:
