@@ -26,7 +26,9 @@ def engine(family="qwen3_moe", *, seed=0, changes=None, clock=time.perf_counter,
 def runner(model, settings):
     """The backend over a model in memory, which it takes over."""
     source, size = ModelWeights(model), settings.max_batch_tokens
-    return choose(source, backend=settings.backend, dtype=settings.dtype, threads=settings.threads, max_batch_tokens=size)
+    return choose(
+        source, backend=settings.backend, dtype=settings.dtype, threads=settings.threads, max_batch_tokens=size
+    )
 
 
 def ask(id, prompt, max_tokens=8, **sampling):

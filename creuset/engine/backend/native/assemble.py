@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from creuset.core.errors import ArtifactError
 from creuset.engine.backend.native.interface import Place, declare, shape_of
 from creuset.engine.backend.native.library import Library
-from creuset.engine.backend.native.packed import PackedWeight
+from creuset.engine.backend.native.matrix import PackedMatrix
 from creuset.model.config import ModelConfig
 from creuset.model.formats.weights import StoredTensor
 
-Pack = Callable[[StoredTensor], PackedWeight]
+Pack = Callable[[StoredTensor], PackedMatrix]
 
 # Of a layer: (place, which of the matrices side by side). Norms have another place in families that norm behind.
 _MATRICES = {
@@ -64,8 +64,8 @@ class Assembled:
         if self.handle is None:
             raise ArtifactError("the native core and its Python side are not of one version: build the core again")
         self.kinds: Counter[str] = Counter()  # bytes of the packed weights, by their kind
-        self._kept: list[PackedWeight] = []
-        self._parts: dict[tuple[int, Place, int], dict[int, PackedWeight]] = {}
+        self._kept: list[PackedMatrix] = []
+        self._parts: dict[tuple[int, Place, int], dict[int, PackedMatrix]] = {}
         self._biases: dict[tuple[int, Place, int], dict[int, NDArray[np.float32]]] = {}
         self._bends: dict[int, dict[str, float]] = {}
         for tensor in tensors:
@@ -111,32 +111,30 @@ class Assembled:
         else:
             raise ArtifactError(f"tensor `{tensor.name}` has no place in the native core")
 
-    def _matrix(self, at: tuple[int, Place, int], part: int, weight: PackedWeight) -> None:
+    def _matrix(self, at: tuple[int, Place, int], part: int, weight: PackedMatrix) -> None:
         self._parts.setdefault(at, {})[part] = weight
-        self.kinds[weight.kind] += weight.nbytes
+        self.kinds[weight.kind] += weight.bytes
 
     def _finish(self) -> None:
         if self.config.tie_embeddings:
             self._parts[0, Place.HEAD, 0] = self._parts[0, Place.EMBEDDING, 0]
         for (layer, place, expert), parts in self._parts.items():
             for _, weight in sorted(parts.items()):
-                view = weight.view
-                self._done(self.functions.creuset_model_matrix(self.handle, layer, place, expert, ctypes.byref(view)))
+                struct = ctypes.byref(weight.struct)
+                self._done(self.functions.creuset_model_matrix(self.handle, layer, place, expert, struct))
                 self._kept.append(weight)
         for (layer, place, expert), biases in self._biases.items():
             self._vector(layer, place, expert, np.concatenate([bias for _, bias in sorted(biases.items())]))
         for layer in range(self.config.layers):
             bend = self._bends.get(layer)
             numbers = None if bend is None else np.array(_xielu(bend), dtype=np.float32)
-            place = None if numbers is None else numbers.ctypes.data
+            curve = None if numbers is None else numbers.ctypes.data
             window, local = self.config.window_of(layer), self.config.is_local(layer)
-            self._done(self.functions.creuset_model_layer(self.handle, layer, window, int(local), place))
+            self._done(self.functions.creuset_model_layer(self.handle, layer, window, int(local), curve))
 
     def _vector(self, layer: int, place: Place, expert: int, values: NDArray[np.float32]) -> None:
         flat = np.ascontiguousarray(values, dtype=np.float32).reshape(-1)
-        self._done(
-            self.functions.creuset_model_vector(self.handle, layer, place, expert, flat.ctypes.data, len(flat))
-        )
+        self._done(self.functions.creuset_model_vector(self.handle, layer, place, expert, flat.ctypes.data, len(flat)))
 
     def _done(self, failed: int) -> None:
         if failed == 2:
@@ -157,5 +155,3 @@ def _xielu(numbers: dict[str, float]) -> list[float]:
 def _values(tensor: StoredTensor) -> NDArray[np.float32]:
     found: NDArray[np.float32] = tensor.values(torch.float32).detach().cpu().numpy()
     return found
-
-

@@ -8,16 +8,8 @@ from ctypes import POINTER, c_float, c_int, c_int32, c_int64, c_void_p
 from enum import IntEnum
 from typing import ClassVar
 
+from creuset.engine.backend.native.matrix import Matrix
 from creuset.model.config import ModelConfig
-
-
-class MatrixView(ctypes.Structure):
-    """`struct Matrix` of native/matrix.h: packed weights, whose memory belongs to someone else."""
-
-    _fields_: ClassVar = [
-        ("kind", c_int32), ("outs", c_int32), ("ins", c_int32), ("group", c_int32), ("scale_type", c_int32),
-        ("unused", c_int32), ("data", c_void_p),
-    ]  # fmt: skip
 
 
 class Shape(ctypes.Structure):
@@ -60,7 +52,7 @@ def declare(functions: ctypes.CDLL) -> None:
     signatures: dict[str, tuple[object, list[object]]] = {
         "model_new": (c_void_p, [POINTER(Shape)]),
         "model_free": (None, [model]),
-        "model_matrix": (c_int, [model, c_int32, c_int32, c_int32, POINTER(MatrixView)]),
+        "model_matrix": (c_int, [model, c_int32, c_int32, c_int32, POINTER(Matrix)]),
         "model_vector": (c_int, [model, c_int32, c_int32, c_int32, c_void_p, c_int64]),
         "model_layer": (c_int, [model, c_int32, c_int32, c_int32, c_void_p]),
         "model_table": (c_int, [model, c_int32, c_void_p, c_void_p, c_int32]),
@@ -110,4 +102,3 @@ def shape_of(config: ModelConfig) -> Shape:
         embedding_scale=config.hidden**0.5 if traits.scaled_embedding else 1.0,
         router_scale=config.router_scale,
     )
-

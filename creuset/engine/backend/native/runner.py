@@ -35,8 +35,8 @@ class NativeRunner:
         self, source: WeightSource, *, dtype: str = "auto", threads: int = 0, found: Library | None = None
     ) -> None:
         """`dtype`: "fp32" computes in fp32 matrices whatever is stored; "bf16" has floats in bf16; with "auto" they are
-        in bf16 where the processor multiplies such, else in fp32. Codes stay codes unless "fp32" is asked for. `threads` 0:
-        one for each processor.
+        in bf16 where the processor multiplies such, else in fp32. Codes stay codes unless "fp32" is asked for.
+        `threads` 0: one for each processor.
 
         Raises NativeUnavailable, and ArtifactError for weights that are not those of the model.
         """
@@ -45,7 +45,7 @@ class NativeRunner:
         floats = ("bf16" if lib.isa in ("bf16", "amx") else "fp32") if dtype == "auto" else dtype
         self.dtype, self._isa = floats, lib.isa
         self.cache_dtype = "fp32" if dtype == "fp32" else "bf16"
-        packer = Packer(lib, floats=floats, exact=dtype == "fp32")
+        packer = Packer(lib, floats="f32" if floats == "fp32" else floats, exact=dtype == "fp32")
         self._model = Assembled(lib, source.config, source.tensors(), packer)
         self._call = lib.functions
         alone = SHARED_FROM // matmul_weights(source.config)
@@ -67,7 +67,11 @@ class NativeRunner:
             "device": "cpu",
             "dtype": self.dtype,
             "threads": self.threads,
-            "kernels": {"isa": self._isa, "weights": dict(sorted(self._model.kinds.items())), "cache": self.cache_dtype},
+            "kernels": {
+                "isa": self._isa,
+                "weights": dict(sorted(self._model.kinds.items())),
+                "cache": self.cache_dtype,
+            },
             "timed": [],
         }
 
