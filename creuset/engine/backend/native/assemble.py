@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from creuset.core.errors import ArtifactError
-from creuset.engine.backend.native.interface import Place, declare, shape_of
+from creuset.engine.backend.native.interface import Slot, declare, shape_of
 from creuset.engine.backend.native.library import Library
 from creuset.engine.backend.native.matrix import PackedMatrix
 from creuset.model.config import ModelConfig
@@ -22,20 +22,20 @@ from creuset.model.formats.weights import StoredTensor
 
 Pack = Callable[[StoredTensor], PackedMatrix]
 
-# Of a layer: (place, which of the matrices side by side). Norms have another place in families that norm behind.
+# Of a layer: (slot, which of the matrices side by side). Norms have another place in families that norm behind.
 _MATRICES = {
-    "self_attn.q_proj": (Place.QKV, 0), "self_attn.k_proj": (Place.QKV, 1), "self_attn.v_proj": (Place.QKV, 2),
-    "self_attn.o_proj": (Place.OUT, 0), "mlp.gate": (Place.ROUTER, 0),
-    "mlp.gate_proj": (Place.UP, 0), "mlp.up_proj": (Place.UP, 1), "mlp.down_proj": (Place.DOWN, 0),
-    "mlp.shared_expert.gate_proj": (Place.SHARED_UP, 0), "mlp.shared_expert.up_proj": (Place.SHARED_UP, 1),
-    "mlp.shared_expert.down_proj": (Place.SHARED_DOWN, 0),
-    "mlp.experts.gate_proj": (Place.EXPERT_UP, 0), "mlp.experts.up_proj": (Place.EXPERT_UP, 1),
-    "mlp.experts.down_proj": (Place.EXPERT_DOWN, 0),
+    "self_attn.q_proj": (Slot.QKV, 0), "self_attn.k_proj": (Slot.QKV, 1), "self_attn.v_proj": (Slot.QKV, 2),
+    "self_attn.o_proj": (Slot.OUT, 0), "mlp.gate": (Slot.ROUTER, 0),
+    "mlp.gate_proj": (Slot.UP, 0), "mlp.up_proj": (Slot.UP, 1), "mlp.down_proj": (Slot.DOWN, 0),
+    "mlp.shared_expert.gate_proj": (Slot.SHARED_UP, 0), "mlp.shared_expert.up_proj": (Slot.SHARED_UP, 1),
+    "mlp.shared_expert.down_proj": (Slot.SHARED_DOWN, 0),
+    "mlp.experts.gate_proj": (Slot.EXPERT_UP, 0), "mlp.experts.up_proj": (Slot.EXPERT_UP, 1),
+    "mlp.experts.down_proj": (Slot.EXPERT_DOWN, 0),
 }  # fmt: skip
 _NORMS = {
-    "input_layernorm": Place.NORM_IN, "post_attention_layernorm": Place.NORM_MIDDLE,
-    "pre_feedforward_layernorm": Place.NORM_BEFORE, "post_feedforward_layernorm": Place.NORM_AFTER,
-    "self_attn.q_norm": Place.Q_NORM, "self_attn.k_norm": Place.K_NORM,
+    "input_layernorm": Slot.NORM_IN, "post_attention_layernorm": Slot.NORM_MIDDLE,
+    "pre_feedforward_layernorm": Slot.NORM_BEFORE, "post_feedforward_layernorm": Slot.NORM_AFTER,
+    "self_attn.q_norm": Slot.Q_NORM, "self_attn.k_norm": Slot.K_NORM,
 }  # fmt: skip
 _LAYER = re.compile(r"model\.layers\.(\d+)\.(.+)")
 _EXPERT = re.compile(r"mlp\.experts\.(\d+)\.")
@@ -65,8 +65,8 @@ class Assembled:
             raise ArtifactError("the native core and its Python side are not of one version: build the core again")
         self.kinds: Counter[str] = Counter()  # bytes of the packed weights, by their kind
         self._kept: list[PackedMatrix] = []
-        self._parts: dict[tuple[int, Place, int], dict[int, PackedMatrix]] = {}
-        self._biases: dict[tuple[int, Place, int], dict[int, NDArray[np.float32]]] = {}
+        self._parts: dict[tuple[int, Slot, int], dict[int, PackedMatrix]] = {}
+        self._biases: dict[tuple[int, Slot, int], dict[int, NDArray[np.float32]]] = {}
         self._bends: dict[int, dict[str, float]] = {}
         for tensor in tensors:
             self._take(tensor, pack)
@@ -79,11 +79,11 @@ class Assembled:
 
     def _take(self, tensor: StoredTensor, pack: Pack) -> None:
         if tensor.name == "model.embed_tokens.weight":
-            self._matrix((0, Place.EMBEDDING, 0), 0, pack(tensor))
+            self._matrix((0, Slot.EMBEDDING, 0), 0, pack(tensor))
         elif tensor.name == "lm_head.weight":
-            self._matrix((0, Place.HEAD, 0), 0, pack(tensor))
+            self._matrix((0, Slot.HEAD, 0), 0, pack(tensor))
         elif tensor.name == "model.norm.weight":
-            self._vector(0, Place.NORM_LAST, 0, _values(tensor) + self.config.traits.norm_offset)
+            self._vector(0, Slot.NORM_LAST, 0, _values(tensor) + self.config.traits.norm_offset)
         elif (found := _LAYER.fullmatch(tensor.name)) is not None:
             self._take_of_layer(int(found[1]), found[2], tensor, pack)
         else:
@@ -93,11 +93,11 @@ class Assembled:
         expert = int(number[1]) if (number := _EXPERT.match(name)) else 0
         stem, _, kind = _EXPERT.sub("mlp.experts.", name).rpartition(".")
         if name == "mlp.shared_expert_gate.weight":
-            self._vector(layer, Place.SHARED_GATE, 0, _values(tensor))
+            self._vector(layer, Slot.SHARED_GATE, 0, _values(tensor))
         elif name == "mlp.gate.e_score_correction_bias":
-            self._vector(layer, Place.CORRECTION, 0, _values(tensor))
+            self._vector(layer, Slot.CORRECTION, 0, _values(tensor))
         elif name == "self_attn.sinks":
-            self._vector(layer, Place.SINKS, 0, _values(tensor))
+            self._vector(layer, Slot.SINKS, 0, _values(tensor))
         elif name.startswith(_FUNCTION):
             self._bends.setdefault(layer, {})[name.removeprefix(_FUNCTION)] = float(_values(tensor).item())
         elif stem in _NORMS:
@@ -111,13 +111,13 @@ class Assembled:
         else:
             raise ArtifactError(f"tensor `{tensor.name}` has no place in the native core")
 
-    def _matrix(self, at: tuple[int, Place, int], part: int, weight: PackedMatrix) -> None:
+    def _matrix(self, at: tuple[int, Slot, int], part: int, weight: PackedMatrix) -> None:
         self._parts.setdefault(at, {})[part] = weight
         self.kinds[weight.kind] += weight.bytes
 
     def _finish(self) -> None:
         if self.config.tie_embeddings:
-            self._parts[0, Place.HEAD, 0] = self._parts[0, Place.EMBEDDING, 0]
+            self._parts[0, Slot.HEAD, 0] = self._parts[0, Slot.EMBEDDING, 0]
         for (layer, place, expert), parts in self._parts.items():
             for _, weight in sorted(parts.items()):
                 struct = ctypes.byref(weight.struct)
@@ -132,7 +132,7 @@ class Assembled:
             window, local = self.config.window_of(layer), self.config.is_local(layer)
             self._done(self.functions.creuset_model_layer(self.handle, layer, window, int(local), curve))
 
-    def _vector(self, layer: int, place: Place, expert: int, values: NDArray[np.float32]) -> None:
+    def _vector(self, layer: int, place: Slot, expert: int, values: NDArray[np.float32]) -> None:
         flat = np.ascontiguousarray(values, dtype=np.float32).reshape(-1)
         self._done(self.functions.creuset_model_vector(self.handle, layer, place, expert, flat.ctypes.data, len(flat)))
 

@@ -32,7 +32,7 @@ class SpanView(ctypes.Structure):
     ]  # fmt: skip
 
 
-class Place(IntEnum):
+class Slot(IntEnum):
     """Where a matrix or a vector belongs. The bias of a matrix is a vector at the matrix's own place."""
 
     QKV, OUT, UP, DOWN, ROUTER, SHARED_UP, SHARED_DOWN, EXPERT_UP, EXPERT_DOWN, HEAD, EMBEDDING = range(11)
