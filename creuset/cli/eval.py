@@ -1,20 +1,28 @@
-"""`creuset eval`: score a model; `creuset eval card`: write its model card from the artifacts."""
+"""`creuset eval`: score a model; `creuset eval card`: write its model card from the artifacts.
+
+Exit codes: 0 done, and every gate passed; 1 a gate did not pass (--require, --fail-if), all results are kept all the
+same; 2 what was asked cannot be; 3 a file or an artifact is damaged; 4 the disk is full; 5 the endpoint is gone.
+"""
 
 import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from creuset.cli.endpoints import add_endpoint, reach_of
 from creuset.cli.numbers import integer, number
 from creuset.core.errors import ConfigError
 
+if TYPE_CHECKING:
+    from creuset.evals.gate import Needed
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.usage = (
         "creuset eval MODEL [options]\n       creuset eval card MODEL --evaluation PATH ... [--out card.md]\n"
-        "       creuset eval report PATH [--out page.html]\n       creuset eval compare A B [--out page.html]"
+        "       creuset eval report PATH [--out page.html]\n"
+        "       creuset eval compare A B [--fail-if worse] [--out page.html]"
     )
     parser.add_argument(
         "words",
@@ -81,6 +89,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     card.add_argument(
         "--dialogues", type=integer("[0, inf)"), default=20, help="conversations to hold, the first of the fixed list"
     )
+    gates = parser.add_argument_group("gates", "for continuous integration: the exit code is 1 where one does not pass")
+    gates.add_argument(
+        "--require",
+        action="append",
+        default=[],
+        metavar="TASK.METRIC>=NUMBER",
+        help="a score that the run must reach (>=, >, <=, <; METRIC@low is the lower end of its interval); may be "
+        "given several times",
+    )
+    gates.add_argument(
+        "--against", type=Path, metavar="PATH", help="compare with an earlier evaluation, or a folder's last one"
+    )
+    gates.add_argument(
+        "--fail-if",
+        choices=["worse", "unproved"],
+        help="of `compare` and --against: fail where the newer run is worse in a task; or where it was not shown to be "
+        "better or equal within the margin",
+    )
     pages = parser.add_argument_group("report, compare")
     pages.add_argument(
         "--margin", type=number("(0, 1)"), default=0.02, help="differences below it are equal (default: 0.02)"
@@ -100,7 +126,9 @@ def main(args: argparse.Namespace) -> int:
         paths = [Path(word) for word in words[1:]]
         if words[0] == "report":
             return report_cli.report(paths[0], args.out, lang=args.lang, as_json=args.json, inspect=args.inspect)
-        return report_cli.compare(paths[0], paths[1], args.out, margin=args.margin, lang=args.lang, as_json=args.json)
+        return report_cli.compare(
+            paths[0], paths[1], args.out, margin=args.margin, lang=args.lang, as_json=args.json, fail_if=args.fail_if
+        )
     if words and words[0] == "card" and len(words) == 2:
         return _card(args)
     if args.rescore is not None and words:
@@ -113,9 +141,11 @@ def main(args: argparse.Namespace) -> int:
 def _evaluate(args: argparse.Namespace) -> int:
     from creuset.api.evaluation import evaluate
     from creuset.core.log import say
+    from creuset.evals import gate
     from creuset.evals.clients.open import is_url
     from creuset.evals.usage import usage_lines
 
+    needed, against = _gates(args)
     name = str(args.words[0]) if args.words else ""
     named = args.task if args.task is not None else "" if args.csv else "bpb"
     results = evaluate(
@@ -131,7 +161,36 @@ def _evaluate(args: argparse.Namespace) -> int:
     if is_url(name) or results["usage"]["judge"] is not None:
         for line in usage_lines(results["usage"]):
             say(line)
-    return 0
+    problems = gate.unmet(needed, results["results"])
+    for problem in problems:
+        say(f"FAILED  {problem}")
+    if against is not None:
+        from creuset.cli.eval_report import compare
+
+        worse = compare(against, args.out, None, margin=args.margin, fail_if=args.fail_if, quiet=True)
+        return 1 if problems else worse
+    return 1 if problems else 0
+
+
+def _gates(args: argparse.Namespace) -> "tuple[list[Needed], Path | None]":
+    """What the run must reach, and the run that it is compared with; what cannot be is refused before it is asked."""
+    from creuset.core.log import say
+    from creuset.evals import gate
+
+    needed = [gate.requirement(text) for text in args.require]
+    names = (args.task if args.task is not None else "" if args.csv else "bpb").split(",")
+    if args.task != "" and not args.csv and not any(":" in name for name in names):
+        gate.refuse_unasked(needed, [name for name in names if name])
+    if args.against is None:
+        if args.fail_if:
+            raise ConfigError("--fail-if compares with another run", hint="give --against PATH, or `eval compare A B`")
+        return needed, None
+    if args.out is None:
+        raise ConfigError("--against compares sample by sample, and this run is not kept", hint="give --out PATH")
+    earlier = gate.last_run(args.against, but=args.out)
+    if earlier is None:
+        say(f"`{args.against}` holds no earlier evaluation: nothing is compared this time")
+    return needed, earlier
 
 
 def _columns(given: str) -> dict[str, str]:

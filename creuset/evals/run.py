@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -105,6 +106,7 @@ async def evaluate(
     results = {
         "model": model,
         "subject": model,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "settings": {
             **asdict(ask),
             "data": [p.name for p in ask.data],
