@@ -3,7 +3,8 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 MODEL ?=
 PYTHON ?= python3
-JOBS ?= auto
+# One process more than there are cores: some tests wait for others.
+JOBS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 CODE := creuset tests bench runs datasets validation native setup.py
@@ -40,8 +41,10 @@ run: .venv/.serve .venv/.native
 	exec $(BIN)/creuset serve --host $(HOST) --port $(PORT) $$model
 
 # One thread and one test file at a time in each process. Files are taken in the order of their names: the longest come early.
+# Plain asserts start sooner; tests that fail are run once more, so that pytest shows both sides of each assert.
 test: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --assert=plain || \
+	  { OMP_NUM_THREADS=1 $(BIN)/python -m pytest --last-failed --last-failed-no-failures none; exit 1; }
 
 # Numbers on other processors: oneDNN, torch and MKL are told to use less than this one has; then its own.
 NUMERIC := tests/model tests/train tests/engine tests/text
