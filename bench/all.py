@@ -1,6 +1,6 @@
 """Run every benchmark and write the README's table from the newest kept results.
 
-    python bench/all.py                 run each with --keep, then write the table
+    python bench/all.py                 run each that needs nothing else with --keep, then write the table
     python bench/all.py --only-table    write the table from what is kept
     python bench/all.py --check         exit 1 when the README's table is not what the results say
 
@@ -40,6 +40,10 @@ def listed(figures: dict[str, Any]) -> list[Row]:
 READERS: dict[str, Callable[[dict[str, Any]], list[Row]]] = {"matmul": matmul, "plan": plan}
 
 
+# Run by hand: they need other programs, another checkout, or a GPU.
+BY_HAND = ("engine_peers", "gpu", "http_peers", "versions")
+
+
 def scripts() -> list[Path]:
     return sorted(f for f in HERE.glob("*.py") if f.stem not in ("all", "common"))
 
@@ -73,7 +77,7 @@ def main() -> int:
     args = parser.parse_args()
     failed = []
     if not args.only_table and not args.check:
-        for script in scripts():
+        for script in (one for one in scripts() if one.stem not in BY_HAND):
             print(f"== {script.stem}", flush=True)
             if subprocess.run([sys.executable, str(script), "--keep"], check=False).returncode:
                 failed.append(script.stem)

@@ -64,3 +64,52 @@ def test_every_bench_explains_itself(bench):
     for script in bench("all").scripts():
         ran = forked.run([script, "--help"], cwd=BENCH, env=os.environ, timeout=60)
         assert ran.returncode == 0 and "--keep" in ran.stdout, script.name
+
+
+def race(ours, theirs):
+    """What a race of two programs leaves: tokens a second of each load, as [median, least, most]."""
+    return {
+        "columns": {
+            "ours": {"rates": {"1": [ours, 1, 9], "8": [10.0, 1, 9]}, "blocks": 1, "about": {}},
+            "llamacpp": {"rates": {"1": [theirs, 1, 9]}, "blocks": 1, "about": {}},
+        },
+        "thrown": 0,
+        "bandwidth_gb_s": [1, 2],
+    }
+
+
+def test_the_table_of_peers_takes_the_newest_race_of_each_model_and_width(bench, tmp_path, monkeypatch):
+    common, peers = bench("common"), bench("engine_peers")
+    monkeypatch.setattr(common, "RESULTS", tmp_path)
+    host = {"hardware": {"cpu": "X", "gpus": []}, "threads": 2}
+    for date, figures in (
+        ("2026-01-01T", {"mini, 8 bits": race(100.0, 50.0), "moe, bf16": race(30.0, 20.0)}),
+        ("2026-01-02T", {"mini, 8 bits": race(300.0, 100.0)}),
+    ):
+        with (tmp_path / "engine_peers.jsonl").open("a") as stream:
+            stream.write(json.dumps({"date": date + "00:00:00Z", "host": host, "figures": figures}) + "\n")
+    lines = peers.table().splitlines()[2:]
+    assert lines == [
+        "| mini, 8 bits | creuset | 300 | 10 | - | - | X, 2 threads, 2026-01-02 |",
+        "|  | llama.cpp | 100 (3.0x) | - | - | - |  |",
+        "| moe, bf16 | creuset | 30 | 10 | - | - | X, 2 threads, 2026-01-01 |",
+        "|  | llama.cpp | 20 (1.5x) | - | - | - |  |",
+    ]
+    blocks = [{"1": 5.0}, {"1": 1.0}, {"1": 4.0}]
+    assert peers.spread(blocks) == {"1": [4.0, 1.0, 5.0]} and peers.spread([]) == {}
+
+
+def test_a_process_that_is_not_ours_is_noticed(bench):
+    bench("engine_peers")  # its folder of peers is on the path then
+    from busy import Quiet, descendants
+
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as other:
+        try:
+            assert other.pid in descendants(other.pid)
+            with Quiet([]) as quiet:
+                sum(i * i for i in range(3_000_000))
+            with Quiet([other.pid]) as ours:
+                sum(i * i for i in range(3_000_000))
+        finally:
+            other.kill()
+    assert quiet.others > 0.05 and ours.others >= 0
