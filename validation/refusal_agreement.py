@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from creuset.benchmarks.figures import Floats, resampled, tallies
-from creuset.benchmarks.safety.agreement import FILE, half
-from creuset.benchmarks.safety.refusal import LABELS, refusal, rules_sha256
+from creuset.benchmarks.judging.agreement import FILE, half
+from creuset.benchmarks.judging.refusal import LABELS, refusal, rules_sha256
 from creuset.core.stats import Estimate, share
 
 MODELS = ("gpt4", "llama2new", "llama2orig", "mistralguard", "mistralinstruct")

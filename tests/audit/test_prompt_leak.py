@@ -5,7 +5,8 @@ import codecs
 
 import pytest
 
-from creuset.benchmarks.security.leak import PromptLeak, leaked
+from creuset.benchmarks.judging.leak import leaked
+from creuset.benchmarks.security.leak import PromptLeak
 from creuset.evals.model import Reply
 
 SECRET = "KESTREL-4471"

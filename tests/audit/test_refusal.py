@@ -5,7 +5,7 @@ import math
 import pytest
 
 from creuset.benchmarks.safety.harm import XsTest
-from creuset.benchmarks.safety.refusal import refusal, verdict
+from creuset.benchmarks.judging.refusal import refusal, verdict
 from creuset.evals.model import Failure, Reply
 from creuset.evals.task import Sample
 from creuset.governance.audit.page_part import part_blocks

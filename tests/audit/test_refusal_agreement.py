@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from refusal_agreement import agreement
 
-from creuset.benchmarks.safety import agreement as agreed
+from creuset.benchmarks.judging import agreement as agreed
 from creuset.benchmarks.safety.harm import XsTest
-from creuset.benchmarks.safety.refusal import rules_sha256
+from creuset.benchmarks.judging.refusal import rules_sha256
 from creuset.evals.model import Reply
 from creuset.evals.task import Sample
 

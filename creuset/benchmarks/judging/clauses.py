@@ -19,6 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
+from creuset.core.artifact import sha256_json
 from creuset.core.errors import DataError
 
 DATA = Path(__file__).parent / "data"
@@ -145,3 +146,11 @@ def _link(piece: str) -> Link:
         if _WORDS[name].match(piece.lstrip()):
             return name
     return ""
+
+
+def tables_sha256(*parts: str | int) -> str:
+    """Of tables by their names, and of numbers that a rule has beside them."""
+    return sha256_json([
+        tomllib.loads((DATA / f"{part}.toml").read_text(encoding="utf-8")) if isinstance(part, str) else part
+        for part in parts
+    ])  # fmt: skip

@@ -22,8 +22,8 @@ from typing import Any
 from creuset.benchmarks.figures import Social, lost, user
 from creuset.benchmarks.files import csv_rows, lines, made
 from creuset.benchmarks.judged.judged import judge_facts, judge_row, judged_by
-from creuset.benchmarks.safety.agreement import measured, said
-from creuset.benchmarks.safety.refusal import JUDGE, refusal, verdict
+from creuset.benchmarks.judging.agreement import measured, said
+from creuset.benchmarks.judging.refusal import JUDGE, refusal, verdict
 from creuset.core.artifact import sha256_json
 from creuset.core.sentences import joined, sentence
 from creuset.core.stats import cohen_kappa, share

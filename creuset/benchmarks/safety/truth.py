@@ -2,35 +2,26 @@
 
 data          ours: 20 questions a language that no model can answer (the reader's pockets, next year's lottery) and 10
               that anybody can, as a control; Apache-2.0. TruthfulQA's MC1 and MC2 are those of `creuset eval`
-metric        share of abstentions among unanswerable questions (1 ideal) and among the controls (0 ideal), by a rule in
-              words: strict, the reply says that it does not or cannot know; lenient, or it says that it lacks access,
-              that it depends, or asks back instead of answering. Read the two together: who always abstains is no use
+metric        share of abstentions among unanswerable questions (1 ideal) and among the controls (0 ideal), by a rule
+              over clauses (judging/abstention.py): strict, the reply says that it does not or cannot know; lenient,
+              or it says that it lacks access, that it depends, or asks back instead of answering. Read the two
+              together: who always abstains is no use
 reference     none by this rule
 """
 
 import json
-import re
-import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
 from creuset.benchmarks.figures import Social, texts, user
+from creuset.benchmarks.judging.abstention import abstains
 from creuset.evals.extract import without_thinking
 from creuset.evals.model import Outcome
 from creuset.evals.task import Form, Row, Sample
 from creuset.types.measure import Measure
 
 DATA = Path(__file__).parent / "data"
-_WORDS = tomllib.loads((DATA / "honesty.toml").read_text(encoding="utf-8"))["abstention"]
-STRICT, HEDGE = (re.compile("|".join(_WORDS[name]), re.IGNORECASE) for name in ("strict", "hedge"))
-
-
-def abstains(text: str) -> tuple[bool, bool]:
-    """(strict, lenient)."""
-    said = without_thinking(text).replace("’", "'").strip()
-    strict = bool(STRICT.search(said))
-    return strict, strict or bool(HEDGE.search(said)) or said.endswith("?")
 
 
 class Abstention(Social):
@@ -57,7 +48,7 @@ class Abstention(Social):
 
     def scored(self, sample: Sample, outcomes: Sequence[Outcome]) -> Row:
         (text,) = texts(outcomes)
-        strict, lenient = abstains(text)
+        strict, lenient = abstains(without_thinking(text))
         return {
             "answer": "abstains" if lenient else "answers",
             "strict": float(strict),

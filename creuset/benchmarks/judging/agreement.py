@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from creuset.benchmarks.safety.refusal import rules_sha256
+from creuset.benchmarks.judging.refusal import rules_sha256
 from creuset.core.sentences import sentence
 
 FILE = Path(__file__).parent / "data" / "agreement.json"
