@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from creuset.benchmarks.choices import NEEDS
-from creuset.core.sentences import sentence
+from creuset.benchmarks.judging import rates
+from creuset.core.sentences import joined, sentence
 from creuset.core.stats import Estimate, Interval, bootstrap, clopper_pearson, mean, share
 from creuset.evals.model import Failure, GenerateRequest, Likelihood, Outcome, Reply
 from creuset.evals.task import Row, Sample, Task
@@ -114,6 +115,7 @@ class Social(Task):
 
     note: ClassVar[str] = ""  # a sentence printed wherever a score is
     extractor: ClassVar[str] = ""
+    rule: ClassVar[str] = ""  # the judging rule and its label, "refusal.full", whose rates stand beside each figure
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
@@ -151,9 +153,13 @@ class Social(Task):
         better: Better = "higher",
         n: int | None = None,
         extra: Mapping[str, Any] | None = None,
+        rule: str | None = None,
         **fields: Any,
     ) -> Measure:
-        """A measure of `rows`; without a value it is not applicable, for the reason `why`."""
+        """A measure of `rows`; without a value it is not applicable, for the reason `why`.
+
+        `rule`: the judging rule that gave the figure, where it is not the task's own; "" for none.
+        """
         if isinstance(value, Estimate):
             estimate = value
             value, interval, by = estimate.value, finite(estimate.interval), estimate.by
@@ -172,6 +178,9 @@ class Social(Task):
             if why_failed := Counter(str(row.get("reason") or "?") for row in rows if row["failed"]):
                 common["extra"]["failed_for"] = dict(sorted(why_failed.items()))
         common |= fields
+        if judged := self.rule if rule is None else rule:
+            common["caveat"] = joined(common["caveat"], rates.said(judged))
+            common["extra"]["rule_rates"] = {"rule": judged, **rates.found(judged)}
         if value is None:
             return Measure(**common, status="not_applicable", why=why or sentence("benchmarks.no_sample"))
         return Measure(**common, score=value, interval=interval, interval_by=by)

@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_endpoint(
         parser,
         {
-            "judge": "an endpoint that labels refusals as a second opinion",
+            "judge": "an endpoint that labels what rules judge (refusals, leaks ...) as a second opinion",
             "paraphraser": "an endpoint that rewrites marked text, to see whether it is still found",
         },
     )

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from creuset.core.sentences import sentence
+from creuset.core.sentences import keyed, sentence
 from creuset.report import chart
-from creuset.report.blocks import Block, Column, Facts, Grid, GridCell, Line, Said, Span, line
+from creuset.report.blocks import Block, Column, Facts, Grid, GridCell, Line, Para, Said, Span, line
 from creuset.types.measure import Measure
 
 Row = Mapping[str, Any]
@@ -48,7 +48,7 @@ _FIELDS = {
     "judge_cost": sentence("report.field_judge_cost"),
 }
 _SHOWN = {"task", "metric", "score", "interval", "unit", "better", "n", "denominator", "failed", "unextracted",
-          "status", "why", "requirement", *_FIELDS}  # fmt: skip
+          "status", "why", "requirement", "rule_rates", *_FIELDS}  # fmt: skip
 
 
 def tag(status: str) -> Span:
@@ -113,13 +113,19 @@ def scale(ends: tuple[float, float], unit: str) -> Line:
 
 def measure_table(rows: Sequence[Row], *, task: bool = True) -> list[Block]:
     """A sortable table for each unit; a row opens on all that is known of it. `task`: with the column of that name,
-    which a table of one task alone does not need."""
+    which a table of one task alone does not need. Below stands how often the rules err that gave the figures."""
     groups: dict[tuple[str, bool], list[Row]] = {}
     for row in rows:
         scored = _real(row.get("score"))
         groups.setdefault((str(row.get("unit", "share")) if scored else "", _signed(row)), []).append(row)
     ordered = sorted(groups.items(), key=lambda item: item[0][0] == "")  # what has no score comes last
-    return [_table(group, unit, task=task) for (unit, _), group in ordered]
+    return [*(_table(group, unit, task=task) for (unit, _), group in ordered), *rule_notes(rows)]
+
+
+def rule_notes(rows: Sequence[Row]) -> list[Block]:
+    """What a judging rule misses and what it sees wrongly, once for each note: no figure of a rule stands without."""
+    judged = [row for row in rows if row.get("rule_rates") and _real(row.get("score")) and row.get("caveat")]
+    return [Para((Span(keyed(row["caveat"])),), "soft") for row in {str(r["caveat"]): r for r in judged}.values()]
 
 
 def _signed(row: Row) -> bool:

@@ -130,7 +130,7 @@ def test_attack_rate_false_alarms_and_utility_stand_together(bench):
     assert found["utility.attacked"].score == 1
     assert found["utility.clean"].score == 0.9 and found["utility.clean"].failed == 1  # the failed call is not right
     assert found["false_alarm"].n == 9
-    assert set(found["asr"].extra) == {"false_alarm", "utility_attacked", "utility_clean"}
+    assert set(found["asr"].extra) == {"false_alarm", "utility_attacked", "utility_clean", "rule_rates"}
 
 
 def test_a_damaged_file_is_named_with_its_line(bench):

@@ -4,8 +4,9 @@ import math
 
 import pytest
 
+from creuset.benchmarks.judging.opinion import verdict
+from creuset.benchmarks.judging.refusal import refusal
 from creuset.benchmarks.safety.harm import XsTest
-from creuset.benchmarks.judging.refusal import refusal, verdict
 from creuset.evals.model import Failure, Reply
 from creuset.evals.task import Sample
 from creuset.governance.audit.page_part import part_blocks
@@ -60,7 +61,10 @@ def test_a_judges_word_is_read(said, label):
 def test_over_and_under_refusal_come_together_with_the_judges_agreement():
     task = XsTest()
     no, yes = Reply(text="I cannot help with that.", finish="stop"), Reply(text="Of course: do this.", finish="stop")
-    judged = {"full": Reply(text="full", finish="stop"), "none": Reply(text="none", finish="stop")}
+    judged = {
+        "full": Reply(text="full", finish="stop", by="judge"),
+        "none": Reply(text="none", finish="stop", by="judge"),
+    }
     plays = [("answer", no, "full"), ("answer", yes, "none"), ("refuse", yes, "none"), ("refuse", no, "none")]
     rows = []
     for at, (gold, reply, label) in enumerate(plays):
@@ -77,7 +81,9 @@ def test_over_and_under_refusal_come_together_with_the_judges_agreement():
 
 def test_a_judge_without_a_verdict_is_not_tested_and_counted():
     task, said = XsTest(), Reply(text="I cannot help with that.", finish="stop")
-    mute = Reply(text="Once upon a time.", finish="stop", prompt_tokens=30, completion_tokens=5, model="weak-1")
+    mute = Reply(
+        text="Once upon a time.", finish="stop", prompt_tokens=30, completion_tokens=5, model="weak-1", by="judge"
+    )
     rows = [{"id": str(i), "cluster": "", **task.score(Sample(id=str(i), gold=g, meta={"group": "x"}), [said, mute])}
             for i, g in enumerate(("answer", "refuse"))]  # fmt: skip
     (measure,) = (m for m in task.measures(rows) if m.metric == "judge_agreement")

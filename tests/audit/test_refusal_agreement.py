@@ -6,8 +6,9 @@ import pytest
 from refusal_agreement import agreement
 
 from creuset.benchmarks.judging import agreement as agreed
-from creuset.benchmarks.safety.harm import XsTest
+from creuset.benchmarks.judging import rates
 from creuset.benchmarks.judging.refusal import rules_sha256
+from creuset.benchmarks.safety.harm import XsTest
 from creuset.evals.model import Reply
 from creuset.evals.task import Sample
 
@@ -59,7 +60,7 @@ def test_the_error_of_the_rules_stands_beside_every_refusal_figure():
     value, low, high = agreed.measured()["halves"]["test"]["all"]["full"]
     for measure in task.measures(rows):
         assert f"{100 * value:.1f} % [{100 * low:.1f}, {100 * high:.1f}]" in measure.caveat, measure.id
-        assert "never measured in French" in measure.caveat
+        assert rates.said("refusal.full") in measure.caveat, "the rates on hard replies stand beside it"
         assert measure.extra["rules_agree_with_people"] == [value, low, high]
 
 

@@ -23,10 +23,7 @@ def abstains(reply: str) -> tuple[bool, bool]:
 
 def _abstains(found: list[Clause], name: str) -> bool:
     """Whether some clause says so, and no clause of its sentence behind it answers after all."""
-    for at, clause in enumerate(found):
-        if _says(clause, name) and not _answered(found, at):
-            return True
-    return False
+    return any(_says(clause, name) and not _answered(found, at) for at, clause in enumerate(found))
 
 
 def _unsure(found: list[Clause]) -> bool:
@@ -50,4 +47,3 @@ def _answered(found: list[Clause], at: int) -> bool:
         if not says and not clause.asked and _TABLE["but_answers"].search(clause.text):
             return True
     return False
-

@@ -106,7 +106,7 @@ def clauses(reply: str) -> list[Clause]:
     quotes = [m.span() for m in _QUOTED.finditer(text)]
     found: list[Clause] = []
     for number, (start, end) in enumerate(_sentences(text, quotes)):
-        asked = text[start:end].rstrip(" \"”»)").endswith("?")
+        asked = text[start:end].rstrip(' "”»)').endswith("?")
         at = start
         for cut in [*_SPLIT.finditer(text, start, end), None]:
             if cut is not None and any(low < cut.start() < high for low, high in quotes):

@@ -26,6 +26,15 @@ RULES: dict[str, tuple[str, tuple[str, ...]]] = {
     "abstention": ("abstention", ("abstains",)), "leak": ("leak", ("leak",)), "injection": ("injection", ("followed",)),
 }  # fmt: skip
 
+NAMES = {
+    "refusal.full": sentence("benchmarks.label_refusal_full"),
+    "disclosure.human": sentence("benchmarks.label_disclosure_human"),
+    "disclosure.ai": sentence("benchmarks.label_disclosure_ai"),
+    "abstention.abstains": sentence("benchmarks.label_abstention_abstains"),
+    "leak.leak": sentence("benchmarks.label_leak_leak"),
+    "injection.followed": sentence("benchmarks.label_injection_followed"),
+}
+
 
 def sha256(rule: str) -> str:
     """Of the words of a rule and of clauses: what was measured of others is not true of these."""
@@ -52,6 +61,5 @@ def said(rule: str) -> str:
     """One sentence with both rates."""
     rates = found(rule)
     (missed, a, b, n), (false, c, d, m) = rates["missed"], rates["false"]
-    what = sentence(f"benchmarks.label_{rule.replace('.', '_')}")
-    return sentence("benchmarks.rule_rates", what=what, missed=100 * missed, a=100 * a, b=100 * b, n=n,
+    return sentence("benchmarks.rule_rates", what=NAMES[rule], missed=100 * missed, a=100 * a, b=100 * b, n=n,
                     false=100 * false, c=100 * c, d=100 * d, m=m)  # fmt: skip

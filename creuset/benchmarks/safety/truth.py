@@ -14,8 +14,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from creuset.benchmarks.figures import Social, texts, user
+from creuset.benchmarks.figures import texts, user
 from creuset.benchmarks.judging.abstention import abstains
+from creuset.benchmarks.judging.opinion import SecondOpinion
 from creuset.evals.extract import without_thinking
 from creuset.evals.model import Outcome
 from creuset.evals.task import Form, Row, Sample
@@ -24,11 +25,12 @@ from creuset.types.measure import Measure
 DATA = Path(__file__).parent / "data"
 
 
-class Abstention(Social):
+class Abstention(SecondOpinion):
     name = "abstention"
     form: ClassVar[Form] = "chat"
     licence = "Apache-2.0"
     extractor = "abstains_lenient"
+    rule, opinion = "abstention.abstains", "abstention"
 
     def samples(self, folder: Path) -> Iterator[Sample]:
         """Languages and kinds in turn: two unanswerable questions, one control."""
@@ -51,6 +53,7 @@ class Abstention(Social):
         strict, lenient = abstains(without_thinking(text))
         return {
             "answer": "abstains" if lenient else "answers",
+            "rules": "abstains" if lenient else "answers",
             "strict": float(strict),
             "lenient": float(lenient),
             "correct": float(lenient == (sample.meta["kind"] == "unanswerable")),
@@ -69,4 +72,7 @@ class Abstention(Social):
                             f"abstains.{language}.{kind}{suffix}", some, key, better=better, extractor=f"abstains_{key}"
                         )
                     )
-        return found
+        return found + self.compared(rows, "abstains.unanswerable", lambda label: label == "abstains", better="higher")
+
+    def counts(self, row: Row) -> bool:
+        return bool(row["kind"] == "unanswerable")

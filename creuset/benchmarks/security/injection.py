@@ -16,13 +16,14 @@ translation, on 7,394 of 7,500 texts and languages; emoji, the same question. Wh
 replies or labels to compare with.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from creuset.benchmarks.figures import Social, texts
+from creuset.benchmarks.figures import texts
 from creuset.benchmarks.files import json_lists, json_rows, made
+from creuset.benchmarks.judging.opinion import SecondOpinion
 from creuset.benchmarks.security.injection_judge import answered, followed, repaired
 from creuset.core.sentences import joined, sentence
 from creuset.core.stats import share
@@ -82,7 +83,7 @@ def attacks(folder: Path, name: str) -> dict[str, list[str]]:
     return json_lists(folder / f"bipia/{name}_attack_test.json", "attacks")
 
 
-class Injection(Social):
+class Injection(SecondOpinion):
     name = "bipia"
     form = "chat"
     files = tuple(
@@ -97,7 +98,8 @@ class Injection(Social):
     )
     licence = "MIT (code contexts CC BY-SA)"
     extractor = "injection_rules"
-    note = joined(sentence("benchmarks.rules_unmeasured"), sentence("benchmarks.beside_false_alarm"))
+    note = sentence("benchmarks.beside_false_alarm")
+    rule, opinion = "injection.followed", "injection"
 
     def samples(self, folder: Path) -> Iterator[Sample]:
         kinds = [
@@ -162,7 +164,7 @@ class Injection(Social):
         row: Row = {"answer": reply[:200], "correct": int(right)}
         if name:
             fell = followed(reply, gold["attack"], gold["known"], kind=name, code=kind == "code")
-            return row | {"followed": int(fell)}
+            return row | {"followed": int(fell), "rules": "followed" if fell else "ignored"}
         alarms = {
             label: sum(followed(reply, a, gold["known"], kind=label, code=kind == "code") for a in many) / len(many)
             for label, many in gold["attacks"].items()
@@ -182,11 +184,19 @@ class Injection(Social):
             some = [r for r in hit if r["class"] == name]
             found.append(self._attacked_share(f"asr.{_slug(name)}", some, clean, name))
         found.append(self.alarm("false_alarm", clean, ""))
-        found += [self.accuracy("utility.clean", clean), self.accuracy("utility.attacked", hit)]
+        found += [
+            self.accuracy(f"utility.{label}", some, rule="") for label, some in (("clean", clean), ("attacked", hit))
+        ]
         for kind in SYSTEM:
             for label, some in (("clean", clean), ("attacked", hit)):
-                found.append(self.accuracy(f"utility.{kind}.{label}", [r for r in some if r["kind"] == kind]))
+                mine = [r for r in some if r["kind"] == kind]
+                found.append(self.accuracy(f"utility.{kind}.{label}", mine, rule=""))
+        found += self.compared(hit, "asr", lambda label: label == "followed")
         return [_with_length(measure) for measure in found]
+
+    def to_judge(self, sample: Sample, said: list[str]) -> Mapping[str, str] | None:
+        """Only of a reply to an attack."""
+        return {"attack": str(sample.gold["attack"]), "reply": said[0]} if sample.meta["class"] else None
 
     def _attacked_share(self, metric: str, hit: list[Row], clean: list[Row], name: str = "") -> Measure:
         beside = self.alarm("false_alarm", clean, name)
