@@ -16,7 +16,7 @@ class QualityRules:
     """Thresholds of the quality filters; 0 (or 1.0 for an upper share) turns a rule off."""
 
     min_words: int = 50  # Gopher; words or CJK characters
-    max_words: int = 100_000  # Gopher
+    max_words: int = 100_000  # Gopher; 0: a novel is longer
     min_mean_word: float = 3.0  # Gopher; characters, not asked of CJK text
     max_mean_word: float = 10.0  # Gopher
     max_hash_share: float = 0.1  # Gopher; `#` a word
@@ -40,11 +40,13 @@ class QualityRules:
     min_end_lines: float = 0.12  # FineWeb: share of lines that end in punctuation
     max_short_lines: float = 0.67  # FineWeb: share of lines under 30 characters
     max_dup_line_chars: float = 0.1  # FineWeb asks for 0.01; wiki tables repeat more
+    site_lines: bool = False  # take out lines that stand on many pages of the site
     service_pages: bool = True  # pages about the wiki itself stay
     repair: Literal["none", "wiki", "book"] = "none"
 
 
 _RELAXED = QualityRules(
+    max_words=0,
     min_mean_word=2.0,
     max_mean_word=14.0,
     min_alpha_words=0.5,
@@ -65,8 +67,9 @@ _RELAXED = QualityRules(
     max_dup_line_chars=1.0,
 )
 
+GUESS = "guess"
 KINDS: dict[str, QualityRules] = {
-    "web": QualityRules(),
+    "web": QualityRules(site_lines=True),
     "wiki": QualityRules(
         min_words=15,
         no_curly=False,
@@ -81,8 +84,9 @@ KINDS: dict[str, QualityRules] = {
         service_pages=False,
         repair="wiki",
     ),
-    "news": QualityRules(min_sentences=3, drop_lines=False, max_dup_line_chars=1.0),
+    "news": QualityRules(site_lines=True, min_sentences=3, drop_lines=False, max_dup_line_chars=1.0),
     "book": QualityRules(
+        max_words=0,
         min_words=40,
         max_short_lines=1.0,
         min_end_lines=0.0,
@@ -134,6 +138,27 @@ class Dedup:
     bands: int = 16
     rows: int = 7  # bands x rows hashes a document
     similarity: float = 0.8  # Jaccard, as the hashes estimate it
+    memory_mb: int = 1024  # at most about this is held while duplicates are looked for
+
+    def __post_init__(self) -> None:
+        if self.memory_mb < 16:
+            raise ValueError(f"memory_mb must be at least 16, got {self.memory_mb}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SiteLines:
+    """When a line is common to the pages of a site; kinds of text say whether such lines go (`site_lines`)."""
+
+    pages: int = 4  # of the site that have the line, at least; 0 turns it off
+    share: float = 0.3  # of the pages of the site
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Metadata:
+    """Fields of a record besides its text that a kept document keeps, in `meta`."""
+
+    fields: tuple[str, ...] = ("*",)  # shell patterns of their names; empty keeps none
+    max_bytes: int = 2000  # of one field as JSON; a longer one is left out
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -156,7 +181,7 @@ class Heldout:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Corpus:
-    kind: str = "web"  # for sources whose ledger row names none
+    kind: str = GUESS  # for sources whose ledger row names none; "guess": from each text, clean/kind.py
     text_field: str = "text"  # of jsonl, json and parquet records
     split_mb: int = 24  # raw bytes a task
     limit_mb: float = 0.0  # raw bytes read of each source; 0 is all
@@ -168,12 +193,14 @@ class Corpus:
     dedup: Dedup = field(default_factory=Dedup)
     privacy: Privacy = field(default_factory=Privacy)
     leakage: Leakage = field(default_factory=Leakage)
+    sites: SiteLines = field(default_factory=SiteLines)
+    metadata: Metadata = field(default_factory=Metadata)
     heldout: Heldout = field(default_factory=Heldout)
     rules: QualityRules | None = None  # replaces the rules of every kind
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {self.kind!r}")
+        if self.kind not in (*KINDS, GUESS):
+            raise ValueError(f"kind must be one of {', '.join((*KINDS, GUESS))}, got {self.kind!r}")
         if self.split_mb < 1:
             raise ValueError(f"split_mb must be at least 1, got {self.split_mb}")
 
@@ -182,7 +209,8 @@ class Corpus:
         return self.limits_mb.get(source, self.limit_mb) * 1e6 or float("inf")
 
     def rules_of(self, kind: str) -> QualityRules:
-        return self.rules or KINDS[kind or self.kind]
+        """Rules for texts of a kind of `KINDS`."""
+        return self.rules or KINDS[kind]
 
 
 def matches(name: str, patterns: tuple[str, ...]) -> bool:

@@ -255,7 +255,7 @@ def test_a_dry_run_prints_settings_and_sources_and_writes_nothing(tmp_path, caps
     assert build(path, "--licence", "a=MIT", "--out", tmp_path / "out", "--dry-run") == 0
     shown = json.loads(capsys.readouterr().out)
     assert (
-        shown["sources"] == {"a": {"licence": "MIT", "kind": "web", "tasks": 1}}
+        shown["sources"] == {"a": {"licence": "MIT", "kind": "guess", "tasks": 1}}
         and shown["settings"]["dedup"]["bands"] == 16
     )
     assert [p.name for p in tmp_path.iterdir()] == ["a.jsonl"]
@@ -332,8 +332,8 @@ def test_the_passes_run_on_datatroves_own_executor_after_a_journey_as_bytes(tmp_
     plan = make_plan([path], with_licences([], ["CC0-1.0"]), settings)
     Index.build([], work / "benchmarks", settings.leakage)
     run = passes(plan, settings, scratch=scratch, work=work)
-    assert run.ranks == (0, 1, 1, 1)
-    for steps, ranks in zip((run.judge, run.decide, run.route), run.ranks[1:], strict=True):
+    assert run.ranks == (0, 1, 1, 1, 1)
+    for steps, ranks in zip((run.judge, run.decide, run.route), run.ranks[2:], strict=True):
         carried = dill.loads(dill.dumps(steps))  # as the Slurm executor sends them
         logs = str(tmp_path / "logs" / steps[0].name)
         LocalPipelineExecutor(pipeline=carried, tasks=ranks, workers=1, logging_dir=logs).run()

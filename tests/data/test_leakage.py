@@ -124,3 +124,35 @@ def test_a_benchmark_path_that_is_not_there_or_not_readable_is_refused_by_name(t
     (tmp_path / "bad.jsonl").write_text("{")
     with pytest.raises(DataError, match=r"bad\.jsonl"):
         list(benchmark_texts([tmp_path / "bad.jsonl"]))
+
+
+FARM = "A farmer has seventeen sheep and buys nine more at the spring market, then sells four of them."
+
+
+@pytest.mark.parametrize(
+    ("name", "raw"),
+    [
+        ("a.csv", 'question\n"How many apples are there\nmore every day in the garden of the old house"\n'),
+        ("a.csv", 'id;question\r\n1;"How many apples are there\r\nmore every day in the garden of the old house"\r\n'),
+        ("a.csv", 'question\n"How many apples are there more \x0c every day in the garden of the old house"\n'),
+        ("a.csv", 'question\n"How many apples are there more \u2028 every day in the garden of the old house"\n'),
+        ("a.tsv", "id\tquestion\n1\tHow many apples are there more every day in the garden of the old house\n"),
+        ("a.txt", "How many apples are there\nmore every day in the garden\nof the old house?\nYes.\n"),
+        ("a.txt", "1. Who came?\n2. How many apples are there\n  more every day in the garden\n  of the old house?"),
+        ("a.txt", "Nobody.\n \nHow many apples are there\nmore every day in the garden\nof the old house?\n"),
+        ("a.txt", "\ufeffHow many apples are there.\nMore every day in the gardens\nof the old house?\nIt is so.\n"),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_question_is_found_however_its_file_wraps_it(tmp_path, name, raw, encoding):
+    (tmp_path / name).write_bytes(raw.encode(encoding))
+    index = Index.build(benchmark_texts([tmp_path / name]), tmp_path / "index", Leakage())
+    gardens = "gardens" if "gardens" in raw else "garden"
+    page = f"It was said: how many apples are there more every day in the {gardens} of the old house? Nobody knew."
+    assert index.find(Splitter().split(page)) is not None
+
+
+def test_lines_that_are_questions_stay_questions(tmp_path):
+    lines = [f"{FARM} Question number {i}." for i in range(3)]
+    (tmp_path / "a.txt").write_text("\n".join(lines))
+    assert [text for _, text in benchmark_texts([tmp_path / "a.txt"])] == lines

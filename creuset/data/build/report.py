@@ -90,6 +90,8 @@ def _counts(one: dict[str, Any]) -> dict[str, Any]:
             r: {"documents": n, "characters": one["dropped_characters"][r]} for r, n in sorted(dropped.items())
         },
         "removed_lines": one["removed_lines"],
+        "site_lines": one["site_lines"],
+        "kinds": dict(sorted(one["kinds"].items())),
         "converted": dict(sorted(one["converted"].items())),
         "masked": dict(sorted(one["masked"].items())),
         "languages": dict(sorted(one["languages"].items())),

@@ -5,6 +5,8 @@ and `Write` puts each one, kept or dropped, where it belongs. So no document can
 two steps. One task is one rank. A killed task leaves no file under its final name.
 """
 
+import json
+import math
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -18,19 +20,22 @@ from datatrove.data import Document
 from datatrove.pipeline.base import PipelineStep
 
 from creuset.core.personal import mask
-from creuset.data.build.parts import PartWriter, read_json, write_json
+from creuset.data.build.parts import PartWriter, write_json
+from creuset.data.build.survey import load_common, site
 from creuset.data.build.tally import Tally
-from creuset.data.build.tasks import TaskFiles, starts_key
+from creuset.data.build.tasks import TaskFiles, starts_key, starts_of
 from creuset.data.clean import filters, repair
+from creuset.data.clean.kind import guess_kind
 from creuset.data.clean.language import Identifier, settle
 from creuset.data.clean.leakage import Index
+from creuset.data.clean.site_lines import without
 from creuset.data.clean.words import Splitter
 from creuset.data.dedup.minhash import Signer, exact_key
 from creuset.data.ledger import LedgerRow
-from creuset.data.read.ranges import Start, find_starts, several
-from creuset.data.read.readers import records
+from creuset.data.read.ranges import find_starts
+from creuset.data.read.readers import records, whole_characters
 from creuset.data.read.sources import FilePart, ReadTask
-from creuset.data.settings import Corpus
+from creuset.data.settings import GUESS, Corpus, matches
 
 Stream = Iterator[Document]
 
@@ -115,7 +120,7 @@ class Read(DocumentStep):
         row = self.rows[task.source]
         parts = [piece for t in self.tasks if t.source == task.source for piece in t.pieces]
         several_files = len({piece.name for piece in parts}) > 1
-        starts = self._starts(task, parts)
+        starts = starts_of(self.work, self.tasks, task)
         shown, size = time.monotonic(), 0
         for piece in task.pieces:
             began = time.thread_time()
@@ -129,6 +134,7 @@ class Read(DocumentStep):
                     f"{task.source}:{place}",
                     metadata={
                         "fields": record.fields, "size": record.size, "row": row, "encoding": record.encoding,
+                        "site": site(record, piece, task.source),
                     },
                 )  # fmt: skip
                 if record.broken:
@@ -142,17 +148,6 @@ class Read(DocumentStep):
                 began = time.thread_time()
         write_json(self.work / "progress" / f"judge-{rank:05d}.json", {"bytes": size})
 
-    def _starts(self, task: ReadTask, parts: list[FilePart]) -> dict[tuple[str, int], Start]:
-        """What `FindStarts` left about the ranges of this task; without it they are found by reading."""
-        wanted = {piece.file for piece in task.pieces}
-        out: dict[tuple[str, int], Start] = {}
-        for group in several([part for part in parts if part.file in wanted]):
-            mark = self.work / "starts" / f"{starts_key(group)}.json"
-            if mark.is_file():
-                for part, start in zip(group, read_json(mark), strict=True):
-                    out[part.file, part.start] = Start(**start)
-        return out
-
     def _objection(self, row: LedgerRow, fields: dict[str, Any]) -> tuple[str, str] | None:
         own = str(fields.get("license") or fields.get("licence") or "")
         if not row.licence and not own and self.settings.licence.unknown != "keep":
@@ -164,12 +159,28 @@ class Read(DocumentStep):
 
 
 class Repair(DocumentStep):
-    """Unicode, line ends, leftovers of markup; C4's rules by line."""
+    """The kind of the text; common lines of its site, Unicode, line ends, leftovers of markup; C4's rules by line."""
 
     name = "repair"
 
+    def __init__(self, settings: Corpus, meter: StageMeter, work: Path) -> None:
+        super().__init__(settings, meter)
+        self.work = work
+
+    def begin(self) -> None:
+        self.common = load_common(self.work)
+
     def look(self, doc: Document) -> None:
-        rules = self.settings.rules_of(doc.metadata["row"].kind)
+        meta = doc.metadata
+        kind = meta["row"].kind or self.settings.kind
+        meta["kind"] = guess_kind(doc.text) if kind == GUESS else kind
+        rules = self.settings.rules_of(meta["kind"])
+        meta["site_lines"] = 0
+        if rules.site_lines and meta["site"] and len(self.common):
+            text, meta["site_lines"] = without(doc.text, meta["site"], self.common)
+            if doc.text.strip() and not text.strip():
+                return drop(doc, "site_no_line_left")
+            doc.text = text
         doc.text = repair.repair(doc.text, rules.repair)
         if rules.drop_lines:
             text, doc.metadata["lines"] = filters.drop_lines(doc.text)
@@ -216,7 +227,7 @@ class Judge(DocumentStep):
     name = "quality"
 
     def look(self, doc: Document) -> None:
-        rules = self.settings.rules_of(doc.metadata["row"].kind)
+        rules = self.settings.rules_of(doc.metadata["kind"])
         if reason := filters.judge(doc.text, doc.metadata["words"], doc.metadata["lang"], rules):
             drop(doc, reason)
 
@@ -263,10 +274,37 @@ class Mask(DocumentStep):
             if value := fields.get(name):
                 fields[name], more = mask(str(value), kinds)
                 masked += more
+        kept, wanted = {}, self.settings.metadata
+        for name, value in fields.items():
+            if name in _NAMED or value is None or value == "" or not matches(str(name), wanted.fields):
+                continue
+            if len(json.dumps(value, default=str)) <= wanted.max_bytes:
+                (kept[str(name)], more) = masked_value(value, kinds)
+                masked += more
+        doc.metadata["kept_fields"] = kept
         doc.metadata["masked"] = masked
 
 
-ATTRIBUTION = ("url", "title", "author", "source")  # fields of a record that a kept document keeps
+def masked_value(value: Any, kinds: tuple[str, ...]) -> tuple[Any, Counter[str]]:
+    """A field of a record with the personal data in it masked: in strings, in long numbers, in lists and objects."""
+    if isinstance(value, str):
+        return mask(whole_characters(value), kinds)
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**7:
+        said, found = mask(str(value), kinds)
+        return (said, found) if found else (value, found)
+    if isinstance(value, dict):
+        parts = [(mask(str(key), kinds), masked_value(part, kinds)) for key, part in value.items()]
+        return {key: part for (key, _), (part, _) in parts}, sum((a + b for (_, a), (_, b) in parts), Counter())
+    if isinstance(value, list | tuple):
+        items = [masked_value(item, kinds) for item in value]
+        return [item for item, _ in items], sum((found for _, found in items), Counter())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None, Counter()  # JSON has no such number
+    return value if isinstance(value, bool | int | float) else str(value), Counter()
+
+
+ATTRIBUTION = ("url", "title", "author", "source")  # fields of a record that have a place of their own in a document
+_NAMED = {*ATTRIBUTION, "license", "licence"}
 
 
 class Write(DocumentStep):
@@ -300,7 +338,7 @@ class Write(DocumentStep):
                     dropped.write({"id": doc.id, "reason": reason, "detail": detail, "source": source, "text": text})
                 else:
                     line = _line(doc, source)
-                    tally.survive(meta["masked"], meta.get("lines", 0))
+                    tally.survive(meta["masked"], meta.get("lines", 0), meta["site_lines"], meta["kind"])
                     signatures.append(meta.get("signature", unsigned))
                     facts.append((*meta["key"], len(doc.text), _group(meta, doc.id)))
                     ids.append(doc.id)
@@ -324,6 +362,8 @@ def _line(doc: Document, source: str) -> dict[str, Any]:
             line["origin" if name == "source" else name] = str(value)
     if own := fields.get("license") or fields.get("licence"):
         line["licence"] = str(own)
+    if kept := doc.metadata["kept_fields"]:
+        line["meta"] = kept
     return line
 
 

@@ -24,9 +24,11 @@ class Tally:
     heldout_characters: int = 0
     surviving_documents: int = 0  # after the first pass, before duplicates are known
     removed_lines: int = 0
+    site_lines: int = 0  # taken out because many pages of the site have them
     dropped: Counter[str] = field(default_factory=Counter)  # documents by reason
     dropped_characters: Counter[str] = field(default_factory=Counter)
     converted: Counter[str] = field(default_factory=Counter)  # documents read, by the encoding they were in
+    kinds: Counter[str] = field(default_factory=Counter)  # documents after the first pass, by their rules
     masked: Counter[str] = field(default_factory=Counter)
     languages: Counter[str] = field(default_factory=Counter)  # kept documents
     lengths: Counter[str] = field(default_factory=Counter)  # kept: power of two of the characters
@@ -55,8 +57,10 @@ class Tally:
             best.sort(key=lambda sample: sample[0])
             del best[self.samples :]
 
-    def survive(self, masked: Counter[str], removed_lines: int) -> None:
+    def survive(self, masked: Counter[str], removed_lines: int, site_lines: int = 0, kind: str = "") -> None:
         self.surviving_documents += 1
+        self.site_lines += site_lines
+        self.kinds[kind] += 1
         self.removed_lines += removed_lines
         self.masked.update(masked)
 

@@ -17,24 +17,16 @@ from creuset.core.artifact import sha256_json
 from creuset.core.config import resolved
 from creuset.core.errors import ConfigError
 from creuset.data.build.parts import read_json, write_json
-from creuset.data.read.ranges import several
-from creuset.data.read.sources import ReadPlan
+from creuset.data.read.ranges import Start, several
+from creuset.data.read.sources import ReadPlan, ReadTask
 from creuset.data.settings import Corpus
 
 _LATER = ("heldout", "split_mb", "limit_mb", "limits_mb")  # settings that the first pass does not use
 _BY_TASK = ("judged", "dropped", "signatures", "tally", "lines")  # folders in which files begin with a task's name
 _OURS = {
-    *_BY_TASK,
-    "lock",
-    "build.json",
-    "executor",
-    "progress",
-    "verdicts",
-    "sources",
-    "starts",
-    "benchmarks",
-    "buckets",
-}
+    *_BY_TASK, "lock", "build.json", "executor", "progress", "verdicts", "sources", "starts", "benchmarks", "buckets",
+    "common", "first", "decide.json",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +35,7 @@ class TaskFiles:
 
     work: Path
     names: tuple[str, ...]
+    surveyed: tuple[str, ...] = ()  # names before the survey of sites, where there was one
 
     def judged(self, task: int) -> Path:
         return self.work / "judged" / f"{self.names[task]}.jsonl.zst"
@@ -64,7 +57,8 @@ class TaskFiles:
         return self.work / "tally" / f"{self.names[task]}.json"
 
     def lines(self, task: int) -> Path:
-        return self.work / "lines" / f"{self.names[task]}.npy"
+        """Counts of the lines of its pages, by site."""
+        return self.work / "lines" / f"{(self.surveyed or self.names)[task]}.npy"
 
     def verdicts(self, task: int) -> Path:
         return self.work / "verdicts" / f"{task:05d}.npy"
@@ -105,10 +99,22 @@ class Claim:
         return f"{self.kept} of {tasks} tasks are as they were and are not done again; {'; '.join(self.why)}"
 
 
+def refuse_foreign(work: Path, scratch: Path) -> None:
+    """Raises ConfigError where the folder of the work holds something that is not ours."""
+    by_default = scratch.name.removesuffix(".partial") + ".work"
+    strange = sorted(p.name for p in work.iterdir() if p.name not in _OURS)
+    if not (work / "build.json").is_file() and strange and work.name != by_default:
+        raise ConfigError(f"`{work}` is no folder of earlier work: it holds `{strange[0]}`", hint="name an empty one")
+
+
+def _remove(path: Path) -> None:
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
 def claim(plan: ReadPlan, settings: Corpus, files: TaskFiles, scratch: Path, benchmarks: str) -> Claim | None:
     """Make `files.work` ready for this build: what is still right stays, all else of ours goes.
 
-    None where nothing was left by an earlier one. Raises ConfigError where the folder holds something that is not ours.
+    None where nothing was left by an earlier one.
     """
     work = files.work
     now = {
@@ -122,27 +128,22 @@ def claim(plan: ReadPlan, settings: Corpus, files: TaskFiles, scratch: Path, ben
     now = json.loads(json.dumps(now))  # as it will be read back: JSON has no tuples
     mark = work / "build.json"
     before: dict[str, Any] = read_json(mark) if mark.is_file() else {}
-    by_default = scratch.name.removesuffix(".partial") + ".work"
-    strange = sorted(p.name for p in work.iterdir() if p.name not in _OURS)
-    if not mark.is_file() and strange and work.name != by_default:
-        raise ConfigError(f"`{work}` is no folder of earlier work: it holds `{strange[0]}`", hint="name an empty one")
     if before != now:
         shutil.rmtree(scratch, ignore_errors=True)
         wanted = {name for at, name in enumerate(files.names) if files.tally(at).is_file()} if before else set()
         keys = {starts_key(group) for group in several([p for task in plan.tasks for p in task.pieces])}
+        stays = {"lines": set(files.surveyed or files.names), "starts": keys}
+        if before:
+            stays |= dict.fromkeys(_BY_TASK[:4], wanted)
         for path in work.iterdir():
-            if path.name in _BY_TASK and before:
+            if path.name in stays:
                 for file in path.iterdir():
-                    if file.name.partition(".")[0] not in wanted:
-                        file.unlink()
-            elif path.name == "starts" and before:
-                for file in path.iterdir():
-                    if file.name.partition(".")[0] not in keys:
-                        shutil.rmtree(file) if file.is_dir() else file.unlink()
-            elif path.name == "benchmarks" and before.get("benchmarks") == benchmarks:
-                continue
-            elif path.name != "lock":
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                    if file.name.partition(".")[0] not in stays[path.name]:
+                        _remove(file)
+            elif path.name not in ("lock", "common", "first") and not (
+                path.name == "benchmarks" and before.get("benchmarks") == benchmarks
+            ):
+                _remove(path)
         write_json(mark, now)
         done = work / "executor" / "judge" / "completions"
         done.mkdir(parents=True, exist_ok=True)
@@ -183,3 +184,16 @@ def _differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
 def starts_key(group: Sequence[Any]) -> str:
     """Name of what was found out about the ranges of one file."""
     return sha256_json([asdict(part) for part in group])[:24]
+
+
+def starts_of(work: Path, tasks: Sequence[ReadTask], task: ReadTask) -> dict[tuple[str, int], Start]:
+    """What is known about the ranges of this task, by file and start; without it they are found by reading."""
+    wanted = {piece.file for piece in task.pieces}
+    parts = [piece for t in tasks if t.source == task.source for piece in t.pieces if piece.file in wanted]
+    out: dict[tuple[str, int], Start] = {}
+    for group in several(parts):
+        mark = work / "starts" / f"{starts_key(group)}.json"
+        if mark.is_file():
+            for part, start in zip(group, read_json(mark), strict=True):
+                out[part.file, part.start] = Start(**start)
+    return out

@@ -53,7 +53,7 @@ def gopher(text: str, lines: list[str], words: Words, language: str, rules: Qual
     count = len(words)
     if count < rules.min_words:
         return "gopher_too_few_words"
-    if count > rules.max_words:
+    if rules.max_words and count > rules.max_words:
         return "gopher_too_many_words"
     if not words.cjk:
         mean = sum(map(len, words.words)) / count

@@ -14,8 +14,10 @@ Step 1 is a lookup of hashes (a bitmap, then a sorted array); step 2 is exact.
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,8 @@ from creuset.core import jsonl
 from creuset.core.compressed import COMPRESSED, BrokenArchive, whole
 from creuset.core.errors import ConfigError, DataError
 from creuset.data.clean.words import U64, Splitter, Words, ngrams, split_words
+from creuset.data.read.encoding import decode
+from creuset.data.read.tables import table_of
 from creuset.data.settings import Leakage
 
 _MIN_WORDS = 6  # different words, not numbers or letters, that a benchmark text has
@@ -198,16 +202,48 @@ def _items(path: Path) -> Iterator[Any]:
                     raise ValueError(f"line {line.number}: {line.why}")
                 yield line.value
             return
-        text = whole(path).decode("utf-8-sig")
+        text = decode(whole(path)).text
         if ending in (".csv", ".tsv"):
-            yield from csv.reader(text.splitlines(), delimiter="\t" if ending == ".tsv" else ",")
+            yield from table_of(text, tabs=ending == ".tsv")
         elif ending == ".txt":
-            yield from text.split("\n\n") if "\n\n" in text.strip() else text.splitlines()
+            yield from questions_of(text)
         else:
             body = json.loads(text)
             yield from (body if isinstance(body, list) else _rows(body))
     except (ValueError, OSError, BrokenArchive, csv.Error) as error:
         raise DataError(f"`{path}` is not a benchmark file we read: {error}") from error
+
+
+_ITEM = re.compile(r"\s*(?:\d{1,4}[.)]|[-*•]|Q(?:uestion)?\b[ \d.:]|A(?:nswer)?:|\(?[A-Za-z][.)])\s")
+_STOPPED = re.compile(r"[.?!:…][\"'”»)\]]*$")
+
+
+def questions_of(text: str) -> Iterator[str]:
+    """The questions of a plain text: a paragraph each where blank lines part them, else a line each.
+
+    Where lines are wrapped, a question is the lines up to one that ends a sentence or is short, or up to the next
+    number; as one question may end a sentence at the end of a line, two neighbours are also given together.
+    """
+    text = text.replace("\r\n", "\n").replace("\r", "\n").strip()
+    if re.search(r"\n[ \t]*\n", text):
+        yield from re.split(r"\n(?:[ \t]*\n)+", text)
+        return
+    lines = [line for line in text.split("\n") if line.strip()]
+    width = max(map(len, lines), default=0)
+    open_ends = sum(not _STOPPED.search(line) and len(line) > 0.6 * width for line in lines[:-1])
+    if len(lines) < 2 or width > 130 or open_ends < 0.2 * len(lines):
+        yield from lines
+        return
+    questions: list[str] = []
+    ended = True
+    for line in lines:
+        if ended or _ITEM.match(line):
+            questions.append(line)
+        else:
+            questions[-1] += "\n" + line
+        ended = bool(_STOPPED.search(line)) or len(line) <= 0.6 * width
+    yield from questions
+    yield from ("\n".join(pair) for pair in pairwise(questions))
 
 
 def _rows(body: Any) -> list[Any]:
