@@ -1,7 +1,26 @@
-#include "kernels.h"
+// VNNI: four products of bytes and their sum in one instruction. Weights are its unsigned side, as they are stored.
+#include "products_512.h"
 
 namespace creuset {
 
-const Kernels vnni_kernels = {};
+namespace {
+
+struct Vnni {
+    // The stored weight is the code plus 128 (q8) or 8 (q4), so the sum starts at minus that many times the activations.
+    template <int kind>
+    static __m512i start(const int32_t *minus) {
+        if constexpr (kind == Q4A) return _mm512_setzero_si512();
+        __m512i eight = _mm512_set1_epi32(*minus);
+        return kind == Q8 ? _mm512_slli_epi32(eight, 4) : eight;
+    }
+    static __m512i weight(__m512i stored) { return stored; }
+    static __m512i dot(__m512i sum, __m512i w, __m512i x) { return _mm512_dpbusd_epi32(sum, w, x); }
+    static __m512i small_dot(__m512i sum, __m512i w, __m512i x) { return _mm512_dpbusd_epi32(sum, w, x); }
+};
+
+}  // namespace
+
+const Kernels vnni_kernels = {nullptr, nullptr, q8_512<Vnni>, quantized_512<Vnni, Q4, 32>, quantized_512<Vnni, Q4A, 32>,
+                              nullptr};
 
 }  // namespace creuset
