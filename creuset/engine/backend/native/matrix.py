@@ -164,15 +164,21 @@ class Products:
         share: tuple[int, int] | None = None,
     ) -> Floats:
         """(rows, outs): each row, or those that `index` names, times the matrix. Outside `share` there are NaNs."""
-        count = x.struct.rows if index is None else len(index)
-        y = np.full((count, packed.outs), np.nan, np.float32)
+        y = np.full((x.struct.rows if index is None else len(index), packed.outs), np.nan, np.float32)
+        self.into(packed, x, y, index, share)
+        return y
+
+    def into(
+        self, packed: PackedMatrix, x: "Activations", y: Floats, index: Sequence[int] | None = None,
+        share: tuple[int, int] | None = None,
+    ) -> None:  # fmt: skip
+        """`multiply` into `y`, of which only the share of the outputs is written."""
         rows = None if index is None else np.asarray(index, np.int32)
         begin, end = share or (0, packed.outs)
         self._functions.creuset_multiply(
-            ctypes.byref(packed.struct), ctypes.byref(x.struct), None if rows is None else rows.ctypes.data, count,
+            ctypes.byref(packed.struct), ctypes.byref(x.struct), None if rows is None else rows.ctypes.data, len(y),
             y.ctypes.data, packed.outs, begin, end,
         )  # fmt: skip
-        return y
 
     @staticmethod
     def _check(packed: PackedMatrix, begin: int, shape: tuple[int, ...]) -> None:
