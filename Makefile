@@ -9,7 +9,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 CODE := creuset tests bench runs datasets validation native setup.py
 
-.PHONY: setup run test test-isa test-slow mutants check bench bench-frameworks story compare-example clean
+.PHONY: setup run test test-isa test-arm64 test-slow mutants check bench bench-frameworks story compare-example clean
 
 setup: .venv/.ready .venv/.native
 
@@ -55,6 +55,10 @@ test-isa: setup
 	    echo "== $$features, threads: $$threads"; \
 	    env $$features OMP_NUM_THREADS=$$threads $(BIN)/python -m pytest --durations=0 --durations-min=20 $(NUMERIC); \
 	done; done
+
+# Kernels for arm64, cross-compiled and emulated: needs Debian's g++-aarch64-linux-gnu and qemu-user-static.
+test-arm64: setup
+	$(BIN)/python -m pytest -m slow -k arm64 tests/native/test_levels.py
 
 # The peers: lm-evaluation-harness beside us, inspect_ai in an environment of its own (its pins are not ours).
 test-slow: setup

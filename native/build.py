@@ -4,9 +4,9 @@
 
 A source called `NAME_LEVEL.cpp` is compiled with the flags of that level of the processor (`LEVELS`), every other one
 with flags that each processor of the machine's kind has. What a compiler does not know, it leaves out: every source is
-told by `CREUSET_HAS_AVX2` and so on which levels there are. Objects are kept in `.cache/native`, so that only what
-changed is compiled again. A note is appended to the library, which its reader checks before it loads it
-(creuset/engine/backend/native/library.py).
+told by `CREUSET_HAS_AVX2` and so on which levels there are. Objects are kept in `.cache/native`, or where
+`CREUSET_OBJECTS` says, so that only what changed is compiled again. A note is appended to the library, which its
+reader checks before it loads it (creuset/engine/backend/native/library.py).
 """
 
 import argparse
@@ -24,7 +24,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 OUT = HERE.parent / "creuset" / "engine" / "backend" / "native" / "_core.so"
-KEPT = HERE.parent / ".cache" / "native"
+KEPT = Path(os.environ.get("CREUSET_OBJECTS") or HERE.parent / ".cache" / "native")
 
 ABI = 1  # raised with each change of the plain C interface; creuset/engine/backend/native/library.py names the same
 MARK = b"creuset-note:"  # before the note, which is one line of JSON at the end of the file
@@ -108,11 +108,8 @@ def levels_known(cxx: list[str], machine: str) -> list[str]:
     return found
 
 
-def build(out: Path = OUT, *, machine: str | None = None, extra: list[str] | None = None) -> dict[str, object]:
-    """Compile and link the library into `out`; returns its note. Raises CannotBuild, and then `out` is as it was.
-
-    `machine`: for which kind of processor `CXX` compiles, as `uname -m` says it; None: this one. `extra`: more flags.
-    """
+def objects(machine: str | None, extra: list[str] | None) -> tuple[list[str], list[str], str]:
+    """The compiled sources, the levels among them, and the compiler's version. Raises CannotBuild."""
     machine = machine or platform.machine()
     cxx = compiler()
     version = run([*cxx, "--version"]).splitlines()[0]
@@ -131,7 +128,7 @@ def build(out: Path = OUT, *, machine: str | None = None, extra: list[str] | Non
     except OSError:  # a source tree that may not be written
         keep = Path(tempfile.mkdtemp())
 
-    def object_of(one: tuple[Path, list[str]]) -> Path:
+    def object_of(one: tuple[Path, list[str]]) -> str:
         source, flags = one
         key = hashlib.sha256(headers + source.read_bytes() + repr((version, cxx, machine, flags)).encode()).hexdigest()
         kept = keep / f"{source.stem}-{key[:24]}.o"
@@ -139,13 +136,21 @@ def build(out: Path = OUT, *, machine: str | None = None, extra: list[str] | Non
             part = kept.with_suffix(f".{os.getpid()}.part")
             run([*cxx, *flags, "-c", str(source), "-o", str(part)])
             part.replace(kept)
-        return kept
+        return str(kept)
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        objects = [str(o) for o in pool.map(object_of, wanted)]
+        return list(pool.map(object_of, wanted)), levels, version
+
+
+def build(out: Path = OUT, *, machine: str | None = None, extra: list[str] | None = None) -> dict[str, object]:
+    """Compile and link the library into `out`; returns its note. Raises CannotBuild, and then `out` is as it was.
+
+    `machine`: for which kind of processor `CXX` compiles, as `uname -m` says it; None: this one. `extra`: more flags.
+    """
+    compiled, levels, version = objects(machine, extra)
     out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(f"{out.name}.{os.getpid()}.part")
-    link = [*cxx, "-shared", "-pthread", *(extra or []), *objects, "-o", str(part)]
+    link = [*compiler(), "-shared", "-pthread", *(extra or []), *compiled, "-o", str(part)]
     try:
         try:  # a library that needs no C++ runtime of the machine runs on older ones too
             run([*link, "-static-libstdc++", "-static-libgcc", "-Wl,--exclude-libs,ALL", "-Wl,-s"])
@@ -153,8 +158,8 @@ def build(out: Path = OUT, *, machine: str | None = None, extra: list[str] | Non
             run(link)
         body = part.read_bytes()
         note: dict[str, object] = {
-            "abi": ABI, "machine": machine, "levels": levels, "compiler": version, "sources": sources_hash(),
-            "bytes": len(body), "sha256": hashlib.sha256(body).hexdigest(),
+            "abi": ABI, "machine": machine or platform.machine(), "levels": levels, "compiler": version,
+            "sources": sources_hash(), "bytes": len(body), "sha256": hashlib.sha256(body).hexdigest(),
         }  # fmt: skip
         with part.open("ab") as stream:
             stream.write(b"\n" + MARK + json.dumps(note).encode() + b"\n")
@@ -162,6 +167,13 @@ def build(out: Path = OUT, *, machine: str | None = None, extra: list[str] | Non
     finally:
         part.unlink(missing_ok=True)
     return note
+
+
+def program(source: Path, out: Path, *, machine: str | None = None, extra: list[str] | None = None) -> None:
+    """A program of `source`, which sees what the library hides, for `native/tests`. Static. Raises CannotBuild."""
+    compiled, _, _ = objects(machine, extra)
+    flags = ["-std=c++17", "-O1", "-pthread", "-static", f"-I{HERE}", *(extra or [])]
+    run([*compiler(), *flags, str(source), *compiled, "-o", str(out)])
 
 
 def note_of(file: Path) -> dict[str, object]:
@@ -178,8 +190,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("out", nargs="?", type=Path, default=OUT)
     parser.add_argument("--machine", help="kind of processor that CXX compiles for, as `uname -m` says it")
+    parser.add_argument("--program", type=Path, metavar="SOURCE", help="link this test with the kernels, into OUT")
     parser.add_argument("--optional", action="store_true", help="exit 0 where it cannot be built")
     args = parser.parse_args()
+    if args.program:
+        program(args.program, args.out, machine=args.machine)
+        return 0
     note = note_of(args.out)
     if note.get("sources") == sources_hash() and note.get("machine") == (args.machine or platform.machine()):
         return 0

@@ -32,7 +32,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("creuset", "native", "tests", "datasets", "validation"):
         shutil.copytree(TREE / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "_core.so*"))
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(source / "out"), str(source)]
-    ran = subprocess.run(build, capture_output=True, text=True, check=False)
+    kept = os.environ | {"CREUSET_OBJECTS": str(TREE / ".cache" / "native")}
+    ran = subprocess.run(build, capture_output=True, text=True, check=False, env=kept)
     assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-2000:]
     (found,) = (source / "out").glob("*.whl")
     return found

@@ -146,7 +146,8 @@ def test_wheel_and_source_package_with_and_without_a_compiler(compiler: str, tmp
     source = source_tree(tmp_path / "source") if (tmp_path / "source").mkdir() is None else tmp_path
     ran = subprocess.run(
         [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(tmp_path / "out"), str(source)],
-        capture_output=True, text=True, check=False, env=os.environ | {"CXX": compiler},
+        capture_output=True, text=True, check=False,
+        env=os.environ | {"CXX": compiler, "CREUSET_OBJECTS": str(TREE / ".cache" / "native")},
     )  # fmt: skip
     assert ran.returncode == 0, ran.stdout[-1000:] + ran.stderr[-1000:]
     (wheel,) = (tmp_path / "out").glob("*.whl")
