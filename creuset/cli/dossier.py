@@ -11,9 +11,14 @@ from creuset.core.errors import ConfigError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.usage = (
         "creuset dossier MODEL --out DIR [options]\n"
+        "       creuset dossier URL --audit AUDITED --operator answers.toml --out DIR [options]\n"
         "       creuset dossier template [--operator answers.toml] [--out operator.toml]"
     )
-    parser.add_argument("model", metavar="MODEL", help="a model's folder; `template` writes the file of questions")
+    parser.add_argument(
+        "model",
+        metavar="MODEL|URL",
+        help="a model's folder; the URL of an API that you deploy and others provide; `template` writes the questions",
+    )
     parser.add_argument("--evaluation", type=Path, nargs="+", default=[], help="evaluation artifacts of this model")
     parser.add_argument("--audit", type=Path, nargs="+", default=[], help="audit artifacts of this model")
     parser.add_argument(
@@ -34,14 +39,17 @@ def main(args: argparse.Namespace) -> int:
     if args.model == "template":
         return _template(args.out, args.operator)
     from creuset.core.artifact import artifact_of
+    from creuset.evals.clients.open import is_url
     from creuset.governance.dossier.build import build
     from creuset.model.hub import find_model
 
     if args.out is None:
         raise ConfigError("a dossier needs a folder", hint="give --out DIR")
+    url = is_url(args.model)
     facts = build(
-        artifact_of(find_model(args.model)),
+        None if url else artifact_of(find_model(args.model)),
         args.out,
+        endpoint=args.model if url else "",
         evaluations=args.evaluation,
         audits=args.audit,
         data=args.data,

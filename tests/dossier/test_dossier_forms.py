@@ -20,6 +20,7 @@ POINTS = {
     "training-summary": ["1.1", "1.2", "1.3", "2.1", "2.2.1", "2.2.2", "2.3", "2.4", "2.5", "2.6", "3.1", "3.2", "3.3"],
     "gdpr-record": [f"30(1)({x})" for x in "abcdefg"] + [f"30(2)({x})" for x in "abcd"] + ["32(1)(d)", "5(1)(c)"],
     "gdpr-impact": ["35(1)", "35(2)", *(f"35(7)({x})" for x in "abcd"), "35(8)", "35(9)", "35(11)", "36(1)"],
+    "fundamental-rights": ["27(1)", *(f"27(1)({x})" for x in "abcdef"), "27(2)", "27(3)", "27(4)"],
     "gdpr-notice": [f"13(1)({x})" for x in "abcdef"] + [f"13(2)({x})" for x in "abcdef"] + ["13(3)"]
                    + [f"14(1)({x})" for x in "abcdef"] + [f"14(2)({x})" for x in "abcdefg"] + ["14(4)", "14(5)(b)"],
 }  # fmt: skip

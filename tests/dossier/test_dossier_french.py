@@ -83,7 +83,7 @@ def full(root, given, tmp_path_factory):
 @pytest.mark.parametrize(("lang", "other"), [("fr", ENGLISH), ("en", FRENCH)])
 def test_no_page_mixes_languages(full, lang, other):
     pages = sorted((full / lang).glob("*.html"))
-    assert len(pages) == 16
+    assert len(pages) == 18
     for page in pages:
         text = prose(page.read_text(encoding="utf-8"))
         assert len(words(text)) > 40

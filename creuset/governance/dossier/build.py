@@ -41,9 +41,10 @@ def languages(names: Sequence[str]) -> list[Lang]:
 
 
 def build(
-    model: Path,
+    model: Path | None,
     out: Path,
     *,
+    endpoint: str = "",
     evaluations: Sequence[Path] = (),
     audits: Sequence[Path] = (),
     data: Sequence[Path] = (),
@@ -54,18 +55,26 @@ def build(
 ) -> dict[str, Any]:
     """Publish the dossier of `model` at `out`; what it says of itself: completeness by form, questions left open.
 
+    Without a model it is a deployer's, about the API at the address `endpoint`: its audits say what is known of it.
+
     `day` (ISO 8601) is the date on the documents; empty: today, UTC.
     """
     spoken = languages(langs)
-    chosen(forms)
+    chosen(forms, deployed=model is None)
+    if model is None and not audits:
+        hint = f"`creuset audit {endpoint} --out audited`, then give --audit audited"
+        raise ConfigError("a dossier about an API rests on an audit of it", hint=hint)
+    if model is None and (evaluations or data):
+        raise ConfigError("a dossier about an API takes audits of it", hint="leave --evaluation and --data out")
     if operator is not None:
         from_file(operator)  # refused here by its own name, before work is done
     day = day or datetime.now(UTC).date().isoformat()
-    settings = {"lang": spoken, "forms": list(forms), "date": day}
+    settings = {"lang": spoken, "forms": list(forms), "date": day} | ({"endpoint": endpoint} if endpoint else {})
     facts: dict[str, Any] = {"version": __version__, "code": code()}
-    parents = [model, *evaluations, *audits, *data]
+    parents = [*([model] if model is not None else []), *evaluations, *audits, *data]
     with new_artifact(out, kind="dossier", settings=settings, parents=parents, facts=facts) as scratch:
-        collect(scratch, model, evaluations=evaluations, audits=audits, data=data, operator=operator, law=LAW)
+        collect(scratch, model, endpoint=endpoint, evaluations=evaluations, audits=audits, data=data,
+                operator=operator, law=LAW)  # fmt: skip
         made = compose(scratch, names=forms, langs=spoken, day=day, version=__version__)
         facts |= {"completeness": made.completeness, "to_complete": made.to_complete, "figures": made.figures}
     return facts

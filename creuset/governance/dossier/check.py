@@ -66,8 +66,10 @@ def limits(path: Path) -> list[str]:
 
 def _records(shelf: Shelf, manifest: dict[str, Any]) -> Iterator[Problem]:
     parents = {p["sha256"] for p in manifest["parents"]}
-    if shelf.model.sha256 not in parents:
+    if shelf.endpoint is None and shelf.model.sha256 not in parents:
         yield Problem(f"{shelf.folder.name}/{INDEX}", "names a model that is not a parent of this dossier")
+    if shelf.endpoint is not None and shelf.endpoint.artifact not in parents:
+        yield Problem(f"{shelf.folder.name}/{INDEX}", "names an audit that is not a parent of this dossier")
     for record in shelf.records:
         file, where = shelf.folder / record.path, f"{shelf.folder.name}/{record.path}"
         if not file.resolve().is_relative_to(shelf.folder.resolve()) or not file.is_file():

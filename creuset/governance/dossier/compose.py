@@ -40,7 +40,8 @@ def compose(folder: Path, *, names: Sequence[str], langs: Sequence[Lang], day: s
     facts = gather(shelf)
     facts.texts["document.date"] = sentence("dossier.on_date", date=dated(day))
     answers = _answers(shelf, facts)
-    forms = chosen(names)
+    deployed = shelf.endpoint is not None
+    forms = chosen(names, deployed=deployed)
     completeness: dict[str, dict[str, Any]] = {}
     asked: dict[str, None] = {}  # what the pages print as TO COMPLETE
     for lang in langs:
@@ -49,7 +50,12 @@ def compose(folder: Path, *, names: Sequence[str], langs: Sequence[Lang], day: s
         rows = []
         for form in forms:
             for recipient in form.recipients or ("",):
-                page = _page(form, filler, recipient, day, version)
+                page = _page(form, replace(filler, explain=form.explain), recipient, day, version)
+                if form.public:
+                    notice = _notice(form, replace(filler, public=True), day)
+                    _write(folder / lang, replace(notice, links=_links(notice, langs)))
+                    asked |= dict.fromkeys(key for s in notice.sections for i in s.items for key in i.open)
+                    rows.append(((Span(notice.title, url=notice.id),), *[(Span("–"),)] * len(STATES)))
                 _write(folder / lang, replace(page, links=_links(page, langs)))
                 items = [i for s in page.sections for i in s.items]
                 asked |= dict.fromkeys(key for item in items for key in item.open)
@@ -59,9 +65,9 @@ def compose(folder: Path, *, names: Sequence[str], langs: Sequence[Lang], day: s
                 rows.append(((Span(page.title, url=page.id),), *((Span(n),) for n in counts)))
         page = _contents(filler, asked, rows, day, version)
         _write(folder / lang, replace(page, links=_links(page, langs)))
-    if not names or "croissant" in names or "data-card" in names:
+    if not deployed and (not names or "croissant" in names or "data-card" in names):
         _json(folder / "croissant.json", croissant.document(facts, answers, day))
-    if not names or "model-card" in names:
+    if not deployed and (not names or "model-card" in names):
         _json(folder / "bom.cdx.json", bom.document(facts, answers, day, version))
     said = [
         asdict(f) | {"shown": {lang: show(f.value, f.style, lang) for lang in langs}} for f in facts.figures.values()
@@ -120,20 +126,33 @@ def _page(form: Form, filler: Filler, recipient: str, day: str, version: str) ->
     )
     law = _law(filler, form, day)
     front = cards.front_matter(form.card, filler) if form.card else ""
-    page = Page(f"{form.id}-{recipient.lower()}" if recipient else form.id, title, lang, head, sections, law, front)
+    name = f"{form.id}-{recipient.lower()}" if recipient else form.id
+    if form.public:
+        name, title = f"{form.id}-annex", f"{title} – {say(lang, 'dossier.annex')}"
+    page = Page(name, title, lang, head, sections, law, front)
     return Page(page.id, title, lang, head, sections, (*law, *_appendix(filler, page)), front)
+
+
+def _notice(form: Form, filler: Filler, day: str) -> Page:
+    """What can be published as it is: the words for people, and a date. The evidence is in the annex."""
+    lang = filler.lang
+    intro, lost = filler.paragraphs(form.intro.of(lang))
+    dated_ = Para(plain(say(lang, "dossier.notice_of", date=date(day, lang))), "quiet")
+    head = (*(b for b in intro if isinstance(b, Para) and not lost), dated_)
+    return Page(form.id, form.title.of(lang), lang, head, filler.sections(form), (), public=True)
 
 
 def _about(filler: Filler, day: str, version: str) -> Para:
     lang = filler.lang
-    model = filler.facts.figures["model.sha256"]
+    figures = filler.facts.figures
+    model = figures["endpoint.url" if filler.facts.shelf.endpoint is not None else "model.sha256"]
     colon = " : " if lang == "fr" else ": "
     as_of = str(filler.facts.figures["law.as_of"].value)
     return Para(
         (
             Span(say(lang, "dossier.model").capitalize() + colon),
-            Span(filler.facts.shelf.model.name, strong=True),
-            Span(", sha256 "),
+            Span(filler.facts.shelf.name, strong=True),
+            Span(", sha256 " if filler.facts.shelf.endpoint is None else ", "),
             filler.figure(model),
             Span(". "),
             Span(say(lang, "dossier.made", date=date(day, lang), version=version) + ("; " if lang == "en" else " ; ")),
@@ -256,12 +275,7 @@ def _contents(filler: Filler, asked: Container[str], rows: list[Any], day: str, 
         grid = Grid((say(lang, "dossier.to_complete"), OPERATOR), left)
         sections.append(FormSection(say(lang, "dossier.open"), (grid,), ()))
     page = Page(
-        "index",
-        f"Dossier – {filler.facts.shelf.model.name}",
-        lang,
-        (_about(filler, day, version),),
-        tuple(sections),
-        (),
+        "index", f"Dossier – {filler.facts.shelf.name}", lang, (_about(filler, day, version),), tuple(sections), ()
     )
     return Page(page.id, page.title, lang, page.head, page.sections, _appendix(filler, page))
 
@@ -273,7 +287,7 @@ def _links(page: Page, langs: Sequence[Lang]) -> tuple[tuple[str, str], ...]:
         for other in langs
         if other != page.lang
     ]
-    index = [(say(page.lang, "dossier.contents"), "index.html")] if page.id != "index" else []
+    index = [(say(page.lang, "dossier.contents"), "index.html")] if page.id != "index" and not page.public else []
     return (*index, *others, ("PDF", f"{page.id}.pdf"), ("Markdown", f"{page.id}.md"))
 
 

@@ -23,6 +23,7 @@ class Table:
     notes: tuple[str, ...] = ()  # how to read the rows
     short: tuple[str, ...] = ()  # of scores: why a field that rests on them is filled in part only
     empty: bool = False  # of scores: there is none among the rows
+    tasks: tuple[str, ...] = ()  # of scores: the tests that gave them
 
 
 @dataclass(slots=True)
@@ -78,12 +79,13 @@ class Facts:
         notes: Sequence[str] = (),
         short: Sequence[str] = (),
         empty: bool = False,
+        tasks: Sequence[str] = (),
     ) -> None:
         """A table under `key`, if it has rows; `head` are keys of sentences of the dossier, one a column."""
         if rows:
             words = tuple(sentence(f"dossier.{name}") for name in head.split())
             assert all(len(row) == len(words) for row in rows), f"table `{key}`: rows are not as wide as their head"
-            made = Table(words, tuple(map(tuple, rows)), subject, tuple(notes), tuple(short), empty)
+            made = Table(words, tuple(map(tuple, rows)), subject, tuple(notes), tuple(short), empty, tuple(tasks))
             self.tables.setdefault(key, []).append(made)
 
     def value(self, key: str) -> Any:

@@ -36,6 +36,11 @@ TOTALS = (      # over all stages: name, place in a stage, operation, style
 
 
 def fill(facts: Facts) -> None:
+    if (record := facts.shelf.endpoint) is not None:  # of somebody else's API there is a name and an address
+        facts.texts["model.name"] = facts.shelf.name
+        facts.add("endpoint.url", (record, "/model/url"), style="text")
+        _law(facts)
+        return
     _identity(facts)
     _shape(facts)
     _law(facts)

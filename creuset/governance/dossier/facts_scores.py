@@ -86,7 +86,7 @@ def _tables(facts: Facts, key: str, rows: list[Row]) -> None:
             key, HEAD, [*(_cells(facts, r) for r in scored), *_unscored(mine)],
             sentence("dossier.scored", of=record.of) if record.of else "",
             [sentence("dossier.note_of", task=task, note=note) for (task, _), note in notes.items()],
-            _short(mine), not scored,
+            _short(mine), not scored, list(dict.fromkeys(str(r.body["task"]) for r in scored)),
         )  # fmt: skip
 
 

@@ -10,6 +10,9 @@ A form has sections of fields. A field says where its contents come from:
   use      a field of common.toml to begin with
   elsewhere  true where neither the records nor the operator of the model can know: the provider of a system fills it
   to       the recipients that get the field, of those that the form has
+  own      true where only the maker of the model can say it: the field is not in a dossier about somebody else's API
+  public   of a form that the public reads: what its notice has in the place of the above; `skip` leaves the field to
+           the annex, which has everything
 """
 
 import difflib
@@ -22,7 +25,8 @@ from pathlib import Path
 from typing import Any
 
 from creuset.core.errors import ConfigError
-from creuset.core.sentences import Sentence
+from creuset.core.sentences import Sentence, has
+from creuset.governance.audit.how_to_read import how_to_read
 from creuset.governance.dossier.answers import Answer, questions
 from creuset.governance.dossier.facts import Cell, Facts, Table
 from creuset.governance.dossier.figure import Figure
@@ -32,7 +36,8 @@ from creuset.report.language import Lang, Text, date, in_language, language_name
 
 FOLDER = Path(__file__).parent / "forms"
 SLOT = re.compile(r"\{([\w.\-]+)\}")
-KEYS = {"id", "en", "fr", "ref", "to", "say", "also", "tables", "ask", "when", "otherwise", "needs", "elsewhere"}
+KEYS = {"id", "en", "fr", "ref", "to", "say", "also", "tables", "ask", "when", "otherwise", "needs", "elsewhere", "own",
+        "public"}  # fmt: skip
 COMMON = "common.toml"
 
 
@@ -45,6 +50,9 @@ class Form:
     recipients: tuple[str, ...]  # () where everybody gets the same
     sections: tuple[dict[str, Any], ...]
     card: str = ""  # model, data: a Hugging Face card with front matter
+    subject: str = "own"  # own: of a model that we made; any: also of an API that we deploy; deployed: of such alone
+    public: bool = False  # a notice that can be published as it is, and an annex with the evidence
+    explain: bool = False  # each measure is explained to readers who did not write the tests
 
     def fields(self) -> Iterator[dict[str, Any]]:
         for section in self.sections:
@@ -82,6 +90,9 @@ def forms() -> dict[str, Form]:
             intro=Text(**(common["intro"][intro] if isinstance(intro, str) else intro)),
             recipients=tuple(body.get("recipients", "").split()),
             card=body.get("card", ""),
+            subject=body.get("subject", "own"),
+            public=body.get("public", False),
+            explain=body.get("explain", False),
             sections=tuple({**s, "field": [whole(f) for f in s.get("field", ())]} for s in body["section"]),
         )
         for field in form.fields():
@@ -91,14 +102,20 @@ def forms() -> dict[str, Form]:
     return found
 
 
-def chosen(names: Iterable[str]) -> list[Form]:
-    """The forms of these names, all if there are none; `croissant` names a file that has no pages."""
-    known = forms()
+def chosen(names: Iterable[str], *, deployed: bool = False) -> list[Form]:
+    """The forms of these names, all if there are none; `croissant` names a file that has no pages.
+
+    `deployed`: of an API that somebody else provides; the documents of a model's maker cannot be had of it.
+    """
+    known = {name: form for name, form in forms().items() if form.subject in ("any", "deployed" if deployed else "own")}
     for name in names:
-        if name not in known and name != "croissant":
-            near = difflib.get_close_matches(name, [*known, "croissant"], n=1)
-            there = f"there are {', '.join(known)}, croissant"
-            raise ConfigError(f"`{name}` is not a form", hint=f"did you mean `{near[0]}`? {there}" if near else there)
+        files = [] if deployed else ["croissant"]
+        if name not in (*known, *files):
+            near = difflib.get_close_matches(name, [*known, *files], n=1)
+            there = f"there are {', '.join((*known, *files))}"
+            of = " of a model" if name in forms() and not deployed else " of somebody else's API" if deployed else ""
+            hint = f"did you mean `{near[0]}`? {there}" if near else there
+            raise ConfigError(f"`{name}` is not a form{of}", hint=hint)
     wanted = set(names)
     return [form for form in known.values() if not wanted or form.id in wanted]
 
@@ -110,6 +127,8 @@ class Filler:
     facts: Facts
     answers: Mapping[str, Answer]
     lang: Lang
+    public: bool = False  # no hashes, pointers, keys or names that only we know
+    explain: bool = False
 
     def sections(self, form: Form, recipient: str = "") -> tuple[FormSection, ...]:
         made = []
@@ -118,14 +137,21 @@ class Filler:
             items = [
                 self.item(field, seen)
                 for field in section.get("field", ())
-                if not recipient or recipient in field.get("to", recipient).split()
+                if self._shown(field) and (not recipient or recipient in field.get("to", recipient).split())
             ]
             intro = [Para(self.line(section["say"][self.lang])[0])] if "say" in section else []
             if items or intro:
                 made.append(FormSection(section[self.lang], tuple(intro), tuple(items)))
         return tuple(made)
 
+    def _shown(self, field: Mapping[str, Any]) -> bool:
+        if field.get("own") and self.facts.shelf.endpoint is not None:
+            return False
+        return not (self.public and field.get("public", {}).get("skip"))
+
     def item(self, field: Mapping[str, Any], seen: dict[str, Line]) -> Item:
+        if self.public:
+            field = {**field, "ref": "", **field.get("public", {})}
         to = tuple(field.get("to", "").split())
 
         def made(status: Status, blocks: Iterable[Block], open_: Iterable[str] = ()) -> Item:
@@ -143,7 +169,7 @@ class Filler:
         lost: list[str] = [name for name in field.get("needs", ()) if name not in known]
         done = 0
         short: list[str] = []  # why scores do not fill the field
-        if "say" in field:
+        if field.get("say"):
             words, missing = self.paragraphs(field["say"][self.lang])
             lost += missing
             blocks += [] if missing else words
@@ -159,7 +185,9 @@ class Filler:
                 short += [why for table in self.facts.tables[key] for why in table.short]
                 continue
             tables = self.facts.tables.get(key, ())
-            grids = [self.grid(t) for t in tables]
+            grids: list[Block] = [self.grid(t) for t in tables]
+            if self.explain:
+                grids = [*self._explained(tables, seen), *grids]
             if grids:
                 seen[key] = self._see(field)
             blocks += grids
@@ -168,7 +196,7 @@ class Filler:
             lost += [] if grids or name.startswith("?") else [key]
         open_ = [name.removeprefix("operator.") for name in lost if name.startswith("operator.")]
         for key in field.get("ask", ()):
-            if answer := self.answers.get(key.lstrip("?")):
+            if answer := self.said_of(key.lstrip("?")):
                 blocks += self.answer(key.lstrip("?"), answer)
                 done += 1
             elif not key.startswith("?"):
@@ -201,6 +229,15 @@ class Filler:
             names += [Span(name, code=True), Span(", ")]
         return Para((lead, *names[:-1]), "missing")
 
+    def _explained(self, tables: Iterable[Table], seen: dict[str, Line]) -> list[Block]:
+        """What the figures mean, once a page, for readers who did not write the tests."""
+        made: list[Block] = []
+        for words in dict.fromkeys(how_to_read(task) for table in tables for task in table.tasks):
+            if words is not None and words.en not in seen:
+                seen[words.en] = plain(words.of(self.lang))
+                made.append(Para(seen[words.en]))
+        return made
+
     def _in_part(self, short: Iterable[str]) -> Para:
         lead = Span(say(self.lang, "dossier.in_part"), strong=True)
         why = ("; " if self.lang == "en" else " ; ").join(words_of(text, self.lang) for text in dict.fromkeys(short))
@@ -208,8 +245,8 @@ class Filler:
 
     def _to_complete(self, key: str) -> Para:
         lead = Span(say(self.lang, "dossier.to_complete"), strong=True)
-        asks = Span(self.colon + questions()[key].text.of(self.lang) + " ")
-        return Para((lead, asks, Span(key, code=True)), "missing")
+        asks = Span(self.colon + questions()[key].text.of(self.lang))
+        return Para((lead, asks) if self.public else (lead, asks, Span(" "), Span(key, code=True)), "missing")
 
     def paragraphs(self, text: str) -> tuple[list[Block], list[str]]:
         blocks: list[Block] = []
@@ -231,7 +268,7 @@ class Filler:
             at = slot.end()
             name = slot.group(1)
             if name.startswith("operator."):
-                answer = self.answers.get(name.removeprefix("operator."))
+                answer = self.said_of(name.removeprefix("operator."))
                 spans += self.quoted(name.removeprefix("operator."), answer) if answer else []
                 lost += [] if answer else [name]
             elif name in self.facts.texts:
@@ -243,8 +280,15 @@ class Filler:
         spans += plain(text[at:])
         return tuple(s for s in spans if s.text), lost
 
+    def said_of(self, key: str) -> Answer | None:
+        """The operator's answer; a notice to the public has none in another language than its own."""
+        answer = self.answers.get(key)
+        return None if answer and self.public and answer.borrowed not in (None, self.lang) else answer
+
     def figure(self, figure: Figure) -> Span:
         shown = show(figure.value, figure.style, self.lang)
+        if self.public:
+            return Span(shown)
         return Span(shown, anchor=figure.anchor, code=bool(re.fullmatch(r"[0-9a-f]{40,64}", shown)))
 
     def grid(self, table: Table) -> Grid:
@@ -268,7 +312,8 @@ class Filler:
 
     def quoted(self, key: str, answer: Answer) -> list[Span]:
         """The operator's words in the middle of a sentence: a link to the file they are from."""
-        return [Span(" ".join(answer.words[self.lang].split()), anchor=self.said(key).anchor)]
+        words = " ".join(answer.words[self.lang].split())
+        return [Span(words) if self.public else Span(words, anchor=self.said(key).anchor)]
 
     def said(self, key: str) -> Figure:
         return self.facts.figures[f"operator.{key}.{self.lang}"]
@@ -280,7 +325,12 @@ class Filler:
             note += ("; " if self.lang == "en" else " ; ") + say(self.lang, "dossier.other_language", spoken=given)
         if answer.source:
             note += ("; " if self.lang == "en" else " ; ") + say(self.lang, "dossier.from", source=answer.source)
-        parts = answer.words[self.lang].strip().split("\n\n")
+        words = answer.words[self.lang].strip()
+        if questions()[key].choices and has(f"dossier.choice_{words}"):
+            words = say(self.lang, f"dossier.choice_{words}")
+        parts = words.split("\n\n")
+        if self.public:
+            return [Para((Span(" ".join(part.split())),)) for part in parts]
         blocks: list[Block] = [Para((Span(" ".join(part.split()), said=True),)) for part in parts[:-1]]
         last = Span(" ".join(parts[-1].split()), said=True)
         return [*blocks, Para((last, Span(" ("), Span(note, anchor=self.said(key).anchor), Span(")")))]

@@ -39,6 +39,7 @@ class Page:
     tail: tuple[FormSection, ...]  # law, records
     front_matter: str = ""  # YAML, cards only
     links: tuple[tuple[str, str], ...] = ()  # where else to go from the page: words, address
+    public: bool = False  # a notice: fields have no state and no reference
 
     def blocks(self) -> tuple[Block, ...]:
         """The page as blocks of `creuset.report`."""
@@ -48,6 +49,8 @@ class Page:
         return Section(section.title, (*section.blocks, *map(self._item, section.items)))
 
     def _item(self, item: Item) -> Section:
+        if self.public:
+            return Section(item.label, item.blocks, level=3, id=item.id)
         marks = [(item.ref, item.ref)] * bool(item.ref)
         marks += [(r, say(self.lang, f"dossier.recipient_{r}")) for r in item.to]
         return Section(item.label, item.blocks, level=3, id=item.id, status=item.status, marks=tuple(marks))

@@ -50,21 +50,26 @@ class Record:
 
 def collect(
     scratch: Path,
-    model: Path,
+    model: Path | None,
     *,
+    endpoint: str = "",
     evaluations: Sequence[Path],
     audits: Sequence[Path],
     data: Sequence[Path],
     operator: Path | None,
     law: Path,
 ) -> None:
-    """Fill `scratch` with the records; each artifact must be whole, of its kind, and belong to this model."""
-    everything = [model, *evaluations, *audits, *data]
+    """Fill `scratch` with the records; each artifact must be whole, of its kind, and belong to this model.
+
+    Without a model the subject is the API at the address `endpoint`, and what is known of it are its audits.
+    """
+    models = [model] if model is not None else []
+    everything = [*models, *evaluations, *audits, *data]
     for artifact in everything:
         if problems := verify(artifact):
             raise ArtifactError(f"`{problems[0].where}` {problems[0].what}: no document is made of a damaged artifact")
     for artifacts, wanted in (
-        ([model], ("model",)),
+        (models, ("model",)),
         (evaluations, ("evaluation",)),
         (audits, ("audit",)),
         (data, ("corpus", "dialogues")),
@@ -72,7 +77,7 @@ def collect(
         for artifact in artifacts:
             if (kind := read_manifest(artifact)["kind"]) not in wanted:
                 raise ArtifactError(f"`{artifact}` is of kind {kind}, not {' or '.join(wanted)}")
-    chain = ancestors(model)
+    chain = ancestors(model) if model is not None else []
     names = {p["sha256"]: p["name"] for m in chain for p in m["parents"]}
     inherit(scratch, everything)
     found: list[Record] = []
@@ -102,6 +107,7 @@ def collect(
 
     for depth, manifest in enumerate(chain):
         own = depth == 0
+        assert model is not None
         add(
             "model" if own else "ancestor",
             model.resolve().name if own else names[manifest["sha256"]],
@@ -115,7 +121,7 @@ def collect(
     known = {m["sha256"] for m in chain}
     for path in (*evaluations, *audits):
         manifest = read_manifest(path)
-        keep(manifest["kind"], path, manifest, OF_OTHERS[manifest["kind"]], _of(path, chain, names))
+        keep(manifest["kind"], path, manifest, OF_OTHERS[manifest["kind"]], _of(path, chain, names, endpoint))
     for path in data:
         manifest = read_manifest(path)
         if manifest["sha256"] not in known:
@@ -129,10 +135,15 @@ def collect(
     (scratch / INDEX).write_text(json.dumps([asdict(r) for r in found], indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
-def _of(path: Path, chain: list[dict[str, Any]], names: dict[str, str]) -> str:
-    """ "" where the results are of the model itself, else who was scored; a stranger's are refused."""
+def _of(path: Path, chain: list[dict[str, Any]], names: dict[str, str], endpoint: str) -> str:
+    """ "" where the results are of the model or endpoint itself, else who was scored; a stranger's are refused."""
     results = json.loads((path / "results.json").read_text(encoding="utf-8"))
     subject = results.get("model") or results.get("subject") or {}
+    if endpoint:
+        if str(subject.get("url", "")).rstrip("/") == endpoint.rstrip("/"):
+            return ""
+        whom = subject.get("url") or subject.get("name") or "?"
+        raise ArtifactError(f"`{path}` is an audit of `{whom}`, not of `{endpoint}`")
     scored = subject.get("sha256")
     if scored == chain[0]["sha256"]:
         return ""
@@ -186,6 +197,19 @@ class Shelf:
 
     def first(self, **which: str) -> Record | None:
         return next(self.of(**which), None)
+
+    @cached_property
+    def endpoint(self) -> Record | None:
+        """Of a dossier about an API that we only deploy: the audit that says which it is."""
+        return None if self.first(role="model", file=MANIFEST) else self.first(role="audit", file="results.json")
+
+    @property
+    def name(self) -> str:
+        """Of the model, or the name under which it is asked for at its endpoint."""
+        if self.endpoint is None:
+            return self.model.name
+        subject = self.body(self.endpoint).get("model") or {}
+        return str(subject.get("model") or subject.get("name") or subject.get("url") or "?")
 
     @cached_property
     def model(self) -> Record:
