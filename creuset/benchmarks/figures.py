@@ -70,10 +70,10 @@ def resampled(table: Floats, statistic: Callable[[Floats], float]) -> tuple[floa
     if not math.isfinite(value):
         return None, None, ""
     if len(table) < FEWEST:
-        return value, None, f"none: {len(table)} clusters, {FEWEST} are the fewest"
+        return value, None, sentence("core.no_interval_few", n=len(table), least=FEWEST)
     interval = bootstrap(lambda i: statistic(table[i].sum(0)), len(table))
-    if interval is None or interval.low == interval.high:
-        return value, None, "none: undefined in most resamples" if interval is None else "none: all clusters agree"
+    if interval is None:
+        return value, None, sentence("core.no_interval")
     return value, interval, f"bootstrap, {len(table)} clusters"
 
 
@@ -164,7 +164,7 @@ class Social(Task):
             estimate = value
             value, interval, by = estimate.value, finite(estimate.interval), estimate.by
             if interval and interval.low == interval.high:
-                interval, by = None, "none: all clusters agree"
+                interval, by = None, sentence("core.no_interval_alike")
         common: dict[str, Any] = {
             "task": self.name, "metric": metric, "unit": unit, "better": better, "denominator": len(rows),
             "n": len(rows) if n is None else n,

@@ -319,7 +319,7 @@ def _scored(
     measures = []
     for measure in task.measures(judged):
         given = {name: value for name, value in about.items() if getattr(measure, name) in ("", None)}
-        measures.append(replace(measure, **given))
+        measures.append(replace(measure.settled(), **given))
     return measures, rows
 
 

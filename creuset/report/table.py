@@ -76,6 +76,11 @@ def interval_text(row: Row) -> str:
     return f"[{number(found[0])}, {number(found[1])}]" if found else ""
 
 
+def _says_why(row: Row) -> bool:
+    """Whether a figure that has no interval says why."""
+    return bool(_real(row.get("score")) and not row.get("interval") and row.get("interval_by"))
+
+
 def axis(rows: Sequence[Row]) -> tuple[float, float] | None:
     """The ends that the bars of `rows` share: those of the unit where it has ends, else of what is drawn."""
     ends = [float(v) for row in rows for v in (row.get("score"), *(row.get("interval") or ())) if _real(v)]
@@ -161,7 +166,7 @@ def _cells(row: Row, ends: tuple[float, float] | None, *, task: bool) -> tuple[S
         *([Span(str(row["task"]), name=True)] if task else []),
         Span(str(row["metric"]), name=True),
         figure(row["score"]) if scored else "",
-        interval_text(row),
+        interval_text(row) or (Span(keyed(str(row["interval_by"])), tone="soft") if _says_why(row) else ""),
         line(bar(row, ends) if ends and scored else "", tag(status) if status != "measured" else ""),
         GridCell(f"{number(n)} / {number(asked)}" if asked != n else number(n), n),
         *(figure(row.get(key) or 0, "bad" if row.get(key) else "soft") for key in ("failed", "unextracted")),

@@ -18,7 +18,7 @@ from typing import Any, Literal
 from creuset.core import jsonl
 from creuset.core.artifact import MANIFEST, read_manifest
 from creuset.core.errors import ArtifactError, DataError
-from creuset.core.sentences import from_json
+from creuset.core.sentences import Sentence, from_json, sentence
 from creuset.core.stats import Interval
 
 Row = dict[str, Any]
@@ -62,6 +62,19 @@ class Measure:
         if self.status in ("measured", "reported") and self.score is None:
             raise ValueError(f"{self.task}.{self.metric} is {self.status} and has no score")
 
+    def settled(self) -> "Measure":
+        """Itself, with an interval that says something: one without two finite ends, or of no width, which would claim
+        certainty, is none, and `interval_by` says why."""
+        if self.score is None or (self.interval is None and not self.interval_by):
+            return self
+        if self.interval is None:
+            said = isinstance(self.interval_by, Sentence)
+            return self if said else replace(self, interval_by=sentence("core.no_interval"))
+        low, high = self.interval.low, self.interval.high
+        if math.isfinite(low) and math.isfinite(high) and low < high:
+            return self
+        return replace(self, interval=None, interval_by=sentence("core.no_interval"))
+
     @property
     def id(self) -> str:
         return f"{self.task}.{self.metric}"
@@ -102,7 +115,8 @@ def read_results(path: Path, *, kinds: Sequence[str] = (), samples: bool = False
     """The results in the folder `path`; with `kinds`, only those of an artifact of such a kind ("evaluation", "audit").
 
     Rows are as they were written, but for numbers that JSON has no words for (they become their names), for an
-    interval without two finite ends (it becomes None), and for old rows of bits per byte without a metric or a unit.
+    interval without two finite ends (it becomes None), for the range of an old estimate of energy (it is no interval),
+    and for old rows of bits per byte without a metric or a unit.
     Raises ArtifactError where there is no results.json or the artifact is of another kind, DataError where the file
     is damaged.
     """
@@ -140,6 +154,9 @@ def measure_row(row: Row) -> Row:
     # Bits per byte are counted a source, and their rows have neither metric nor unit.
     unit = "bits per byte" if found.get("task") == "bpb" else "share"
     given = {"metric": str(found.get("source", "score")), "unit": unit}
+    if whole and str(found.get("interval_by", "")).endswith("not a confidence interval"):
+        # An old estimate of energy: what stood as its interval was a range of rated powers.
+        return given | found | {"interval": None, "interval_by": "", "range": ends}
     return given | found | {"interval": ends if whole else None}
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from creuset.benchmarks.figures import FEWEST, percent, ratio, resampled, tallies
+from creuset.core.sentences import sentence
 from creuset.core.stats import bootstrap, share
 
 
@@ -30,6 +31,6 @@ def test_an_interval_needs_clusters_that_are_several_and_not_all_alike():
     assert value == pytest.approx(0.4) and (interval.low, interval.high) == (drawn.low, drawn.high)
     assert by == f"bootstrap, {FEWEST} clusters"
     assert resampled(table[1:], ratio())[1:] == (None, f"none: {FEWEST - 1} clusters, {FEWEST} are the fewest")
-    assert resampled(np.ones((9, 2)), ratio()) == (1.0, None, "none: all clusters agree")
+    assert resampled(np.ones((9, 2)), ratio()) == (1.0, None, sentence("core.no_interval"))
     assert resampled(np.zeros((9, 2)), ratio()) == (None, None, "") == resampled(np.zeros((0, 2)), ratio())
     assert math.isnan(ratio()(np.array([1.0, 0.0]))) and ratio(1, 0)(np.array([2.0, 1.0])) == 0.5

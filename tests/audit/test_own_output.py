@@ -67,7 +67,10 @@ def test_the_energy_of_generating_is_scaled_and_says_how_it_was_had(home, tmp_pa
     grid.write_text('grams_per_kwh = 50.0\nsource = "an operator\'s contract"\nyear = 2026\n')
     found, _ = check("energy", home, limit=160, given={"grid": grid})
     used = found["kwh_100k_tokens"]
-    assert used.score > 0 and used.extra["tokens"] == 160 and used.extra["method"] and used.score in used.interval
+    assert used.score > 0 and used.extra["tokens"] == 160 and used.extra["method"] 
+    # A counter's figure has an interval, an estimate a range of assumptions in its place.
+    low, high = (used.interval.low, used.interval.high) if used.extra["counter"] else used.extra["range"]
+    assert low <= used.score <= high and used.extra["counter"] == (used.interval is not None)
     assert used.extra["counter"] or "estimate" in used.caveat
     assert found["gco2e_100k_tokens"].score == pytest.approx(50 * used.score)
     flops = found["flop_per_token"]
@@ -97,24 +100,25 @@ def estimate(joules, cpu_s, reads=False):
 def test_an_estimate_looks_like_one_and_has_a_range():
     row = energy.generation_measures([estimate(80.0, 2.0), estimate(80.0, 2.0)], 1e6, None)[0]
     assert row.score == pytest.approx(80 / 3.6e6 * 100)
-    assert (row.interval.low, row.interval.high) == pytest.approx((row.score * 0.375, row.score * 1.75))
-    assert "not a confidence interval" in row.interval_by and row.extra["counter"] is False
+    assert row.extra["range"] == pytest.approx([row.score * 0.375, row.score * 1.75])
+    assert row.interval is None and row.interval_by == "" and row.extra["counter"] is False
+    assert "no confidence interval" in row.caveat
     assert row.caveat.startswith("an estimate from rated power and wall time; ")
     assert "25% of that time" in row.caveat  # 2 s of the 8 that two cores had
     assert row.extra["kwh_by_cpu_time"] == pytest.approx(10 * 4.0 / 3.6e6 * 100_000 / 2000)
     alone = energy.generation_measures([estimate(80.0, 7.9)], 1e6, None)[0]
-    assert "shared" not in alone.caveat and alone.interval.low < alone.score < alone.interval.high
+    assert "shared" not in alone.caveat and alone.extra["range"][0] < alone.score < alone.extra["range"][1]
     reading = energy.generation_measures([estimate(8.0, 2.0, reads=True)] * 2, 1e6, None)
     assert [m.metric for m in reading] == ["kwh_100k_prompt_tokens"]
     carbon = energy.generation_measures([estimate(80.0, 2.0)], 1e6, energy.GridFactor(100.0, "x", 2026))[-1]
-    assert carbon.interval.high == pytest.approx(carbon.score * 1.75) and carbon.interval_by == energy.RANGE
+    assert carbon.extra["range"][1] == pytest.approx(carbon.score * 1.75) and carbon.interval is None
 
 
 def test_a_records_estimate_has_its_range_and_a_counters_figure_has_none():
     for measured, method in ((False, processor_estimated(1)), (True, "RAPL")):
         record = {"stage": "sft", "tokens": 10, "energy": {"kwh": 2.0, "measured": measured, "method": method}}
         row = energy.training_measures(record, 1e6, None)[0]
-        assert (row.interval is None) == measured == ("estimate" not in row.caveat)
+        assert row.interval is None and ("range" not in row.extra) == measured == ("estimate" not in row.caveat)
     assert math.isnan(energy.rated("RAPL package counters"))
     assert energy.rated(Meter(8, 2, None, None, 12.5).method) == 12.5
     assert energy.rated(joined(processor_estimated(2, 9.0), processor_estimated(4, 12.0), by=" / ")) == 12.0

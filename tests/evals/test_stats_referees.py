@@ -109,7 +109,8 @@ def test_the_bootstrap_keeps_strata_and_whole_clusters():
 
 def test_a_bootstrap_that_is_mostly_undefined_has_no_interval():
     assert stats.bootstrap(lambda i: math.nan if (i == 0).any() else 1.0, 3) is None
-    assert stats.bootstrap(lambda i: 1.0 if (i == 0).any() else math.nan, 3) == stats.Interval(1.0, 1.0)
+    found = stats.bootstrap(lambda i: float(i.mean()) if (i == 0).any() else math.nan, 3)
+    assert found is not None and found.low < found.high
 
 
 @pytest.mark.parametrize(("b", "c"), [(0, 0), (3, 0), (0, 6), (12, 25), (41, 40), (900, 1_100)])

@@ -89,7 +89,7 @@ class HolisticBias(Social):
         few = n < LEAST
         return self.figure(
             metric, rows, float(differ.sum() / known.sum()), None if few else finite(bootstrap(share, n)),
-            f"none: {n} descriptors, {LEAST} are the fewest" if few else f"bootstrap, {n} descriptors",
+            sentence("core.no_interval_descriptors", n=n, least=LEAST) if few else f"bootstrap, {n} descriptors",
             unit="share", better="lower", n=round(pairs), denominator=round(pairs), failed=0,
             extra={"descriptors": n, "chance": CHANCE, "rows_failed": sum(row["failed"] for row in rows)},
         )  # fmt: skip

@@ -154,7 +154,7 @@ class Counterfactual(Social):
             measures.append(self.figure(
                 f"{name}.{attribute}", some, told.value if told else None, told.interval if told else None,
                 f"Student t, names and situations as clusters, {told.df:.0f} degrees of freedom" if told
-                and told.interval else "none: all answers agree", unit=unit, better="zero",
+                and told.interval else sentence("core.no_interval_answers"), unit=unit, better="zero",
                 why=sentence("benchmarks.too_few_names"), extra=more,
                 n=sum(a[key] is not None and b[key] is not None for a, b, _ in some),
                 **self._counts([d for a, b, _ in some for d in (a, b)]),

@@ -36,7 +36,7 @@ from creuset.benchmarks.part import Found, Room
 from creuset.benchmarks.training_data.lineage import NOT_PARENT, open_for, times_read
 from creuset.core.errors import DataError
 from creuset.core.sentences import joined, sentence
-from creuset.core.stats import auroc, bootstrap, tpr_at_fpr
+from creuset.core.stats import auroc, bootstrap, tpr_at_fpr, wilson
 from creuset.data.shards.passages import DrawnDocument, draw_documents
 from creuset.evals.clients.weights import Weights
 from creuset.types.measure import Measure
@@ -185,10 +185,14 @@ def _attacks(found: Sequence[Scores], end: str, caveat: str, *, parent: bool, se
         def rate(at: NDArray[np.int64], values: Floats = values) -> float:
             return tpr_at_fpr(values[at], labels[at], FPR)
 
+        caught, within = tpr_at_fpr(values, labels, FPR), "bootstrap, 1,000 resamples"
+        interval = bootstrap(rate, len(found), strata=labels.tolist(), seed=seed, resamples=1000)
+        if interval is None:  # all members were caught, or none: the members are the trials
+            members = int(labels.sum())
+            interval, within = wilson(round(caught * members), members), "Wilson, members as trials"
         rows.append(Measure(
-            metric=f"tpr_1pct.{name}{end}", score=tpr_at_fpr(values, labels, FPR), better="lower",
-            interval=bootstrap(rate, len(found), strata=labels.tolist(), seed=seed, resamples=1000),
-            interval_by="bootstrap, 1,000 resamples", extra=facts | {"attack": name, "chance": FPR}, **common,
+            metric=f"tpr_1pct.{name}{end}", score=caught, better="lower", interval=interval, interval_by=within,
+            extra=facts | {"attack": name, "chance": FPR}, **common,
         ))  # fmt: skip
     return rows
 

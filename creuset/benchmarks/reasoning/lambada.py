@@ -75,7 +75,7 @@ class Lambada(Task):
                     task=self.name,
                     metric="perplexity",
                     score=math.exp(nats.value),
-                    interval=stats.Interval(low, high),
+                    interval=stats.Interval(low, high) if math.isfinite(nats.interval.high) else None,
                     interval_by=f"{nats.by} of ln p",
                     unit="ratio",
                     better="lower",

@@ -73,7 +73,7 @@ class Notes:
             passed = sum(row["correct"] for row in mine)
             found.append(Measure(
                 task="service", metric=what, score=passed / len(mine), unit="share of trials passed", n=len(mine),
-                denominator=len(mine), interval_by="none: trials, not a sample", form="static",
+                denominator=len(mine), interval_by=sentence("core.no_interval_trials"), form="static",
                 extra={"failed_trials": [row["asked"] for row in mine if not row["correct"]]}, **common,
             ))  # fmt: skip
         return found + [

@@ -5,9 +5,10 @@ The engine runs two batches: one writes behind short prompts, the other reads lo
 
 Joules come from the counters of processor and GPU where the machine shows them. A counter sees the whole package, other
 processes and idle power too. The idle power is measured before, printed beside the figure, and not subtracted. Without
-a counter the figure is an estimate, rated power a core times wall time, and says why. Its interval is the range of
-rated powers (core/energy.py), not a confidence interval. On a machine that others use, wall time is too long;
-`kwh_by_cpu_time` is the same estimate by the time that the process had a processor.
+a counter the figure is an estimate, rated power a core times wall time, and says why. Beside it stands the range
+of rated powers (core/energy.py), which is no confidence interval and never stands in the place of
+one. On a machine that others use, wall time is too long; `kwh_by_cpu_time` is the same estimate by the time that the
+process had a processor.
 
 For gCO2e the operator gives a grid factor: a TOML file with `grams_per_kwh`, `source` and `year`. None is assumed.
 """
@@ -22,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from creuset.benchmarks.figures import finite
 from creuset.benchmarks.part import Found, Room
 from creuset.core import record as record_file
 from creuset.core.energy import WATTS_PER_CORE_RANGE, Meter, Rapl, kwh
@@ -164,8 +166,10 @@ def _per_100k(rounds: Sequence[Spent], metric: str, idle: float | None) -> Measu
         by, caveat = f"{found.by}, rounds", str(sentence("benchmarks.whole_package"))
     else:
         facts["kwh_by_cpu_time"] = kwh(rated(spent.method) * cpu) * TASK_TOKENS / tokens
-        interval, by = _range(interval or Interval(found.value, found.value), spent.method), RANGE
-        caveats = [sentence("benchmarks.estimate"), Rapl.why_not() or sentence("benchmarks.no_gpu_counter")]
+        span, interval, by = _range(finite(interval) or Interval(found.value, found.value), spent.method), None, ""
+        facts |= _ranged(span)
+        caveats = [sentence("benchmarks.estimate"), Rapl.why_not() or sentence("benchmarks.no_gpu_counter"),
+                   _range_said(span, "kWh")]  # fmt: skip
         if wall and (held := cpu / (wall * spent.cores)) < 0.8:
             caveats.append(sentence("benchmarks.processor_share", share=held))
         caveat = joined(*caveats)
@@ -174,7 +178,16 @@ def _per_100k(rounds: Sequence[Spent], metric: str, idle: float | None) -> Measu
                    extra=facts)  # fmt: skip
 
 
-RANGE = "range of rated powers, {:g} to {:g} W a core; not a confidence interval".format(*WATTS_PER_CORE_RANGE)
+def _ranged(span: Interval | None) -> dict[str, Any]:
+    return {"range": [span.low, span.high]} if span else {}
+
+
+def _range_said(span: Interval | None, unit: str) -> str:
+    """What the estimate would be at the ends of the range of rated powers, in words."""
+    if span is None:
+        return ""
+    least, most = WATTS_PER_CORE_RANGE
+    return sentence("benchmarks.rated_range", low=span.low, high=span.high, unit=unit, least=least, most=most)
 
 
 def _parts(method: str) -> list[Sentence]:
@@ -219,8 +232,9 @@ def training_measures(record: dict[str, Any], flop_per_token: float, grid: GridF
     span = None if measured else _range(Interval(used, used), method)
     row = Measure(
         task="energy", metric="training.kwh", score=used, unit="kWh", better="lower", n=tokens, denominator=tokens,
-        form="static", caveat=caveat, interval=span, interval_by=RANGE if span else "",
-        extra={"stage": stage, "method": method, "boundary": energy.get("boundary", ""), "counter": measured},
+        form="static", caveat=joined(caveat, _range_said(span, "kWh")),
+        extra={"stage": stage, "method": method, "boundary": energy.get("boundary", ""), "counter": measured}
+        | _ranged(span),
     )  # fmt: skip
     rows = [row, _carbon("training.gco2e", row, grid)]
     if flops := (record.get("flops") or {}).get("formula"):
@@ -249,10 +263,12 @@ def _carbon(metric: str, energy: Measure, grid: GridFactor | None) -> Measure:
             unit="gCO2e",
             why=sentence("benchmarks.no_grid"),
         )
-    factor, span = grid.grams_per_kwh, energy.interval
+    factor, between = grid.grams_per_kwh, finite(energy.interval)
+    ends = [factor * end for end in energy.extra.get("range", ())]
+    more = {"range": ends} if ends else {}
     return Measure(
         task="energy", metric=metric, score=energy.score * factor, unit="gCO2e", better="lower", form="static",
-        interval=Interval(span.low * factor, span.high * factor) if span else None, interval_by=energy.interval_by,
-        caveat=energy.caveat,
-        extra={"grams_per_kwh": factor, "grid_source": grid.source, "grid_year": grid.year},
+        interval=Interval(between.low * factor, between.high * factor) if between else None,
+        interval_by=energy.interval_by, caveat=energy.caveat,
+        extra={"grams_per_kwh": factor, "grid_source": grid.source, "grid_year": grid.year} | more,
     )  # fmt: skip

@@ -172,7 +172,8 @@ def bootstrap(
 
     Whole clusters are drawn where there are some; with `strata` each stratum is drawn by itself and keeps its number
     (of clusters): for classes that a statistic needs both of. Resamples in which the statistic is not finite are left
-    out; None when that is more than half of them.
+    out; None when that is more than half of them, and when all come to one value: an interval of no width would claim
+    certainty.
 
         bootstrap(lambda i: ece(confidence[i], correct[i]), len(correct))
     """
@@ -199,7 +200,7 @@ def _percentiles(found: NDArray[np.float64]) -> Interval | None:
     if 2 * len(finite) < len(found):
         return None
     low, high = np.quantile(finite, [0.025, 0.975])
-    return Interval(float(low), float(high))
+    return Interval(float(low), float(high)) if low < high else None
 
 
 def bootstrap_ratio(

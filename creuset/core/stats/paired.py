@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from creuset.core.stats.interval import RESAMPLES, Estimate, Interval, bootstrap, mean
+from creuset.core.stats.interval import RESAMPLES, Estimate, Interval, bootstrap, clopper_pearson, mean
 from creuset.core.stats.special import binomial_cdf, t_cdf, t_quantile
 
 
@@ -58,8 +58,12 @@ def paired_bootstrap(
     first, second = _pair(a, b)
     gaps = second - first
     found = bootstrap(lambda i: float(gaps[i].mean()), len(gaps), clusters=clusters, seed=seed, resamples=resamples)
-    assert found is not None, "a mean of finite numbers is finite"
-    return found
+    if found is not None:
+        return found
+    # All alike: drawn again they stay alike, but of other samples some may differ.
+    units = mean(gaps, clusters).clusters
+    reach = clopper_pearson(0, units).high * max(1.0, float(np.abs(gaps).max()))
+    return Interval(float(gaps.mean()) - reach, float(gaps.mean()) + reach)
 
 
 def _pair(a: ArrayLike, b: ArrayLike) -> tuple["np.ndarray", "np.ndarray"]:

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,6 +13,7 @@ from creuset.core.stats.interval import Z95, Estimate, Interval
 from creuset.core.stats.special import bisect, normal_cdf
 
 Floats = NDArray[np.float64]
+ORDERS = 3_432  # so many orders, those of 7 and 7, are counted one by one
 
 
 def pass_at_k(n: int, right: int, k: int) -> float:
@@ -132,13 +134,16 @@ class RankTest:
 
 
 def mann_whitney(a: ArrayLike, b: ArrayLike) -> RankTest:
-    """Mann-Whitney U by the normal approximation with correction for ties and continuity; for 8 and more a side."""
+    """Mann-Whitney U: exact where the sides have few orders (all are counted, ties as they are), else by the normal
+    approximation with correction for ties and continuity."""
     x, y = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     m, n = len(x), len(y)
     if not m or not n:
         raise ValueError(f"a rank test needs values on both sides, got {m} and {n}")
     both = np.concatenate([x, y])
     u = float(ranks(both)[:m].sum()) - m * (m + 1) / 2
+    if math.comb(m + n, m) <= ORDERS:
+        return RankTest(u, _exact_p(ranks(both), m), u / (m * n))
     _, counts = np.unique(both, return_counts=True)
     ties = float((counts.astype(np.float64) ** 3 - counts).sum()) / ((m + n) * (m + n - 1)) if m + n > 1 else 0.0
     spread = math.sqrt(m * n / 12 * (m + n + 1 - ties))
@@ -146,6 +151,14 @@ def mann_whitney(a: ArrayLike, b: ArrayLike) -> RankTest:
         return RankTest(u, 1.0, u / (m * n))
     z = (max(u, m * n - u) - m * n / 2 - 0.5) / spread
     return RankTest(u, min(1.0, 2 * normal_cdf(-z)), u / (m * n))
+
+
+def _exact_p(order: Floats, m: int) -> float:
+    """Share of the ways to choose `m` of the ranks whose sum lies at least as far from its mean as the first `m`'s."""
+    middle = order.sum() * m / len(order)
+    reach = abs(float(order[:m].sum()) - middle) - 1e-9
+    sums = np.asarray([sum(chosen) for chosen in combinations(order.tolist(), m)])
+    return float((np.abs(sums - middle) >= reach).mean())
 
 
 def rates(predicted: ArrayLike, groups: Sequence[Hashable]) -> dict[Hashable, float]:

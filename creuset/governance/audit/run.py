@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from creuset.benchmarks.figures import finite
 from creuset.benchmarks.part import Found, Room
 from creuset.core.artifact import sha256_json
 from creuset.core.errors import ConfigError, DataError
@@ -244,12 +243,11 @@ def measure_of(row: Mapping[str, Any]) -> Measure:
 def _placed(measure: Measure, part: Part, requirement: Requirement, room: Room) -> Measure:
     few = sentence("audit.limited", limit=room.limit) if part.limited and room.limit is not None else ""
     return replace(
-        measure,
+        measure.settled(),
         caveat=joined(few, measure.caveat) if measure.score is not None else measure.caveat,
         requirement=part.row,
         articles=measure.articles or requirement.articles,
         date=measure.date or room.date,
-        interval=finite(measure.interval),
     )
 
 

@@ -162,7 +162,8 @@ def _measured_cell(found: Found | None) -> Cell:
     if row.get("counter") is False or row.get("unit") == "FLOP":
         # No instrument was read: rated power and time, or arithmetic on the model's shape.
         how = row.get("method") or sentence("compare.by_arithmetic")
-        return replace(cell, kind="estimated", note=joined(*lost, row.get("caveat") or "", how))
+        low, high = row.get("range") or (low, high)  # of assumptions: the note says so
+        return replace(cell, kind="estimated", low=low, high=high, note=joined(*lost, row.get("caveat") or "", how))
     return cell
 
 
