@@ -3,13 +3,13 @@
 import tracemalloc
 
 import numpy as np
+import pytest
 
 from creuset.data.build.tasks import TaskFiles
-from creuset.data.dedup.decide import NEAR, Decide, hold_out
-from creuset.data.dedup.minhash import memory_bound
+from creuset.data.dedup.decide import HELD_OUT, NEAR, Decide, held_out, hold_out
 from creuset.data.ledger import LedgerRow
 from creuset.data.read.sources import ReadTask
-from creuset.data.settings import Corpus, Heldout
+from creuset.data.settings import Corpus, Dedup, Heldout
 
 
 def groups(count, per_group):
@@ -57,11 +57,28 @@ def test_the_search_for_duplicates_stays_under_its_stated_memory(tmp_path):
         keys = random.integers(0, 1 << 63, (rows, 2), dtype=np.uint64)
         np.save(files.signatures(i), signatures)
         np.save(files.facts(i), np.column_stack([keys, sizes[part], names[part]]))
-    step = Decide(Corpus(), (ReadTask("a", ()),) * tasks, {"a": LedgerRow(name="a")}, files)
+    settings = Corpus(dedup=Dedup(memory_mb=16))
+    step = Decide(settings, (ReadTask("a", ()),) * tasks, {"a": LedgerRow(name="a")}, files)
     tracemalloc.start()
     list(step.run())
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     verdicts = np.concatenate([np.load(files.verdicts(i)) for i in range(tasks)], axis=1)
     assert np.count_nonzero(verdicts[0] == NEAR) == len(range(count // tasks // 2, count // tasks, 7)) * tasks
-    assert peak < memory_bound(count) + 2_000_000
+    assert peak < 16_000_000 and not (tmp_path / "buckets").exists()
+
+
+@pytest.mark.parametrize("count", [0, 3, 500, 9_000])
+@pytest.mark.parametrize("per_group", [1, 40])
+@pytest.mark.parametrize("at_once", [100, 10**6])
+def test_what_is_held_out_of_tasks_is_what_is_held_out_of_all_at_once(count, per_group, at_once):
+    names, sizes = groups(count // per_group, per_group)
+    kept = np.random.default_rng(2).random(len(names)) < 0.8
+    rules = Heldout(max_mb=0.05)
+    expected = np.flatnonzero(kept)[hold_out(sizes[kept], names[kept], rules, 17)]
+    facts = np.column_stack([names, names, sizes, names]).astype(np.uint64)
+    verdict = np.where(kept, 0, NEAR).astype(np.uint8)
+    cut = len(names) // 3
+    held_out([(facts[:cut], verdict[:cut]), (facts[cut:], verdict[cut:])], rules, 17, at_once)
+    assert np.flatnonzero(verdict == HELD_OUT).tolist() == expected.tolist()
+    assert count < 9_000 or len(expected) > 0

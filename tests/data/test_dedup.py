@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from creuset.data.clean.words import Splitter
-from creuset.data.dedup.minhash import Signer, exact_key, first_of_equals, near_duplicates
+from creuset.data.dedup.buckets import Buckets
+from creuset.data.dedup.minhash import Signer, exact_key, first_of_equals, near_duplicates, near_in_buckets
 from creuset.data.settings import Dedup
 
 WORDS = [
@@ -104,3 +105,34 @@ def test_the_same_words_are_the_same_text_whatever_the_spaces_and_capitals():
 def test_almost_nothing_is_no_duplicate(count):
     found = near_duplicates(np.zeros((count, 112), dtype=np.uint32), np.ones(count, dtype=bool), Dedup())
     assert found.keeper.tolist() == list(range(count))
+
+
+@pytest.mark.parametrize("in_memory", [1, 10**9])
+def test_what_is_found_in_files_is_what_is_found_in_memory(tmp_path, in_memory):
+    random = np.random.default_rng(5)
+    settings = Dedup(bands=4, rows=2)
+    # Few values, so that chains and large groups come about; 5,000 documents make several chunks of 1,024.
+    signed = random.integers(0, 9, (5000, 8), dtype=np.uint32)
+    signed[3000:] = signed[random.integers(0, 3000, 2000)]
+    taking = random.random(5000) < 0.9
+    expected = near_duplicates(signed, taking, settings)
+    keeper = np.arange(5000)
+    candidates = near_in_buckets(signed, taking, settings, keeper, tmp_path, in_memory)
+    assert keeper.tolist() == expected.keeper.tolist() and candidates == expected.candidates > 4000
+    assert (keeper != np.arange(5000)).sum() > 1500
+
+
+@pytest.mark.parametrize("in_memory", [1, 10**9])
+def test_keys_that_stood_before_are_found_across_chunks_and_files(tmp_path, in_memory):
+    random = np.random.default_rng(6)
+    high, low = random.integers(0, 1 << 63, (2, 700), dtype=np.uint64)[:, random.integers(0, 700, 5000)]
+    low[:50] = 0
+    keys = np.ascontiguousarray(np.column_stack([high, low])).view("S16").ravel()
+    buckets = Buckets(tmp_path / "b", 5000, in_memory, "S16")
+    for begin in range(0, 5000, 700):
+        part = slice(begin, begin + 700)
+        buckets.add(high[part] << np.uint64(1), keys[part], np.arange(5000)[part])
+    first = np.arange(5000)
+    for firsts, again in buckets.repeats():
+        first[again] = firsts
+    assert first.tolist() == first_of_equals(high, low).tolist() and not (tmp_path / "b").exists()

@@ -40,6 +40,8 @@ from creuset.data.read.ranges import several
 from creuset.data.read.sources import ReadPlan
 from creuset.data.settings import Corpus
 
+_SMALL = 50_000_000  # raw bytes
+
 
 @dataclass(frozen=True, slots=True)
 class Passes:
@@ -116,6 +118,8 @@ def _surveyed(plan: ReadPlan, settings: Corpus, files: TaskFiles, scratch: Path,
     """Run what comes before the first pass; its steps pass over what an earlier build left."""
     run = passes(plan, settings, scratch=scratch, work=files.work, files=files)
     shutil.rmtree(files.work / "first", ignore_errors=True)
+    if sum(piece.raw_bytes for task in plan.tasks for piece in task.pieces) < _SMALL:
+        workers = 1  # to start processes would take longer
     _run(files.work / "first", "starts", run.starts, run.ranks[0], workers)
     if not settings.sites.pages:
         return files

@@ -7,24 +7,26 @@ similarity 0.8 meets in some band with probability 0.977). Documents are taken i
 is dropped when it is near to an earlier one that was kept, so no chain of small steps drops a
 text that is far from what stays.
 
-Memory: a document costs `bands * rows * 4` bytes on disk (448 by default) and, while
-duplicates are looked for, at most `BYTES_A_DOCUMENT` in memory whatever its length, plus the
-signatures of the largest group of candidates.
+`near_duplicates` holds all keys in memory and is the definition; a build uses `near_in_buckets`,
+whose memory is bounded whatever the number of documents: a document costs `bands * rows * 4`
+bytes on disk (448 by default) and 30 bytes in mapped files.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import xxhash
 
 from creuset.data.clean.words import U64, Words, ngrams
+from creuset.data.dedup.buckets import Buckets, groups, mapped
 from creuset.data.settings import Dedup
 
 U32 = npt.NDArray[np.uint32]
 I64 = npt.NDArray[np.int64]
 
-BYTES_A_DOCUMENT = 160
+_KEPT_AT_ONCE = 4096  # signatures of a group
 _CHUNK = 2048  # shingles at a time: the work buffer stays in the cache
 
 
@@ -89,10 +91,37 @@ def near_duplicates(signatures: U32, taking_part: npt.NDArray[np.bool_], setting
         same = keys[1:] == keys[:-1]
         for left, right in zip(taking[order[:-1][same]], taking[order[1:][same]], strict=True):
             cluster.join(int(left), int(right))
-    groups = cluster.groups(taking)
-    for members in groups:
+    connected = cluster.groups(taking)
+    for members in connected:
         _settle(members, signatures, settings.similarity, keeper)
-    return Near(keeper, sum(map(len, groups)))
+    return Near(keeper, sum(map(len, connected)))
+
+
+def near_in_buckets(
+    signatures: U32, taking_part: npt.NDArray[np.bool_], settings: Dedup, keeper: I64, folder: Path, in_memory: int
+) -> int:
+    """Write to `keeper` what `near_duplicates` finds; returns the number of candidates.
+
+    At most about `in_memory` bytes are held, and some 40 for each member of the largest group of candidates.
+    """
+    total = len(signatures)
+    cluster = _Forest(total, mapped(folder / "parents", np.int64, total))
+    step = max(1024, in_memory // (64 + 4 * settings.rows))
+    taken = int(np.count_nonzero(taking_part))
+    for band in range(settings.bands):
+        buckets = Buckets(folder / "band", taken, in_memory, "u8")
+        for begin in range(0, total, step):
+            taking = begin + np.flatnonzero(taking_part[begin : begin + step])
+            keys = _fold(signatures, taking, range(band * settings.rows, (band + 1) * settings.rows))
+            buckets.add(keys * np.uint64(0x9E3779B97F4A7C15), keys, taking)
+        for first, again in buckets.repeats():
+            for left, right in zip(first.tolist(), again.tolist(), strict=True):
+                cluster.join(left, right)
+    candidates = 0
+    for members in groups(cluster.parent, folder / "groups", in_memory, cluster.find):
+        candidates += len(members)
+        _settle(members, signatures, settings.similarity, keeper)
+    return candidates
 
 
 def _fold(signatures: U32, taking: I64, columns: range) -> U64:
@@ -108,8 +137,10 @@ def _fold(signatures: U32, taking: I64, columns: range) -> U64:
 class _Forest:
     """Union-find over document numbers; 8 bytes a document."""
 
-    def __init__(self, size: int) -> None:
-        self.parent = np.arange(size, dtype=np.int64)
+    def __init__(self, size: int, parent: I64 | None = None) -> None:
+        self.parent = np.arange(size, dtype=np.int64) if parent is None else parent
+        for begin in range(0, size if parent is not None else 0, 1 << 20):
+            self.parent[begin : begin + (1 << 20)] = np.arange(begin, min(begin + (1 << 20), size))
 
     def find(self, x: int) -> int:
         while self.parent[x] != x:
@@ -135,22 +166,23 @@ class _Forest:
 def _settle(members: I64, signatures: U32, similarity: float, keeper: I64) -> None:
     """Among candidates in order, drop each that is near to one already kept."""
     width = signatures.shape[1]
-    kept = np.empty((min(len(members), 64), width), dtype=np.uint32)
-    names: list[int] = []
+    kept = np.empty((min(len(members), _KEPT_AT_ONCE), width), dtype=np.uint32)
+    names = np.empty(len(members), dtype=np.int64)
+    count = 0
     for member in members:
         own = np.asarray(signatures[member])
-        if names:
-            share = (kept[: len(names)] == own).mean(axis=1)
+        near, most = -1, similarity
+        for begin in range(0, count, len(kept)):  # those that do not fit are read again
+            end = min(begin + len(kept), count)
+            some = kept[: end - begin] if end <= len(kept) else signatures[names[begin:end]]
+            share = (some == own).mean(axis=1)
             best = int(share.argmax())
-            if share[best] >= similarity:
-                keeper[member] = names[best]
-                continue
-        if len(names) == len(kept):
-            kept = np.concatenate((kept, np.empty_like(kept)))
-        kept[len(names)] = own
-        names.append(int(member))
-
-
-def memory_bound(documents: int) -> int:
-    """Bytes that finding duplicates and choosing held-out documents need at most, signatures on disk left out."""
-    return documents * BYTES_A_DOCUMENT
+            if share[best] >= most and (near < 0 or share[best] > most):
+                near, most = int(names[begin + best]), float(share[best])
+        if near >= 0:
+            keeper[member] = near
+            continue
+        if count < len(kept):
+            kept[count] = own
+        names[count] = member
+        count += 1
