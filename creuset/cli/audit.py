@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from creuset.cli.endpoints import add_endpoint, reach_of
+from creuset.cli.endpoints import add_endpoint, nothing_answered, reach_of
 from creuset.cli.numbers import integer
 from creuset.core.errors import ConfigError
 
@@ -75,7 +75,7 @@ def main(args: argparse.Namespace) -> int:
         for line in usage_lines(said["usage"]):
             say(line)
     print(json.dumps(said, indent=2, ensure_ascii=False) if args.json else table(results, args.lang))
-    return 1 if any(r.trouble for r in results) else 0
+    return nothing_answered(said["usage"]) or (1 if any(r.trouble for r in results) else 0)
 
 
 def _asked(args: argparse.Namespace) -> "Asked":

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from creuset.cli.endpoints import add_endpoint, reach_of
+from creuset.cli.endpoints import add_endpoint, nothing_answered, reach_of
 from creuset.cli.numbers import integer, number
 from creuset.core.errors import ConfigError
 
@@ -161,6 +161,8 @@ def _evaluate(args: argparse.Namespace) -> int:
     if is_url(name) or results["usage"]["judge"] is not None:
         for line in usage_lines(results["usage"]):
             say(line)
+    if code := nothing_answered(results["usage"]):
+        return code
     problems = gate.unmet(needed, results["results"])
     for problem in problems:
         say(f"FAILED  {problem}")

@@ -6,6 +6,7 @@ it and what was right. Rows of tasks whose prompts are harmful say only whether 
 
 import csv
 import io
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,9 @@ def _facts(run: Results) -> Facts:
     facts: list[tuple[Said, Said]] = [
         (name, str(value)) for name in ("kind", "url", "model", "dialect", "sha256") if (value := run.subject.get(name))
     ]
+    for name, value in (run.subject.get("asked_with") or {}).items():
+        shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        facts.append((sentence("evals.asked_with", name=name), shown))
     dates = sorted({str(row["date"]) for row in run.rows if row.get("date")})
     if dates:
         facts.append((sentence("evals.date"), dates[0] if len(dates) == 1 else f"{dates[0]} ... {dates[-1]}"))
@@ -95,11 +99,13 @@ def _notes(run: Results) -> list[Block]:
     failed = [f"{row['task']} ({row['failed']} / {_asked(row)})" for row in worst if row.get("failed")]
     lost = [f"{row['task']} ({row['unextracted']} / {_asked(row)}, {row.get('extractor') or '-'})"
             for row in worst if row.get("unextracted")]  # fmt: skip
-    warnings = (run.about.get("usage") or {}).get("warnings") or {}
+    usage = run.about.get("usage") or {}
+    warnings, examples = usage.get("warnings") or {}, usage.get("examples") or {}
+    dropped = {"parameter_dropped": f": {examples.get('parameter_dropped', '').partition(' (')[0]}"}
     notes = (
         (sentence("evals.calls_failed_and_count_as_wrong"), failed),
         (sentence("evals.replies_in_which_no_answer_was"), lost),
-        (sentence("evals.the_endpoint_was_odd"), [f"{k} ({v})" for k, v in warnings.items()]),
+        (sentence("evals.the_endpoint_was_odd"), [f"{k} ({v}{dropped.get(k, '')})" for k, v in warnings.items()]),
     )
     return [Para(line(words, ", ".join(found)), "note") for words, found in notes if found]
 

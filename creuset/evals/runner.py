@@ -207,7 +207,7 @@ async def _ask(
         if entry is None or (playing.retry_failed and entry.failed):
             waiting.append(sample)
     width = playing.width or subject.width
-    watch = _Watch(task.name, len(samples), len(samples) - len(waiting), journal, playing, clock)
+    watch = _Watch(task.name, len(samples), len(samples) - len(waiting), journal, playing, clock, width=width)
     left = iter(waiting)
     works = any(not entry.failed for entry in journal.entries.values())
     failing: list[tuple[Sample, list[Outcome]]] = []  # a row of fatal failures: not yet believed
@@ -259,8 +259,18 @@ class _Watch:
     """The line on stderr: how far, how fast, how long, how much."""
 
     def __init__(
-        self, name: str, total: int, before: int, journal: Journal, playing: PlaySettings, clock: Callable[[], float]
+        self,
+        name: str,
+        total: int,
+        before: int,
+        journal: Journal,
+        playing: PlaySettings,
+        clock: Callable[[], float],
+        *,
+        width: int,
     ) -> None:
+        """`width`: samples that are in play at once."""
+        self._width = width
         self._name, self._total, self._before, self._clock = name, total, before, clock
         self._begun, self._done, self._failed = clock(), 0, 0
         self._prices, self._spent = (playing.price, playing.judge_price), 0.0
@@ -278,15 +288,25 @@ class _Watch:
 
     def show(self) -> None:
         done = self._before + self._done
-        rate = self._done / max(1e-9, self._clock() - self._begun)
-        said = f"{self._name}: {done:,}/{self._total:,} samples, {rate:,.1f}/s"
-        if rate and done < self._total:
-            said += f", {duration((self._total - done) / rate)} left"
+        said = f"{self._name}: {done:,}/{self._total:,} samples"
+        if rate := self._rate():
+            said += f", {rate:,.1f}/s"
+            if done < self._total:
+                said += f", {duration((self._total - done) / rate)} left"
         if self._failed:
             said += f", {self._failed:,} failed"
         if (price := self._prices[0] or self._prices[1]) is not None:
             said += f", {self._spent:.4f} {price.currency}"
         self._line.show(said, final=done == self._total)
+
+    def _rate(self) -> float:
+        """Samples a second; 0.0 while it is not known.
+
+        So many are in play at once that the first answers say little: they tell how long one takes, and not how many
+        come in that time. And what took a moment is no rate.
+        """
+        seconds = self._clock() - self._begun
+        return self._done / seconds if self._done >= self._width and seconds >= 1.0 else 0.0
 
     def _pay(self, outcomes: Sequence[Outcome]) -> None:
         if any(self._prices):

@@ -26,6 +26,9 @@ WORDS = {
     "usage_missing": "no usage: cost and tokens are higher than printed",
     "usage_over": "a usage above the limit that was set: it is wrong, or the limit is not kept",
     "model_changed": "another model name than at first: the scores may be those of two models",
+    "parameter_dropped": "the endpoint refuses a parameter, which was left out: its own default is in its place",
+    "no_room": "the thought took all tokens and no answer came: give more with --max-tokens",
+    "too_large": "the reply is larger than any that is read",
     "not_streamed": "a stream was asked for: there is no time to the first token",
 }
 

@@ -28,7 +28,7 @@ def create_app(state: ServerState) -> ASGIApp:
     posts = {route.path for route in routes if "POST" in (route.methods or ())}
 
     async def not_found(request: Request, error: Exception) -> Response:
-        return error_response(nothing_at(request.method, request.url.path, [(m, path) for m, path, _ in table]))
+        return error_response(nothing_at(request.url.path, [(m, path) for m, path, _ in table]))
 
     app = Starlette(routes=routes, exception_handlers=HANDLERS | {404: not_found})
     app.router.redirect_slashes = False

@@ -46,14 +46,14 @@ class UnknownAddress(RequestError):
     code = "unknown_url"
 
 
-def nothing_at(method: str, path: str, served: Sequence[tuple[str, str]]) -> UnknownAddress:
-    """What is there instead: (method, path) of each route that is `served`."""
+def nothing_at(path: str, served: Sequence[tuple[str, str]]) -> UnknownAddress:
+    """What is there instead: (method, path) of each route that is `served`. `path` itself is not repeated."""
     known = [address for _, address in served if "{" not in address]
     tail = path.rstrip("/").removeprefix("/v1").removeprefix("/v1")
     near = [f"/v1{tail}"] if f"/v1{tail}" in known else difflib.get_close_matches(path, known, n=1, cutoff=0.7)
     told = [f"{verb} {address}" for verb, address in served if address.startswith("/v1/") and "{" not in address]
     hint = f"did you mean {near[0]}?" if near else "the API is under /v1"
-    return UnknownAddress(f"there is nothing at {method} {path[:80]}; this server has {', '.join(told)}", hint=hint)
+    return UnknownAddress(f"there is nothing at this address; this server has {', '.join(told)}", hint=hint)
 
 
 def _object(message: str, kind: str, param: str | None, code: str | None) -> dict[str, Any]:

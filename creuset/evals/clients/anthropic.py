@@ -36,7 +36,8 @@ class AnthropicClient(Replies):
     context = 0
 
     def identity(self) -> Json:
-        return {"name": self.model, "kind": "endpoint", "url": self.client.url, "dialect": "anthropic"}
+        found = {"name": self.model, "kind": "endpoint", "url": self.client.url, "dialect": "anthropic"}
+        return found | self.client.calling.told()
 
     async def generate(self, asks: Sequence[GenerateRequest], done: Done | None = None) -> list[Reply | Failure]:
         if not all(ask.messages for ask in asks):
@@ -53,13 +54,16 @@ class AnthropicClient(Replies):
     ) -> list[Likelihood | Failure]:
         raise NotTestable(self.why_not["loglikelihood"])
 
-    async def _generate(self, ask: GenerateRequest) -> Reply | Failure:
-        body = request_body(ask, self.model)
+    async def _generate(self, asked: GenerateRequest) -> Reply | Failure:
+        ask = self.wanted(asked)
+        body = request_body(ask, self.model) | dict(self.client.calling.extra_body)
         join = has_text = None
         if self.client.calling.stream and not ask.tools:  # calls come in pieces there, for nothing here
             body["stream"] = True
             join, has_text = _join_stream, _has_text
-        answer = await self.client.post("/messages", body, join=join, has_text=has_text)
+        answer = await self.adapted.send(
+            body, lambda sent: self.client.post("/messages", sent, join=join, has_text=has_text)
+        )
         if isinstance(answer, Failure):
             return answer
         try:

@@ -10,8 +10,9 @@ import asyncio
 import json
 import os
 import random
+import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -26,6 +27,9 @@ from creuset.evals.prices import Price
 MAX_WAIT_S = 120.0  # no Retry-After is waited for longer
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
 AGAIN = (408, 409, 425, 429)
+REPLY_BYTES = 16 << 20  # of a reply, or of one event of a stream: 30,000 log-probabilities with names take 5 MiB
+STREAM_BYTES = 64 << 20  # of a whole stream, in which each token has an envelope
+ERROR_BYTES = 64 << 10  # that are read of a refusal
 
 Json = dict[str, Any]
 
@@ -42,12 +46,29 @@ class CallSettings:
     price: Price | None = None
     stream: bool = False  # stream replies, to measure the time to the first token
     seed: int = 1234  # of the jitter
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # more of them; `env:VAR` stands for a secret
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)  # behind each address, such as api-version
+    extra_body: Mapping[str, Any] = field(default_factory=dict)  # into each request for text
+    temperature: float | None = None  # in the place of each task's own, as the next two
+    max_tokens: int | None = None
+    system: str = ""  # before a task's own
 
     def __post_init__(self) -> None:
         if self.concurrency < 1 or self.retries < 0 or self.timeout_s <= 0:
             raise ValueError("concurrency and timeout must be positive, retries must not be negative")
+        if self.max_tokens is not None and self.max_tokens < 1:
+            raise ValueError(f"max_tokens must be positive, got {self.max_tokens}")
+        if bad := [name for name in self.headers if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name)]:
+            raise ValueError(f"`{bad[0]}` is not the name of a header")
         if self.price_cap is not None and self.price is None:
             raise ValueError("a price cap needs a price: this model is in no price file (--prices FILE)")
+
+    def told(self) -> Json:
+        """What of it makes answers others than a task's own settings would; empty where nothing does. No secret."""
+        found: Json = {"temperature": self.temperature, "max_tokens": self.max_tokens, "system": self.system or None}
+        found["extra_body"] = dict(self.extra_body) or None
+        kept = {name: value for name, value in found.items() if value is not None}
+        return {"asked_with": kept} if kept else {}
 
 
 @dataclass(slots=True)
@@ -89,14 +110,19 @@ class HttpClient:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ConfigError(f"`{url}` is not the URL of an endpoint", hint="give it as https://host/v1")
         if parts.username or parts.password or parts.query:
-            raise ConfigError("a URL with a key in it would be kept with the results", hint="use --key-env VARIABLE")
-        self.url, self.calling = url.rstrip("/"), calling
+            raise ConfigError(
+                "a URL with a key in it would be kept with the results",
+                hint="use --key-env VARIABLE, and --query NAME=VALUE for what stands behind its `?`",
+            )
+        self.url, self.calling = url.rstrip("/").removesuffix("/chat/completions").removesuffix("/messages"), calling
         self._key = ""
         if calling.key_env:
             self._key = os.environ.get(calling.key_env, "")
             if not self._key:
                 raise ConfigError(f"the environment has no `{calling.key_env}`", hint="export the endpoint's key there")
-        self._headers = headers
+        self._headers, self._more = headers, {name: _secret(name, text) for name, text in calling.headers.items()}
+        self._query = {name: _secret(name, text) for name, text in calling.query.items()}
+        self._secrets = [text for text in (self._key, *self._more.values(), *self._query.values()) if len(text) > 5]
         self._clock, self._now, self._sleep = clock, now, sleep
         self._random = random.Random(calling.seed)
         self._open = asyncio.Semaphore(calling.concurrency)
@@ -134,7 +160,7 @@ class HttpClient:
     async def post(
         self, path: str, body: Json, *, join: Join | None = None, has_text: HasText | None = None
     ) -> HttpReply | Failure:
-        """With `join` the reply is asked for as a stream."""
+        """`join` puts a reply together that comes as a stream, whether or not the body asks for one."""
         return await self.call("POST", path, body, join=join, has_text=has_text)
 
     async def call(
@@ -163,20 +189,24 @@ class HttpClient:
         begun = self._clock()
         try:
             async with asyncio.timeout(self.calling.timeout_s):
-                request = self._http.build_request(method, url, json=body, headers=self._headers(self._key))
+                headers = self._headers(self._key) | self._more
+                request = self._http.build_request(method, url, json=body, headers=headers, params=self._query or None)
                 response = await self._http.send(request, stream=True)
                 try:
                     if response.status_code != 200:
-                        await response.aread()
-                        return self._refused(response, attempt)
-                    answer = await self._read(response, join, has_text, begun, attempt)
+                        said = (await _bytes(response, ERROR_BYTES, cut=True)).decode(errors="replace")
+                        return self._refused(response, said, attempt)
+                    answer = await self._read(
+                        response, join, has_text, begun, attempt, streamed=bool(body and body.get("stream"))
+                    )
                     return answer, None
                 finally:
                     await response.aclose()
         except (TimeoutError, httpx.TimeoutException):
             return self._failed("timeout", f"no reply within {self.calling.timeout_s:g} s", attempt)
         except Broken as broken:
-            return self._failed(broken.reason, str(broken), attempt)
+            failure, wait = self._failed(broken.reason, str(broken), attempt)
+            return failure, None if broken.reason == "too_large" else wait
         except httpx.RemoteProtocolError as error:
             if "without sending" in str(error):
                 return self._failed("disconnected", str(error), attempt)
@@ -187,17 +217,23 @@ class HttpClient:
             return Failure(reason="refused_400", detail=self._clean(f"cannot be sent: {error}"), attempts=attempt), None
 
     async def _read(
-        self, response: httpx.Response, join: Join | None, has_text: HasText | None, begun: float, attempt: int
+        self,
+        response: httpx.Response,
+        join: Join | None,
+        has_text: HasText | None,
+        begun: float,
+        attempt: int,
+        *,
+        streamed: bool,
     ) -> HttpReply:
         kind = response.headers.get("content-type", "")
         if join is None or "text/event-stream" not in kind:
-            await response.aread()
-            body = _object(response.text)
-            warnings = ["not_streamed: a stream was asked for"] if join is not None else []
+            body = _object((await _bytes(response, REPLY_BYTES)).decode(errors="replace"))
+            warnings = ["not_streamed: a stream was asked for"] if streamed and join is not None else []
             return HttpReply(body, self._clock() - begun, attempt, warnings=warnings)
         events: list[Json] = []
         first_s = None
-        async for line in response.aiter_lines():
+        async for line in _lines(response):
             if not line.startswith("data:"):
                 continue
             data = line[5:].strip()
@@ -211,8 +247,8 @@ class HttpClient:
             events.append(event)
         return HttpReply(join(events), self._clock() - begun, attempt, first_s=first_s)
 
-    def _refused(self, response: httpx.Response, attempt: int) -> tuple[Failure, float | None]:
-        status, said = response.status_code, response.text
+    def _refused(self, response: httpx.Response, said: str, attempt: int) -> tuple[Failure, float | None]:
+        status = response.status_code
         detail = self._clean(f"HTTP {status}: {_message(said)}")
         if "context_length" in said or "maximum context" in said or "prompt is too long" in said:
             return Failure(reason="context_length", detail=detail, attempts=attempt), None
@@ -250,7 +286,47 @@ class HttpClient:
 
     def _clean(self, text: str) -> str:
         """Servers like to repeat the key that they refuse."""
-        return text.replace(self._key, "(key)") if self._key else text
+        for secret in self._secrets:
+            text = text.replace(secret, "(key)")
+        return text
+
+
+def _secret(name: str, text: str) -> str:
+    """What is sent: the value of a variable, for `env:VAR`. ConfigError where there is none."""
+    if not text.startswith("env:"):
+        return text
+    if not (found := os.environ.get(text[4:], "")):
+        raise ConfigError(f"`{name}`: the environment has no `{text[4:]}`", hint="export the value there")
+    return found
+
+
+async def _bytes(response: httpx.Response, limit: int, *, cut: bool = False) -> bytes:
+    """The body. Broken (too_large) beyond `limit` bytes, or with `cut` what came until then."""
+    parts, size = [], 0
+    async for part in response.aiter_bytes():
+        parts.append(part)
+        size += len(part)
+        if size > limit:
+            if cut:
+                break
+            raise Broken("too_large", f"a reply of more than {limit >> 20} MiB")
+    return b"".join(parts)
+
+
+async def _lines(response: httpx.Response) -> AsyncIterator[str]:
+    """The lines of a stream of events, which has a limit as any reply."""
+    left, size = b"", 0
+    async for part in response.aiter_bytes():
+        size += len(part)
+        if size > STREAM_BYTES or len(left) > REPLY_BYTES:
+            raise Broken(
+                "too_large", f"a stream of more than {STREAM_BYTES >> 20} MiB, {REPLY_BYTES >> 20} in one line"
+            )
+        *lines, left = (left + part).split(b"\n")
+        for line in lines:
+            yield line.decode(errors="replace").rstrip("\r")
+    if left:
+        yield left.decode(errors="replace")
 
 
 def _object(text: str) -> Json:
@@ -267,6 +343,8 @@ def _message(text: str) -> str:
     """The words of an error object; of anything else its first characters."""
     try:
         error = json.loads(text)["error"]
-        return str(error["message"] if isinstance(error, dict) else error)[:400]
+        param = error.get("param") if isinstance(error, dict) else None
+        named = f" [{param}]" if isinstance(param, str) and param else ""
+        return str(error["message"] if isinstance(error, dict) else error)[:400] + named[:80]
     except (ValueError, KeyError, TypeError):
         return text[:200].strip() or "no explanation"

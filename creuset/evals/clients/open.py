@@ -1,6 +1,7 @@
 """From what a user names (a folder, a shipped model, a URL) to a client that can be asked. torch only for folders."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +26,12 @@ class ClientSettings:
     price_cap: float | None = None
     prices: Path | None = None
     stream: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
+    extra_body: Mapping[str, Any] = field(default_factory=dict)
+    temperature: float | None = None
+    max_tokens: int | None = None
+    system: str = ""
     prefix: bool = True
     context: int = 0
     dtype: Literal["fp32", "bf16"] = "fp32"
@@ -53,6 +60,12 @@ async def open_client(name: str, to: ClientSettings, **clocks: Any) -> ModelClie
             price_cap=to.price_cap,
             price=price,
             stream=to.stream,
+            headers=to.headers,
+            query=to.query,
+            extra_body=to.extra_body,
+            temperature=to.temperature,
+            max_tokens=to.max_tokens,
+            system=to.system,
         )
         return await open_endpoint(
             name,
@@ -65,6 +78,11 @@ async def open_client(name: str, to: ClientSettings, **clocks: Any) -> ModelClie
         )
     if to.price_cap is not None or to.model or to.key_env:
         raise ConfigError(f"`{name}` is no URL: --model, --key-env and --price-cap are for endpoints")
+    if to.headers or to.query or to.extra_body or to.temperature is not None or to.max_tokens is not None or to.system:
+        raise ConfigError(
+            f"`{name}` is no URL: --header, --query, --extra-body, --temperature, --max-tokens and --system are for "
+            "endpoints"
+        )
     from creuset.evals.clients.local import LocalClient, find_model
 
     return LocalClient(find_model(name), prefix=to.prefix, context=to.context, dtype=to.dtype, device=to.device)

@@ -14,8 +14,9 @@ from creuset.core.errors import ConfigError, EngineError
 from creuset.core.sentences import sentence
 from creuset.evals.clients import echo
 from creuset.evals.clients.echo import Told, boundary
-from creuset.evals.clients.http import Broken, HttpClient, HttpReply, Json
+from creuset.evals.clients.http import HttpClient, HttpReply, Json
 from creuset.evals.clients.replies import Replies
+from creuset.evals.clients.said import choice_of, has_text, join_stream
 from creuset.evals.model import (
     Ability,
     Done,
@@ -49,7 +50,6 @@ class OpenAIClient(Replies):
         self._begin: int | None = None
         self._by_ids = False
         self._window = 0  # tokens; 0: not known
-        self._limit_name = "max_tokens"
 
     @property
     def context(self) -> int:
@@ -57,13 +57,8 @@ class OpenAIClient(Replies):
         return self._asked_context or max(0, self._window - 2)
 
     def identity(self) -> Json:
-        return {
-            "name": self.model,
-            "kind": "endpoint",
-            "url": self.client.url,
-            "dialect": "openai",
-            "prefix": self._prefix_asked,
-        }
+        found = {"name": self.model, "kind": "endpoint", "url": self.client.url, "dialect": "openai"}
+        return found | {"prefix": self._prefix_asked} | self.client.calling.told()
 
     async def generate(self, asks: Sequence[GenerateRequest], done: Done | None = None) -> list[Reply | Failure]:
         for ability in {"chat" if ask.messages else "completion" for ask in asks} - self.abilities:
@@ -77,61 +72,47 @@ class OpenAIClient(Replies):
             raise NotTestable(self.why_not.get("loglikelihood", sentence("evals.no_loglikelihood")))
         return await each(pairs, self._likelihood, done)
 
-    async def _generate(self, ask: GenerateRequest) -> Reply | Failure:
-        body: Json = {
-            "model": self.model,
-            "temperature": ask.temperature,
-            "top_p": ask.top_p,
-            self._limit_name: ask.max_tokens,
-        }
+    async def _generate(self, asked: GenerateRequest) -> Reply | Failure:
+        ask = self.wanted(asked)
+        body: Json = {"model": self.model, "temperature": ask.temperature, "top_p": ask.top_p}
+        body |= {"max_tokens": ask.max_tokens}
         stops = list(ask.stop[:MAX_STOPS_CHAT])
         body |= {"stop": stops} if stops else {}
         body |= {"seed": ask.seed} if ask.seed is not None else {}
         chat = bool(ask.messages)
         body |= {"messages": list(ask.messages)} if chat else {"prompt": ask.prompt}
         body |= {"tools": list(ask.tools)} if ask.tools else {}
-        path = "/chat/completions" if chat else "/completions"
-        join = has_text = None
         if self.client.calling.stream and not ask.tools:  # calls come in pieces there, for nothing here
             body |= {"stream": True, "stream_options": {"include_usage": True}}
-            join, has_text = _join_stream, _has_text
-        answer = await self.client.post(path, body, join=join, has_text=has_text)
-        if isinstance(answer, Failure) and "max_completion_tokens" in answer.detail and self._limit_name in body:
-            self._limit_name = "max_completion_tokens"  # the newer models of OpenAI take no other name
-            body[self._limit_name] = body.pop("max_tokens", ask.max_tokens)
-            answer = await self.client.post(path, body, join=join, has_text=has_text)
+        body |= dict(self.client.calling.extra_body)
+        path = "/chat/completions" if chat else "/completions"
+        answer = await self._send(path, body)
         if isinstance(answer, Failure) and answer.reason == "context_length" and (room := await self._room(ask)) > 0:
-            body[self._limit_name] = room  # little room gives a short answer, as with a folder
-            answer = await self.client.post(path, body, join=join, has_text=has_text)
+            answer = await self._send(path, body | {"max_tokens": room})  # a short answer, as with a folder
         if isinstance(answer, Failure):
             return answer
         try:
-            choice = answer.body["choices"][0]
-            said = choice["message"] if chat else {"content": choice["text"]}
-            text = said.get("content") or ""
-            if not isinstance(text, str):
-                raise TypeError(f"content is a {type(text).__name__}")
-            calls = tuple(
-                {
-                    "id": str(c["id"]),
-                    "type": "function",
-                    "function": {"name": str(c["function"]["name"]), "arguments": str(c["function"]["arguments"])},
-                }
-                for c in said.get("tool_calls") or ()
-            )
+            said, finish = choice_of(answer.body, chat=chat)
+            calls = said.tool_calls()
         except (KeyError, IndexError, TypeError, AttributeError) as error:
             return Failure(reason="broken_json", detail=f"a reply without text: {error!r}", attempts=answer.attempts)
         usage = answer.body.get("usage") or {}
         return self.reply(
             ask,
             answer,
-            text=text,
-            finish=str(choice.get("finish_reason") or ""),
-            stops_sent=len(stops),
+            text=said.text,
+            finish=finish,
+            stops_sent=0 if "stop" in self.adapted.left_out else len(stops),
             usage=(usage.get("prompt_tokens"), usage.get("completion_tokens")),
             reported=str(answer.body.get("model") or ""),
-            reasoning=str(said.get("reasoning_content") or said.get("reasoning") or ""),
+            reasoning=said.reasoning,
             calls=calls,
+        )
+
+    async def _send(self, path: str, body: Json) -> HttpReply | Failure:
+        """The reply, streamed or not; without what the endpoint refuses."""
+        return await self.adapted.send(
+            body, lambda sent: self.client.post(path, sent, join=join_stream, has_text=has_text)
         )
 
     async def _room(self, ask: GenerateRequest) -> int:
@@ -238,11 +219,10 @@ class OpenAIClient(Replies):
         """Try what the endpoint can do. EngineError where it does nothing, ConfigError where it lacks a name."""
         await self._name()
         message = [{"role": "user", "content": "Hello"}]
-        chat = await self.client.post("/chat/completions", {"model": self.model, "messages": message, "max_tokens": 1})
-        if isinstance(chat, Failure) and "max_completion_tokens" in chat.detail:
-            self._limit_name = "max_completion_tokens"
-            body = {"model": self.model, "messages": message, self._limit_name: 16}
-            chat = await self.client.post("/chat/completions", body)
+        hello: Json = {"model": self.model, "messages": message, "max_tokens": 1} | dict(self.client.calling.extra_body)
+        chat = await self._send("/chat/completions", hello)
+        if isinstance(chat, Failure) and chat.reason == "refused_400" and "max_" in chat.detail:
+            chat = await self._send("/chat/completions", hello | {"max_tokens": 16})  # one is too few for some
         body = {"model": self.model, "prompt": "Hello world", "max_tokens": 1, "temperature": 0}
         plain = await self.client.post("/completions", {**body, "echo": True, "logprobs": 1})
         scores = isinstance(plain, HttpReply) and echo.has_scores(plain.body)
@@ -309,33 +289,6 @@ class OpenAIClient(Replies):
         self._begin = framed[0] if framed[1:] == bare else self._eot
         if self._prefix_asked is not False and self._begin is not None:
             self._prefix = [self._begin]
-
-
-def _has_text(event: Json) -> bool:
-    for choice in event.get("choices") or []:
-        delta = choice.get("delta") or {}
-        if choice.get("text") or delta.get("content") or delta.get("reasoning_content") or delta.get("reasoning"):
-            return True
-    return False
-
-
-def _join_stream(events: list[Json]) -> Json:
-    """The body that the chunks of a stream stand for. Broken where the stream ended before the reply did."""
-    text, reasoning, finish, chat = "", "", None, False
-    body: Json = {}
-    for event in events:
-        body |= {k: event[k] for k in ("model", "usage") if event.get(k)}
-        for choice in event.get("choices") or []:
-            delta = choice.get("delta")
-            chat = chat or delta is not None
-            delta = delta or {}
-            text += choice.get("text") or delta.get("content") or ""
-            reasoning += delta.get("reasoning_content") or delta.get("reasoning") or ""
-            finish = choice.get("finish_reason") or finish
-    if finish is None:
-        raise Broken("truncated", f"the stream ended after {len(events)} events without a finish_reason")
-    message = {"content": text, "reasoning_content": reasoning}
-    return {**body, "choices": [{"finish_reason": finish} | ({"message": message} if chat else {"text": text})]}
 
 
 def bearer(key: str) -> dict[str, str]:

@@ -1,7 +1,9 @@
 """What clients of both dialects do with a reply: count what it used, and say what is odd about it. No torch."""
 
+from dataclasses import replace
 from typing import Any
 
+from creuset.evals.clients.adapt import Adaptation
 from creuset.evals.clients.http import HttpClient, HttpReply, Json
 from creuset.evals.model import Ability, Budget, GenerateRequest, Reply
 
@@ -15,6 +17,21 @@ class Replies:
         self.why_not: dict[str, str] = {}
         self.abilities: frozenset[Ability] = frozenset()
         self._reported = ""
+        self.adapted = Adaptation()
+
+    def wanted(self, ask: GenerateRequest) -> GenerateRequest:
+        """`ask` with what the settings have in the place of each task's own."""
+        calling = self.client.calling
+        if calling.temperature is not None:
+            ask = replace(ask, temperature=calling.temperature)
+        if calling.max_tokens is not None:
+            ask = replace(ask, max_tokens=calling.max_tokens)
+        if calling.system and ask.messages:
+            own = [m["content"] for m in ask.messages if m["role"] == "system"]
+            rest = tuple(m for m in ask.messages if m["role"] != "system")
+            system = {"role": "system", "content": "\n\n".join([calling.system, *own])}
+            ask = replace(ask, messages=(system, *rest))
+        return ask
 
     @property
     def path(self) -> None:
@@ -59,6 +76,8 @@ class Replies:
         if not text and not calls and finish != "tool_calls":
             filtered = finish == "content_filter"
             warnings.append("filtered: the endpoint's filter" if filtered else "empty: a reply without text")
+            if finish == "length" and reasoning:
+                warnings.append(f"no_room: {ask.max_tokens} tokens were not enough for the thought")
         at = min((i for s in ask.stop[stops_sent:] if (i := text.find(s)) >= 0), default=None)
         if at is not None:
             text, finish = text[:at], "stop"
