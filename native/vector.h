@@ -136,6 +136,27 @@ INLINE void store_part(float *p, V a, int count) {
     for (int i = 0; i < count; i++) p[i] = all[i];
 }
 // Halves are added to each other until one number is left: always in this order.
+#if defined(__AVX2__)
+#if defined(__AVX512F__)
+INLINE __m256 lower(V a) { return _mm512_castps512_ps256(a.v); }
+INLINE __m256 upper(V a) { return _mm512_extractf32x8_ps(a.v, 1); }
+#else
+INLINE __m256 lower(V x) { return x.a; }
+INLINE __m256 upper(V x) { return x.b; }
+#endif
+INLINE float sum_of(V a) {
+    __m256 eight = _mm256_add_ps(lower(a), upper(a));
+    __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
+}
+INLINE float largest_of(V a) {
+    __m256 eight = _mm256_max_ps(lower(a), upper(a));
+    __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(two, _mm_shuffle_ps(two, two, 1)));
+}
+#else
 INLINE float sum_of(V a) {
     float all[16];
     store(all, a);
@@ -150,6 +171,7 @@ INLINE float largest_of(V a) {
         for (int i = 0; i < half; i++) all[i] = all[i] > all[i + half] ? all[i] : all[i + half];
     return all[0];
 }
+#endif
 
 // e^x within 2 units of the last place: x = n ln 2 + r, and a polynomial in r (Cephes' expf). 0 below -87, infinity above
 // 88.7; a NaN stays one.

@@ -46,7 +46,8 @@ def as_chosen(command: Sequence[str], facts: dict[str, Any]) -> list[str]:
     choices = facts.get("choices", {})
     if not settings.startswith('{"') or "dtype" not in choices:
         return list(command)
-    kept = {name: choices[name] for name in ("dtype", "threads") if name in choices}
+    native = choices.get("backend") == "native"  # its `dtype` tells of the weights, and was not timed
+    kept = {name: choices[name] for name in ("backend", "threads", *(() if native else ("dtype",))) if name in choices}
     return [*words, json.dumps(json.loads(settings) | kept)]
 
 

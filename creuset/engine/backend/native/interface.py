@@ -24,14 +24,6 @@ class Shape(ctypes.Structure):
     ]  # fmt: skip
 
 
-class SpanView(ctypes.Structure):
-    """Tokens of one request that are computed now; `blocks` points to the numbers of its blocks."""
-
-    _fields_: ClassVar = [
-        ("first", c_int32), ("count", c_int32), ("beyond", c_int32), ("unused", c_int32), ("blocks", c_void_p),
-    ]  # fmt: skip
-
-
 class Slot(IntEnum):
     """Where a matrix or a vector belongs. The bias of a matrix is a vector at the matrix's own place."""
 

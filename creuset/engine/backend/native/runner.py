@@ -3,7 +3,6 @@
 Shapes: R rows    V vocabulary    K candidates
 """
 
-import ctypes
 from array import array
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
@@ -17,7 +16,7 @@ from creuset.core.memory import available_memory
 from creuset.engine.backend.base import BatchSpan, ForwardBatch, Logits
 from creuset.engine.backend.candidates import Candidates
 from creuset.engine.backend.native.assemble import Assembled
-from creuset.engine.backend.native.interface import BYTES, CACHE_TYPES, SpanView
+from creuset.engine.backend.native.interface import BYTES, CACHE_TYPES
 from creuset.engine.backend.native.library import Library, library
 from creuset.engine.backend.native.packed import Packer
 from creuset.engine.backend.native.rotary import Tables
@@ -92,17 +91,16 @@ class NativeRunner:
         self._forward(batch, self._cache)
 
     def _forward(self, batch: ForwardBatch, cache: "_Cache") -> None:
-        spans = batch.spans
-        views, counts = (SpanView * len(spans))(), array("i")
+        spans, counts = array("q"), array("i")
         known: dict[int, tuple[Sequence[int], array[int]]] = {}
         border, longest = self._config.rope_border, 0
-        for view, span in zip(views, spans, strict=True):
-            blocks = self._blocks(span, known)
-            view.first, view.count = span.first, span.count
-            view.beyond = border is not None and (span.length or span.first + span.count) > border
-            view.blocks = blocks.buffer_info()[0]
+        for span in batch.spans:
+            blocks, end = self._blocks(span, known), span.first + span.count
+            beyond = border is not None and (span.length or end) > border
+            # `struct Span` of native/model.h: four numbers of 32 bits and an address.
+            spans.extend((span.first | span.count << 32, beyond, blocks.buffer_info()[0]))
             counts.append(len(blocks))
-            longest = max(longest, span.first + span.count)
+            longest = max(longest, end)
         self._known = known
         if self._tables.grow(longest):
             for index, (cosines, sines) in self._tables.tables.items():
@@ -111,8 +109,8 @@ class NativeRunner:
                 )
         tokens = array("i", batch.tokens)
         failed = self._call.creuset_forward(
-            self._model.handle, cache.handle, len(tokens), tokens.buffer_info()[0], len(spans), ctypes.byref(views),
-            counts.buffer_info()[0],
+            self._model.handle, cache.handle, len(tokens), tokens.buffer_info()[0], len(counts),
+            spans.buffer_info()[0], counts.buffer_info()[0],
         )  # fmt: skip
         _raise(failed, "a token, position or block of the batch is not there")
 
