@@ -42,11 +42,13 @@ class NativeRunner:
         lib = found or library()
         self._config = source.config
         floats = ("bf16" if lib.isa in ("bf16", "amx") else "fp32") if dtype == "auto" else dtype
-        self.dtype, self._isa = floats, lib.isa
+        self._isa = lib.isa
         self.cache_dtype = "fp32" if dtype == "fp32" else "bf16"
         packer = Packer(lib, floats="f32" if floats == "fp32" else floats, exact=dtype == "fp32")
         self._model = Assembled(lib, source.config, source.tensors(), packer)
         self._call = lib.functions
+        ((widest, _),) = self._model.kinds.most_common(1)
+        self.dtype = "fp32" if widest == "f32" else widest  # of most weights: bf16, q8, q4, q4a
         alone = SHARED_FROM // matmul_weights(source.config)
         self.threads = int(self._call.creuset_model_threads(self._model.handle, threads, alone))
         if not self.threads:
@@ -72,6 +74,7 @@ class NativeRunner:
                 "cache": self.cache_dtype,
             },
             "timed": [],
+            "weight_bytes": sum(self._model.kinds.values()),
         }
 
     @property
