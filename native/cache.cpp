@@ -11,7 +11,7 @@ namespace creuset {
 
 void Cache::write(int layer, int block, int within, int h, const float *key, const float *value_row) const {
     int tile = block_size < 16 ? block_size : 16;
-    int64_t first = int64_t(within / tile) * tile * head + within % tile, row = int64_t(within) * value_padded(value);
+    int64_t first = int64_t(within / tile) * tile * head + within % tile, row = int64_t(within) * value;
     if (type == CACHE_F32) {
         float *k = reinterpret_cast<float *>(key_at(layer, block, h)) + first;
         float *v = reinterpret_cast<float *>(value_at(layer, block, h)) + row;
@@ -49,7 +49,7 @@ CREUSET_API Cache *creuset_cache_new(const Model *m, int32_t blocks, int32_t blo
     c->layers = s.layers, c->blocks = blocks, c->block_size = block_size, c->type = type;
     c->heads = s.kv_heads, c->head = s.head, c->value = s.head;
     size_t all = size_t(c->layers) * blocks * c->heads * c->width();
-    c->key_bytes = all * c->key_head(), c->value_bytes = all * c->value_head();
+    c->key_bytes = all * c->key_head(), c->value_bytes = all * c->value_head() + 64;  // vectors reach behind the last
     c->keys = zeros(c->key_bytes), c->values = zeros(c->value_bytes);
     if (c->keys && c->values) return c;
     creuset_cache_free(c);

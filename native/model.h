@@ -100,13 +100,13 @@ struct Model {
 };
 
 // Keys: (layer, block, head, tiles of min(16, block_size) positions, dimension, position). Values: (layer, block, head,
-// position, dimension), padded to 16 numbers.
+// position, dimension).
 struct Cache {
     int32_t layers, blocks, block_size, heads, head, value, type;
     char *keys, *values;
     size_t key_bytes, value_bytes;
     int64_t key_head() const { return int64_t(block_size) * head; }  // numbers of one head in one block
-    int64_t value_head() const { return int64_t(block_size) * value_padded(value); }
+    int64_t value_head() const { return int64_t(block_size) * value; }
     int64_t width() const { return type == CACHE_F32 ? 4 : 2; }
     char *key_at(int layer, int block, int h) const {
         return keys + ((int64_t(layer) * blocks + block) * heads + h) * key_head() * width();

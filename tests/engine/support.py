@@ -2,7 +2,10 @@
 
 import time
 
+import torch
+
 from creuset.engine.backend.choose import choose
+from creuset.engine.backend.native.library import FILE
 from creuset.engine.engine import Engine
 from creuset.engine.settings import EngineSettings
 from creuset.model.formats.weights import ModelWeights
@@ -14,10 +17,20 @@ FAMILIES = (
 )  # fmt: skip
 
 
-def engine(family="qwen3_moe", *, seed=0, changes=None, clock=time.perf_counter, **settings):
-    """An engine over a new tiny model; a model cannot be used twice, since its engine lays its weights out anew."""
+BACKENDS = ("native", "torch") if FILE.is_file() else ("torch",)
+
+
+def engine(family="qwen3_moe", *, seed=0, changes=None, damaged=None, clock=time.perf_counter, **settings):
+    """An engine over a new tiny model; a model cannot be used twice, since its engine lays its weights out anew.
+
+    The embedding of the token `damaged` is not finite. The native core computes where it can, unless `backend` says
+    otherwise.
+    """
     tokenizer = tiny_tokenizer()
     model = tiny_model(tiny_config(family, vocab_size=tokenizer.vocab_size, **(changes or {})), seed=seed)
+    if damaged is not None:
+        with torch.no_grad():
+            model.model.embed_tokens.weight[damaged] = float("nan")
     defaults = {"dtype": "fp32", "seed": 1}
     chosen = EngineSettings(**(defaults | settings))
     return Engine(runner(model, chosen), tokenizer, settings=chosen, end_ids=[tokenizer.im_end], clock=clock)

@@ -15,7 +15,7 @@ from creuset.engine.backend.torch.runner import default_threads
 from creuset.engine.settings import EngineSettings
 from creuset.model.count import matmul_weights
 from creuset.testing import tiny_config, tiny_model
-from tests.engine.support import FAMILIES, engine
+from tests.engine.support import BACKENDS, FAMILIES, engine
 
 
 @pytest.mark.parametrize("family", [family for family in FAMILIES if not family.startswith(("deepseek", "glm"))])
@@ -90,16 +90,19 @@ def test_the_cache_holds_what_can_be_used_or_what_fits_in_its_memory_or_what_is_
 
 
 def cache_of(**settings) -> tuple[int, str]:
-    found = engine(**settings)
+    found = engine(backend="torch", **settings)
     kept = found.choices["kv_cache"]
     assert found.capacity == kept["tokens"] and kept["bytes"] == kept["tokens"] * found._runner.kv_bytes_per_token
     return kept["tokens"], kept["bounded_by"]
 
 
-def test_a_cache_takes_memory_only_where_it_is_written() -> None:
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_cache_takes_memory_only_where_it_is_written(backend: str) -> None:
     before = resident_memory()
-    one = engine(kv_mib=512, changes={"context": 2**16})
+    one = engine(kv_mib=512, changes={"context": 2**16}, backend=backend)
     assert one.choices["kv_cache"]["bytes"] > 400 << 20 and resident_memory() - before < 200 << 20
+    if backend == "native":
+        return
     cache = one._runner.cache
     assert all(part.data_ptr() % 64 == 0 and not part[:, :64].any() for part in (cache.keys, cache.values))
 
@@ -109,6 +112,7 @@ def test_a_cache_takes_memory_only_where_it_is_written() -> None:
     [
         ({"block_size": 3}, "block_size must be a power of two up to 64, got 3"),
         ({"block_size": 128}, "block_size must be a power of two up to 64, got 128"),
+        ({"backend": "cuda"}, "backend must be auto, native or torch, got cuda"),
         ({"dtype": "fp8"}, "dtype must be auto, fp32 or bf16, got fp8"),
         ({"kv_mib": -1}, "kv_mib must not be negative, got -1"),
         ({"max_batch_tokens": 0}, "max_batch_tokens must be positive, got 0"),

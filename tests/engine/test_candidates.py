@@ -33,7 +33,7 @@ def test_a_row_that_is_not_finite_says_so(bad):
 
 
 def test_a_backend_finds_them_by_its_own_logits():
-    settings = EngineSettings(dtype="fp32", max_batch_tokens=64)
+    settings = EngineSettings(dtype="fp32", max_batch_tokens=64, backend="torch")
     one = runner(tiny_model(), settings)
     one.allocate(4, 16)
     one.forward(ForwardBatch(list(range(20)), [BatchSpan(0, 20, [2, 0])]))

@@ -6,7 +6,7 @@ import torch
 
 from creuset.model.attention import Packed
 from creuset.testing import tiny_config, tiny_model, tiny_tokenizer
-from tests.engine.support import FAMILIES, ask, engine, run
+from tests.engine.support import BACKENDS, FAMILIES, ask, engine, run
 
 STORY = "The cat sat on the mat. The dog ran to the river, and the cat ran after the dog. "
 PROMPTS = (STORY, "What is a river? ", STORY * 3, "Où est l'école ? ", "7 days in a week and 24 hours in a day. " * 2)
@@ -22,18 +22,22 @@ def said(event):
     return msgspec.structs.replace(event, id="", cached_tokens=0)
 
 
-@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize(
+    ("backend", "temperature"),
+    [("torch", 0.0), ("auto", 1.0), pytest.param("torch", 1.0, marks=pytest.mark.slow),
+     pytest.param("auto", 0.0, marks=pytest.mark.slow)],
+)  # fmt: skip
 @pytest.mark.parametrize("family", FAMILIES)
-def test_alone_crowded_chunked_cached_or_preempted_an_answer_is_the_same(family, temperature):
+def test_alone_crowded_chunked_cached_or_preempted_an_answer_is_the_same(family, backend, temperature):
     asks = requests(temperature=temperature, seed=11)
-    quiet = engine(family, prefix_cache=False)
+    quiet = engine(family, prefix_cache=False, backend=backend)
     alone = [said(run(quiet, one)[one.id]) for one in asks]
     assert len({event.tokens for event in alone}) == len(asks)
 
-    crowded = engine(family)
+    crowded = engine(family, backend=backend)
     again = [run(crowded, *asks), run(crowded, *asks)]  # the second time all prompts are cached
-    chunked = run(engine(family, max_batch_tokens=7, max_running=5), *asks)
-    tight = engine(family, kv_tokens=112, block_size=4)
+    chunked = run(engine(family, max_batch_tokens=7, max_running=5, backend=backend), *asks)
+    tight = engine(family, kv_tokens=112, block_size=4, backend=backend)
     squeezed = run(tight, *asks)
 
     assert min(again[1][one.id].cached_tokens for one in asks[::2]) > 0
@@ -43,10 +47,11 @@ def test_alone_crowded_chunked_cached_or_preempted_an_answer_is_the_same(family,
             assert said(found[one.id]) == expected
 
 
-def test_an_answer_in_bf16_does_not_depend_on_the_batch_either():
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_an_answer_in_bf16_does_not_depend_on_the_batch_either(backend):
     asks = requests(temperature=0.0)
-    alone = [said(run(engine(dtype="bf16"), one)[one.id]) for one in asks[:2]]
-    crowd = run(engine(dtype="bf16", max_batch_tokens=50), *asks)
+    alone = [said(run(engine(dtype="bf16", backend=backend), one)[one.id]) for one in asks[:2]]
+    crowd = run(engine(dtype="bf16", max_batch_tokens=50, backend=backend), *asks)
     assert [said(crowd[one.id]) for one in asks[:2]] == alone
 
 
@@ -65,13 +70,14 @@ def test_the_shipped_width_is_independent_of_the_batch_too(threads):
         torch.set_num_threads(before)
 
 
+@pytest.mark.parametrize("backend", ["torch", "auto"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_greedy_answers_are_those_of_the_model_itself(family):
+def test_greedy_answers_are_those_of_the_model_itself(family, backend):
     """The definition: the whole sequence through the model for every token, no cache, no batch."""
     tokenizer = tiny_tokenizer()
     model = tiny_model(tiny_config(family, vocab_size=tokenizer.vocab_size))
     asks = requests(temperature=0.0)[:3]
-    answers = run(engine(family), *asks)
+    answers = run(engine(family, backend=backend), *asks)
     for request in asks:
         ids, scores = list(request.prompt), []
         with torch.inference_mode():

@@ -21,7 +21,7 @@ from creuset.engine.backend.native.library import Library, library
 from creuset.engine.backend.native.packed import Packer
 from creuset.engine.backend.native.rotary import Tables
 from creuset.model.config import ModelConfig
-from creuset.model.count import matmul_weights
+from creuset.model.count import kv_bytes, matmul_weights
 from creuset.model.formats.weights import WeightSource
 from creuset.model.score import Reading
 
@@ -79,9 +79,7 @@ class NativeRunner:
 
     @property
     def kv_bytes_per_token(self) -> int:
-        config = self._config
-        padded = -(-config.head_dim // 16) * 16
-        return config.layers * config.kv_heads * (config.head_dim + padded) * BYTES[self.cache_dtype]
+        return kv_bytes(self._config, bytes_per_value=BYTES[self.cache_dtype])
 
     def free_memory(self) -> int:
         return available_memory()
