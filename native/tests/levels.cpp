@@ -1,7 +1,8 @@
 // Each feature level of this machine against the scalar one: products, preparation, and what a step does beside them.
 //
-// Prints a line for each problem, then one hash of what the scalar level computed with codes and fp32. The numbers put in
-// are the same on every machine, so the hash is too. Exit code 1 where there is a problem.
+// Prints a line for each problem; the levels; one hash of what the scalar level computed with codes and fp32; and a sum of
+// what its operations gave. The numbers put in are the same on every machine, so the hash is too, and the sum nearly so.
+// Exit code 1 where there is a problem.
 #include <cinttypes>
 #include <cmath>
 #include <cstdio>
@@ -54,6 +55,11 @@ static bool close(const std::vector<float> &a, const std::vector<float> &b, floa
     for (size_t i = 0; i < a.size(); i++)
         if (!(std::fabs(a[i] - b[i]) <= within * (1 + std::fabs(b[i])))) return false;
     return a.size() == b.size();
+}
+
+static double total = 0;
+static void add_up(const std::vector<float> &values) {
+    for (size_t i = 0; i < values.size(); i++) total += double(values[i]) * double(1 + i % 7);
 }
 
 struct Memory {  // aligned to 64
@@ -171,7 +177,7 @@ int main() {
         for (const std::string &level : levels) {
             if (creuset_isa_set(level.c_str())) continue;
             const std::vector<float> found = operations(n, x, w);
-            if (level == "scalar") definition = found;
+            if (level == "scalar") add_up(definition = found);
             if (!close(found, definition, 2e-5f)) problem("operations on " + std::to_string(n) + " numbers", level);
         }
     }
@@ -193,7 +199,7 @@ int main() {
                     for (const std::string &level : levels) {
                         if (creuset_isa_set(level.c_str())) continue;
                         const std::vector<float> found = attention(head, 37, tokens, type, more, q, cache);
-                        if (level == "scalar") definition = found;
+                        if (level == "scalar") add_up(definition = found);
                         if (!close(found, definition, 1e-4f)) problem("attention with heads of " + std::to_string(head), level);
                     }
                 }
@@ -201,6 +207,6 @@ int main() {
     if (creuset_pool_check(pool, 20, 10, 0)) problem("barriers", "pool");
     creuset_pool_free(pool);
     for (const std::string &level : levels) std::printf("%s ", level.c_str());
-    std::printf("\nhash %016" PRIx64 "\n", hash);
+    std::printf("\nhash %016" PRIx64 "\nsum %.6f\n", hash, total);
     return problems != 0;
 }
