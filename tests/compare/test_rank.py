@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from creuset.governance.compare.card import EVIDENCE, WEIGHED, Cell, Row, unknown
 from creuset.governance.compare.rank import (
     DRAWS,
+    LEAST_KNOWN,
     Standing,
     before,
     best,
@@ -144,6 +145,15 @@ def test_one_is_before_another_only_beyond_both_intervals():
 def test_places_say_who_cannot_be_told_apart():
     found = [stand(0.9, 0.05), stand(0.85, 0.05), stand(0.2), stand(None), stand(0.2)]
     assert places(found, "ignore") == [(1, 2), (1, 2), (3, 4), None, (3, 4)]
+
+
+def test_a_system_of_which_too_little_is_known_has_a_total_and_no_place():
+    rows = [row("quality", "share", 0.9, 0.2), row("law", "points", None, 1.0), row("price", "low", None, 4.0)]
+    found = standings(rows, {"quality": 1, "law": 1, "price": 1})
+    assert found[0].total == pytest.approx(0.9) and found[0].coverage == pytest.approx(1 / 3)
+    assert places(found, "ignore") == [None, (1, 1)], "0.9 of a third is no first place"
+    half = standings(rows, {"quality": 1, "law": 1}, missing="interval")
+    assert half[0].coverage == pytest.approx(LEAST_KNOWN) and places(half, "interval")[0] is not None
 
 
 def test_weightings_are_even_over_the_simplex():

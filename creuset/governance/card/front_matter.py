@@ -7,12 +7,16 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from creuset.governance.card.licences import hub_licence
 
-def of_model(languages: Sequence[str], *, licence: str, family: str, moe: bool, index: Any = None) -> str:
-    """The metadata of a model; `index` are the results that the hub lists."""
+
+def of_model(
+    languages: Sequence[str], *, licence: str, family: str, moe: bool, index: Any = None, link: str = ""
+) -> str:
+    """The metadata of a model; `index` are the results that the hub lists, `link` leads to the licence's text."""
     body: dict[str, Any] = {"language": list(languages)}
     if licence:
-        body["license"] = licence
+        body |= hub_licence(licence, link)
     body |= {"library_name": "transformers", "pipeline_tag": "text-generation",
              "tags": ["creuset", *([family] if family else []), *(["moe"] if moe else [])]}  # fmt: skip
     return front_matter(body | ({"model-index": index} if index else {}))

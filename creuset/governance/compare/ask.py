@@ -64,6 +64,7 @@ class Declared:
     note: str = ""
     fr: str = ""  # the answer in French, where it is no word of the scale
     note_fr: str = ""
+    own: bool = True  # read on its maker's or host's own page; what third parties say of it is shown and never weighed
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +237,7 @@ def _published(found: Mapping[str, str]) -> Declared:
         note,
         found.get("fr", ""),
         note_fr,
+        own="grade" not in source,
     )
 
 

@@ -89,7 +89,9 @@ def _measured_row(key: tuple[str, str], kind: str, found: Sequence[Found | None]
         else ("law" if requirement in OF_LAW else "energy" if requirement in OF_ENERGY else "security")
     )
     id, form = key
-    label = f"{id} ({form})" if form else id
+    named = f"{id} ({form})" if form else id
+    words = f"compare.task {some['task']}"
+    label = sentence("compare.labelled", what=sentence(words), named=named) if has(words) else named
     bits = some["task"] == "bpb"
     known = f"compare.measure {id}"
     return Row(
@@ -235,4 +237,5 @@ def _declared_cell(fact: Declared | None, words: Mapping[str, tuple[Text, float]
     if fact.value == "unknown":  # somebody looked, and found no answer
         return replace(unknown(sentence("compare.no_answer_found")), **said)
     text, points = words.get(fact.value, (Text(fact.value, fact.fr or fact.value), None))
+    points = points if fact.own else None
     return Cell(kind="declared", value=points, words=text, **said)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from creuset.core.sentences import say, sentence
 from creuset.governance.compare.card import EVIDENCE, GROUPS, WEIGHED, Cell, Row, Scorecard
-from creuset.governance.compare.rank import DRAWS, best, weighable
+from creuset.governance.compare.rank import DRAWS, LEAST_KNOWN, best, weighable
 from creuset.report.blocks import Block, Bullets, Para, Section, Span, Widget, line
 from creuset.report.language import Text
 from creuset.report.markup import Markup, el, inner
@@ -88,10 +88,10 @@ AMOUNTS = (
     ("cached_share", sentence("compare.of_the_input_from_a_cache"), 100),
     ("batch_share", sentence("compare.of_the_requests_as_a_batch"), 100),
 )  # fmt: skip
-MISSING = (
-    ("ignore", sentence("compare.left_out_of_the_total")),
-    ("worst", sentence("compare.counted_as_the_worst")),
+MISSING = (  # the first is the page's own choice: the unknown stays open
     ("interval", sentence("compare.kept_open_from_worst_to_best")),
+    ("worst", sentence("compare.counted_as_the_worst")),
+    ("ignore", sentence("compare.left_out_of_the_total")),
 )
 
 
@@ -109,7 +109,7 @@ def _choices(card: Scorecard, used: set[str]) -> Markup:
         for i, g in enumerate(WEIGHED)
     ]
     missing = [
-        el("label", el("input", type="radio", name="missing", value=value, checked=value == "ignore"), " ", said)
+        el("label", el("input", type="radio", name="missing", value=value, checked=value == "interval"), " ", said)
         for value, said in MISSING
     ]
     shared = el(
@@ -250,6 +250,8 @@ def _cell(cell: Cell, row: Row) -> Markup:
 
 
 RULES = (
+    sentence("compare.least_known", share=f"{100 * LEAST_KNOWN:.0f}"),
+    sentence("compare.makers_own_pages"),
     sentence("compare.a_share_counts_as_itself_its"),
     sentence("compare.a_groups_weight_is_shared_equally"),
     sentence("compare.half_the_width_of_a_totals"),

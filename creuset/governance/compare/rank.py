@@ -8,6 +8,7 @@ low, high   the total if every unknown cell were worth 0, or 1
 total       by the reader's choice for unknown cells: `ignore`, mean of what is known; `worst`, they are worth 0;
             `interval`, the middle of low and high, and whatever lies between them stays open
 half        of a total: those of its cells together as if they erred independently, root of the sum of squares
+rank        only systems of which at least LEAST_KNOWN of the weight lies on known cells have a place
 place       (best, worst): one system is before another only where their difference is larger than the root of
             the sum of their squared halves (for `interval`: low of one against high of the other)
 """
@@ -21,6 +22,7 @@ from creuset.governance.compare.card import WEIGHED, Cell, Row, Scale
 
 Missing = Literal["ignore", "worst", "interval"]
 DRAWS = 2000
+LEAST_KNOWN = 0.5  # static/rank.js and the page's rules say the same
 # Square roots of primes: multiples of them, modulo one, fill a cube evenly (Weyl); one for each group.
 ROOTS = tuple(math.sqrt(p) for p in (2, 3, 5, 7, 11, 13, 17, 19, 23))
 
@@ -153,12 +155,19 @@ def before(a: Standing, b: Standing, missing: Missing) -> bool:
     return gap > math.hypot(a.half, b.half) + 1e-12
 
 
+def ranked(one: Standing) -> bool:
+    return one.total is not None and one.coverage >= LEAST_KNOWN - 1e-12
+
+
 def places(found: Sequence[Standing], missing: Missing) -> list[tuple[int, int] | None]:
-    """(best, worst) place of each among those that have a total: (1, 1) is surely first, (1, 3) is one of three."""
-    some = [s for s in found if s.total is not None]
+    """(best, worst) place of each among those that are known well enough: (1, 1) is surely first, (1, 3) one of three.
+
+    None for a system without a total, or of which too little is known: it is shown and has no place.
+    """
+    some = [s for s in found if ranked(s)]
     return [
         None
-        if s.total is None
+        if not ranked(s)
         else (1 + sum(before(o, s, missing) for o in some), len(some) - sum(before(s, o, missing) for o in some))
         for s in found
     ]

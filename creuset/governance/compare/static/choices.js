@@ -115,7 +115,7 @@ for (const i of (told.get("without") || "").split(",")) if (i !== "" && i in sta
 const volume = (told.get("volume") || "").split(",").map(Number);
 if (volume.length === Object.keys(state.volume).length && volume.every(v => v >= 0))
   Object.keys(state.volume).forEach((name, i) => { state.volume[name] = isShare(name) ? clamp(volume[i]) : volume[i]; });
-if (["worst", "interval"].includes(told.get("missing"))) state.missing = told.get("missing");
+if (["worst", "ignore"].includes(told.get("missing"))) state.missing = told.get("missing");
 state.shared = told.get("shared") === "1";
 byId("shared").checked = state.shared;
 byId("plot").value = state.plot;

@@ -5,7 +5,7 @@ const say = (en, fr) => root.lang === "fr" ? fr : en;
 const groups = card.groups.filter(g => g.weighed).map(g => g.id);
 const counted = card.rows.filter(r => r.scale && !r.why_unranked && groups.includes(r.group) && r.cells.some(c => c.value !== null));
 const equal = () => Object.fromEntries(groups.map(g => [g, counted.some(r => r.group === g) ? 5 : 0]));
-const state = {weights: equal(), shown: card.systems.map(() => true), shared: false, missing: "ignore", plot: "",
+const state = {weights: equal(), shown: card.systems.map(() => true), shared: false, missing: "interval", plot: "",
   volume: {...card.volume}};
 state.plot = groups.find(g => state.weights[g] > 0) || groups[0];
 const tested = card.systems.map((_, i) => card.rows.some(r => r.cells[i].kind === "measured"));
@@ -53,7 +53,7 @@ function rank() {
       y += 4;
     }
     const found = all.filter(s => list.includes(s.system)), place = places(found, state.missing);
-    const order = found.map((_, i) => i).sort((a, b) => (found[b].total ?? -1) - (found[a].total ?? -1));
+    const order = found.map((_, i) => i).sort((a, b) => ranked(found[b]) - ranked(found[a]) || (found[b].total ?? -1) - (found[a].total ?? -1));
     for (const i of order) {
       const s = found[i], name = card.systems[s.system].name, top = narrow ? y + 20 : y;
       drawn.push(draw("text", narrow ? {x: left, y: y + 14} : {x: left - 8, y: y + 16, "text-anchor": "end"}, shorten(name, narrow ? 40 : Math.floor((left - 40) / 7))));
@@ -62,9 +62,9 @@ function rank() {
         y += line;
         continue;
       }
-      const [best, worst] = place[i];
-      const spot = draw("text", {x: 0, y: top + 16, class: "head"}, best === worst ? best : `${best}–${worst}`);
-      spot.append(draw("title", {}, best === worst ? say("its place is sure", "sa place est sûre")
+      const [best, worst] = place[i] || [0, 0], unranked = say("no place: too little is known", "non classé : trop peu de connu");
+      const spot = draw("text", {x: 0, y: top + 16, class: "head"}, !place[i] ? "–" : best === worst ? best : `${best}–${worst}`);
+      spot.append(draw("title", {}, !place[i] ? unranked : best === worst ? say("its place is sure", "sa place est sûre")
         : say(`cannot be told apart from others: place ${best} to ${worst}`, `non départagé : place ${best} à ${worst}`)));
       drawn.push(spot, draw("rect", {x: left, y: top + 4, width: wide - left - right, height: 16, fill: "none", class: "axis"}));
       let from = 0;
@@ -85,7 +85,7 @@ function rank() {
       const said = state.missing === "interval" ? `${s.low.toFixed(2)}–${s.high.toFixed(2)}`
         : s.total.toFixed(2) + (s.half >= .005 ? " ± " + s.half.toFixed(2) : "");
       drawn.push(draw("text", {x: wide - right + 8, y: top + 16}, said.replaceAll(".", say(".", ","))));
-      told.push(`${best === worst ? best : best + "–" + worst} ${name} ${said}`);
+      told.push(`${!place[i] ? unranked : best === worst ? best : best + "–" + worst} ${name} ${said}`);
       drawn.push(draw("text", {x: wide, y: narrow ? y + 14 : top + 16, "text-anchor": "end", class: "soft"}, percent(s.coverage) + say(" known", " connu")));
       y += line;
     }

@@ -59,10 +59,11 @@ function before(a, b, missing) {
   return gap > Math.hypot(a.half, b.half) + 1e-12;
 }
 
-// [best, worst] place of each, or null where there is no total.
+// [best, worst] place of each, or null where there is no total, or too little is known.
+const LEAST_KNOWN = .5, ranked = s => s.total !== null && s.coverage >= LEAST_KNOWN - 1e-12;
 function places(found, missing) {
-  const some = found.filter(s => s.total !== null);
-  return found.map(s => s.total === null ? null
+  const some = found.filter(ranked);
+  return found.map(s => !ranked(s) ? null
     : [1 + some.filter(o => before(o, s, missing)).length, some.length - some.filter(o => before(s, o, missing)).length]);
 }
 

@@ -1,5 +1,6 @@
 """What the hub reads of the dossier's model card and data card, from records and answers only."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,15 +20,19 @@ def front_matter(kind: str, filler: Filler) -> str:
                 "language": languages,
                 "license": "other",
                 "license_name": "by-source",
+                "license_link": "LICENSE",
                 "task_categories": ["text-generation"],
                 "tags": ["creuset", "croissant"],
             }
         )
     licence = filler.answers.get("distribution.licence")
+    said = filler.answers.get("distribution.licence_link")
+    link = re.search(r"https?://\S+", said.words["en"]) if said else None
     results = _index(facts)
     return of_model(
         languages,
-        licence=licence.words["en"].strip().lower() if licence else "",
+        licence=licence.words["en"].strip() if licence else "",
+        link=link.group() if link else "",
         family=str(facts.value("shape.family") or ""),
         moe="shape.is_moe" in facts.texts,
         index=[{"name": facts.shelf.model.name, "results": results}] if results else None,
