@@ -11,13 +11,15 @@ strict extractor and a lenient one, with the share of replies in which either fo
     mmlu_pro_three_stage    the same, else "Answer: B", else the last letter alone: the rule of MMLU-Pro's authors
     number_hash             "#### 18" (GSM8K)           number_said    "The answer is 18." (chain of thought)
     number_last             the last number of the reply: lm-evaluation-harness's rule, which knows English writing only
-    number_read             the last number as the language writes it: 1 234, 1.234,5 (de), 9{,}500
+    number_read             the last number as the language writes it: 1 234, 1.234,5 (de), 9{,}500, 70 mille
     answer_said             what follows "the answer is" up to the end of the line, its last character left out (BBH)
     answer_lenient          the same in any writing, markup and the final full stop off; else the last line
 """
 
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from functools import lru_cache
 
 Extractor = Callable[[str], str | None]
@@ -46,26 +48,33 @@ def letter_strict(text: str, options: Sequence[str]) -> str | None:
 def letter_lenient(text: str, options: Sequence[str]) -> str | None:
     """The last place of the surest kind: said to be the answer, marked as one, standing alone, the option itself."""
     letters = LETTERS[: len(options)]
+    if alone := re.fullmatch(rf"\W*([{letters}])\W*", text, re.IGNORECASE):
+        return str(alone[1]).upper()
     said, *others = _lenient(letters)
-    if announced := list(said.finditer(text)):
+    if announced := [m for m in said.finditer(text) if not _denied(text[: m.start(1)])]:
         after = text[announced[-1].end() :]
         return None if _hedge(letters).match(after) else str(announced[-1][1]).upper()
     for pattern in others:
-        if found := pattern.findall(text):
-            return str(found[-1]).upper()
+        if found := [m for m in pattern.finditer(text) if not _denied(text[: m.start(1)])]:
+            hedged = _hedged(letters).search(text[: found[-1].start(1)])
+            return None if hedged else str(found[-1][1]).upper()
     return option_text(text, options)
 
 
 @lru_cache(maxsize=32)
 def _lenient(letters: str) -> tuple[re.Pattern[str], ...]:
-    some, mark = f"[{letters}]", r"[*_`\"'(\[{]*"
-    said = r"(?:answer|option|choice|r[ée]ponse|答案)\W{0,6}(?:is|est|是|为)?\s*:?\s*(?:option|choice)?\s*"
+    some, mark = f"[{letters}]", r"[*_`\"'(\[{$]*"
+    small, closed = some.lower(), r"[*_`\"')\]}$]"
+    said = r"(?:answer|option|choice|r[ée]ponse|答案)\W{0,6}(?:is|est|是|为)?\s*:?\s*(?:option|choice|the|la|le)?\s*"
+    chosen = (
+        r"\b(?:it'?s|it is|i(?:'d)? (?:say|choose|pick|go with)|je (?:choisis|dirais|prends|pense à)|c'est)\s+"
+        r"(?:the |la |le )?"
+    )
     return (
         # A small letter counts where it can be no word: "the answer is a" may go on.
-        re.compile(
-            rf"(?i:{said})(?:\\boxed)?{mark}({some}|{some.lower()}(?=[*_`\"')\]}}]*[.!]?\s*$))(?![\w'’-])", re.M
-        ),
-        re.compile(rf"(?:\\boxed\{{(?:\\text\{{)?|\*\*\(?)({some})(?![\w'’])"),
+        re.compile(rf"(?i:{said})(?:\\boxed)?{mark}({some}|{small}(?={closed}*[.!]?\s*$))(?![\w'’-])", re.M),
+        re.compile(rf"(?:\\boxed\{{(?:\\text\{{)?|\*\*\(?)({some}(?![\w'’])|{small}(?={closed}))"),
+        re.compile(rf"(?i:{chosen}){mark}({some}|{small})(?={closed}*[.!]?\s*$)", re.MULTILINE),
         re.compile(rf"^\s*\(?({some})[).:]?(?=\s|$)(?!\s[a-z])", re.MULTILINE),
         re.compile(rf"\(({some.lower()})\)(?=\W*$)", re.MULTILINE),
         # "A" and "I" are words too: alone they count only where no small letters follow.
@@ -76,9 +85,30 @@ def _lenient(letters: str) -> tuple[re.Pattern[str], ...]:
 @lru_cache(maxsize=32)
 def _hedge(letters: str) -> re.Pattern[str]:
     """Behind one letter: another one, so that the reply has not chosen."""
-    return re.compile(
-        rf"[*_`\"')\]}}]*\s*(?:,|/|&|and|or|et|ou|y|o|und|oder)\s*[*_`\"'(\[{{]*[{letters}](?![\w'’-])", re.I
-    )
+    return re.compile(rf"{_BEHIND}\s*{_OR}\s*{_BEFORE}[{letters}](?![\w'’-])", re.IGNORECASE)
+
+
+@lru_cache(maxsize=32)
+def _hedged(letters: str) -> re.Pattern[str]:
+    """Before one letter: another one. An "a" before a comma is mostly a word."""
+    return re.compile(rf"(?<![\w'’-])[{letters}]{_BEHIND}\s*(?:{_OR})\s*{_BEFORE}$")
+
+
+_BEHIND, _BEFORE = r"[*_`\"')\]}]*", r"[*_`\"'(\[{]*"
+_OR = (
+    r"(?:,|/|&|\b(?:and|or|nor|et|ou|ni|soit|y|o|und|oder)\b)"
+    r"(?:\s*(?:or|ou|maybe|perhaps|possibly|even|peut-être|la|le|the)\b)*"
+)
+_NOT = re.compile(
+    r"(?:\bnot|n't|n’t|\bpas|\bnever|\bjamais|\bneither|\bni|\brather than|\binstead of|\bplutôt que|\bno)\s+"
+    r"(?:(?:is|be|the|option|answer|choice|la|le|une?|réponse)\s+)*[*_`\"'(\[{]*$",
+    re.IGNORECASE,
+)
+
+
+def _denied(before: str) -> bool:
+    """Whether the letter behind these words is the one that it is not."""
+    return bool(_NOT.search(before[-60:]))
 
 
 def option_text(text: str, options: Sequence[str]) -> str | None:
@@ -137,25 +167,47 @@ def number_last(text: str) -> str | None:
 
 # Languages that write 1.234,5 or 1 234,5; the others write 1,234.5.
 _COMMA = ("fr", "de", "es", "ru", "it", "pt")
-_BLANK = " \u00a0\u202f\u2009"
-_READ_POINT = re.compile(rf"[-−]?\d{{1,3}}(?:[,{_BLANK}]\d{{3}})+(?![\d])(?:\.\d+)?|[-−]?\d+(?:\.\d+)?")
-_READ_COMMA = re.compile(rf"[-−]?\d{{1,3}}(?:[.{_BLANK}]\d{{3}})+(?![\d])(?:,\d+)?|[-−]?\d+(?:,\d+|\.\d{{1,2}}(?!\d))?")
+_BLANK = " \u00a0\u202f\u2009'’"
+_SIGN = r"(?:(?<![\w.,)\]])[-−–])?"
+_POINTS, _COMMAS, _BLANKS = (rf"\d{{1,3}}(?:[{mark}]\d{{3}})+(?!\d)" for mark in (r"\.", ",", _BLANK))
+_ENGLISH = rf"{_COMMAS}(?:\.\d+)?|{_BLANKS}(?:\.\d+)?|\d+(?:\.\d+)?|(?<![\d.])\.\d+"
+_TWICE = r"\d{1,3}(?:,\d{3})+\.\d+(?!\d)|\d{1,3}(?:,\d{3}){2,}(?!\d)"  # English writing, whatever the language
+_FRENCH = rf"{_TWICE}|{_POINTS}(?:,\d+)?|{_BLANKS}(?:,\d+)?|\d+(?:[.,]\d+)?"
+_SCALE = r"(?:\s*(mille|millions?|milliards?|thousand|billions?)\b)?"
+_SCALES = {"m": 10**3, "t": 10**3, "million": 10**6, "milliard": 10**9, "billion": 10**9}
+_READ_POINT, _READ_COMMA = (re.compile(rf"({_SIGN}(?:{form})){_SCALE}", re.IGNORECASE) for form in (_ENGLISH, _FRENCH))
+_SPACES = re.compile(r"\\[,;:! ]|~")  # what TeX writes between groups of digits
 
 
 def number_read(text: str, language: str = "en") -> str | None:
-    """The last number in the writing of `language`, without its separators, with a point before decimals."""
-    bare = text.replace("{,}", ",").replace("\\,", " ").replace("\\ ", " ")
+    """The last number in the writing of `language`, without its separators, with a point before decimals.
+
+    A word behind it counts: 70 mille is 70000. In a language of the comma, 1.234 is a thousand and more, 1.2345 is not.
+    """
+    bare = unicodedata.normalize("NFKC", _SPACES.sub(" ", text.replace("{,}", ",")))
+    bare = "".join(str(unicodedata.digit(c)) if c.isdigit() and not c.isascii() else c for c in bare)
     comma = language in _COMMA
     found = (_READ_COMMA if comma else _READ_POINT).findall(bare)
     if not found:
         return None
-    number = re.sub(rf"[{_BLANK}]", "", str(found[-1])).replace("−", "-")
-    if comma:
-        thousands = re.fullmatch(r"-?\d{1,3}(?:\.\d{3})+(?:,\d+)?", number)
-        number = (number.replace(".", "") if thousands else number).replace(",", ".")
-    else:
+    number, scale = found[-1]
+    number = re.sub(rf"[{_BLANK}]", "", str(number)).replace("−", "-").replace("–", "-")
+    if not comma or re.fullmatch(rf"-?(?:{_TWICE})", number):
         number = number.replace(",", "")
-    return re.sub(r"\.0+$", "", number)
+    else:
+        number = number.replace(".", "") if re.fullmatch(rf"-?{_POINTS}(?:,\d+)?", number) else number
+        number = number.replace(",", ".")
+    return _written(Decimal(number) * _times(scale) if scale else Decimal(number))
+
+
+def _times(scale: str) -> int:
+    word = scale.lower().rstrip("s")
+    return _SCALES.get(word) or _SCALES.get(word[:1], 1)
+
+
+def _written(number: Decimal) -> str:
+    """Without zeros in front, and without decimals that are all zeros."""
+    return re.sub(r"\.0+$", "", f"{number:f}")
 
 
 def plain_number(text: str) -> str:

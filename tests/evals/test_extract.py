@@ -94,6 +94,11 @@ def test_words():
         ("The answer is b.", "B"), ("answer: c", "C"), ("(b)", "B"), ("La réponse est d", "D"), ("Answer: (a)", "A"),
         ("Answer: A and C", None), ("Answer: B or C", None), ("Réponse : A ou B", None), ("Answer: A, B", None),
         ("Answer: **A** / **B**", None), ("the answer is a good one", None), ("Answer: B, because A is wrong", "B"),
+        ("b)", "B"), ("a", "A"), ("**c**", "C"), (r"\boxed{b}", "B"), ("answer is $b$", "B"), ("I think it's b", "B"),
+        ("La bonne réponse est la c", "C"), ("je dirais a", "A"), ("It is either A or B", None), ("Both A and B", None),
+        ("La réponse est soit A soit B", None), ("Neither A nor B", None), ("Answer: A or maybe C", None),
+        ("The answer is not A", None), ("C, not B", "C"), ("It's not B, it's C", "C"), ("Answer: B (not C)", "B"),
+        ("La réponse n'est pas A mais B", "B"), ("A, B and C are wrong. D", "D"), ("A, B fail; the answer is C", "C"),
     ],
 )  # fmt: skip
 def test_small_letters_count_and_two_letters_are_no_choice(text: str, letter: str | None) -> None:
@@ -106,6 +111,10 @@ def test_small_letters_count_and_two_letters_are_no_choice(text: str, letter: st
         (r"\boxed{$9{,}500}", "en", "9500"), ("Le total est 1 234 euros.", "fr", "1234"), ("£1 000", "en", "1000"),
         ("La réponse est 70 000.", "fr", "70000"), ("2\u202f000\u202f000", "fr", "2000000"), ("3,5 km", "fr", "3.5"),
         ("1.234,50 Euro", "de", "1234.50"), ("1,234.5", "en", "1234.5"), ("12, 13 and 14", "en", "14"),
+        ("1'000", "fr", "1000"), ("9~500", "fr", "9500"), (r"9\;500", "fr", "9500"), ("10-5", "fr", "5"),
+        ("1,234,567", "fr", "1234567"), ("1.2345", "fr", "1.2345"), ("1.000", "fr", "1000"), ("7 mille", "fr", "7000"),
+        ("1,2 million", "fr", "1200000"), ("１２３", "ja", "123"), ("১২", "bn", "12"), ("007", "en", "7"), (".5", "en", "0.5"),
+        ("$1,234.50", "fr", "1234.50"), ("50 à 60", "fr", "60"), ("la réponse est -5", "fr", "-5"), ("2 m", "fr", "2"),
         ("18.00", "en", "18"), ("-7", "en", "-7"), ("−7", "fr", "-7"), ("rien", "fr", None), ("", "en", None),
     ],
 )  # fmt: skip
