@@ -46,6 +46,10 @@ _FIELDS = {
     "judge_failed": sentence("report.field_judge_failed"),
     "unread": sentence("report.field_unread"),
     "judge_cost": sentence("report.field_judge_cost"),
+    "by_rule": sentence("report.field_by_rule"),
+    "rule_then_judge": sentence("report.field_rule_then_judge"),
+    "differ": sentence("report.field_differ"),
+    "range": sentence("report.field_range"),
 }
 _SHOWN = {"task", "metric", "score", "interval", "unit", "better", "n", "denominator", "failed", "unextracted",
           "status", "why", "requirement", "rule_rates", *_FIELDS}  # fmt: skip
@@ -187,8 +191,9 @@ def _more(row: Row) -> Facts:
         facts.append((words, number(row.get(key) or 0)))
     for name, words in _FIELDS.items():
         value = row.get(name)
-        if value not in (None, "", [], ()):
-            said = ", ".join(map(str, value)) if isinstance(value, list | tuple) else number(value)
+        if value not in (None, "", [], (), {}):
+            said = ", ".join(map(number, value)) if isinstance(value, list | tuple) else number(value)
+            said = _brief(value) if isinstance(value, dict) else said
             facts.append((words, str(value) if name == "seed" else said))  # a seed is no quantity
     facts += [(name, _brief(row[name])) for name in sorted(set(row) - _SHOWN) if row[name] not in (None, "", [], {})]
     return Facts(tuple(facts))

@@ -288,6 +288,8 @@ def test_a_judge_gives_a_second_opinion_and_the_disagreement_is_shown(task, word
     assert agreement.score == 0 and agreement.n == 6 and len(agreement.extra["differ"]) == 6
     assert sum(agreement.extra["rule_then_judge"].values()) == 6 and agreement.interval is not None
     assert found[main].score != found[main].extra["by_rule"] and found[main].extractor.endswith("_judge")
+    shown = render(measure_table([agreement.row()]))
+    assert "where both differ: label of the rule, of the judge" in shown and rows[0]["id"] in shown
 
 
 def test_each_rule_has_a_question_for_a_judge():

@@ -105,3 +105,10 @@ def test_the_range_of_an_old_estimate_of_energy_is_read_as_no_interval(tmp_path)
     }
     (found,) = results_of(json.loads(json.dumps({"results": [row]})), tmp_path).rows
     assert found["interval"] is None and found["range"] == [1.0, 4.0] and found["interval_by"] == ""
+
+
+def test_a_range_of_assumptions_stands_in_no_column_of_intervals():
+    row = measure(score=2.0, unit="kWh", extra={"range": [1.0, 4.0], "counter": False}).row()
+    shown = render(measure_table([row]))
+    first, rest = shown.split("</tr>", 2)[1:]
+    assert "1.000" not in first and "range of assumptions, no interval" in rest and "1.000, 4.000" in rest
