@@ -18,8 +18,8 @@ from creuset.engine.backend.candidates import Candidates
 from creuset.engine.backend.native.assemble import Assembled
 from creuset.engine.backend.native.interface import BYTES, CACHE_TYPES
 from creuset.engine.backend.native.library import Library, library
-from creuset.engine.backend.native.packed import Packer
 from creuset.engine.backend.native.rotary import Tables
+from creuset.engine.backend.native.weights import Packer
 from creuset.model.config import ModelConfig
 from creuset.model.count import kv_bytes, matmul_weights
 from creuset.model.formats.weights import WeightSource
@@ -44,8 +44,9 @@ class NativeRunner:
         floats = ("bf16" if lib.isa in ("bf16", "amx") else "fp32") if dtype == "auto" else dtype
         self._isa = lib.isa
         self.cache_dtype = "fp32" if dtype == "fp32" else "bf16"
-        packer = Packer(lib, floats="f32" if floats == "fp32" else floats, exact=dtype == "fp32")
+        packer = Packer(lib, floats="bf16" if floats == "bf16" else "f32", exact=dtype == "fp32")
         self._model = Assembled(lib, source.config, source.tensors(), packer)
+        self._rounded = dict(packer.rounded)
         self._call = lib.functions
         ((widest, _),) = self._model.kinds.most_common(1)
         self.dtype = "fp32" if widest == "f32" else widest  # of most weights: bf16, q8, q4, q4a
@@ -71,6 +72,7 @@ class NativeRunner:
             "kernels": {
                 "isa": self._isa,
                 "weights": dict(sorted(self._model.kinds.items())),
+                **({"rounded_to_q8": self._rounded} if self._rounded else {}),  # ggml's types, and how many weights
                 "cache": self.cache_dtype,
             },
             "timed": [],
