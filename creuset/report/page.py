@@ -47,11 +47,13 @@ def page(
     scripts: Sequence[Path] = (),
     styles: Sequence[Path] = (),
     kind: str = "",
+    ours: bool = True,
 ) -> str:
     """The page. It opens in `lang`, and speaks no other language if it stands `alone`.
 
     `links` (words, address) stand at its top, `facts` (name, value) in its foot; `scripts` and `styles` are files that
-    it needs beside those of every page; `kind` is a class of its body.
+    it needs beside those of every page; `kind` is a class of its body. `ours` is false for a page that others publish
+    under their name: it does not say what made it.
     """
     if lang not in LANGS:
         raise ValueError(f"a page speaks {' or '.join(LANGS)}, not {lang}")
@@ -75,7 +77,7 @@ def page(
     )
     body = el(
         "body",
-        _top(links, one),
+        _top(links, one, ours),
         "\n",
         el("main", "\n", el("h1", words(title, one)), "\n", render(blocks, one)),
         el("footer", foot) if foot else None,
@@ -88,7 +90,7 @@ def page(
 LIGHT = Text("Light or dark", "Clair ou sombre")
 
 
-def _top(links: Sequence[tuple[Words, str]], one: Lang | None) -> Markup:
+def _top(links: Sequence[tuple[Words, str]], one: Lang | None, ours: bool) -> Markup:
     """What stands above every page: where else to go, which language, light or dark."""
     speak = [
         el("button", name.upper(), type="button", data_speak=name, lang=name, aria_label=whole)
@@ -96,7 +98,9 @@ def _top(links: Sequence[tuple[Words, str]], one: Lang | None) -> Markup:
     ]
     nav = el("nav", [el("a", words(said, one), href=to) for said, to in links]) if links else None
     light = el("button", "◐", type="button", data_light=True, aria_label=LIGHT.of(one) if one else LIGHT)
-    return el("header", el("span", f"creuset {__version__}", cls="of"), nav, None if one else speak, light)
+    return el(
+        "header", el("span", f"creuset {__version__}" if ours else "", cls="of"), nav, None if one else speak, light
+    )
 
 
 def policy(style: str, code: str) -> str:

@@ -24,6 +24,7 @@ from creuset.report.table import STATUS, figure, tag
 from creuset.types.measure import measure_row, plain
 
 Row = Mapping[str, Any]
+LEFT_OUT = sentence("audit.left_out")
 NO_GRADE = sentence("audit.this_page_holds_evidence_with_its")
 
 
@@ -111,8 +112,12 @@ def _section(item: Row, rows: Sequence[Row]) -> Section:
             if part.get("trouble")
         ),
     ]
-    for task in dict.fromkeys(str(r["task"]) for r in rows):
+    left = [r for r in rows if r.get("score") is None and str(r.get("why")) == str(LEFT_OUT)]
+    idle = dict.fromkeys(str(r["task"]) for r in left)
+    for task in dict.fromkeys(str(r["task"]) for r in rows if str(r["task"]) not in idle):
         blocks += part_blocks(task, [r for r in rows if r["task"] == task])
+    if idle:  # one line for all: nothing more is known of them
+        blocks.append(Bullets((line(tag("not_tested"), " ", LEFT_OUT, ": ", Span(", ".join(idle), name=True)),)))
     if caveats:
         blocks.append(Bullets(tuple(line(caveat) for caveat in caveats), "soft"))
     if item.get("hint"):

@@ -59,11 +59,18 @@ def measured_rows(asked: Comparison) -> list[Row]:
             }
             for s in asked.systems
         ]
-        made += [_measured_row(key, kind, [c.get(key) for c in columns]) for key in _keys(columns, asked.measures)]
+        rows = [(key, [c.get(key) for c in columns]) for key in _keys(columns, asked.measures)]
+        made += [_measured_row(key, kind, found) for key, found in rows if not _nobody_asked(found)]
     ids = {row.id.partition(" ")[0] for row in made}
     if missing := [m for m in asked.measures if m not in ids]:
         raise ConfigError(f"`{asked.file.name}`: no artifact has the measure `{missing[0]}`")
     return made
+
+
+def _nobody_asked(found: Sequence[Found | None]) -> bool:
+    """Whether all that is known of a row is that the audits left it out: then it is no row."""
+    left = str(sentence("audit.left_out"))
+    return all(f is None or (f.row.get("score") is None and str(f.row.get("why")) == left) for f in found)
 
 
 def _keys(columns: Sequence[Mapping[tuple[str, str], Found]], wanted: Sequence[str]) -> list[tuple[str, str]]:

@@ -295,6 +295,6 @@ def _write(folder: Path, page: Page) -> None:
     title, blocks, lang = page.title, page.blocks(), page.lang
     text = markdown.render(title, blocks, lang, front_matter=page.front_matter)
     (folder / f"{page.id}.md").write_text(text, encoding="utf-8")
-    html = whole_page(title, blocks, lang=lang, alone=True, links=page.links)
+    html = whole_page(title, blocks, lang=lang, alone=True, links=page.links, ours=not page.public)
     (folder / f"{page.id}.html").write_text(html, encoding="utf-8")
     (folder / f"{page.id}.pdf").write_bytes(pdf.render(title, blocks, lang))

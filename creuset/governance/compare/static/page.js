@@ -52,7 +52,9 @@ function rank() {
       }
       y += 4;
     }
-    const found = all.filter(s => list.includes(s.system)), place = places(found, state.missing);
+    const found = all.filter(s => list.includes(s.system));
+    let place = places(found, state.missing);
+    if (place.filter(Boolean).length < 2) place = place.map(() => null);   // first of one is no place
     const order = found.map((_, i) => i).sort((a, b) => ranked(found[b]) - ranked(found[a]) || (found[b].total ?? -1) - (found[a].total ?? -1));
     for (const i of order) {
       const s = found[i], name = card.systems[s.system].name, top = narrow ? y + 20 : y;
@@ -62,7 +64,7 @@ function rank() {
         y += line;
         continue;
       }
-      const [best, worst] = place[i] || [0, 0], unranked = say("no place: too little is known", "non classé : trop peu de connu");
+      const [best, worst] = place[i] || [0, 0], unranked = say("no place: too little is known of it, or of the others", "non classé : trop peu de connu, de lui ou des autres");
       const spot = draw("text", {x: 0, y: top + 16, class: "head"}, !place[i] ? "–" : best === worst ? best : `${best}–${worst}`);
       spot.append(draw("title", {}, !place[i] ? unranked : best === worst ? say("its place is sure", "sa place est sûre")
         : say(`cannot be told apart from others: place ${best} to ${worst}`, `non départagé : place ${best} à ${worst}`)));
