@@ -10,17 +10,20 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from creuset.core.errors import EngineError
+from creuset.server.anthropic.errors import DIALECT as MESSAGES
+from creuset.server.anthropic.routes import anthropic_routes
+from creuset.server.carry import Handler
 from creuset.server.engines.pool import worst_of
-from creuset.server.errors import HANDLERS, error_object, error_response, nothing_at
+from creuset.server.errors import HANDLERS, error_object, handle, nothing_at
 from creuset.server.middleware import Middleware
-from creuset.server.openai.routes import Handler, openai_routes
+from creuset.server.openai.routes import openai_routes
 from creuset.server.state import ServerState, context_of, json_response
 
 ALIASED = ("/v1/chat/completions", "/v1/completions", "/v1/models", "/v1/models/{name:path}")
 
 
 def create_app(state: ServerState) -> ASGIApp:
-    table = [*openai_routes(state), *_own_routes(state)]
+    table = [*openai_routes(state), *anthropic_routes(state), *_own_routes(state)]
     routes = [Route(path, _named(path, handler), methods=[method]) for method, path, handler in table]
     # Clients are often given an address without /v1.
     short = [(method, path.removeprefix("/v1"), path, handler) for method, path, handler in table if path in ALIASED]
@@ -28,11 +31,12 @@ def create_app(state: ServerState) -> ASGIApp:
     posts = {route.path for route in routes if "POST" in (route.methods or ())}
 
     async def not_found(request: Request, error: Exception) -> Response:
-        return error_response(nothing_at(request.url.path, [(m, path) for m, path, _ in table]))
+        nothing = nothing_at(request.url.path, [(m, path) for m, path, _ in table])
+        return await handle(request, nothing)
 
     app = Starlette(routes=routes, exception_handlers=HANDLERS | {404: not_found})
     app.router.redirect_slashes = False
-    return Middleware(app, state.settings, state.keys, state.metrics, state.log, posts=posts)
+    return Middleware(app, state.settings, state.keys, state.metrics, state.log, posts=posts, dialects=(MESSAGES,))
 
 
 def _own_routes(state: ServerState) -> list[tuple[str, str, Handler]]:

@@ -1,7 +1,8 @@
-"""Every error as OpenAI's error object: message, type, param, code, all four always there."""
+"""Every error as OpenAI's error object: message, type, param, code, all four always there; or as a dialect has it."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -60,27 +61,45 @@ def _object(message: str, kind: str, param: str | None, code: str | None) -> dic
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
-def error_response(error: Exception) -> Response:
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How errors are written to those who speak it."""
+
+    prefix: str  # of the addresses where it is spoken
+    error: Callable[[Exception, str | None], dict[str, Any]]  # with the id of the request
+    id_header: bytes | None = None  # that has the id as well
+
+
+OPENAI_DIALECT = Dialect("", lambda error, _id: error_object(error))
+
+
+def status_of(error: Exception) -> int:
+    return (
+        error.status
+        if isinstance(error, RequestError | EngineError)
+        else (error.status_code if isinstance(error, HTTPException) else 500)
+    )
+
+
+def error_response(error: Exception, dialect: Dialect = OPENAI_DIALECT, request_id: str | None = None) -> Response:
     headers: dict[str, str] = {}
-    status = 500
+    status = status_of(error)
     if isinstance(error, RequestError):
-        status = error.status
         if error.retry_after is not None:
             headers["retry-after"] = str(max(1, round(error.retry_after)))
         if status == 401:
             headers["www-authenticate"] = "Bearer"
     elif isinstance(error, EngineError):
-        status = error.status
         if status == 503:
             headers["retry-after"] = str(RETRY_S)
     elif isinstance(error, HTTPException):
-        status = error.status_code
         headers |= dict(error.headers or {})
-    return Response(msgspec.json.encode(error_object(error)), status, headers, "application/json")
+    return Response(msgspec.json.encode(dialect.error(error, request_id)), status, headers, "application/json")
 
 
-async def handle(_request: Request, error: Exception) -> Response:
-    return error_response(error)
+async def handle(request: Request, error: Exception) -> Response:
+    context = request.scope["context"]
+    return error_response(error, context.dialect, context.id)
 
 
 HANDLERS: dict[Any, Any] = {CreusetError: handle, HTTPException: handle, Exception: handle}

@@ -8,7 +8,7 @@ Decisions are taken on `scope["path"]` and raw headers, never on a URL put toget
 
 import re
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from secrets import token_hex
@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from creuset.core.errors import Forbidden, RequestError
 from creuset.server.body import limited, refuse_encoding, too_large
-from creuset.server.errors import WrongMediaType, error_response
+from creuset.server.errors import OPENAI_DIALECT, Dialect, WrongMediaType, error_response
 from creuset.server.metrics import Metrics
 from creuset.server.settings import LOOPBACK_NAMES, ServeSettings, is_loopback
 
@@ -54,6 +54,7 @@ class RequestContext:
     route: str = "unmatched"  # never the raw path, which a client may fill with anything
     caller: str | None = None
     facts: dict[str, Any] = field(default_factory=dict)
+    dialect: Dialect = OPENAI_DIALECT
     ignored: tuple[str, ...] = ()  # fields of the body that were given and change nothing: told in a header
 
 
@@ -68,13 +69,14 @@ class Middleware:
         clock: Callable[[], float] = time.monotonic,
         *,
         posts: Collection[str] | None = None,
+        dialects: Sequence[Dialect] = (),
     ) -> None:
         """`posts`: the addresses that take a body; of another one, nothing is said of its media type. None: all."""
         self._app, self._settings, self._keys = app, settings, keys
         self._metrics, self._log, self._clock = metrics, log, clock
         self._hosts = {h.lower() for h in (*LOOPBACK_NAMES, settings.host, *settings.allow_hosts)}
         self._origins = {o.lower().rstrip("/") for o in settings.allow_origins}
-        self._posts = posts
+        self._posts, self._dialects = posts, dialects
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -83,7 +85,8 @@ class Middleware:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
             return
-        context = RequestContext("req_" + token_hex(12))
+        dialect = next((d for d in self._dialects if scope["path"].startswith(d.prefix)), OPENAI_DIALECT)
+        context = RequestContext("req_" + token_hex(12), dialect=dialect)
         scope["context"] = context
         started, status = self._clock(), 0
         origin = _header(scope, b"origin")
@@ -104,7 +107,7 @@ class Middleware:
             context.facts["fault"] = f"{type(error).__name__} at {_where(error)}"
             self._log.error("fault", id=context.id, fault=context.facts["fault"])
             if not status:
-                await error_response(error)(scope, receive, answer)
+                await error_response(error, dialect, context.id)(scope, receive, answer)
         finally:
             seconds, status = self._clock() - started, status or CLIENT_GONE  # gone before anything was said
             self._metrics.requests.labels(context.route, str(status)).inc()
@@ -133,7 +136,7 @@ class Middleware:
                     raise WrongMediaType(f"the body must be sent as application/json, got `{media[:80] or 'no type'}`")
                 refuse_encoding(_header(scope, b"content-encoding"))
         except RequestError as error:
-            return error_response(error)
+            return error_response(error, context.dialect, context.id)
         return None
 
     def _check_host(self, scope: Scope) -> None:
@@ -184,6 +187,8 @@ class Middleware:
             (b"openai-version", b"2020-10-01"),
             *SECURITY_HEADERS,
         ]
+        if context.dialect.id_header:
+            headers.append((context.dialect.id_header, context.id.encode()))
         if context.ignored:
             headers.append((b"x-creuset-ignored", ", ".join(context.ignored).encode()))
         if self._origins:

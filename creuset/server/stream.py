@@ -4,10 +4,10 @@ Either way the client is watched: when it hangs up, the engine stops at its next
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from starlette.responses import Response
@@ -17,7 +17,7 @@ from creuset.core.errors import EngineError
 from creuset.server.engines.client import ClientDisconnected, Generation
 from creuset.server.errors import error_object
 from creuset.server.middleware import CLIENT_GONE
-from creuset.server.openai.reply import ResponseBuilder
+from creuset.types.generation import Event
 
 KEEP_ALIVE = b": keep-alive\n\n"
 DONE = b"data: [DONE]\n\n"
@@ -28,6 +28,32 @@ EVENT_STREAM = [
 ]
 
 _encode = msgspec.json.Encoder().encode
+
+
+class ResponseBuilder(Protocol):
+    """Fed with the events of request `index`; asked for chunks (streaming) or for the whole."""
+
+    def opening(self) -> list[dict[str, Any]]: ...
+    def feed(self, index: int, event: Event) -> list[dict[str, Any]]: ...
+    def closing(self) -> list[dict[str, Any]]: ...
+    def whole(self) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """How a dialect writes the chunks of a stream, and an error in the middle of one."""
+
+    encode: Callable[[list[dict[str, Any]]], bytes]
+    error: Callable[[Exception], dict[str, Any]]
+    keep_alive: bytes
+    done: bytes  # behind the last chunk
+
+
+def _data(chunks: list[dict[str, Any]]) -> bytes:
+    return b"".join(b"data: " + _encode(chunk) + b"\n\n" for chunk in chunks)
+
+
+OPENAI = Frames(encode=_data, error=error_object, keep_alive=KEEP_ALIVE, done=DONE)
 
 
 @asynccontextmanager
@@ -70,17 +96,18 @@ class EventStream:
     reply: ResponseBuilder
     heartbeat_s: float
     send_timeout_s: float
+    frames: Frames = OPENAI
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with watched(self.generation, receive):
             try:
                 batch = await self.generation.batch(self.heartbeat_s)
                 await self._start(send)
-                await self._send(send, _data(self.reply.opening()))
+                await self._send(send, self.frames.encode(self.reply.opening()))
                 try:
                     await self._pump(batch, send)
                 except EngineError as error:
-                    await self._send(send, _data([error_object(error)]), last=True)
+                    await self._send(send, self.frames.encode([self.frames.error(error)]), last=True)
             except (ClientDisconnected, TimeoutError):
                 return  # hung up, or stopped reading for `send_timeout_s`
 
@@ -88,11 +115,11 @@ class EventStream:
         while True:
             chunks = [chunk for index, event in batch for chunk in self.reply.feed(index, event)]
             if chunks or not batch:
-                await self._send(send, _data(chunks) or KEEP_ALIVE)
+                await self._send(send, self.frames.encode(chunks) or self.frames.keep_alive)
             if not self.generation.unread:
                 break
             batch = await self.generation.batch(self.heartbeat_s)
-        await self._send(send, _data(self.reply.closing()) + DONE, last=True)
+        await self._send(send, self.frames.encode(self.reply.closing()) + self.frames.done, last=True)
 
     async def _start(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": EVENT_STREAM})
@@ -100,7 +127,3 @@ class EventStream:
     async def _send(self, send: Send, body: bytes, *, last: bool = False) -> None:
         async with asyncio.timeout(self.send_timeout_s):
             await send({"type": "http.response.body", "body": body, "more_body": not last})
-
-
-def _data(chunks: list[dict[str, Any]]) -> bytes:
-    return b"".join(b"data: " + _encode(chunk) + b"\n\n" for chunk in chunks)

@@ -13,8 +13,8 @@ from creuset.server.engines.pool import ServedEngine
 from creuset.server.model import describe
 from creuset.server.openai.chat import parse_chat
 from creuset.server.openai.completions import parse_completion
-from creuset.server.openai.reply import PAD_TO, ChatResponse, CompletionResponse, ResponseBuilder
-from creuset.server.stream import EventStream, whole
+from creuset.server.openai.reply import PAD_TO, ChatResponse, CompletionResponse
+from creuset.server.stream import EventStream, ResponseBuilder, whole
 from creuset.testing import tiny_tokenizer
 from creuset.types.fields import Fields
 from creuset.types.generation import Event, TokenLogprob

@@ -140,6 +140,7 @@ class ChatChoice:
     calls: int = 0
     finish: str | None = None
     parser: OutputParser = field(init=False)
+    _begun: int = 0  # calls whose beginning was told
 
     def __post_init__(self) -> None:
         ask = self.ask
@@ -151,8 +152,8 @@ class ChatChoice:
             one_call=ask.use.one,
         )
 
-    def deltas(self, event: Event) -> list[dict[str, Any]]:
-        """What `event` adds: objects of `delta`, the log-probabilities under a key of their own."""
+    def pieces(self, event: Event) -> list[OutputPiece]:
+        """What `event` adds to the answer, whatever the dialect."""
         pieces = self.parser.push(event.text)
         if event.finish is not None:
             rest = self.parser.finish()
@@ -161,15 +162,20 @@ class ChatChoice:
             pieces += rest
         if not self.ask.thinking.shown:
             pieces = [piece for piece in pieces if not isinstance(piece, Reasoning)]
-        found = [self._delta(piece) for piece in pieces]
+        self.calls += sum(isinstance(piece, CallBegun) for piece in pieces)
+        if event.finish is not None:
+            self.finish = self._reason(event.finish)
+        return pieces
+
+    def deltas(self, event: Event) -> list[dict[str, Any]]:
+        """What `event` adds: objects of `delta`, the log-probabilities under a key of their own."""
+        found = [self._delta(piece) for piece in self.pieces(event)]
         if event.logprobs:
             found = found or [{}]
             found[0]["logprobs"] = chat_logprobs(event.logprobs, self.model.tokenizer)
         if event.emitted:
             found = found or [{}]
             found[0]["token_ids"] = list(event.emitted)
-        if event.finish is not None:
-            self.finish = self._reason(event.finish)
         return found
 
     def _is_cut_call(self, rest: list[OutputPiece]) -> bool:
@@ -187,17 +193,17 @@ class ChatChoice:
             case Reasoning():
                 return {"reasoning_content": piece.text}
             case CallBegun():
-                self.calls += 1
+                self._begun += 1
                 function = {"name": piece.name, "arguments": ""}
                 if self.ask.use.legacy:
                     return {"function_call": function}
                 call = {"id": f"call_{secrets.token_hex(12)}", "type": "function", "function": function}
-                return {"tool_calls": [{"index": self.calls - 1, **call}]}
+                return {"tool_calls": [{"index": self._begun - 1, **call}]}
             case CallArguments():
                 more = {"arguments": piece.text}
                 if self.ask.use.legacy:
                     return {"function_call": more}
-                return {"tool_calls": [{"index": self.calls - 1, "function": more}]}
+                return {"tool_calls": [{"index": self._begun - 1, "function": more}]}
 
     def _reason(self, finish: str) -> str:
         if finish == "stop" and self.calls and self.ask.use.choice != "named":  # who names a function knows it

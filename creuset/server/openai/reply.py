@@ -3,7 +3,7 @@
 import random
 import string
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from creuset.server.engines.pool import ServedEngine
 from creuset.server.openai import chat, completions
@@ -13,15 +13,6 @@ from creuset.text.calls.forced import Thought
 from creuset.types.generation import Event
 
 PAD_TO = 16  # characters: a padded chunk tells an observer of its length only this coarsely
-
-
-class ResponseBuilder(Protocol):
-    """Fed with the events of request `index`; asked for chunks (streaming) or for the whole."""
-
-    def opening(self) -> list[dict[str, Any]]: ...
-    def feed(self, index: int, event: Event) -> list[dict[str, Any]]: ...
-    def closing(self) -> list[dict[str, Any]]: ...
-    def whole(self) -> dict[str, Any]: ...
 
 
 @dataclass(slots=True)

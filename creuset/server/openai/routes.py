@@ -4,8 +4,6 @@ A route does four things in this order: read what is asked (400), find the model
 (400 when too long), hand it to the engine (429, 503) and carry the reply. Who asks was settled in the middleware.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
 from secrets import token_hex
 from typing import Any
 
@@ -14,29 +12,23 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from creuset.core.errors import RequestError
-from creuset.server.engines.client import ClientDisconnected
+from creuset.server.carry import Answer, Handler, Prepared, answer_chat, carry, chat_ids
 from creuset.server.engines.pool import ServedEngine
 from creuset.server.engines.upstream import UpstreamEngine
-from creuset.server.middleware import CLIENT_GONE
 from creuset.server.model import ServedModel
-from creuset.server.openai.chat import chat_grammar, parse_chat, visible_ids
+from creuset.server.openai.chat import ChatRequest, parse_chat
 from creuset.server.openai.completions import DEFAULT_MAX_TOKENS, CompletionRequest, fitted, parse_completion
 from creuset.server.openai.models import model_card, model_list, model_object
-from creuset.server.openai.reply import ChatResponse, CompletionResponse, ResponseBuilder
-from creuset.server.openai.sampling import fit, for_choice, truncated
-from creuset.server.openai.thinking import bounded
+from creuset.server.openai.reply import ChatResponse, CompletionResponse
+from creuset.server.openai.sampling import fit, for_choice
 from creuset.server.openai.tokens import parse_detokenize, parse_tokenize, tokenized, tokenizer_info
 from creuset.server.openai.upstream import Relay
 from creuset.server.openai.watermark import detected, examine, parse_detect, the_key
 from creuset.server.state import ServerState, context_of, json_response, off_loop, salt_of
-from creuset.server.stream import EventStream, disconnected, whole
+from creuset.server.stream import ResponseBuilder
+from creuset.text.calls.forced import Thought
 from creuset.types.fields import Fields, parse_object
 from creuset.types.generation import GenerationRequest
-from creuset.types.messages import ChatMessage
-
-Answer = Response | EventStream | Relay
-Handler = Callable[[Request], Awaitable[Answer]]
-Prepared = tuple[list[GenerationRequest], ResponseBuilder]
 
 
 def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
@@ -52,40 +44,13 @@ def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         salt = salt_of(request, fields, state.settings)
         ask = parse_chat(fields, name, engine.model)
         context_of(request).ignored = ask.ignored
-        model = engine.model
-        ids = await _chat_ids(
-            model, ask.messages, ask.use.tools, ask.generates, ask.thinking.kwargs, continues=ask.continues
-        )
-        thought = model.template.thought(ids, asked=ask.thinking.switched)
-        grammar = await asyncio.to_thread(chat_grammar, ask, model, thought) if ask.constrained else None
         reply_id = "chatcmpl-" + token_hex(12)
 
-        def prepare() -> Prepared:
-            prompt = truncated(ids, ask.keep, engine.window, ask.max_tokens)
-            tokens = fit(
-                name, engine.window, len(prompt), ask.max_tokens, param="messages", limit=ask.limit,
-                context=engine.model.context,
-            )  # fmt: skip
-            sampling = msgspec.structs.replace(ask.sampling, max_tokens=tokens)
-            first = GenerationRequest(
-                id="", prompt=prompt, sampling=sampling, salt=salt, grammar=grammar,
-                visible_ids=visible_ids(ask, model),
-                thinking=bounded(
-                    ask.thinking, model, thought, asked=ask.max_tokens, room=tokens, tools=bool(ask.use.tools)
-                ),
-            )  # fmt: skip
-            others = msgspec.structs.replace(sampling, prompt_logprobs=None)  # those are told once
-            requests = [
-                msgspec.structs.replace(first, id=f"{reply_id}:{i}", sampling=for_choice(others if i else sampling, i))
-                for i in range(ask.choices)
-            ]
-            return requests, ChatResponse(
-                ask, engine, prompt, thought, id=reply_id, created=int(state.clock()), obfuscate=pads
-            )
+        def respond(ask: ChatRequest, prompt: list[int], thought: Thought) -> ResponseBuilder:
+            created = int(state.clock())
+            return ChatResponse(ask, engine, prompt, thought, id=reply_id, created=created, obfuscate=pads)
 
-        return await _carry(
-            request, engine, reply_id, prepare, completions=ask.choices, choices=ask.choices, streamed=ask.stream
-        )
+        return await answer_chat(state, request, engine, ask, reply_id, salt, respond)
 
     async def complete(request: Request) -> Answer:
         raw = await request.body()
@@ -106,8 +71,8 @@ def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
             return requests, CompletionResponse(cut, engine, id=reply_id, created=int(state.clock()), obfuscate=pads)
 
         count = len(ask.prompts) * ask.best_of
-        return await _carry(
-            request, engine, reply_id, prepare, completions=count, choices=ask.best_of, streamed=ask.stream
+        return await carry(
+            state, request, engine, reply_id, prepare, completions=count, choices=ask.best_of, streamed=ask.stream
         )
 
     def _relay(request: Request, engine: UpstreamEngine, path: str, body: dict[str, Any]) -> Relay:
@@ -128,31 +93,6 @@ def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
             )
         return engine.model
 
-    async def _carry(
-        request: Request,
-        engine: ServedEngine,
-        reply_id: str,
-        prepare: Callable[[], Prepared],
-        *,
-        completions: int,
-        choices: int,
-        streamed: bool,
-    ) -> Answer:
-        """Wait for the model, which may have to be loaded; `prepare` then says what to ask, for the window it has."""
-        facts = context_of(request).facts
-        facts["reply"] = reply_id
-        if not state.engines.alone:
-            facts["model"] = engine.name
-        try:
-            async with state.engines.hold(engine, completions, unless=lambda: disconnected(request.receive)):
-                requests, reply = prepare()
-                generation = engine.client.submit(requests, choices=choices)
-        except ClientDisconnected:
-            return Response(status_code=CLIENT_GONE)
-        if streamed:
-            return EventStream(generation, reply, state.settings.heartbeat_s, state.settings.send_timeout_s)
-        return await whole(generation, reply, request.receive)
-
     async def tokenize(request: Request) -> Response:
         fields = Fields(parse_object(await request.body()))
         model = _model(fields)
@@ -162,7 +102,7 @@ def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
             ids = await off_loop(len(ask.prompt), words.encode_special, ask.prompt)
             ids = [*(words.frame[0] if ask.framed else ()), *ids]
         else:
-            ids = await _chat_ids(model, ask.messages, ask.tools, ask.add_generation_prompt, ask.kwargs)
+            ids = await chat_ids(model, ask.messages, ask.tools, ask.add_generation_prompt, ask.kwargs)
         return json_response(tokenized(ids, ask, model))
 
     async def detokenize(request: Request) -> Response:
@@ -201,25 +141,6 @@ def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         ("POST", "/detokenize", detokenize),
         ("GET", "/tokenizer_info", info),
     ]
-
-
-async def _chat_ids(
-    model: ServedModel,
-    messages: list[ChatMessage],
-    tools: Sequence[dict[str, Any]],
-    generate: bool,
-    kwargs: dict[str, Any],
-    *,
-    continues: bool = False,
-) -> list[int]:
-    """The prompt as the model's own template has it."""
-
-    def encode() -> list[int]:
-        return model.template.encode(
-            messages, tools=tools or None, add_generation_prompt=generate, continue_final_message=continues, **kwargs
-        ).ids
-
-    return await off_loop(sum(len(message.content) for message in messages), encode)
 
 
 def _completion_requests(

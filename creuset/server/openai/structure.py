@@ -52,7 +52,7 @@ def _response_format(fields: Fields) -> Structure | None:
     found = None
     if kind == "json_object":
         schema = form.take("schema")  # llama.cpp's and others' way to send one
-        found = _schema(schema, form.path("schema")) if schema is not None else _any_object(form.path("type"))
+        found = schema_structure(schema, form.path("schema")) if schema is not None else _any_object(form.path("type"))
     elif kind == "json_schema":
         found = _named_schema(form)
     form.refuse_rest()
@@ -72,7 +72,7 @@ def _named_schema(form: Fields) -> Structure:
     if schema is None:
         raise inner.refuse("schema", "is required: a JSON Schema")
     inner.refuse_rest()
-    return _schema(schema, inner.path("schema"), strict=strict)
+    return schema_structure(schema, inner.path("schema"), strict=strict)
 
 
 def _structured_outputs(fields: Fields) -> Structure | None:
@@ -100,7 +100,7 @@ def _forms(form: Fields, prefix: str) -> list[Structure]:
     found = []
     names = {one: form.path(f"{prefix}{one}") for one in ("json", "regex", "choice", "grammar")}
     if (schema := form.take(f"{prefix}json")) is not None:
-        found.append(_schema(_parsed(schema, names["json"]), names["json"]))
+        found.append(schema_structure(_parsed(schema, names["json"]), names["json"]))
     if (pattern := form.text(f"{prefix}regex")) is not None:
         found.append(Structure(names["regex"], lambda: grammar.regex(pattern, param=names["regex"])))
     if (options := form.items(f"{prefix}choice")) is not None:
@@ -122,7 +122,7 @@ def _parsed(schema: Any, path: str) -> Any:
         raise RequestError(f"`{path}` is a text that is not JSON: {error}", param=path) from None
 
 
-def _schema(schema: Any, path: str, *, strict: bool = False) -> Structure:
+def schema_structure(schema: Any, path: str, *, strict: bool = False) -> Structure:
     return Structure(path, lambda: grammar.json_schema(schema if strict else closed(schema), param=path, strict=strict))
 
 

@@ -29,6 +29,7 @@ class ToolUse:
     chosen: bool = False  # `allowed_tools` chose among them
     parallel: bool = True
     legacy: bool = False  # the reply uses `function_call`
+    schema_field: str = "parameters"  # of a tool, in the dialect that was spoken
 
     @property
     def forced(self) -> bool:
@@ -61,7 +62,9 @@ class ToolUse:
         """The tools with the schemas that are enforced: any object, where a tool need not be held to its schema."""
         schemas = schemas_of(self.tools)
         return [
-            ForcedTool(name, schema if strict or all_of_them else {"type": "object"}, f"{path}.parameters", strict)
+            ForcedTool(
+                name, schema if strict or all_of_them else {"type": "object"}, f"{path}.{self.schema_field}", strict
+            )
             for (name, schema), path, strict in zip(schemas.items(), self.paths, self.strict, strict=True)
         ]
 
@@ -107,7 +110,7 @@ def _chosen(fields: Fields, name: str, use: ToolUse) -> ToolUse:
 def _by_object(value: Fields, use: ToolUse) -> ToolUse:
     """One function by its name, or OpenAI's `allowed_tools`."""
     if use.legacy:
-        found = _only(use, [value.text("name")], value.path("name"))
+        found = only_tools(use, [value.text("name")], value.path("name"))
         value.refuse_rest()
         return replace(found, choice="named")
     kind = value.text("type")
@@ -115,7 +118,7 @@ def _by_object(value: Fields, use: ToolUse) -> ToolUse:
         function = value.object("function")
         if function is None:
             raise value.refuse("function", "is required: an object with the name of the function")
-        found = replace(_only(use, [function.text("name")], function.path("name")), choice="named")
+        found = replace(only_tools(use, [function.text("name")], function.path("name")), choice="named")
         function.refuse_rest()
     elif kind == "allowed_tools":
         allowed = value.object("allowed_tools")
@@ -144,11 +147,11 @@ def _allowed(value: Fields, use: ToolUse) -> ToolUse:
             raise RequestError(f"`{path}` {words}", param=path)
         names.append(function.get("name"))
     value.refuse_rest()
-    found = _only(use, names, value.path("tools"))
+    found = only_tools(use, names, value.path("tools"))
     return replace(found, choice="required" if mode == "required" else "auto", chosen=True)
 
 
-def _only(use: ToolUse, names: list[Any], path: str) -> ToolUse:
+def only_tools(use: ToolUse, names: list[Any], path: str) -> ToolUse:
     """The tools of these names alone."""
     known = [tool["function"]["name"] for tool in use.tools]
     for name in names:

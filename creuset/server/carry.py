@@ -1,0 +1,129 @@
+"""What the dialects share: the way of a chat from a checked request to the reply that carries its answer.
+
+A dialect reads its fields into a `ChatRequest` and says how its replies are built. Behind that, nobody knows which
+dialect was spoken.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from creuset.server.engines.client import ClientDisconnected
+from creuset.server.engines.pool import ServedEngine
+from creuset.server.middleware import CLIENT_GONE
+from creuset.server.model import ServedModel
+from creuset.server.openai.chat import ChatRequest, chat_grammar, visible_ids
+from creuset.server.openai.sampling import fit, for_choice, truncated
+from creuset.server.openai.thinking import bounded
+from creuset.server.openai.upstream import Relay
+from creuset.server.state import ServerState, context_of, off_loop
+from creuset.server.stream import OPENAI, EventStream, Frames, ResponseBuilder, disconnected, whole
+from creuset.text.calls.forced import Thought
+from creuset.types.generation import GenerationRequest
+from creuset.types.messages import ChatMessage
+
+Answer = Response | EventStream | Relay
+Handler = Callable[[Request], Awaitable[Answer]]
+Prepared = tuple[list[GenerationRequest], ResponseBuilder]
+Respond = Callable[[ChatRequest, list[int], Thought], ResponseBuilder]
+
+
+async def chat_prompt(model: ServedModel, ask: ChatRequest) -> list[int]:
+    """The prompt of a checked request, in tokens."""
+    return await chat_ids(
+        model, ask.messages, ask.use.tools, ask.generates, ask.thinking.kwargs, continues=ask.continues
+    )
+
+
+async def chat_ids(
+    model: ServedModel,
+    messages: list[ChatMessage],
+    tools: Sequence[dict[str, Any]],
+    generate: bool,
+    kwargs: dict[str, Any],
+    *,
+    continues: bool = False,
+) -> list[int]:
+    """The prompt as the model's own template has it."""
+
+    def encode() -> list[int]:
+        return model.template.encode(
+            messages, tools=tools or None, add_generation_prompt=generate, continue_final_message=continues, **kwargs
+        ).ids
+
+    return await off_loop(sum(len(message.content) for message in messages), encode)
+
+
+async def answer_chat(
+    state: ServerState,
+    request: Request,
+    engine: ServedEngine,
+    ask: ChatRequest,
+    reply_id: str,
+    salt: str,
+    respond: Respond,
+    *,
+    frames: Frames = OPENAI,
+    capped: bool = False,
+) -> Answer:
+    """`capped`: `max_tokens` is a most, and no more is asked for than the context has room for."""
+    model = engine.model
+    ids = await chat_prompt(model, ask)
+    thought = model.template.thought(ids, asked=ask.thinking.switched)
+    grammar = await asyncio.to_thread(chat_grammar, ask, model, thought) if ask.constrained else None
+
+    def prepare() -> Prepared:
+        prompt = truncated(ids, ask.keep, engine.window, ask.max_tokens)
+        room = engine.window - len(prompt)
+        asked = ask.max_tokens if not capped or ask.max_tokens is None or room < 1 else min(ask.max_tokens, room)
+        tokens = fit(
+            ask.model, engine.window, len(prompt), asked, param="messages", limit=ask.limit, context=model.context
+        )
+        sampling = msgspec.structs.replace(ask.sampling, max_tokens=tokens)
+        first = GenerationRequest(
+            id="", prompt=prompt, sampling=sampling, salt=salt, grammar=grammar, visible_ids=visible_ids(ask, model),
+            thinking=bounded(ask.thinking, model, thought, asked=asked, room=tokens, tools=bool(ask.use.tools)),
+        )  # fmt: skip
+        others = msgspec.structs.replace(sampling, prompt_logprobs=None)  # those are told once
+        requests = [
+            msgspec.structs.replace(first, id=f"{reply_id}:{i}", sampling=for_choice(others if i else sampling, i))
+            for i in range(ask.choices)
+        ]
+        return requests, respond(ask, prompt, thought)
+
+    return await carry(
+        state, request, engine, reply_id, prepare, completions=ask.choices, choices=ask.choices, streamed=ask.stream,
+        frames=frames,
+    )  # fmt: skip
+
+
+async def carry(
+    state: ServerState,
+    request: Request,
+    engine: ServedEngine,
+    reply_id: str,
+    prepare: Callable[[], Prepared],
+    *,
+    completions: int,
+    choices: int,
+    streamed: bool,
+    frames: Frames = OPENAI,
+) -> Answer:
+    """Wait for the model, which may have to be loaded; `prepare` then says what to ask, for the window it has."""
+    facts: dict[str, Any] = context_of(request).facts
+    facts["reply"] = reply_id
+    if not state.engines.alone:
+        facts["model"] = engine.name
+    try:
+        async with state.engines.hold(engine, completions, unless=lambda: disconnected(request.receive)):
+            requests, reply = prepare()
+            generation = engine.client.submit(requests, choices=choices)
+    except ClientDisconnected:
+        return Response(status_code=CLIENT_GONE)
+    if streamed:
+        return EventStream(generation, reply, state.settings.heartbeat_s, state.settings.send_timeout_s, frames)
+    return await whole(generation, reply, request.receive)
