@@ -15,6 +15,7 @@ from creuset import __version__
 from creuset.core.disk import room_for
 from creuset.core.errors import CreusetError
 from creuset.core.extras import missing
+from creuset.core.memory import memory_for
 
 VERBS = {
     "corpus": ("creuset.cli.corpus", "read, clean, deduplicate and tokenize a corpus"),
@@ -78,7 +79,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         with _packages(verb or ""):
             args = _parser(verb).parse_args(argv)
-        with room_for(), _packages(args.verb):
+        with room_for(), memory_for(f"`creuset {args.verb}`"), _packages(args.verb):
             code: int = importlib.import_module(VERBS[args.verb][0]).main(args)
             with room_for("standard output"):
                 sys.stdout.flush()

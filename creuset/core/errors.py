@@ -6,6 +6,7 @@
       ArtifactError      an artifact is missing, damaged or foreign      exit 3
       TrainingError      a run cannot go on (non-finite steps)           exit 4
       DiskFull           a file cannot be written: no room left          exit 4
+      MemoryFull         the system gives no more memory                 exit 4
       EngineError        the engine process is gone or refuses           exit 5, HTTP 503
       RequestError       a client's request is refused                   HTTP 400
         NotAllowed       401 invalid_api_key
@@ -45,6 +46,12 @@ class TrainingError(CreusetError):
 
 class DiskFull(CreusetError):
     """There is no room to write; what was journaled before is kept, and the command can be started again."""
+
+    exit_code = 4
+
+
+class MemoryFull(CreusetError):
+    """The system gives no more memory, or a limit of this process or its container is reached."""
 
     exit_code = 4
 

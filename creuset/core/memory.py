@@ -5,10 +5,17 @@ A container has less memory than its machine: what its control group allows coun
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from creuset.core.errors import MemoryFull
 
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+# How libraries say that there is no memory, where they do not raise MemoryError.
+_NO_MEMORY = re.compile(
+    r"failed to map segment|can't allocate memory|cannot allocate memory|out of memory", re.IGNORECASE
+)
 _V1_NONE = 1 << 60  # control groups of the first version say "no limit" by a number of about 2^63
 
 
@@ -50,6 +57,21 @@ def resident_memory(root: Path = Path("/")) -> int:
 def peak_memory(root: Path = Path("/")) -> int:
     """Most bytes of this process that ever lay in memory at once; 0 where that cannot be read."""
     return _field(root / "proc/self/status", "VmHWM:") * 1024
+
+
+@contextmanager
+def memory_for(what: str) -> Iterator[None]:
+    """Raise MemoryFull, which names `what`, where the system gives no more memory for it."""
+    try:
+        yield
+    except (MemoryError, ImportError, OSError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not _NO_MEMORY.search(str(error)):
+            raise
+        said = str(error).strip().partition("\n")[0]
+        raise MemoryFull(
+            f"there is not enough memory for {what}{f': {said}' if said else ''}",
+            hint="a limit of this process or its container may be reached; a smaller model or context needs less",
+        ) from error
 
 
 def _system(root: Path) -> Iterator[int]:

@@ -67,7 +67,7 @@ def test_the_energy_of_generating_is_scaled_and_says_how_it_was_had(home, tmp_pa
     grid.write_text('grams_per_kwh = 50.0\nsource = "an operator\'s contract"\nyear = 2026\n')
     found, _ = check("energy", home, limit=160, given={"grid": grid})
     used = found["kwh_100k_tokens"]
-    assert used.score > 0 and used.extra["tokens"] == 160 and used.extra["method"] 
+    assert used.score > 0 and used.extra["tokens"] == 160 and used.extra["method"]
     # A counter's figure has an interval, an estimate a range of assumptions in its place.
     low, high = (used.interval.low, used.interval.high) if used.extra["counter"] else used.extra["range"]
     assert low <= used.score <= high and used.extra["counter"] == (used.interval is not None)

@@ -1,12 +1,15 @@
 """Free memory as the system and the control groups tell it, from made-up /proc and /sys; sizes in words."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from creuset.core.errors import MemoryFull
 from creuset.core.host import usable_cores
-from creuset.core.memory import available_memory, parse_size, resident_memory, show_size
+from creuset.core.memory import available_memory, memory_for, parse_size, resident_memory, show_size
 
 
 def system(root: Path, files: dict[str, str]) -> Path:
@@ -102,3 +105,41 @@ def test_cores_are_those_of_the_affinity_within_the_share_of_the_groups(
     tmp_path: Path, files: dict[str, str], cores: int
 ) -> None:
     assert usable_cores(system(tmp_path, files)) == cores
+
+
+@pytest.mark.parametrize(
+    ("raised", "words"),
+    [
+        (MemoryError(), "there is not enough memory for a model"),
+        (MemoryError("no memory for a batch"), "there is not enough memory for a model: no memory for a batch"),
+        (ImportError("x.so: failed to map segment from shared object"), "for a model: x.so: failed to map segment"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: 8 bytes\nhere"), "can't allocate memory: 8 bytes"),
+        (OSError(12, "Cannot allocate memory"), "Cannot allocate memory"),
+    ],
+)
+def test_what_libraries_say_without_memory_is_one_error(raised: Exception, words: str) -> None:
+    with pytest.raises(MemoryFull) as found, memory_for("a model"):
+        raise raised
+    assert words in str(found.value) and "\n" not in str(found.value) and found.value.exit_code == 4
+
+
+@pytest.mark.parametrize("raised", [ImportError("no such name"), RuntimeError("wrong shape"), OSError(2, "nothing")])
+def test_other_errors_stay_what_they_are(raised: Exception) -> None:
+    with pytest.raises(type(raised)) as found, memory_for("a model"):
+        raise raised
+    assert found.value is raised
+
+
+def test_a_command_under_a_limit_of_memory_says_so_in_one_line(tmp_path: Path) -> None:
+    """Less than torch's libraries need, as a container with a tight limit leaves it."""
+    limited = (
+        "import resource, sys\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (450 << 20, 450 << 20))\n"
+        "from creuset.cli import main\n"
+        "sys.exit(main(['chat', '--model', 'mini', '--threads', '1']))\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", limited], input="Hello", capture_output=True, text=True, cwd=tmp_path, timeout=60
+    )
+    assert ran.returncode == 4, ran.stderr
+    assert "error: there is not enough memory for `creuset chat`" in ran.stderr and "Traceback" not in ran.stderr

@@ -7,9 +7,11 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
+from creuset.core.errors import ConfigError
 from creuset.engine.backend.native.library import ABI, FILE, ISA_LEVELS, MARK, NativeUnavailable, library, load
 from tests.test_house import TREE
 
@@ -161,3 +163,28 @@ def test_wheel_and_source_package_with_and_without_a_compiler(compiler: str, tmp
     assert held == ["creuset/engine/backend/native/_core.so"] and "-py3-none-linux_" in wheel.name
     zipfile.ZipFile(wheel).extractall(tmp_path / "unpacked")
     assert load(tmp_path / "unpacked" / held[0]).levels == library().levels
+
+
+def test_without_the_library_torch_computes_and_says_why(monkeypatch: pytest.MonkeyPatch, copy: Path) -> None:
+    from creuset.engine.backend.choose import choose
+    from creuset.engine.backend.native import library as module
+    from creuset.model.formats.weights import ModelWeights
+    from creuset.testing import tiny_config, tiny_model
+
+    def chosen(backend: Literal["auto", "native"]) -> dict[str, object]:
+        source = ModelWeights(tiny_model(tiny_config()))
+        return choose(source, backend=backend, dtype="fp32", threads=1, max_batch_tokens=32).choices
+
+    assert chosen("auto")["backend"] == "native"
+    copy.write_bytes(copy.read_bytes()[:-9])
+    monkeypatch.setattr(module, "FILE", copy)
+    module._kept.cache_clear()
+    try:
+        found = chosen("auto")
+        assert found["backend"] == "torch" and found["not_native"] == (
+            "`_core.so` is damaged, or not ours: the note at its end is missing"
+        )
+        with pytest.raises(ConfigError, match="the backend `native` cannot be had: `_core.so` is damaged"):
+            chosen("native")
+    finally:
+        module._kept.cache_clear()

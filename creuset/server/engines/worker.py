@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from creuset.core.errors import ConfigError, CreusetError, RequestError
-from creuset.core.memory import resident_memory
+from creuset.core.memory import memory_for, resident_memory
 from creuset.server.engines import wire
 from creuset.types.generation import Event, GenerationRequest
 
@@ -137,7 +137,8 @@ def main(argv: list[str]) -> int:
     link = child(int(argv[0]))
     inbox = listen(link)
     try:
-        engine, facts = _load(Path(argv[1]), json.loads(argv[2]))
+        with memory_for("the engine and its model"):
+            engine, facts = _load(Path(argv[1]), json.loads(argv[2]))
     except CreusetError as error:
         link.sendall(wire.pack(wire.LoadFailed(str(error), error.hint, error.exit_code)))
         return error.exit_code
