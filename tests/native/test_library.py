@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 from typing import Literal
@@ -125,7 +126,7 @@ def test_code_of_one_level_leaks_into_no_other() -> None:
     finally:
         sys.path.remove(str(TREE / "native"))
     leveled = {source.stem for source in native.sources() if native.level_of(source)}
-    for kept in native.KEPT.glob("*.o"):
+    for kept in map(Path, native.objects(None, None)[0]):
         if kept.stem.rpartition("-")[0] in leveled:
             said = subprocess.run(["nm", "-C", str(kept)], capture_output=True, text=True, check=True).stdout
             weak = [line[19:] for line in said.splitlines() if line[17:18] in "WVu"]
@@ -147,19 +148,21 @@ def source_tree(folder: Path) -> Path:
 def test_wheel_and_source_package_with_and_without_a_compiler(compiler: str, tmp_path: Path) -> None:
     source = source_tree(tmp_path / "source") if (tmp_path / "source").mkdir() is None else tmp_path
     ran = subprocess.run(
-        [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(tmp_path / "out"), str(source)],
+        [sys.executable, "-m", "build", "--no-isolation", *(["--wheel"] if compiler == "nosuch++" else []),
+         "--outdir", str(tmp_path / "out"), str(source)],
         capture_output=True, text=True, check=False,
         env=os.environ | {"CXX": compiler, "CREUSET_OBJECTS": str(TREE / ".cache" / "native")},
     )  # fmt: skip
     assert ran.returncode == 0, ran.stdout[-1000:] + ran.stderr[-1000:]
     (wheel,) = (tmp_path / "out").glob("*.whl")
-    (packed,) = (tmp_path / "out").glob("*.tar.gz")
-    listed = subprocess.run(["tar", "tzf", str(packed)], capture_output=True, text=True, check=True).stdout
-    assert "native/build.py" in listed and "native/isa.cpp" in listed and "_core.so" not in listed
     held = [n for n in zipfile.ZipFile(wheel).namelist() if n.endswith("_core.so")]
     if compiler == "nosuch++":
         assert not held and wheel.name.endswith("-py3-none-any.whl")
         return
+    (packed,) = (tmp_path / "out").glob("*.tar.gz")
+    with tarfile.open(packed) as files:
+        listed = " ".join(files.getnames())
+    assert "native/build.py" in listed and "native/isa.cpp" in listed and "_core.so" not in listed
     assert held == ["creuset/engine/backend/native/_core.so"] and "-py3-none-linux_" in wheel.name
     zipfile.ZipFile(wheel).extractall(tmp_path / "unpacked")
     assert load(tmp_path / "unpacked" / held[0]).levels == library().levels
@@ -184,7 +187,7 @@ def test_without_the_library_torch_computes_and_says_why(monkeypatch: pytest.Mon
         assert found["backend"] == "torch" and found["not_native"] == (
             "`_core.so` is damaged, or not ours: the note at its end is missing"
         )
-        with pytest.raises(ConfigError, match="the backend `native` cannot be had: `_core.so` is damaged"):
+        with pytest.raises(ConfigError, match="`native` cannot be had: `_core"):
             chosen("native")
     finally:
         module._kept.cache_clear()
