@@ -113,3 +113,16 @@ def test_a_process_that_is_not_ours_is_noticed(bench):
         finally:
             other.kill()
     assert quiet.others > 0.05 and ours.others >= 0
+
+
+@pytest.mark.slow
+def test_the_bench_for_gpus_can_be_rehearsed_without_one():
+    ran = subprocess.run(
+        [sys.executable, BENCH / "gpu.py", "--device", "cpu", "--tiny", "--repeat", "1"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    found = json.loads(ran.stdout.splitlines()[-1])["figures"]
+    answers, speed = found["the same answers as on the CPU"], found["speed"]
+    assert answers["ran"] and speed["ran"] and answers["tokens_equal"] == answers["of"] == 96
+    assert answers["largest_distance_of_ln_p"] == 0 and speed["tokens_s"]["8 streams"] > 0
+    assert "a GPU: this was a rehearsal" in found["not tried"]
