@@ -95,7 +95,7 @@ class Soak:
             end = "hang"
         except (httpx.HTTPError, OSError) as error:
             end = f"broken: {type(error).__name__}"
-        if (kind == "too long" and end != "400") or (kind != "too long" and end == "400"):
+        if (kind == "too long" and end == "complete") or (kind != "too long" and end == "400"):
             self.books.faults.append(f"a request of kind `{kind}` ended with {end}")
         self.books.ends[end] += 1
 

@@ -18,7 +18,7 @@ from typing import Any
 import common
 
 from creuset.engine.engine import Engine
-from creuset.engine.grammar import Grammars
+from creuset.engine.answer.grammar import Grammars
 from creuset.engine.settings import EngineSettings
 from creuset.text import grammar
 from creuset.types.generation import GenerationRequest, Sampling

@@ -140,7 +140,7 @@ class ScriptedEngine:
 
     def add(self, request: Any) -> None:
         from creuset.core.errors import RequestError
-        from creuset.engine.stop import StopMatcher
+        from creuset.engine.answer.stop import StopMatcher
         from creuset.text.stream import Detokenizer
 
         text = self._tokenizer.decode(request.prompt)

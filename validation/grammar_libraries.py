@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from creuset.core.errors import RequestError
-from creuset.engine.grammar import Grammars
+from creuset.engine.answer.grammar import Grammars
 from creuset.model.hub import end_ids
 from creuset.text import grammar
 from creuset.text.tokenizer import Tokenizer

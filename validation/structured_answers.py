@@ -25,7 +25,7 @@ import jsonschema
 from creuset.core.errors import RequestError
 from creuset.engine.engine import Engine
 from creuset.engine.generate import generate
-from creuset.engine.grammar import Grammars
+from creuset.engine.answer.grammar import Grammars
 from creuset.engine.settings import EngineSettings
 from creuset.text import grammar
 from creuset.types.generation import GenerationRequest, Sampling

@@ -2,7 +2,7 @@
 
     add -> (waiting -> running -> ...) -> the event with `finish`
     step = cancel what was cancelled; plan (scheduler.py); one forward pass (backend/); choose tokens
-           (sampler.py); end what ended (output.py)
+           (sampler.py); end what ended (answer/)
 
 What is promised: each accepted request ends in exactly one of stop, length, cancelled, error. What is wrong with
 one does not end another. A request with the same prompt, settings and seed gets the same answer and the same
@@ -17,8 +17,6 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Sequence as Listed
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from itertools import accumulate
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,13 +24,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from creuset.core.errors import ArtifactError, RequestError
-from creuset.engine.backend.base import BatchSpan, ForwardBatch, Logits, Runner
+from creuset.engine.answer.forms import Forms
+from creuset.engine.answer.output import OutputBuilder
+from creuset.engine.backend.base import BatchSpan, ForwardBatch, Runner
 from creuset.engine.backend.choose import choose
 from creuset.engine.blocks import BlockPool
-from creuset.engine.grammar import Allowed, Compiled, Grammars
+from creuset.engine.last_rows import LastRows, read_prompt
 from creuset.engine.live import Live, Part, refuse
 from creuset.engine.loading import room, weights_of
-from creuset.engine.output import OutputBuilder
 from creuset.engine.prefix import PrefixCache
 from creuset.engine.sampler import Sampler, token_logprob
 from creuset.engine.scheduler import Scheduler, StepPlan
@@ -44,9 +43,6 @@ from creuset.model.transformer import Transformer
 from creuset.text.tokenizer import Tokenizer
 from creuset.text.watermark import Watermark
 from creuset.types.generation import Event, GenerationRequest
-
-COMPILE_WAIT_S = 0.02  # a step with nothing to compute waits so long for a grammar
-HEAD_ROWS = 64  # rows of logits made at once where many are wanted: bounds their memory
 
 
 class Engine:
@@ -84,8 +80,7 @@ class Engine:
         self._seeds = random.SystemRandom() if settings.seed is None else random.Random(settings.seed)
         self._live: dict[str, Live] = {}
         self._cancelled: dict[str, None] = {}
-        self._grammars: Grammars | None = None  # from the first request on that has one
-        self._compiling: dict[str, Future[Compiled]] = {}  # requests whose grammar is not compiled yet
+        self._forms = Forms(tokenizer, end_ids=self.end_ids, vocab_size=self._vocab)
         counted = ("steps", "prompt_tokens", "cached_tokens", "computed_tokens", "completion_tokens",
                    "drafted_tokens", "accepted_tokens")  # fmt: skip
         self._totals = dict.fromkeys(counted, 0)
@@ -161,14 +156,14 @@ class Engine:
         seed = sampling.seed if sampling.seed is not None else self._seeds.getrandbits(63)
         sampler = Sampler(
             sampling, prompt=request.prompt, vocab_size=self._vocab, end_ids=self.end_ids, seed=seed,
-            watermark=self._watermark,
+            watermark=self._watermark, alone=self._vocab == self.config.vocab_size,
         )  # fmt: skip
         answer = OutputBuilder(request, self.tokenizer, end_ids=self.end_ids)
         if request.grammar is None:
             sequence = self._scheduler.add(request)
         else:
             sequence = self._scheduler.accept(request)
-            self._compiling[request.id] = self._compile(request.grammar)
+            self._forms.begin(request)
         self._live[request.id] = Live(sequence, answer, sampler)
         self._totals["prompt_tokens"] += len(request.prompt)
 
@@ -181,29 +176,32 @@ class Engine:
         """Do one step of work; returns what there is to tell, in order of arrival."""
         events = [self._end(self._live[id], "cancelled") for id in self._cancelled if id in self._live]
         self._cancelled.clear()
-        events += self._begin_compiled()
+        if self._forms:
+            events += self._begin_compiled()
         begun = self._clock()
         plan = self._scheduler.schedule()
-        if not plan.tokens:
-            if self._compiling:
-                wait(self._compiling.values(), timeout=COMPILE_WAIT_S, return_when=FIRST_COMPLETED)
+        if not plan.decode and not plan.prefill:
+            if self._forms:
+                self._forms.wait()
             return events
         self._totals["steps"] += 1
         parts = self._parts(plan)
         tokens = [token for part in parts for token in part.tokens]
         try:
             self._runner.forward(ForwardBatch(tokens, [part.span for part in parts]))
-            chosen = self._last_logits(parts)
+            rows, places = self._rows(parts)
         except Exception as error:  # nobody in this batch can go on; whoever waits can
             failed = f"the forward pass failed: {error}"
             return events + [self._end(part.live, "error", error=failed) for part in parts]
-        for part in parts:
+        for part, place in zip(parts, places, strict=True):
             try:
-                self._settle(part, chosen.get(part.live.sequence.id), events)
+                self._settle(part, rows, place, events)
             except Exception as error:
                 events.append(self._end(part.live, "error", error=str(error)))
-        self._learn(parts)
-        self._scheduler.pace.observe(len(plan.decode), plan.tokens - len(plan.decode), self._clock() - begun)
+        if self._drafter is not None:
+            self._learn(parts)
+        read = sum(count for _, count in plan.prefill)
+        self._scheduler.pace.observe(len(plan.decode), read, self._clock() - begun)
         return events
 
     def check(self) -> None:
@@ -231,39 +229,31 @@ class Engine:
         if self._cache is not None:
             self._cache.clear()
 
-    def _compile(self, grammar: str) -> "Future[Compiled]":
-        if self._grammars is None:
-            self._grammars = Grammars(self.tokenizer, end_ids=self.end_ids, vocab_size=self._vocab)
-        return self._grammars.compile(grammar)
-
     def _begin_compiled(self) -> list[Event]:
         """Requests whose grammar is compiled wait for their turn like others; one that cannot be compiled ends."""
         events = []
-        for id in [id for id, compiled in self._compiling.items() if compiled.done()]:
+        for id, mask in list(self._forms.done()):
             live = self._live[id]
-            try:
-                matcher = self._compiling[id].result()
-            except Exception as error:  # one request's alone, whatever it is
-                events.append(self._end(live, "error", error=str(error)))
-                continue
-            assert self._grammars is not None
-            live.mask = self._grammars.mask(matcher, live.sequence.request.sampling)
-            del self._compiling[id]
-            self._scheduler.enqueue(live.sequence)
+            if isinstance(mask, Exception):
+                events.append(self._end(live, "error", error=str(mask)))
+            else:
+                live.mask = mask
+                self._scheduler.enqueue(live.sequence)
         return events
 
     def _parts(self, plan: StepPlan) -> list[Part]:
         """What of each request is computed in this step, with the drafts that there is room for."""
         parts: list[Part] = []
-        row, left = 0, self.settings.max_batch_tokens - plan.tokens
-        for id, count in [(id, 1) for id in plan.decode] + list(plan.prefill):
+        row, drafting = 0, self._drafter is not None
+        left = self.settings.max_batch_tokens - plan.tokens if drafting else 0
+        for id, count in (*((id, 1) for id in plan.decode), *plan.prefill):
             live = self._live[id]
-            draft = self._draft(live, left) if count == live.sequence.pending == 1 else []
+            sequence = live.sequence
+            whole, first = sequence.tokens, sequence.computed
+            draft = self._draft(live, left) if drafting and count == 1 == len(whole) - first else []
             left -= len(draft)
-            sequence, first = live.sequence, live.sequence.computed
-            tokens = sequence.tokens[first : first + count] + draft
-            span = BatchSpan(first, len(tokens), sequence.blocks, len(sequence.tokens))
-            parts.append(Part(live, span, row, tokens, draft))
+            tokens = [*whole[first : first + count], *draft]
+            parts.append(Part(live, BatchSpan(first, len(tokens), sequence.blocks, len(whole)), row, tokens, draft))
             row += len(tokens)
         self._totals["computed_tokens"] += row
         return parts
@@ -282,8 +272,7 @@ class Engine:
 
     def _learn(self, parts: list[Part]) -> None:
         """Tell the drafter what was computed. If it fails, nobody's answer does: there are no drafts from then on."""
-        if self._drafter is None:
-            return
+        assert self._drafter is not None
         going = [part for part in parts if part.live.sequence.id in self._live and part.live.speculates]
         done = [
             Computed(part.live.sequence, part.row, part.span.first, part.live.sequence.computed - part.span.first)
@@ -294,48 +283,55 @@ class Engine:
         except Exception:
             self._drafter = None
 
-    def _last_logits(self, parts: list[Part]) -> dict[str, Logits]:
-        """fp32 logits (R, V) of each request that is now read to its end: of its last token and of its draft."""
-        wanted: dict[str, range] = {}
-        for part in parts:
-            sequence, end = part.live.sequence, part.row + part.span.count
-            read = part.span.first + part.span.count - len(part.draft) == len(sequence.tokens)
-            if read and sequence.request.sampling.max_tokens:
-                wanted[sequence.id] = range(end - 1 - len(part.draft), end)
+    def _rows(self, parts: list[Part]) -> tuple[LastRows | None, list[int | None]]:
+        """The rows that tokens are chosen from: the last of each request that is now read to its end, and those of its
+        draft; and where among these rows each request's begin."""
+        wanted: list[int] = []
+        places: list[int | None] = []
+        most, whole = 0, False
+        for live, span, row, _, draft in parts:
+            end = row + span.count
+            if span.first + span.count - len(draft) < len(live.sequence.tokens) or not live.answer.limit:
+                places.append(None)
+                continue
+            places.append(len(wanted))
+            wanted += range(end - 1 - len(draft), end)
+            most, whole = max(most, live.enough), whole or not live.enough
         if not wanted:
-            return {}
-        logits_RV = self._runner.logits([row for rows in wanted.values() for row in rows])
-        ends = accumulate(len(rows) for rows in wanted.values())
-        return {id: logits_RV[end - len(rows) : end] for (id, rows), end in zip(wanted.items(), ends, strict=True)}
+            return None, places
+        return LastRows(self._runner, wanted, enough=0 if whole else most, vocab=self._vocab), places
 
-    def _settle(self, part: Part, logits_RV: Logits | None, events: list[Event]) -> None:
+    def _settle(self, part: Part, rows: LastRows | None, place: int | None, events: list[Event]) -> None:
         """Account for what was computed of one request, and emit its next tokens: one, and each that its draft had."""
-        live, sequence = part.live, part.live.sequence
+        live, span, row, _, draft = part
+        sequence = live.sequence
         if not live.answer.prompt_done:
-            self._read_prompt(live.answer, part.span, part.row)
-        if logits_RV is None:
-            self._scheduler.advance(sequence, part.span.count)
+            read_prompt(self._runner, live.answer, span.first, span.count, row)
+        if rows is None or place is None:
+            self._scheduler.advance(sequence, span.count)
             if sequence.pending == 0:  # max_tokens is 0: the prompt was all there was to read
                 events.append(self._end(live, "length"))
             return
-        for place, logits_V in enumerate(logits_RV):
-            event = self._emit(live, logits_V, part.span.count - len(part.draft) if place == 0 else 1)
-            self._totals["accepted_tokens"] += place > 0
-            if event.finish or event.text or event.tokens or event.prompt_logprobs:
+        count = span.count - len(draft)
+        for at in range(len(draft) + 1):
+            event = self._emit(live, rows, place + at, count)
+            if event is not None:
                 events.append(event)
-            if event.finish or place == len(part.draft) or sequence.tokens[-1] != part.draft[place]:
+            if at:
+                self._totals["accepted_tokens"] += 1
+            if at == len(draft) or (event is not None and event.finish) or sequence.tokens[-1] != draft[at]:
                 return
+            count = 1
 
-    def _emit(self, live: Live, logits_V: Logits, count: int) -> Event:
-        """The next token of a request, whose last `count` tokens were computed."""
+    def _emit(self, live: Live, rows: LastRows, place: int, count: int) -> Event | None:
+        """The next token of a request, whose last `count` tokens were computed; None where there is nothing to tell."""
         sequence, sampling = live.sequence, live.sequence.request.sampling
-        allowed_V = None
-        if live.mask is not None and (allowed_V := live.mask.allowed()) is None:
+        token = rows.token(live, place)
+        if token is None:
             return self._end(live, "stop")
-        token = live.sampler.choose(logits_V[: self._vocab], self._forced(live.answer, allowed_V))
         logprob = None
         if sampling.logprobs is not None and sampling.logprobs_mode == "raw_logprobs":
-            logprob = token_logprob(logits_V, token, sampling.logprobs)
+            logprob = token_logprob(rows.logits(place), token, sampling.logprobs)
         elif sampling.logprobs is not None:
             logprob = live.sampler.drawn_logprob(token, sampling.logprobs)
         # Only now: blocks that the prefix cache is told of have given finite logits as far as these were looked at.
@@ -344,34 +340,9 @@ class Engine:
         self._totals["completion_tokens"] += 1
         complete = live.mask is not None and live.mask.accept(token)
         event = live.answer.push(token, logprob, cached=sequence.cached or 0, complete=complete)
-        if event.finish is not None:
+        if event is not None and event.finish is not None:
             self._forget(live, event)
         return event
-
-    def _forced(self, answer: OutputBuilder, allowed_V: Allowed | None) -> Allowed | None:
-        """`allowed_V`, or one token alone: the next of the mark that closes a thought whose budget is used up."""
-        token = answer.thoughts.next_token if answer.thoughts is not None else None
-        if token is None:
-            return allowed_V
-        if allowed_V is not None and not allowed_V[token]:
-            assert answer.thoughts is not None
-            answer.thoughts.postpone()
-            return allowed_V
-        only_V = np.zeros(self._vocab, dtype=np.bool_)
-        only_V[token] = True
-        return only_V
-
-    def _read_prompt(self, answer: OutputBuilder, span: BatchSpan, begin: int) -> None:
-        prompt, alternatives = answer.request.prompt, answer.request.sampling.prompt_logprobs or 0
-        # Row i of this span tells of the prompt's token first + i + 1.
-        first = len(answer.prompt_logprobs) - 1 - span.first
-        last = min(span.count, len(prompt) - 1 - span.first)
-        for start in range(first, last, HEAD_ROWS):
-            rows = list(range(start, min(start + HEAD_ROWS, last)))
-            for row, logits_V in zip(rows, self._runner.logits([begin + row for row in rows]), strict=True):
-                answer.prompt_logprobs.append(
-                    token_logprob(logits_V, prompt[span.first + row + 1], alternatives, ranked=True)
-                )
 
     def _end(self, live: Live, finish: str, *, error: str | None = None) -> Event:
         assert finish in ("stop", "length", "cancelled", "error")
@@ -381,7 +352,7 @@ class Engine:
 
     def _forget(self, live: Live, event: Event) -> None:
         tainted = event.finish == "error"
-        if self._compiling.pop(live.sequence.id, None) is None:  # else the scheduler has not seen it
+        if not self._forms.forget(live.sequence.id):  # else the scheduler has not seen it
             self._runner.wipe(self._scheduler.remove(live.sequence, tainted=tainted))
         if self._drafter is not None:
             self._drafter.forget(live.sequence.id)

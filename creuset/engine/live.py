@@ -3,9 +3,9 @@
 from typing import NamedTuple
 
 from creuset.core.errors import PromptTooLong, RequestError
+from creuset.engine.answer.grammar import TokenMask
+from creuset.engine.answer.output import OutputBuilder
 from creuset.engine.backend.base import BatchSpan
-from creuset.engine.grammar import TokenMask
-from creuset.engine.output import OutputBuilder
 from creuset.engine.sampler import Sampler
 from creuset.engine.scheduler import Sequence
 from creuset.model.config import ModelConfig
@@ -15,16 +15,19 @@ from creuset.types.generation import GenerationRequest
 class Live:
     """A request that was accepted and has not ended: its place, its text, its generator, its place in its grammar."""
 
-    __slots__ = ("answer", "mask", "sampler", "sequence")
+    __slots__ = ("answer", "enough", "mask", "sampler", "sequence")
 
     def __init__(self, sequence: Sequence, answer: OutputBuilder, sampler: Sampler) -> None:
         self.sequence, self.answer, self.sampler = sequence, answer, sampler
         self.mask: TokenMask | None = None
+        request = sequence.request
+        bound = request.grammar is not None or (request.thinking is not None and request.thinking.budget is not None)
+        self.enough = 0 if bound else sampler.enough  # candidates that its token is chosen from; 0: all
 
     @property
     def speculates(self) -> bool:
         """Whether drafts are made for it: not where a grammar rules out most tokens."""
-        return self.mask is None
+        return self.sequence.request.grammar is None
 
 
 class Part(NamedTuple):

@@ -9,6 +9,7 @@ Shapes: V vocabulary
 
 import math
 import random
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,11 @@ from creuset.types.generation import Sampling, TokenLogprob
 # Where top_p alone is asked for, the likeliest tokens are tried first: sorting a whole vocabulary costs more
 # than everything else here, and is nearly never needed.
 _HEAD = 256
+_SLACK = 1e-6  # by how much a sum that a backend made may be wrong
+_ROUNDING = 1e-12  # by how much sums of the same numbers in another order may differ
+
+
+Ids = TypeVar("Ids", NDArray[np.int64], list[int])
 
 
 class NotFinite(ArithmeticError):
@@ -40,9 +46,12 @@ class Sampler:
         end_ids: frozenset[int],
         seed: int,
         watermark: Watermark | None = None,
+        alone: bool = True,
     ) -> None:
+        """`alone`: whether rows of logits have `vocab_size` tokens, and none behind them that are never drawn."""
         self._sampling = sampling
-        self._random = random.Random(seed)
+        self._random, self._vocab = random.Random(seed), vocab_size
+        self._alone = alone
         self._emitted = 0
         held = sorted(end_ids | set(sampling.stop_ids)) if sampling.min_tokens else []
         self._held = np.array([token for token in held if token < vocab_size], dtype=np.int64)
@@ -70,13 +79,13 @@ class Sampler:
 
         Raises NotFinite, and RequestError where what is allowed leaves no token.
         """
-        sampling = self._sampling
+        sampling, given_V = self._sampling, logits_V
         if not math.isfinite(logits_V.max()):  # the maximum of a row with a NaN is a NaN
             raise NotFinite("the model's logits are not finite")
         logits_V = self._adjusted(logits_V)
         if allowed_V is not None:
             logits_V = np.where(allowed_V, logits_V, np.float32(-np.inf))
-        if not math.isfinite(logits_V.max()):
+        if logits_V is not given_V and not math.isfinite(logits_V.max()):
             raise RequestError("no token is left: min_tokens, allowed_token_ids, bad_words and the form of the answer "
                                "exclude all of them together")  # fmt: skip
         token = self._best(logits_V) if sampling.temperature == 0 else self._draw(logits_V)
@@ -90,6 +99,80 @@ class Sampler:
         if sampling.bad_words:
             self._past.append(token)
         return token
+
+    @property
+    def enough(self) -> int:
+        """How many of the likeliest tokens `pick` mostly needs. 0: all of them, since each token's logit is changed, or
+        counts."""
+        sampling = self._sampling
+        changed = self._counts_V is not None or self._seen_V is not None or len(self._bias_ids) or len(self._held)
+        if changed or self._watermark is not None or self._only_V is not None or sampling.bad_words:
+            return 0
+        if sampling.logprobs is not None or self._vocab <= _HEAD:
+            return 0
+        if sampling.temperature == 0:
+            return 1
+        if sampling.top_k:
+            return sampling.top_k if sampling.top_k <= _HEAD else 0
+        return _HEAD if sampling.top_p < 1 or sampling.min_p else 0
+
+    def pick(self, ids_K: list[int], logits_K: NDArray[np.float32], logsumexp: float) -> int | None:
+        """The token that `choose` would choose, told from the K likeliest alone; None where they do not tell: nothing
+        was drawn then.
+
+        `logsumexp` is of the whole row. Only where `enough` is not 0, and K at least that. Raises NotFinite.
+        """
+        sampling, high = self._sampling, float(logits_K[0])
+        if not (math.isfinite(high) and math.isfinite(logsumexp)):
+            raise NotFinite("the model's logits are not finite")
+        if sampling.temperature == 0:
+            return ids_K[0]
+        if sampling.top_k:
+            logits_K = logits_K[: sampling.top_k]
+        scaled_K = (logits_K.astype(np.float64) - high) / sampling.temperature
+        weights_K = np.exp(scaled_K)
+        last, below = float(scaled_K[-1]), False
+        if sampling.min_p:
+            floor = math.log(sampling.min_p)
+            below = last < floor  # and so is whoever is not here
+            weights_K[scaled_K < floor] = 0.0
+        if sampling.top_k:
+            _, weights_K = _nucleus(ids_K, weights_K, float(weights_K.sum()), sampling.top_p)
+        elif sampling.top_p < 1:
+            held = float(weights_K.sum())
+            least, most = (held, held) if below else self._total(weights_K, logits_K, logsumexp, last)
+            mass_K = np.cumsum(weights_K)
+            kept = int(np.searchsorted(mass_K, sampling.top_p * least * (1 - _ROUNDING))) + 1
+            if kept > len(weights_K) or mass_K[kept - 1] < sampling.top_p * most * (1 + _ROUNDING):
+                return None
+            weights_K = weights_K[:kept]
+        elif below:  # a row is drawn from in the order of its ids
+            order: list[int] = np.argsort(ids_K).tolist()
+            return ids_K[order[self._drawn_from(weights_K[order])]]
+        else:
+            return None
+        return ids_K[self._drawn_from(weights_K)]
+
+    def _total(
+        self, weights_K: NDArray[np.float64], logits_K: NDArray[np.float32], logsumexp: float, last: float
+    ) -> tuple[float, float]:
+        """Between what the weights of all tokens lie: what is not here has what `logsumexp` leaves at most, under
+        temperature 1, and each of it weighs no more than the last one that is here."""
+        high, held, temperature = float(logits_K[0]), float(weights_K.sum()), self._sampling.temperature
+        plain = held if temperature == 1 else float(np.exp(logits_K.astype(np.float64) - high).sum())
+        whole = math.exp(logsumexp - high)
+        left = max(0.0, whole * (1 + _SLACK) - plain)
+        if temperature > 1:
+            return held, held + (self._vocab - len(weights_K)) * math.exp(last)
+        if temperature == 1 and self._alone and not self._sampling.min_p:
+            return max(held, whole * (1 - _SLACK)), held + left
+        return held, held + left * math.exp(last * (1 - temperature))
+
+    def _drawn_from(self, weights: NDArray[np.float64]) -> int:
+        mass = np.cumsum(weights)
+        place = int(np.searchsorted(mass, self._random.random() * mass[-1], side="right"))
+        # A token of weight 0 covers no interval, but rounding at the very end could point behind the last one.
+        return place if place < len(weights) else int(np.flatnonzero(weights)[-1])
 
     def drawn_logprob(self, token: int, alternatives: int) -> TokenLogprob:
         """Of the last token, under the distribution that it was drawn from. Tokens that could not be drawn are left out
@@ -137,9 +220,10 @@ class Sampler:
     def _draw(self, logits_V: Logits) -> int:
         sampling = self._sampling
         # In fp64: at a low temperature the exponents are large, and the tail of a sum over 150,000 tokens counts.
-        scaled_V = (logits_V.astype(np.float64) - float(logits_V.max())) / sampling.temperature
+        scaled_V = logits_V.astype(np.float64)
+        scaled_V -= float(logits_V.max())
+        scaled_V /= sampling.temperature
         floor = math.log(sampling.min_p) if sampling.min_p else -math.inf
-        uniform = self._random.random()
         if 0 < sampling.top_k < len(scaled_V):
             ids = likeliest(scaled_V, sampling.top_k)
             weights = np.exp(scaled_V[ids])
@@ -155,20 +239,16 @@ class Sampler:
             ids, weights = _nucleus(ids, weights_V[ids], total, sampling.top_p)
         else:
             weights = np.exp(scaled_V)
-            weights[scaled_V < floor] = 0.0
+            if sampling.min_p:
+                weights[scaled_V < floor] = 0.0
             ids = None
         if sampling.logprobs_mode == "processed_logprobs":
             self._drawn = ids, weights
-        mass = np.cumsum(weights)
-        place = int(np.searchsorted(mass, uniform * mass[-1], side="right"))
-        # A token of weight 0 covers no interval, but rounding at the very end could point behind the last one.
-        place = min(place, int(np.flatnonzero(weights)[-1]))
+        place = self._drawn_from(weights)
         return place if ids is None else int(ids[place])
 
 
-def _nucleus(
-    ids: NDArray[np.int64], weights: NDArray[np.float64], total: float, top_p: float
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _nucleus(ids: Ids, weights: NDArray[np.float64], total: float, top_p: float) -> tuple[Ids, NDArray[np.float64]]:
     """The smallest beginning of `ids` whose share of `total` is at least `top_p` (arXiv:1904.09751)."""
     if top_p >= 1:
         return ids, weights

@@ -11,6 +11,7 @@ The oldest request is never preempted, and none is accepted that would not fit a
 
 from collections import deque
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from creuset.engine.blocks import BlockPool
 from creuset.engine.pace import Pace
@@ -26,8 +27,7 @@ class PendingTokens:
     pending: int  # tokens whose keys and values are not in the cache; 1 means it is decoding
 
 
-@dataclass(frozen=True, slots=True)
-class StepPlan:
+class StepPlan(NamedTuple):
     decode: tuple[str, ...]  # request ids, one token each
     prefill: tuple[tuple[str, int], ...]  # (request id, number of tokens)
 
@@ -145,12 +145,16 @@ class Scheduler:
 
     def schedule(self) -> StepPlan:
         """Admit, make room for the next tokens, and plan one step."""
-        self._cross()
+        if self.border is not None:
+            self._cross()
         self._grow()
-        self._admit()
+        if self.waiting:
+            self._admit()
+        decode = [one.request.id for one in self.running if len(one.tokens) - one.computed == 1]
+        if len(decode) == len(self.running):  # as most steps are
+            return StepPlan(tuple(decode), ())
         asks = [PendingTokens(sequence.id, sequence.pending) for sequence in self.running]
-        decoding = sum(ask.pending == 1 for ask in asks)
-        chunk = self.pace.chunk(decoding) if 0 < decoding < len(asks) else None
+        chunk = self.pace.chunk(len(decode)) if decode else None
         return plan_step(asks, budget=self.max_batch_tokens, chunk=chunk)
 
     def reserve(self, sequence: Sequence, count: int) -> int:
@@ -204,8 +208,9 @@ class Scheduler:
 
     def _grow(self) -> None:
         """Each decoding request gets a slot for its newest token, or is preempted for an older one."""
-        for sequence in list(self.running):
-            while sequence.blocks and self.blocks_for(len(sequence.tokens)) > len(sequence.blocks):
+        size = self.block_size
+        for sequence in self.running.copy():
+            while len(sequence.tokens) > size * len(sequence.blocks) and sequence.blocks:
                 if (blocks := self._take(1, after=sequence.blocks[-1])) is not None:
                     sequence.blocks += blocks
                 else:

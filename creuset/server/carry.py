@@ -85,7 +85,8 @@ async def answer_chat(
         )
         sampling = msgspec.structs.replace(ask.sampling, max_tokens=tokens)
         first = GenerationRequest(
-            id="", prompt=prompt, sampling=sampling, salt=salt, grammar=grammar, visible_ids=visible_ids(ask, model),
+            id="", prompt=prompt, sampling=sampling, salt=salt, grammar=grammar, whole=not ask.stream,
+            visible_ids=visible_ids(ask, model),
             thinking=bounded(ask.thinking, model, thought, asked=asked, room=tokens, tools=bool(ask.use.tools)),
         )  # fmt: skip
         others = msgspec.structs.replace(sampling, prompt_logprobs=None)  # those are told once

@@ -91,7 +91,9 @@ class ModelMetrics:
             self._completion.inc(generated)
             now = self._clock()
             waited = now - self._last.get(event.id, now)
-            if event.id in self._begun:
+            if event.finish is not None and generated > 1 and event.id not in self._begun:
+                pass  # a reply that is told at its end: when its tokens came is not known here
+            elif event.id in self._begun:
                 for _ in range(generated):
                     self._between.observe(waited / generated)
             else:

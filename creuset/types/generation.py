@@ -105,6 +105,7 @@ class GenerationRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     salt: str = ""  # requests share cached prefixes only with requests of the same salt
     grammar: str | None = None  # what the answer must look like: see text/grammar.py
     thinking: Thinking | None = None  # None: thoughts are neither counted nor bounded
+    whole: bool = False  # one event at the end tells all; else there is one for each token
     visible_ids: tuple[int, ...] = ()  # special tokens whose text is wanted, as the marks of tool calls
 
 

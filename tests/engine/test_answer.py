@@ -1,14 +1,15 @@
 """One answer: which text and which tokens leave when, and how it ends, against the rules written out here."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from creuset.engine.output import OutputBuilder
+from creuset.engine.answer.output import OutputBuilder
 from creuset.testing import tiny_tokenizer
 from creuset.text.stream import Detokenizer
-from creuset.types.generation import TokenLogprob
-from tests.engine.support import ask
+from creuset.types.generation import Event, TokenLogprob
+from tests.engine.support import ask, whole
 
 TOKENIZER = tiny_tokenizer()
 END = TOKENIZER.im_end
@@ -24,7 +25,9 @@ def pushed(one, tokens):
     """Events until the answer ends."""
     events = []
     for token in tokens:
-        events.append(one.push(token, TokenLogprob(token, -0.5), cached=0))
+        event = one.push(token, TokenLogprob(token, -0.5), cached=0)
+        # No event is as good as one that tells nothing.
+        events.append(event or Event(id="a", logprobs=(), completion_tokens=one.count))
         if events[-1].finish:
             break
     return events
@@ -56,6 +59,30 @@ def test_a_token_leaves_with_the_last_of_its_text_and_at_the_end_with_the_first(
         begun = [start < out or end <= out for start, end in where[: event.completion_tokens]]
         leaves = begun if event.finish else complete
         assert len(sent) == (leaves.index(False) if False in leaves else len(leaves))
+
+
+@pytest.mark.parametrize("logprobs", [None, 0])
+@pytest.mark.parametrize("end", ["limit", "cancelled"])
+@pytest.mark.parametrize("stops", [(), ("on the mat", "at"), ("no such thing",)])
+def test_an_answer_that_is_wanted_whole_is_told_once_with_what_its_events_would_have_told(logprobs, end, stops):
+    kind = {"stop": stops, "logprobs": logprobs, "return_ids": logprobs == 0, "max_tokens": len(WORDS) - 3}
+    found = []
+    for wanted in (False, True):
+        request = msgspec.structs.replace(ask("a", [1, 2, 3], **kind), whole=wanted)
+        one = OutputBuilder(request, TOKENIZER, end_ids=frozenset([END]))
+        events = []
+        for token in WORDS[: 8 if end == "cancelled" else None]:
+            events.append(one.push(token, TokenLogprob(token, -0.5) if logprobs == 0 else None, cached=2))
+            if events[-1] is not None and events[-1].finish:
+                break
+        else:
+            events.append(one.end("cancelled", cached=2))
+        told = [event for event in events if event is not None]
+        assert not wanted or len(told) == 1
+        joined = whole(told)
+        emitted = sum((event.emitted or () for event in told), ())
+        found.append(msgspec.structs.replace(joined, emitted=emitted))
+    assert found[0] == found[1] and found[0].text
 
 
 @given(

@@ -48,6 +48,18 @@ def test_alone_crowded_chunked_cached_or_preempted_an_answer_is_the_same(family,
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("sampling", [{"temperature": 0.0}, {"top_p": 0.9, "temperature": 0.8}, {"top_k": 9}, {}])
+def test_candidates_and_whole_rows_give_one_answer(sampling, backend):
+    """Log-probabilities need whole rows; without them the likeliest tokens are enough."""
+    plain, seen = requests(**sampling, seed=4, logprobs=None), requests(**sampling, seed=4)
+    by_rows, by_candidates, mixed = (
+        run(engine(backend=backend), *asks) for asks in (seen, plain, (plain[0], *seen[1:]))
+    )
+    for id, event in by_rows.items():
+        assert by_candidates[id].tokens == mixed[id].tokens == event.tokens
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_an_answer_in_bf16_does_not_depend_on_the_batch_either(backend):
     asks = requests(temperature=0.0)
     alone = [said(run(engine(dtype="bf16", backend=backend), one)[one.id]) for one in asks[:2]]

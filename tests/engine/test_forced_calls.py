@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from creuset.core.errors import RequestError
-from creuset.engine.grammar import Grammars
+from creuset.engine.answer.grammar import Grammars
 from creuset.testing import tiny_tokenizer
 from creuset.text.calls.forced import MAX_CALLS, ForcedTool, GrammarWriter, closed
 from creuset.text.calls.formats import FORMATS, NO_PARAMETERS, call_format

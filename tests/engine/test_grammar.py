@@ -121,7 +121,7 @@ def said(event):
 def test_an_answer_under_a_grammar_does_not_depend_on_the_batch(monkeypatch, beside):
     """Nor on whether masks are computed beside the forward pass."""
     if beside:
-        monkeypatch.setattr("creuset.engine.grammar.SMALL_VOCAB", 0)
+        monkeypatch.setattr("creuset.engine.answer.grammar.SMALL_VOCAB", 0)
     alone = {one.id: said(run(engine(prefix_cache=False), one)[one.id]) for one in ASKS}
     crowded = engine()
     tight = engine(kv_tokens=80, block_size=4)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from creuset.core.errors import RequestError
-from creuset.engine.grammar import Grammars
+from creuset.engine.answer.grammar import Grammars
 from creuset.text import grammar
 from creuset.text.stream import Detokenizer
 from creuset.text.tokenizer import Tokenizer

@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from creuset.core.errors import RequestError
+from creuset.engine.backend.candidates import candidates_of
 from creuset.engine.sampler import NotFinite, Sampler, token_logprob
+from creuset.text.watermark import Watermark
 from creuset.types.generation import Sampling
 
 V = 40
@@ -36,6 +38,77 @@ def allowed(row, *, temperature, top_p, top_k, min_p):
         nucleus.append(i)
         mass += probs[i]
     return {i: probs[i] / mass for i in nucleus}
+
+
+WIDE = 700  # more than the candidates that are asked for
+
+
+@pytest.mark.parametrize("behind", [0, 40], ids=["all", "some are never drawn"])
+@pytest.mark.parametrize("kind", ["peaked", "flat", "ties", "two"])
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        {"temperature": 0.0},
+        {"temperature": 0.7, "top_p": 0.9},
+        {"temperature": 1.0, "top_p": 0.95},
+        {"temperature": 1.3, "top_p": 0.5},
+        {"temperature": 1.0, "top_p": 0.5},
+        {"temperature": 1.0, "top_k": 40},
+        {"temperature": 0.5, "top_k": 7, "top_p": 0.8},
+        {"temperature": 1.0, "min_p": 0.05},
+        {"temperature": 0.8, "min_p": 0.1, "top_p": 0.9, "top_k": 20},
+        {"temperature": 1.0, "min_p": 0.001, "top_p": 0.9},
+    ],
+    ids=str,
+)
+def test_candidates_choose_what_whole_rows_choose_or_do_not_tell(sampling, kind, behind):
+    generator, told = np.random.default_rng(3), 0
+    two_V = 9 * np.isin(np.arange(WIDE), (3, 5))
+    make = {
+        "peaked": lambda: generator.normal(0, 3, WIDE), "flat": lambda: generator.normal(0, 0.1, WIDE),
+        "ties": lambda: np.round(generator.normal(0, 2, WIDE)), "two": lambda: two_V,
+    }[kind]  # fmt: skip
+    plain = {"prompt": [], "end_ids": frozenset(), "seed": 5, "vocab_size": WIDE - behind, "alone": not behind}
+    by_rows, by_candidates = (Sampler(Sampling(max_tokens=9, **sampling), **plain) for _ in range(2))
+    assert 0 < by_candidates.enough < WIDE - behind
+    for _ in range(60):
+        row_V = make().astype(np.float32)
+        ids, values, sums = candidates_of(row_V[None], by_candidates.enough, WIDE - behind)
+        token = by_candidates.pick(ids[0].tolist(), values[0], float(sums[0]))
+        told += token is not None
+        if token is None:
+            token = by_candidates.choose(row_V[: WIDE - behind])
+        assert token == by_rows.choose(row_V[: WIDE - behind])
+    if kind == "peaked" and not behind and sampling["temperature"] <= 1:
+        assert told > 45
+
+
+@pytest.mark.parametrize("sampling", [{"temperature": 0.0}, {"temperature": 1.0, "top_p": 0.9}])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_candidates_that_are_not_finite_are_found(sampling, value):
+    one = Sampler(Sampling(max_tokens=9, **sampling), prompt=[], end_ids=frozenset(), seed=5, vocab_size=WIDE)
+    row_V = logits(size=WIDE)
+    row_V[[17, 600]] = value
+    if value == -math.inf:
+        row_V[:] = value
+    ids, values, sums = candidates_of(row_V[None], one.enough, WIDE)
+    with pytest.raises(NotFinite):
+        one.pick(ids[0].tolist(), values[0], float(sums[0]))
+
+
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        {"repetition_penalty": 1.1}, {"presence_penalty": 0.1}, {"logit_bias": {3: 1.0}}, {"allowed_ids": (1, 2)},
+        {"bad_words": ((1,),)}, {"min_tokens": 2, "stop_ids": (4,)}, {"logprobs": 1}, {}, {"top_k": 300},
+    ],
+)  # fmt: skip
+def test_who_changes_or_needs_every_logit_is_given_whole_rows(sampling):
+    kind = {"prompt": [], "end_ids": frozenset(), "seed": 5, "vocab_size": WIDE}
+    assert Sampler(Sampling(max_tokens=9, **sampling), **kind).enough == 0
+    mark = Watermark(key=bytes(32))
+    assert Sampler(Sampling(max_tokens=9, top_k=5), watermark=mark, **kind).enough == 0
+    assert Sampler(Sampling(max_tokens=9, top_k=5), **kind).enough == 5
 
 
 @settings(max_examples=40)

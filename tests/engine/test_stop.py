@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from creuset.engine.stop import StopMatcher
+from creuset.engine.answer.stop import StopMatcher
 
 TEXT = st.text(alphabet="ab\n", max_size=30)
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from support import ask, engine, run
 
-from creuset.engine.thinking import ThoughtCounter
+from creuset.engine.answer.thinking import ThoughtCounter
 from creuset.testing import tiny_tokenizer
 from creuset.types.generation import Thinking
 

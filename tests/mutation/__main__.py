@@ -2,7 +2,7 @@
 
     python -m tests.mutation                            about 300 mutants: a table, then one JSON document as last line
     python -m tests.mutation --count 20 --only engine   a small sample of one package
-    python -m tests.mutation --at creuset/engine/stop.py:31     every mutant of one line
+    python -m tests.mutation --at creuset/engine/answer/stop.py:31     every mutant of one line
     python -m tests.mutation --again docs/runs/mutants.jsonl    what survived in kept results
 
 cosmic-ray makes the mutants (docs/adr/0011), `runner.py` runs the tests. A sample is drawn with a seed, from each

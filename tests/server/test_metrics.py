@@ -37,6 +37,18 @@ def test_tokens_are_counted_as_they_come_and_cached_ones_at_the_end() -> None:
     assert found["creuset_cached_tokens_total"] == 5
 
 
+def test_a_reply_that_is_told_at_its_end_is_counted_and_its_tokens_are_not_timed() -> None:
+    every = Metrics(clock=Clock())
+    metrics = every.of("m")
+    metrics.accepted(["a", "b"])
+    metrics.on_event(Event(id="a", finish="stop"), 9, 7)
+    found = page(every)
+    assert found["creuset_completion_tokens_total"] == 9
+    assert found["creuset_time_to_first_token_seconds_count"] == found["creuset_inter_token_seconds_count"] == 0
+    metrics.on_event(Event(id="b", finish="length"), 1, 7)  # one token: it is the first
+    assert page(every)["creuset_time_to_first_token_seconds_count"] == 1
+
+
 def test_the_first_token_is_timed_from_acceptance_and_the_others_from_each_other() -> None:
     clock = Clock()
     every = Metrics(clock=clock)

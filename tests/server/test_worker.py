@@ -1,5 +1,6 @@
 """The engine process alone, spoken to over its socket: what it answers, and that it never outlives its parent."""
 
+import queue
 import signal
 import socket
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 
 from creuset.core.errors import ConfigError
 from creuset.server.engines import wire
-from creuset.server.engines.worker import _load
+from creuset.server.engines.worker import _load, run
 from creuset.testing import tiny_model_folder, tiny_tokenizer
 from creuset.types.generation import Event, GenerationRequest, Sampling
 
@@ -141,6 +142,41 @@ def test_it_ends_when_its_parent_is_gone(script: str) -> None:
                 pass
         one.link.close()
         assert one.process.wait(10) == 0
+
+
+class Busy:
+    """An engine that computes for three steps with nothing to tell, then tells two things, and fails."""
+
+    busy = True
+    steps = 0
+
+    def add(self, request: GenerationRequest) -> None: ...
+    def cancel(self, id: str) -> None: ...
+
+    def step(self) -> list[Event]:
+        self.steps += 1
+        if self.steps == 6:
+            raise StopIteration
+        return [] if self.steps < 4 else [Event(id="a", text="x", finish="stop" if self.steps == 5 else None)]
+
+    def stats(self) -> dict[str, float]:
+        return {"steps": float(self.steps)}
+
+
+def test_an_engine_that_computes_long_says_that_it_lives_and_tells_its_numbers_when_a_request_has_ended() -> None:
+    ours, theirs = socket.socketpair()
+    with theirs, pytest.raises(StopIteration):
+        run(Busy(), theirs, queue.SimpleQueue(), {}, beat_s=0.0)
+    one, said = Worker.__new__(Worker), []
+    one.link = ours
+    with ours:
+        said = [one.hear() for _ in range(7)]
+    kinds = [type(message).__name__ for message in said]
+    assert kinds == ["Ready", *["Heartbeat"] * 4, *["StepEvents"] * 2]
+    assert [message.stats for message in said[1:]] == [{"steps": n} for n in (0.0, 1.0, 2.0, 3.0)] + [
+        {},
+        {"steps": 5.0},
+    ]
 
 
 def test_settings_that_cannot_be_are_refused_in_the_engines_words(tmp_path: Path) -> None:

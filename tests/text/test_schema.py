@@ -8,7 +8,7 @@ import pytest
 from llguidance import LLMatcher
 
 from creuset.core.errors import RequestError
-from creuset.engine.grammar import Grammars
+from creuset.engine.answer.grammar import Grammars
 from creuset.testing import tiny_tokenizer
 from creuset.text import grammar
 from creuset.text.schema.read import MAX_LEVELS, MAX_SCHEMAS

@@ -289,7 +289,7 @@ class EngineClient:
     def _on_message(self, message: wire.Up, writer: asyncio.StreamWriter) -> None:
         match message:
             case wire.StepEvents():
-                self.stats = message.stats
+                self.stats = message.stats or self.stats
                 for event in message.events:
                     self._on_event(event)
             case wire.Heartbeat():

@@ -37,7 +37,7 @@ class LoadFailed(msgspec.Struct, frozen=True, tag="failed"):
 
 class StepEvents(msgspec.Struct, frozen=True, tag="step"):
     events: list[Event]
-    stats: dict[str, float]
+    stats: dict[str, float]  # empty: they are told later
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused"):

@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,7 +23,8 @@ from creuset.core.memory import memory_for, resident_memory
 from creuset.server.engines import wire
 from creuset.types.generation import Event, GenerationRequest
 
-IDLE_BEAT_S = 1.0  # an idle engine says that it lives this often
+IDLE_BEAT_S = 1.0  # an engine with nothing to tell says that it lives this often
+STATS_S = 0.1  # and an engine with much to tell sends its numbers this often, and whenever a request has ended
 
 
 class Steppable(Protocol):
@@ -51,16 +53,26 @@ def run(
 ) -> None:
     """Step `engine` for ever. Never returns: the reader thread ends the process when the link closes."""
     link.sendall(wire.pack(wire.Ready(facts)) + wire.pack(wire.Heartbeat(engine.stats())))
+    spoken = counted = time.monotonic()
     while True:
         busy = engine.busy
         for message in _waiting(inbox, None if busy else beat_s):
             if refusal := _apply(engine, message):
                 link.sendall(wire.pack(refusal))
         if engine.busy:
-            if events := engine.step():
-                link.sendall(wire.pack(wire.StepEvents(events, engine.stats())))
+            events, now = engine.step(), time.monotonic()
+            if events:
+                stats: dict[str, float] = {}
+                if now - counted >= STATS_S or any(event.finish for event in events):
+                    stats, counted = engine.stats(), now
+                link.sendall(wire.pack(wire.StepEvents(events, stats)))
+                spoken = now
+            elif now - spoken >= beat_s:  # a long prompt, or replies that are told at their ends
+                link.sendall(wire.pack(wire.Heartbeat(engine.stats())))
+                spoken = now
         elif not busy:
             link.sendall(wire.pack(wire.Heartbeat(engine.stats())))
+            spoken = time.monotonic()
 
 
 def _waiting(inbox: Inbox, wait_s: float | None) -> list[wire.Down]:

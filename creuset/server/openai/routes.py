@@ -160,6 +160,7 @@ def _completion_requests(
                 prompt=prompt.ids,
                 sampling=for_choice(sampling, i),
                 salt=salt,
+                whole=not ask.stream,
                 grammar=grammar,
                 visible_ids=ask.visible_ids,
             )

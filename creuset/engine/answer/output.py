@@ -5,9 +5,10 @@ the text nor the log-probabilities of a stop string ever leave.
 """
 
 from collections import deque
+from typing import Any
 
-from creuset.engine.stop import StopMatcher
-from creuset.engine.thinking import ThoughtCounter
+from creuset.engine.answer.stop import StopMatcher
+from creuset.engine.answer.thinking import ThoughtCounter
 from creuset.text.stream import Detokenizer
 from creuset.text.tokenizer import Tokenizer
 from creuset.types.generation import Event, Finish, GenerationRequest, TokenLogprob
@@ -17,6 +18,7 @@ class OutputBuilder:
     def __init__(self, request: GenerationRequest, tokenizer: Tokenizer, *, end_ids: frozenset[int]) -> None:
         self.request = request
         self.count = 0  # tokens the model emitted
+        self.limit = request.sampling.max_tokens
         self.prompt_logprobs: list[TokenLogprob | None] = [None]
         self._ends = frozenset(request.sampling.stop_ids) | (frozenset() if request.sampling.ignore_eos else end_ids)
         after = request.prompt[-1] if request.prompt else None
@@ -28,6 +30,15 @@ class OutputBuilder:
         self._new: list[int] = []  # emitted since the last event that had something to tell
         # Tokens not sent yet, with where their text begins and ends.
         self._held: deque[tuple[int, TokenLogprob | None, int, int]] = deque()
+        sampling = request.sampling
+        # Nothing is held back, and nothing but text and tokens told.
+        self._simple = not sampling.stop and self.thoughts is None and sampling.logprobs is None
+        self._simple = self._simple and sampling.prompt_logprobs is None and not sampling.return_ids
+        self._whole, self._prompt_tokens = request.whole, len(request.prompt)
+        # Where the whole answer is told at its end: what there was to tell so far.
+        self._texts: list[str] = []
+        self._tokens: list[int] = []
+        self._logprobs: list[TokenLogprob] = []
 
     @property
     def prompt_done(self) -> bool:
@@ -35,13 +46,24 @@ class OutputBuilder:
         wanted = self.request.sampling.prompt_logprobs is not None
         return not wanted or len(self.prompt_logprobs) >= len(self.request.prompt)
 
-    def push(self, token: int, logprob: TokenLogprob | None, *, cached: int, complete: bool = False) -> Event:
-        """Account for one more token; the event says whether the answer ends with it.
+    def push(self, token: int, logprob: TokenLogprob | None, *, cached: int, complete: bool = False) -> Event | None:
+        """Account for one more token; the event says whether the answer ends with it. None: there is nothing to tell.
 
         `complete`: the token completes the answer by the request's grammar, whatever its other limits say.
         """
         sampling = self.request.sampling
         self.count += 1
+        if self._simple and not (token in self._ends or complete or self.count == self.limit):
+            piece = self._detokenizer.push(token)
+            self._made = self._out = self._made + len(piece)
+            if self._whole:
+                self._texts.append(piece)
+                self._tokens.append(token)
+                return None
+            return Event(
+                id=self.request.id, text=piece, tokens=(token,), prompt_tokens=self._prompt_tokens,
+                completion_tokens=self.count, cached_tokens=cached,
+            )  # fmt: skip
         self._new.append(token)
         if token in self._ends and self.count > sampling.min_tokens:
             said = sampling.include_stop and token in sampling.stop_ids
@@ -52,7 +74,7 @@ class OutputBuilder:
             verdict = self._matcher.push(piece)
             if verdict.match is not None:
                 text = verdict.text + (verdict.match if sampling.include_stop else "")
-                return self._event(text, finish="stop", cached=cached, stop_match=verdict.match)
+                return self._last(text, finish="stop", cached=cached, stop_match=verdict.match)
             piece = verdict.text
         if complete:
             return self.end("stop", cached=cached, text=piece)
@@ -75,9 +97,14 @@ class OutputBuilder:
         """The last event, with what was still held back: no stop string came of it."""
         rest = self._detokenizer.finish()
         self._made += len(rest)
-        return self._event(
+        return self._last(
             text + self._matcher.finish() + rest, finish=finish, cached=cached, stop_token=stop_token, error=error
         )
+
+    def _last(self, text: str, *, finish: Finish, **facts: Any) -> Event:
+        event = self._event(text, finish=finish, **facts)
+        assert event is not None
+        return event
 
     def _event(
         self,
@@ -88,36 +115,44 @@ class OutputBuilder:
         stop_match: str | None = None,
         stop_token: int | None = None,
         error: str | None = None,
-    ) -> Event:
+    ) -> Event | None:
+        """None: the answer goes on, and there is nothing to tell yet."""
         self._out += len(text)
         sent: list[tuple[int, TokenLogprob | None, int, int]] = []
         # A token goes out with the last of its text; at the end, with the first of it.
         while self._held and (self._held[0][3] <= self._out or (finish and self._held[0][2] < self._out)):
             sent.append(self._held.popleft())
-        wanted = self.request.sampling.logprobs is not None
-        prompt = None
-        if self.request.sampling.prompt_logprobs is not None and self.prompt_done and not self._told:
-            prompt, self._told = tuple(self.prompt_logprobs), True
+        tokens = [token for token, *_ in sent]
+        logprobs = [logprob for _, logprob, *_ in sent if logprob is not None]
+        if self._whole:
+            self._texts.append(text)
+            self._tokens += tokens
+            self._logprobs += logprobs
+            text, tokens, logprobs = "".join(self._texts) if finish else "", self._tokens, self._logprobs
+        due = self.request.sampling.prompt_logprobs is not None and self.prompt_done and not self._told
+        if finish is None and (self._whole or not (text or tokens or due)):
+            return None
+        self._told = self._told or due
         return Event(
             id=self.request.id,
             text=text,
-            tokens=tuple(token for token, *_ in sent),
-            logprobs=tuple(logprob for _, logprob, *_ in sent if logprob is not None) if wanted else None,
-            prompt_logprobs=prompt,
+            tokens=tuple(tokens),
+            logprobs=tuple(logprobs) if self.request.sampling.logprobs is not None else None,
+            prompt_logprobs=tuple(self.prompt_logprobs) if due else None,
             finish=finish,
             stop_match=stop_match,
             stop_token=stop_token,
-            prompt_tokens=len(self.request.prompt),
+            prompt_tokens=self._prompt_tokens,
             completion_tokens=self.count,
             cached_tokens=cached,
             error=error,
             reasoning_tokens=self.thoughts.tokens if self.thoughts is not None else 0,
-            emitted=self._emitted(bool(text or sent or prompt or finish)),
+            emitted=self._emitted(),
         )
 
-    def _emitted(self, tells: bool) -> tuple[int, ...] | None:
-        """Tokens that the event carries; one that tells nothing is not sent, and leaves them for the next."""
-        if not tells or not self.request.sampling.return_ids:
+    def _emitted(self) -> tuple[int, ...] | None:
+        """Tokens since the last event, where they are asked for."""
+        if not self.request.sampling.return_ids:
             return None
         new, self._new = tuple(self._new), []
         return new

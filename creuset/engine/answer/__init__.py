@@ -1,0 +1,1 @@
+"""One answer in the making: its text, its stop strings, its thoughts, its form."""
