@@ -17,8 +17,8 @@ from typing import Any
 
 import common
 
-from creuset.engine.engine import Engine
 from creuset.engine.answer.grammar import Grammars
+from creuset.engine.engine import Engine
 from creuset.engine.settings import EngineSettings
 from creuset.text import grammar
 from creuset.types.generation import GenerationRequest, Sampling

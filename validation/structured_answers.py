@@ -23,9 +23,9 @@ from typing import Any
 import jsonschema
 
 from creuset.core.errors import RequestError
+from creuset.engine.answer.grammar import Grammars
 from creuset.engine.engine import Engine
 from creuset.engine.generate import generate
-from creuset.engine.answer.grammar import Grammars
 from creuset.engine.settings import EngineSettings
 from creuset.text import grammar
 from creuset.types.generation import GenerationRequest, Sampling
