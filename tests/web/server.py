@@ -41,7 +41,6 @@ MODEL = {
     "vocab_size": 16384,
     "created": 1,
     "engine": "ready",
-    "sampling_defaults": {"temperature": 0.7, "top_p": 0.9},
     "card": CARD,
     "languages": ["en", "fr"],
     "license": "Apache-2.0",
@@ -63,6 +62,7 @@ class Script:
     key: str = ""  # when set, asked for
     limit: int = 0  # when set, the number of messages that fit
     broken: int = 0  # how many requests still fail with 503
+    sampling: dict[str, float] = field(default_factory=lambda: {"temperature": 0.7, "top_p": 0.9})  # that it states
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -77,7 +77,8 @@ class Handler(BaseHTTPRequestHandler):
         if path == "/health":
             self.reply(200 if self.script.healthy else 503, {"status": "ok" if self.script.healthy else "starting"})
         elif path == "/v1/creuset/model":
-            self.reply(200, MODEL) if self.allowed() else self.fail(401, "missing API key", "invalid_api_key")
+            told = MODEL | {"sampling_defaults": self.script.sampling}
+            self.reply(200, told) if self.allowed() else self.fail(401, "missing API key", "invalid_api_key")
         elif path == "/v1/models":
             listed = {"data": [{"id": MODEL["name"], "alias_of": None, "state": "ready"}]}
             self.reply(200, listed) if self.allowed() else self.fail(401, "missing API key", "invalid_api_key")

@@ -130,6 +130,16 @@ def test_settings_are_sent_and_empty_ones_are_not(page: Page, served: Served) ->
     assert body["messages"][0] == {"role": "system", "content": "Be brief."}
 
 
+def test_a_model_that_states_no_sampling_gets_a_temperature_to_chat_with(page: Page, served: Served) -> None:
+    served.script.sampling = {}
+    page.reload()
+    page.wait("$('.model:not([disabled])')")
+    ask(page, "hello")
+    assert served.script.asked[0]["temperature"] == 0.7 and "top_p" not in served.script.asked[0]
+    page.click(".bottom", "Settings")
+    assert page.js("$$('dialog label').find(e => e.textContent.startsWith('Temperature')).control.placeholder") == "0.7"
+
+
 def test_two_windows_show_the_same_conversations(browser: Browser, served: Served) -> None:
     first = browser.page(served.url)
     second = browser.page(served.url, context=first.context)

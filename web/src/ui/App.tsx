@@ -9,7 +9,7 @@ import { LinkDialog } from './Dialog';
 import { Chevron, Close, Info, Menu, Plus, Sliders } from './icons';
 import type { Actions } from './Message';
 import { ModelDialog } from './ModelDialog';
-import { usePreferences } from './preferences';
+import { forChat, usePreferences } from './preferences';
 import { Settings } from './Settings';
 import { Sidebar } from './Sidebar';
 import { Spoken } from './Spoken';
@@ -34,7 +34,7 @@ export function App({ store }: { store: Store }) {
 
   const words = languages[preferences.language];
   const name = model?.name || words.theModel;
-  const asking: Asking = { model: model?.name ?? '', sampling: preferences.sampling };
+  const asking: Asking = { model: model?.name ?? '', sampling: forChat(preferences.sampling, model?.sampling_defaults) };
   const latest = useRef(asking);
   latest.current = asking;
 
@@ -163,7 +163,7 @@ export function App({ store }: { store: Store }) {
           </main>
         </div>
         {dialog === 'settings' && (
-          <Settings store={store} defaults={model?.sampling_defaults ?? {}} conversations={conversations} preferences={preferences} onChange={setPreferences} onKey={look} onClose={() => setDialog('')} />
+          <Settings store={store} defaults={model?.sampling_defaults} conversations={conversations} preferences={preferences} onChange={setPreferences} onKey={look} onClose={() => setDialog('')} />
         )}
         {dialog === 'model' && model && <ModelDialog model={model} models={models} onPick={(id) => setPreferences({ model: id })} onLook={look} onClose={() => setDialog('')} />}
         {leaving && <LinkDialog url={leaving} onClose={() => setLeaving(null)} />}

@@ -5,11 +5,11 @@ import type { Store } from '../chat/store';
 import type { Conversation, Sampling } from '../chat/types';
 import { useWords, type Language } from '../words/context';
 import { Confirm, Dialog } from './Dialog';
-import { plainSampling, type Preferences, type Theme } from './preferences';
+import { forChat, plainSampling, type Preferences, type Theme } from './preferences';
 
 interface Props {
   store: Store;
-  defaults: NonNullable<ModelInfo['sampling_defaults']>;
+  defaults: ModelInfo['sampling_defaults'];
   conversations: Conversation[];
   preferences: Preferences;
   onChange: (difference: Partial<Preferences>) => void;
@@ -21,6 +21,7 @@ export function Settings({ store, defaults, conversations, preferences, onChange
   const words = useWords();
   const { sampling } = preferences;
   const own = (value: number | undefined): string => (value === undefined ? words.modelDefault : words.modelDefaultIs(value.toLocaleString(words.locale)));
+  const ours = forChat(plainSampling, defaults).temperature; // what the page sends where the model states nothing
   const set = (difference: Partial<Sampling>): void => onChange({ sampling: { ...sampling, ...difference } });
   return (
     <Dialog title={words.settings} onClose={onClose}>
@@ -29,8 +30,8 @@ export function Settings({ store, defaults, conversations, preferences, onChange
           {(id) => <textarea id={id} rows={3} value={sampling.system} onChange={(event) => set({ system: event.target.value })} />}
         </Field>
         <div className="pair">
-          <NumberField label={words.temperature} hint={words.temperatureHint} value={sampling.temperature} empty={own(defaults.temperature)} min={0} max={2} step={0.1} onChange={(temperature) => set({ temperature })} />
-          <NumberField label={words.topP} hint={words.topPHint} value={sampling.topP} empty={own(defaults.top_p)} min={0.05} max={1} step={0.05} onChange={(topP) => set({ topP })} />
+          <NumberField label={words.temperature} hint={words.temperatureHint} value={sampling.temperature} empty={ours?.toLocaleString(words.locale) ?? own(defaults?.temperature)} min={0} max={2} step={0.1} onChange={(temperature) => set({ temperature })} />
+          <NumberField label={words.topP} hint={words.topPHint} value={sampling.topP} empty={own(defaults?.top_p)} min={0.05} max={1} step={0.05} onChange={(topP) => set({ topP })} />
           <NumberField label={words.maxTokens} value={sampling.maxTokens} min={1} max={1_000_000} step={1} onChange={(maxTokens) => set({ maxTokens })} />
           <NumberField label={words.seed} hint={words.seedHint} value={sampling.seed} min={0} max={2 ** 31} step={1} empty={words.random} onChange={(seed) => set({ seed })} />
         </div>

@@ -16,6 +16,14 @@ export interface Preferences {
 
 export const plainSampling: Sampling = { system: '', temperature: null, topP: null, maxTokens: null, seed: null };
 
+const CHAT_TEMPERATURE = 0.7; // of a model whose makers recommend nothing: drawn from as it is, a small one rambles
+
+/** What is sent: what the person set, and for a model of this server that states no sampling a temperature to chat with. */
+export function forChat(sampling: Sampling, stated: { temperature?: number; top_p?: number } | undefined): Sampling {
+  const hot = sampling.temperature === null && stated !== undefined && !('temperature' in stated);
+  return hot ? { ...sampling, temperature: CHAT_TEMPERATURE } : sampling;
+}
+
 const KEY = 'creuset.preferences';
 
 function read(): Preferences {
