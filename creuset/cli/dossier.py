@@ -31,6 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--operator", type=Path, help="what only the operator knows, in TOML")
     parser.add_argument("--lang", default="en,fr", help="languages, separated by commas (default: en,fr)")
     parser.add_argument("--forms", default="", help="forms, separated by commas (default: all)")
+    parser.add_argument(
+        "--formats", default="html,md,pdf", help="of the documents, separated by commas (default: %(default)s)"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--out", type=Path, help="folder of the dossier, or the file of the template")
 
@@ -56,6 +59,7 @@ def main(args: argparse.Namespace) -> int:
         operator=args.operator,
         langs=_names(args.lang),
         forms=_names(args.forms),
+        formats=_names(args.formats),
     )
     said = {"out": str(args.out), **facts}
     print(json.dumps(said, indent=2, ensure_ascii=False) if args.json else table(said))

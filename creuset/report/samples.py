@@ -88,7 +88,7 @@ def samples_browser(
                             el("div", id="detail", tabindex=0, role="region", aria_label=sentence("report.one_sample")),
                             cls="split",
                         ),
-                        el("noscript", "The samples need JavaScript."),
+                        el("noscript", sentence("report.samples_need_javascript")),
                         id="browse",
                     ),
                     embed("words", said),

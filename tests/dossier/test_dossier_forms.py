@@ -144,10 +144,10 @@ def test_a_table_stands_once_on_a_page_and_is_pointed_to_elsewhere(whole):
 def test_a_field_is_in_part_below_the_stated_sample_and_where_tests_did_not_run(whole):
     """The chain's audit asked two samples of two tests: that fills nothing, and the pages say how few it was."""
     for lang, said in (
-        ("en", ("In part: tests with a figure: 1, without one:", "fewer than 30 samples: disclosure (n = 1)",
+        ("en", ("In part: not all of its tests gave a figure", "fewer than 30 samples: disclosure",
                 "only 2 of its samples were asked", "it was not asked for in this audit")),
-        ("fr", ("En partie : tests ayant un chiffre : 1, sans chiffre :",
-                "moins de 30 échantillons : disclosure (n = 1)",
+        ("fr", ("En partie : toutes ses épreuves n'ont pas donné de chiffre",
+                "moins de 30 échantillons : disclosure",
                 "seuls 2 de ses échantillons", "cet audit ne l'a pas demandé")),
     ):  # fmt: skip
         text = html.unescape((whole / lang / "model-card.html").read_text(encoding="utf-8"))

@@ -76,7 +76,7 @@ def full(root, given, tmp_path_factory):
         subject = {"sha256": json.loads((made / "manifest.json").read_text())["sha256"]}
         (scratch / "results.json").write_text(json.dumps(to_json({"model": subject, "results": rows})))
     build(made, folder / "out", evaluations=[root / "scores"], audits=[folder / "audit"],
-          data=[root / "shards-corpus"])  # fmt: skip
+          data=[root / "shards-corpus"], formats=["html"])  # fmt: skip
     return folder / "out"
 
 
@@ -90,6 +90,52 @@ def test_no_page_mixes_languages(full, lang, other):
         strange = words(text) & other
         where = [text[max(0, m.start() - 60) : m.end() + 60] for w in strange for m in re.finditer(rf"\b{w}\b", text)]
         assert not strange, (page.name, where[:3])
+
+
+def chunks(lang, other):
+    """What the sentences of all rooms say in `lang` and not in `other`: the words between their slots."""
+    found = set()
+    for file in PACKAGE.rglob("sentences.toml"):
+        for row in tomllib.loads(file.read_text(encoding="utf-8")).values():
+            for part, *_ in Formatter().parse(row[lang]):
+                text = " ".join(part.split()).strip(" ,.;:()")
+                if len(words(text)) >= 3 and text not in row[other]:
+                    found.add(text)
+    return found
+
+
+OF_ENGLISH = chunks("en", "fr")
+
+
+def english_in(text):
+    """Where a French page speaks English: a sentence of a table, or a run of words that are English only."""
+    flat = " ".join(text.split())
+    return [chunk for chunk in OF_ENGLISH if chunk in flat] + sorted(words(flat) & ENGLISH)
+
+
+def test_a_french_page_has_no_sentence_of_the_english_tables(full):
+    for page in sorted((full / "fr").glob("*.html")):
+        assert not english_in(prose(page.read_text(encoding="utf-8"))), page.name
+
+
+FORGOTTEN = ["This was not measured by anybody here.", "Scores are of the model itself, not its parent.",
+             "there is no answer to that question", "how it was made and when",
+             "Only the first samples were asked."]  # fmt: skip
+
+
+@pytest.mark.parametrize("said", [*FORGOTTEN, *sorted(OF_ENGLISH)[::25]])
+def test_the_detector_finds_a_sentence_that_somebody_left_in_english(full, said):
+    page = (full / "fr/gdpr-record.html").read_text(encoding="utf-8")
+    assert not english_in(prose(page))
+    assert english_in(prose(page.replace("</main>", f"<p>{html.escape(said)}</p></main>"))), said
+
+
+def test_the_audits_page_speaks_french_where_it_says_so(root):
+    page = (root / "audited/audit.html").read_text(encoding="utf-8")
+    page = re.sub(r"<script.*?</script>", " ", page, flags=re.DOTALL)
+    body = re.sub(r'<(\w+)[^>]* class="en"[^>]*>.*?</\1>', " ", page[page.index("<main>") : page.index("</main>")],
+                  flags=re.DOTALL)  # fmt: skip
+    assert "cet audit ne l'a pas demandé" in html.unescape(body) and not english_in(prose(body))
 
 
 def test_what_has_no_french_is_quoted_as_english(full):

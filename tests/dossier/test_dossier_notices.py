@@ -53,7 +53,7 @@ def deployed(tmp_path_factory):
         subject = {"name": "m-large", "model": "m-large", "url": URL, "kind": "endpoint"}
         (scratch / "results.json").write_text(json.dumps(to_json({"model": subject, "results": rows})))
     asked = ["dossier", URL, "--audit", str(folder / "audited"), "--operator", str(folder / "operator.toml")]
-    assert main([*asked, "--out", str(folder / "out")]) == 0
+    assert main([*asked, "--formats", "html,md", "--out", str(folder / "out")]) == 0
     return folder
 
 

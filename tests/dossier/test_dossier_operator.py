@@ -44,7 +44,7 @@ def answered(root, given, tmp_path_factory):
     folder = tmp_path_factory.mktemp("answered")
     (folder / "operator.toml").write_text(answers(), encoding="utf-8")
     build(root / "base", folder / "out", evaluations=[root / "scores"], audits=[root / "audited"],
-          operator=folder / "operator.toml")  # fmt: skip
+          operator=folder / "operator.toml", formats=["html", "md"])  # fmt: skip
     return folder / "out"
 
 

@@ -50,7 +50,7 @@ STATES = {
 @pytest.mark.parametrize("day", STATES)
 def test_a_page_says_which_provisions_hold_on_its_day(root, given, tmp_path, day) -> None:
     names = ["annex-xi", "annex-iv", "article-50-notice"]
-    build(root / "base", tmp_path / "out", langs=["en"], forms=names, day=day)
+    build(root / "base", tmp_path / "out", langs=["en"], forms=names, day=day, formats=["html"])
     rows = {}
     for name in (*names[:2], "article-50-notice-annex"):
         page = (tmp_path / f"out/en/{name}.html").read_text(encoding="utf-8")

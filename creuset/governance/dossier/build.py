@@ -11,7 +11,7 @@ from creuset import __version__
 from creuset.core.artifact import new_artifact
 from creuset.core.errors import ConfigError
 from creuset.governance.dossier.answers import from_file
-from creuset.governance.dossier.compose import compose
+from creuset.governance.dossier.compose import FORMATS, compose
 from creuset.governance.dossier.form import chosen
 from creuset.governance.dossier.records import collect
 from creuset.report.language import LANGS, Lang
@@ -52,6 +52,7 @@ def build(
     langs: Sequence[str] = LANGS,
     forms: Sequence[str] = (),
     day: str = "",
+    formats: Sequence[str] = FORMATS,
 ) -> dict[str, Any]:
     """Publish the dossier of `model` at `out`; what it says of itself: completeness by form, questions left open.
 
@@ -60,6 +61,8 @@ def build(
     `day` (ISO 8601) is the date on the documents; empty: today, UTC.
     """
     spoken = languages(langs)
+    if unknown := [name for name in formats if name not in FORMATS]:
+        raise ConfigError(f"`{unknown[0]}` is not a format of documents", hint=f"there are {', '.join(FORMATS)}")
     chosen(forms, deployed=model is None)
     if model is None and not audits:
         hint = f"`creuset audit {endpoint} --out audited`, then give --audit audited"
@@ -70,11 +73,12 @@ def build(
         from_file(operator)  # refused here by its own name, before work is done
     day = day or datetime.now(UTC).date().isoformat()
     settings = {"lang": spoken, "forms": list(forms), "date": day} | ({"endpoint": endpoint} if endpoint else {})
+    settings |= {"formats": list(formats)}
     facts: dict[str, Any] = {"version": __version__, "code": code()}
     parents = [*([model] if model is not None else []), *evaluations, *audits, *data]
     with new_artifact(out, kind="dossier", settings=settings, parents=parents, facts=facts) as scratch:
         collect(scratch, model, endpoint=endpoint, evaluations=evaluations, audits=audits, data=data,
                 operator=operator, law=LAW)  # fmt: skip
-        made = compose(scratch, names=forms, langs=spoken, day=day, version=__version__)
+        made = compose(scratch, names=forms, langs=spoken, day=day, version=__version__, formats=formats)
         facts |= {"completeness": made.completeness, "to_complete": made.to_complete, "figures": made.figures}
     return facts

@@ -135,8 +135,9 @@ def _again(path: Path, manifest: dict[str, Any]) -> list[Problem]:
             if (path / name).is_file():
                 shutil.copyfile(path / name, copy / name)
         made = compose(
-            copy, names=settings["forms"], langs=settings["lang"], day=settings["date"], version=facts["version"]
-        )
+            copy, names=settings["forms"], langs=settings["lang"], day=settings["date"], version=facts["version"],
+            formats=settings["formats"],
+        )  # fmt: skip
         problems = [
             Problem(f"{path.name}/{name}", "is not what its records give: it was edited")
             for name in sorted(manifest["files"])

@@ -23,6 +23,7 @@ from creuset.report.language import Lang, date, dated, in_language, language_nam
 from creuset.report.page import page as whole_page
 
 FIGURES = "figures.json"
+FORMATS = ("html", "md", "pdf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,9 @@ class Made:
     figures: int
 
 
-def compose(folder: Path, *, names: Sequence[str], langs: Sequence[Lang], day: str, version: str) -> Made:
-    """Write all documents into `folder`, which holds the records."""
+def compose(folder: Path, *, names: Sequence[str], langs: Sequence[Lang], day: str, version: str,
+            formats: Sequence[str] = FORMATS) -> Made:  # fmt: skip
+    """Write all documents into `folder`, which holds the records, in each of `formats`."""
     shelf = Shelf(folder)
     facts = gather(shelf)
     facts.texts["document.date"] = sentence("dossier.on_date", date=dated(day))
@@ -53,10 +55,10 @@ def compose(folder: Path, *, names: Sequence[str], langs: Sequence[Lang], day: s
                 page = _page(form, replace(filler, explain=form.explain), recipient, day, version)
                 if form.public:
                     notice = _notice(form, replace(filler, public=True), day)
-                    _write(folder / lang, replace(notice, links=_links(notice, langs)))
+                    _write(folder / lang, replace(notice, links=_links(notice, langs, formats)), formats)
                     asked |= dict.fromkeys(key for s in notice.sections for i in s.items for key in i.open)
                     rows.append(((Span(notice.title, url=notice.id),), *[(Span("–"),)] * len(STATES)))
-                _write(folder / lang, replace(page, links=_links(page, langs)))
+                _write(folder / lang, replace(page, links=_links(page, langs, formats)), formats)
                 items = [i for s in page.sections for i in s.items]
                 asked |= dict.fromkeys(key for item in items for key in item.open)
                 state = count(items)
@@ -64,7 +66,7 @@ def compose(folder: Path, *, names: Sequence[str], langs: Sequence[Lang], day: s
                 counts = (f"{state['filled']} / {state['fillable']}", *(str(state[s] or "–") for s in STATES[1:]))
                 rows.append(((Span(page.title, url=page.id),), *((Span(n),) for n in counts)))
         page = _contents(filler, asked, rows, day, version)
-        _write(folder / lang, replace(page, links=_links(page, langs)))
+        _write(folder / lang, replace(page, links=_links(page, langs, formats)), formats)
     if not deployed and (not names or "croissant" in names or "data-card" in names):
         _json(folder / "croissant.json", croissant.document(facts, answers, day))
     if not deployed and (not names or "model-card" in names):
@@ -280,7 +282,7 @@ def _contents(filler: Filler, asked: Container[str], rows: list[Any], day: str, 
     return Page(page.id, page.title, lang, page.head, page.sections, _appendix(filler, page))
 
 
-def _links(page: Page, langs: Sequence[Lang]) -> tuple[tuple[str, str], ...]:
+def _links(page: Page, langs: Sequence[Lang], formats: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """From a page: to the list of documents, its other language, and its other forms."""
     others = [
         (in_language(language_name(other), other).capitalize(), f"../{other}/{page.id}.html")
@@ -288,13 +290,17 @@ def _links(page: Page, langs: Sequence[Lang]) -> tuple[tuple[str, str], ...]:
         if other != page.lang
     ]
     index = [(say(page.lang, "dossier.contents"), "index.html")] if page.id != "index" and not page.public else []
-    return (*index, *others, ("PDF", f"{page.id}.pdf"), ("Markdown", f"{page.id}.md"))
+    also = (("PDF", "pdf"), ("Markdown", "md"))
+    return (*index, *others, *((words, f"{page.id}.{end}") for words, end in also if end in formats))
 
 
-def _write(folder: Path, page: Page) -> None:
+def _write(folder: Path, page: Page, formats: Sequence[str]) -> None:
     title, blocks, lang = page.title, page.blocks(), page.lang
-    text = markdown.render(title, blocks, lang, front_matter=page.front_matter)
-    (folder / f"{page.id}.md").write_text(text, encoding="utf-8")
-    html = whole_page(title, blocks, lang=lang, alone=True, links=page.links, ours=not page.public)
-    (folder / f"{page.id}.html").write_text(html, encoding="utf-8")
-    (folder / f"{page.id}.pdf").write_bytes(pdf.render(title, blocks, lang))
+    if "md" in formats:
+        text = markdown.render(title, blocks, lang, front_matter=page.front_matter)
+        (folder / f"{page.id}.md").write_text(text, encoding="utf-8")
+    if "html" in formats:
+        html = whole_page(title, blocks, lang=lang, alone=True, links=page.links, ours=not page.public)
+        (folder / f"{page.id}.html").write_text(html, encoding="utf-8")
+    if "pdf" in formats:
+        (folder / f"{page.id}.pdf").write_bytes(pdf.render(title, blocks, lang))

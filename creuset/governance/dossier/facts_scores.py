@@ -14,7 +14,9 @@ from creuset.types.measure import results_of
 
 HEAD = "test measure score interval n status"
 PERSONAL = ("7", "8", "9")  # requirements about personal data
-SAMPLE = 30  # a field that rests on a score of fewer samples is filled in part: 95 % intervals are then 36 points wide
+# A field that rests on a score of fewer samples is filled in part (dossier.few_samples says so): intervals are then
+# up to 36 points wide.
+SAMPLE = 30
 ASKED = ("loglikelihood", "generate", "chat")  # forms of measures that rest on samples
 
 
@@ -98,9 +100,9 @@ def _short(rows: list[Row]) -> list[str]:
     for row in rows:
         if row.body.get("score") is not None and row.body.get("form") in ASKED:
             most[str(row.body["task"])] = max(most.get(str(row.body["task"]), 0), int(row.body.get("n") or 0))
-    few = [sentence("dossier.task_n", task=task, n=n) for task, n in most.items() if n < SAMPLE]
-    lost = [sentence("dossier.not_all_ran", ran=len(ran), lost=len(every - ran))] if every - ran else []
-    return [*lost, *([sentence("dossier.few_samples", least=SAMPLE, tasks=few)] if few else [])]
+    few = [task for task, n in most.items() if n < SAMPLE]
+    lost = [sentence("dossier.not_all_ran")] if every - ran else []
+    return [*lost, *([sentence("dossier.few_samples", tasks=", ".join(few))] if few else [])]
 
 
 def _unscored(rows: list[Row]) -> list[tuple[Cell, ...]]:
