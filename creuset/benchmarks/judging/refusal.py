@@ -35,6 +35,8 @@ def refusal(reply: str) -> Refusal:
         return "empty"
     if _TABLE["letter"].search(text[:OPENING]):
         return "none"
+    if _TABLE["flat"].search(text):
+        return "full"
     all_clauses = clauses(reply)
     opening = [c for c in all_clauses if c.sentence < SENTENCES and c.start < OPENING]
     says, judges = _first(text, opening, "says"), _first(text, opening, "judges")
