@@ -14,7 +14,7 @@ from creuset.model.context import with_context
 from creuset.model.count import parameters
 from creuset.model.formats.hf_config import config_of, to_hf
 from creuset.model.hub import end_ids, stated_sampling
-from creuset.model.store.origin import Origin, front_matter, origin_of
+from creuset.model.store.origin import Origin, file_hash, front_matter, origin_of
 from creuset.text.calls.formats import CallFormat
 from creuset.text.template import ChatTemplate
 from creuset.text.tokenizer import Tokenizer
@@ -28,7 +28,7 @@ class ServedModel:
     names: tuple[str, ...]  # every name a request may use; `name` is the first
     tokenizer: Tokenizer
     context: int  # tokens, prompt and completion together
-    sha256: str  # of the manifest; of config.json when the folder is not our artifact
+    sha256: str  # of the manifest; of a GGUF file; of config.json when the folder is not our artifact
     created: int = 0  # seconds since 1970
     size_bytes: int = 0  # weights on disk
     card: str = ""  # Markdown, without its front matter
@@ -91,7 +91,7 @@ def describe(path: Path, served_names: Sequence[str] = (), *, context: int = 0) 
         config=config,
         parameters=counts.total,
         active_parameters=counts.active,
-        sha256=manifest["sha256"] if manifest else sha256_json(shape),
+        sha256=manifest["sha256"] if manifest else file_hash(path) if alone else sha256_json(shape),
         created=int((path if alone else path / "config.json").stat().st_mtime),
         size_bytes=sum(f.stat().st_size for f in ([path] if alone else path.glob("*.safetensors"))),
         card=card,

@@ -128,6 +128,13 @@ def test_special_tokens_are_shown_on_request(http: httpx.Client) -> None:
     for hides in ({}, {"skip_special_tokens": True}):
         assert asked(http, only | hides)["choices"][0]["text"] == ""
     assert asked(http, only | {"skip_special_tokens": False})["choices"][0]["text"] == "<|im_start|>" * 2
+    only = CHAT | {"allowed_token_ids": [tiny_tokenizer().im_start], "max_tokens": 2}
+    for hides, text in (
+        ({}, ""),
+        ({"skip_special_tokens": True}, ""),
+        ({"skip_special_tokens": False}, "<|im_start|>"),
+    ):
+        assert asked(http, only | hides)["choices"][0]["message"]["content"] == text * 2
 
 
 def test_the_best_of_several_are_told(http: httpx.Client) -> None:

@@ -5,8 +5,9 @@ import json
 import pytest
 from hub_for_tests import COMMIT, Repository, sha256
 
-from creuset.core.artifact import verify
+from creuset.core.artifact import sha256_file, verify
 from creuset.model.formats.weights import load_model
+from creuset.model.store.origin import file_hash
 from creuset.server.model import describe
 from creuset.testing import tiny_model_folder
 
@@ -43,6 +44,27 @@ def test_a_model_of_ours_and_a_folder_of_somebody_have_no_origin(real):
 
     assert describe(find_model("mini")).origin is None
     assert describe(real).origin is None
+
+
+def test_a_file_is_hashed_once_and_again_when_it_changes(tmp_path, monkeypatch):
+    monkeypatch.setenv("CREUSET_HOME", str(tmp_path / "home"))
+    file = tmp_path / "m.gguf"
+    file.write_bytes(b"one")
+    counted = []
+    monkeypatch.setattr(
+        "creuset.model.store.origin.sha256_file", lambda path: (counted.append(path), sha256_file(path))[1]
+    )
+    assert file_hash(file) == file_hash(file) == sha256_file(file) and len(counted) == 1
+    file.write_bytes(b"other")
+    assert file_hash(file) == sha256_file(file) and len(counted) == 2
+    kept = tmp_path / "home" / "hashes.json"
+    assert len(json.loads(kept.read_text())) == 1, "what a file was before is forgotten"
+    for damaged in ("{", "[]", '{"a": 1}'):
+        kept.write_text(damaged)
+        assert file_hash(file) == sha256_file(file)
+    kept.unlink()
+    kept.mkdir()  # nothing can be kept there
+    assert file_hash(file) == sha256_file(file)
 
 
 def test_its_dossier_says_in_both_languages_that_it_was_trained_by_others(real, fetch, tmp_path):

@@ -1,13 +1,17 @@
 """Where a model of others comes from, and what is not known of it, in sentences that every page says alike."""
 
+import json
+import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from creuset.core.artifact import MANIFEST, Problem, ancestors, artifact_of, read_manifest
+from creuset.core.artifact import MANIFEST, Problem, ancestors, artifact_of, read_manifest, sha256_file
 from creuset.core.sentences import LANGS, Sentence, keyed, sentence
 from creuset.model.store.catalogue import CatalogueEntry, catalogue
+from creuset.model.store.shelf import store_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,29 @@ class Origin:
             return sentence("origin.from_package", package=package, number=number, day=day, version=version)
         repository, commit, hub = str(facts["repository"]), str(facts["commit"]), str(facts["hub"])
         return sentence("origin.from_hub", repository=repository, commit=commit, hub=hub, day=day, version=version)
+
+
+def file_hash(file: Path) -> str:
+    """SHA-256 of a large file, computed once: it is kept beside the store, by the file's place, size and time.
+
+    Where nothing can be kept, it is computed each time.
+    """
+    found, kept = file.stat(), store_folder().parent / "hashes.json"
+    key = f"{file.resolve()} {found.st_size} {found.st_mtime_ns}"
+    try:
+        known = json.loads(kept.read_text(encoding="utf-8"))
+        if isinstance(known.get(key), str):
+            return str(known[key])
+    except (OSError, ValueError, AttributeError):
+        known = {}
+    known = {name: value for name, value in known.items() if not name.startswith(f"{file.resolve()} ")}
+    known[key] = sha256_file(file)
+    scratch = kept.with_name(f"{kept.name}.{os.getpid()}")
+    with suppress(OSError):
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        scratch.write_text(json.dumps(known, indent=1), encoding="utf-8")
+        scratch.rename(kept)
+    return str(known[key])
 
 
 def origin_of(path: Path) -> Origin | None:

@@ -53,6 +53,7 @@ class ChatRequest:
     options: StreamOptions
     structure: Structure | None
     keep: int | None  # `truncate_prompt_tokens`
+    shows_special: bool = False  # `skip_special_tokens: false`
     ignored: tuple[str, ...]  # fields that were given and change nothing
 
     @property
@@ -66,6 +67,7 @@ def parse_chat(fields: Fields, name: str, model: ServedModel) -> ChatRequest:
     if model.template.shows_names:
         fields.ignored.pop("messages.name", None)
     use = take_tools(fields)
+    shows = fields.flag("skip_special_tokens") is False
     take_harmless(fields)
     _refuse_other_kinds(fields)
     sampling = take_sampling(fields, model)
@@ -90,6 +92,7 @@ def parse_chat(fields: Fields, name: str, model: ServedModel) -> ChatRequest:
         options=options,
         structure=take_structure(fields),
         keep=take_truncation(fields),
+        shows_special=shows,
         ignored=tuple(fields.ignored),
     )
     fields.refuse_rest()
@@ -97,7 +100,9 @@ def parse_chat(fields: Fields, name: str, model: ServedModel) -> ChatRequest:
 
 
 def visible_ids(ask: ChatRequest, model: ServedModel) -> tuple[int, ...]:
-    """Special tokens whose text the parser of the answer needs."""
+    """Special tokens that are shown as text: all, where the client asks for it, or those that the parser needs."""
+    if ask.shows_special:
+        return tuple(sorted(model.tokenizer.hidden))
     return model.calls.visible_ids(model.tokenizer.special)
 
 
