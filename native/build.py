@@ -50,6 +50,7 @@ LEVELS: dict[str, tuple[tuple[str, ...], list[str]]] = {
     "bf16": (X86, BF16),
     "amx": (X86, [*BF16, "-mamx-tile", "-mamx-int8", "-mamx-bf16"]),
     "neon": (ARM, []),
+    "neondot": (ARM, ["-march=armv8.2-a+dotprod"]),  # used by the level neon where the processor has it
 }
 
 

@@ -10,6 +10,7 @@ struct Kernels {
     Product f32, bf16, q8, q4, q4a;
     Prepare prepare;
 };
-extern const Kernels scalar_kernels, avx2_kernels, avx512_kernels, vnni_kernels, bf16_kernels, amx_kernels, neon_kernels;
+extern const Kernels scalar_kernels, avx2_kernels, avx512_kernels, vnni_kernels, bf16_kernels, amx_kernels;
+extern const Kernels neon_kernels, neondot_kernels;
 
 }  // namespace creuset

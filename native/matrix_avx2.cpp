@@ -12,10 +12,6 @@ namespace {
 
 #define UNROLL _Pragma("GCC unroll 16")
 
-// One row: both halves of two tiles at once. More rows: one half after the other, since there are 16 registers.
-constexpr int halves_at_once(int rows) { return rows == 1 ? 2 : 1; }
-constexpr int tiles_at_once(int rows) { return rows == 1 ? 2 : 1; }
-
 inline __m256i broadcast4(const void *at) {  // four bytes to all lanes
     int32_t four;
     __builtin_memcpy(&four, at, 4);
@@ -40,16 +36,16 @@ inline void store(float *to, int there, __m256 sum) {
     for (int i = 0; i < there; i++) to[i] = all[i];
 }
 
-// Runs `Half::sums<R, T, H>` over the halves of R rows by T tiles.
+// Runs `Half::sums<R, T, H>` over the halves of R rows by T tiles, H halves at a time: there are 16 registers.
 template <class Half>
 struct Halves {
     static constexpr int most = 4;
-    static constexpr int tiles(int rows) { return tiles_at_once(rows); }
+    static constexpr int tiles(int rows) { return rows <= Half::rows_of_two_tiles ? 2 : 1; }
 
     template <int R, int T>
     static void run(const Matrix &m, const Rows &rows, const int64_t *row, const uint8_t *data, int64_t stride,
                     Target target) {
-        constexpr int H = halves_at_once(R);
+        constexpr int H = R <= Half::rows_of_two_halves ? 2 : 1;
         for (int first = 0; first < 2; first += H) {
             __m256 sum[R][T][H];
             UNROLL for (int r = 0; r < R; r++)
@@ -67,6 +63,8 @@ struct Halves {
 };
 
 struct F32Half {
+    static constexpr int rows_of_two_tiles = 2, rows_of_two_halves = 4;
+
     template <int R, int T, int H>
     static void sums(const Matrix &m, const Rows &rows, const int64_t *row, const uint8_t *data, int64_t stride, int first,
                      __m256 (&sum)[R][T][H]) {
@@ -84,6 +82,8 @@ struct F32Half {
 };
 
 struct Bf16Half {
+    static constexpr int rows_of_two_tiles = 2, rows_of_two_halves = 4;
+
     static __m256 even(__m256i pair) { return _mm256_castsi256_ps(_mm256_slli_epi32(pair, 16)); }
     static __m256 odd(__m256i pair) { return _mm256_castsi256_ps(_mm256_and_si256(pair, _mm256_set1_epi32(-65536))); }
 
@@ -108,6 +108,8 @@ struct Bf16Half {
 
 template <int kind, int group, int scale_type>
 struct QuantizedHalf {
+    static constexpr int rows_of_two_tiles = 1, rows_of_two_halves = 2;
+
     template <int R, int T, int H>
     static void sums(const Matrix &m, const Rows &rows, const int64_t *row, const uint8_t *data, int64_t stride, int first,
                      __m256 (&sum)[R][T][H]) {

@@ -1,4 +1,9 @@
 // Activations, and the choice of the kernels of the level in use.
+#if CREUSET_HAS_NEONDOT && defined(__linux__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
+
 #include "isa.h"
 #include "kernels.h"
 
@@ -25,7 +30,9 @@ const Kernels *kernels_of(Isa level) {
 #if CREUSET_HAS_AMX
         case AMX: return &amx_kernels;
 #endif
-#if CREUSET_HAS_NEON
+#if CREUSET_HAS_NEONDOT && defined(__linux__)
+        case NEON: return getauxval(AT_HWCAP) & HWCAP_ASIMDDP ? &neondot_kernels : &neon_kernels;
+#elif CREUSET_HAS_NEON
         case NEON: return &neon_kernels;
 #endif
         default: return &scalar_kernels;
