@@ -1,8 +1,10 @@
 """Personal data is masked where its form and check digits agree, and left alone elsewhere."""
 
+import time
+
 import pytest
 
-from creuset.core.personal import mask
+from creuset.core.personal import find, mask
 from creuset.core.personal.check_digits import iban, luhn, nir
 from creuset.data.settings import Privacy
 
@@ -133,3 +135,26 @@ def test_check_digits():
 
 def nir_key(number):
     return f"{97 - int(number) % 97:02d}"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("M. Petit\n12 rue du 8 mai 1945\n69003 LYON CEDEX 03", "12 rue du 8 mai 1945\n69003 LYON CEDEX 03"),
+        ("an die Lindenallee 4, 14050 Berlin im Mai", "Lindenallee 4, 14050 Berlin"),
+        ("In 1929 Wall Street fell.", None), ("75000 visiteurs sur la place du Capitole", None),
+        ("Am 9. November 1989 fiel die Mauer.", None), ("She lives at 12 Elm Road with her cat.", "12 Elm Road"),
+        ("They painted 12 Elm Road and 5 more.", None),
+    ],
+)  # fmt: skip
+def test_an_address_has_a_number_a_street_and_a_code_or_is_announced(text, found):
+    assert find(text, ("address",)) == ([("address", found)] if found else [])
+
+
+@pytest.mark.parametrize(
+    "piece", ["12 rue ", "12 Elm ", "Am ", "calle ", "1", "12345 A", "né ", "born ", "lives at ", "A-", "75000 P"]
+)
+def test_no_text_makes_addresses_and_dates_slow(piece):
+    began = time.thread_time()
+    find((piece * 20_000)[:60_000] + " 75001 Paris", ("address", "born"))
+    assert time.thread_time() - began < 3.0  # what grows with the square takes minutes

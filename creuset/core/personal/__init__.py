@@ -20,9 +20,10 @@ from typing import Any
 
 from creuset.core.personal.check_digits import numbers
 from creuset.core.personal.keys import secrets
+from creuset.core.personal.postal import addresses
 from creuset.core.personal.runs import groups
 from creuset.core.personal.telephone import phones
-from creuset.core.personal.written import addresses, births, emails, ips, passports
+from creuset.core.personal.written import births, emails, ips, passports
 
 MASKED = ("email", "phone", "card", "iban", "ip", "nir", "siren", "siret", "national_id", "secret")
 KINDS = (*MASKED, "vat", "rpps", "mrz", "address", "born")

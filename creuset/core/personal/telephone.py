@@ -12,10 +12,12 @@ from functools import lru_cache
 _B = " \u00a0\u202f\u2009\u2007"
 _S = rf"[{_B}.\-\u2010\u2011\u2013/]"
 _INTERNATIONAL = re.compile(
-    rf"(?<![\w.,+])(?:\(?\+|00{_S}?(?=[1-9])|\[(?=\d{{1,3}}\]))\d{{1,3}}[\])]?(?:{_S}{{0,2}}\(0?\d{{0,4}}\))?(?:{_S}{{0,2}}\d+)+(?![\w])"
+    rf"(?<![\w.,+])(?:\(?\+|00{_S}?(?=[1-9])"
+    rf"|\[(?=\d{{1,3}}\]))\d{{1,3}}[\])]?(?:{_S}{{0,2}}\(0?\d{{0,4}}\))?(?:{_S}{{0,2}}\d+)+(?![\w])"
 )
 _FRENCH = re.compile(
-    rf"(?<![\w+])(?:\(0[1-9]\)|0[1-9])(?:({_S}?)\d\d(?:\1\d\d){{3}}|(?:{_S})\d{{3}}(?:{_S})\d{{3}}(?:{_S})\d{{2}})(?![\w])"
+    rf"(?<![\w+])(?:\(0[1-9]\)|0[1-9])(?:({_S}?)\d\d(?:\1\d\d){{3}}"
+    rf"|(?:{_S})\d{{3}}(?:{_S})\d{{3}}(?:{_S})\d{{2}})(?![\w])"
     rf"|(?<![\w+])0[1-9]\d\d({_S})\d\d\2\d\d\2\d\d(?![\w])"
     rf"|(?<![\w+])0[1-9]\d\d({_S})\d{{3}}\3\d{{3}}(?![\w])"
     rf"|(?<![\w+])\(0[1-9]\){_S}?\d\d(?:{_S}?\d\d){{3}}(?![\w])"
@@ -24,12 +26,17 @@ _AMERICAN = re.compile(
     r"(?<![\w.+])(?:1[ .\-\u2011])?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}([.\-\u2011]))"
     r"[2-9]\d{2}(?(1)\1|[ .\-\u2011])\d{4}(?![\w])"
 )
-_NATIONAL = re.compile(rf"(?<![\w+.,])\(?0?\d{{2,5}}\)?(?:(?! ?/ ){_S}{{0,3}}\d+){{0,5}}(?![\w])")
+_NATIONAL = re.compile(
+    # An area code may stand before " / "; behind a whole number it parts two of them.
+    rf"(?<![\w+.,])(?:\(?0\d{{2,4}}\)? / ?(?=\d[\d ]{{3,11}}(?!\d| ?/))"
+    rf"|\(?0?\d{{2,5}}\)?)(?:(?! ?/ ){_S}{{0,3}}\d+){{0,5}}(?![\w])"
+)
 # Forms that no other number has: mobile numbers in Germany, the groups of Spanish numbers.
 _MOBILE_DE = re.compile(rf"(?<![\w+.,/-])01(?:5\d|6[023]|7\d)\d?{_S}\d{{7,8}}(?![\w])")
 _GROUPED_ES = re.compile(rf"(?<![\w+.,/-])[6789]\d\d([{_B}.-])\d\d\1\d\d\1\d\d(?![\w])")
 _WORD = re.compile(
-    r"(?:t[ée]l(?:[ée]phone|\.|efon\w*|éfono|\b)|phone|mobile?\b|portable|gsm\b|natel\b|m[oó]vil|celular|handy|fax|cell|"
+    r"(?:t[ée]l(?:[ée]phone|\.|efon\w*|éfono|\b)|phone|mobile?\b|portable|gsm\b|natel\b|m[oó]vil|celular|handy"
+    r"|fax|cell|"
     r"call(?:ed|ing)?\b|ring\b|text(?:ed)? (?:me|him|her|us)|dial|appel\w*|joindre|joignable|rappel\w*|contact\w*|sms|"
     r"r[ée]ception|recepci[oó]n|accueil|zentrale|centralita|switchboard|landline|festnetz|fijo\b|mi n[uú]mero|"
     r"my number|mon num[ée]ro|meine nummer|tfno|tlf\b|\w*ruf\b|rufen\b|erreich\w*|whats ?app|"
@@ -39,7 +46,8 @@ _WORD = re.compile(
 )
 # What announces that a number is something else. The first list holds for numbers without groups, the second for all.
 _REFERENCE = (
-    r"isbn|issn|ean|doi|r[ée]f(?:[ée]rence|erenz|\.|erencia|\b)|n°|nº|no\.|nr\.?|commande|order|invoice|facture|rechnung\w*|"
+    r"isbn|issn|ean|doi|r[ée]f(?:[ée]rence|erenz|\.|erencia|\b)|n°|nº|no\.|nr\.?|commande|order|invoice|facture"
+    r"|rechnung\w*|"
     r"bestell\w*|pedido|factura|dossier|ticket|sku|article|artikel\w*|id|code|siren|siret|rcs|tva|iban|compte|konto\w*|"
     r"account|cuenta|version|patent|brevet|pubmed|pmid|oclc|arxiv|serial|seriennummer|imei|vin|population|colis|suivi|"
     r"tracking|sendung\w*|env[ií]o"
@@ -82,9 +90,9 @@ def phones(line: str) -> Iterator[tuple[int, int]]:
 
 def _international(line: str, match: re.Match[str]) -> Iterator[tuple[int, int]]:
     """The longest beginning of what was written that is a number of some country; the rest may be another number."""
-    if _AMOUNT.match(line, match.end()):
-        return
     start = match.start()
+    if _AMOUNT.match(line, match.end()) or (match[0].startswith("00") and re.search(r"\d[-/.]$", line[:start][-2:])):
+        return
     announced = _WORD.search(line, max(0, start - 40), start) is not None
     ends = [start + part.end() for part in re.finditer(r"\d+\)?", match[0])]
     for end in reversed(ends):

@@ -1,8 +1,10 @@
-"""Personal data that is known by its form: mail and network addresses, streets, dates of birth, lines of passports."""
+"""Personal data that is known by its form: mail and network addresses, dates of birth, lines of passports."""
 
 import ipaddress
 import re
 from collections.abc import Iterator
+
+from creuset.core.personal.postal import occurrences
 
 # Domains that RFC 2606 sets apart for examples are nobody's.
 _EXAMPLE = re.compile(
@@ -15,6 +17,7 @@ _SPELLED = re.compile(r"[\w-]+(?: ?[\[(](?:dot|point|punkt|punto)[\])] ?[\w-]+)+
 _DOTS = re.compile(r" ?[\[(](?:dot|point|punkt|punto)[\])] ?", re.I)
 _IPV4 = re.compile(r"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?![\w]|\.\d)")
 _IPV6 = re.compile(r"(?<![\w:.])(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{1,4}(?![\w:])")
+_COLONS = re.compile(r":[0-9a-fA-F]{0,4}:[0-9a-fA-F]")
 _VERSIONED = re.compile(
     r"(?:versions?|\bv|\bvers?\.?|release|r[ée]vision|build|patch|update|bios|firmware|driver|pilote|treiber|php|apache|"
     r"nginx|openssl|kernel|noyau|linux|ubuntu|debian|windows|android|ios|macos|chrom\w+|firefox|safari|opera|edge|mozilla|"
@@ -23,34 +26,6 @@ _VERSIONED = re.compile(
     r"abschnitt|ziffer|absatz|nummer|apartado|p[aá]rrafo|secci[oó]n|paragraphe|policy|clause|item|step|étape|schritt|paso|\bec|equation|[ée]q\.|exercise|exercice|übung|question|rule|règle|oid)"
     r"[\s:/#(-]*$",
     re.I,
-)
-_STREETS_FR = (
-    "rue|avenue|av\\.|boulevard|bd|bld|place|chemin|allée|impasse|quai|route|cours|square|passage|faubourg|cité|villa|"
-    "sentier|ruelle|esplanade|promenade|rond-point"
-)
-_NAME = r"[A-ZÀÂÇÉÈÊËÎÏÔÛÜ][\w'’-]+"
-_ADDRESS_FR = re.compile(
-    rf"(?<![\w.,/-])\d{{1,4}}(?: ?(?:bis|ter|quater|[A-D]))?,? (?:{_STREETS_FR}) "
-    rf"(?:(?:de la|de l['’]|de|du|des|d['’]|le|la|les|l['’]|saint|sainte) ?)*{_NAME}(?: {_NAME})*"
-    rf"(?:,? \d{{5}} {_NAME})?"
-    # Not case-insensitive: the name of a street has a capital, `20 places assises` has none.
-)
-_ADDRESS_EN = re.compile(
-    r"(?<![\w.,/-])\d{1,5}[A-D]? (?:[A-Z][\w'’]+ ){1,3}"
-    r"(?:Street|St\.|Avenue|Ave\.|Road|Rd\.|Lane|Ln\.|Drive|Dr\.|Boulevard|Blvd\.|Terrace|Crescent|Way|Close)(?![\w])"
-)
-_ADDRESS_DE = re.compile(
-    r"(?<![\w-])[A-ZÄÖÜ][\wäöüß-]*(?:[Ss]traße|[Ss]trasse|str\.|[Gg]asse|[Ww]eg|[Pp]latz|[Aa]llee|ufer|damm|ring)"
-    r" \d{1,4}"
-    r" ?[a-h]?(?![\w.,]*\d)"
-    r"(?:,? \d{4,5} [A-ZÄÖÜ][\wäöüß-]+(?: (?:am|an der|im|bei) [A-ZÄÖÜ][\wäöüß]+)?)?"
-)
-_ADDRESS_ES = re.compile(
-    r"(?<![\w])(?:[Cc]alle|C/|[Aa]venida|[Aa]vda\.?|[Pp]laza|[Pp]aseo|[Cc]amino|[Rr]onda) ?"
-    r"(?:(?:de la|de los|de las|del|de|la|el|los|las) )*"
-    r"[A-ZÁÉÍÓÚÑ][\wáéíóúñ]+(?: (?:de |del |la |y )*[A-ZÁÉÍÓÚÑ][\wáéíóúñ]+)*"
-    r",? (?:n[º°.]? ?)?\d{1,4}(?:,? \d{1,2}[º°]?[A-D]?(?!\d))?"
-    r"(?:,? \d{5} (?:(?:A|La|El|Las|Los) )?[A-ZÁÉÍÓÚÑ][\wáéíóúñ]+)?"
 )
 _MONTHS = (
     "janvier|février|mars|avril|mai|juin|juillet|août|septembre|octobre|novembre|décembre|"
@@ -68,6 +43,15 @@ _BORN = re.compile(
     r"d\.?o\.?b\.?|"
     r"geb(?:oren|\.)(?: am)?|geburtsdatum|nacid[oa]s?(?: el)?(?: día)?|fecha de nacimiento|nació el)"
     rf"(?: ?:| ist| est(?: le)?| es(?: el)?| is)? ?{_DATE}",
+    re.I,
+)
+# Works and companies are born too.
+_BORN_THING = re.compile(
+    r"\b(?:revista|empresa|sociedad|asociación|banda|grupo|proyecto|idea|periódico|diario|partido|club|festival|marca|canción|"
+    r"company|band|magazine|newspaper|project|idea|club|movement|startup|start-up|label|brand|party|song|festival|journal|firm|"
+    r"entreprise|société|association|revue|journal|groupe|projet|idée|parti|mouvement|marque|chanson|équipe|"
+    r"Zeitschrift|Firma|Gesellschaft|Verein|Gruppe|Projekt|Idee|Zeitung|Partei|Marke|Unternehmen)\b"
+    r"(?:[^\n.;:!?,]{0,40})$",
     re.I,
 )
 _MRZ = re.compile(r"(?<![A-Z0-9<])[A-Z0-9<]{9}\d[A-Z<]{3}\d{6}\d[MFX<]\d{6}\d[A-Z0-9<]{14}[\d<]\d(?![A-Z0-9<])")
@@ -115,7 +99,7 @@ def ips(text: str) -> Iterator[tuple[int, int]]:
                 continue
             if public_ip(match[0]) and not _VERSIONED.search(before) and not re.search(r"[A-Za-z]/$", before):
                 yield match.span()
-    if "::" in text or text.count(":") >= 7:
+    if _COLONS.search(text):
         for match in _IPV6.finditer(text):
             if public_ip(match[0]):
                 yield match.span()
@@ -132,13 +116,29 @@ def public_ip(text: str) -> bool:
     return address.is_global and text[:1] in "23" and len(text.split(":")[0]) == 4  # 2000::/3, all that is given out
 
 
+_BORN_STEMS = (
+    "né",
+    "naissance",
+    "born",
+    "birth",
+    "dob",
+    "d.o.b",
+    "geb",
+    "nacid",
+    "nació",
+    "fecha de nac",
+    "date d",
+    "date o",
+)
+
+
 def births(text: str) -> Iterator[tuple[int, int]]:
-    return (match.span() for match in _BORN.finditer(text))
-
-
-def addresses(text: str) -> Iterator[tuple[int, int]]:
-    for pattern in (_ADDRESS_FR, _ADDRESS_EN, _ADDRESS_DE, _ADDRESS_ES):
-        for match in pattern.finditer(text):
+    low = text.lower()
+    if len(low) != len(text):  # a letter that has two as a small one
+        low = text
+    for at in sorted({at for stem in _BORN_STEMS for at in occurrences(stem, low)}):
+        match = _BORN.match(text, at)
+        if match and not _BORN_THING.search(text, max(0, at - 60), at):
             yield match.span()
 
 
