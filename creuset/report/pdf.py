@@ -33,12 +33,13 @@ def drawable(text: str) -> str:
     return "".join(c if ord(c) in glyphs() else f"U+{ord(c):04X}" for c in text.replace("\n", " "))
 
 
-def render(title: Words, blocks: Iterable[Block], lang: Lang) -> bytes:
-    """The blocks as a file."""
+def render(title: Words, blocks: Iterable[Block], lang: Lang, *, ours: bool = True) -> bytes:
+    """The blocks as a file. `ours` is false for a page that others publish: it does not say what made it."""
     import typst
 
     marks: set[str] = set()
-    page = {"title": drawable(spoken(title, lang)), "lang": lang, "blocks": list(_blocks(blocks, lang, marks))}
+    page = {"title": drawable(spoken(title, lang)), "lang": lang, "author": ["creuset"] if ours else [],
+            "blocks": list(_blocks(blocks, lang, marks))}  # fmt: skip
     _only_known(page["blocks"], marks)
     made = typst.compile(
         LAYOUT,

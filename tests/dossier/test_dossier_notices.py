@@ -5,6 +5,7 @@ import json
 import re
 
 import pytest
+from pypdf import PdfReader
 
 from creuset.cli import main
 from creuset.core.artifact import new_artifact, read_manifest
@@ -144,3 +145,10 @@ def test_what_cannot_be_said_of_an_api_is_refused(deployed, tmp_path, capsys, wo
 def test_the_assessment_of_article_27_is_a_deployers(root, tmp_path):
     with pytest.raises(Exception, match="`fundamental-rights` is not a form of a model"):
         build(root / "base", tmp_path / "out", forms=["fundamental-rights"])
+
+
+def test_a_notice_on_paper_does_not_say_what_made_it(root, tmp_path):
+    build(root / "base", tmp_path / "out", forms=["gdpr-notice"], langs=["fr"], formats=["pdf"])
+    notice, annex = (PdfReader(tmp_path / f"out/fr/{name}.pdf") for name in ("gdpr-notice", "gdpr-notice-annex"))
+    assert not notice.metadata.author and annex.metadata.author == "creuset"
+    assert "creuset" not in "".join(page.extract_text() for page in notice.pages)

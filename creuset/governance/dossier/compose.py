@@ -303,4 +303,4 @@ def _write(folder: Path, page: Page, formats: Sequence[str]) -> None:
         html = whole_page(title, blocks, lang=lang, alone=True, links=page.links, ours=not page.public)
         (folder / f"{page.id}.html").write_text(html, encoding="utf-8")
     if "pdf" in formats:
-        (folder / f"{page.id}.pdf").write_bytes(pdf.render(title, blocks, lang))
+        (folder / f"{page.id}.pdf").write_bytes(pdf.render(title, blocks, lang, ours=not page.public))
