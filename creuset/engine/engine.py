@@ -36,7 +36,7 @@ from creuset.engine.prefix import PrefixCache
 from creuset.engine.sampler import Sampler, token_logprob
 from creuset.engine.scheduler import Scheduler, StepPlan
 from creuset.engine.settings import EngineSettings
-from creuset.engine.speculation import Computed, drafter
+from creuset.engine.speculation import Computed, drafter, row_cost
 from creuset.model.hub import end_ids
 from creuset.model.score import Reading
 from creuset.model.transformer import Transformer
@@ -76,7 +76,7 @@ class Engine:
             max_batch_tokens=settings.max_batch_tokens,
             border=runner.config.rope_border,
         )
-        self._drafter = drafter(settings.speculation, runner)
+        self._drafter, self._row_cost = drafter(settings.speculation, runner), row_cost(runner.config)
         self._seeds = random.SystemRandom() if settings.seed is None else random.Random(settings.seed)
         self._live: dict[str, Live] = {}
         self._cancelled: dict[str, None] = {}
@@ -164,7 +164,7 @@ class Engine:
         else:
             sequence = self._scheduler.accept(request)
             self._forms.begin(request)
-        self._live[request.id] = Live(sequence, answer, sampler)
+        self._live[request.id] = Live(sequence, answer, sampler, row_cost=self._row_cost)
         self._totals["prompt_tokens"] += len(request.prompt)
 
     def cancel(self, id: str) -> None:
@@ -198,7 +198,7 @@ class Engine:
                 self._settle(part, rows, place, events)
             except Exception as error:
                 events.append(self._end(part.live, "error", error=str(error)))
-        if self._drafter is not None:
+        if self._drafter is not None and self._drafter.learns:
             self._learn(parts)
         read = sum(count for _, count in plan.prefill)
         self._scheduler.pace.observe(len(plan.decode), read, self._clock() - begun)
@@ -259,11 +259,11 @@ class Engine:
         return parts
 
     def _draft(self, live: Live, left: int) -> list[int]:
-        if self._drafter is None or not live.speculates:
+        if self._drafter is None or live.allowance.steps < self._row_cost or not live.speculates:
             return []
         # One token comes without a draft.
         ahead = live.sequence.request.sampling.max_tokens - live.answer.count - 1
-        if (most := min(left, ahead, self.settings.draft_tokens)) < 1:
+        if (most := min(left, ahead, self.settings.draft_tokens, live.allowance.rows)) < 1:
             return []
         draft = self._drafter.draft(live.sequence, most)
         draft = draft[: self._scheduler.reserve(live.sequence, len(draft))]
@@ -317,9 +317,10 @@ class Engine:
             event = self._emit(live, rows, place + at, count)
             if event is not None:
                 events.append(event)
-            if at:
-                self._totals["accepted_tokens"] += 1
             if at == len(draft) or (event is not None and event.finish) or sequence.tokens[-1] != draft[at]:
+                if self._drafter is not None:
+                    self._totals["accepted_tokens"] += at
+                    live.allowance.settle(len(draft), at)
                 return
             count = 1
 

@@ -8,6 +8,7 @@ from creuset.engine.answer.output import OutputBuilder
 from creuset.engine.backend.base import BatchSpan
 from creuset.engine.sampler import Sampler
 from creuset.engine.scheduler import Sequence
+from creuset.engine.speculation import Allowance
 from creuset.model.config import ModelConfig
 from creuset.types.generation import GenerationRequest
 
@@ -15,11 +16,12 @@ from creuset.types.generation import GenerationRequest
 class Live:
     """A request that was accepted and has not ended: its place, its text, its generator, its place in its grammar."""
 
-    __slots__ = ("answer", "enough", "mask", "sampler", "sequence")
+    __slots__ = ("allowance", "answer", "enough", "mask", "sampler", "sequence")
 
-    def __init__(self, sequence: Sequence, answer: OutputBuilder, sampler: Sampler) -> None:
+    def __init__(self, sequence: Sequence, answer: OutputBuilder, sampler: Sampler, *, row_cost: float) -> None:
         self.sequence, self.answer, self.sampler = sequence, answer, sampler
         self.mask: TokenMask | None = None
+        self.allowance = Allowance(row_cost)
         request = sequence.request
         bound = request.grammar is not None or (request.thinking is not None and request.thinking.budget is not None)
         self.enough = 0 if bound else sampler.enough  # candidates that its token is chosen from; 0: all

@@ -15,7 +15,7 @@ class EngineSettings:
     prefix_cache: bool = True
     # Who guesses tokens that are then verified together (engine/speculation.py). Answers are the same with all.
     speculation: Literal["auto", "off", "model", "lookup"] = "auto"  # auto: the model's own layer, where it has one
-    draft_tokens: int = 4  # guessed ahead by `lookup`; the model's own layer guesses one
+    draft_tokens: int = 7  # guessed ahead by `lookup`, at most; the model's own layer guesses one
     dtype: Literal["auto", "fp32", "bf16"] = "auto"  # auto: bf16 where this model is clearly faster in it, else fp32
     # Who computes: auto is the native core where it was built and knows the family, on a CPU; else torch.
     backend: Literal["auto", "native", "torch"] = "torch"

@@ -9,7 +9,6 @@ Who guesses is a `Drafter`: `PromptLookup` (what followed the last tokens before
 layer for it, as DeepSeek-V3 has one).
 """
 
-from array import array
 from collections.abc import Sequence as Listed
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -17,8 +16,40 @@ from typing import Literal, Protocol
 from creuset.core.errors import ConfigError
 from creuset.engine.backend.base import BatchSpan, ForwardBatch, Runner
 from creuset.engine.scheduler import Sequence
+from creuset.model.config import ModelConfig
 
 Speculation = Literal["auto", "off", "model", "lookup"]
+
+WASTE = 0.03  # of an answer's steps: what drafts that are not accepted may cost
+_FIRST, _MOST = 2.0, 6.0  # steps: what a new answer may spend on trying, and what right drafts can save up for more
+
+
+def row_cost(config: ModelConfig) -> float:
+    """What one more row is taken to cost, in steps of one row. A row of a model with experts asks others than the row
+    before it, so little is shared; a dense model's weights are read once for all."""
+    return 0.8 if config.experts else 0.35
+
+
+class Allowance:
+    """How many tokens may be drafted for one request. It turns drafts off where they do not pay, and on again.
+
+    An accepted draft saves a step, each drafted row costs `row_cost` of one. What is spent beyond what was saved never
+    exceeds _FIRST steps and WASTE of the answer's. It counts tokens and no time: a request is treated alike each time.
+    """
+
+    __slots__ = ("cost", "steps")
+
+    def __init__(self, row_cost: float) -> None:
+        self.cost, self.steps = row_cost, _FIRST
+
+    @property
+    def rows(self) -> int:
+        return int(self.steps / self.cost)
+
+    def settle(self, drafted: int, accepted: int) -> None:
+        """After a step with `drafted` tokens, of which `accepted` were right."""
+        earned = accepted + WASTE * (1 + accepted)
+        self.steps = min(_MOST, self.steps + earned - self.cost * drafted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +65,11 @@ class Computed:
 class Drafter(Protocol):
     @property
     def name(self) -> str: ...
+
+    @property
+    def learns(self) -> bool:
+        """Whether `learn` is to be called."""
+        ...
 
     def draft(self, sequence: Sequence, most: int) -> list[int]:
         """Up to `most` tokens that may follow those of `sequence`; none where nothing is likely."""
@@ -51,19 +87,21 @@ class PromptLookup:
     (arXiv:2304.04487)."""
 
     LONGEST, SHORTEST = 3, 2  # tokens that must be the same
-    name = "lookup"
+    name, learns = "lookup", False
+
+    def __init__(self) -> None:
+        # Of each request: how many of its tokens are known, and where each run of tokens was last followed by another.
+        self._known: dict[str, tuple[int, dict[tuple[int, ...], int]]] = {}
 
     def draft(self, sequence: Sequence, most: int) -> list[int]:
         tokens = sequence.tokens
-        words = array("q", tokens)
-        held, size = words.tobytes(), words.itemsize
-        for length in range(self.LONGEST, self.SHORTEST - 1, -1):
-            # The last place before the end itself, so that something follows.
-            end, last = len(held) - size, held[-length * size :]
-            while (at := held.rfind(last, 0, end)) >= 0 and at % size:
-                end = at + len(last) - 1  # it began within a number
-            if at >= 0:
-                begin = at // size + length
+        known, places = self._known.get(sequence.id, (0, {}))
+        for at in range(known, len(tokens)):  # a token stands behind the runs that end before it
+            places[tuple(tokens[max(0, at - 2) : at])] = at
+            places[tuple(tokens[max(0, at - 3) : at])] = at
+        self._known[sequence.id] = len(tokens), places
+        for length in (self.LONGEST, self.SHORTEST):
+            if len(tokens) > length and (begin := places.get(tuple(tokens[-length:]))) is not None:
                 return tokens[begin : begin + most]
         return []
 
@@ -71,14 +109,14 @@ class PromptLookup:
         pass
 
     def forget(self, id: str) -> None:
-        pass
+        self._known.pop(id, None)
 
 
 class NextTokenLayer:
     """One token a step, by the layer that the model has for it. The layer's own keys and values lie in the requests'
     blocks, at the place of the token whose successor it was told."""
 
-    name = "model"
+    name, learns = "model", True
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner

@@ -1,5 +1,7 @@
 """Drafts change how many steps an answer takes, and nothing else."""
 
+import random
+
 import msgspec
 import pytest
 import torch
@@ -8,7 +10,7 @@ from creuset.core.errors import ConfigError
 from creuset.engine.engine import Engine
 from creuset.engine.scheduler import Sequence
 from creuset.engine.settings import EngineSettings
-from creuset.engine.speculation import PromptLookup
+from creuset.engine.speculation import _FIRST, WASTE, Allowance, PromptLookup
 from creuset.testing import tiny_config, tiny_model, tiny_model_folder, tiny_tokenizer
 from creuset.text.grammar import choice
 from creuset.text.watermark import Watermark
@@ -100,6 +102,47 @@ def test_lookup_finds_what_an_answer_repeats():
     stats = drafting.stats()
     # Its tokens are soon in a circle.
     assert stats["accepted_tokens_total"] > 20 and stats["steps_total"] < 40
+
+
+@pytest.mark.parametrize("cost", [0.35, 0.8])
+def test_drafts_that_are_wrong_cost_three_percent_at_most_and_are_tried_again(cost):
+    allowance, drafted = Allowance(cost), 0
+    for _ in range(1000):
+        rows = min(7, allowance.rows)
+        drafted += rows
+        allowance.settle(rows, 0)
+    assert 0 < drafted * cost <= _FIRST + WASTE * 1000
+    late = Allowance(cost)
+    for _ in range(200):
+        late.settle(min(7, late.rows), 0)
+    for _ in range(200):  # from now on each is right
+        rows = min(7, late.rows)
+        late.settle(rows, rows)
+    assert rows == 7
+
+
+@pytest.mark.parametrize("row", [0.35, 0.8])
+@pytest.mark.parametrize("right", [0.0, 0.2, 0.45, 0.6, 0.9])
+def test_what_drafts_cost_beyond_what_they_save_is_bounded(right, row):
+    """Whatever share of drafts is right, an answer's steps cost at most 3 % and two steps more than without drafts."""
+    pick, allowance, cost, tokens = random.Random(1), Allowance(row), 0.0, 0
+    while tokens < 2000:
+        rows, accepted = min(7, allowance.rows), 0
+        while accepted < rows and pick.random() < right:
+            accepted += 1
+        cost, tokens = cost + 1 + row * rows, tokens + 1 + accepted
+        allowance.settle(rows, accepted)
+        assert cost <= tokens * (1 + WASTE) + _FIRST + 7 * row
+    if right == 0.9 and row < 0.5:
+        assert cost < 0.65 * tokens
+
+
+def test_lookup_is_soon_off_for_an_answer_that_repeats_nothing_of_what_it_finds():
+    one = engine(speculation="lookup")
+    wrong = [5, 6, 7, 8] * 6  # what followed before never follows again
+    one._drafter.draft = lambda sequence, most: wrong[:most]
+    run(one, ask("a", STORY, 100, temperature=1.0, seed=3, ignore_eos=True))
+    assert 2 <= one.stats()["drafted_tokens_total"] <= (_FIRST + WASTE * 100) / 0.8 + 1
 
 
 def test_an_answer_ends_within_a_draft_where_it_would_have_ended():
