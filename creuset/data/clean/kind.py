@@ -15,6 +15,7 @@ _CODE = re.compile(
     r"|^(?:def|fn|func|class|import|from|return|let|var|const|public|private|static|void|int|struct|impl|use|template)\b[^.]*[({;:=]"
     r"|\w\(\$?\w*[^)]{0,80}\)\s*(?:[:;{]|->|=>)|(?:^|\s)(?:std)?::\w|->\w+\("
 )  # fmt: skip
+_NAME = re.compile(r"\b[a-zA-Z]\w*(?:_[a-zA-Z0-9]+)+\b|\w::\w|->\w+")
 _HEADING = re.compile(r"^#{1,4} \S")
 _SECTION = re.compile(
     r"^(?:Parameters?|Return [Vv]alues?|Returns|Syntax|Synopsis|Description|Examples?|Notes?|See [Aa]lso"
@@ -51,8 +52,11 @@ def guess_kind(text: str) -> str:
     lines = [bare for line in head.split("\n") if (bare := line.strip())]
     if not lines:
         return "web"
-    if _is_documentation(lines):
+    if _is_documentation(lines) or _names(head):
         return "docs"
+    labels = [label.casefold() for line in lines if (label := line.partition(":")[0]) != line and len(label) <= 50]
+    if len(labels) >= 5 and len(labels) >= 0.5 * len(lines) and len(set(labels)) >= 0.7 * len(labels):
+        return "facts"  # most lines have a label, and each its own: no dialogue
     if len(lines) >= 4 and sum(map(bool, map(_FIGURE.match, lines))) >= 0.4 * len(lines) and _digits(head) > 0.04:
         return "facts"
     if _is_article(lines, head):
@@ -76,6 +80,12 @@ def _is_documentation(lines: list[str]) -> bool:
     if sections >= 2 or (sections and code >= 2) or (headings >= 2 and (code >= 2 or headings >= 4)):
         return True
     return code >= 3 and code >= 0.08 * len(lines)
+
+
+def _names(head: str) -> bool:
+    """Names of programs, such as str_replace and Fiber::suspend, are two in a hundred words."""
+    found = len(_NAME.findall(head))
+    return found >= 3 and found >= 0.02 * (head.count(" ") + head.count("\n") + 1)
 
 
 def _digits(text: str) -> float:
