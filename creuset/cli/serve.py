@@ -121,7 +121,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--backend",
         choices=("auto", "native", "torch"),
-        default="torch",
+        default="auto",
         help="who computes: the native core (on a CPU) or torch (default: %(default)s)",
     )
     add("--threads", type=int, default=0, metavar="N", help="processor threads of the engine (0: chosen for the model)")

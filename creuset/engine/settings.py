@@ -18,7 +18,7 @@ class EngineSettings:
     draft_tokens: int = 7  # guessed ahead by `lookup`, at most; the model's own layer guesses one
     dtype: Literal["auto", "fp32", "bf16"] = "auto"  # auto: bf16 where this model is clearly faster in it, else fp32
     # Who computes: auto is the native core where it was built and knows the family, on a CPU; else torch.
-    backend: Literal["auto", "native", "torch"] = "torch"
+    backend: Literal["auto", "native", "torch"] = "auto"
     threads: int = 0  # 0: one for a small model, else what is faster
     seed: int | None = None  # for requests that bring none; None: the system's
 
