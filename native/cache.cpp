@@ -46,8 +46,8 @@ CREUSET_API Cache *creuset_cache_new(const Model *m, int32_t blocks, int32_t blo
     Cache *c = new (std::nothrow) Cache{};
     if (!c) return nullptr;
     const Shape &s = m->shape;
-    c->layers = s.layers, c->blocks = blocks, c->block_size = block_size, c->type = type;
-    c->heads = s.kv_heads, c->head = s.head, c->value = s.head;
+    c->layers = s.layers + s.next_layers, c->blocks = blocks, c->block_size = block_size, c->type = type;
+    c->heads = s.kv_heads, c->head = s.head, c->value = s.kv_rank ? s.kv_rank : s.head;
     size_t all = size_t(c->layers) * blocks * c->heads * c->width();
     c->key_bytes = all * c->key_head(), c->value_bytes = all * c->value_head() + 64;  // vectors reach behind the last
     c->keys = zeros(c->key_bytes), c->values = zeros(c->value_bytes);

@@ -16,7 +16,7 @@ static void logits(Model &m, const int32_t *rows, int32_t count, float *out) {
     together(count <= m.alone ? nullptr : m.pool, [&](Team &t) {
         const Share mine(t, count);
         for (int32_t i = mine.begin; i < mine.end; i++)
-            ops().norm(w.stream.data + int64_t(rows[i]) * c.hidden, m.norm.data(), w.normed.data + int64_t(i) * c.hidden,
+            ops().norm(w.stream.data + int64_t(rows[i]) * c.hidden, (m.guessed ? m.guess.norm : m.norm).data(), w.normed.data + int64_t(i) * c.hidden,
                        c.hidden, c.eps);
         prepare(prepared, w.normed.data, c.hidden, mine.begin, mine.end);
         t.barrier();

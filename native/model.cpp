@@ -13,7 +13,7 @@ void Linear::add(const Matrix &m) {
     forms |= form_of(m.kind);
 }
 
-Model::Model(const Shape &s) : shape(s), layers(s.layers), work(new Workspace) {}
+Model::Model(const Shape &s) : shape(s), layers(s.layers + s.next_layers), work(new Workspace) {}
 Model::~Model() {
     if (pool) pool_free(pool);
 }
@@ -21,13 +21,15 @@ Model::~Model() {
 // Where a matrix or a vector belongs: the same numbers as in creuset/engine/backend/native/interface.py.
 enum Place : int32_t {
     QKV = 0, OUT = 1, UP = 2, DOWN = 3, ROUTER = 4, SHARED_UP = 5, SHARED_DOWN = 6, EXPERT_UP = 7, EXPERT_DOWN = 8,
-    HEAD = 9, EMBEDDING = 10,
+    HEAD = 9, EMBEDDING = 10, QUERY = 11, INTO = 12, OUT_OF = 13, JOIN = 14,
     NORM_IN = 20, NORM_MIDDLE = 21, NORM_BEFORE = 22, NORM_AFTER = 23, Q_NORM = 24, K_NORM = 25, SINKS = 26,
-    CORRECTION = 27, SHARED_GATE = 28, NORM_LAST = 29,
+    CORRECTION = 27, SHARED_GATE = 28, NORM_LAST = 29, NORM_NEXT = 30,
+    NORM_HIDDEN = 31, NORM_GUESS = 32,
 };
 
 static Linear *linear_at(Model &m, int32_t layer, int32_t place, int32_t expert) {
     if (place == HEAD) return &m.head;
+    if (place == JOIN) return &m.guess.join;
     if (layer < 0 || layer >= int32_t(m.layers.size())) return nullptr;
     Layer &l = m.layers[layer];
     switch (place) {
@@ -38,6 +40,12 @@ static Linear *linear_at(Model &m, int32_t layer, int32_t place, int32_t expert)
         case ROUTER: return &l.router;
         case SHARED_UP: return &l.shared.up;
         case SHARED_DOWN: return &l.shared.down;
+        case QUERY: return &l.query;
+        case INTO:
+        case OUT_OF:
+            if (expert < 0 || expert >= m.shape.heads) return nullptr;
+            if (l.into.empty()) l.into.resize(m.shape.heads), l.out_of.resize(m.shape.heads);
+            return place == INTO ? &l.into[expert] : &l.out_of[expert];
         case EXPERT_UP:
         case EXPERT_DOWN:
             if (expert < 0 || expert >= m.shape.experts) return nullptr;
@@ -49,6 +57,9 @@ static Linear *linear_at(Model &m, int32_t layer, int32_t place, int32_t expert)
 
 static std::vector<float> *vector_at(Model &m, int32_t layer, int32_t place, int32_t expert) {
     if (place == NORM_LAST) return &m.norm;
+    if (place == NORM_NEXT) return &m.guess.norm_next;
+    if (place == NORM_HIDDEN) return &m.guess.norm_hidden;
+    if (place == NORM_GUESS) return &m.guess.norm;
     if (place < NORM_IN) {
         Linear *linear = linear_at(m, layer, place, expert);
         return linear ? &linear->bias : nullptr;

@@ -43,6 +43,8 @@ struct Shape {
     int32_t norm_place;  // 0 before each part of a layer, 1 after it, 2 both
     int32_t qk_norm;     // 0 none, 1 each head by itself, 2 all heads together
     int32_t activation, gated;
+    int32_t q_rank, kv_rank, nope, rope, value;  // latent attention; kv_rank 0: none
+    int32_t next_layers;                         // 1: a layer behind the last guesses the token after the next
     float bend_a, bend_b;  // clamped: limit, alpha
     float eps, scale, attention_cap, final_cap, clip, embedding_scale, router_scale;
 };
@@ -70,6 +72,8 @@ struct Layer {
     std::vector<float> norm_in, norm_middle, norm_before, norm_after;  // empty: there is none
     std::vector<float> q_norm, k_norm, sinks;
     Linear qkv, out;
+    Linear query;  // latent attention: `qkv` gives the latents, from which it makes queries
+    std::vector<Linear> into, out_of;  // of each head
     FeedForward dense;
     Linear router;
     std::vector<float> correction;
@@ -83,11 +87,18 @@ struct Table {  // of rotations: (positions, rotated / 2) each; the caller's mem
     int32_t positions = 0;
 };
 
+struct Guess {  // what the layer behind the last has beside the others; its own norm is the last of its head
+    std::vector<float> norm_next, norm_hidden, norm;
+    Linear join;
+};
+
 struct Workspace;
 struct Model {
     Shape shape;
     std::vector<Layer> layers;
     std::vector<float> norm;
+    Guess guess;
+    bool guessed = false;  // the rows are those of the layer that guesses
     Linear head;
     Matrix embedding{};
     Table tables[4];  // everywhere, in layers with a window; the same of sequences beyond LongRoPE's border

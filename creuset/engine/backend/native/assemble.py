@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from creuset.core.errors import ArtifactError
+from creuset.engine.backend.native import latent
 from creuset.engine.backend.native.interface import Slot, declare, shape_of
 from creuset.engine.backend.native.library import Library
 from creuset.engine.backend.native.matrix import PackedMatrix
@@ -30,12 +31,13 @@ _MATRICES = {
     "mlp.shared_expert.gate_proj": (Slot.SHARED_UP, 0), "mlp.shared_expert.up_proj": (Slot.SHARED_UP, 1),
     "mlp.shared_expert.down_proj": (Slot.SHARED_DOWN, 0),
     "mlp.experts.gate_proj": (Slot.EXPERT_UP, 0), "mlp.experts.up_proj": (Slot.EXPERT_UP, 1),
-    "mlp.experts.down_proj": (Slot.EXPERT_DOWN, 0),
+    "mlp.experts.down_proj": (Slot.EXPERT_DOWN, 0), "eh_proj": (Slot.JOIN, 0),
 }  # fmt: skip
 _NORMS = {
     "input_layernorm": Slot.NORM_IN, "post_attention_layernorm": Slot.NORM_MIDDLE,
     "pre_feedforward_layernorm": Slot.NORM_BEFORE, "post_feedforward_layernorm": Slot.NORM_AFTER,
-    "self_attn.q_norm": Slot.Q_NORM, "self_attn.k_norm": Slot.K_NORM,
+    "self_attn.q_norm": Slot.Q_NORM, "self_attn.k_norm": Slot.K_NORM, **latent.NORMS,
+    "enorm": Slot.NORM_NEXT, "hnorm": Slot.NORM_HIDDEN, "shared_head.norm": Slot.NORM_GUESS,
 }  # fmt: skip
 _LAYER = re.compile(r"model\.layers\.(\d+)\.(.+)")
 _EXPERT = re.compile(r"mlp\.experts\.(\d+)\.")
@@ -44,10 +46,6 @@ _FUNCTION = "mlp.act_fn."
 
 def unsupported(config: ModelConfig) -> str | None:
     """Why the native core cannot compute such a model, in one line; None: it can."""
-    if config.latent is not None:
-        return f"the native core has no latent attention, which {config.family} needs"
-    if config.next_layers:
-        return "the native core has no layer that guesses the token after the next"
     if config.experts > 4096:
         return f"the native core has room for 4096 experts, and the model has {config.experts}"
     return None
@@ -64,6 +62,7 @@ class Assembled:
         if self.handle is None:
             raise ArtifactError("the native core and its Python side are not of one version: build the core again")
         self.kinds: Counter[str] = Counter()  # bytes of the packed weights, by their kind
+        self._matrices = _MATRICES if config.latent is None else _MATRICES | latent.MATRICES
         self._kept: list[PackedMatrix] = []
         self._parts: dict[tuple[int, Slot, int], dict[int, PackedMatrix]] = {}
         self._biases: dict[tuple[int, Slot, int], dict[int, NDArray[np.float32]]] = {}
@@ -90,6 +89,8 @@ class Assembled:
             raise ArtifactError(f"tensor `{tensor.name}` has no place in the native core")
 
     def _take_of_layer(self, layer: int, name: str, tensor: StoredTensor, pack: Pack) -> None:
+        if self.config.latent is not None:
+            tensor = latent.sorted_rows(self.config.latent, name.rpartition(".")[0], tensor)
         expert = int(number[1]) if (number := _EXPERT.match(name)) else 0
         stem, _, kind = _EXPERT.sub("mlp.experts.", name).rpartition(".")
         if name == "mlp.shared_expert_gate.weight":
@@ -100,13 +101,16 @@ class Assembled:
             self._vector(layer, Slot.SINKS, 0, _values(tensor))
         elif name.startswith(_FUNCTION):
             self._bends.setdefault(layer, {})[name.removeprefix(_FUNCTION)] = float(_values(tensor).item())
+        elif stem == latent.BOTH and self.config.latent is not None:
+            for slot, head, weight in latent.heads(self.config.latent, self.config.heads, tensor):
+                self._matrix((layer, slot, head), 0, pack(weight))
         elif stem in _NORMS:
             self._vector(layer, _NORMS[stem], 0, _values(tensor) + self.config.traits.norm_offset)
-        elif stem in _MATRICES and kind == "bias":
-            place, part = _MATRICES[stem]
+        elif stem in self._matrices and kind == "bias":
+            place, part = self._matrices[stem]
             self._biases.setdefault((layer, place, expert), {})[part] = _values(tensor)
-        elif stem in _MATRICES and kind == "weight":
-            place, part = _MATRICES[stem]
+        elif stem in self._matrices and kind == "weight":
+            place, part = self._matrices[stem]
             self._matrix((layer, place, expert), part, pack(tensor))
         else:
             raise ArtifactError(f"tensor `{tensor.name}` has no place in the native core")
@@ -125,7 +129,7 @@ class Assembled:
                 self._kept.append(weight)
         for (layer, place, expert), biases in self._biases.items():
             self._vector(layer, place, expert, np.concatenate([bias for _, bias in sorted(biases.items())]))
-        for layer in range(self.config.layers):
+        for layer in range(self.config.layers + self.config.next_layers):
             bend = self._bends.get(layer)
             numbers = None if bend is None else np.array(_xielu(bend), dtype=np.float32)
             curve = None if numbers is None else numbers.ctypes.data

@@ -17,6 +17,7 @@ class Shape(ctypes.Structure):
         *[(name, c_int32) for name in (
             "bytes", "vocab", "hidden", "layers", "heads", "kv_heads", "head", "rotated", "experts", "chosen", "groups",
             "groups_chosen", "router_sigmoid", "norm_chosen", "norm_place", "qk_norm", "activation", "gated",
+            "q_rank", "kv_rank", "nope", "rope", "value", "next_layers",
         )],
         *[(name, c_float) for name in (
             "bend_a", "bend_b", "eps", "scale", "attention_cap", "final_cap", "clip", "embedding_scale", "router_scale",
@@ -28,9 +29,11 @@ class Slot(IntEnum):
     """Where a matrix or a vector belongs. The bias of a matrix is a vector at the matrix's own place."""
 
     QKV, OUT, UP, DOWN, ROUTER, SHARED_UP, SHARED_DOWN, EXPERT_UP, EXPERT_DOWN, HEAD, EMBEDDING = range(11)
+    QUERY, INTO, OUT_OF, JOIN = range(11, 15)
     NORM_IN, NORM_MIDDLE, NORM_BEFORE, NORM_AFTER, Q_NORM, K_NORM, SINKS, CORRECTION, SHARED_GATE, NORM_LAST = range(
         20, 30
     )
+    NORM_NEXT, NORM_HIDDEN, NORM_GUESS = range(30, 33)
 
 
 CACHE_TYPES = {"fp32": 0, "bf16": 1}
@@ -53,6 +56,7 @@ def declare(functions: ctypes.CDLL) -> None:
         "cache_free": (None, [cache]),
         "cache_wipe": (None, [cache, block_numbers, c_int32]),
         "forward": (c_int, [model, cache, c_int32, c_void_p, c_int32, c_void_p, c_void_p]),
+        "guess": (c_int, [model, cache, c_int32, c_void_p, c_int32, c_void_p, c_void_p, row_numbers]),
         "logits": (c_int, [model, row_numbers, c_int32, c_void_p]),
         "candidates": (c_int, [model, row_numbers, c_int32, c_int32, c_int32, c_void_p, c_void_p, c_void_p]),
         "targets": (c_int, [model, row_numbers, c_int32, c_void_p, c_void_p, c_void_p]),
@@ -64,15 +68,15 @@ def declare(functions: ctypes.CDLL) -> None:
 
 def shape_of(config: ModelConfig) -> Shape:
     traits = config.traits
-    clamped = traits.clamped_experts
+    clamped, latent = traits.clamped_experts, config.latent
     return Shape(
         bytes=ctypes.sizeof(Shape),
         vocab=config.vocab_size,
         hidden=config.hidden,
         layers=config.layers,
         heads=config.heads,
-        kv_heads=config.kv_heads,
-        head=config.head_dim,
+        kv_heads=config.cache_heads,
+        head=config.key_width,
         rotated=config.rotated,
         experts=config.experts,
         chosen=config.experts_per_token,
@@ -84,6 +88,12 @@ def shape_of(config: ModelConfig) -> Shape:
         qk_norm=("none", "head", "width").index(traits.qk_norm) if config.qk_norms else 0,
         activation=3 if clamped else ("silu", "gelu_tanh", "xielu").index(traits.activation),
         gated=traits.gated,
+        q_rank=latent.q_rank if latent else 0,
+        kv_rank=latent.kv_rank if latent else 0,
+        nope=latent.nope if latent else 0,
+        rope=latent.rope if latent else 0,
+        value=latent.value if latent else 0,
+        next_layers=config.next_layers,
         bend_a=config.swiglu_limit,
         bend_b=config.swiglu_alpha,
         eps=config.norm_eps,

@@ -81,7 +81,11 @@ class NativeRunner:
 
     @property
     def kv_bytes_per_token(self) -> int:
-        return kv_bytes(self._config, bytes_per_value=BYTES[self.cache_dtype])
+        config, width = self._config, BYTES[self.cache_dtype]
+        if config.latent is None:
+            return kv_bytes(config, bytes_per_value=width)
+        # The latent is kept twice: as a key and as a value.
+        return (config.layers + config.next_layers) * (config.key_width + config.latent.kv_rank) * width
 
     def free_memory(self) -> int:
         return available_memory()
@@ -93,7 +97,8 @@ class NativeRunner:
         assert self._cache is not None, "no memory for keys and values was allocated"
         self._forward(batch, self._cache)
 
-    def _forward(self, batch: ForwardBatch, cache: "_Cache") -> None:
+    def _forward(self, batch: ForwardBatch, cache: "_Cache", rows: Sequence[int] | None = None) -> None:
+        """With `rows` the layer that guesses reads them, beside the tokens of `batch`."""
         spans, counts = array("q"), array("i")
         known: dict[int, tuple[Sequence[int], array[int]]] = {}
         border, longest = self._config.rope_border, 0
@@ -111,10 +116,15 @@ class NativeRunner:
                     self._model.handle, index, cosines.ctypes.data, sines.ctypes.data, self._tables.positions
                 )
         tokens = array("i", batch.tokens)
-        failed = self._call.creuset_forward(
+        given = (
             self._model.handle, cache.handle, len(tokens), tokens.buffer_info()[0], len(counts),
             spans.buffer_info()[0], counts.buffer_info()[0],
         )  # fmt: skip
+        if rows is None:
+            failed = self._call.creuset_forward(*given)
+        else:
+            read = array("i", rows)
+            failed = self._call.creuset_guess(*given, read.buffer_info()[0])
         _raise(failed, "a token, position or block of the batch is not there")
 
     def _blocks(self, span: BatchSpan, known: dict[int, tuple[Sequence[int], "array[int]"]]) -> "array[int]":
@@ -149,10 +159,14 @@ class NativeRunner:
 
     @property
     def guesses(self) -> bool:
-        return False
+        return bool(self._config.next_layers)
 
     def guess(self, rows: Sequence[int], batch: ForwardBatch) -> list[int]:
-        raise AssertionError("the native core has no layer that guesses the token after the next")
+        assert self._cache is not None, "no memory for keys and values was allocated"
+        self._forward(batch, self._cache, rows)
+        last = [end - 1 for end in accumulate(span.count for span in batch.spans)]
+        found: list[int] = self.candidates(last, 1, self._config.vocab_size).ids_RK[:, 0].tolist()
+        return found
 
     def score(
         self, readings: Sequence[Reading], *, tokens_per_batch: int = 4096
