@@ -1,6 +1,6 @@
 """Weights of multi-head latent attention as the native core wants them (native/latent.cpp).
 
-DeepSeek turns neighbouring dimensions together, the core those half a head apart: rows of rotated dimensions are sorted,
+DeepSeek turns neighbouring dimensions together, the core those half a head apart: rotated rows are sorted,
 as model/layers/latent_attention.py sorts what they give. A head's two matrices are taken out of `kv_b_proj`.
 """
 
