@@ -37,6 +37,14 @@ def test_every_level_of_this_machine_computes_what_the_scalar_one_does(tmp_path:
 
 
 @pytest.mark.slow
+def test_the_code_around_the_tiles_of_amx_computes_the_same_on_emulated_tiles(tmp_path: Path) -> None:
+    levels, *_ = computed(tmp_path, CXX="g++ -DCREUSET_TILES_EMULATED=1")
+    if "bf16" not in levels:
+        pytest.skip("this machine has no AVX-512 with dot products of bf16")
+    assert levels[-1] == "amx"
+
+
+@pytest.mark.slow
 def test_arm64_computes_the_same_bits_with_codes_and_in_fp32(tmp_path: Path) -> None:
     for needed, package in ((ARM_COMPILER, "g++-aarch64-linux-gnu"), (ARM_EMULATOR, "qemu-user-static")):
         if shutil.which(needed) is None:
