@@ -9,6 +9,7 @@ import pytest
 import creuset
 from creuset.core.config import with_overrides
 from creuset.core.errors import ConfigError, EngineError, RequestError
+from creuset.core.sentences import to_json
 from creuset.engine.engine import Engine
 from creuset.engine.settings import EngineSettings
 from creuset.governance.audit.run import Asked
@@ -147,7 +148,10 @@ def test_training_tuning_evaluation_and_audit_from_python_are_what_the_commands_
     (tmp_path / "text.txt").write_text("A fox ran over the hill.\n\nThe river was wide.")
     results = creuset.evaluate(tuned.model, ["bpb"], data=(tmp_path / "text.txt",), out=tmp_path / "scores")
     kept = json.loads((tmp_path / "scores/results.json").read_text())
-    assert kept["results"] == json.loads(json.dumps(results["results"])) and results["results"][0]["task"] == "bpb"
+    assert (
+        kept["results"] == json.loads(json.dumps(to_json(results["results"])))
+        and results["results"][0]["task"] == "bpb"
+    )
     with pytest.raises(ConfigError, match="already exists"):
         creuset.evaluate(tuned.model, ["bpb"], data=(tmp_path / "text.txt",), out=tmp_path / "scores")
     with pytest.raises(ConfigError, match="limit must be positive, got 0"):

@@ -296,6 +296,8 @@ def _name(known: "Known", manifest: dict[str, Any]) -> str:
 
 
 def _interval(row: dict[str, Any], digits: int, scale: float = 1.0) -> str:
+    if row["interval"] is None:  # too few samples, or all alike: `interval_by` says so
+        return "-"
     low, high = row["interval"]
     return f"{scale * low:.{digits}f} to {scale * high:.{digits}f}"
 
