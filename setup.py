@@ -1,8 +1,11 @@
 """Builds the native library with the package; everything else about it is in pyproject.toml.
 
-Where there is no C++ compiler the package is installed without the library and computes with torch.
+Where there is no C++ compiler the package is installed without the library and computes with torch. A wheel for other
+machines: `CXX=aarch64-linux-gnu-g++ CREUSET_MACHINE=aarch64 python -m build --wheel`.
 """
 
+import os
+import platform
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "native"))
 from build import CannotBuild, build
 
 NAME = "creuset.engine.backend.native._core"
+MACHINE = os.environ.get("CREUSET_MACHINE") or platform.machine()  # that the library is compiled for
 
 
 class BuildNative(build_ext):
@@ -26,7 +30,7 @@ class BuildNative(build_ext):
     def build_extension(self, ext: Any) -> None:
         out = Path(self.get_ext_fullpath(ext.name))
         try:
-            build(out)
+            build(out, machine=MACHINE)
         except CannotBuild as error:
             out.unlink(missing_ok=True)
             print(f"The native library was not built: {error}\ncreuset computes with torch, which is slower.")
@@ -37,7 +41,7 @@ class PlatformWheel(bdist_wheel):
 
     def get_tag(self) -> tuple[str, str, str]:
         built = any(Path(self.bdist_dir).rglob("_core.so"))
-        return "py3", "none", super().get_tag()[2] if built else "any"
+        return "py3", "none", super().get_tag()[2].replace(platform.machine(), MACHINE) if built else "any"
 
 
 setup(

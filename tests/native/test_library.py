@@ -144,6 +144,24 @@ def source_tree(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
+def test_a_wheel_for_arm64_can_be_built_here(tmp_path: Path) -> None:
+    if shutil.which("aarch64-linux-gnu-g++") is None:
+        pytest.skip("`aarch64-linux-gnu-g++` is not here: apt-get install g++-aarch64-linux-gnu")
+    (tmp_path / "source").mkdir()
+    arm = {"CXX": "aarch64-linux-gnu-g++", "CREUSET_MACHINE": "aarch64"}
+    ran = subprocess.run(
+        [sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", str(tmp_path),
+         str(source_tree(tmp_path / "source"))],
+        capture_output=True, text=True, check=False,
+        env=os.environ | arm | {"CREUSET_OBJECTS": str(TREE / ".cache" / "native")},
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stdout[-1000:] + ran.stderr[-1000:]
+    (wheel,) = tmp_path.glob("*-py3-none-linux_aarch64.whl")
+    zipfile.ZipFile(wheel).extract("creuset/engine/backend/native/_core.so", tmp_path)
+    assert refusal(tmp_path / "creuset/engine/backend/native/_core.so").startswith("`_core.so` is for aarch64, and")
+
+
 @pytest.mark.parametrize("compiler", ["g++", "nosuch++"])
 def test_wheel_and_source_package_with_and_without_a_compiler(compiler: str, tmp_path: Path) -> None:
     source = source_tree(tmp_path / "source") if (tmp_path / "source").mkdir() is None else tmp_path
