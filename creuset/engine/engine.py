@@ -23,7 +23,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from creuset.core.errors import ArtifactError, RequestError
+from creuset.core.errors import ArtifactError, EngineError, RequestError
 from creuset.engine.answer.forms import Forms
 from creuset.engine.answer.output import OutputBuilder
 from creuset.engine.backend.base import BatchSpan, ForwardBatch, Runner
@@ -31,12 +31,13 @@ from creuset.engine.backend.choose import choose
 from creuset.engine.blocks import BlockPool
 from creuset.engine.last_rows import LastRows, read_prompt
 from creuset.engine.live import Live, Part, refuse
-from creuset.engine.loading import room, weights_of
+from creuset.engine.loading import refuse_other_shape, room, weights_of
 from creuset.engine.prefix import PrefixCache
 from creuset.engine.sampler import Sampler, token_logprob
 from creuset.engine.scheduler import Scheduler, StepPlan
 from creuset.engine.settings import EngineSettings
 from creuset.engine.speculation import Computed, drafter, row_cost
+from creuset.model.formats.weights import WeightSource
 from creuset.model.hub import end_ids
 from creuset.model.score import Reading
 from creuset.model.transformer import Transformer
@@ -128,6 +129,7 @@ class Engine:
         }
         return self._runner.choices | {
             "context": self.context,
+            "version": self.version,
             "kv_cache": cache,
             "speculation": None if self._drafter is None else self._drafter.name,
         }
@@ -137,6 +139,24 @@ class Engine:
     ) -> Iterator[tuple[int, NDArray[np.float64], NDArray[np.bool_]]]:
         """Likelihoods of whole sequences, each from its own beginning (model/score.py)."""
         return self._runner.score(readings, tokens_per_batch=tokens_per_batch)
+
+    @property
+    def version(self) -> str:
+        """Of the weights that answer: what `hand_over` was told last, "" before."""
+        return self._scheduler.version
+
+    def hand_over(self, source: WeightSource, *, version: str) -> None:
+        """Go on with other weights of the same shape, as those of a training step (`LiveWeights` of loading.py).
+
+        Nothing that other weights computed is read again. Raises EngineError while requests run, ConfigError for a
+        model of another shape; then nothing has changed.
+        """
+        if self.busy:
+            raise EngineError(f"{len(self._live)} requests run: weights are handed over when they have ended")
+        refuse_other_shape(source.config, self.config)
+        self._runner.replace(source)
+        self.reset_prefix_cache()
+        self._scheduler.version = version
 
     @property
     def busy(self) -> bool:

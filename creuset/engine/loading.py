@@ -1,7 +1,7 @@
 """What an engine is built from: a model's weights, under the context that was asked for, and room for its cache."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from creuset.core.errors import ConfigError
@@ -9,7 +9,7 @@ from creuset.engine.backend.base import Runner
 from creuset.engine.settings import EngineSettings
 from creuset.model.config import ModelConfig
 from creuset.model.context import with_context
-from creuset.model.formats.weights import ModelWeights, StoredTensor, WeightSource, open_weights
+from creuset.model.formats.weights import ModelWeights, StoredTensor, WeightSource, open_weights, parts
 from creuset.model.transformer import Transformer
 
 
@@ -32,6 +32,24 @@ class _Stretched:
 
     def tensors(self) -> Iterator[StoredTensor]:
         return self.source.tensors()
+
+
+class LiveWeights:
+    """The weights of a model that goes on to be trained: who builds from them copies them."""
+
+    def __init__(self, model: Transformer) -> None:
+        self.config, self._model = model.config, model
+
+    def tensors(self) -> Iterator[StoredTensor]:
+        return (StoredTensor(name, value, None) for name, value in parts(self._model).items())
+
+
+def refuse_other_shape(found: ModelConfig, wanted: ModelConfig) -> None:
+    """ConfigError: weights of a model `found` cannot take the place of those of `wanted`."""
+    for one in fields(ModelConfig):
+        theirs, ours = getattr(found, one.name), getattr(wanted, one.name)
+        if theirs != ours:
+            raise ConfigError(f"the weights are of a model with {one.name} {theirs}; this engine's has {ours}")
 
 
 def room(runner: Runner, settings: EngineSettings) -> tuple[int, str]:

@@ -105,6 +105,7 @@ class Scheduler:
         self.block_size, self.max_running, self.max_batch_tokens = block_size, max_running, max_batch_tokens
         self.border = border
         self.pace = Pace(max_batch_tokens)
+        self.version = ""  # of the weights: what others computed is not read
         self.waiting: deque[Sequence] = deque()
         self.running: list[Sequence] = []  # in order of arrival
         self.preemptions = 0
@@ -187,7 +188,7 @@ class Scheduler:
     def _hash(self, sequence: Sequence) -> None:
         if (len(sequence.hashes) + 1) * self.block_size <= len(sequence.tokens):
             # Beyond the border the same tokens have other keys and values.
-            salt = repr((sequence.request.salt, self._beyond(sequence)))
+            salt = repr((sequence.request.salt, self._beyond(sequence), self.version))
             sequence.hashes = chain(sequence.tokens, self.block_size, salt=salt, parents=sequence.hashes)
 
     def _beyond(self, sequence: Sequence) -> bool:

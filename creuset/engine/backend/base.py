@@ -16,6 +16,7 @@ from creuset.model.config import ModelConfig
 
 if TYPE_CHECKING:
     from creuset.engine.backend.candidates import Candidates
+    from creuset.model.formats.weights import WeightSource
     from creuset.model.score import Reading
 
 Logits = NDArray[np.float32]  # (V) of one row, (R, V) of several
@@ -57,6 +58,13 @@ class Runner(Protocol):
 
     def free_memory(self) -> int:
         """Bytes that are free where keys and values will lie, now that the weights are there."""
+        ...
+
+    def replace(self, source: "WeightSource") -> None:
+        """Compute with other weights of the same shape from now on. What keys and values there are is void.
+
+        If it raises, nothing has changed.
+        """
         ...
 
     def allocate(self, blocks: int, block_size: int) -> None:

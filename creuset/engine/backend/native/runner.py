@@ -44,19 +44,34 @@ class NativeRunner:
         floats = ("bf16" if lib.isa in ("bf16", "amx") else "fp32") if dtype == "auto" else dtype
         self._isa = lib.isa
         self.cache_dtype = "fp32" if dtype == "fp32" else "bf16"
-        packer = Packer(lib, floats="bf16" if floats == "bf16" else "f32", exact=dtype == "fp32")
-        self._model = Assembled(lib, source.config, source.tensors(), packer)
-        self._rounded = dict(packer.rounded)
+        self._lib, self._floats, self._exact = lib, floats, dtype == "fp32"
+        self._model, self._rounded = self._assembled(source)
         self._call = lib.functions
         ((widest, _),) = self._model.kinds.most_common(1)
         self.dtype = "fp32" if widest == "f32" else widest  # of most weights: bf16, q8, q4, q4a
-        alone = SHARED_FROM // matmul_weights(source.config)
-        self.threads = int(self._call.creuset_model_threads(self._model.handle, threads, alone))
-        if not self.threads:
-            raise MemoryError(f"no memory for {threads} threads")
+        self.threads = self._with_threads(self._model, threads)
         self._tables = Tables(source.config)
         self._cache: _Cache | None = None
         self._known: dict[int, tuple[Sequence[int], array[int]]] = {}
+
+    def _assembled(self, source: WeightSource) -> tuple[Assembled, dict[str, int]]:
+        packer = Packer(self._lib, floats="bf16" if self._floats == "bf16" else "f32", exact=self._exact)
+        model = Assembled(self._lib, source.config, source.tensors(), packer)
+        return model, dict(packer.rounded)
+
+    def _with_threads(self, model: Assembled, threads: int) -> int:
+        alone = SHARED_FROM // matmul_weights(self._config)
+        if not (found := int(self._call.creuset_model_threads(model.handle, threads, alone))):
+            raise MemoryError(f"no memory for {threads} threads")
+        return found
+
+    def replace(self, source: WeightSource) -> None:
+        model, rounded = self._assembled(source)
+        self._with_threads(model, self.threads)
+        cache = self._cache and _Cache(model, self._cache.blocks, self._cache.block_size, self.cache_dtype)
+        # The core keeps tables and caches with the model that they were made for.
+        self._model, self._rounded, self._cache = model, rounded, cache
+        self._tables, self._known = Tables(self._config), {}
 
     @property
     def config(self) -> ModelConfig:
@@ -233,6 +248,7 @@ class _Cache:
 
     def __init__(self, model: Assembled, blocks: int, block_size: int, dtype: str) -> None:
         self._model, self._call = model, model.functions
+        self.blocks, self.block_size = blocks, block_size
         self.handle: int | None = self._call.creuset_cache_new(model.handle, blocks, block_size, CACHE_TYPES[dtype])
         if self.handle is None:
             raise MemoryError(f"no memory for the keys and values of {blocks * block_size} tokens")

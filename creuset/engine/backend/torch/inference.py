@@ -59,33 +59,50 @@ EXACT_HEAD_BYTES = 512 * 2**20  # a head in fp32 may take that much beside weigh
 class InferenceModel(nn.Module):
     """A model that only answers. It takes `model` over: nobody else may use that afterwards."""
 
-    def __init__(self, model: Transformer, *, device: str = "cpu", rules: KernelRules | None = None) -> None:
-        """With `rules` the machine is not asked which kernels treat each row alike: only for timing."""
+    rules: KernelRules
+    router_rules: KernelRules
+    latent_rules: KernelRules
+    head_rules: KernelRules
+
+    def __init__(
+        self,
+        model: Transformer,
+        *,
+        device: str = "cpu",
+        rules: KernelRules | None = None,
+        like: "InferenceModel | None" = None,
+    ) -> None:
+        """With `rules` the machine is not asked which kernels treat each row alike: only for timing. `like`: a model of
+        the same shape, for which it was asked already."""
         super().__init__()
         config, dtype = model.config, model.model.embed_tokens.weight.dtype
         inner = config.expert_ffn
         stacks = [(config.experts, 2 * inner, config.hidden), (config.experts, config.hidden, inner)]
-        self.rules = rules or measure(
-            shapes(model),
-            dtype=dtype,
-            head_dim=config.key_width,
-            widths=[(2 if config.traits.gated else 1) * width for width in widths(model)],
-            stacks=stacks if config.experts else (),
-            bend=_bend(model),
-            rule=ScoreRule(config.query_scale, 0, config.attention_cap, _sinks(model)),
-            device=device,
+        self.rules = (
+            rules
+            or (like.rules if like else None)
+            or measure(
+                shapes(model),
+                dtype=dtype,
+                head_dim=config.key_width,
+                widths=[(2 if config.traits.gated else 1) * width for width in widths(model)],
+                stacks=stacks if config.experts else (),
+                bend=_bend(model),
+                rule=ScoreRule(config.query_scale, 0, config.attention_cap, _sinks(model)),
+                device=device,
+            )
         )
-        router = self.rules
-        if rules is None and dtype != torch.float32 and config.experts:
+        router = like.router_rules if like else self.rules
+        if like is None and rules is None and dtype != torch.float32 and config.experts:
             shape = (config.experts, config.hidden)
             router = measure({shape}, dtype=torch.float32, head_dim=config.head_dim, device=device)
-        heads = self.rules
-        if rules is None and config.latent is not None:
+        heads = like.latent_rules if like else self.rules
+        if like is None and rules is None and config.latent is not None:
             stacks = head_stacks(config)
             heads = measure(
                 {stack[1:] for stack in stacks}, dtype=dtype, head_dim=config.key_width, stacks=stacks, device=device
             )
-        self.config = config
+        self.config, self.router_rules, self.latent_rules = config, router, heads
         self.embedding, self.norm = model.model.embed_tokens.weight.detach(), fused_norm(model.model.norm)
         self.rotary = RotaryTable(model.rotary, dtype=dtype, device=device)
         self.blocks: list[Block] = []
@@ -116,12 +133,21 @@ class InferenceModel(nn.Module):
         # Logits rounded to bf16 are often equal, and the likeliest token is then a matter of chance.
         self.exact_head = dtype != torch.float32 and 4 * head.weight.numel() <= EXACT_HEAD_BYTES
         if self.exact_head:
-            exact = rules or measure(
-                {(head.weight.shape[0], config.hidden)}, dtype=torch.float32, head_dim=config.head_dim, device=device
+            exact = (
+                rules
+                or (like.head_rules if like else None)
+                or measure(
+                    {(head.weight.shape[0], config.hidden)},
+                    dtype=torch.float32,
+                    head_dim=config.head_dim,
+                    device=device,
+                )
             )
             self.head = product(head.weight.float(), None, exact)
         else:
-            self.head = product(head.weight, None, self.rules)
+            exact = self.rules
+            self.head = product(head.weight, None, exact)
+        self.head_rules = exact
 
     def forward(self, tokens_T: Tensor, positions_T: Tensor, attend: Attend) -> Tensor:
         """Hidden states (T, C) after the final norm."""

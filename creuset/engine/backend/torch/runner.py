@@ -66,6 +66,12 @@ class TorchRunner:
     def config(self) -> ModelConfig:
         return self._config
 
+    def replace(self, source: WeightSource) -> None:
+        with using(self.threads):
+            model = build(source, device=self.device, dtype=_DTYPES[self.dtype])
+            self.model = InferenceModel(model, device=self.device, like=self.model)
+        self._hidden_TC = None
+
     @property
     def choices(self) -> dict[str, Any]:
         return {
