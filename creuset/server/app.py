@@ -60,8 +60,8 @@ def _own_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         text = state.metrics.render({engine.name: engine.gauges() for engine in state.engines.engines})
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    async def page(_request: Request) -> Response:
-        return state.pages.index()
+    async def page(request: Request) -> Response:
+        return state.pages.index(request)
 
     async def page_file(request: Request) -> Response:
         return state.pages.file(request)

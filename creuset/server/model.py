@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from creuset.core.artifact import MANIFEST, read_manifest, sha256_json
+from creuset.core.artifact import MANIFEST, ancestors, read_manifest, sha256_json
 from creuset.core.errors import ArtifactError
 from creuset.core.gguf import is_gguf
 from creuset.model.config import ModelConfig
@@ -20,6 +20,7 @@ from creuset.text.template import ChatTemplate
 from creuset.text.tokenizer import Tokenizer
 
 SAMPLING_DEFAULTS = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
+CARDS = ("card.md", "README.md")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,7 +29,7 @@ class ServedModel:
     names: tuple[str, ...]  # every name a request may use; `name` is the first
     tokenizer: Tokenizer
     context: int  # tokens, prompt and completion together
-    sha256: str  # of the manifest; of a GGUF file; of config.json when the folder is not our artifact
+    sha256: str  # the identity that the card tells; of a GGUF file; of config.json when the folder is not our artifact
     created: int = 0  # seconds since 1970
     size_bytes: int = 0  # weights on disk
     card: str = ""  # Markdown, without its front matter
@@ -79,7 +80,9 @@ def describe(path: Path, served_names: Sequence[str] = (), *, context: int = 0) 
     folder = path.parent if alone else path
     manifest = read_manifest(folder) if (origin or not alone) and (folder / MANIFEST).is_file() else None
     front, card = (
-        front_matter(_text(folder / "card.md") or _text(folder / "README.md")) if manifest or not alone else ({}, "")
+        front_matter(next(filter(None, (_text(folder / name) for name in CARDS)), ""))
+        if manifest or not alone
+        else ({}, "")
     )
     name = origin.name if origin else path.stem if alone else path.resolve().name
     names = tuple(served_names) or (name,)
@@ -91,7 +94,7 @@ def describe(path: Path, served_names: Sequence[str] = (), *, context: int = 0) 
         config=config,
         parameters=counts.total,
         active_parameters=counts.active,
-        sha256=manifest["sha256"] if manifest else file_hash(path) if alone else sha256_json(shape),
+        sha256=_identity(folder) if manifest else file_hash(path) if alone else sha256_json(shape),
         created=int((path if alone else path / "config.json").stat().st_mtime),
         size_bytes=sum(f.stat().st_size for f in ([path] if alone else path.glob("*.safetensors"))),
         card=card,
@@ -115,6 +118,25 @@ def with_tool_format(model: ServedModel, name: str) -> ServedModel:
     found = replace(model, tool_format=name)
     assert found.calls.name == name
     return found
+
+
+def _identity(folder: Path) -> str:
+    """The hash by which the card of the artifact `folder` names it.
+
+    A card is written into a copy of the model, which has a manifest, and so a hash, of its own. The card can not
+    tell that hash: it tells the hash of the model that it describes, whose other files are the same.
+    """
+    own, *older = ancestors(folder)
+    content = _without_card(own)
+    parents = {p["sha256"] for p in own["parents"]}
+    described = (
+        m for m in older if m["sha256"] in parents and m["kind"] == own["kind"] and _without_card(m) == content
+    )
+    return str(next(described, own)["sha256"])
+
+
+def _without_card(manifest: Mapping[str, Any]) -> dict[str, str]:
+    return {name: digest for name, digest in manifest["files"].items() if name not in CARDS}
 
 
 def _json(file: Path) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Who may use the server: Host, Origin, keys; and the headers on every answer."""
 
 import json
+import re
 import socket
 import stat
 from pathlib import Path
@@ -8,9 +9,11 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.requests import Request
 
 from creuset.core.errors import ConfigError
 from creuset.server.middleware import POLICY
+from creuset.server.pages import reads_gzip
 from creuset.server.tenants.keys import KeyRing, add_key, new_key, well_formed
 
 from .conftest import NAME, Running, start
@@ -101,7 +104,33 @@ def test_the_page_is_there_or_says_why_not(http: httpx.Client, tmp_path: Path) -
     from creuset.server.pages import NOT_BUILT, Pages
 
     assert http.get("/").status_code == 200
-    assert bytes(Pages(tmp_path).index().body).decode() == NOT_BUILT
+    asked = Request({"type": "http", "headers": []})
+    assert bytes(Pages(tmp_path).index(asked).body).decode() == NOT_BUILT
+
+
+def test_the_page_travels_compressed_to_those_who_read_gzip(http: httpx.Client) -> None:
+    html = http.get("/", headers={"accept-encoding": "identity"})
+    first = ["/", *re.findall(r'(?:src|href)="(/[^"]+)"', html.text)]
+    sent = 0
+    for path in first:
+        plain = http.get(path, headers={"accept-encoding": "identity"})
+        small = http.get(path, headers={"accept-encoding": "br, gzip"})
+        assert small.content == plain.content and small.headers["content-type"] == plain.headers["content-type"]
+        assert "content-encoding" not in plain.headers and small.headers["content-encoding"] == "gzip"
+        assert plain.headers["vary"] == small.headers["vary"] == "accept-encoding"
+        sent += int(small.headers["content-length"])
+    assert len(first) > 2 and sent < 150_000, "bytes before the first word"
+
+
+@pytest.mark.parametrize(
+    ("accepted", "right"),
+    [
+        ("", False), ("gzip", True), ("br;q=1, GZIP ; q=0.5", True), ("gzip;q=0, *", False), ("gzip;q=0.000", False),
+        ("*", True), ("identity", False), ("*;q=0", False), ("x-gzip", True), ("gzip;q=0.001", True),
+    ],
+)  # fmt: skip
+def test_accept_encoding_is_read_as_its_standard_says(accepted: str, right: bool) -> None:
+    assert reads_gzip(accepted) is right
 
 
 def test_the_card_tells_what_one_talks_with(http: httpx.Client) -> None:

@@ -1,6 +1,7 @@
 """What the HTTP process reads of a model folder, and what it hands out of the page's."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ import pytest
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+import creuset
+from creuset.core.artifact import new_artifact, read_manifest
 from creuset.core.errors import ArtifactError, ConfigError
 from creuset.model.count import parameters
 from creuset.model.formats.hf_config import to_hf
@@ -15,6 +18,12 @@ from creuset.model.store.origin import front_matter
 from creuset.server.model import describe, with_tool_format
 from creuset.server.pages import FOR_EVER, NOT_BUILT, Pages
 from creuset.testing import tiny_config, tiny_model_folder, tiny_tokenizer
+
+MINI = Path(creuset.__file__).parent / "models" / "mini"
+
+
+def _asked() -> Request:
+    return Request({"type": "http", "headers": []})
 
 
 def folder_of(path: Path, **files: Any) -> Path:
@@ -144,8 +153,8 @@ def static(tmp_path: Path) -> Path:
 
 def test_the_page_is_asked_for_each_time_and_its_hashed_files_are_kept_for_ever(static: Path) -> None:
     pages = Pages(static)
-    assert pages.index().headers["cache-control"] == "no-cache"
-    assert pages.index().headers["content-type"].startswith("text/html")
+    assert pages.index(_asked()).headers["cache-control"] == "no-cache"
+    assert pages.index(_asked()).headers["content-type"].startswith("text/html")
     for path, kind, cache in (
         ("/assets/app-1a2b.js", "javascript", FOR_EVER),
         ("/assets/data.strange", "application/octet-stream", FOR_EVER),
@@ -167,7 +176,7 @@ def test_nothing_outside_the_folder_is_handed_out(static: Path, path: str) -> No
 
 
 def test_an_installation_without_the_page_says_so(tmp_path: Path) -> None:
-    found = Pages(tmp_path).index()
+    found = Pages(tmp_path).index(_asked())
     assert found.status_code == 200 and bytes(found.body).decode() == NOT_BUILT
     assert found.headers["content-type"].startswith("text/plain")
 
@@ -178,3 +187,30 @@ def test_the_form_of_calls_is_the_templates_or_the_one_that_was_named(folder: Pa
     assert with_tool_format(model, "llama3").calls.name == "llama3"
     with pytest.raises(ConfigError, match="`pythonic` is no format of tool calls"):
         with_tool_format(model, "pythonic")
+
+
+def test_a_model_is_told_by_the_hash_that_its_card_tells(tmp_path: Path) -> None:
+    """A card is put into a copy of the model, whose manifest has another hash."""
+    with new_artifact(tmp_path / "plain", kind="model") as folder:
+        folder_of(folder / "made")
+        for file in (folder / "made").iterdir():
+            file.rename(folder / file.name)
+        (folder / "made").rmdir()
+    told = read_manifest(tmp_path / "plain")["sha256"]
+    with new_artifact(tmp_path / "carded", kind="model", parents=[tmp_path / "plain"]) as folder:
+        for file in (tmp_path / "plain").iterdir():
+            if file.name != "manifest.json":
+                shutil.copy(file, folder / file.name)
+        (folder / "card.md").write_text(f"Identity: `{told}`")
+    assert describe(tmp_path / "plain").sha256 == describe(tmp_path / "carded").sha256 == told
+    with new_artifact(tmp_path / "tuned", kind="model", parents=[tmp_path / "plain"]) as folder:
+        for file in (tmp_path / "plain").iterdir():
+            if file.name != "manifest.json":
+                shutil.copy(file, folder / file.name)
+        (folder / "weights").write_text("others")
+    assert describe(tmp_path / "tuned").sha256 == read_manifest(tmp_path / "tuned")["sha256"], "another model"
+
+
+def test_the_shipped_model_has_the_hash_of_its_card() -> None:
+    found = describe(MINI)
+    assert f"Identity: sha256 `{found.sha256}`" in found.card
