@@ -129,7 +129,6 @@ class Engine:
         }
         return self._runner.choices | {
             "context": self.context,
-            "version": self.version,
             "kv_cache": cache,
             "speculation": None if self._drafter is None else self._drafter.name,
         }
