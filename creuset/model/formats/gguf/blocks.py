@@ -12,6 +12,7 @@ from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
 from torch import Tensor
 
 from creuset.core.errors import ArtifactError
+from creuset.model.formats.gguf.fit import q4_0, q4_1
 from creuset.model.formats.gguf.k_blocks import q4_k
 
 # Plain numbers, and torch's name for them.
@@ -20,6 +21,7 @@ PLAIN = {
     GGMLQuantizationType.F16: torch.float16,
     GGMLQuantizationType.BF16: torch.bfloat16,
 }
+SEARCHED = {GGMLQuantizationType.Q4_0: q4_0, GGMLQuantizationType.Q4_1: q4_1}
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 
 
@@ -34,14 +36,22 @@ def dequantized(blocks: Tensor, kind: str) -> Tensor:
         raise ArtifactError(f"weights of type {kind} are not read: the gguf library cannot dequantize them") from error
 
 
-def quantized(values: Tensor, kind: GGMLQuantizationType) -> Bytes:
-    """`values`, fp32 (rows, width), as bytes (rows, bytes of a row). The width is a multiple of the type's block."""
+def quantized(
+    values: Tensor, kind: GGMLQuantizationType, *, searched: bool = False, importance: Tensor | None = None
+) -> Bytes:
+    """`values`, fp32 (rows, width), as bytes (rows, bytes of a row). The width is a multiple of the type's block.
+
+    `searched`: the scales of 4 bits are those with the least error (fit.py); an error counts by the `importance`
+    (width) of its input.
+    """
     from gguf.quants import quantize
 
     if kind in PLAIN:
         return values.to(PLAIN[kind]).contiguous().view(torch.uint8).numpy()
     if kind == GGMLQuantizationType.Q4_K:
-        return q4_k(values).numpy()
+        return q4_k(values, importance).numpy()
+    if searched and kind in SEARCHED:
+        return SEARCHED[kind](values, importance).numpy()
     return quantize(values.numpy(), kind)
 
 

@@ -15,8 +15,12 @@ way with the smallest error is taken. A number counts by its size, as large weig
 Shapes: N blocks    8 parts    32 numbers
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
+
+from creuset.model.formats.gguf.fit import weights_of
 
 BLOCK, PARTS, WIDTH = 256, 8, 32
 BYTES = 144
@@ -25,16 +29,22 @@ TRIES = 21  # ways to round
 ROWS_AT_ONCE = 4096  # blocks
 
 
-def q4_k(values: Tensor) -> Tensor:
-    """`values`, fp32 (rows, width), as bytes (rows, width / 256 * 144). The width is a multiple of 256."""
+def q4_k(values: Tensor, importance: Tensor | None = None) -> Tensor:
+    """`values`, fp32 (rows, width), as bytes (rows, width / 256 * 144). The width is a multiple of 256.
+
+    `importance` (width) of the inputs, positive: how much an error there counts.
+    """
     rows, width = values.shape
-    blocks_N = values.reshape(-1, PARTS, WIDTH)
-    found = [_blocks(part) for part in torch.split(blocks_N, ROWS_AT_ONCE)]
+    blocks_N = torch.split(values.reshape(-1, PARTS, WIDTH), ROWS_AT_ONCE)
+    spread: Sequence[Tensor | None] = [None] * len(blocks_N)
+    if importance is not None:
+        spread = torch.split(importance.float().expand(rows, width).reshape(-1, PARTS, WIDTH), ROWS_AT_ONCE)
+    found = [_blocks(x, w) for x, w in zip(blocks_N, spread, strict=True)]
     return torch.cat(found).reshape(rows, width // BLOCK * BYTES)
 
 
-def _blocks(x_N8W: Tensor) -> Tensor:
-    scale_N8, least_N8 = _fit(x_N8W)
+def _blocks(x_N8W: Tensor, importance_N8W: Tensor | None) -> Tensor:
+    scale_N8, least_N8 = _fit(x_N8W, weights_of(x_N8W, importance_N8W))
     d_N = (scale_N8.amax(1) / FINE).half()
     e_N = (least_N8.amax(1) / FINE).half()
     s_N8 = _steps(scale_N8, d_N.float())
@@ -54,9 +64,8 @@ def _blocks(x_N8W: Tensor) -> Tensor:
     )
 
 
-def _fit(x_N8W: Tensor) -> tuple[Tensor, Tensor]:
+def _fit(x_N8W: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     """Scale and minimum (as a positive number below zero) of each part, by the smallest weighted squared error."""
-    weight = x_N8W.square().mean(-1, keepdim=True).sqrt() + x_N8W.abs()
     low = x_N8W.amin(-1, keepdim=True).clamp_max(0)
     span = x_N8W.amax(-1, keepdim=True) - low
     best = torch.full_like(low, torch.inf)

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType, GGUFValueType, LlamaFileType
 from gguf.gguf_writer import GGUFWriter
+from torch import Tensor
 
 from creuset.core.disk import room_for
 from creuset.core.errors import ArtifactError, ConfigError
@@ -43,12 +44,14 @@ class TypePlan:
     embedding: GGMLQuantizationType  # and the output head
     narrow: GGMLQuantizationType  # of rows that are no multiple of a block of `matrices`
     number: LlamaFileType
+    wider: frozenset[str] = frozenset()  # matrices of the file that have the embedding's type
+    searched: bool = False  # scales of 4 bits are those with the least error (fit.py)
 
     def kind(self, tensor: str, width: int) -> GGMLQuantizationType:
         """The type of the matrix `tensor`, whose rows have `width` numbers."""
         if tensor.endswith(ALWAYS_F32):
             return F32
-        chosen = self.embedding if tensor in ("token_embd.weight", "output.weight") else self.matrices
+        chosen = self.embedding if tensor in {"token_embd.weight", "output.weight"} | self.wider else self.matrices
         return next((kind for kind in (chosen, self.narrow) if fits(width, kind)), GGMLQuantizationType.F16)
 
 
@@ -60,6 +63,7 @@ PLANS: dict[str, TypePlan] = {
     "q8_0": TypePlan(name="q8_0", matrices=_T.Q8_0, embedding=_T.Q8_0, narrow=_T.Q8_0, number=_F.MOSTLY_Q8_0),
     # The embedding is read row by row and is the output head where they are tied: it keeps more bits, as in llama.cpp.
     "q4_0": TypePlan(name="q4_0", matrices=_T.Q4_0, embedding=_T.Q8_0, narrow=_T.Q4_0, number=_F.MOSTLY_Q4_0),
+    "q4_1": TypePlan(name="q4_1", matrices=_T.Q4_1, embedding=_T.Q8_0, narrow=_T.Q4_1, number=_F.MOSTLY_Q4_1),
     # Blocks of 256: rows of another width have Q5_0, the next better type with blocks of 32, as in llama.cpp.
     "q4_k": TypePlan(name="q4_k", matrices=_T.Q4_K, embedding=_T.Q8_0, narrow=_T.Q5_0, number=_F.MOSTLY_Q4_K_S),
 }
@@ -83,10 +87,12 @@ def write_gguf(
     *,
     plan: TypePlan,
     facts: Mapping[str, Any] | None = None,
+    importance: Mapping[str, Tensor] | None = None,
 ) -> dict[str, int]:
     """Write `file`, complete or not at all; returns how many tensors there are of each type.
 
-    `vocabulary` holds the keys `tokenizer.…`, `facts` those of `general.…`. Raises ArtifactError where the file exists
+    `vocabulary` holds the keys `tokenizer.…`, `facts` those of `general.…`. `importance` (width) of the inputs of some
+    parameters says how much an error there counts where scales are searched. Raises ArtifactError where the file exists
     or llama.cpp has no architecture that computes the same.
     """
     if file.exists():
@@ -96,11 +102,7 @@ def write_gguf(
     with torch.device("meta"):
         shapes = {name: tuple(view.shape) for name, view in parts(Transformer(source.config)).items()}
     shapes = latent.apart_shapes(source.config, shapes)
-    groups: dict[str, list[tuple[Place, str]]] = defaultdict(list)
-    for name, place in places(arch, source.config, shapes).items():
-        groups[place.tensor].append((place, name))
-    for group in groups.values():
-        group.sort(key=lambda one: (one[0].expert or 0, one[0].start))
+    groups = matrices_of(arch, source.config, shapes)
     scratch = file.with_name(file.name + ".partial")
     scratch.parent.mkdir(parents=True, exist_ok=True)
     writer = GGUFWriter(scratch, arch)
@@ -123,7 +125,7 @@ def write_gguf(
             writer.write_kv_data_to_file()
             writer.write_ti_data_to_file()
             for tensor, group in groups.items():
-                writer.write_tensor_data(_bytes(group, stored, kinds[tensor]))
+                writer.write_tensor_data(_bytes(group, stored, kinds[tensor], plan, importance or {}))
             for vector in extra.values():
                 writer.write_tensor_data(vector)
             writer.close()
@@ -132,6 +134,18 @@ def write_gguf(
         writer.close()
         scratch.unlink(missing_ok=True)
     return {kind.name: sum(k == kind for k in kinds.values()) for kind in sorted(set(kinds.values()))}
+
+
+def matrices_of(
+    arch: str, config: ModelConfig, shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, list[tuple[Place, str]]]:
+    """Of each tensor of the file the parameters in it, in its order."""
+    groups: dict[str, list[tuple[Place, str]]] = defaultdict(list)
+    for name, place in places(arch, config, shapes).items():
+        groups[place.tensor].append((place, name))
+    for group in groups.values():
+        group.sort(key=lambda one: (one[0].expert or 0, one[0].start))
+    return groups
 
 
 @contextmanager
@@ -153,11 +167,17 @@ def _shape(group: list[tuple[Place, str]], shapes: Mapping[str, tuple[int, ...]]
     return shape if first.expert is None else [len(group) // len(one), *shape]
 
 
-def _bytes(group: list[tuple[Place, str]], stored: Mapping[str, StoredTensor], kind: GGMLQuantizationType) -> Bytes:
-    return np.concatenate([_rows(stored[name], place, kind).reshape(-1) for place, name in group])
+def _bytes(
+    group: list[tuple[Place, str]], stored: Mapping[str, StoredTensor], kind: GGMLQuantizationType, plan: TypePlan,
+    importance: Mapping[str, Tensor],
+) -> Bytes:  # fmt: skip
+    rows = (_rows(stored[name], place, kind, plan.searched, importance.get(name)) for place, name in group)
+    return np.concatenate([one.reshape(-1) for one in rows])
 
 
-def _rows(tensor: StoredTensor, place: Place, kind: GGMLQuantizationType) -> Bytes:
+def _rows(
+    tensor: StoredTensor, place: Place, kind: GGMLQuantizationType, searched: bool, importance: Tensor | None
+) -> Bytes:
     """One parameter in the file's order of rows and of type `kind`; its blocks as they are where it has that type."""
     same = tensor.kind == kind.name and not place.offset
     values = tensor.codes if same else tensor.values(torch.float32)
@@ -167,7 +187,7 @@ def _rows(tensor: StoredTensor, place: Place, kind: GGMLQuantizationType) -> Byt
         raw: Bytes = values.contiguous().numpy()
         return raw
     values = values + place.offset if place.offset else values
-    return quantized(values[None] if values.ndim == 1 else values, kind)
+    return quantized(values[None] if values.ndim == 1 else values, kind, searched=searched, importance=importance)
 
 
 def _add(writer: GGUFWriter, key: str, value: Any) -> None:
