@@ -40,15 +40,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--top-k", type=int, help="default: the model's own")
     parser.add_argument("--max-tokens", type=int, default=512, help="of an answer (default: %(default)s)")
     parser.add_argument("--seed", type=int, help="same seed, same answers")
-    parser.add_argument("--threads", type=int, default=0, help="default: one for a small model, else torch's choice")
+    parser.add_argument("--threads", type=int, default=0, help="default: chosen for the model")
     parser.add_argument("--dtype", choices=("auto", "fp32", "bf16"), default="auto")
     parser.add_argument("--json", action="store_true", help="one JSON document a turn on stdout, nothing streamed")
 
 
 def main(args: argparse.Namespace) -> int:
     path = find_model(args.model)
-    timed = ", and timing it in bf16 and fp32 (--dtype saves that)" if args.dtype == "auto" else ""
-    say(f"loading {path.name}{timed}")
+    say(f"loading {path.name}")
     chat = Chat(path, args)
     talking = sys.stdin.isatty()
     print(f"{path.name}: {chat.engine.context} tokens of context. {HELP}" if talking else "", end="\n" * talking,

@@ -336,8 +336,6 @@ def _serve(
         else:
             names = ", ".join(names[0] for names in every)
             print(f"creuset serves {names} at {where} (API at {where}/v1)", flush=True)
-        if len(served) == 1 and args.dtype == "auto":
-            log.info("start", note="the model is loaded, then timed in bf16 and fp32; --dtype saves the timing")
 
     commands = [
         worker_command(path, json.dumps(engine | need.settings))

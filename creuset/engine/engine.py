@@ -121,7 +121,7 @@ class Engine:
 
     @property
     def choices(self) -> dict[str, Any]:
-        """What was chosen for this machine: dtype, threads, kernels, what was timed for it, the size of the cache."""
+        """What was chosen for this machine: backend, dtype, threads, kernels, the size of the cache."""
         cache = {
             "tokens": self.capacity,
             "bytes": self.capacity * self._runner.kv_bytes_per_token,

@@ -16,10 +16,10 @@ class EngineSettings:
     # Who guesses tokens that are then verified together (engine/speculation.py). Answers are the same with all.
     speculation: Literal["auto", "off", "model", "lookup"] = "auto"  # auto: the model's own layer, where it has one
     draft_tokens: int = 7  # guessed ahead by `lookup`, at most; the model's own layer guesses one
-    dtype: Literal["auto", "fp32", "bf16"] = "auto"  # auto: bf16 where this model is clearly faster in it, else fp32
+    dtype: Literal["auto", "fp32", "bf16"] = "auto"  # auto: weights as they are stored (docs/guides/serve.md)
     # Who computes: auto is the native core where it was built and knows the family, on a CPU; else torch.
     backend: Literal["auto", "native", "torch"] = "auto"
-    threads: int = 0  # 0: one for a small model, else what is faster
+    threads: int = 0  # 0: chosen for the model
     seed: int | None = None  # for requests that bring none; None: the system's
 
     def __post_init__(self) -> None:

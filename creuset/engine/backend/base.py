@@ -50,7 +50,7 @@ class Runner(Protocol):
 
     @property
     def choices(self) -> dict[str, Any]:
-        """How this machine computes: dtype, threads, kernels, and what was timed to choose them. Plain JSON values."""
+        """How this machine computes: backend, dtype, threads, kernels. Plain JSON values."""
         ...
 
     @property

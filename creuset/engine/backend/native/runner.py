@@ -90,7 +90,6 @@ class NativeRunner:
                 **({"rounded_to_q8": self._rounded} if self._rounded else {}),  # ggml's types, and how many weights
                 "cache": self.cache_dtype,
             },
-            "timed": [],
             "weight_bytes": sum(self._model.kinds.values()),
         }
 

@@ -64,24 +64,17 @@ class InferenceModel(nn.Module):
     latent_rules: KernelRules
     head_rules: KernelRules
 
-    def __init__(
-        self,
-        model: Transformer,
-        *,
-        device: str = "cpu",
-        rules: KernelRules | None = None,
-        like: "InferenceModel | None" = None,
-    ) -> None:
-        """With `rules` the machine is not asked which kernels treat each row alike: only for timing. `like`: a model of
-        the same shape, for which it was asked already."""
+    def __init__(self, model: Transformer, *, device: str = "cpu", like: "InferenceModel | None" = None) -> None:
+        """`like`: a model of the same shape, for which the machine was asked already which kernels treat each row
+        alike."""
         super().__init__()
         config, dtype = model.config, model.model.embed_tokens.weight.dtype
         inner = config.expert_ffn
         stacks = [(config.experts, 2 * inner, config.hidden), (config.experts, config.hidden, inner)]
         self.rules = (
-            rules
-            or (like.rules if like else None)
-            or measure(
+            like.rules
+            if like
+            else measure(
                 shapes(model),
                 dtype=dtype,
                 head_dim=config.key_width,
@@ -93,11 +86,11 @@ class InferenceModel(nn.Module):
             )
         )
         router = like.router_rules if like else self.rules
-        if like is None and rules is None and dtype != torch.float32 and config.experts:
+        if like is None and dtype != torch.float32 and config.experts:
             shape = (config.experts, config.hidden)
             router = measure({shape}, dtype=torch.float32, head_dim=config.head_dim, device=device)
         heads = like.latent_rules if like else self.rules
-        if like is None and rules is None and config.latent is not None:
+        if like is None and config.latent is not None:
             stacks = head_stacks(config)
             heads = measure(
                 {stack[1:] for stack in stacks}, dtype=dtype, head_dim=config.key_width, stacks=stacks, device=device
@@ -134,9 +127,9 @@ class InferenceModel(nn.Module):
         self.exact_head = dtype != torch.float32 and 4 * head.weight.numel() <= EXACT_HEAD_BYTES
         if self.exact_head:
             exact = (
-                rules
-                or (like.head_rules if like else None)
-                or measure(
+                like.head_rules
+                if like
+                else measure(
                     {(head.weight.shape[0], config.hidden)},
                     dtype=torch.float32,
                     head_dim=config.head_dim,

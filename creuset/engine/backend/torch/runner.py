@@ -5,9 +5,7 @@ Reading order: `TorchRunner`, then `choose` (in which arithmetic and with how ma
 Shapes: T tokens    C model width    V vocabulary
 """
 
-import statistics
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from itertools import accumulate
 from typing import Any, Literal
@@ -19,45 +17,33 @@ from torch import Tensor
 
 from creuset.core import device as devices
 from creuset.core.memory import available_memory
-from creuset.engine.backend.base import BatchSpan, ForwardBatch, Logits
+from creuset.engine.backend.base import ForwardBatch, Logits
 from creuset.engine.backend.candidates import Candidates, candidates_of
-from creuset.engine.backend.torch.batch_invariant import TILE, KernelRules, using
+from creuset.engine.backend.torch.batch_invariant import TILE, using
 from creuset.engine.backend.torch.inference import InferenceModel
 from creuset.engine.backend.torch.paged_attention import KVCache, PagedAttention
 from creuset.model.config import ModelConfig
 from creuset.model.count import kv_bytes, projections
-from creuset.model.formats.weights import ModelWeights, WeightSource, build
+from creuset.model.formats.weights import WeightSource, build
 from creuset.model.score import Reading, log_likelihoods
 
 Dtype = Literal["auto", "fp32", "bf16"]
 
-MARGIN = 1.3  # bf16, or another number of threads, must be that many times faster to be chosen
-TRIAL_PROMPT = 256  # tokens of the request that is timed: its prompt, read at once ...
-TRIAL_ANSWER = 64  # ... and its answer
-_READINGS, _STEPS = 3, 7  # of the prompt and of the answer, at most, after one that is not timed
-_BUDGET_S = 1.0  # no more are timed once they have taken so long: a busy machine is not asked for ever
 _SHARED_FROM = 6_000_000  # multiply-adds of a step; eight rows of `mini` gain a fifth from a second idle core
 _LARGE_STEP = 1_000_000_000
-FASTEST = KernelRules(packed=True, quantum=1, attention=1, batched=True, activation=True)
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 class TorchRunner:
-    def __init__(
-        self, source: WeightSource, *, dtype: str, threads: int, device: str = "cpu", rules: KernelRules | None = None
-    ) -> None:
-        """Lays the weights of `source` out for answering. A model in memory is taken over: it is of no more use.
-
-        `rules`: kernels to use unasked. A runner with them is for timing only, since it promises nothing.
-        """
+    def __init__(self, source: WeightSource, *, dtype: str, threads: int, device: str = "cpu") -> None:
+        """Lays the weights of `source` out for answering. A model in memory is taken over: it is of no more use."""
         self._config = source.config
         # Few operations are worth sharing among threads when a step is small, and on a busy machine each waits for
         # the slowest thread.
         self._alone = _SHARED_FROM // max(1, _active(source.config))
         self.threads, self.device, self.dtype = threads, device, dtype
         with using(threads):
-            self.model = InferenceModel(build(source, device=device, dtype=_DTYPES[dtype]), device=device, rules=rules)
-        self.timed: list[dict[str, Any]] = []
+            self.model = InferenceModel(build(source, device=device, dtype=_DTYPES[dtype]), device=device)
         self.not_native = ""  # why torch computes, where that was not asked for
         self._cache: KVCache | None = None
         self._hidden_TC: Tensor | None = None
@@ -80,7 +66,6 @@ class TorchRunner:
             "dtype": self.dtype,
             "threads": self.threads,
             "kernels": asdict(self.model.rules),
-            "timed": self.timed,
         } | ({"not_native": self.not_native} if self.not_native else {})
 
     @property
@@ -163,118 +148,18 @@ class TorchRunner:
 
 
 def choose(
-    source: WeightSource,
-    *,
-    dtype: Dtype = "auto",
-    threads: int = 0,
-    max_batch_tokens: int,
-    device: str = "cpu",
-    seconds: Callable[[TorchRunner], float] | None = None,
+    source: WeightSource, *, dtype: Dtype = "auto", threads: int = 0, max_batch_tokens: int, device: str = "cpu"
 ) -> TorchRunner:
-    """A runner for this machine. What the caller names is obeyed; the rest is chosen by timing this very model.
+    """A runner for this machine. What the caller names is obeyed.
 
-    With `dtype` "auto", bf16 is tried where the processor computes in it, and taken when it is MARGIN times faster
-    than fp32. With `threads` 0, a large model is tried with one thread and with all of torch's, each dtype by itself,
-    because a second thread that waits for a busy core can cost more than it gives. How many threads compute does not
-    change an answer; the dtype does, so it is among the runner's `choices`. `seconds` times one request
-    (`seconds_of_a_request`).
+    With `dtype` "auto", a GPU that has bf16 computes in it, everything else in fp32. How many threads compute does not
+    change an answer; the dtype does, so it is among the runner's `choices`.
     """
-    seconds = seconds or (lambda runner: seconds_of_a_request(runner, max_batch_tokens))
-    many = threads or default_threads(source.config, max_batch_tokens)
-    timed: list[dict[str, Any]] = []
-
     place = torch.device(device)
-    on_cpu, has_bf16 = place.type == "cpu", devices.has_bf16(place)
-    if not threads and many > 1 and on_cpu and not more_threads_help(many):
-        many = 1
-
-    def once(runner: TorchRunner) -> float:
-        taken = seconds(runner)
-        timed.append({"dtype": runner.dtype, "threads": runner.threads, "seconds": round(taken, 6)})
-        return taken
-
-    def measured(runner: TorchRunner) -> float:
-        """With the better number of threads, which the runner keeps."""
-        if threads or runner.threads == 1 or not on_cpu:
-            return once(runner)
-        runner.threads = 1
-        alone = once(runner)
-        runner.threads = many
-        together = once(runner)
-        if alone * MARGIN > together:
-            return together
-        runner.threads = 1
-        return alone
-
-    def lay_out(dtype: str, rules: KernelRules | None = None) -> TorchRunner:
-        return TorchRunner(source, dtype=dtype, threads=many, device=device, rules=rules)
-
-    # A model in memory is taken over by the first runner: there is no second one to compare with.
-    if dtype != "auto" or not has_bf16 or not on_cpu or isinstance(source, ModelWeights):
-        plain = "bf16" if has_bf16 and not on_cpu else "fp32"
-        runner = lay_out(plain if dtype == "auto" else dtype)
-        if not threads and many > 1 and on_cpu:
-            measured(runner)
-    else:
-        # One after the other: the memory never holds two copies of the weights. bf16 is tried with its fastest kernels,
-        # without asking for each number of rows whether they are exact: oneDNN keeps every kernel that it ever built.
-        in_bf16 = measured(lay_out("bf16", FASTEST))
-        runner = lay_out("fp32")
-        in_fp32, in_fp32_by = measured(runner), runner.threads
-        if in_fp32 > MARGIN * in_bf16:
-            del runner
-            runner = lay_out("bf16")  # with the kernels that it may use, which can be slower
-            if in_fp32 <= MARGIN * measured(runner):
-                del runner
-                runner = lay_out("fp32")
-                runner.threads = in_fp32_by
-    runner.timed = timed
-    return runner
-
-
-def seconds_of_a_request(
-    runner: TorchRunner, max_batch_tokens: int, *, clock: Callable[[], float] = time.perf_counter
-) -> float:
-    """How long one request takes: TRIAL_PROMPT tokens read, TRIAL_ANSWER written, by medians of a few steps each."""
-    block = 16
-    prompt = min(TRIAL_PROMPT, max_batch_tokens, runner.config.context - 1)
-    blocks = list(range(-(-runner.config.context // block)))
-    runner.allocate(len(blocks), block)
-    tokens = [at % runner.config.vocab_size for at in range(prompt)]
-
-    def once(first: int, count: int) -> float:
-        begun = clock()
-        runner.forward(ForwardBatch(tokens[:count], [BatchSpan(first, count, blocks)]))
-        runner.logits([count - 1])
-        return clock() - begun
-
-    def median(first: int, count: int, most: int) -> float:
-        once(first, count)  # the first of its kind prepares kernels
-        taken = [once(first, count)]
-        while len(taken) < most and sum(taken) < _BUDGET_S:
-            taken.append(once(first, count))
-        return statistics.median(taken)
-
-    return median(0, prompt, _READINGS) + TRIAL_ANSWER * median(prompt, 1, _STEPS)
-
-
-def more_threads_help(many: int, *, clock: Callable[[], float] = time.perf_counter) -> bool:
-    """Whether a product of matrices is faster by `many` threads than by one, now: on a busy machine it is not.
-
-    Asked before anything is laid out, since everything that is tried with threads that wait for each other takes long.
-    """
-    a_NN = torch.ones(512, 512)
-
-    def median(threads: int) -> float:
-        taken = []
-        with using(threads):
-            for _ in range(15):
-                begun = clock()
-                torch.mm(a_NN, a_NN)
-                taken.append(clock() - begun)
-        return statistics.median(taken)
-
-    return median(many) < 0.9 * median(1)
+    if dtype == "auto":
+        dtype = "bf16" if place.type != "cpu" and devices.has_bf16(place) else "fp32"
+    many = threads or default_threads(source.config, max_batch_tokens)
+    return TorchRunner(source, dtype=dtype, threads=many, device=device)
 
 
 def default_threads(config: ModelConfig, max_batch_tokens: int) -> int:
