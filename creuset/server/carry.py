@@ -6,13 +6,14 @@ dialect was spoken.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from creuset.server.engines.client import ClientDisconnected
+from creuset.server.engines.client import ClientDisconnected, Generation
 from creuset.server.engines.pool import ServedEngine
 from creuset.server.middleware import CLIENT_GONE
 from creuset.server.model import ServedModel
@@ -26,6 +27,7 @@ from creuset.text.calls.forced import Thought
 from creuset.types.generation import GenerationRequest
 from creuset.types.messages import ChatMessage
 
+R = TypeVar("R", bound=ResponseBuilder)
 Answer = Response | EventStream | Relay
 Handler = Callable[[Request], Awaitable[Answer]]
 Prepared = tuple[list[GenerationRequest], ResponseBuilder]
@@ -71,6 +73,54 @@ async def answer_chat(
     capped: bool = False,
 ) -> Answer:
     """`capped`: `max_tokens` is a most, and no more is asked for than the context has room for."""
+    prepare = await _preparation(engine, ask, reply_id, salt, respond, capped=capped)
+    return await carry(
+        state, request, engine, reply_id, prepare, completions=ask.choices, choices=ask.choices, streamed=ask.stream,
+        frames=frames,
+    )  # fmt: skip
+
+
+async def started(
+    state: ServerState,
+    request: Request,
+    engine: ServedEngine,
+    ask: ChatRequest,
+    reply_id: str,
+    salt: str,
+    respond: Callable[[ChatRequest, list[int], Thought], R],
+) -> tuple[Generation, R]:
+    """The generation of an answer that goes on without its client."""
+    made: list[R] = []
+
+    def keeping(ask: ChatRequest, prompt: list[int], thought: Thought) -> R:
+        made.append(respond(ask, prompt, thought))
+        return made[0]
+
+    prepare = await _preparation(engine, ask, reply_id, salt, keeping)
+    context_of(request).facts["reply"] = reply_id
+    async with state.engines.hold(engine, ask.choices, unless=lambda: disconnected(request.receive)):
+        requests, _ = prepare()
+        return engine.client.submit(requests, choices=ask.choices), made[0]
+
+
+async def fitting(engine: ServedEngine, ask: ChatRequest) -> ChatRequest:
+    """`ask` with its oldest messages left out, until prompt and answer fit; system messages and the last one stay."""
+    wanted = engine.window - (ask.max_tokens or 1)
+    while len(await chat_prompt(engine.model, ask)) > wanted:
+        old = [at for at, message in enumerate(ask.messages[:-1]) if message.role != "system"]
+        if not old:
+            break
+        kept = ask.messages[: old[0]] + ask.messages[old[0] + 1 :]
+        while len(kept) > 1 and kept[old[0]].role == "tool":  # the result of a call that is gone
+            del kept[old[0]]
+        ask = replace(ask, messages=kept)
+    return ask
+
+
+async def _preparation(
+    engine: ServedEngine, ask: ChatRequest, reply_id: str, salt: str, respond: Respond, *, capped: bool = False
+) -> Callable[[], Prepared]:
+    """What says what the engine is asked, once its window is known."""
     model = engine.model
     ids = await chat_prompt(model, ask)
     thought = model.template.thought(ids, asked=ask.thinking.switched)
@@ -96,10 +146,7 @@ async def answer_chat(
         ]
         return requests, respond(ask, prompt, thought)
 
-    return await carry(
-        state, request, engine, reply_id, prepare, completions=ask.choices, choices=ask.choices, streamed=ask.stream,
-        frames=frames,
-    )  # fmt: skip
+    return prepare
 
 
 async def carry(

@@ -204,7 +204,7 @@ def _preflight(scope: Scope) -> dict[str, str]:
     asked = [name.strip().lower() for name in _header(scope, b"access-control-request-headers").split(",")]
     named = [name for name in asked if _TOKEN.fullmatch(name)]
     headers = {
-        "access-control-allow-methods": "GET, POST",
+        "access-control-allow-methods": "GET, POST, DELETE",
         "access-control-allow-headers": ", ".join(dict.fromkeys(["authorization", "content-type", *named])),
         "access-control-max-age": "600",
         "vary": "access-control-request-headers",

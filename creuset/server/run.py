@@ -25,6 +25,7 @@ from creuset.server.log import ToStructlog
 from creuset.server.metrics import Metrics
 from creuset.server.middleware import KeyStore
 from creuset.server.model import ServedModel
+from creuset.server.responses.store import ItemStore
 from creuset.server.settings import ServeSettings
 from creuset.server.state import ServerState
 from creuset.text.watermark import Watermark
@@ -166,9 +167,10 @@ async def serve(
 
     ours = [engine(*model, need) for model, need in zip(models, needs or [None] * len(models), strict=True)]
     engines = EnginePool([*ours, *map(upstream, upstreams)], memory=memory)
+    items = ItemStore(settings.database, on_error=lambda error: log.error("item_store", error=type(error).__name__))
     state = ServerState(
-        engines=engines, settings=settings, metrics=metrics, log=log, keys=keys, watermark=watermark
-    )  # fmt: skip
+        engines=engines, settings=settings, metrics=metrics, log=log, keys=keys, watermark=watermark, items=items
+    )
     listener = listener or bind(settings)
     loop = asyncio.get_running_loop()
     server = _Server(_uvicorn(state, log), lambda: loop.call_soon_threadsafe(engines.close))
@@ -187,6 +189,7 @@ async def serve(
         engines.close()
         listener.close()
         await lives
+        items.close()
     if engines.failure is not None:
         raise engines.failure
 

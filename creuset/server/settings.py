@@ -18,6 +18,7 @@ class ServeSettings:
     allow_hosts: tuple[str, ...] = ()  # names under which this server is reached, beside its own
     allow_origins: tuple[str, ...] = ()  # web pages elsewhere that may call it, such as https://app.example
     share_prefixes: bool = False  # callers with different keys may find each other's prompts in the prefix cache
+    database: str = "sqlite://"  # where responses and conversations are kept: SQLAlchemy's address. So: in memory
     log_level: str = "info"
 
     def __post_init__(self) -> None:

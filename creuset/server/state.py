@@ -14,6 +14,7 @@ from creuset.server.engines.pool import EnginePool
 from creuset.server.metrics import Metrics
 from creuset.server.middleware import KeyStore, RequestContext
 from creuset.server.pages import Pages
+from creuset.server.responses.store import ItemStore
 from creuset.server.settings import ServeSettings
 from creuset.text.watermark import Watermark
 from creuset.types.fields import Fields
@@ -36,6 +37,7 @@ class ServerState:
     clock: Callable[[], float] = time.time
     pages: Pages = field(default_factory=Pages)
     watermark: Watermark | None = None
+    items: ItemStore = field(default_factory=ItemStore)  # responses and conversations that are kept
 
 
 def context_of(request: Request) -> RequestContext:

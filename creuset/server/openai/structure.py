@@ -52,7 +52,7 @@ def _response_format(fields: Fields) -> Structure | None:
     found = None
     if kind == "json_object":
         schema = form.take("schema")  # llama.cpp's and others' way to send one
-        found = schema_structure(schema, form.path("schema")) if schema is not None else _any_object(form.path("type"))
+        found = schema_structure(schema, form.path("schema")) if schema is not None else any_object(form.path("type"))
     elif kind == "json_schema":
         found = _named_schema(form)
     form.refuse_rest()
@@ -63,10 +63,7 @@ def _named_schema(form: Fields) -> Structure:
     inner = form.object("json_schema")
     if inner is None:
         raise form.refuse("json_schema", 'is required where `type` is "json_schema"')
-    name = inner.text("name")
-    if name is None or not _NAME.fullmatch(name):
-        words = "is required" if name is None else f"must have 1 to 64 letters, digits, _ or -, got {show(name)}"
-        raise inner.refuse("name", words)
+    take_name(inner)
     inner.text("description")
     schema, strict = inner.take("schema"), inner.flag("strict") or False
     if schema is None:
@@ -75,13 +72,22 @@ def _named_schema(form: Fields) -> Structure:
     return schema_structure(schema, inner.path("schema"), strict=strict)
 
 
+def take_name(form: Fields) -> str:
+    """The name of a schema."""
+    name = form.text("name")
+    if name is None or not _NAME.fullmatch(name):
+        words = "is required" if name is None else f"must have 1 to 64 letters, digits, _ or -, got {show(name)}"
+        raise form.refuse("name", words)
+    return name
+
+
 def _structured_outputs(fields: Fields) -> Structure | None:
     form = fields.object("structured_outputs")
     if form is None:
         return None
     found = _forms(form, "")
     if form.flag("json_object"):
-        found.append(_any_object(form.path("json_object")))
+        found.append(any_object(form.path("json_object")))
     form.refuse_rest()
     if len(found) != 1:
         told = "one of json, regex, choice, grammar and json_object"
@@ -126,5 +132,5 @@ def schema_structure(schema: Any, path: str, *, strict: bool = False) -> Structu
     return Structure(path, lambda: grammar.json_schema(schema if strict else closed(schema), param=path, strict=strict))
 
 
-def _any_object(path: str) -> Structure:
+def any_object(path: str) -> Structure:
     return Structure(path, lambda: grammar.json_object(param=path))

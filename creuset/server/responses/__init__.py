@@ -1,0 +1,1 @@
+"""OpenAI's Responses dialect: responses that are kept, continued, resumed and cancelled, and conversations."""

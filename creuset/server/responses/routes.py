@@ -1,0 +1,232 @@
+"""The routes of the Responses dialect."""
+
+import asyncio
+from collections.abc import Callable
+from secrets import token_hex
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from creuset.core.errors import NotFound, RequestError
+from creuset.server.carry import Answer, Handler, answer_chat, chat_prompt, fitting, started
+from creuset.server.engines.pool import ServedEngine
+from creuset.server.engines.upstream import UpstreamEngine
+from creuset.server.openai.chat import ChatRequest
+from creuset.server.responses.background import Running
+from creuset.server.responses.items import Item, parse_input
+from creuset.server.responses.reply import Numbered, ResponseReply, encode
+from creuset.server.responses.request import Known, ResponseAsk, parse_response
+from creuset.server.responses.store import ItemStore, Kept
+from creuset.server.state import ServerState, context_of, json_response, salt_of
+from creuset.server.stream import EVENT_STREAM, KEEP_ALIVE
+from creuset.text.calls.forced import Thought
+from creuset.types.fields import Fields, parse_object, show
+
+MAX_PAGE = 100
+SSE = {name.decode(): value.decode() for name, value in EVENT_STREAM}
+
+
+def response_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
+    """(method, path, handler) of each route."""
+    pads = not state.settings.loopback
+    store = state.items
+    running: dict[str, Running] = {}
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def create(request: Request) -> Answer:
+        fields = Fields(parse_object(await request.body()))
+        name, engine = engine_of(state, fields)
+        salt, owner = salt_of(request, fields, state.settings), owner_of(request)
+        known = await read_known(fields, store, owner)
+        ask = parse_response(fields, name, engine.model, known)
+        context_of(request).ignored = ask.chat.ignored
+        id, created, numbered = f"resp_{token_hex(24)}", int(state.clock()), Numbered()
+        chat = await fitting(engine, ask.chat) if ask.truncates else ask.chat
+
+        def finished(body: dict[str, Any]) -> None:
+            if ask.store and not ask.background:
+                store.keep(owner, Kept(body, ask.input, known.before, []), ask.conversation)
+
+        def respond(chat: ChatRequest, prompt: list[int], thought: Thought) -> ResponseReply:
+            return ResponseReply(ask, chat, engine, prompt, thought, id, created, numbered, finished, pads)
+
+        if ask.background:
+            return await in_background(request, engine, ask, chat, known, id, salt, respond)
+        return await answer_chat(state, request, engine, chat, id, salt, respond, frames=numbered.frames())
+
+    async def in_background(
+        request: Request, engine: ServedEngine, ask: ResponseAsk, chat: ChatRequest, known: Known, id: str, salt: str,
+        respond: Callable[[ChatRequest, list[int], Thought], ResponseReply],
+    ) -> Answer:  # fmt: skip
+        owner = owner_of(request)
+        generation, reply = await started(state, request, engine, chat, id, salt, respond)
+        one = running[id] = Running(owner, reply, generation)
+        store.keep(owner, Kept(reply.as_json("in_progress"), ask.input, known.before, []))
+        task = asyncio.create_task(one.run())
+        tasks.add(task)
+
+        def over(done: "asyncio.Task[None]") -> None:
+            tasks.discard(done)
+            if not one.forgotten:
+                store.keep(owner, Kept(one.final, ask.input, known.before, one.events), ask.conversation)
+            del running[id]
+
+        task.add_done_callback(over)
+        return follow(one, -1) if chat.stream else json_response(reply.as_json("queued"))
+
+    def follow(one: Running, after: int) -> Response:
+        async def body() -> Any:
+            async for events in one.follow(after, state.settings.heartbeat_s):
+                yield encode(events) or KEEP_ALIVE
+
+        return StreamingResponse(body(), headers=SSE)
+
+    def live(request: Request) -> Running | None:
+        """The response while it is being written. Once it is not, it is kept: what is read after this is its end."""
+        found = running.get(request.path_params["id"])
+        return found if found is not None and found.owner == owner_of(request) else None
+
+    async def kept_by(request: Request) -> Kept:
+        id = request.path_params["id"]
+        found = await store.response(owner_of(request), id)
+        if found is None:
+            raise NotFound(f"Response with id '{id}' not found.", param="response_id")
+        return found
+
+    async def retrieve(request: Request) -> Answer:
+        query = request.query_params
+        after, one = _number(query.get("starting_after"), "starting_after", -1), live(request)
+        if one is not None:
+            return follow(one, after) if query.get("stream") == "true" else json_response(one.as_json())
+        kept = await kept_by(request)
+        if query.get("stream") == "true":
+            if not kept.events:
+                raise RequestError("`stream` needs a response that was made with `background: true`", param="stream")
+            events = [event for event in kept.events if event["sequence_number"] > after]
+            return Response(encode(events), headers=SSE)
+        return json_response(_as_it_ended(kept.body))
+
+    async def delete(request: Request) -> Answer:
+        one, id = live(request), request.path_params["id"]
+        await kept_by(request)
+        if one is not None:
+            one.forgotten = True
+            one.cancel()
+        await store.forget(owner_of(request), id)
+        return json_response({"id": id, "object": "response", "deleted": True})
+
+    async def cancel(request: Request) -> Answer:
+        one = live(request)
+        if one is None:
+            kept = await kept_by(request)
+            if not kept.body["background"]:
+                words = "only a response that was made with `background: true` can be cancelled"
+                raise RequestError(words, param="response_id", code="invalid_request")
+            return json_response(_as_it_ended(kept.body))
+        one.cancel()
+        while not one.ended:
+            await one.news.wait()
+        return json_response(one.final)
+
+    async def input_items(request: Request) -> Answer:
+        kept = await kept_by(request)
+        return json_response(listed([*kept.before, *kept.input], request))
+
+    async def input_tokens(request: Request) -> Answer:
+        fields = Fields(parse_object(await request.body()))
+        name, engine = engine_of(state, fields)
+        known = await read_known(fields, store, owner_of(request))
+        ask = parse_response(fields, name, engine.model, known, counting=True)
+        tokens = len(await chat_prompt(engine.model, ask.chat))
+        return json_response({"object": "response.input_tokens", "input_tokens": tokens})
+
+    return [
+        ("POST", "/v1/responses", create),
+        ("POST", "/v1/responses/input_tokens", input_tokens),
+        ("GET", "/v1/responses/{id}", retrieve),
+        ("DELETE", "/v1/responses/{id}", delete),
+        ("POST", "/v1/responses/{id}/cancel", cancel),
+        ("GET", "/v1/responses/{id}/input_items", input_items),
+    ]
+
+
+def _as_it_ended(body: dict[str, Any]) -> dict[str, Any]:
+    """A kept response; one that nobody writes any more failed, since the server was started anew."""
+    if body["status"] not in ("queued", "in_progress"):
+        return body
+    error = {"code": "server_error", "message": "the server ended before this response did"}
+    return body | {"status": "failed", "error": error}
+
+
+def engine_of(state: ServerState, fields: Fields) -> tuple[str, ServedEngine]:
+    name, engine = state.engines.chosen_by(fields)
+    if isinstance(engine, UpstreamEngine):
+        words = f"`{name}` is a model of another server, which is asked by /v1/chat/completions"
+        raise RequestError(words, param="model", code="unsupported_value")
+    return name, engine
+
+
+def owner_of(request: Request) -> str:
+    return context_of(request).caller or ""
+
+
+async def read_known(fields: Fields, store: ItemStore, owner: str) -> Known:
+    """What the request goes on from, and its own items."""
+    previous, conversation = fields.text("previous_response_id"), _conversation(fields)
+    if previous is not None and conversation is not None:
+        raise fields.refuse("previous_response_id", "cannot stand beside `conversation`")
+    before: list[Item] = []
+    if previous is not None:
+        kept = await store.response(owner, previous)
+        if kept is None:
+            words = f"Previous response with id '{previous}' not found."
+            raise NotFound(words, param="previous_response_id", code="previous_response_not_found")
+        before = kept.items
+    if conversation is not None:
+        if await store.conversation(owner, conversation) is None:
+            raise NotFound(f"Conversation with id '{conversation}' not found.", param="conversation")
+        before = await store.items_of(owner, conversation)
+    references = {}
+    for one in fields.peek("input") if isinstance(fields.peek("input"), list) else []:
+        if isinstance(one, dict) and isinstance(one.get("id"), str) and one.get("type") in (None, "item_reference"):
+            references[one["id"]] = await store.item(owner, one["id"])
+    return Known(before, parse_input(fields, "input", references.get), previous, conversation)
+
+
+def _conversation(fields: Fields) -> str | None:
+    value = fields.take("conversation")
+    if isinstance(value, dict):
+        value = fields.inside(value, "conversation").text("id")
+    if value is not None and not isinstance(value, str):
+        raise fields.refuse("conversation", f"must be the id of a conversation, got {show(value)}")
+    return value
+
+
+def listed(items: list[Item], request: Request) -> dict[str, Any]:
+    """A page of `items`, oldest first in the list: `limit`, `order` and `after` say which."""
+    query = request.query_params
+    limit = _number(query.get("limit"), "limit", 20)
+    if not 1 <= limit <= MAX_PAGE:
+        raise RequestError(f"`limit` must be between 1 and {MAX_PAGE}, got {limit}", param="limit")
+    order = query.get("order", "desc")
+    if order not in ("asc", "desc"):
+        raise RequestError(f'`order` must be "asc" or "desc", got {show(order)}', param="order")
+    found = list(items) if order == "asc" else items[::-1]
+    if after := query.get("after"):
+        ids = [item["id"] for item in found]
+        if after not in ids:
+            raise RequestError(f"`after` names no item of this list: {show(after)}", param="after")
+        found = found[ids.index(after) + 1 :]
+    page = found[:limit]
+    return {"object": "list", "data": page, "first_id": page[0]["id"] if page else None,
+            "last_id": page[-1]["id"] if page else None, "has_more": len(found) > limit}  # fmt: skip
+
+
+def _number(text: str | None, name: str, default: int) -> int:
+    if text is None:
+        return default
+    try:
+        return int(text)
+    except ValueError:
+        raise RequestError(f"`{name}` must be an integer, got {show(text)}", param=name) from None
