@@ -111,7 +111,7 @@ def run_agent(name: str, url: str, bin: Path, room: Path) -> tuple[bool, str]:
             f'model_providers.own={{name="own", base_url="{url}/v1", wire_api="responses", env_key="OPENAI_API_KEY"}}'
         )
         words = ["exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox", "-c", provider,
-                 "-c", 'model_provider="own"', "-m", NAME, prompt]  # fmt: skip
+                 "-c", 'model_provider="own"', "-c", 'web_search="disabled"', "-m", NAME, prompt]  # fmt: skip
     try:
         ran = subprocess.run([bin / name, *words], cwd=room, env=environment, capture_output=True, text=True,
                              timeout=180, stdin=subprocess.DEVNULL, check=False)  # fmt: skip

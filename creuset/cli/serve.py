@@ -140,6 +140,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "time whether another has sent the same beginning",
     )
     add(
+        "--database",
+        metavar="FILE",
+        help="where responses and conversations are kept, each for the key that made it: a file of SQLite, the "
+        "address of another database (postgresql+psycopg://...), or `memory` (default: server.db in $CREUSET_HOME, or "
+        "in creuset in your folder of data)",
+    )
+    add(
         "--speculation",
         choices=("auto", "off", "model", "lookup"),
         default="auto",
@@ -351,6 +358,7 @@ def _serve(
 
 
 def _settings(args: argparse.Namespace) -> Any:
+    from creuset.server.responses.store import database_url
     from creuset.server.settings import ServeSettings
 
     try:
@@ -363,6 +371,7 @@ def _settings(args: argparse.Namespace) -> Any:
             allow_hosts=tuple(args.allow_host),
             allow_origins=tuple(args.allow_origin),
             share_prefixes=args.share_prefixes,
+            database=database_url(args.database),
             log_level=args.log_level,
         )
     except ValueError as refused:

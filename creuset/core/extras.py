@@ -9,7 +9,7 @@ from creuset.core.errors import ConfigError
 
 # extra: names that are imported. A package may be in several.
 EXTRAS: dict[str, frozenset[str]] = {
-    "serve": frozenset({"httpx", "prometheus_client", "starlette", "structlog", "uvicorn"}),
+    "serve": frozenset({"httpx", "prometheus_client", "sqlalchemy", "starlette", "structlog", "uvicorn"}),
     "train": frozenset({"zstandard"}),
     "data": frozenset({
         "datatrove", "fastwarc", "loguru", "lxml", "phonenumbers", "py3langid", "pyarrow", "regex", "resiliparse",

@@ -11,6 +11,8 @@ import openai
 import pytest
 from openai import OpenAI
 
+from creuset.core.errors import ConfigError
+from creuset.server.responses.store import ItemStore, database_url
 from creuset.server.tenants.keys import add_key
 
 from .conftest import NAME, Running, start
@@ -77,6 +79,13 @@ def test_a_tool_is_called_and_its_result_goes_back(client: OpenAI) -> None:
                {"role": "user", "content": "say five"}]  # fmt: skip
     by_hand = client.responses.create(model=NAME, input=history, tools=[ADD])
     assert by_hand.usage.input_tokens == again.usage.input_tokens, "the chain is not what was said"
+
+
+def test_a_function_of_a_namespace_is_called_with_its_namespace(client: OpenAI) -> None:
+    space = {"type": "namespace", "name": "sums", "description": "Sums.", "tools": [ADD]}
+    reply = client.responses.create(model=NAME, input=CALL, tools=[space])
+    (call,) = [item for item in reply.output if item.type == "function_call"]
+    assert (call.name, call.namespace) == ("add", "sums")
 
 
 def test_an_answer_that_is_cut_is_incomplete(client: OpenAI) -> None:
@@ -255,7 +264,11 @@ def test_an_engine_that_dies_ends_the_stream_with_an_error_event(folder: Path) -
         ),
         ({"input": [{"type": "item_reference", "id": "msg_x"}]}, "`input[0].id` names no item that is kept here"),
         ({"input": [{"type": "function_call_output", "output": "x"}]}, "`input[0].call_id` is required"),
-        ({"tools": [{"type": "web_search"}]}, '`tools[0].type` must be "function": "web_search" is a tool that'),
+        ({"tools": [{"type": "web_search"}]}, '"web_search" is a tool that this server does not run'),
+        ({"tools": [ADD, {"type": "namespace", "name": "n", "tools": [ADD | {"name": "a b"}]}]},
+         "`tools[1].tools[0].name` must have 1 to 64 letters"),
+        ({"tools": [ADD, {"type": "namespace", "name": "n", "tools": [ADD]}]},
+         '`tools[1].tools[0].name` is "add", which `tools[0]` has already'),
         ({"tools": [ADD | {"name": "a b"}]}, "`tools[0].name` must have 1 to 64 letters"),
         ({"tool_choice": "required"}, "`tool_choice` is allowed only with tools"),
         ({"text": {"format": {"type": "xml"}}}, '`text.format.type` must be "text"'),
@@ -282,3 +295,15 @@ def test_old_turns_leave_a_prompt_that_is_too_long_where_that_is_asked_for(clien
     with pytest.raises(openai.BadRequestError, match="maximum context length"):
         client.responses.create(**asked)
     assert client.responses.create(**asked, truncation="auto").output_text == "still here"
+
+
+def test_a_database_that_cannot_be_used_is_named_without_its_password(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be used"):
+        ItemStore(database_url(f"{tmp_path}"))
+    with pytest.raises(ConfigError) as refused:
+        ItemStore("nodb://me:secret@host/x")
+    assert "secret" not in str(refused.value)
+    file = tmp_path / "new" / "kept.db"
+    ItemStore(database_url(str(file))).close()
+    assert file.stat().st_mode & 0o077 == 0
+    assert database_url("memory") == "sqlite://" and database_url("postgresql://x") == "postgresql://x"

@@ -118,6 +118,8 @@ class ResponseReply:
                 return begun + self._text("reasoning_text", "content", piece.text) if piece.text else begun
             case CallBegun():
                 call = {"call_id": f"call_{token_hex(12)}", "name": piece.name, "arguments": ""}
+                if piece.name in self.ask.spaces:
+                    call["namespace"] = self.ask.spaces[piece.name]
                 return [*self._closed("completed"), *self._begin("function_call", call)]
             case CallArguments():
                 self.output[-1]["arguments"] += piece.text

@@ -1,5 +1,6 @@
 """POST /v1/responses: the request checked field by field, as a `ChatRequest` and what a response says of itself."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -37,6 +38,7 @@ class ResponseAsk:
     previous: str | None
     conversation: str | None
     echo: dict[str, Any]
+    spaces: dict[str, str]  # the namespace of a function that has one
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ def parse_response(
     if not items and instructions is None:
         raise fields.refuse("input", "is required: a text or a list of items")
     system = [ChatMessage(role="system", content=instructions)] if instructions else []
-    use, tools, choice = _tools(fields)
+    use, tools, choice, spaces = _tools(fields)
     effort, thinking = _reasoning(fields, model)
     structure, form = _text(fields)
     chat = ChatRequest(
@@ -72,7 +74,7 @@ def parse_response(
         fields.refuse_rest()
         return ResponseAsk(
             chat=replace(chat, ignored=tuple(fields.ignored)), input=known.input, store=False, background=False,
-            truncates=False, previous=known.previous, conversation=known.conversation, echo={},
+            truncates=False, previous=known.previous, conversation=known.conversation, echo={}, spaces=spaces,
         )  # fmt: skip
     given = {one: value for one in ("temperature", "top_p", "top_k", "seed") if (value := fields.take(one)) is not None}
     sampling = take_sampling(Fields(given), model)
@@ -109,7 +111,7 @@ def parse_response(
                    ignored=tuple(fields.ignored))  # fmt: skip
     return ResponseAsk(
         chat=chat, input=known.input, store=store, background=background, truncates=truncation == "auto",
-        previous=known.previous, conversation=known.conversation, echo=echo,
+        previous=known.previous, conversation=known.conversation, echo=echo, spaces=spaces,
     )  # fmt: skip
 
 
@@ -125,36 +127,53 @@ def take_metadata(fields: Fields) -> dict[str, str]:
     return value
 
 
-def _tools(fields: Fields) -> tuple[ToolUse, list[dict[str, Any]], Any]:
-    """What the model may call, and the tools and the choice as the response repeats them."""
-    listed = fields.items("tools") or []
-    shown, echoed = [], []
-    for at, one in enumerate(listed):
+def _tools(fields: Fields) -> tuple[ToolUse, list[dict[str, Any]], Any, dict[str, str]]:
+    """What the model may call; the tools and the choice as the response repeats them; namespaces of functions."""
+    shown: list[dict[str, Any]] = []
+    paths: list[str] = []
+    echoed: list[dict[str, Any]] = []
+    spaces: dict[str, str] = {}
+    for at, one in enumerate(fields.items("tools") or []):
         path = f"tools[{at}]"
         kind = one.get("type") if isinstance(one, dict) else None
-        if kind != "function":
-            words = f'must be "function": {show(kind)} is a tool that this server does not run'
+        inner = one.get("tools") if kind == "namespace" else None
+        if kind != "function" and not isinstance(inner, list):
+            words = f'must be "function" or "namespace": {show(kind)} is a tool that this server does not run'
             raise RequestError(f"`{path}.type` {words}", param=f"{path}.type", code="unsupported_value")
-        shown.append({"type": "function", "function": {k: v for k, v in one.items() if k != "type"}})
-        echoed.append({"type": "function", "name": one.get("name"), "description": one.get("description"),
-                       "parameters": one.get("parameters"), "strict": one.get("strict") or False})  # fmt: skip
-    tools = _flat(shown)
+        group = [(path, one)] if inner is None else [(f"{path}.tools[{n}]", tool) for n, tool in enumerate(inner)]
+        for where, tool in group:
+            if not isinstance(tool, dict) or tool.get("type") != "function":
+                raise RequestError(f'`{where}.type` must be "function", got {show(tool)}', param=f"{where}.type")
+            shown.append({"type": "function", "function": {k: v for k, v in tool.items() if k != "type"}})
+            paths.append(where)
+            if inner is not None:
+                spaces[str(tool.get("name"))] = str(one.get("name"))
+        echoed.append(one if inner is not None else _echo(one))
+    tools = _checked(shown, paths)
     use = ToolUse(
-        tools=tuple(tools), paths=tuple(f"tools[{at}]" for at in range(len(tools))),
-        strict=tuple(one["strict"] for one in echoed), choice="auto" if tools else "none",
+        tools=tuple(tools), paths=tuple(paths), choice="auto" if tools else "none",
+        strict=tuple(tool["function"].get("strict") is True for tool in shown),
         parallel=fields.flag("parallel_tool_calls") is not False,
     )  # fmt: skip
     given = fields.take("tool_choice")
-    return _chosen(fields, given, use), echoed, given if given is not None else "auto"
+    return _chosen(fields, given, use), echoed, given if given is not None else "auto", spaces
 
 
-def _flat(shown: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _echo(tool: dict[str, Any]) -> dict[str, Any]:
+    said = {name: tool.get(name) for name in ("name", "description", "parameters")}
+    return {"type": "function", **said, "strict": tool.get("strict") or False}
+
+
+def _checked(shown: list[dict[str, Any]], paths: list[str]) -> list[dict[str, Any]]:
     """The tools, by the rules of chat completions; a refusal says where the part is in this dialect."""
     try:
         return parse_tools(shown, "strict")
     except RequestError as error:
-        words, param = (text.replace(".function", "") for text in (str(error), error.param or ""))
-        raise RequestError(words, param=param, code=error.code) from None
+
+        def here(text: str) -> str:
+            return re.sub(r"tools\[(\d+)\](\.function)?", lambda found: paths[int(found[1])], text)
+
+        raise RequestError(here(str(error)), param=here(error.param or "tools"), code=error.code) from None
 
 
 def _chosen(fields: Fields, given: Any, use: ToolUse) -> ToolUse:

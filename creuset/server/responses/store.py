@@ -6,8 +6,10 @@ that what was kept is read; the event loop never waits for a disk.
 """
 
 import asyncio
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -29,9 +31,12 @@ from sqlalchemy import insert as insert_into
 from sqlalchemy.engine import Connection
 from sqlalchemy.pool import StaticPool
 
+from creuset.core.errors import ConfigError
+from creuset.model.store.shelf import store_folder
 from creuset.server.responses.items import Item
 
 T = TypeVar("T")
+MEMORY = "sqlite://"
 META = MetaData()
 RESPONSES = Table(
     "responses", META,
@@ -69,20 +74,37 @@ class Kept(msgspec.Struct, frozen=True):
         return [*self.before, *self.input, *self.body["output"]]
 
 
+def database_url(given: str | None) -> str:
+    """SQLAlchemy's address of what the command line names: a file, an address, `memory`, or nothing."""
+    if given == "memory":
+        return MEMORY
+    if given is not None and "://" in given:
+        return given
+    file = Path(given).expanduser() if given is not None else store_folder().parent / "server.db"
+    return f"sqlite:///{file.absolute()}"
+
+
 class ItemStore:
-    def __init__(self, url: str = "sqlite://", *, on_error: Callable[[Exception], object] = lambda _: None) -> None:
+    def __init__(self, url: str = MEMORY, *, on_error: Callable[[Exception], object] = lambda _: None) -> None:
         """`url`: SQLAlchemy's; `sqlite://` keeps everything in memory, until the server ends.
 
         `on_error` gets what went wrong where nobody waits for it.
         """
-        memory = url in ("sqlite://", "sqlite:///:memory:")
+        memory = url == MEMORY
         options: dict[str, Any] = (
             {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}} if memory else {}
         )
-        self._engine: Engine = create_engine(url, **options)
-        if url.startswith("sqlite") and not memory:
-            event.listen(self._engine, "connect", _prepare)
-        META.create_all(self._engine)
+        try:
+            self._engine: Engine = create_engine(url, **options)
+            if url.startswith("sqlite") and not memory:
+                _private(Path(url.removeprefix("sqlite:///")))
+                event.listen(self._engine, "connect", _prepare)
+            META.create_all(self._engine)
+        except (SQLAlchemyError, ModuleNotFoundError, OSError) as error:
+            shown = make_url(url).render_as_string() if "://" in url else url
+            why = str(getattr(error, "orig", None) or error).splitlines()[0]
+            raise ConfigError(f"the database `{shown}` cannot be used: {why}",
+                              hint="choose another with --database; `memory` keeps nothing on disk") from None  # fmt: skip
         self._thread, self._on_error = ThreadPoolExecutor(1, "items"), on_error
 
     async def _run(self, work: Callable[[Connection], T]) -> T:
@@ -210,6 +232,12 @@ def _insert(connection: Connection, owner: str, items: Sequence[Item], **of: str
     rows = [{"id": item["id"], "owner": owner, "body": _json.encode(item), **of} for item in items]
     if rows:
         connection.execute(insert_into(ITEMS), rows)
+
+
+def _private(file: Path) -> None:
+    """A new file is for its owner alone: it holds what people have said."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
 
 
 def _prepare(connection: Any, _record: Any) -> None:
