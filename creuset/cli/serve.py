@@ -133,19 +133,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--new-watermark", type=Path, metavar="FILE", help="make a watermark key, store it in FILE, stop")
     add("--no-prefix-cache", action="store_true", help="read every prompt anew")
-    add(
-        "--share-prefixes",
-        action="store_true",
-        help="let all keys share the prefix cache: faster where prompts begin alike, but a caller can then tell by "
-        "time whether another has sent the same beginning",
-    )
-    add(
-        "--database",
-        metavar="FILE",
-        help="where responses and conversations are kept, each for the key that made it: a file of SQLite, the "
-        "address of another database (postgresql+psycopg://...), or `memory` (default: server.db in $CREUSET_HOME, or "
-        "in creuset in your folder of data)",
-    )
+    add("--share-prefixes", action="store_true", help="let all keys share the prefix cache: faster where prompts begin "
+        "alike, but a caller can then tell by time whether another has sent the same beginning")  # fmt: skip
+    add("--database", metavar="FILE", help="where responses and conversations are kept: a file, the address of a "
+        "database, or `memory` (default: server.db in $CREUSET_HOME, or in your folder of data)")  # fmt: skip
     add(
         "--speculation",
         choices=("auto", "off", "model", "lookup"),
@@ -358,8 +349,8 @@ def _serve(
 
 
 def _settings(args: argparse.Namespace) -> Any:
-    from creuset.server.responses.store import database_url
-    from creuset.server.settings import ServeSettings
+    from creuset.model.store.shelf import store_folder
+    from creuset.server.settings import ServeSettings, database_url
 
     try:
         return ServeSettings(
@@ -371,7 +362,7 @@ def _settings(args: argparse.Namespace) -> Any:
             allow_hosts=tuple(args.allow_host),
             allow_origins=tuple(args.allow_origin),
             share_prefixes=args.share_prefixes,
-            database=database_url(args.database),
+            database=database_url(args.database, store_folder().parent),
             log_level=args.log_level,
         )
     except ValueError as refused:

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from ipaddress import ip_address
+from pathlib import Path
 
+MEMORY = "sqlite://"  # SQLAlchemy's address of a database that is gone with its process
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
@@ -18,7 +20,7 @@ class ServeSettings:
     allow_hosts: tuple[str, ...] = ()  # names under which this server is reached, beside its own
     allow_origins: tuple[str, ...] = ()  # web pages elsewhere that may call it, such as https://app.example
     share_prefixes: bool = False  # callers with different keys may find each other's prompts in the prefix cache
-    database: str = "sqlite://"  # where responses and conversations are kept: SQLAlchemy's address. So: in memory
+    database: str = MEMORY  # where responses and conversations are kept: SQLAlchemy's address. So: in memory
     log_level: str = "info"
 
     def __post_init__(self) -> None:
@@ -46,3 +48,13 @@ def is_loopback(host: str) -> bool:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def database_url(given: str | None, folder: Path) -> str:
+    """SQLAlchemy's address of what `--database` names: a file, an address, `memory`; or `server.db` in `folder`."""
+    if given == "memory":
+        return MEMORY
+    if given is not None and "://" in given:
+        return given
+    file = Path(given).expanduser() if given is not None else folder / "server.db"
+    return f"sqlite:///{file.absolute()}"

@@ -42,7 +42,7 @@ class ResponseAsk:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class PastItems:
     """What the request goes on from: the items before, and where they are from."""
 
     before: list[Item]
@@ -52,7 +52,7 @@ class Known:
 
 
 def parse_response(
-    fields: Fields, name: str, model: ServedModel, known: Known, *, counting: bool = False
+    fields: Fields, name: str, model: ServedModel, known: PastItems, *, counting: bool = False
 ) -> ResponseAsk:
     """`counting`: only the prompt is asked for. RequestError names the field that is wrong or not served."""
     instructions = fields.text("instructions")

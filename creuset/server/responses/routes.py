@@ -16,7 +16,7 @@ from creuset.server.openai.chat import ChatRequest
 from creuset.server.responses.background import Running
 from creuset.server.responses.items import Item, parse_input
 from creuset.server.responses.reply import Numbered, ResponseReply, encode
-from creuset.server.responses.request import Known, ResponseAsk, parse_response
+from creuset.server.responses.request import PastItems, ResponseAsk, parse_response
 from creuset.server.responses.store import ItemStore, Kept
 from creuset.server.state import ServerState, context_of, json_response, salt_of
 from creuset.server.stream import EVENT_STREAM, KEEP_ALIVE
@@ -56,8 +56,8 @@ def response_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         return await answer_chat(state, request, engine, chat, id, salt, respond, frames=numbered.frames())
 
     async def in_background(
-        request: Request, engine: ServedEngine, ask: ResponseAsk, chat: ChatRequest, known: Known, id: str, salt: str,
-        respond: Callable[[ChatRequest, list[int], Thought], ResponseReply],
+        request: Request, engine: ServedEngine, ask: ResponseAsk, chat: ChatRequest, known: PastItems, id: str,
+        salt: str, respond: Callable[[ChatRequest, list[int], Thought], ResponseReply],
     ) -> Answer:  # fmt: skip
         owner = owner_of(request)
         generation, reply = await started(state, request, engine, chat, id, salt, respond)
@@ -171,7 +171,7 @@ def owner_of(request: Request) -> str:
     return context_of(request).caller or ""
 
 
-async def read_known(fields: Fields, store: ItemStore, owner: str) -> Known:
+async def read_known(fields: Fields, store: ItemStore, owner: str) -> PastItems:
     """What the request goes on from, and its own items."""
     previous, conversation = fields.text("previous_response_id"), _conversation(fields)
     if previous is not None and conversation is not None:
@@ -191,7 +191,7 @@ async def read_known(fields: Fields, store: ItemStore, owner: str) -> Known:
     for one in fields.peek("input") if isinstance(fields.peek("input"), list) else []:
         if isinstance(one, dict) and isinstance(one.get("id"), str) and one.get("type") in (None, "item_reference"):
             references[one["id"]] = await store.item(owner, one["id"])
-    return Known(before, parse_input(fields, "input", references.get), previous, conversation)
+    return PastItems(before, parse_input(fields, "input", references.get), previous, conversation)
 
 
 def _conversation(fields: Fields) -> str | None:

@@ -28,15 +28,15 @@ from sqlalchemy import (
 )
 from sqlalchemy import delete as delete_from
 from sqlalchemy import insert as insert_into
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from creuset.core.errors import ConfigError
-from creuset.model.store.shelf import store_folder
 from creuset.server.responses.items import Item
+from creuset.server.settings import MEMORY
 
 T = TypeVar("T")
-MEMORY = "sqlite://"
 META = MetaData()
 RESPONSES = Table(
     "responses", META,
@@ -74,16 +74,6 @@ class Kept(msgspec.Struct, frozen=True):
         return [*self.before, *self.input, *self.body["output"]]
 
 
-def database_url(given: str | None) -> str:
-    """SQLAlchemy's address of what the command line names: a file, an address, `memory`, or nothing."""
-    if given == "memory":
-        return MEMORY
-    if given is not None and "://" in given:
-        return given
-    file = Path(given).expanduser() if given is not None else store_folder().parent / "server.db"
-    return f"sqlite:///{file.absolute()}"
-
-
 class ItemStore:
     def __init__(self, url: str = MEMORY, *, on_error: Callable[[Exception], object] = lambda _: None) -> None:
         """`url`: SQLAlchemy's; `sqlite://` keeps everything in memory, until the server ends.
@@ -101,10 +91,11 @@ class ItemStore:
                 event.listen(self._engine, "connect", _prepare)
             META.create_all(self._engine)
         except (SQLAlchemyError, ModuleNotFoundError, OSError) as error:
-            shown = make_url(url).render_as_string() if "://" in url else url
             why = str(getattr(error, "orig", None) or error).splitlines()[0]
-            raise ConfigError(f"the database `{shown}` cannot be used: {why}",
-                              hint="choose another with --database; `memory` keeps nothing on disk") from None  # fmt: skip
+            raise ConfigError(
+                f"the database `{_shown(url)}` cannot be used: {why}",
+                hint="choose another with --database; `memory` keeps nothing on disk",
+            ) from None
         self._thread, self._on_error = ThreadPoolExecutor(1, "items"), on_error
 
     async def _run(self, work: Callable[[Connection], T]) -> T:
@@ -232,6 +223,14 @@ def _insert(connection: Connection, owner: str, items: Sequence[Item], **of: str
     rows = [{"id": item["id"], "owner": owner, "body": _json.encode(item), **of} for item in items]
     if rows:
         connection.execute(insert_into(ITEMS), rows)
+
+
+def _shown(url: str) -> str:
+    """An address without its password."""
+    try:
+        return make_url(url).render_as_string()
+    except ArgumentError:
+        return url
 
 
 def _private(file: Path) -> None:
