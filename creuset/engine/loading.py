@@ -9,6 +9,7 @@ from creuset.engine.backend.base import Runner
 from creuset.engine.settings import EngineSettings
 from creuset.model.config import ModelConfig
 from creuset.model.context import with_context
+from creuset.model.formats.adapter import AdaptedWeights
 from creuset.model.formats.weights import ModelWeights, StoredTensor, WeightSource, open_weights, parts
 from creuset.model.transformer import Transformer
 
@@ -16,10 +17,14 @@ from creuset.model.transformer import Transformer
 def weights_of(path: Path, settings: EngineSettings, model: Transformer | None) -> WeightSource:
     """The weights in `path`, or those of `model`. Raises ArtifactError, ConfigError."""
     if model is not None:
+        if settings.lora:
+            raise ConfigError("an adapter is added to weights of a folder, not to a model in memory")
         if settings.context:
             raise ConfigError(f"a model in memory keeps its own context; `context` is {settings.context}")
         return ModelWeights(model)
     source = open_weights(path, guess=settings.speculation in ("auto", "model"))
+    if settings.lora:
+        source = AdaptedWeights(source, Path(settings.lora))
     return _Stretched(source, with_context(source.config, settings.context)) if settings.context else source
 
 

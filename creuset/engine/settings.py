@@ -13,6 +13,7 @@ class EngineSettings:
     max_batch_tokens: int = 512  # tokens a forward pass; longer prompts are read in chunks
     max_running: int = 32  # requests in a batch; others wait
     prefix_cache: bool = True
+    lora: str = ""  # the folder of an adapter in PEFT's layout, which is added to the weights
     # Who guesses tokens that are then verified together (engine/speculation.py). Answers are the same with all.
     speculation: Literal["auto", "off", "model", "lookup"] = "auto"  # auto: the model's own layer, where it has one
     draft_tokens: int = 7  # guessed ahead by `lookup`, at most; the model's own layer guesses one
