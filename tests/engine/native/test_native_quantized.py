@@ -17,7 +17,7 @@ if not FILE.is_file():
 TEXT = (
     "A river is a large stream of water that flows from the mountains to the sea. Rivers carry sand and stones, and "
     "they give water to fields and towns. The longest rivers of Europe are the Volga and the Danube. Le Rhône naît en "
-    "Suisse et se jette dans la Méditerranée. In winter some rivers freeze; in spring they rise when the snow melts.\n\n"
+    "Suisse et se jette dans la Méditerranée. In winter some freeze; in spring they rise when the snow melts.\n\n"
     "Question: What is 12 + 7? Answer: 19. Question: Which day comes after Monday? Answer: Tuesday."
 )
 
