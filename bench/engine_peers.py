@@ -9,7 +9,8 @@ llamacpp=PATH` names another). All have the same random prompts, the same number
 (models.py says which files), and write greedy answers; with several streams each step is one batch. A block is one
 program's turn: 1, 8 and 32 streams and a prompt of 512 tokens. Before and after it the memory's speed is read. A block
 in which others used more than a twentieth of a processor is thrown away and run again. Figures are medians of the
-blocks that are left, with the least and the most.
+blocks that are left, with the least and the most. On a machine that others use `--clock processor` gives each program
+one thread and counts its processor time; no block is thrown away then.
 """
 
 import argparse
@@ -73,7 +74,7 @@ class Program:
             python_of(column, args.python), str(HERE / "peers" / f"{PROGRAMS[column]}.py"), str(file),
             str(args.our_threads if column == "ours" else args.threads), dtype, str(max(STREAMS)), str(context),
         ]  # fmt: skip
-        environment = os.environ | {"OMP_NUM_THREADS": str(args.threads)}
+        environment = os.environ | {"OMP_NUM_THREADS": str(args.threads), "PEERS_CLOCK": args.clock}
         environment["PYTHONPATH"] = str(HERE.parent) if column in ("ours", "transformers") else ""
         self._log = (CACHE / f"{column}.log").open("w")
         self._process = subprocess.Popen(
@@ -139,7 +140,7 @@ def race(name: str, form_name: str, args: argparse.Namespace) -> dict[str, Any]:
                     with Quiet([one.id for one in programs]) as quiet:
                         rates = block(program, turn, model.vocab, model.tokens, args)
                     probes.append(common.bandwidth(args.threads))
-                    if quiet.others <= args.others:
+                    if quiet.others <= args.others or args.clock == "processor":
                         kept[program.column].append(rates)
                         break
                     thrown += 1
@@ -205,7 +206,10 @@ def table() -> str:
             if (name, form) not in races:
                 continue
             race_, line = races[name, form]
-            where = f"{line['host']['hardware']['cpu']}, {line['host']['threads']} threads, {line['date'][:10]}"
+            threads = line["arguments"].get("threads", line["host"]["threads"])
+            where = f"{line['host']['hardware']['cpu']}, {threads} thread{'s' * (threads != 1)}, {line['date'][:10]}"
+            if line["arguments"].get("clock") == "processor":
+                where += ", by processor time"
             ours = race_["columns"].get("ours", {}).get("rates", {})
             for column, one in race_["columns"].items():
                 cells = []
@@ -247,12 +251,20 @@ def main() -> None:
     parser.add_argument("--streams", type=lambda t: [int(n) for n in t.split(",")], default=list(STREAMS))
     parser.add_argument("--our-threads", type=int, default=0, help="of ours alone; 0: what the engine chooses")
     parser.add_argument("--others", type=float, default=OTHERS, help="share of a processor that others may use")
+    parser.add_argument(
+        "--clock",
+        choices=("wall", "processor"),
+        default="wall",
+        help="processor: seconds of the one thread that each program has, on a machine that others use",
+    )
     parser.add_argument("--python", action="append", default=[], metavar="PROGRAM=PATH", help="another environment")
     parser.add_argument("--write", action="store_true", help="write the README's table from what is kept, and end")
     args = parser.parse_args()
     if args.write:
         write()
         return
+    if args.clock == "processor":
+        args.threads = args.our_threads = 1
     args.python = dict(one.split("=", 1) for one in args.python)
     CACHE.mkdir(parents=True, exist_ok=True)
     figures: dict[str, Any] = {}

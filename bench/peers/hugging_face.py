@@ -1,13 +1,12 @@
 """transformers' `generate`, eager, greedy. `hugging_face.py MODEL THREADS DTYPE STREAMS CONTEXT`."""
 
 import sys
-import time
 import warnings
 from typing import Any
 
 import torch
 import transformers
-from protocol import answer
+from protocol import answer, clock
 
 
 class HuggingFace:
@@ -23,13 +22,13 @@ class HuggingFace:
 
     def _seconds(self, prompts: list[list[int]], tokens: int) -> float:
         ids = torch.tensor(prompts)
-        begun = time.perf_counter()
+        begun = clock()
         with torch.inference_mode():
             self.model.generate(
                 ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=tokens,
                 min_new_tokens=tokens, pad_token_id=0,
             )  # fmt: skip
-        return time.perf_counter() - begun
+        return clock() - begun
 
     def decode(self, prompts: list[list[int]], tokens: int) -> tuple[int, float]:
         """All tokens but the first, whose time is that of the same prompts with one token."""

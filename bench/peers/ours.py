@@ -1,11 +1,10 @@
 """creuset's engine as it serves: scheduler, model and sampler. `ours.py MODEL THREADS DTYPE STREAMS CONTEXT`."""
 
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
-from protocol import answer
+from protocol import answer, clock
 
 from creuset.engine.engine import Engine
 from creuset.engine.settings import EngineSettings
@@ -44,18 +43,18 @@ class Ours:
             for name, count in self._step():
                 written[name] += count
             if not begun and all(written.values()):
-                begun, first = time.perf_counter(), sum(written.values())
+                begun, first = clock(), sum(written.values())
             if not ended and max(written.values()) >= tokens:
-                ended, last = time.perf_counter(), sum(written.values())
+                ended, last = clock(), sum(written.values())
         assert begun and last > first, "the streams were never written at the same time"
         return last - first, ended - begun
 
     def prefill(self, prompt: list[int]) -> float:
-        begun = time.perf_counter()
+        begun = clock()
         self._add(prompt, 1)
         while self.engine.busy:
             self._step()
-        return time.perf_counter() - begun
+        return clock() - begun
 
 
 if __name__ == "__main__":

@@ -87,7 +87,9 @@ def test_the_table_of_peers_takes_the_newest_race_of_each_model_and_width(bench,
         ("2026-01-02T", {"mini, 8 bits": race(300.0, 100.0)}),
     ):
         with (tmp_path / "engine_peers.jsonl").open("a") as stream:
-            stream.write(json.dumps({"date": date + "00:00:00Z", "host": host, "figures": figures}) + "\n")
+            stream.write(
+                json.dumps({"date": date + "00:00:00Z", "host": host, "arguments": {}, "figures": figures}) + "\n"
+            )
     lines = peers.table().splitlines()[2:]
     assert lines == [
         "| mini, 8 bits | creuset | 300 | 10 | - | - | X, 2 threads, 2026-01-02 |",
