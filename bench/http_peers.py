@@ -3,10 +3,11 @@
     python bench/http_peers.py --models mini,smollm2 --llama-server PATH --keep
 
 Streams of /v1/completions with random, distinct prompts of token ids, greedy, no end token. For 1, 8 and 32 clients at
-once: tokens a second of all together, the time to the first token, and the 95th percentile of the time between two
-pieces of one answer. All servers run beside each other; those that are not asked wait. A turn in which others used more
-than a twentieth of a processor is thrown away and run again. `--llama-server` is the program of llama.cpp itself: the
-server of its Python package answers one request after the other, and is no measure.
+once: tokens a second of all together, the server's processor time a token, the time to the first token, and the 95th
+percentile of the time between two pieces of one answer. All servers run beside each other; those that are not asked
+wait. A turn in which others used more than a twentieth of a processor is thrown away and run again. `--llama-server` is
+the program of llama.cpp itself: the server of its Python package answers one request after the other, and is no
+measure.
 """
 
 import argparse
@@ -31,7 +32,7 @@ from engine_peers import OTHERS, TRIES, python_of
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE / "peers"))
-from busy import Quiet  # noqa: E402
+from busy import Quiet, descendants, process_seconds  # noqa: E402
 from models import CACHE, MODELS, Model  # noqa: E402
 
 TITLES = {"ours": "creuset serve", "llamacpp": "llama.cpp's server", "vllm": "vLLM (CPU)"}
@@ -142,12 +143,15 @@ def load(server: Server, clients: int, seed: int, model: Model) -> dict[str, flo
     async def together() -> list[Answer]:
         return list(await asyncio.gather(*(ask(server, prompt, model.tokens) for prompt in prompts)))
 
-    begun = time.perf_counter()
+    family = descendants(server.id)
+    begun, used = time.perf_counter(), process_seconds(family)
     answers = asyncio.run(together())
-    wall = time.perf_counter() - begun
+    wall, used = time.perf_counter() - begun, process_seconds(family) - used
     gaps = sorted(gap for answer in answers for gap in answer.gaps_s) or [0.0]
+    tokens = sum(answer.tokens for answer in answers)
     return {
-        "tokens_s": sum(answer.tokens for answer in answers) / wall,
+        "tokens_s": tokens / wall,
+        "processor_ms": 1000 * used / tokens,
         "first_ms": 1000 * statistics.median(answer.first_s for answer in answers),
         "gap_p95_ms": 1000 * gaps[int(0.95 * (len(gaps) - 1))],
     }
@@ -205,11 +209,13 @@ def main() -> None:
     for name in args.models:
         figures[name] = race(name, args)
         rows = [
-            [f"{TITLES[column]}, {n} clients", *(f"{v[0]:,.1f} ({v[1]:,.1f}-{v[2]:,.1f})" for v in one.values())]
+            [f"{TITLES[column]}, {n} clients", *(f"{v[0]:,.4g} ({v[1]:,.4g}-{v[2]:,.4g})" for v in one.values())]
             for column, by in figures[name]["columns"].items()
             for n, one in by.items()
         ]
-        print(common.table([name, "tokens/s", "first token ms", "between tokens, p95 ms"], rows))
+        print(
+            common.table([name, "tokens/s", "processor ms a token", "first token ms", "between tokens, p95 ms"], rows)
+        )
         print(f"  {figures[name]['thrown']} turns thrown away\n", flush=True)
     args.python = sorted(args.python)
     common.keep("http_peers", args, figures)
