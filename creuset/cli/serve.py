@@ -90,19 +90,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a web origin whose pages may call the API",
     )
     add(
-        "--max-concurrency",
-        type=int,
-        default=16,
-        metavar="N",
-        help="completions generated together (default: %(default)s)",
-    )
+        "--lora", action="append", default=[], metavar="NAME=FOLDER",
+        help="serve the first model with the PEFT adapter in FOLDER added, as a model called NAME; may be repeated",
+    )  # fmt: skip
     add(
-        "--max-queue",
-        type=int,
-        default=64,
-        metavar="N",
+        "--max-concurrency", type=int, default=16, metavar="N",
+        help="completions generated together (default: %(default)s)",
+    )  # fmt: skip
+    add(
+        "--max-queue", type=int, default=64, metavar="N",
         help="completions that may wait; more get 429 (default: %(default)s)",
-    )
+    )  # fmt: skip
     add("--max-body-mb", type=float, default=8, metavar="MB", help="longest request body (default: %(default)s)")
     add(
         "--kv-tokens",
@@ -287,7 +285,7 @@ def _serve(
     from creuset.server.engines.needs import SHARE, needs
     from creuset.server.engines.residency import DoesNotFit
     from creuset.server.log import new_log
-    from creuset.server.model import describe, with_template, with_tool_format
+    from creuset.server.model import adapted, describe, with_template, with_tool_format
     from creuset.server.run import bind, serve, worker_command
     from creuset.server.tenants.keys import KeyRing
     from creuset.text.watermark import load_watermark
@@ -314,6 +312,9 @@ def _serve(
     for given in args.tool_format:
         at, form = _one_of(served, "--tool-format", given)
         served[at] = with_tool_format(served[at], form)
+    for given in args.lora:
+        served.append(adapted(served[0], given))
+        models.append((models[0][0], [served[-1].name]))
     memory = _size(args, "memory") or int(available_memory() * (SHARE if len(served) > 1 else 1))
     # One model alone, with nothing said of its memory, takes what is free when it is loaded.
     alone = len(served) == 1 and not args.memory
@@ -336,8 +337,8 @@ def _serve(
             print(f"creuset serves {names} at {where} (API at {where}/v1)", flush=True)
 
     commands = [
-        worker_command(path, json.dumps(engine | need.settings))
-        for (path, _), need in zip(models, planned, strict=True)
+        worker_command(path, json.dumps(engine | need.settings | ({"lora": found} if (found := model.adapter) else {})))
+        for (path, _), need, model in zip(models, planned, served, strict=True)
     ]
     asyncio.run(
         serve(

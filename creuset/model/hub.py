@@ -9,6 +9,7 @@ from creuset.core.errors import ArtifactError
 from creuset.core.gguf import GgufFile, is_gguf, split_of
 from creuset.model.formats.gguf.config import end_ids as gguf_ends
 from creuset.model.formats.gguf.config import sampling
+from creuset.model.formats.refused import ADAPTER as ADAPTER
 from creuset.model.formats.refused import refuse_adapter
 from creuset.model.store.catalogue import catalogue
 from creuset.model.store.origin import origin_of

@@ -1,5 +1,6 @@
 """What the HTTP process knows of the model it serves, read from the folder without loading a weight."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -7,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from creuset.core.artifact import MANIFEST, ancestors, read_manifest, sha256_json
-from creuset.core.errors import ArtifactError
+from creuset.core.errors import ArtifactError, ConfigError
 from creuset.core.gguf import is_gguf
 from creuset.model.config import ModelConfig
 from creuset.model.context import with_context
 from creuset.model.count import parameters
 from creuset.model.formats.hf_config import config_of, to_hf
-from creuset.model.hub import end_ids, stated_sampling
+from creuset.model.hub import ADAPTER, end_ids, stated_sampling
 from creuset.model.store.origin import Origin, file_hash, front_matter, origin_of
 from creuset.text.calls.formats import CallFormat
 from creuset.text.template import ChatTemplate
@@ -43,6 +44,8 @@ class ServedModel:
     template: ChatTemplate
     tool_format: str | None = None  # of calls, where somebody knows better than the template
     config: ModelConfig
+    parent: str = ""  # the model that this one is with an adapter added
+    adapter: str = ""  # the adapter's folder
     origin: Origin | None = None  # of a pulled model: where it is from, and what is not known of it
 
     @property
@@ -106,6 +109,19 @@ def describe(path: Path, served_names: Sequence[str] = (), *, context: int = 0) 
         template=ChatTemplate.load(path, tokenizer),
         origin=origin,
     )
+
+
+def adapted(base: ServedModel, given: str) -> ServedModel:
+    """`base` with the adapter of `given`, NAME=FOLDER, as a model of its own. ConfigError, ArtifactError."""
+    name, equals, path = given.partition("=")
+    folder = Path(path)
+    if not (name and equals and path):
+        raise ConfigError(f"--lora {given}: it is NAME=FOLDER")
+    if not (folder / ADAPTER).is_file():
+        raise ArtifactError(f"`{folder}` is no adapter: it has no {ADAPTER}")
+    digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(folder.glob("adapter_*"))]
+    own = sha256_json([base.sha256, *digests])
+    return replace(base, name=name, names=(name,), parent=base.name, adapter=str(folder.resolve()), sha256=own)
 
 
 def with_template(model: ServedModel, path: Path, file: Path) -> ServedModel:
