@@ -26,7 +26,7 @@ void Cache::write(int layer, int block, int within, int h, const float *key, con
 }
 
 static char *zeros(size_t bytes) {
-    void *found = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *found = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     return found == MAP_FAILED ? nullptr : static_cast<char *>(found);
 }
 

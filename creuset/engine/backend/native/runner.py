@@ -185,20 +185,19 @@ class NativeRunner:
     def score(
         self, readings: Sequence[Reading], *, tokens_per_batch: int = 4096
     ) -> Iterator[tuple[int, NDArray[np.float64], NDArray[np.bool_]]]:
-        longest = max((len(reading.ids) - 1 for reading in readings), default=0)
-        # Each sequence has blocks of its own, the last of which may be part empty.
-        room = -(-max(longest, tokens_per_batch) // SCORE_BLOCK) + min(len(readings), tokens_per_batch)
-        cache = _Cache(self._model, room, SCORE_BLOCK, self.cache_dtype)
-        batch: list[int] = []
+        batches: list[list[int]] = []
         size = 0
         for index, reading in enumerate(readings):
             length = len(reading.ids) - 1
-            if batch and size + length > tokens_per_batch:
-                yield from self._scored(readings, batch, cache)
-                batch, size = [], 0
-            batch.append(index)
+            if not batches or size + length > tokens_per_batch:
+                batches.append([])
+                size = 0
+            batches[-1].append(index)
             size += length
-        if batch:
+        # Each sequence has blocks of its own, the last of which may be part empty.
+        room = max((sum(_blocks_of(readings[i]) for i in batch) for batch in batches), default=0)
+        cache = _Cache(self._model, max(1, room), SCORE_BLOCK, self.cache_dtype)
+        for batch in batches:
             yield from self._scored(readings, batch, cache)
 
     def _scored(
@@ -211,8 +210,8 @@ class NativeRunner:
             return
         lengths = [len(readings[index].ids) - 1 for index in mine]
         spans, block = [], 0
-        for length in lengths:
-            needed = -(-length // SCORE_BLOCK)
+        for index, length in zip(mine, lengths, strict=True):
+            needed = _blocks_of(readings[index])
             spans.append(BatchSpan(0, length, range(block, block + needed)))
             block += needed
         tokens = np.concatenate([readings[index].ids[:-1] for index in mine]).tolist()
@@ -260,6 +259,10 @@ class _Cache:
         if getattr(self, "handle", None) is not None:
             self._call.creuset_cache_free(self.handle)
             self.handle = None
+
+
+def _blocks_of(reading: Reading) -> int:
+    return -(-(len(reading.ids) - 1) // SCORE_BLOCK)
 
 
 def _raise(failed: int, reason: str) -> None:
