@@ -223,13 +223,45 @@ def table() -> str:
     return "\n".join(lines)
 
 
+def servers() -> str:
+    """Markdown of the newest kept race of servers for each model and set of programs."""
+    file = common.RESULTS / "http_peers.jsonl"
+    found: dict[tuple[str, ...], tuple[str, dict[str, Any]]] = {}
+    for text in file.read_text(encoding="utf-8").splitlines() if file.is_file() else ():
+        line = json.loads(text)
+        threads = line["arguments"]["threads"]
+        where = f"{line['host']['hardware']['cpu']}, {threads} thread{'s' * (threads != 1)}, {line['date'][:10]}"
+        where += f", load average {line['host']['load_1min']:.0f}"
+        for name, one in line["figures"].items():
+            found[name, *one["columns"]] = where, one
+    if not found:
+        return ""
+    head = (
+        "server",
+        "clients",
+        "tokens/s",
+        "processor ms a token",
+        "first token, ms",
+        "between tokens, p95, ms",
+        "machine",
+    )
+    lines = ["", f"| {' | '.join(head)} |", "|---|--:|--:|--:|--:|--:|---|"]
+    for (name, *_), (where, one) in found.items():
+        for column, by in one["columns"].items():
+            for clients, measured in by.items():
+                values = (measured[what][0] for what in ("tokens_s", "processor_ms", "first_ms", "gap_p95_ms"))
+                cells = [f"{value:,.0f}" if value >= 100 else f"{value:.3g}" for value in values]
+                lines.append(f"| {TITLES[column]}, {name} | {clients} | {' | '.join(cells)} | {where} |")
+    return "\n".join(lines)
+
+
 def write() -> None:
     text = README.read_text(encoding="utf-8")
     head, begin, rest = text.partition(BEGIN)
     _, end, tail = rest.partition(END)
     if not begin or not end:
         raise SystemExit(f"README.md has no {BEGIN} and {END}")
-    README.write_text(f"{head}{BEGIN}\n{table()}\n{END}{tail}", encoding="utf-8")
+    README.write_text(f"{head}{BEGIN}\n{table()}\n{servers()}\n{END}{tail}", encoding="utf-8")
 
 
 def words(known: Any) -> Any:

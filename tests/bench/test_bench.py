@@ -81,7 +81,7 @@ def race(ours, theirs):
 def test_the_table_of_peers_takes_the_newest_race_of_each_model_and_width(bench, tmp_path, monkeypatch):
     common, peers = bench("common"), bench("engine_peers")
     monkeypatch.setattr(common, "RESULTS", tmp_path)
-    host = {"hardware": {"cpu": "X", "gpus": []}, "threads": 2}
+    host = {"hardware": {"cpu": "X", "gpus": []}, "threads": 2, "load_1min": 3.2}
     for date, figures in (
         ("2026-01-01T", {"mini, 8 bits": race(100.0, 50.0), "moe, bf16": race(30.0, 20.0)}),
         ("2026-01-02T", {"mini, 8 bits": race(300.0, 100.0)}),
@@ -96,6 +96,20 @@ def test_the_table_of_peers_takes_the_newest_race_of_each_model_and_width(bench,
         "|  | llama.cpp | 100 (3.0x) | - | - | - |  |",
         "| moe, bf16 | creuset | 30 | 10 | - | - | X, 2 threads, 2026-01-01 |",
         "|  | llama.cpp | 20 (1.5x) | - | - | - |  |",
+    ]
+    assert peers.servers() == ""
+    measured = {
+        "tokens_s": [100.0, 1, 2],
+        "processor_ms": [0.1, 1, 2],
+        "first_ms": [9.0, 1, 2],
+        "gap_p95_ms": [3.0, 1, 2],
+    }
+    kept = {"mini": {"columns": {"ours": {"8": measured}, "vllm": {"8": measured}}, "thrown": 0}}
+    line = {"date": "2026-01-02T", "host": host, "arguments": {"threads": 1}, "figures": kept}
+    (tmp_path / "http_peers.jsonl").write_text(json.dumps(line) + "\n")
+    assert peers.servers().splitlines()[3:] == [
+        "| creuset, mini | 8 | 100 | 0.1 | 9 | 3 | X, 1 thread, 2026-01-02, load average 3 |",
+        "| vLLM (CPU), mini | 8 | 100 | 0.1 | 9 | 3 | X, 1 thread, 2026-01-02, load average 3 |",
     ]
     blocks = [{"1": 5.0}, {"1": 1.0}, {"1": 4.0}]
     assert peers.spread(blocks) == {"1": [4.0, 1.0, 5.0]} and peers.spread([]) == {}
