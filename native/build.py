@@ -26,7 +26,7 @@ HERE = Path(__file__).resolve().parent
 OUT = HERE.parent / "creuset" / "engine" / "backend" / "native" / "_core.so"
 KEPT = Path(os.environ.get("CREUSET_OBJECTS") or HERE.parent / ".cache" / "native")
 
-ABI = 1  # raised with each change of the plain C interface; creuset/engine/backend/native/library.py names the same
+ABI = 2  # raised with each change of the plain C interface; creuset/engine/backend/native/library.py names the same
 MARK = b"creuset-note:"  # before the note, which is one line of JSON at the end of the file
 
 FLAGS = [

@@ -7,6 +7,12 @@
 
 namespace creuset {
 
+// The stream of one row of the last batch, behind the norm that its head reads.
+static void final_norm(const Model &m, int32_t row, float *out) {
+    const Shape &c = m.shape;
+    ops().norm(m.work->stream.data + int64_t(row) * c.hidden, (m.guessed ? m.guess.norm : m.norm).data(), out, c.hidden, c.eps);
+}
+
 // Logits of `count` rows into `out` (count, vocab).
 static void logits(Model &m, const int32_t *rows, int32_t count, float *out) {
     const Shape &c = m.shape;
@@ -15,9 +21,7 @@ static void logits(Model &m, const int32_t *rows, int32_t count, float *out) {
     Rows prepared = rows_in(w.for_hidden.room(rows_bytes(count, c.hidden, m.head.forms)), count, c.hidden, m.head.forms);
     together(count <= m.alone ? nullptr : m.pool, [&](Team &t) {
         const Share mine(t, count);
-        for (int32_t i = mine.begin; i < mine.end; i++)
-            ops().norm(w.stream.data + int64_t(rows[i]) * c.hidden, (m.guessed ? m.guess.norm : m.norm).data(), w.normed.data + int64_t(i) * c.hidden,
-                       c.hidden, c.eps);
+        for (int32_t i = mine.begin; i < mine.end; i++) final_norm(m, rows[i], w.normed.data + int64_t(i) * c.hidden);
         prepare(prepared, w.normed.data, c.hidden, mine.begin, mine.end);
         t.barrier();
         product(m.head, prepared, nullptr, count, out, c.vocab, t);
@@ -84,6 +88,13 @@ CREUSET_API int creuset_logits(Model *m, const int32_t *rows, int32_t count, flo
     } catch (const std::bad_alloc &) {
         return 2;
     }
+    return 0;
+}
+
+// Hidden states of `count` rows behind the final norm, into `out` (count, hidden).
+CREUSET_API int creuset_hidden(Model *m, const int32_t *rows, int32_t count, float *out) {
+    if (!known(*m, rows, count)) return 1;
+    for (int32_t i = 0; i < count; i++) final_norm(*m, rows[i], out + int64_t(i) * m->shape.hidden);
     return 0;
 }
 

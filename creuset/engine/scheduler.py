@@ -232,7 +232,7 @@ class Scheduler:
             if len(self.running) >= self.max_running:
                 return
             found: list[int] = []
-            if self.cache is not None and sequence.request.sampling.prompt_logprobs is None:
+            if self.cache is not None and not sequence.request.reads_all:
                 self._hash(sequence)
                 # The last token is always computed: its logits are wanted.
                 usable = sequence.hashes[: (len(sequence.tokens) - 1) // self.block_size]

@@ -19,6 +19,7 @@ from creuset.server.middleware import Middleware
 from creuset.server.openai.routes import openai_routes
 from creuset.server.responses.conversations import conversation_routes
 from creuset.server.responses.routes import response_routes
+from creuset.server.retrieval.routes import retrieval_routes
 from creuset.server.state import ServerState, context_of, json_response
 
 ALIASED = ("/v1/chat/completions", "/v1/completions", "/v1/models", "/v1/models/{name:path}")
@@ -27,7 +28,7 @@ ALIASED = ("/v1/chat/completions", "/v1/completions", "/v1/models", "/v1/models/
 def create_app(state: ServerState) -> ASGIApp:
     table = [
         *openai_routes(state), *response_routes(state), *conversation_routes(state), *anthropic_routes(state),
-        *_own_routes(state),
+        *retrieval_routes(state), *_own_routes(state),
     ]  # fmt: skip
     routes = [Route(path, _named(path, handler), methods=[method]) for method, path, handler in table]
     # Clients are often given an address without /v1.

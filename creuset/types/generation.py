@@ -107,6 +107,16 @@ class GenerationRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     thinking: Thinking | None = None  # None: thoughts are neither counted nor bounded
     whole: bool = False  # one event at the end tells all; else there is one for each token
     visible_ids: tuple[int, ...] = ()  # special tokens whose text is wanted, as the marks of tool calls
+    embeds: bool = False  # the mean of the prompt's hidden states is wanted, and `max_tokens` is 0
+
+    def __post_init__(self) -> None:
+        if self.embeds and self.sampling.max_tokens:
+            raise RequestError(f"an embedding is made of a prompt alone, got max_tokens {self.sampling.max_tokens}")
+
+    @property
+    def reads_all(self) -> bool:
+        """Whether something is told of each token of the prompt: the prefix cache is then not read."""
+        return self.embeds or self.sampling.prompt_logprobs is not None
 
 
 class TokenLogprob(msgspec.Struct, frozen=True, array_like=True):
@@ -140,3 +150,4 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     error: str | None = None  # with finish "error": what went wrong
     reasoning_tokens: int = 0  # of the completion's so far, those that are thought
     emitted: tuple[int, ...] | None = None  # with `return_ids`: tokens since the last event, end and stop tokens too
+    embedding: bytes | None = None  # with `embeds`: fp32, little end first, of length 1; sent with `finish`

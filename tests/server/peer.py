@@ -1,7 +1,9 @@
 """Another server for the tests of upstreams: it does what the last message says, well or badly, byte by byte."""
 
 import asyncio
+import base64
 import json
+import struct
 import threading
 from dataclasses import dataclass, field
 from typing import Any
@@ -90,6 +92,14 @@ class Peer:
                 send(200, PLAIN, json.dumps({"data": [one]}).encode())
             return
         self.asked.append((path, headers, body))
+        if path in ("/v1/embeddings", "/v1/rerank"):
+            embeds = path == "/v1/embeddings"
+            raw = base64.b64encode(struct.pack("<2f", 1.0, 2.0)).decode()
+            rows = [{"object": "embedding", "index": at, "embedding": raw} for at in range(2)]
+            held = {"data": rows} if embeds else {"results": [{"index": 0, "relevance_score": 0.5}]}
+            content = {"object": "list", "model": "theirs", "usage": USAGE} | held
+            send(200, PLAIN, json.dumps({} if body.get("input") == "refuse" else content).encode())
+            return
         script = body["messages"][-1]["content"] if "messages" in body else body["prompt"]
         verb, _, rest = script.partition(" ")
         if verb == "fail" and self.failures:

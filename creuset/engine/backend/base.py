@@ -79,6 +79,10 @@ class Runner(Protocol):
         """fp32 logits (R, V) of some rows of the last batch."""
         ...
 
+    def hidden(self, rows: Sequence[int]) -> NDArray[np.float32]:
+        """fp32 hidden states (R, C) of some rows of the last batch: behind the last layer and the final norm."""
+        ...
+
     def candidates(self, rows: Sequence[int], count: int, within: int) -> "Candidates":
         """Of some rows of the last batch the `count` likeliest of the first `within` tokens, by the same logits."""
         ...

@@ -4,6 +4,7 @@ from typing import Any
 
 from creuset.server.engines.pool import AnyEngine, EnginePool
 from creuset.server.engines.upstream import UpstreamEngine
+from creuset.server.retrieval.measured import embeddings_of
 
 
 def model_object(name: str, engine: AnyEngine) -> dict[str, Any]:
@@ -74,6 +75,7 @@ def model_card(engine: AnyEngine) -> dict[str, Any]:
         "languages": list(model.languages),
         "origin": model.origin.as_json() if model.origin else None,
         "card": model.card,
+        "embeddings": embeddings_of(model),
         "engine": engine.state,
         "choices": engine.client.facts.get("choices"),
     }

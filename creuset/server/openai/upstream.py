@@ -42,8 +42,10 @@ class Relay:
         created: int,
         settings: ServeSettings,
         context: RequestContext,
+        holds: str = "choices",
     ) -> None:
-        """`path`: /chat/completions or /completions. `body`: the client's. Raises RequestError."""
+        """`path`: such as /chat/completions. `body`: the client's. `holds`: the field that a whole reply must have, a
+        list. Raises RequestError."""
         fields = Fields(body)
         self._stream = fields.flag("stream") or False
         options = fields.object("stream_options")
@@ -56,6 +58,7 @@ class Relay:
             if engine.context is not None and type(asked) is int and asked > engine.context:
                 raise fields.refuse(name, f"is {asked}; the context of {engine.name} is {engine.context} tokens")
         self._engine, self._path, self._settings, self._context = engine, path, settings, context
+        self._holds = holds
         self._body = body | {"model": engine.settings.model}
         if self._stream:
             self._body["stream_options"] = (body.get("stream_options") or {}) | {"include_usage": True}
@@ -104,7 +107,7 @@ class Relay:
     async def _whole(self, response: "httpx.Response", send: Send) -> None:
         raw = b"".join([piece async for piece in self._bytes(response)])
         reply = self._object(raw)
-        if not isinstance(reply.get("choices"), list):
+        if not isinstance(reply.get(self._holds), list):
             raise self._error(reply)
         self._look(reply)
         body = _encode(reply | self._mine)

@@ -58,6 +58,7 @@ def declare(functions: ctypes.CDLL) -> None:
         "forward": (c_int, [model, cache, c_int32, c_void_p, c_int32, c_void_p, c_void_p]),
         "guess": (c_int, [model, cache, c_int32, c_void_p, c_int32, c_void_p, c_void_p, row_numbers]),
         "logits": (c_int, [model, row_numbers, c_int32, c_void_p]),
+        "hidden": (c_int, [model, row_numbers, c_int32, c_void_p]),
         "candidates": (c_int, [model, row_numbers, c_int32, c_int32, c_int32, c_void_p, c_void_p, c_void_p]),
         "targets": (c_int, [model, row_numbers, c_int32, c_void_p, c_void_p, c_void_p]),
     }

@@ -21,7 +21,7 @@ from typing import Any
 from creuset.core.errors import ConfigError
 
 FILE = Path(__file__).with_name("_core.so")
-ABI = 1  # of native/build.py
+ABI = 2  # of native/build.py
 MARK = b"creuset-note:"
 ISA_LEVELS = ("scalar", "neon", "avx2", "avx512", "vnni", "bf16", "amx")
 BUILD = "build it with `python native/build.py`, or install the package again where a C++ compiler is"

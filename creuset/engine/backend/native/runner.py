@@ -159,6 +159,13 @@ class NativeRunner:
         _raise(failed, "a row is not of the last batch")
         return found
 
+    def hidden(self, rows: Sequence[int]) -> NDArray[np.float32]:
+        found = np.empty((len(rows), self._config.hidden), dtype=np.float32)
+        wanted = array("i", rows)
+        failed = self._call.creuset_hidden(self._model.handle, wanted.buffer_info()[0], len(wanted), found.ctypes.data)
+        _raise(failed, "a row is not of the last batch")
+        return found
+
     def candidates(self, rows: Sequence[int], count: int, within: int) -> Candidates:
         width = min(within, self._config.vocab_size)
         wanted, count = array("i", rows), min(count, width)

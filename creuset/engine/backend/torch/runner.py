@@ -130,6 +130,12 @@ class TorchRunner:
             logits_RV: Logits = self.model.logits(chosen_RC).float().cpu().numpy()
         return logits_RV
 
+    @torch.inference_mode()
+    def hidden(self, rows: Sequence[int]) -> NDArray[np.float32]:
+        assert self._hidden_TC is not None, "nothing was computed yet"
+        found: NDArray[np.float32] = self._hidden_TC[torch.tensor(rows, device=self.device)].float().cpu().numpy()
+        return found
+
     def candidates(self, rows: Sequence[int], count: int, within: int) -> Candidates:
         return candidates_of(self.logits(rows), count, within)
 
