@@ -144,7 +144,7 @@ def test_a_body_that_is_no_object_is_refused(http: httpx.Client, path: str, body
     [
         ("GET", "/v1/nothing", 404, "nothing at this address; this server has POST /v1/chat/completions, POST"),
         ("GET", "/v1/models/", 404, 'the model "" is not served here'),
-        ("POST", "/v1/embeddings", 404, "(the API is under /v1)"),
+        ("POST", "/v1/audio/speech", 404, "(the API is under /v1)"),
         ("POST", "/v1/v1/chat/completions", 404, "(did you mean /v1/chat/completions?)"),
         ("GET", "/index.html", 404, "nothing at this address; this server has POST"),
         ("GET", "/assets/../../etc/passwd", 404, "nothing"),
