@@ -9,6 +9,7 @@ import torch
 from creuset.core import device as devices
 from creuset.core.errors import ConfigError
 from creuset.engine.backend import choose as backends
+from creuset.engine.backend.native.library import library
 from creuset.engine.backend.torch.runner import choose
 from creuset.engine.engine import Engine
 from creuset.engine.settings import EngineSettings
@@ -40,7 +41,16 @@ def test_the_native_core_computes_where_it_can_be_had_and_torch_says_why_it_comp
     def chosen(**words):
         return backends.choose(FolderWeights(folder), max_batch_tokens=64, **words).choices
 
+    monkeypatch.delenv("CREUSET_ISA", raising=False)
     assert chosen()["backend"] == chosen(backend="native")["backend"] == "native"
+    found = library()
+    before = found.isa
+    try:
+        found.force("scalar")
+        assert "none of the instructions" in chosen()["not_native"]
+        assert chosen(backend="native")["kernels"]["isa"] == "scalar"
+    finally:
+        found.force(before)
     asked = chosen(backend="torch")
     assert asked["backend"] == "torch" and "not_native" not in asked
     monkeypatch.setenv("CREUSET_NATIVE", "0")

@@ -1,14 +1,16 @@
 """Which backend computes a model on this machine."""
 
+import os
 from typing import Literal
 
 from creuset.core.errors import ConfigError
 from creuset.engine.backend.base import Runner
 from creuset.engine.backend.native.assemble import unsupported
-from creuset.engine.backend.native.library import NativeUnavailable, library
+from creuset.engine.backend.native.library import Library, NativeUnavailable, library
 from creuset.engine.backend.native.runner import NativeRunner
 from creuset.engine.backend.torch import runner as torch_runner
 from creuset.engine.backend.torch.runner import Dtype
+from creuset.model.config import ModelConfig
 from creuset.model.formats.weights import ModelWeights, WeightSource
 
 Backend = Literal["auto", "native", "torch"]
@@ -28,24 +30,30 @@ def choose(
     With `backend` "native", ConfigError says why it cannot be had. A model in memory is computed in fp32 unless `dtype`
     says otherwise; its weights may be taken over.
     """
-    reason: str | None = ""
+    reason = ""
     if backend != "torch":
-        reason = f"the native core computes on the CPU only, not on {device}" if device != "cpu" else None
-        reason = reason or unsupported(source.config)
-        if reason is None:
-            try:
-                found = library()
-            except NativeUnavailable as unavailable:
-                reason = unavailable.reason
-            else:
-                exact = dtype == "auto" and isinstance(source, ModelWeights)
-                return NativeRunner(source, dtype="fp32" if exact else dtype, threads=threads, found=found)
+        found = _native(source.config, backend, device)
+        if isinstance(found, Library):
+            exact = dtype == "auto" and isinstance(source, ModelWeights)
+            return NativeRunner(source, dtype="fp32" if exact else dtype, threads=threads, found=found)
         if backend == "native":
-            raise ConfigError(f"the backend `native` cannot be had: {reason}")
-    else:
-        reason = ""
-    found_torch = torch_runner.choose(
-        source, dtype=dtype, threads=threads, max_batch_tokens=max_batch_tokens, device=device
-    )
-    found_torch.not_native = reason or ""
-    return found_torch
+            raise ConfigError(f"the backend `native` cannot be had: {found}")
+        reason = found
+    runner = torch_runner.choose(source, dtype=dtype, threads=threads, max_batch_tokens=max_batch_tokens, device=device)
+    runner.not_native = reason
+    return runner
+
+
+def _native(config: ModelConfig, backend: Backend, device: str) -> Library | str:
+    """The native core, or why it does not compute such a model here."""
+    if device != "cpu":
+        return f"the native core computes on the CPU only, not on {device}"
+    if (reason := unsupported(config)) is not None:
+        return reason
+    try:
+        found = library()
+    except NativeUnavailable as unavailable:
+        return unavailable.reason
+    if backend == "auto" and found.isa == "scalar" and not os.environ.get("CREUSET_ISA"):
+        return "this processor has none of the instructions that the native core is fast with"
+    return found
