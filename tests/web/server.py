@@ -51,6 +51,9 @@ MODEL = {
 }
 
 
+BREAK = (" ", " ", "\n\n")  # after each sentence: paragraphs of three
+
+
 @dataclass
 class Script:
     """What the test sees and sets."""
@@ -62,6 +65,8 @@ class Script:
     key: str = ""  # when set, asked for
     limit: int = 0  # when set, the number of messages that fit
     broken: int = 0  # how many requests still fail with 503
+    going_on: bool = True  # whether it goes on with an answer that was begun
+    heard: threading.Event = field(default_factory=threading.Event)  # ends the silence of `silence`
     sampling: dict[str, float] = field(default_factory=lambda: {"temperature": 0.7, "top_p": 0.9})  # that it states
 
 
@@ -100,7 +105,10 @@ class Handler(BaseHTTPRequestHandler):
             return self.fail(400, "This model's maximum context length is 64 tokens.", "context_length_exceeded")
         if asked.startswith("busy") and len(script.asked) == 1:
             return self.fail(429, "Rate limit reached.", "rate_limit_exceeded", {"Retry-After": "1"})
-        self.crumbs() if asked == "crumbs" else self.stream(asked, len(script.asked))
+        if body.get("continue_final_message") and not script.going_on:
+            return self.fail(400, "Unrecognized request argument supplied: continue_final_message", "unknown_parameter")
+        begun = body["messages"][-1]["content"] if body.get("continue_final_message") else ""
+        self.crumbs() if asked == "crumbs" else self.stream(asked, len(script.asked), begun)
 
     def allowed(self) -> bool:
         return not self.script.key or self.headers.get("Authorization") == f"Bearer {self.script.key}"
@@ -119,7 +127,7 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(bytes([byte]))
             self.wfile.flush()
 
-    def stream(self, asked: str, number: int) -> None:
+    def stream(self, asked: str, number: int, begun: str) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Cache-Control", "no-store")
@@ -129,7 +137,17 @@ class Handler(BaseHTTPRequestHandler):
         count = 0
         try:
             self.event(choices=[{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}])
+            if asked.startswith("tools"):
+                self.thinks_and_calls()
+            if asked == "silence":
+                self.event(choices=[{"index": 0, "delta": {"content": "It begins"}, "finish_reason": None}])
+                self.script.heard.wait(30)
+                return
             for piece in pieces(asked, number):
+                if begun:  # it was said before
+                    begun, piece = begun[len(piece) :], piece[len(begun) :]
+                    if not piece:
+                        continue
                 count += 1
                 self.event(choices=[{"index": 0, "delta": {"content": piece}, "finish_reason": None}])
                 if asked.startswith("break") and count == 4:
@@ -142,12 +160,24 @@ class Handler(BaseHTTPRequestHandler):
         except (BrokenPipeError, ConnectionResetError):
             self.script.cut.set()
 
+    def thinks_and_calls(self) -> None:
+        """Thoughts and a tool call, in parts, as servers send them."""
+        for delta in (
+            {"reasoning_content": "The person wants "},
+            {"reasoning_content": "the **weather**."},
+            {"tool_calls": [{"index": 0, "id": "call_1", "type": "function", "function": {"name": "weather"}}]},
+            {"tool_calls": [{"index": 0, "function": {"arguments": '{"town": '}}]},
+            {"tool_calls": [{"index": 0, "function": {"arguments": '"Lyon"}'}}]},
+        ):
+            self.event(choices=[{"index": 0, "delta": delta, "finish_reason": None}])
+
     def event(self, **content: object) -> None:
         chunk = {
             "id": "chatcmpl-1",
             "object": "chat.completion.chunk",
             "created": 1,
             "model": MODEL["name"],
+            "system_fingerprint": "fp_3f9a1c073f",
             "usage": None,
             **content,
         }
@@ -188,6 +218,12 @@ def pieces(asked: str, number: int) -> Iterator[str]:
             time.sleep(0.02)
             yield f"word{index} "
         return
+    if word == "burst":  # as much as asked for, in few pieces, then slowly
+        yield "".join(f"Sentence {i} says something about gold.{BREAK[i % 3]}" for i in range(int(rest)))
+        for index in range(60):
+            time.sleep(0.02)
+            yield f"word{index} "
+        return
     texts = {
         "markdown": SHOWCASE,
         "How": SHOWCASE,
@@ -195,6 +231,7 @@ def pieces(asked: str, number: int) -> Iterator[str]:
         "special": SPECIAL,
         "say": rest,
         "empty": "",
+        "tools": "",
     }
     text = texts.get(word, f"Answer {number} to: {asked}")
     for start in range(0, len(text), 7):

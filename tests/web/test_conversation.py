@@ -93,14 +93,6 @@ def test_reload_keeps_conversations_and_the_one_in_view(page: Page) -> None:
     page.wait("$('.bubble')?.innerText === 'about gold'")
 
 
-def test_an_answer_cut_by_a_reload_is_kept_as_stopped(page: Page) -> None:
-    write(page, "slow")
-    page.wait("($('.answered .md')?.innerText ?? '').includes('word120')")
-    page.reload()
-    page.wait("$('.answered .md')?.innerText.startsWith('word0 word1')")
-    assert "Stopped." in page.text(".answered")
-
-
 def test_conversations_are_found_renamed_and_deleted(page: Page) -> None:
     for text in ("the fox", "the été", "the lantern"):
         page.press("o", CTRL | SHIFT)

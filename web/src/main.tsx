@@ -13,6 +13,7 @@ if (!root) throw new Error('index.html has no #root');
 
 const store = await Store.open(await openStorage());
 store.show(idIn(location.hash));
+void store.resume();
 createRoot(root).render(
   <StrictMode>
     <App store={store} />

@@ -1,12 +1,14 @@
-/** Server-sent events: bytes in, the `data` of each event out. Comments (heartbeats) and other fields are dropped. */
+/** Server-sent events: bytes in, the `data` of each event out. Comments (heartbeats) and other fields are dropped,
+ *  but `onBytes` hears of all that comes. */
 
-export async function* events(body: ReadableStream<Uint8Array>): AsyncGenerator<string> {
+export async function* events(body: ReadableStream<Uint8Array>, onBytes: () => void): AsyncGenerator<string> {
   const reader = body.getReader();
   const decoder = new TextDecoder();
   let waiting = '';
   try {
     for (;;) {
       const { done, value } = await reader.read();
+      onBytes();
       waiting += done ? decoder.decode() : decoder.decode(value, { stream: true });
       // A carriage return at the very end may be half of \r\n: leave it for the next round.
       const whole = waiting.endsWith('\r') && !done ? waiting.slice(0, -1) : waiting;

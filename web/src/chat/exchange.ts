@@ -1,7 +1,7 @@
 /** Conversations as a file, out and in. What comes in was written by others: every field is checked and copied by name. */
 
 import { newId } from './tree';
-import type { Conversation, Turn } from './types';
+import type { Conversation, Sampling, ToolCall, Turn } from './types';
 
 const FORMAT = 'creuset.conversations';
 
@@ -48,6 +48,7 @@ function conversationFrom(value: unknown): Conversation | null {
     updated: number(source.updated) ?? created,
     turns: kept,
     chosen,
+    ...(number(source.titled) !== undefined ? { titled: Math.min(number(source.titled) ?? 0, Date.now()) } : {}),
     ...(source.forgets === true ? { forgets: true } : {}),
   };
 }
@@ -66,7 +67,18 @@ function turnFrom(value: unknown): Turn | null {
   };
   const figures = { promptTokens: number(source.promptTokens), tokens: number(source.tokens), waited: number(source.waited), wrote: number(source.wrote), leftOut: number(source.leftOut) };
   for (const [name, figure] of Object.entries(figures)) if (figure !== undefined) Object.assign(turn, { [name]: figure });
-  if (text(source.finish)) turn.finish = text(source.finish);
-  if (text(source.model)) turn.model = text(source.model);
+  for (const name of ['finish', 'model', 'thought', 'sha256', 'fingerprint'] as const) if (text(source[name])) turn[name] = text(source[name]);
+  if (source.cut === true) turn.cut = true;
+  const changed = number(source.changed);
+  if (changed !== undefined) turn.changed = Math.min(changed, Date.now()); // a date to come would win for ever
+  const calls = Array.isArray(source.calls) ? source.calls.map(record).filter((call) => call !== null) : [];
+  if (calls.length > 0) turn.calls = calls.map((call): ToolCall => ({ id: text(call.id), name: text(call.name), arguments: text(call.arguments) }));
+  const sampling = record(source.sampling);
+  if (sampling) turn.sampling = samplingFrom(sampling);
   return turn;
+}
+
+function samplingFrom(source: Record<string, unknown>): Sampling {
+  const figure = (name: string): number | null => number(source[name]) ?? null;
+  return { system: text(source.system), temperature: figure('temperature'), topP: figure('topP'), maxTokens: figure('maxTokens'), seed: figure('seed') };
 }

@@ -1,45 +1,57 @@
-/** All conversations, and the answers being written. The only writer of both; React reads snapshots.
+/** All conversations of this window. The only writer of them here; React reads snapshots.
  *
- *  An answer under way: `ask` adds an empty turn -> pieces arrive -> the turn grows once a frame -> done, stopped or failed.
+ *  Other windows write too: what they did is merged in, and what is deleted there is dropped here.
  */
 
-import { ApiError, fetchModels, streamAnswer } from '../api/client';
+import { fetchModels } from '../api/client';
+import { answering, type Work } from './answering';
+import { merge } from './merge';
+import { claim, claimed, setAside, takeBack } from './rescue';
 import type { Storage } from './storage';
 import { add, change, choose, matches, newConversation, shown, titleFrom } from './tree';
-import type { Conversation, Message, Sampling, Turn } from './types';
+import type { Conversation, Sampling, Turn } from './types';
+import { openWindows } from './windows';
 
 export interface Snapshot {
-  /** The most recently used first. */
+  /** The most recently used first. Titles and dates are current; the turns of an answer under way are in `current`. */
   conversations: Conversation[];
   current: Conversation | null;
   lasting: boolean;
+  /** The server has said nothing for a while, though an answer of the current conversation is waited for. */
+  quiet: boolean;
 }
 
 export interface Asking {
   /** '' while the page does not know it yet. */
   model: string;
+  /** The hash of that model, where it is known. */
+  sha256?: string | undefined;
   sampling: Sampling;
 }
 
-const SAVE_EVERY = 2000; // milliseconds: what a reload in the middle of an answer may lose
+const SAVE_EVERY = 1000; // milliseconds: what a crash in the middle of an answer may lose
 
 export class Store {
   private conversations = new Map<string, Conversation>();
   private currentId = '';
-  private running = new Map<string, AbortController>(); // by conversation
+  private running = new Map<string, Work>(); // by conversation
+  private chosen = new Map<string, Record<string, string>>(); // versions that were chosen in this window
+  private quiet = new Set<string>();
+  private leaving = false; // the browser now cuts the answers: they did not fail, and are gone on with
   private listeners = new Set<() => void>();
   private snapshot: Snapshot;
-  private channel = new BroadcastChannel('creuset');
+  private windows = openWindows((id) => void this.reload(id), () => this.forgetAll(), () => [...this.running.values()].map((work) => work.turn));
 
   private constructor(private storage: Storage) {
-    this.snapshot = { conversations: [], current: null, lasting: storage.lasting };
-    this.channel.onmessage = (event: MessageEvent<string>) => void this.reload(event.data);
+    this.snapshot = { conversations: [], current: null, lasting: storage.lasting, quiet: false };
   }
 
   static async open(storage: Storage): Promise<Store> {
     const store = new Store(storage);
-    for (const kept of await storage.all()) store.conversations.set(kept.id, settled(kept));
-    store.publish();
+    for (const kept of await storage.all()) store.conversations.set(kept.id, kept);
+    store.publish(true);
+    addEventListener('pagehide', () => store.leave());
+    addEventListener('pageshow', (event) => event.persisted && void store.refresh());
     return store;
   }
 
@@ -56,8 +68,12 @@ export class Store {
     this.publish();
   }
 
-  search(query: string): Conversation[] {
-    return this.snapshot.conversations.filter((conversation) => matches(conversation, query));
+  all(): Conversation[] {
+    return [...this.conversations.values()];
+  }
+
+  find(query: string): Set<string> {
+    return new Set(this.all().filter((conversation) => matches(conversation, query)).map(({ id }) => id));
   }
 
   isRunning(id: string): boolean {
@@ -71,16 +87,24 @@ export class Store {
     if (this.running.has(conversation.id)) return;
     const [said, turn] = add(conversation, parent ?? shown(conversation).at(-1)?.turn.id ?? '', 'user', text, now);
     this.currentId = said.id;
-    void this.answer(said.title ? said : { ...said, title: titleFrom(text) }, turn, asking);
+    this.choosing(said.id, turn);
+    this.begin(said.title ? said : { ...said, title: titleFrom(text) }, turn, asking);
   }
 
-  /** Another answer to the same message; the earlier one stays, one step back. A failed one is replaced. */
+  /** Another answer to the same message; the earlier one stays, one step back. A failed one is tried again in its place. */
   again(turn: Turn, asking: Asking): void {
     const conversation = this.snapshot.current;
     const question = conversation?.turns[turn.parent];
     if (!conversation || !question || this.running.has(conversation.id)) return;
-    const kept = turn.state === 'failed' && !turn.text ? without(conversation, turn.id) : conversation;
-    void this.answer(kept, question, asking);
+    const empty = turn.state === 'failed' && !turn.text && !turn.thought && !turn.calls;
+    this.begin(conversation, question, asking, empty ? turn : undefined);
+  }
+
+  /** Goes on with an answer where it ended. */
+  goOn(turn: Turn, asking: Asking): void {
+    const conversation = this.snapshot.current;
+    const question = conversation?.turns[turn.parent];
+    if (conversation && question && !this.running.has(conversation.id)) this.begin(conversation, question, asking, turn);
   }
 
   /** Goes on with the older messages left out, now and whenever they no longer fit. */
@@ -88,162 +112,185 @@ export class Store {
     const conversation = this.snapshot.current;
     if (!conversation) return;
     this.keep({ ...conversation, forgets: true });
+    this.publish();
     this.again(turn, asking);
   }
 
   stop(): void {
-    this.running.get(this.currentId)?.abort();
+    this.running.get(this.currentId)?.stop();
   }
 
   choose(turn: Turn): void {
-    if (this.snapshot.current) this.keep(choose(this.snapshot.current, turn), true);
+    if (!this.snapshot.current) return;
+    this.choosing(this.snapshot.current.id, turn);
+    this.keep(choose(this.snapshot.current, turn), true);
   }
 
   rename(id: string, title: string): void {
     const conversation = this.conversations.get(id);
-    if (conversation && title.trim()) this.keep({ ...conversation, title: title.trim().slice(0, 200) }, true);
+    if (conversation && title.trim()) this.keep({ ...conversation, title: title.trim().slice(0, 200), titled: Date.now() }, true);
   }
 
   remove(id: string): void {
-    this.running.get(id)?.abort();
-    this.conversations.delete(id);
-    void this.storage.remove(id).then(() => this.channel.postMessage(id));
-    this.publish();
+    this.drop(id);
+    void this.storage.remove(id).then(() => this.windows.tellChanged(id));
   }
 
   clear(): void {
-    for (const controller of this.running.values()) controller.abort();
-    this.conversations.clear();
-    void this.storage.clear().then(() => this.channel.postMessage(''));
-    this.publish();
+    this.forgetAll();
+    void this.storage.clear().then(() => this.windows.tellCleared());
   }
 
-  /** Imported conversations replace those of the same id. */
-  take(conversations: Conversation[]): void {
-    for (const conversation of conversations) this.keep(conversation, true);
+  /** Imported conversations are added to what is here; they may be older. */
+  async take(conversations: Conversation[]): Promise<void> {
+    for (const conversation of conversations) {
+      this.absorb(await this.storage.take(conversation));
+      this.windows.tellChanged(conversation.id);
+    }
+    this.publish(true);
   }
 
-  private async answer(conversation: Conversation, question: Turn, asking: Asking): Promise<void> {
-    const [grown, turn] = add(conversation, question.id, 'assistant', '', Date.now());
-    const id = grown.id;
-    const controller = new AbortController();
-    this.running.set(id, controller);
+  /** Goes on with the answers that a reload of this tab cut, and marks those that nobody writes any more as cut. */
+  async resume(): Promise<void> {
+    const cut = this.all().flatMap((conversation) => Object.values(conversation.turns).filter((turn) => turn.state === 'writing').map((turn) => [conversation.id, turn] as const));
+    if (cut.length === 0) return;
+    const ours = claimed();
+    const others = await this.windows.writing(cut.map(([, turn]) => turn.id));
+    for (const [id, turn] of cut) {
+      const conversation = this.conversations.get(id);
+      if (!conversation || others.has(turn.id) || this.running.has(id)) continue;
+      const aside = takeBack(turn.id);
+      const whole = { text: longer(aside.text, turn.text), thought: longer(aside.thought, turn.thought ?? '') };
+      const settled = change(conversation, turn.id, { text: whole.text, ...(whole.thought ? { thought: whole.thought } : {}), state: 'stopped', cut: true });
+      this.keep(settled, true);
+      const question = settled.turns[turn.parent];
+      const now = settled.turns[turn.id];
+      if (!ours.includes(turn.id) || !question || !now?.sampling || !now.model || now.calls || (now.thought && !now.text)) continue;
+      this.begin(settled, question, { model: now.model, sha256: now.sha256, sampling: now.sampling }, now.text ? now : { ...now, state: 'failed' }, true);
+    }
+  }
+
+  /** `turn`: the answer that is gone on with, or filled; none: a new one. */
+  private begin(conversation: Conversation, question: Turn, asking: Asking, turn?: Turn, byItself = false): void {
+    const id = conversation.id;
+    let grown: Conversation;
+    if (turn) {
+      const { failure: _failure, cut: _cut, finish: _finish, ...kept } = turn;
+      grown = { ...conversation, turns: { ...conversation.turns, [turn.id]: kept } };
+    } else {
+      [grown, turn] = add(conversation, question.id, 'assistant', '', Date.now());
+      this.choosing(id, turn);
+    }
+    const facts: Partial<Turn> = { state: 'writing', sampling: asking.sampling };
+    if (asking.model) facts.model = asking.model;
+    if (asking.sha256) facts.sha256 = asking.sha256;
+    grown = change(grown, turn.id, facts);
+    const one = turn.id;
+    let saved = performance.now();
+    const work = answering({
+      conversation: grown,
+      question,
+      turn: grown.turns[one] as Turn,
+      asking,
+      firstModel: async () => (await fetchModels())[0]?.id ?? '',
+      onChange: (difference) => {
+        const now = this.conversations.get(id);
+        if (!now) return; // deleted meanwhile
+        const save = performance.now() - saved > SAVE_EVERY;
+        if (save) saved = performance.now();
+        this.keep(change(now, one, difference), save);
+      },
+      onQuiet: (quiet) => {
+        if (quiet === this.quiet.has(id)) return;
+        if (quiet) this.quiet.add(id);
+        else this.quiet.delete(id);
+        this.publish();
+      },
+      onEnd: (difference) => {
+        if (this.leaving) return;
+        this.running.delete(id);
+        this.quiet.delete(id);
+        claim([...this.running.values()].map((other) => other.turn));
+        const now = this.conversations.get(id);
+        const { failure, ...rest } = difference;
+        const unasked = byItself && failure; // nobody asked for this: what is there stays, and is said to be cut
+        if (now) this.keep(change(now, one, unasked ? { ...rest, state: 'stopped', cut: true } : difference), true);
+        this.publish(true);
+      },
+    });
+    this.running.set(id, work);
+    claim([...this.running.values()].map((other) => other.turn));
     this.keep(grown, true);
-
-    const sent = performance.now();
-    let first = 0;
-    let last = 0;
-    let text = '';
-    let frame = 0;
-    let saved = sent;
-    const update = (difference: Partial<Turn>, save = false): void => {
-      const now = this.conversations.get(id);
-      if (now) this.keep(change(now, turn.id, difference), save); // gone: deleted meanwhile
-    };
-    const onText = (piece: string): void => {
-      last = performance.now();
-      first ||= last;
-      text += piece;
-      frame ||= requestAnimationFrame(() => {
-        frame = 0;
-        const save = last - saved > SAVE_EVERY;
-        if (save) saved = last;
-        update({ text }, save);
-      });
-    };
-
-    let ending: Partial<Turn>;
-    let { model } = asking;
-    try {
-      model ||= (await fetchModels())[0]?.id ?? '';
-      const line = upTo(grown, question);
-      const done = await this.fitting(grown, line, { ...asking, model }, controller.signal, onText, (leftOut) => update({ leftOut }));
-      ending = { state: 'done', finish: done.finish, model: done.model ?? model };
-      if (done.promptTokens !== undefined) ending.promptTokens = done.promptTokens;
-      if (done.tokens !== undefined) ending.tokens = done.tokens;
-    } catch (error) {
-      if (controller.signal.aborted) ending = { state: 'stopped', model };
-      else if (error instanceof ApiError) ending = { state: 'failed', failure: error.failure };
-      else ending = { state: 'failed', failure: { kind: 'broken', message: String(error) } };
-    }
-    cancelAnimationFrame(frame);
-    this.running.delete(id);
-    if (first) Object.assign(ending, { waited: (first - sent) / 1000, wrote: (last - first) / 1000 });
-    update({ ...ending, text }, true);
-  }
-
-  /** Sends the line; when it is too long and the conversation forgets, sends it again without its oldest exchange. */
-  private async fitting(
-    conversation: Conversation,
-    line: Turn[],
-    asking: Asking,
-    signal: AbortSignal,
-    onText: (piece: string) => void,
-    onLeftOut: (count: number) => void,
-  ): ReturnType<typeof streamAnswer> {
-    for (let from = 0; ; ) {
-      try {
-        return await streamAnswer(asking.model, messages(line.slice(from), asking.sampling.system), asking.sampling, signal, onText);
-      } catch (error) {
-        const tooLong = error instanceof ApiError && error.failure.kind === 'too_long';
-        const next = from + Math.max(1, Math.floor((line.length - from) / 4));
-        const user = line.findIndex((turn, index) => index >= next && turn.role === 'user');
-        if (tooLong && user < 0) throw new ApiError({ ...error.failure, alone: true });
-        if (!tooLong || !conversation.forgets) throw error;
-        from = user;
-        onLeftOut(from);
-      }
-    }
   }
 
   private keep(conversation: Conversation, save = false): void {
+    const before = this.conversations.get(conversation.id);
     this.conversations.set(conversation.id, conversation);
     if (save) {
-      const saving = this.storage.put(conversation).then(() => this.channel.postMessage(conversation.id));
+      const saving = this.storage.put(conversation).then((kept) => (kept ? this.windows.tellChanged(conversation.id) : this.drop(conversation.id)));
       saving.catch(() => this.publish((this.storage.lasting = false)));
     }
-    this.publish();
+    this.publish(before?.title !== conversation.title || before.updated !== conversation.updated);
   }
 
-  /** Another window changed a conversation ('' means all of them went). */
+  private choosing(id: string, turn: Turn): void {
+    this.chosen.set(id, { ...this.chosen.get(id), [turn.parent]: turn.id });
+  }
+
+  private drop(id: string): void {
+    this.running.get(id)?.stop();
+    this.conversations.delete(id);
+    this.publish(true);
+  }
+
+  private forgetAll(): void {
+    for (const work of this.running.values()) work.stop();
+    this.conversations.clear();
+    this.publish(true);
+  }
+
+  /** Another window changed a conversation. */
   private async reload(id: string): Promise<void> {
-    if (this.running.has(id)) return;
-    if (id === '') this.conversations.clear();
-    const kept = id && (await this.storage.get(id));
-    if (kept) this.conversations.set(id, kept);
-    else this.conversations.delete(id);
-    this.publish();
+    if (!this.storage.lasting) return;
+    const kept = await this.storage.get(id);
+    if (kept) this.absorb(kept);
+    else this.drop(id);
+    this.publish(true);
   }
 
-  private publish(lasting = this.storage.lasting): void {
-    const conversations = [...this.conversations.values()].sort((a, b) => b.updated - a.updated);
-    this.snapshot = { conversations, current: this.conversations.get(this.currentId) ?? null, lasting };
+  private absorb(kept: Conversation): void {
+    const here = this.conversations.get(kept.id);
+    const both = here ? merge(kept, here) : kept;
+    this.conversations.set(kept.id, { ...both, chosen: { ...both.chosen, ...kept.chosen, ...this.chosen.get(kept.id) } });
+  }
+
+  /** The page was asleep in the browser's memory: others may have written meanwhile. */
+  private async refresh(): Promise<void> {
+    this.leaving = false;
+    this.running.clear();
+    const kept = await this.storage.all();
+    const ids = new Set(kept.map(({ id }) => id));
+    for (const id of this.conversations.keys()) if (!ids.has(id) && this.storage.lasting) this.conversations.delete(id);
+    kept.forEach((conversation) => this.absorb(conversation));
+    this.publish(true);
+    void this.resume();
+  }
+
+  private leave(): void {
+    this.leaving = true;
+    for (const [id, work] of this.running) {
+      setAside(work.turn, work.so());
+      const conversation = this.conversations.get(id);
+      if (conversation) void this.storage.put(conversation).catch(() => undefined);
+    }
+  }
+
+  /** `listed`: the list of conversations changed, not only what is said in one. */
+  private publish(listed = false): void {
+    const conversations = listed ? this.all().sort((a, b) => b.updated - a.updated) : this.snapshot.conversations;
+    this.snapshot = { conversations, current: this.conversations.get(this.currentId) ?? null, lasting: this.storage.lasting, quiet: this.quiet.has(this.currentId) };
     for (const listener of this.listeners) listener();
   }
 }
 
-/** An answer that was being written when the page went away was stopped. */
-function settled(conversation: Conversation): Conversation {
-  let settled = conversation;
-  for (const turn of Object.values(conversation.turns)) {
-    if (turn.state === 'writing') settled = change(settled, turn.id, { state: 'stopped' });
-  }
-  return settled;
-}
-
-function without(conversation: Conversation, id: string): Conversation {
-  const { [id]: _gone, ...turns } = conversation.turns;
-  return { ...conversation, turns };
-}
-
-/** The turns from the first one down to `question`. */
-function upTo(conversation: Conversation, question: Turn): Turn[] {
-  const line: Turn[] = [];
-  for (let turn: Turn | undefined = question; turn; turn = conversation.turns[turn.parent]) line.unshift(turn);
-  return line;
-}
-
-function messages(line: Turn[], system: string): Message[] {
-  const said: Message[] = line.filter((turn) => turn.text).map((turn) => ({ role: turn.role, content: turn.text }));
-  return system.trim() ? [{ role: 'system', content: system.trim() }, ...said] : said;
-}
+const longer = (a: string, b: string): string => (a.length > b.length ? a : b);

@@ -21,11 +21,15 @@ const byAge = (a: Turn, b: Turn): number => a.at - b.at || (a.id < b.id ? -1 : 1
 
 function grouped(turns: Turn[]): Map<string, Turn[]> {
   const under = new Map<string, Turn[]>();
-  for (const turn of turns) under.set(turn.parent, [...(under.get(turn.parent) ?? []), turn]);
+  for (const turn of turns) {
+    const versions = under.get(turn.parent);
+    if (versions) versions.push(turn);
+    else under.set(turn.parent, [turn]);
+  }
   return under;
 }
 
-/** What is on screen, from the first turn to the last. */
+/** What can be seen, from the first turn to the last. */
 export function shown(conversation: Conversation): Shown[] {
   const under = grouped(Object.values(conversation.turns));
   const line: Shown[] = [];
@@ -43,7 +47,7 @@ export function shown(conversation: Conversation): Shown[] {
 export function add(conversation: Conversation, parent: string, role: Role, text: string, now: number): [Conversation, Turn] {
   const versions = Object.values(conversation.turns).filter((turn) => turn.parent === parent);
   const at = Math.max(now, ...versions.map((version) => version.at + 1)); // versions keep the order in which they were made
-  const turn: Turn = { id: newId(), parent, role, text, at, state: role === 'user' ? 'done' : 'writing' };
+  const turn: Turn = { id: newId(), parent, role, text, at, changed: now, state: role === 'user' ? 'done' : 'writing' };
   const grown = {
     ...conversation,
     updated: now,
@@ -56,7 +60,8 @@ export function add(conversation: Conversation, parent: string, role: Role, text
 export function change(conversation: Conversation, id: string, difference: Partial<Turn>): Conversation {
   const turn = conversation.turns[id];
   if (!turn) return conversation;
-  return { ...conversation, turns: { ...conversation.turns, [id]: { ...turn, ...difference } } };
+  const changed = Math.max(Date.now(), (turn.changed ?? turn.at) + 1);
+  return { ...conversation, turns: { ...conversation.turns, [id]: { ...turn, changed, ...difference } } };
 }
 
 export function choose(conversation: Conversation, turn: Turn): Conversation {
@@ -68,12 +73,16 @@ export function titleFrom(text: string): string {
   return line.length <= 60 ? line : line.slice(0, 57).trimEnd() + '…';
 }
 
+const folded = new WeakMap<Conversation, string>(); // a search looks through all at each letter
+
 /** Does `query` occur in the title or in any message? Case and accents do not count. */
 export function matches(conversation: Conversation, query: string): boolean {
-  const wanted = fold(query.trim());
-  if (!wanted) return true;
-  if (fold(conversation.title).includes(wanted)) return true;
-  return Object.values(conversation.turns).some((turn) => fold(turn.text).includes(wanted));
+  let text = folded.get(conversation);
+  if (text === undefined) {
+    text = fold([conversation.title, ...Object.values(conversation.turns).map((turn) => turn.text)].join('\0'));
+    folded.set(conversation, text);
+  }
+  return text.includes(fold(query.trim()));
 }
 
 function fold(text: string): string {

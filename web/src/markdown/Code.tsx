@@ -15,7 +15,7 @@ function load(): Promise<Paint> {
   return loading;
 }
 
-export const Code = memo(function Code({ text, language }: { text: string; language: string }) {
+export const Code = memo(function Code({ text, language, title }: { text: string; language: string; title?: string }) {
   const words = useWords();
   const [, redraw] = useState(0);
   const wanted = language !== '' && text.length <= LIMIT;
@@ -26,7 +26,7 @@ export const Code = memo(function Code({ text, language }: { text: string; langu
   return (
     <figure className="md-code">
       <figcaption>
-        <span>{language || words.code}</span>
+        <span>{title || language || words.code}</span>
         <CopyButton text={text} label={words.copyCode} />
       </figcaption>
       <pre tabIndex={0}>

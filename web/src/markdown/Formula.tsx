@@ -1,4 +1,4 @@
-import { memo, useEffect, useRef } from 'react';
+import { memo, useLayoutEffect, useRef } from 'react';
 
 interface Drawn {
   toNode(): Node;
@@ -10,10 +10,11 @@ interface Katex {
   __renderToDomTree(tex: string, options: Record<string, unknown>): Drawn;
 }
 
+let ready: Katex | undefined;
 let loading: Promise<Katex> | undefined; // fetched with its fonts when the first formula is met
 
 function load(): Promise<Katex> {
-  loading ??= import('./katex').then((module) => module.katex as unknown as Katex);
+  loading ??= import('./katex').then((module) => (ready = module.katex as unknown as Katex));
   return loading;
 }
 
@@ -21,7 +22,7 @@ function load(): Promise<Katex> {
  *  What KaTeX refuses is shown as it was written. */
 export const Formula = memo(function Formula({ tex, display }: { tex: string; display: boolean }) {
   const place = useRef<HTMLSpanElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     let gone = false;
     const show = (katex: Katex): void => {
       if (gone || !place.current) return;
@@ -33,7 +34,8 @@ export const Formula = memo(function Formula({ tex, display }: { tex: string; di
         place.current.replaceChildren(tex);
       }
     };
-    load().then(show, () => undefined);
+    if (ready) show(ready); // at once: a row that comes into sight has its height, and a printed page its formulas
+    else load().then(show, () => undefined);
     return () => {
       gone = true;
     };

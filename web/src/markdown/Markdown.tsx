@@ -1,21 +1,30 @@
 /** Safe Markdown: a parsed tree to React elements, by a closed list of node types.
  *
- *  Raw HTML is shown as the text it is. No image is fetched: it becomes its label and address. A link is a button that
+ *  Raw HTML is shown as the text it is, but for a few plain tags without attributes (inline.ts). No image is fetched: it becomes its label and address. A link is a button that
  *  shows where it leads and opens nothing before the person agrees (an `<a href>` would let the browser look its host up).
  */
 
 import type { AlignType, Definition, PhrasingContent, RootContent } from 'mdast';
-import { Fragment, memo, useMemo, type ReactNode } from 'react';
+import { Fragment, memo, useMemo, useRef, type ReactNode } from 'react';
 import { Check } from '../ui/icons';
 import { useWords } from '../words/context';
 import { Code } from './Code';
 import { isMath } from './delimiters';
 import { Link } from './Link';
 import { Formula } from './Formula';
+import { Grower } from './grow';
+import { folded, isBreak } from './inline';
 import { parse, type Parsed } from './parse';
 
-export const Markdown = memo(function Markdown({ text }: { text: string }) {
-  const parsed = useMemo(() => parse(text), [text]);
+/** `growing`: it is being written, and only its end is read again. */
+export const Markdown = memo(function Markdown({ text, growing = false }: { text: string; growing?: boolean }) {
+  const grower = useRef<Grower>(null);
+  const { parsed, placed } = useMemo(() => {
+    if (growing) return (grower.current ??= new Grower()).read(text);
+    grower.current = null;
+    const parsed = parse(text);
+    return { parsed, placed: parsed.blocks.map((node) => ({ node, parsed })) };
+  }, [text, growing]);
   // What a block shows depends on its own source and on the definitions, so that a growing text redraws only its last block.
   const shared = useMemo(() => {
     const addresses = [...parsed.definitions.values()].map((one) => `${one.identifier} ${one.url}`);
@@ -23,8 +32,8 @@ export const Markdown = memo(function Markdown({ text }: { text: string }) {
   }, [parsed]);
   return (
     <div className="md" dir="auto">
-      {parsed.blocks.map((node, index) => (
-        <Block key={index} node={node} parsed={parsed} source={sourceOf(node, parsed)} shared={shared} />
+      {placed.map((one, index) => (
+        <Block key={index} node={one.node} parsed={one.parsed} source={sourceOf(one.node, one.parsed)} shared={shared} />
       ))}
       {parsed.footnotes.length > 0 && (
         <ol className="md-notes">
@@ -45,7 +54,7 @@ interface BlockProps {
 }
 
 const Block = memo(
-  ({ node, parsed }: BlockProps) => one(node, parsed),
+  ({ node, parsed }: BlockProps) => one(node, parsed, 'auto'),
   (before, after) => before.source === after.source && before.shared === after.shared && before.node.type === after.node.type,
 );
 
@@ -55,20 +64,21 @@ function sourceOf(node: RootContent, parsed: Parsed): string {
 }
 
 function many(nodes: RootContent[], parsed: Parsed): ReactNode {
-  return nodes.map((node, index) => <Fragment key={index}>{one(node, parsed)}</Fragment>);
+  return folded(nodes).map((node, index) => <Fragment key={index}>{'Tag' in node ? <node.Tag>{many(node.inside, parsed)}</node.Tag> : one(node, parsed)}</Fragment>);
 }
 
 const HEADINGS = ['h3', 'h4', 'h5', 'h6', 'h6', 'h6'] as const; // the page has its own h1 and h2
 
-function one(node: RootContent, parsed: Parsed): ReactNode {
+/** `dir`: of a block that stands by itself, which runs the way its own words do. */
+function one(node: RootContent, parsed: Parsed, dir?: 'auto'): ReactNode {
   switch (node.type) {
     case 'text':
       return node.value;
     case 'paragraph':
-      return <p>{many(node.children, parsed)}</p>;
+      return <p dir={dir}>{many(node.children, parsed)}</p>;
     case 'heading': {
       const Tag = HEADINGS[node.depth - 1] ?? 'h6';
-      return <Tag className={`md-h${node.depth}`}>{many(node.children, parsed)}</Tag>;
+      return <Tag dir={dir} className={`md-h${node.depth}`}>{many(node.children, parsed)}</Tag>;
     }
     case 'emphasis':
       return <em>{many(node.children, parsed)}</em>;
@@ -77,7 +87,7 @@ function one(node: RootContent, parsed: Parsed): ReactNode {
     case 'delete':
       return <del>{many(node.children, parsed)}</del>;
     case 'blockquote':
-      return <blockquote>{many(node.children, parsed)}</blockquote>;
+      return <blockquote dir={dir}>{many(node.children, parsed)}</blockquote>;
     case 'inlineCode':
       return <code>{node.value}</code>;
     case 'code':
@@ -98,10 +108,10 @@ function one(node: RootContent, parsed: Parsed): ReactNode {
           ))}
         </li>
       ));
-      return node.ordered ? <ol start={node.start ?? 1}>{items}</ol> : <ul>{items}</ul>;
+      return node.ordered ? <ol dir={dir} start={node.start ?? 1}>{items}</ol> : <ul dir={dir}>{items}</ul>;
     }
     case 'table':
-      return <Table node={node} parsed={parsed} />;
+      return <Table node={node} parsed={parsed} dir={dir} />;
     case 'link':
       return <Link url={node.url}>{many(node.children, parsed)}</Link>;
     case 'linkReference': {
@@ -115,6 +125,7 @@ function one(node: RootContent, parsed: Parsed): ReactNode {
     case 'footnoteReference':
       return <sup>{parsed.footnotes.findIndex((note) => note.identifier === node.identifier) + 1}</sup>;
     case 'html':
+      if (isBreak(node.value)) return <br />;
       return <span className="md-raw">{node.value}</span>;
     default:
       return 'value' in node ? node.value : null;
@@ -152,7 +163,7 @@ function Picture({ url, label }: { url: string; label: string }) {
   );
 }
 
-function Table({ node, parsed }: { node: Extract<RootContent, { type: 'table' }>; parsed: Parsed }) {
+function Table({ node, parsed, dir }: { node: Extract<RootContent, { type: 'table' }>; parsed: Parsed; dir: 'auto' | undefined }) {
   const [head, ...body] = node.children;
   const cell = (children: PhrasingContent[], at: number, Tag: 'th' | 'td') => (
     <Tag key={at} className={alignment(node.align?.[at])}>
@@ -161,7 +172,7 @@ function Table({ node, parsed }: { node: Extract<RootContent, { type: 'table' }>
   );
   return (
     <div className="md-table" tabIndex={0} role="group">
-      <table>
+      <table dir={dir}>
         <thead>
           <tr>{head?.children.map((one, at) => cell(one.children, at, 'th'))}</tr>
         </thead>

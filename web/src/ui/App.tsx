@@ -7,6 +7,7 @@ import { Composer, hasKeyboard } from './Composer';
 import { Conversation } from './Conversation';
 import { LinkDialog } from './Dialog';
 import { Chevron, Close, Info, Menu, Plus, Sliders } from './icons';
+import { composes } from './keys';
 import type { Actions } from './Message';
 import { ModelDialog } from './ModelDialog';
 import { forChat, usePreferences } from './preferences';
@@ -19,7 +20,7 @@ import { useServer } from './useServer';
 const narrow = matchMedia('(max-width: 780px)'); // as in chat.css
 
 export function App({ store }: { store: Store }) {
-  const { conversations, current, lasting } = useSyncExternalStore(store.subscribe, store.read);
+  const { conversations, current, lasting, quiet } = useSyncExternalStore(store.subscribe, store.read);
   const [preferences, setPreferences] = usePreferences();
   const busy = current !== null && store.isRunning(current.id);
   const { health, models, model, look } = useServer(preferences.model, busy);
@@ -34,7 +35,7 @@ export function App({ store }: { store: Store }) {
 
   const words = languages[preferences.language];
   const name = model?.name || words.theModel;
-  const asking: Asking = { model: model?.name ?? '', sampling: forChat(preferences.sampling, model?.sampling_defaults) };
+  const asking: Asking = { model: model?.name ?? '', sha256: model?.sha256, sampling: forChat(preferences.sampling, model?.sampling_defaults) };
   const latest = useRef(asking);
   latest.current = asking;
 
@@ -61,6 +62,7 @@ export function App({ store }: { store: Store }) {
     const back = (): void => (setEditing(''), box.current?.focus());
     return {
       again: (turn) => store.again(turn, latest.current),
+      goOn: (turn) => store.goOn(turn, latest.current),
       forget: (turn) => store.forget(turn, latest.current),
       edit: (turn, text) => (store.say(text, latest.current, turn.parent), back()),
       choose: (turn) => store.choose(turn),
@@ -69,7 +71,7 @@ export function App({ store }: { store: Store }) {
   }, [store]);
   const openSettings = useCallback(() => (setDrawer(false), setDialog('settings')), []);
   const otherLanguage = useCallback(() => setPreferences({ language: preferences.language === 'fr' ? 'en' : 'fr' }), [preferences.language, setPreferences]);
-  const line = current ? shown(current) : [];
+  const line = useMemo(() => (current ? shown(current) : []), [current]);
   const latestTurn = line.at(-1)?.turn;
   const editLast = (): void => {
     const last = line.findLast(({ turn }) => turn.role === 'user');
@@ -96,6 +98,7 @@ export function App({ store }: { store: Store }) {
   useEffect(() => {
     const onKeyDown = (event: KeyboardEvent): void => {
       const command = event.ctrlKey || event.metaKey;
+      if (composes(event)) return;
       if (event.key === 'Escape' && !document.querySelector('dialog[open]')) {
         if (drawer) setDrawer(false);
         else store.stop();
@@ -130,7 +133,7 @@ export function App({ store }: { store: Store }) {
               <button ref={menu} type="button" className="tool narrow" aria-label={words.openMenu} aria-expanded={drawer} onClick={() => setDrawer(!drawer)}>
                 <Menu />
               </button>
-              <h1 className="hidden">{current?.title || 'creuset'}</h1>
+              <h1 className="hidden" dir="auto">{current?.title || 'creuset'}</h1>
               <button type="button" className="model" aria-haspopup="dialog" title={models.length > 1 ? words.chooseModel : words.aboutModel} disabled={!model} onClick={() => setDialog('model')}>
                 <span className="badge">{preferences.language === 'fr' ? 'IA' : 'AI'}</span>
                 <strong>{name}</strong>
@@ -157,8 +160,8 @@ export function App({ store }: { store: Store }) {
               {(health === 'starting' || health === 'away') && <p className="banner">{words[health]}</p>}
               {!lasting && <p className="banner">{words.notLasting}</p>}
             </div>
-            <Conversation conversation={current} busy={busy} name={name} elsewhere={Boolean(model?.upstream)} editing={editing} actions={actions} onExample={send} />
-            <Composer box={box} busy={busy} notice={words.notice(model?.name ?? '')} onSend={send} onStop={() => store.stop()} onEditLast={editLast} />
+            <Conversation conversation={current} line={line} busy={busy} quiet={quiet} name={name} elsewhere={Boolean(model?.upstream)} editing={editing} actions={actions} onExample={send} />
+            <Composer box={box} place={current?.id ?? ''} busy={busy} notice={words.notice(model?.name ?? '')} onSend={send} onStop={() => store.stop()} onEditLast={editLast} />
             <Spoken turn={latestTurn} />
           </main>
         </div>

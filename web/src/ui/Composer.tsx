@@ -1,12 +1,16 @@
-import { useLayoutEffect, useState, type KeyboardEvent, type RefObject } from 'react';
+import { useLayoutEffect, type KeyboardEvent, type RefObject } from 'react';
 import { useWords } from '../words/context';
 import { ArrowUp, Square } from './icons';
+import { composes } from './keys';
+import { useDraft } from './useDraft';
 
 /** On a touch screen the focus brings up a keyboard that nobody asked for. */
 export const hasKeyboard = !matchMedia('(pointer: coarse)').matches;
 
 interface Props {
   box: RefObject<HTMLTextAreaElement | null>;
+  /** The conversation written in; '' for a new one. Each has a draft of its own. */
+  place: string;
   busy: boolean;
   notice: string;
   onSend: (text: string) => void;
@@ -14,9 +18,9 @@ interface Props {
   onEditLast: () => void;
 }
 
-export function Composer({ box, busy, notice, onSend, onStop, onEditLast }: Props) {
+export function Composer({ box, place, busy, notice, onSend, onStop, onEditLast }: Props) {
   const words = useWords();
-  const [text, setText] = useState('');
+  const [text, setText] = useDraft(place);
 
   useLayoutEffect(() => {
     const area = box.current;
@@ -27,11 +31,11 @@ export function Composer({ box, busy, notice, onSend, onStop, onEditLast }: Prop
 
   const send = (): void => {
     if (!text.trim() || busy) return;
-    onSend(text.trim());
     setText('');
+    onSend(text.trim());
   };
   const onKeyDown = (event: KeyboardEvent): void => {
-    if (event.nativeEvent.isComposing) return; // Enter ends a composed character, it does not send
+    if (composes(event)) return;
     if (event.key === 'Enter' && !event.shiftKey) {
       event.preventDefault();
       send();
@@ -43,7 +47,7 @@ export function Composer({ box, busy, notice, onSend, onStop, onEditLast }: Prop
   return (
     <form className="composer" onSubmit={(event) => (event.preventDefault(), send())}>
       <div className="composer-box">
-        <textarea id="message" ref={box} rows={1} autoFocus={hasKeyboard} value={text} placeholder={words.placeholder} aria-label={words.message} onChange={(event) => setText(event.target.value)} onKeyDown={onKeyDown} />
+        <textarea id="message" ref={box} rows={1} dir="auto" autoFocus={hasKeyboard} value={text} placeholder={words.placeholder} aria-label={words.message} onChange={(event) => setText(event.target.value)} onKeyDown={onKeyDown} />
         {busy ? (
           <button type="button" className="round" aria-label={words.stop} title={`${words.stop} (Esc)`} onClick={onStop}>
             <Square />

@@ -4,10 +4,14 @@ import { Markdown } from '../markdown/Markdown';
 import { useWords } from '../words/context';
 import { CopyButton } from './CopyButton';
 import { Again, Crucible, Left, Pencil, Right, Warning } from './icons';
+import { About, Calls, Thought } from './Parts';
+import { composes } from './keys';
 import { KeyField } from './Settings';
+import { useDraft } from './useDraft';
 
 export interface Actions {
   again: (turn: Turn) => void;
+  goOn: (turn: Turn) => void;
   forget: (turn: Turn) => void;
   edit: (turn: Turn, text: string) => void;
   choose: (turn: Turn) => void;
@@ -20,6 +24,8 @@ interface Props {
   editing: boolean;
   /** An answer is being written in this conversation. */
   busy: boolean;
+  /** The server has been silent for a while. */
+  quiet: boolean;
   /** It is the last turn: its failure can be tried again. */
   last: boolean;
   name: string;
@@ -30,6 +36,7 @@ const same = (before: Props, after: Props): boolean =>
   before.turn === after.turn &&
   before.editing === after.editing &&
   before.busy === after.busy &&
+  before.quiet === after.quiet &&
   before.last === after.last &&
   before.name === after.name &&
   before.actions === after.actions &&
@@ -39,10 +46,10 @@ export const Message = memo(function Message(props: Props) {
   return props.turn.role === 'user' ? <Said {...props} /> : <Answered {...props} />;
 }, same);
 
-function Said({ turn, siblings, editing, busy, actions }: Props) {
+function Said({ turn, siblings, editing, busy, last, actions }: Props) {
   const words = useWords();
   return (
-    <article className="turn said" aria-label={words.you}>
+    <article className={last ? 'turn said last' : 'turn said'} aria-label={words.you}>
       {editing ? (
         <Editor turn={turn} actions={actions} />
       ) : (
@@ -63,25 +70,31 @@ function Said({ turn, siblings, editing, busy, actions }: Props) {
 
 function Editor({ turn, actions }: { turn: Turn; actions: Actions }) {
   const words = useWords();
-  const [text, setText] = useState(turn.text);
+  const [text, setText] = useDraft(`edit.${turn.id}`, turn.text);
   const area = useRef<HTMLTextAreaElement>(null);
   useEffect(() => {
     area.current?.focus();
     area.current?.setSelectionRange(turn.text.length, turn.text.length);
   }, [turn]);
   const send = (): void => {
-    if (text.trim()) actions.edit(turn, text.trim());
+    if (!text.trim()) return;
+    setText(turn.text);
+    actions.edit(turn, text.trim());
+  };
+  const leave = (): void => {
+    setText(turn.text);
+    actions.startEdit(null);
   };
   return (
     <form className="editor" onSubmit={(event) => (event.preventDefault(), send())}>
       <textarea ref={area} value={text} aria-label={words.editMessage} dir="auto" rows={Math.min(12, text.split('\n').length)} onChange={(event) => setText(event.target.value)}
         onKeyDown={(event) => {
-          if (event.nativeEvent.isComposing) return;
+          if (composes(event)) return;
           if (event.key === 'Enter' && !event.shiftKey) (event.preventDefault(), send());
-          if (event.key === 'Escape') (event.stopPropagation(), actions.startEdit(null));
+          if (event.key === 'Escape') (event.stopPropagation(), leave());
         }} />
       <footer>
-        <button type="button" className="button" onClick={() => actions.startEdit(null)}>
+        <button type="button" className="button" onClick={leave}>
           {words.cancel}
         </button>
         <button type="submit" className="button button-main" disabled={!text.trim()}>
@@ -92,18 +105,21 @@ function Editor({ turn, actions }: { turn: Turn; actions: Actions }) {
   );
 }
 
-function Answered({ turn, siblings, busy, last, name, actions }: Props) {
+function Answered({ turn, siblings, busy, quiet, last, name, actions }: Props) {
   const words = useWords();
   const writing = turn.state === 'writing';
   return (
-    <article className="turn answered" aria-label={turn.model || name} aria-busy={writing}>
+    <article className={last ? 'turn answered last' : 'turn answered'} aria-label={turn.model || name} aria-busy={writing}>
       <div className="who">
         <Crucible /> {turn.model || name}
       </div>
       {turn.leftOut !== undefined && <p className="note">{words.leftOut(turn.leftOut)}</p>}
-      {turn.text ? <Markdown text={turn.text} /> : writing && <Dots />}
-      {!turn.text && turn.state === 'done' && <p className="note">{words.emptyAnswer}</p>}
-      {turn.state === 'stopped' && <p className="note">{words.stopped}</p>}
+      {turn.thought && <Thought text={turn.thought} writing={writing && !turn.text} />}
+      {turn.text ? <Markdown text={turn.text} growing={writing} /> : writing && <Dots />}
+      {turn.calls && <Calls calls={turn.calls} />}
+      {quiet && <p className="note" role="status">{words.quiet}</p>}
+      {!turn.text && !turn.thought && !turn.calls && turn.state === 'done' && <p className="note">{words.emptyAnswer}</p>}
+      {turn.state === 'stopped' && <p className="note">{turn.cut ? words.cutOff : words.stopped}</p>}
       {turn.finish === 'length' && <p className="note">{words.cutShort}</p>}
       {turn.failure && <Trouble turn={turn} busy={busy} actions={actions} last={last} />}
       {!writing && (
@@ -115,6 +131,12 @@ function Answered({ turn, siblings, busy, last, name, actions }: Props) {
               <Again />
             </button>
           )}
+          {last && turn.text && !turn.calls && (turn.state === 'stopped' || turn.finish === 'length' || turn.failure?.kind === 'broken' || turn.failure?.kind === 'silent') && (
+            <button type="button" className="button button-small" disabled={busy} onClick={() => actions.goOn(turn)}>
+              {words.goOn}
+            </button>
+          )}
+          {(turn.sampling || turn.sha256) && <About turn={turn} />}
           <Figures turn={turn} />
         </div>
       )}

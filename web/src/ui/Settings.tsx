@@ -149,7 +149,7 @@ function Data({ store, conversations }: { store: Store; conversations: Conversat
     if (!file) return;
     try {
       const { conversations: read, skipped } = fromFile(await file.text());
-      store.take(read);
+      await store.take(read);
       setTold(words.imported(read.length, skipped));
     } catch {
       setTold(words.notImported);
@@ -160,7 +160,7 @@ function Data({ store, conversations }: { store: Store; conversations: Conversat
       <h3>{words.yourData}</h3>
       <p className="quiet">{words.dataHint}</p>
       <div className="row">
-        <button type="button" className="button" disabled={conversations.length === 0} onClick={() => download(toFile(conversations))}>
+        <button type="button" className="button" disabled={conversations.length === 0} onClick={() => download(toFile(store.all()))}>
           {words.exportAll}
         </button>
         <button type="button" className="button" onClick={() => chooser.current?.click()}>

@@ -1,9 +1,10 @@
-import { memo, useState, type RefObject } from 'react';
+import { useVirtualizer } from '@tanstack/react-virtual';
+import { memo, useDeferredValue, useMemo, useRef, useState, type ReactNode, type RefObject } from 'react';
 import type { Store } from '../chat/store';
-import { matches } from '../chat/tree';
 import type { Conversation } from '../chat/types';
 import { useWords, type languages } from '../words/context';
 import { Confirm, Dialog } from './Dialog';
+import { composes } from './keys';
 import { Bin, Crucible, Pencil, Plus, Search, Sliders } from './icons';
 
 interface Props {
@@ -21,7 +22,11 @@ export const Sidebar = memo(function Sidebar({ store, conversations, currentId, 
   const [query, setQuery] = useState('');
   const [renaming, setRenaming] = useState<Conversation | null>(null);
   const [removing, setRemoving] = useState<Conversation | null>(null);
-  const found = query.trim() ? conversations.filter((conversation) => matches(conversation, query)) : conversations;
+  const wanted = useDeferredValue(query); // the letters come first, then what they find
+  const found = useMemo(() => {
+    const ids = wanted.trim() ? store.find(wanted) : null;
+    return ids ? conversations.filter(({ id }) => ids.has(id)) : conversations;
+  }, [store, conversations, wanted]);
   const remove = (conversation: Conversation): void => {
     store.remove(conversation.id);
     if (conversation.id === currentId) onPick('');
@@ -39,32 +44,12 @@ export const Sidebar = memo(function Sidebar({ store, conversations, currentId, 
         <Search />
         <input ref={searchBox} type="search" value={query} placeholder={words.searchShort} aria-label={words.search} aria-keyshortcuts="Control+K"
           onChange={(event) => setQuery(event.target.value)}
-          onKeyDown={(event) => event.key === 'Enter' && found[0] && onPick(found[0].id)} />
+          onKeyDown={(event) => event.key === 'Enter' && !composes(event) && found[0] && onPick(found[0].id)} />
         <kbd>Ctrl K</kbd>
       </div>
-      <div className="list">
-        {grouped(found, words).map(([name, members]) => (
-          <section key={name}>
-            <h2>{name}</h2>
-            <ul>
-              {members.map((conversation) => (
-                <li key={conversation.id} className={conversation.id === currentId ? 'current' : undefined}>
-                  <button type="button" className="pick" aria-current={conversation.id === currentId ? 'page' : undefined} title={conversation.title} onClick={() => onPick(conversation.id)}>
-                    {conversation.title || words.untitled}
-                  </button>
-                  <button type="button" className="tool" aria-label={words.renameNamed(conversation.title)} title={words.rename} onClick={() => setRenaming(conversation)}>
-                    <Pencil />
-                  </button>
-                  <button type="button" className="tool" aria-label={words.removeNamed(conversation.title)} title={words.remove} onClick={() => setRemoving(conversation)}>
-                    <Bin />
-                  </button>
-                </li>
-              ))}
-            </ul>
-          </section>
-        ))}
+      <List conversations={found} currentId={currentId} onPick={onPick} onRename={setRenaming} onRemove={setRemoving}>
         {found.length === 0 && <p className="quiet">{query ? words.noMatch : words.noChats}</p>}
-      </div>
+      </List>
       <div className="foot">
         <button type="button" className="bottom" onClick={onSettings}>
           <Sliders /> {words.settings}
@@ -83,6 +68,57 @@ export const Sidebar = memo(function Sidebar({ store, conversations, currentId, 
   );
 });
 
+interface ListProps {
+  conversations: Conversation[];
+  currentId: string;
+  onPick: (id: string) => void;
+  onRename: (conversation: Conversation) => void;
+  onRemove: (conversation: Conversation) => void;
+  children: ReactNode;
+}
+
+/** One list with its headings; only the rows in sight are on the page, for there may be thousands. */
+function List({ conversations, currentId, onPick, onRename, onRemove, children }: ListProps) {
+  const words = useWords();
+  const place = useRef<HTMLDivElement>(null);
+  const rows = useMemo<(string | Conversation)[]>(() => grouped(conversations, words).flatMap(([name, members]) => [name, ...members]), [conversations, words]);
+  const virtual = useVirtualizer({
+    count: rows.length,
+    getScrollElement: () => place.current,
+    estimateSize: (index) => (typeof rows[index] === 'string' ? 32 : 38),
+    getItemKey: (index) => keyOf(rows[index]),
+    overscan: 8,
+    useFlushSync: false,
+  });
+  return (
+    <div className="list" ref={place}>
+      <ul style={{ height: virtual.getTotalSize() }}>
+        {virtual.getVirtualItems().map(({ index, start, key }) => {
+          const row = rows[index];
+          const at = { 'data-index': index, ref: virtual.measureElement, style: { transform: `translateY(${start}px)` } };
+          if (typeof row === 'string') return <li key={key} {...at} className="heading"><h2>{row}</h2></li>;
+          return row && (
+            <li key={key} {...at} className={row.id === currentId ? 'current' : undefined}>
+              <button type="button" className="pick" dir="auto" aria-current={row.id === currentId ? 'page' : undefined} title={row.title} onClick={() => onPick(row.id)}>
+                {row.title || words.untitled}
+              </button>
+              <button type="button" className="tool" aria-label={words.renameNamed(row.title)} title={words.rename} onClick={() => onRename(row)}>
+                <Pencil />
+              </button>
+              <button type="button" className="tool" aria-label={words.removeNamed(row.title)} title={words.remove} onClick={() => onRemove(row)}>
+                <Bin />
+              </button>
+            </li>
+          );
+        })}
+      </ul>
+      {children}
+    </div>
+  );
+}
+
+const keyOf = (row: string | Conversation | undefined): string => (typeof row === 'object' ? row.id : `heading ${row}`);
+
 function Rename({ conversation, onRename, onClose }: { conversation: Conversation; onRename: (title: string) => void; onClose: () => void }) {
   const words = useWords();
   const [title, setTitle] = useState(conversation.title);
@@ -93,7 +129,7 @@ function Rename({ conversation, onRename, onClose }: { conversation: Conversatio
   return (
     <Dialog title={words.rename} onClose={onClose}>
       <form onSubmit={(event) => (event.preventDefault(), save())}>
-        <input data-first value={title} aria-label={words.newTitle} onChange={(event) => setTitle(event.target.value)} />
+        <input data-first dir="auto" value={title} aria-label={words.newTitle} onChange={(event) => setTitle(event.target.value)} />
         <footer>
           <button type="button" className="button" onClick={onClose}>
             {words.cancel}

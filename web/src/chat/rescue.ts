@@ -1,0 +1,33 @@
+/** Answers under way when the page goes: their text is set aside at once, for there is no time to write a database. */
+
+import { recall, remember } from './memory';
+
+const PREFIX = 'creuset.cut.';
+const MINE = 'answering';
+
+/** This tab writes these answers: after a reload it may go on with them. */
+export const claim = (turns: string[]): void => remember(MINE, turns.join(' '));
+export const claimed = (): string[] => recall(MINE).split(' ').filter(Boolean);
+
+export interface Aside {
+  text: string;
+  thought: string;
+}
+
+export function setAside(turn: string, aside: Aside): void {
+  try {
+    localStorage.setItem(PREFIX + turn, JSON.stringify(aside));
+  } catch {
+    // refused or full: what was last saved remains
+  }
+}
+
+export function takeBack(turn: string): Aside {
+  try {
+    const kept = JSON.parse(localStorage.getItem(PREFIX + turn) ?? '{}') as Partial<Aside>;
+    localStorage.removeItem(PREFIX + turn);
+    return { text: kept.text ?? '', thought: kept.thought ?? '' };
+  } catch {
+    return { text: '', thought: '' };
+  }
+}
