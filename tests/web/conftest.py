@@ -1,7 +1,6 @@
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -60,7 +59,3 @@ def page(window: Page, served: Served) -> Iterator[Page]:
     outside = [url for url in page.requests if not url.startswith((served.url, "data:", "blob:"))]
     assert outside == []
     assert page.complaints == []
-
-    """Where to leave pictures of the page, when somebody wants to look at it (CREUSET_PICTURES=folder)."""
-    folder = os.environ.get("CREUSET_PICTURES")
-    return Path(folder) if folder else None

@@ -3,7 +3,7 @@ paper, other directions of writing."""
 
 import json
 
-from .acts import ask, label, write
+from .acts import ask, keep, label, write
 from .browser import Browser, Page
 from .conftest import Served
 
@@ -115,8 +115,10 @@ def test_plain_tags_and_every_direction_of_writing(page: Page) -> None:
 
 def test_the_whole_conversation_is_printed_and_nothing_else(page: Page) -> None:
     page.prefer(color_scheme="dark")
-    for index in range(14):
-        ask(page, f"say {index} " + "word " * 60)
+    keep(page, "printed", [(f"question {index}", f"{index} " + "word " * 60) for index in range(14)])
+    page.js("location.hash = '#/c/printed'")
+    page.reload()
+    page.wait("$('.answered')")
     assert page.count(".slot") > 0 and page.count(".answered") < 14, "on the screen, what is in sight"
     page.js("dispatchEvent(new Event('beforeprint'))")
     page.call("Emulation.setEmulatedMedia", media="print")
