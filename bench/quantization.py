@@ -4,8 +4,9 @@
 
 Each way of `creuset quantize` is tried. The calibration text is the guides of this repository (docs/guides), the text
 that is measured is docs/architecture.md, docs/tour.md and the text of `creuset quantize`: another one, so a cost is a
-measurement and not a fit. Both models are computed by torch in fp32 on the weights as they are read back; what the
-kernels' 8-bit activations add is the engine's, and is measured there. Prints a table for people; the last line is JSON.
+measurement and not a fit. Bits per byte and choices are computed by torch in fp32 on the weights as they are read back;
+"in the core" are the bits per byte of the native core, which rounds activations to 8 bits. Prints a table for people;
+the last line is JSON.
 """
 
 import tempfile
@@ -18,9 +19,11 @@ import torch
 
 from creuset.cli import main as creuset
 from creuset.cli.weights.quantize import TEXT
+from creuset.engine.backend.native.runner import NativeRunner
 from creuset.model.attention import Packed
-from creuset.model.formats.weights import load_model
+from creuset.model.formats.weights import load_model, open_weights
 from creuset.model.hub import find_model
+from creuset.model.score import Reading
 from creuset.model.windows import windows
 from creuset.text.tokenizer import Tokenizer
 
@@ -55,6 +58,13 @@ def read(path: Path, ids: np.ndarray, context: int) -> tuple[np.ndarray, np.ndar
     return np.concatenate(values), np.concatenate(best)
 
 
+def core(path: Path, ids: np.ndarray, context: int) -> float:
+    """ln p of the text by the native core."""
+    runner = NativeRunner(open_weights(path), threads=1)
+    readings = [Reading(ids[window.start : window.end + 1]) for window in windows(len(ids) - 1, context=context)]
+    return sum(float(values.sum()) for _, values, _ in runner.score(readings, tokens_per_batch=context))
+
+
 def main() -> None:
     parser = common.arguments(__doc__)
     parser.add_argument("models", nargs="+")
@@ -75,8 +85,10 @@ def main() -> None:
             size = len(tokenizer.decode(ids[1:].tolist()).encode())
             before, chosen = read(path, ids, 512)
             base = -before.sum() / np.log(2) / size
-            found = figures.setdefault(path.stem if path.is_file() else path.name, {"before": round(base, 5)})
-            rows.append((Path(name).stem, "as it is", "", f"{base:.4f}", "", ""))
+            inside = -core(path, ids, 512) / np.log(2) / size
+            before_it = {"bits_per_byte": round(base, 5), "in_core": round(inside, 5)}
+            found = figures.setdefault(path.stem if path.is_file() else path.name, {"as it is": before_it})
+            rows.append((Path(name).stem, "as it is", "", f"{base:.4f}", "", "", f"{inside:.4f}"))
             for way, words in WAYS.items():
                 if args.ways and way not in args.ways.split(";"):
                     continue
@@ -86,15 +98,17 @@ def main() -> None:
                 assert creuset(["quantize", str(path), str(file), *words]) == 0
                 after, now = read(file, ids, 512)
                 bits = -after.sum() / np.log(2) / size
+                inside = -core(file, ids, 512) / np.log(2) / size
                 same = float((now == chosen).mean())
                 more = 100 * (bits / base - 1)
                 found[way] = {
                     "bytes": file.stat().st_size, "bits_per_byte": round(bits, 5), "other_choice": round(1 - same, 4),
+                    "in_core": round(inside, 5),
                 }  # fmt: skip
-                rows.append(
-                    ("", way, f"{file.stat().st_size:,}", f"{bits:.4f}", f"{more:+.2f} %", f"{100 * (1 - same):.1f} %")
-                )
-    print(common.table(("model", "way", "bytes", "bits per byte", "cost", "another word"), rows))
+                other = f"{100 * (1 - same):.1f} %"
+                size_told = f"{file.stat().st_size:,}"
+                rows.append(("", way, size_told, f"{bits:.4f}", f"{more:+.2f} %", other, f"{inside:.4f}"))
+    print(common.table(("model", "way", "bytes", "bits per byte", "cost", "another word", "in the core"), rows))
     common.keep("quantization", args, figures)
 
 

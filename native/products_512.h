@@ -18,6 +18,11 @@ inline __m512i broadcast4(const void *at) {  // four bytes to all lanes
     return _mm512_set1_epi32(four);
 }
 
+// With few rows a product waits for memory. Where tiles are short, the processor has hardly noticed that weights are read
+// one after the other when a tile ends: the tiles that come next are asked for while these are read.
+constexpr int waiting = 4;
+constexpr int64_t near = 128 << 10;  // bytes; longer tiles are noticed
+
 template <int scale_type>
 inline __m512 scales_at(const uint8_t *scales, int64_t group) {
     if constexpr (scale_type == SCALE_F32) return _mm512_load_ps(scales + group * 64);
@@ -42,7 +47,7 @@ struct Quantized512 {
     template <int R, int T>
     static void run(const Matrix &m, const Rows &rows, const int64_t *row, const uint8_t *data, int64_t stride,
                     Target target) {
-        const int64_t groups = rows.groups;
+        const int64_t groups = rows.groups, ahead = T * stride <= near ? T * stride : 0;
         const int8_t *x[R];
         UNROLL for (int r = 0; r < R; r++) x[r] = rows.codes + row[r] * groups * 32;
         const uint8_t *scales = data + code_bytes(m), *minima = scales + scale_bytes(m);
@@ -62,7 +67,9 @@ struct Quantized512 {
                 if constexpr (kind == Q8) {
                     UNROLL for (int v = 0; v < group / 4; v++)
                         UNROLL for (int t = 0; t < T; t++) {
-                            auto w = Dot::weight(_mm512_load_si512(codes + t * stride + (part * group / 4 + v) * 64));
+                            const uint8_t *at = codes + t * stride + (part * group / 4 + v) * 64;
+                            if constexpr (R <= waiting) _mm_prefetch(at + ahead, _MM_HINT_T1);
+                            auto w = Dot::weight(_mm512_load_si512(at));
                             UNROLL for (int r = 0; r < R; r++)
                                 whole[r][t] = Dot::dot(whole[r][t], w, broadcast4(x[r] + part * group + v * 4));
                         }
@@ -70,7 +77,9 @@ struct Quantized512 {
                     const __m512i low = _mm512_set1_epi8(15);
                     UNROLL for (int v = 0; v < 4; v++)
                         UNROLL for (int t = 0; t < T; t++) {
-                            __m512i both = _mm512_load_si512(codes + t * stride + v * 64);
+                            const uint8_t *at = codes + t * stride + v * 64;
+                            if constexpr (R <= waiting) _mm_prefetch(at + ahead, _MM_HINT_T1);
+                            __m512i both = _mm512_load_si512(at);
                             __m512i w0 = _mm512_and_si512(both, low), w1 = _mm512_and_si512(_mm512_srli_epi16(both, 4), low);
                             UNROLL for (int r = 0; r < R; r++) {
                                 whole[r][t] = Dot::small_dot(whole[r][t], w0, broadcast4(x[r] + v * 4));
