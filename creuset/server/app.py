@@ -16,6 +16,7 @@ from creuset.server.carry import Handler
 from creuset.server.engines.pool import worst_of
 from creuset.server.errors import HANDLERS, error_object, handle, nothing_at
 from creuset.server.middleware import Middleware
+from creuset.server.moderation.routes import moderation_routes
 from creuset.server.openai.routes import openai_routes
 from creuset.server.responses.conversations import conversation_routes
 from creuset.server.responses.routes import response_routes
@@ -28,7 +29,7 @@ ALIASED = ("/v1/chat/completions", "/v1/completions", "/v1/models", "/v1/models/
 def create_app(state: ServerState) -> ASGIApp:
     table = [
         *openai_routes(state), *response_routes(state), *conversation_routes(state), *anthropic_routes(state),
-        *retrieval_routes(state), *_own_routes(state),
+        *retrieval_routes(state), *moderation_routes(state), *_own_routes(state),
     ]  # fmt: skip
     routes = [Route(path, _named(path, handler), methods=[method]) for method, path, handler in table]
     # Clients are often given an address without /v1.

@@ -1,0 +1,1 @@
+"""Moderation by lists of words: a small method that says what it is."""
