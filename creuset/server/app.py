@@ -13,8 +13,10 @@ from creuset.core.errors import EngineError
 from creuset.server.anthropic.errors import DIALECT as MESSAGES
 from creuset.server.anthropic.routes import anthropic_routes
 from creuset.server.carry import Handler
+from creuset.server.document import openapi
 from creuset.server.engines.pool import worst_of
 from creuset.server.errors import HANDLERS, error_object, handle, nothing_at
+from creuset.server.idempotency import Idempotency
 from creuset.server.middleware import Middleware
 from creuset.server.moderation.routes import moderation_routes
 from creuset.server.openai.routes import openai_routes
@@ -35,6 +37,13 @@ def create_app(state: ServerState) -> ASGIApp:
     # Clients are often given an address without /v1.
     short = [(method, path.removeprefix("/v1"), path, handler) for method, path, handler in table if path in ALIASED]
     routes += [Route(alias, _named(path, handler), methods=[method]) for method, alias, path, handler in short]
+    listed = [(method, path) for method, path, _ in table] + [(method, path) for method, path, *_ in short]
+    document = openapi([*listed, ("GET", "/openapi.json")], keys=state.keys is not None)
+
+    async def described(_request: Request) -> Response:
+        return json_response(document)
+
+    routes.append(Route("/openapi.json", _named("/openapi.json", described), methods=["GET"]))
     posts = {route.path for route in routes if "POST" in (route.methods or ())}
 
     async def not_found(request: Request, error: Exception) -> Response:
@@ -43,7 +52,16 @@ def create_app(state: ServerState) -> ASGIApp:
 
     app = Starlette(routes=routes, exception_handlers=HANDLERS | {404: not_found})
     app.router.redirect_slashes = False
-    return Middleware(app, state.settings, state.keys, state.metrics, state.log, posts=posts, dialects=(MESSAGES,))
+
+    def places() -> tuple[int, int]:
+        """Of the fullest model: places that it has, and those that are free."""
+        limit = state.settings.max_concurrency + state.settings.max_queue
+        return limit, limit - max(engine.gauges().open for engine in state.engines.engines)
+
+    return Middleware(
+        Idempotency(app), state.settings, state.keys, state.metrics, state.log, posts=posts, dialects=(MESSAGES,),
+        places=places,
+    )  # fmt: skip
 
 
 def _own_routes(state: ServerState) -> list[tuple[str, str, Handler]]:

@@ -81,17 +81,25 @@ def status_of(error: Exception) -> int:
     )
 
 
+def _again_after(seconds: float) -> dict[str, str]:
+    """For any client, and in the words of OpenAI's own."""
+    wait = str(max(1, round(seconds)))
+    return {"retry-after": wait, "retry-after-ms": str(max(1, round(1000 * seconds))), "x-should-retry": "true"}
+
+
 def error_response(error: Exception, dialect: Dialect = OPENAI_DIALECT, request_id: str | None = None) -> Response:
     headers: dict[str, str] = {}
     status = status_of(error)
     if isinstance(error, RequestError):
         if error.retry_after is not None:
-            headers["retry-after"] = str(max(1, round(error.retry_after)))
+            headers |= _again_after(error.retry_after)
+        elif status not in (408, 409, 429):
+            headers["x-should-retry"] = "false"  # the same request would be refused again
         if status == 401:
             headers["www-authenticate"] = "Bearer"
     elif isinstance(error, EngineError):
         if status == 503:
-            headers["retry-after"] = str(RETRY_S)
+            headers |= _again_after(RETRY_S)
     elif isinstance(error, HTTPException):
         headers |= dict(error.headers or {})
     return Response(msgspec.json.encode(dialect.error(error, request_id)), status, headers, "application/json")

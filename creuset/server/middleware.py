@@ -26,7 +26,10 @@ from creuset.server.settings import LOOPBACK_NAMES, ServeSettings, is_loopback
 OPEN_PATHS = ("/", "/health", "/favicon.svg")  # and the page's files, under /assets/
 POLLED = ("/health", "/metrics")  # asked all the time; the engine's own states are logged anyway
 LOCALHOST = "localhost"  # as an allowed origin: pages of this machine, whatever their port
-EXPOSED = b"x-request-id, retry-after, x-creuset-ignored, openai-processing-ms"
+EXPOSED = (
+    b"x-request-id, retry-after, retry-after-ms, x-should-retry, x-creuset-ignored, openai-processing-ms, "
+    b"x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, idempotent-replayed"
+)
 CLIENT_GONE = 499  # nginx's number for a client that closed the connection; it is only ever logged
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
@@ -70,13 +73,17 @@ class Middleware:
         *,
         posts: Collection[str] | None = None,
         dialects: Sequence[Dialect] = (),
+        places: Callable[[], tuple[int, int]] | None = None,
     ) -> None:
-        """`posts`: the addresses that take a body; of another one, nothing is said of its media type. None: all."""
+        """`posts`: the addresses that take a body; of another one, nothing is said of its media type. None: all.
+
+        `places`: completions that run or wait at most, and how many more would be taken now; replies to POST tell them.
+        """
         self._app, self._settings, self._keys = app, settings, keys
         self._metrics, self._log, self._clock = metrics, log, clock
         self._hosts = {h.lower() for h in (*LOOPBACK_NAMES, settings.host, *settings.allow_hosts)}
         self._origins = {o.lower().rstrip("/") for o in settings.allow_origins}
-        self._posts, self._dialects = posts, dialects
+        self._posts, self._dialects, self._places = posts, dialects, places
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -88,6 +95,9 @@ class Middleware:
         dialect = next((d for d in self._dialects if scope["path"].startswith(d.prefix)), OPENAI_DIALECT)
         context = RequestContext("req_" + token_hex(12), dialect=dialect)
         scope["context"] = context
+        named = _header(scope, b"x-client-request-id")
+        if _CLIENT_ID.fullmatch(named):
+            context.facts["client_request"] = named
         started, status = self._clock(), 0
         origin = _header(scope, b"origin")
 
@@ -97,6 +107,8 @@ class Middleware:
                 status = message["status"]
                 took_ms = int(1000 * (self._clock() - started))
                 message = {**message, "headers": [*message["headers"], *self._headers(context, took_ms, origin)]}
+                if self._places is not None and scope["method"] == "POST":
+                    message["headers"] += _rate_limits(*self._places())
             await send(message)
 
         try:
@@ -222,6 +234,13 @@ def _key(scope: Scope) -> str:
     return _header(scope, b"x-api-key").strip() or _header(scope, b"api-key").strip()
 
 
+def _rate_limits(limit: int, left: int) -> list[tuple[bytes, bytes]]:
+    """OpenAI's headers, of the real queue: it has no window of time, so a place is free when some reply is complete."""
+    told = {b"limit": str(limit), b"remaining": str(max(0, left)), b"reset": "0s" if left > 0 else "1s"}
+    return [(b"x-ratelimit-%s-requests" % name, value.encode()) for name, value in told.items()]
+
+
+_CLIENT_ID = re.compile(r"[!-~]{1,512}")
 _TOKEN = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,64}")
 
 

@@ -61,17 +61,20 @@ def test_a_fault_of_ours_never_says_its_own_words(error: Exception) -> None:
     assert (told["type"], told["code"]) == ("server_error", "internal_error")
 
 
+AGAIN = {"x-should-retry": "true"}
+
+
 @pytest.mark.parametrize(
     ("error", "headers"),
     [
-        (NotAllowed("x"), {"www-authenticate": "Bearer"}),
-        (Overloaded("x", retry_after=2.4), {"retry-after": "2"}),
-        (Overloaded("x", retry_after=0.01), {"retry-after": "1"}),
+        (NotAllowed("x"), {"www-authenticate": "Bearer", "x-should-retry": "false"}),
+        (Overloaded("x", retry_after=2.4), {"retry-after": "2", "retry-after-ms": "2400", **AGAIN}),
+        (Overloaded("x", retry_after=0.01), {"retry-after": "1", "retry-after-ms": "10", **AGAIN}),
         (Overloaded("x"), {}),
-        (RequestError("x", retry_after=7), {"retry-after": "7"}),
-        (EngineError("x"), {"retry-after": "1"}),
+        (RequestError("x", retry_after=7), {"retry-after": "7", "retry-after-ms": "7000", **AGAIN}),
+        (EngineError("x"), {"retry-after": "1", "retry-after-ms": "1000", **AGAIN}),
         (HTTPException(405, headers={"allow": "GET"}), {"allow": "GET"}),
-        (Forbidden("x"), {}),
+        (Forbidden("x"), {"x-should-retry": "false"}),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
 )

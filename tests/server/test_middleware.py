@@ -186,7 +186,7 @@ def test_a_browser_that_asks_whether_it_may_ask_is_answered_without_a_key(tmp_pa
         "OPTIONS", headers=[HOST, (b"origin", b"https://app.example")], settings=LISTED, keys=KeyRing(tmp_path / "keys")
     )
     assert (asked.status, asked.text) == (204, "")
-    assert asked.headers["access-control-allow-methods"] == "GET, POST"
+    assert asked.headers["access-control-allow-methods"] == "GET, POST, DELETE"
     assert asked.headers["access-control-allow-headers"] == "authorization, content-type"
     assert "access-control-allow-private-network" not in asked.headers
     unlisted = Asked("OPTIONS", headers=[HOST, (b"origin", b"https://evil.example")], settings=LISTED)
