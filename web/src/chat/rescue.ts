@@ -31,3 +31,13 @@ export function takeBack(turn: string): Aside {
     return { text: '', thought: '' };
   }
 }
+
+/** Nothing set aside outlives the conversations: all but the answers in `wanted` is dropped. */
+export function sweep(wanted: Set<string>): void {
+  try {
+    const names = Object.keys(localStorage).filter((name) => name.startsWith(PREFIX));
+    for (const name of names) if (!wanted.has(name.slice(PREFIX.length))) localStorage.removeItem(name);
+  } catch {
+    // refused: nothing was set aside
+  }
+}

@@ -6,7 +6,7 @@
 import { fetchModels } from '../api/client';
 import { answering, type Work } from './answering';
 import { merge } from './merge';
-import { claim, claimed, setAside, takeBack } from './rescue';
+import { claim, claimed, setAside, sweep, takeBack } from './rescue';
 import type { Storage } from './storage';
 import { add, change, choose, matches, newConversation, shown, titleFrom } from './tree';
 import type { Conversation, Sampling, Turn } from './types';
@@ -132,12 +132,14 @@ export class Store {
   }
 
   remove(id: string): void {
+    Object.keys(this.conversations.get(id)?.turns ?? {}).forEach(takeBack);
     this.drop(id);
     void this.storage.remove(id).then(() => this.windows.tellChanged(id));
   }
 
   clear(): void {
     this.forgetAll();
+    sweep(new Set());
     void this.storage.clear().then(() => this.windows.tellCleared());
   }
 
@@ -153,6 +155,7 @@ export class Store {
   /** Goes on with the answers that a reload of this tab cut, and marks those that nobody writes any more as cut. */
   async resume(): Promise<void> {
     const cut = this.all().flatMap((conversation) => Object.values(conversation.turns).filter((turn) => turn.state === 'writing').map((turn) => [conversation.id, turn] as const));
+    sweep(new Set(cut.map(([, turn]) => turn.id)));
     if (cut.length === 0) return;
     const ours = claimed();
     const others = await this.windows.writing(cut.map(([, turn]) => turn.id));
@@ -279,7 +282,7 @@ export class Store {
   private leave(): void {
     this.leaving = true;
     for (const [id, work] of this.running) {
-      setAside(work.turn, work.so());
+      if (this.storage.lasting) setAside(work.turn, work.so());
       const conversation = this.conversations.get(id);
       if (conversation) void this.storage.put(conversation).catch(() => undefined);
     }
