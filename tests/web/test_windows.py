@@ -156,13 +156,23 @@ def test_a_reload_keeps_drafts_and_goes_on_with_the_answer(page: Page, served: S
     page.wait("!$('[aria-busy=true]') && $('.answered .md').innerText.endsWith('word119')")
     assert answers(page) == [" ".join(f"word{index}" for index in range(120))]
 
+    # The question may be sent before the page knows which model answers.
+    page.call("Network.setBlockedURLs", urls=["*/v1/creuset/model*"])
+    page.click(".button.new")
+    page.reload()
+    write(page, "slow 121")
+    page.wait("($('.answered .md')?.innerText ?? '').includes('word30')")
+    page.call("Network.setBlockedURLs", urls=[])
+    page.reload()
+    page.wait("!$('[aria-busy=true]') && $('.answered .md')?.innerText.endsWith('word120')")
+
     # What is set aside of an answer goes with its conversation.
     aside = "Object.keys(localStorage).filter(name => name.startsWith('creuset.cut.')).length"
     write(page, "slow 100")
     page.wait("$$('.answered .md')[1]?.innerText.includes('word3')")
     page.js("dispatchEvent(new Event('pagehide'))")
     assert page.js(aside) == 1
-    label(page, "Delete “slow 120”", within=".current")
+    label(page, "Delete “slow 121”", within=".current")
     page.click("dialog .button-danger")
     page.wait("!$('dialog')")
     assert page.js(aside) == 0

@@ -62,7 +62,7 @@ export function answering(job: Job): Work {
     let ending: Partial<Turn>;
     let { model } = job.asking;
     try {
-      model ||= await job.firstModel();
+      if (!model) job.onChange({ model: (model = await job.firstModel()) }); // a reload goes on with the same one
       const done = await fitting(job, model, controller.signal, onPiece);
       ending = { state: 'done', finish: done.finish, model: done.model ?? model };
       if (done.fingerprint) ending.fingerprint = done.fingerprint;

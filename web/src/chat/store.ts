@@ -168,8 +168,8 @@ export class Store {
       this.keep(settled, true);
       const question = settled.turns[turn.parent];
       const now = settled.turns[turn.id];
-      if (!ours.includes(turn.id) || !question || !now?.sampling || !now.model || now.calls || (now.thought && !now.text)) continue;
-      this.begin(settled, question, { model: now.model, sha256: now.sha256, sampling: now.sampling }, now.text ? now : { ...now, state: 'failed' }, true);
+      if (!ours.includes(turn.id) || !question || !now?.sampling || (now.text && !now.model) || now.calls || (now.thought && !now.text)) continue;
+      this.begin(settled, question, { model: now.model ?? '', sha256: now.sha256, sampling: now.sampling }, now.text ? now : { ...now, state: 'failed' }, true);
     }
   }
 
@@ -199,7 +199,7 @@ export class Store {
       onChange: (difference) => {
         const now = this.conversations.get(id);
         if (!now) return; // deleted meanwhile
-        const save = performance.now() - saved > SAVE_EVERY;
+        const save = Boolean(difference.model) || performance.now() - saved > SAVE_EVERY;
         if (save) saved = performance.now();
         this.keep(change(now, one, difference), save);
       },
