@@ -46,11 +46,11 @@ test: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --assert=plain || \
 	  { OMP_NUM_THREADS=1 $(BIN)/python -m pytest --last-failed --last-failed-no-failures none; exit 1; }
 
-# Numbers on other processors: oneDNN, torch and MKL are told to use less than this one has; then its own.
+# Numbers on other processors: oneDNN, torch, MKL and our kernels are told to use less than this one has; then its own.
 NUMERIC := tests/model tests/train tests/engine tests/text
-AVX512 := $(if $(shell grep -m1 -o avx512f /proc/cpuinfo),ATEN_CPU_CAPABILITY=avx512 MKL_ENABLE_INSTRUCTIONS=AVX512)
+AVX512 := $(if $(shell grep -m1 -o avx512f /proc/cpuinfo),ATEN_CPU_CAPABILITY=avx512 MKL_ENABLE_INSTRUCTIONS=AVX512 CREUSET_ISA=avx512)
 test-isa: setup
-	set -e; for features in "ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2" \
+	set -e; for features in "ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 CREUSET_ISA=avx2" \
 	  "ONEDNN_MAX_CPU_ISA=AVX512_CORE $(AVX512)" "ONEDNN_MAX_CPU_ISA=ALL"; do for threads in 1 2; do \
 	    echo "== $$features, threads: $$threads"; \
 	    env $$features OMP_NUM_THREADS=$$threads $(BIN)/python -m pytest --durations=0 --durations-min=20 $(NUMERIC); \
