@@ -6,13 +6,12 @@ A tenth of the documents are copies of others. Counted is what numpy and Python 
 mapped files, which the system may take back. The last line is one JSON document.
 """
 
-import argparse
-import json
 import tempfile
 import time
 import tracemalloc
 from pathlib import Path
 
+import common
 import numpy as np
 
 from creuset.data.build.tasks import TaskFiles
@@ -23,7 +22,7 @@ from creuset.data.settings import Corpus, Dedup
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = common.arguments(__doc__)
     parser.add_argument("--documents", type=int, default=300_000)
     parser.add_argument("--memory-mb", type=int, default=32)
     args = parser.parse_args()
@@ -55,7 +54,7 @@ def main() -> None:
         "same": int((verdicts == SAME).sum()), "near": int((verdicts == NEAR).sum()), "cpu_seconds": round(seconds, 1),
     }  # fmt: skip
     print(f"{row['documents']:,} documents, {args.memory_mb} MB allowed: {row['peak_mb']} MB held at most")
-    print(json.dumps(row))
+    common.keep("dedup_memory", args, row)
 
 
 if __name__ == "__main__":

@@ -5,18 +5,18 @@
 `find` looks for all kinds, `mask` for those that a corpus masks. The last line is one JSON document.
 """
 
-import argparse
 import itertools
-import json
 import time
 from pathlib import Path
+
+import common
 
 from creuset.core import jsonl
 from creuset.core.personal import find, mask
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = common.arguments(__doc__)
     parser.add_argument("files", nargs="+", type=Path)
     parser.add_argument("--documents", type=int, default=700)
     args = parser.parse_args()
@@ -32,7 +32,8 @@ def main() -> None:
             row[name] = round(size / (time.process_time() - began), 1)
         rows.append(row)
         print(f"{row['file']:32} {row['mb']:6} MB   find {row['find']} MB/s   mask {row['mask']} MB/s")
-    print(json.dumps(rows))
+    args.files = [file.name for file in args.files]
+    common.keep("personal_data", args, {"files": rows})
 
 
 if __name__ == "__main__":

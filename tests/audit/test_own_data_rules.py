@@ -111,6 +111,6 @@ def test_items_of_every_layout_are_items(tmp_path):
     assert sorted(texts) == sorted([
         ("some/nested.json", "Ann was"), ("some/nested.json", "Ann is"), ("some/nested.json", "Bo was"),
         ("some/lines.txt", "one line"), ("some/lines.txt", "another line"), ("some/paragraphs.txt", "one\npart"),
-        ("some/paragraphs.txt", "two\n"), ("some/pro.txt.dev", "1 [The developer] argued."),
+        ("some/paragraphs.txt", "two"), ("some/pro.txt.dev", "1 [The developer] argued."),
         ("some/pro.txt.dev", "2 [She] left."),
     ])  # fmt: skip

@@ -2,6 +2,7 @@
 
 A street and a number alone are not enough ("In 1989 Wall Street laughed"): a postal code and the name of a town must
 follow, on the same line or the next; or a word such as "lives at" or "Anschrift" comes before; or nothing else is said.
+French is the exception: the number stands before the kind of street, in small letters, and its name has a capital.
 """
 
 import re
@@ -116,15 +117,17 @@ _BARE = (
         rf"(?: (?:de |del |la |y )*[{_UPPER}][\wáéíóúñ]+)*,? (?:n[º°.]? ?)?\d{{1,4}}"
     ),
 )
+_ALONE_FR = re.compile(_BARE[0].pattern.replace(r"\d{1,4}", r"\d{1,3}", 1))  # a year is no number of a house
 _STEMS = (
     "adress", "address", "habit", "demeur", "domicil", "résid", "resid", "live", "living", "deliver", "ship", "livr",
     "wohn", "anschrift", "dirección", "vive en", "vivo en", "entreg", "siège social", "office", "firmensitz", "home",
+    "send", "sent",
 )  # fmt: skip
 _ANNOUNCED = re.compile(
     r"(?:[\w-]*adresse|address|habit\w+|demeur\w+|domicili\w+|résid\w+|liv(?:e[sd]?|ing) (?:at|in|on)|resid\w+"
     r"|deliver\w*|"
     r"ship\w* to|livraison|livre[rz]|wohn\w+|anschrift|dirección|vive en|vivo en|entreg\w+|siège social|office"
-    r"|firmensitz|home)"
+    r"|firmensitz|home|sen[dt] (?:it|them|this|that))"
     r"\b[^\w\n]{0,3}"
     r"(?:(?:est|is|ist|lautet|es|à|au|aux|in der|im|in|am|at|en|to|of|postale|postal|chez|:)\W{1,2}){0,3}",
     re.I,
@@ -138,6 +141,8 @@ def addresses(text: str) -> Iterator[tuple[int, int]]:
         for pattern in (_FR, _EN, _DE, _ES):
             for match in pattern.finditer(window):
                 yield begin + match.start(), begin + match.end()
+    for match in _ALONE_FR.finditer(text):
+        yield match.span()
     if len(text) < 80 and any(pattern.fullmatch(text.strip()) for pattern in _BARE):  # a field of a form
         yield len(text) - len(text.lstrip()), len(text.rstrip())
     low = text.lower()

@@ -231,7 +231,7 @@ def questions_of(text: str) -> Iterator[str]:
     lines = [line for line in text.split("\n") if line.strip()]
     width = max(map(len, lines), default=0)
     open_ends = sum(not _STOPPED.search(line) and len(line) > 0.6 * width for line in lines[:-1])
-    if len(lines) < 2 or width > 130 or open_ends < 0.2 * len(lines):
+    if len(lines) < 2 or not 20 <= width <= 130 or open_ends < 0.2 * len(lines):
         yield from lines
         return
     questions: list[str] = []
