@@ -24,7 +24,7 @@ IMPORTED_AS = {
 }
 # Installed for what others import at run time, or run as a program: no `import` of ours names them.
 NOT_IMPORTED = {
-    "antlr4": "latex2sympy2_extended parses with it",
+    "antlr4": "latex2sympy2_extended parses with it", "lxml_html_clean": "trafilatura imports it",
     "accelerate": "lm_eval imports it", "lm_eval": "run as a program",
     "build": "run as a program", "setuptools": "builds the wheel", "xdist": "a plugin of pytest",
     "ruff": "run as a program", "mypy": "run as a program", "creuset": "this package",

@@ -12,12 +12,13 @@ EXTRAS: dict[str, frozenset[str]] = {
     "serve": frozenset({"httpx", "prometheus_client", "sqlalchemy", "starlette", "structlog", "uvicorn"}),
     "train": frozenset({"zstandard"}),
     "data": frozenset({
-        "datatrove", "fastwarc", "loguru", "lxml", "phonenumbers", "py3langid", "pyarrow", "regex", "resiliparse",
+        "datatrove", "fastwarc", "loguru", "lxml", "lxml_html_clean", "phonenumbers", "py3langid", "pyarrow", "regex",
+        "resiliparse",
         "stdnum", "trafilatura", "xxhash", "zstandard",
     }),
     "eval": frozenset({
-        "fastwarc", "httpx", "latex2sympy2_extended", "lxml", "phonenumbers", "psutil", "py3langid", "pyarrow",
-        "resiliparse", "stdnum", "sympy", "trafilatura", "typst", "vaderSentiment", "xxhash", "zstandard",
+        "fastwarc", "httpx", "latex2sympy2_extended", "lxml", "lxml_html_clean", "phonenumbers", "psutil", "py3langid",
+        "pyarrow", "resiliparse", "stdnum", "sympy", "trafilatura", "typst", "vaderSentiment", "xxhash", "zstandard",
     }),
 }  # fmt: skip
 

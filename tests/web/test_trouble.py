@@ -32,6 +32,7 @@ def test_a_stream_that_breaks_keeps_its_text(page: Page) -> None:
     assert "The engine stopped." in trouble(page)
     assert answers(page)[0].startswith("Answer 1 to")
     page.reload()
+    page.wait("$('.answered .md')?.innerText")
     assert answers(page)[0].startswith("Answer 1 to")
 
 
