@@ -6,7 +6,7 @@
 import { fetchModels } from '../api/client';
 import { answering, type Work } from './answering';
 import { merge } from './merge';
-import { claim, claimed, setAside, sweep, takeBack } from './rescue';
+import { type Aside, claim, claimed, setAside, sweep, takeBack } from './rescue';
 import type { Storage } from './storage';
 import { add, change, choose, matches, newConversation, shown, titleFrom } from './tree';
 import type { Conversation, Sampling, Turn } from './types';
@@ -37,6 +37,8 @@ export class Store {
   private running = new Map<string, Work>(); // by conversation
   private chosen = new Map<string, Record<string, string>>(); // versions that were chosen in this window
   private quiet = new Set<string>();
+/** Answers that ended and whose end is not in the database yet. */
+  private unsaved = new Map<string, Aside>();
   private leaving = false; // the browser now cuts the answers: they did not fail, and are gone on with
   private listeners = new Set<() => void>();
   private snapshot: Snapshot;
@@ -217,7 +219,12 @@ export class Store {
         const now = this.conversations.get(id);
         const { failure, ...rest } = difference;
         const unasked = byItself && failure; // nobody asked for this: what is there stays, and is said to be cut
-        if (now) this.keep(change(now, one, unasked ? { ...rest, state: 'stopped', cut: true } : difference), true);
+        if (now) {
+          const ended = change(now, one, unasked ? { ...rest, state: 'stopped', cut: true } : difference);
+          const { text = '', thought = '' } = ended.turns[one] ?? {};
+          this.unsaved.set(one, { text, thought });
+          void this.keep(ended, true).finally(() => this.unsaved.delete(one));
+        }
         this.publish(true);
       },
     });
@@ -226,14 +233,18 @@ export class Store {
     this.keep(grown, true);
   }
 
-  private keep(conversation: Conversation, save = false): void {
+  private keep(conversation: Conversation, save = false): Promise<void> {
     const before = this.conversations.get(conversation.id);
     this.conversations.set(conversation.id, conversation);
+    let saving: Promise<void> = Promise.resolve();
     if (save) {
-      const saving = this.storage.put(conversation).then((kept) => (kept ? this.windows.tellChanged(conversation.id) : this.drop(conversation.id)));
-      saving.catch(() => this.publish((this.storage.lasting = false)));
+      saving = this.storage
+        .put(conversation)
+        .then((kept) => (kept ? this.windows.tellChanged(conversation.id) : this.drop(conversation.id)))
+        .catch(() => this.publish((this.storage.lasting = false)));
     }
     this.publish(before?.title !== conversation.title || before.updated !== conversation.updated);
+    return saving;
   }
 
   private choosing(id: string, turn: Turn): void {
@@ -281,6 +292,7 @@ export class Store {
 
   private leave(): void {
     this.leaving = true;
+    for (const [turn, aside] of this.unsaved) if (this.storage.lasting) setAside(turn, aside);
     for (const [id, work] of this.running) {
       if (this.storage.lasting) setAside(work.turn, work.so());
       const conversation = this.conversations.get(id);
