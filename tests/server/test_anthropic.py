@@ -96,6 +96,7 @@ def test_counted_tokens_are_those_of_the_prompt(client: anthropic.Anthropic) -> 
         ({"max_tokens": None}, "`max_tokens` is required"),
         ({"max_tokens": 0}, "`max_tokens` must be between 1"),
         ({"messages": []}, "`messages` is required"),
+        ({"messages": [{"role": "user", "content": []}]}, "`messages[0].content` must be a text or a list of blocks"),
         ({"messages": [{"role": "robot", "content": "x"}]},
          '`messages[0].role` must be "user" or "assistant", got "robot"'),
         ({"messages": [{"role": "user", "content": 3}]},

@@ -280,6 +280,7 @@ def test_an_engine_that_dies_ends_the_stream_with_an_error_event(folder: Path) -
         ({"max_output_tokens": 0}, "`max_output_tokens` must be between 1"),
         ({"prompt": {"id": "x"}}, "`prompt` is not served here"),
         ({"temprature": 1}, "`temprature` is not a field that this server knows; did you mean `temperature`?"),
+        ({"conversation": {"a": 1}}, "`conversation.id` is required"),
         ({"metadata": {"a": 1}}, "`metadata` must be an object of strings"),
     ],
 )  # fmt: skip

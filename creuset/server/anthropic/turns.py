@@ -54,7 +54,7 @@ def _blocks(message: Fields, content: Any) -> list[Fields]:
     """The blocks of a message, each an object with a type; a plain text is one block."""
     if isinstance(content, str):
         return [message.inside({"type": "text", "text": content}, message.path("content"))]
-    if not isinstance(content, list):
+    if not isinstance(content, list) or not content:
         raise message.refuse("content", f"must be a text or a list of blocks, got {show(content)}")
     found = []
     for at, block in enumerate(content):

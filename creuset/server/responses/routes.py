@@ -197,7 +197,11 @@ async def read_known(fields: Fields, store: ItemStore, owner: str) -> PastItems:
 def _conversation(fields: Fields) -> str | None:
     value = fields.take("conversation")
     if isinstance(value, dict):
-        value = fields.inside(value, "conversation").text("id")
+        inner = fields.inside(value, "conversation")
+        value = inner.text("id")
+        if value is None:
+            raise inner.refuse("id", "is required: the id of a conversation")
+        inner.refuse_rest()
     if value is not None and not isinstance(value, str):
         raise fields.refuse("conversation", f"must be the id of a conversation, got {show(value)}")
     return value
