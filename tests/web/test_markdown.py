@@ -19,7 +19,7 @@ def test_markdown_mathematics_and_code_are_drawn(page: Page) -> None:
     assert page.count(".md table tr") == 4
     assert page.js("getComputedStyle($('.md td.md-right')).textAlign") == "right"
     assert page.count(".md-display .katex-html .mfrac") == 1
-    assert page.js("document.fonts.check('16px KaTeX_Main')")
+    page.wait("document.fonts.check('16px KaTeX_Main')")
     assert page.count(".md ol ul li") == 2
     assert page.js("$$('.md-box').map(e => e.getAttribute('aria-label'))") == ["done", "to do"]
     assert page.text(".md sup") == "1"
