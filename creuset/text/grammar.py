@@ -20,6 +20,7 @@ from creuset.text.schema.read import Schema, below, children, read_schema, refus
 from creuset.types.fields import show
 
 MAX_GRAMMAR_CHARS = 1 << 20
+MAX_LINE_CHARS = 10_000  # of a grammar that a caller wrote: errors in longer ones take the compiler seconds
 MAX_SEARCHED = 1 << 22  # characters of grammars that are compiled to find what is wrong with one
 REMEMBERED_CHARS = 1 << 16  # of grammars whose check is remembered
 MAX_MESSAGE = 300
@@ -116,6 +117,10 @@ def lark(text: str, *, param: str = "grammar") -> str:
             text = gbnf_to_lark(text)
         except Exception as error:  # the converter raises bare Exceptions
             raise RequestError(f"`{param}` is not a GBNF grammar: {error}", param=param) from None
+    for at, line in enumerate(text.split("\n"), 1):
+        if len(line) > MAX_LINE_CHARS:
+            words = f"has {len(line)} characters in line {at}; a line may have {MAX_LINE_CHARS}: break it before a `|`"
+            raise RequestError(f"`{param}` {words}", param=param)
     return _checked(text, param)
 
 
