@@ -95,6 +95,9 @@ def regex(pattern: str, *, param: str = "regex") -> str:
     """
     if not pattern:
         raise RequestError(f"`{param}` must not be empty", param=param)
+    if len(pattern) > MAX_LINE_CHARS:
+        words = f"has {len(pattern)} characters; a pattern may have {MAX_LINE_CHARS}"
+        raise RequestError(f"`{param}` {words}", param=param)
     return _checked(f"start: /{_slashes(pattern)}/", param)
 
 
