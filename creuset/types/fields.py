@@ -137,6 +137,18 @@ class Fields:
             raise self.refuse(name, f"must be a list, got {show(value)}")
         return value
 
+    def objects(self, name: str, value: Any, kind: str = "objects") -> list["Fields"]:
+        """The members of each object of the list `value`, which is what the field `name` holds."""
+        if not isinstance(value, list):
+            raise self.refuse(name, f"must be a text or a list of {kind}, got {show(value)}")
+        found = []
+        for at, one in enumerate(value):
+            path = f"{self.path(name)}[{at}]"
+            if not isinstance(one, Mapping):
+                raise RequestError(f"`{path}` must be an object, got {show(one)}", param=path)
+            found.append(self.inside(one, path))
+        return found
+
     def only(self, name: str, *served: Any) -> None:
         """A field of which we serve some values; the others are refused by name, never ignored."""
         value = self.take(name)

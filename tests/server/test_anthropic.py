@@ -113,6 +113,8 @@ def test_counted_tokens_are_those_of_the_prompt(client: anthropic.Anthropic) -> 
         ({"tool_choice": {"type": "any"}}, '`tool_choice.type` is "any", but no tools were given'),
         ({"thinking": {"type": "enabled", "budget_tokens": 64}},
          "`thinking.budget_tokens` must be less than `max_tokens` (16), got 64"),
+        ({"metadata": "xx"}, "`metadata` must be an object"),
+        ({"service_tier": 3}, "`service_tier` is served as"),
         ({"temprature": 1}, "`temprature` is not a field that this server knows"),
         ({"mcp_servers": [{"url": "x"}]}, "`mcp_servers` is not served here"),
     ],

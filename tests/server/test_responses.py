@@ -140,7 +140,7 @@ def test_counted_tokens_are_those_of_the_prompt(client: OpenAI) -> None:
     assert counted == client.responses.create(**asked).usage.input_tokens
 
 
-def test_a_response_in_the_background_is_followed_from_any_event_and_kept(client: OpenAI) -> None:
+def test_a_response_in_the_background_is_followed_from_any_event_and_kept(client: OpenAI, http: httpx.Client) -> None:
     made = client.responses.create(model=NAME, input="slowly 20", background=True)
     assert made.status == "queued"
     all_of_it = list(client.responses.retrieve(made.id, stream=True))
@@ -149,6 +149,13 @@ def test_a_response_in_the_background_is_followed_from_any_event_and_kept(client
     assert ended.status == "completed" and ended.output_text == " la" * 20
     rest = list(client.responses.retrieve(made.id, stream=True, starting_after=7))
     assert [e.to_dict() for e in rest] == [e.to_dict() for e in all_of_it[8:]]
+    for query, words in (
+        ({"stream": "maybe"}, '`stream` must be "true" or "false", got "maybe"'),
+        ({"stream": "true", "starting_after": "-5"}, "`starting_after` must not be negative, got -5"),
+        ({"stream": "true", "starting_after": "99999"}, "`starting_after` is 99999, and the last event"),
+    ):
+        refused = http.get(f"/v1/responses/{made.id}", params=query)
+        assert refused.status_code == 400 and words in refused.json()["error"]["message"]
 
 
 def test_a_stream_that_breaks_is_resumed(client: OpenAI, http: httpx.Client) -> None:
@@ -193,6 +200,11 @@ def test_a_conversation_goes_on_by_its_name(client: OpenAI) -> None:
     assert client.conversations.delete(talk.id).deleted
     with pytest.raises(openai.NotFoundError, match="Conversation with id"):
         client.conversations.retrieve(talk.id)
+
+
+def test_items_of_a_conversation_are_a_list(http: httpx.Client) -> None:
+    refused = http.post("/v1/conversations", json={"items": "xxx"})
+    assert refused.status_code == 400 and "`items` must be a list of items" in refused.json()["error"]["message"]
 
 
 def test_what_belongs_to_another_key_is_not_there(folder: Path, tmp_path: Path) -> None:
@@ -280,6 +292,8 @@ def test_an_engine_that_dies_ends_the_stream_with_an_error_event(folder: Path) -
         ({"max_output_tokens": 0}, "`max_output_tokens` must be between 1"),
         ({"prompt": {"id": "x"}}, "`prompt` is not served here"),
         ({"temprature": 1}, "`temprature` is not a field that this server knows; did you mean `temperature`?"),
+        ({"max_tool_calls": "xx"}, "`max_tool_calls` must be an integer"),
+        ({"user": {"a": 1}}, "`user` must be a string"),
         ({"conversation": {"a": 1}}, "`conversation.id` is required"),
         ({"metadata": {"a": 1}}, "`metadata` must be an object of strings"),
     ],

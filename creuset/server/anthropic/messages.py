@@ -228,8 +228,12 @@ def _take_harmless(fields: Fields) -> None:
         "context_management",
     )  # fmt: skip
     fields.ignore(*names)
-    for name in names:
-        fields.take(name)
+    for name in ("metadata", "cache_control", "diagnostics", "context_management"):
+        fields.object(name)
+    for name in ("inference_geo", "user_profile_id"):
+        fields.text(name)
+    fields.only("service_tier", "auto", "standard_only")
+    fields.only("speed", "standard", "fast")
     for name in ("container", "mcp_servers", "workspace_id"):
         if fields.peek(name) not in (None, [], {}):
             fields.not_served(name)

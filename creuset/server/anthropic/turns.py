@@ -54,15 +54,9 @@ def _blocks(message: Fields, content: Any) -> list[Fields]:
     """The blocks of a message, each an object with a type; a plain text is one block."""
     if isinstance(content, str):
         return [message.inside({"type": "text", "text": content}, message.path("content"))]
-    if not isinstance(content, list) or not content:
-        raise message.refuse("content", f"must be a text or a list of blocks, got {show(content)}")
-    found = []
-    for at, block in enumerate(content):
-        path = f"{message.path('content')}[{at}]"
-        if not isinstance(block, Mapping) or not isinstance(block.get("type"), str):
-            raise RequestError(f"`{path}` must be an object with a `type`, got {show(block)}", param=path)
-        found.append(message.inside(block, path))
-    return found
+    if content == []:
+        raise message.refuse("content", "must be a text or a list of blocks, got []")
+    return message.objects("content", content, "blocks")
 
 
 def _user(blocks: list[Fields]) -> Iterable[ChatMessage]:
@@ -158,15 +152,7 @@ def _document(block: Fields) -> str:
 
 
 def _texts(fields: Fields, value: Any, name: str) -> str:
-    if not isinstance(value, list):
-        raise fields.refuse(name, f"must be a text or a list of blocks of text, got {show(value)}")
-    blocks = []
-    for at, block in enumerate(value):
-        path = f"{fields.path(name)}[{at}]"
-        if not isinstance(block, Mapping):
-            raise RequestError(f"`{path}` must be an object with a `type`, got {show(block)}", param=path)
-        blocks.append(fields.inside(block, path))
-    return _joined(blocks)
+    return _joined(fields.objects(name, value, "blocks of text"))
 
 
 def _joined(blocks: Iterable[Fields]) -> str:

@@ -11,7 +11,7 @@ from creuset.server.responses.items import parse_input
 from creuset.server.responses.request import take_metadata
 from creuset.server.responses.routes import listed, owner_of
 from creuset.server.state import ServerState, json_response
-from creuset.types.fields import Fields, parse_object
+from creuset.types.fields import Fields, parse_object, show
 
 MAX_ITEMS = 20  # of one call
 
@@ -30,6 +30,8 @@ def conversation_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         return id, *kept
 
     def items_in(fields: Fields) -> list[dict[str, Any]]:
+        if isinstance(fields.peek("items"), str):
+            raise fields.refuse("items", f"must be a list of items, got {show(fields.peek('items'))}")
         items = parse_input(fields, "items", lambda _id: None)
         if len(items) > MAX_ITEMS:
             raise fields.refuse("items", f"takes at most {MAX_ITEMS} items in one call, got {len(items)}")

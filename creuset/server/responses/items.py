@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 
-from creuset.core.errors import RequestError
 from creuset.types.fields import Fields, show
 from creuset.types.messages import ChatMessage, Role, ToolCall
 
@@ -41,21 +40,16 @@ def parse_input(fields: Fields, name: str, find: Callable[[str], Item | None]) -
         return []
     if isinstance(value, str):
         return [_message("user", [{"type": "input_text", "text": value}])]
-    if not isinstance(value, list):
-        raise fields.refuse(name, f"must be a text or a list of items, got {show(value)}")
-    return [_item(fields, one, f"{fields.path(name)}[{at}]", find) for at, one in enumerate(value)]
+    return [_item(item, find) for item in fields.objects(name, value, "items")]
 
 
-def _item(fields: Fields, value: Any, path: str, find: Callable[[str], Item | None]) -> Item:
-    if not isinstance(value, Mapping):
-        raise RequestError(f"`{path}` must be an object, got {show(value)}", param=path)
-    item = fields.inside(value, path)
+def _item(item: Fields, find: Callable[[str], Item | None]) -> Item:
     kind = item.text("type") or ("message" if item.peek("role") is not None else "item_reference")
     given = item.text("id")
     if kind == "item_reference":
         found = find(given or "")
         if found is None:
-            raise RequestError(f"`{path}.id` names no item that is kept here: {show(given)}", param=f"{path}.id")
+            raise item.refuse("id", f"names no item that is kept here: {show(given)}")
         return found
     read = _KINDS.get(kind)
     if read is None:
@@ -83,14 +77,8 @@ def _read_message(item: Fields) -> Item:
 
 
 def _parts(item: Fields, value: Any, name: str) -> list[dict[str, Any]]:
-    if not isinstance(value, list):
-        raise item.refuse(name, f"must be a text or a list of parts, got {show(value)}")
     found = []
-    for at, one in enumerate(value):
-        path = f"{item.path(name)}[{at}]"
-        if not isinstance(one, Mapping):
-            raise RequestError(f"`{path}` must be an object, got {show(one)}", param=path)
-        part = item.inside(one, path)
+    for part in item.objects(name, value, "parts"):
         kind = part.text("type")
         if kind == "refusal":
             found.append({"type": "input_text", "text": part.text("refusal") or ""})

@@ -10,7 +10,7 @@ import msgspec
 from creuset.core.errors import RequestError
 from creuset.server.model import ServedModel
 from creuset.server.openai.chat import ChatRequest
-from creuset.server.openai.sampling import MAX_TOKENS, StreamOptions, take_sampling, take_stream
+from creuset.server.openai.sampling import MAX_TOKENS, StreamOptions, take_harmless, take_sampling, take_stream
 from creuset.server.openai.structure import Structure, any_object, schema_structure, take_name
 from creuset.server.openai.thinking import ThinkingChoice, take_thinking
 from creuset.server.openai.tools import ToolUse, only_tools
@@ -19,10 +19,6 @@ from creuset.types.fields import Fields, show
 from creuset.types.messages import ChatMessage, parse_tools
 
 _INCLUDES = ("message.output_text.logprobs", "reasoning.encrypted_content")
-_HARMLESS = (
-    "user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "max_tool_calls",
-    "context_management", "client_metadata",
-)  # fmt: skip
 MAX_PAIRS, MAX_KEY, MAX_VALUE = 16, 64, 512
 
 
@@ -88,12 +84,13 @@ def parse_response(
     if truncation not in ("auto", "disabled"):
         raise fields.refuse("truncation", f'must be "auto" or "disabled", got {show(truncation)}')
     metadata = take_metadata(fields)
-    fields.only("service_tier", "auto", "default")
     fields.not_served("prompt", "moderation")
-    harmless = {one: fields.peek(one) for one in _HARMLESS}
-    fields.ignore(*_HARMLESS)
-    for one in _HARMLESS:
-        fields.take(one)
+    harmless = {one: fields.peek(one) for one in ("max_tool_calls", "prompt_cache_key", "safety_identifier", "user")}
+    fields.ignore("max_tool_calls", "context_management", "client_metadata")
+    fields.integer("max_tool_calls", 1, MAX_TOKENS)
+    fields.items("context_management")
+    fields.object("client_metadata")
+    take_harmless(fields)
     fields.refuse_rest()
     echo = {
         "instructions": instructions, "max_output_tokens": max_tokens, "metadata": metadata,

@@ -96,13 +96,21 @@ def response_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
 
     async def retrieve(request: Request) -> Answer:
         query = request.query_params
-        after, one = _number(query.get("starting_after"), "starting_after", -1), live(request)
+        after, streamed = _number(query.get("starting_after"), "starting_after", -1), query.get("stream")
+        if streamed not in (None, "true", "false"):
+            raise RequestError(f'`stream` must be "true" or "false", got {show(streamed)}', param="stream")
+        if after < -1:
+            raise RequestError(f"`starting_after` must not be negative, got {after}", param="starting_after")
+        one = live(request)
         if one is not None:
-            return follow(one, after) if query.get("stream") == "true" else json_response(one.as_json())
+            return follow(one, after) if streamed == "true" else json_response(one.as_json())
         kept = await kept_by(request)
-        if query.get("stream") == "true":
+        if streamed == "true":
             if not kept.events:
                 raise RequestError("`stream` needs a response that was made with `background: true`", param="stream")
+            if after >= (last := kept.events[-1]["sequence_number"]):
+                words = f"`starting_after` is {after}, and the last event of this response is {last}"
+                raise RequestError(words, param="starting_after")
             events = [event for event in kept.events if event["sequence_number"] > after]
             return Response(encode(events), headers=SSE)
         return json_response(_as_it_ended(kept.body))

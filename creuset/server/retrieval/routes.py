@@ -1,8 +1,9 @@
 """The routes of embeddings and reranking. Models of other servers are asked there."""
 
 import base64
+from collections.abc import Callable
 from secrets import token_hex
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from starlette.requests import Request
@@ -12,55 +13,53 @@ from creuset.server.carry import Answer, Handler
 from creuset.server.engines.client import ClientDisconnected
 from creuset.server.engines.upstream import UpstreamEngine
 from creuset.server.middleware import CLIENT_GONE
+from creuset.server.model import ServedModel
 from creuset.server.openai.upstream import Relay
 from creuset.server.retrieval.requests import EmbeddingsAsk, RerankAsk, parse_embeddings, parse_rerank
-from creuset.server.retrieval.vectors import cosine, embed, numbers, shortened
+from creuset.server.retrieval.vectors import TokenText, cosine, embed, numbers, shortened
 from creuset.server.state import ServerState, context_of, off_loop, salt_of
 from creuset.types.fields import Fields, parse_object
 
+Ask = TypeVar("Ask", EmbeddingsAsk, RerankAsk)
 NUMBERS_A_CHARACTER = 4  # work on so many numbers takes as long as on a character of a prompt, roughly
 
 
 def retrieval_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
     """(method, path, handler) of each route."""
 
-    async def embeddings(request: Request) -> Answer:
-        raw = await request.body()
-        body = parse_object(raw)
-        fields = Fields(body)
-        name, engine = state.engines.chosen_by(fields)
-        if isinstance(engine, UpstreamEngine):
-            return _relay(request, engine, "/embeddings", body, "data")
-        salt = salt_of(request, fields, state.settings)
-        ask = await off_loop(len(raw), parse_embeddings, fields, engine.model)
-        context_of(request).ignored = ask.ignored
-        try:
-            rows = await embed(state, request, engine, ask.texts, reply_id="embd-" + token_hex(12), salt=salt)
-        except ClientDisconnected:
-            return Response(status_code=CLIENT_GONE)
-        size = len(rows) * engine.model.config.hidden // NUMBERS_A_CHARACTER
-        return Response(await off_loop(size, _embeddings, name, ask, rows), media_type="application/json")
+    def reading(
+        path: str,
+        holds: str,
+        parse: Callable[[Fields, ServedModel], Ask],
+        texts: Callable[[Ask], list[TokenText]],
+        written: Callable[[str, str, Ask, list[bytes]], bytes],
+    ) -> Handler:
+        """A route whose texts are only read. `holds`: the list in the reply of another server."""
 
-    async def rerank(request: Request) -> Answer:
-        raw = await request.body()
-        body = parse_object(raw)
-        fields = Fields(body)
-        name, engine = state.engines.chosen_by(fields)
-        if isinstance(engine, UpstreamEngine):
-            return _relay(request, engine, "/rerank", body, "results")
-        salt = salt_of(request, fields, state.settings)
-        ask = await off_loop(len(raw), parse_rerank, fields, engine.model)
-        context_of(request).ignored = ask.ignored
-        reply_id = "rerank-" + token_hex(12)
-        try:
-            rows = await embed(state, request, engine, [ask.query, *ask.documents], reply_id=reply_id, salt=salt)
-        except ClientDisconnected:
-            return Response(status_code=CLIENT_GONE)
-        size = len(rows) * engine.model.config.hidden // NUMBERS_A_CHARACTER
-        return Response(await off_loop(size, _reranked, name, reply_id, ask, rows), media_type="application/json")
+        async def answer(request: Request) -> Answer:
+            raw = await request.body()
+            body = parse_object(raw)
+            fields = Fields(body)
+            name, engine = state.engines.chosen_by(fields)
+            reply_id = f"{'embd' if holds == 'data' else 'rerank'}-{token_hex(12)}"
+            if isinstance(engine, UpstreamEngine):
+                return _relay(request, engine, path, body, reply_id, holds)
+            salt = salt_of(request, fields, state.settings)
+            ask = await off_loop(len(raw), parse, fields, engine.model)
+            context_of(request).ignored = ask.ignored
+            try:
+                rows = await embed(state, request, engine, texts(ask), reply_id=reply_id, salt=salt)
+            except ClientDisconnected:
+                return Response(status_code=CLIENT_GONE)
+            size = len(rows) * engine.model.config.hidden // NUMBERS_A_CHARACTER
+            return Response(await off_loop(size, written, name, reply_id, ask, rows), media_type="application/json")
 
-    def _relay(request: Request, engine: UpstreamEngine, path: str, body: dict[str, Any], holds: str) -> Relay:
-        context, reply_id = context_of(request), ("embd-" if holds == "data" else "rerank-") + token_hex(12)
+        return answer
+
+    def _relay(
+        request: Request, engine: UpstreamEngine, path: str, body: dict[str, Any], reply_id: str, holds: str
+    ) -> Relay:
+        context = context_of(request)
         context.facts |= {"reply": reply_id, "model": engine.name}
         created = int(state.clock())
         return Relay(
@@ -68,6 +67,8 @@ def retrieval_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
             holds=holds,
         )  # fmt: skip
 
+    embeddings = reading("/embeddings", "data", parse_embeddings, lambda ask: ask.texts, _embeddings)
+    rerank = reading("/rerank", "results", parse_rerank, lambda ask: [ask.query, *ask.documents], _reranked)
     return [
         ("POST", "/v1/embeddings", embeddings),
         ("POST", "/v1/rerank", rerank),
@@ -76,7 +77,7 @@ def retrieval_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
     ]
 
 
-def _embeddings(name: str, ask: EmbeddingsAsk, rows: list[bytes]) -> bytes:
+def _embeddings(name: str, _reply_id: str, ask: EmbeddingsAsk, rows: list[bytes]) -> bytes:
     data = []
     for at, row in enumerate(rows):
         raw = shortened(row, ask.dimensions)
