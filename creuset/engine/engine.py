@@ -20,6 +20,7 @@ from collections.abc import Sequence as Listed
 from pathlib import Path
 from typing import Any, Self
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -216,7 +217,7 @@ class Engine:
             try:
                 self._settle(part, rows, place, events)
             except Exception as error:
-                events.append(self._end(part.live, "error", error=str(error)))
+                events.append(self._end(part.live, "error", error=error))
         if self._drafter is not None and self._drafter.learns:
             self._learn(parts)
         read = sum(count for _, count in plan.prefill)
@@ -254,7 +255,7 @@ class Engine:
         for id, mask in list(self._forms.done()):
             live = self._live[id]
             if isinstance(mask, Exception):
-                events.append(self._end(live, "error", error=str(mask)))
+                events.append(self._end(live, "error", error=mask))
             else:
                 live.mask = mask
                 self._scheduler.enqueue(live.sequence)
@@ -366,9 +367,12 @@ class Engine:
             self._forget(live, event)
         return event
 
-    def _end(self, live: Live, finish: str, *, error: str | None = None) -> Event:
+    def _end(self, live: Live, finish: str, *, error: str | Exception | None = None) -> Event:
         assert finish in ("stop", "length", "cancelled", "error")
-        event = live.answer.end(finish, cached=live.sequence.cached or 0, error=error)  # type: ignore[arg-type]
+        said = None if error is None else str(error)
+        event = live.answer.end(finish, cached=live.sequence.cached or 0, error=said)  # type: ignore[arg-type]
+        if isinstance(error, RequestError):
+            event = msgspec.structs.replace(event, param=error.param or "")
         self._forget(live, event)
         return event
 

@@ -13,7 +13,7 @@ import msgspec
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from creuset.core.errors import EngineError
+from creuset.core.errors import EngineError, RequestError
 from creuset.server.engines.client import ClientDisconnected, Generation
 from creuset.server.errors import error_object
 from creuset.server.middleware import CLIENT_GONE
@@ -106,7 +106,7 @@ class EventStream:
                 await self._send(send, self.frames.encode(self.reply.opening()))
                 try:
                     await self._pump(batch, send)
-                except EngineError as error:
+                except (EngineError, RequestError) as error:
                     await self._send(send, self.frames.encode([self.frames.error(error)]), last=True)
             except (ClientDisconnected, TimeoutError):
                 return  # hung up, or stopped reading for `send_timeout_s`

@@ -148,6 +148,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     completion_tokens: int = 0  # so far
     cached_tokens: int = 0  # of the prompt, found in the prefix cache
     error: str | None = None  # with finish "error": what went wrong
+    param: str | None = None  # with it, where the request itself was wrong: the part to blame
     reasoning_tokens: int = 0  # of the completion's so far, those that are thought
     emitted: tuple[int, ...] | None = None  # with `return_ids`: tokens since the last event, end and stop tokens too
     embedding: bytes | None = None  # with `embeds`: fp32, little end first, of length 1; sent with `finish`

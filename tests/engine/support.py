@@ -71,6 +71,7 @@ def whole(events: list[Event]) -> Event:
         completion_tokens=last.completion_tokens,
         cached_tokens=last.cached_tokens,
         error=last.error,
+        param=last.param,
     )
 
 

@@ -195,3 +195,11 @@ def test_an_object_of_very_many_optional_properties_can_be_written():
     schema = {"type": "object", "properties": {f"p{i}": {"type": "null"} for i in range(MAX_OPTIONAL)}}
     found = run(engine(), under(grammar.json_schema({**schema, "additionalProperties": False}), "many", max_tokens=30))
     assert found["many"].finish in ("stop", "length")
+
+
+@pytest.mark.parametrize("text", ["start: start", 'start: "a" start'])
+def test_a_rule_that_never_ends_is_the_requests_fault(text):
+    """So a server answers 400, and a client does not try again."""
+    found = run(engine(), under(text, "bad"), under(digits(), "fine"))
+    assert (found["bad"].finish, found["bad"].param) == ("error", "grammar") and found["fine"].param is None
+    assert found["fine"].finish == "stop"

@@ -170,5 +170,5 @@ def test_refusals(http: httpx.Client, change: dict[str, Any], param: str, words:
 
 def test_what_excludes_every_token_fails_alone(http: httpx.Client) -> None:
     reply = http.post("/v1/completions", json=RAW | {"allowed_token_ids": [5], "guided_regex": "é"})
-    assert reply.status_code == 500 and "no token is left" in reply.json()["error"]["message"]
+    assert reply.status_code == 400 and "no token is left" in reply.json()["error"]["message"]
     assert asked(http, RAW)["choices"][0]["finish_reason"] in ("stop", "length")

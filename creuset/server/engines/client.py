@@ -86,6 +86,8 @@ class Generation:
     def _sort(self, item: Event | Exception, found: list[tuple[int, Event]]) -> None:
         if isinstance(item, Exception):
             self.ended = item
+        elif item.param is not None:  # the request was wrong, which shows only now
+            self.ended = RequestError(item.error or "the request cannot be answered", param=item.param or None)
         elif item.finish in ("error", "cancelled"):  # a client that cancelled no longer reads
             self.ended = GenerationFailed(item.error or "the engine gave this reply up before it was complete")
         else:
