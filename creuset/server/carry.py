@@ -13,16 +13,19 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from creuset.server.engines.client import ClientDisconnected, Generation
-from creuset.server.engines.pool import ServedEngine
+from creuset.core.errors import RequestError
+from creuset.server.chat.request import ChatRequest, chat_grammar, visible_ids
+from creuset.server.chat.sampling import fit, for_choice, truncated
+from creuset.server.chat.thinking import bounded
+from creuset.server.chat.upstream import UpstreamAnswer, upstream_body
+from creuset.server.engines.client import ClientDisconnected
+from creuset.server.engines.pool import AnyEngine, ServedEngine
+from creuset.server.engines.relay import Relay
+from creuset.server.engines.upstream import UpstreamEngine
 from creuset.server.middleware import CLIENT_GONE
 from creuset.server.model import ServedModel
-from creuset.server.openai.chat import ChatRequest, chat_grammar, visible_ids
-from creuset.server.openai.sampling import fit, for_choice, truncated
-from creuset.server.openai.thinking import bounded
-from creuset.server.openai.upstream import Relay
 from creuset.server.state import ServerState, context_of, off_loop
-from creuset.server.stream import OPENAI, EventStream, Frames, ResponseBuilder, disconnected, whole
+from creuset.server.stream import OPENAI, EventSource, EventStream, Frames, ResponseBuilder, disconnected, whole
 from creuset.text.calls.forced import Thought
 from creuset.types.generation import GenerationRequest
 from creuset.types.messages import ChatMessage
@@ -63,7 +66,7 @@ async def chat_ids(
 async def answer_chat(
     state: ServerState,
     request: Request,
-    engine: ServedEngine,
+    engine: AnyEngine,
     ask: ChatRequest,
     reply_id: str,
     salt: str,
@@ -73,6 +76,9 @@ async def answer_chat(
     capped: bool = False,
 ) -> Answer:
     """`capped`: `max_tokens` is a most, and no more is asked for than the context has room for."""
+    if isinstance(engine, UpstreamEngine):
+        generation = asked_there(request, engine, ask, reply_id, capped=capped)
+        return await _carried(state, request, generation, respond(ask, [], "none"), ask.stream, frames)
     prepare = await _preparation(engine, ask, reply_id, salt, respond, capped=capped)
     return await carry(
         state, request, engine, reply_id, prepare, completions=ask.choices, choices=ask.choices, streamed=ask.stream,
@@ -83,13 +89,15 @@ async def answer_chat(
 async def started(
     state: ServerState,
     request: Request,
-    engine: ServedEngine,
+    engine: AnyEngine,
     ask: ChatRequest,
     reply_id: str,
     salt: str,
     respond: Callable[[ChatRequest, list[int], Thought], R],
-) -> tuple[Generation, R]:
+) -> tuple[EventSource, R]:
     """The generation of an answer that goes on without its client."""
+    if isinstance(engine, UpstreamEngine):
+        return asked_there(request, engine, ask, reply_id), respond(ask, [], "none")
     made: list[R] = []
 
     def keeping(ask: ChatRequest, prompt: list[int], thought: Thought) -> R:
@@ -172,6 +180,31 @@ async def carry(
             generation = engine.client.submit(requests, choices=choices)
     except ClientDisconnected:
         return Response(status_code=CLIENT_GONE)
+    return await _carried(state, request, generation, reply, streamed, frames)
+
+
+async def _carried(
+    state: ServerState,
+    request: Request,
+    generation: EventSource,
+    reply: ResponseBuilder,
+    streamed: bool,
+    frames: Frames,
+) -> Answer:
     if streamed:
         return EventStream(generation, reply, state.settings.heartbeat_s, state.settings.send_timeout_s, frames)
     return await whole(generation, reply, request.receive)
+
+
+def asked_there(
+    request: Request, engine: UpstreamEngine, ask: ChatRequest, reply_id: str, *, capped: bool = False
+) -> UpstreamAnswer:
+    """The answer of a model of another server. RequestError for what cannot be asked there."""
+    most = engine.context
+    if most is not None and ask.max_tokens is not None and ask.max_tokens > most:
+        if not capped:
+            words = f"is {ask.max_tokens}; the context of {engine.name} is {most} tokens"
+            raise RequestError(f"`{ask.limit}` {words}", param=ask.limit)
+        ask = replace(ask, max_tokens=most)
+    context_of(request).facts |= {"reply": reply_id, "model": engine.name}
+    return UpstreamAnswer(engine, ask, upstream_body(ask, engine), reply_id)

@@ -54,6 +54,24 @@ class ServedModel:
         return self.template.calls if self.tool_format is None else self.template.calls_as(self.tool_format)
 
     @property
+    def vocab_size(self) -> int:
+        size: int = self.tokenizer.vocab_size
+        return size
+
+    @property
+    def variables(self) -> frozenset[str]:
+        """Of the chat template."""
+        return self.template.variables
+
+    @property
+    def thinks(self) -> bool:
+        """Whether its answers have a thought that can be told from the rest."""
+        return self.calls.thinking is not None
+
+    def encode(self, text: str) -> list[int]:
+        return self.tokenizer.encode(text)
+
+    @property
     def fingerprint(self) -> str:
         return f"fp_{self.sha256[:10]}"
 

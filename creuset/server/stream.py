@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from creuset.core.errors import EngineError, RequestError
-from creuset.server.engines.client import ClientDisconnected, Generation
+from creuset.server.engines.client import ClientDisconnected
 from creuset.server.errors import error_object
 from creuset.server.middleware import CLIENT_GONE
 from creuset.types.generation import Event
@@ -28,6 +28,16 @@ EVENT_STREAM = [
 ]
 
 _encode = msgspec.json.Encoder().encode
+
+
+class EventSource(Protocol):
+    """An answer that is being made: by an engine of ours, or by another server."""
+
+    @property
+    def unread(self) -> bool: ...
+    async def batch(self, wait_s: float) -> list[tuple[int, Event]]: ...
+    def hang_up(self) -> None: ...
+    def cancel(self) -> None: ...
 
 
 class ResponseBuilder(Protocol):
@@ -57,7 +67,7 @@ OPENAI = Frames(encode=_data, error=error_object, keep_alive=KEEP_ALIVE, done=DO
 
 
 @asynccontextmanager
-async def watched(generation: Generation, receive: Receive) -> AsyncIterator[None]:
+async def watched(generation: EventSource, receive: Receive) -> AsyncIterator[None]:
     """While inside, a client that hangs up raises `ClientDisconnected` in `generation.batch`.
 
     What still runs at the end is cancelled.
@@ -77,7 +87,7 @@ async def disconnected(receive: Receive) -> None:
         pass
 
 
-async def whole(generation: Generation, reply: ResponseBuilder, receive: Receive) -> Response:
+async def whole(generation: EventSource, reply: ResponseBuilder, receive: Receive) -> Response:
     async with watched(generation, receive):
         try:
             while generation.unread:
@@ -92,7 +102,7 @@ async def whole(generation: Generation, reply: ResponseBuilder, receive: Receive
 class EventStream:
     """An ASGI response. Nothing is sent before the engine took the request, so that a refusal keeps its status."""
 
-    generation: Generation
+    generation: EventSource
     reply: ResponseBuilder
     heartbeat_s: float
     send_timeout_s: float

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from creuset.core.errors import PromptTooLong, RequestError
+from creuset.server.chat.sampling import MAX_TOKENS, fit, take_sampling, take_stop
+from creuset.server.chat.tools import take_tools
 from creuset.server.model import describe
 from creuset.server.openai.completions import CompletionRequest, join, parse_completion
-from creuset.server.openai.sampling import MAX_TOKENS, fit, take_sampling, take_stop
 from creuset.server.openai.tokens import parse_tokenize
-from creuset.server.openai.tools import take_tools
 from creuset.testing import tiny_model_folder
 from creuset.types.fields import Fields
 from creuset.types.generation import Sampling

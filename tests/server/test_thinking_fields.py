@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from creuset.core.errors import RequestError
+from creuset.server.chat.thinking import ThinkingChoice, bounded, take_thinking
 from creuset.server.model import ServedModel, describe
-from creuset.server.openai.thinking import ThinkingChoice, bounded, take_thinking
 from creuset.testing import tiny_tokenizer
 from creuset.text.template import ChatTemplate
 from creuset.types.fields import Fields

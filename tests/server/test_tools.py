@@ -10,8 +10,8 @@ import pytest
 from openai import OpenAI
 
 from creuset.core.errors import RequestError
+from creuset.server.chat.tools import ToolUse, take_tools
 from creuset.server.model import describe
-from creuset.server.openai.tools import ToolUse, take_tools
 from creuset.server.run import worker_command
 from creuset.testing import tiny_model_folder
 from creuset.text.calls.forced import GrammarWriter

@@ -17,12 +17,12 @@ import msgspec
 
 from creuset.core.errors import RequestError
 from creuset.server.anthropic.turns import parse_system, parse_turns
-from creuset.server.model import ServedModel
-from creuset.server.openai.chat import ChatRequest
-from creuset.server.openai.sampling import MAX_TOKENS, StreamOptions, take_sampling
-from creuset.server.openai.structure import Structure, schema_structure
-from creuset.server.openai.thinking import ThinkingChoice, take_thinking
-from creuset.server.openai.tools import ToolUse, only_tools
+from creuset.server.chat.model import AskedModel
+from creuset.server.chat.request import ChatRequest
+from creuset.server.chat.sampling import MAX_TOKENS, StreamOptions, take_sampling
+from creuset.server.chat.structure import Structure, schema_structure
+from creuset.server.chat.thinking import ThinkingChoice, take_thinking
+from creuset.server.chat.tools import ToolUse, only_tools
 from creuset.types.fields import Fields, show
 from creuset.types.messages import parse_tools
 
@@ -30,14 +30,15 @@ MAX_STOPS = 16
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
 
 
-def parse_request(fields: Fields, name: str, model: ServedModel) -> ChatRequest:
+def parse_request(fields: Fields, name: str, model: AskedModel) -> ChatRequest:
     """RequestError names the field that is missing, wrong or not served."""
     max_tokens = fields.integer("max_tokens", 1, MAX_TOKENS)
     if max_tokens is None:
         raise fields.refuse("max_tokens", "is required: how many tokens the answer may have at most")
     parsed = parse_prompt(fields, model, max_tokens)
     stops = _stops(fields)
-    sampling = take_sampling(_sampling_fields(fields), model)
+    given = _sampling_fields(fields)
+    sampling = take_sampling(Fields(given), model)
     stream = fields.flag("stream") or False
     _take_harmless(fields)
     fields.refuse_rest()
@@ -47,11 +48,12 @@ def parse_request(fields: Fields, name: str, model: ServedModel) -> ChatRequest:
         sampling=msgspec.structs.replace(sampling, stop=stops),
         max_tokens=max_tokens,
         stream=stream,
+        given={**parsed.given, **given},
         ignored=tuple(fields.ignored),
     )
 
 
-def parse_count(fields: Fields, model: ServedModel) -> ChatRequest:
+def parse_count(fields: Fields, model: AskedModel) -> ChatRequest:
     """The request of /v1/messages/count_tokens: a prompt, and nothing on how to answer it."""
     parsed = parse_prompt(fields, model, None)
     _take_harmless(fields)
@@ -59,7 +61,7 @@ def parse_count(fields: Fields, model: ServedModel) -> ChatRequest:
     return replace(parsed, ignored=tuple(fields.ignored))
 
 
-def parse_prompt(fields: Fields, model: ServedModel, max_tokens: int | None) -> ChatRequest:
+def parse_prompt(fields: Fields, model: AskedModel, max_tokens: int | None) -> ChatRequest:
     """What the prompt is made of: system, messages, tools, thinking, the form of the answer."""
     system = parse_system(fields)
     messages = parse_turns(fields)
@@ -86,6 +88,7 @@ def parse_prompt(fields: Fields, model: ServedModel, max_tokens: int | None) -> 
         options=StreamOptions(),
         structure=structure,
         keep=None,
+        given={} if effort is None else {"reasoning_effort": effort},
         ignored=(),
     )
 
@@ -155,7 +158,7 @@ def _chosen(fields: Fields, use: ToolUse) -> ToolUse:
     return use
 
 
-def _thinking(fields: Fields, model: ServedModel, effort: str | None, max_tokens: int | None) -> ThinkingChoice:
+def _thinking(fields: Fields, model: AskedModel, effort: str | None, max_tokens: int | None) -> ThinkingChoice:
     """`enabled` allows thoughts up to a budget: a model that has none answers without, and the field is ignored."""
     given = fields.object("thinking")
     kind = given.text("type") if given is not None else None
@@ -171,14 +174,14 @@ def _thinking(fields: Fields, model: ServedModel, effort: str | None, max_tokens
         shown = given.text("display") != "omitted"
         given.refuse_rest()
     asked: dict[str, Any] = {}
-    thinks = model.calls.thinking is not None
+    thinks = model.thinks
     if kind == "disabled":
         asked["enable_thinking"] = False
     elif kind == "enabled" and thinks:
         asked |= {"enable_thinking": True, "thinking_budget": budget}
     elif kind is not None and not thinks:
         fields.ignored["thinking"] = None
-    if effort is not None and "reasoning_effort" in model.template.variables:
+    if effort is not None and "reasoning_effort" in model.variables:
         asked["reasoning_effort"] = effort
     elif effort is not None:
         fields.ignored["output_config.effort"] = None
@@ -214,10 +217,9 @@ def _stops(fields: Fields) -> tuple[str, ...]:
     return tuple(listed)
 
 
-def _sampling_fields(fields: Fields) -> Fields:
+def _sampling_fields(fields: Fields) -> dict[str, Any]:
     """The three that this dialect has; the names are ours as well."""
-    given = {name: value for name in ("temperature", "top_p", "top_k") if (value := fields.take(name)) is not None}
-    return Fields(given)
+    return {name: value for name in ("temperature", "top_p", "top_k") if (value := fields.take(name)) is not None}
 
 
 def _take_harmless(fields: Fields) -> None:

@@ -5,9 +5,8 @@ import json
 import secrets
 from typing import Any
 
-from creuset.server.engines.pool import ServedEngine
-from creuset.server.openai.chat import ChatChoice, ChatRequest
-from creuset.text.calls.forced import Thought
+from creuset.server.chat.answer import PieceReader
+from creuset.server.chat.request import ChatRequest
 from creuset.text.output import CallArguments, CallBegun, Content, OutputPiece, Reasoning
 from creuset.types.generation import Event
 
@@ -15,11 +14,15 @@ _REASONS = {"length": "max_tokens", "tool_calls": "tool_use"}
 
 
 class MessageResponse:
-    def __init__(self, ask: ChatRequest, engine: ServedEngine, prompt: list[int], thought: Thought, *, id: str,
-                 bounded: bool = False) -> None:  # fmt: skip
-        """`bounded`: the context has less room than `max_tokens`, so an answer that is cut was cut by the context."""
-        self._choice = ChatChoice(ask, engine.model, thought)
-        self._id, self._model, self._prompt = id, ask.model, len(prompt)
+    def __init__(
+        self, ask: ChatRequest, reader: PieceReader, prompt_tokens: int | None, *, id: str, bounded: bool = False
+    ) -> None:
+        """`prompt_tokens`: None where only the last event tells them.
+
+        `bounded`: the context has less room than `max_tokens`, so an answer that is cut was cut by the context.
+        """
+        self._reader = reader
+        self._id, self._model, self._prompt = id, ask.model, prompt_tokens
         self._stream, self._bounded = ask.stream, bounded
         self._blocks: list[dict[str, Any]] = []
         self._open = self._started = False
@@ -36,7 +39,7 @@ class MessageResponse:
             self._started = True
             head = self._message([], None, None, self._usage(event, output=0))
             events = [{"type": "message_start", "message": head}, {"type": "ping"}]
-        for piece in self._choice.pieces(event):
+        for piece in self._reader.pieces(event):
             events += self._piece(piece)
         if event.finish is not None:
             events += self._closed()
@@ -114,7 +117,7 @@ class MessageResponse:
     def _reason(self, event: Event) -> tuple[str, str | None]:
         if event.finish == "length":
             return ("model_context_window_exceeded" if self._bounded else "max_tokens"), None
-        if self._choice.calls:
+        if self._reader.calls:
             return "tool_use", None
         if event.stop_match is not None:
             return "stop_sequence", event.stop_match
@@ -123,7 +126,7 @@ class MessageResponse:
     def _usage(self, event: Event, output: int | None = None) -> dict[str, Any]:
         """Tokens read from the cache are not among `input_tokens`."""
         return {
-            "input_tokens": self._prompt - event.cached_tokens,
+            "input_tokens": (event.prompt_tokens if self._prompt is None else self._prompt) - event.cached_tokens,
             "cache_creation_input_tokens": 0,
             "cache_read_input_tokens": event.cached_tokens,
             "output_tokens": event.completion_tokens if output is None else output,

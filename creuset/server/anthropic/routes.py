@@ -4,14 +4,13 @@ from secrets import token_hex
 
 from starlette.requests import Request
 
-from creuset.core.errors import RequestError
 from creuset.server.anthropic.errors import FRAMES
 from creuset.server.anthropic.messages import parse_count, parse_request
 from creuset.server.anthropic.reply import MessageResponse
 from creuset.server.carry import Answer, Handler, answer_chat, chat_prompt
-from creuset.server.engines.pool import ServedEngine
+from creuset.server.chat.request import ChatRequest
+from creuset.server.chat.upstream import model_of, own_engine, reader_for
 from creuset.server.engines.upstream import UpstreamEngine
-from creuset.server.openai.chat import ChatRequest
 from creuset.server.state import ServerState, context_of, json_response, salt_of
 from creuset.server.stream import ResponseBuilder
 from creuset.text.calls.forced import Thought
@@ -21,33 +20,26 @@ from creuset.types.fields import Fields, parse_object
 def anthropic_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
     """(method, path, handler) of each route."""
 
-    def engine_of(fields: Fields) -> tuple[str, ServedEngine]:
-        name, engine = state.engines.chosen_by(fields)
-        if isinstance(engine, UpstreamEngine):
-            raise RequestError(
-                f"`{name}` is a model of another server, which is asked in OpenAI's dialect: /v1/chat/completions",
-                param="model",
-                code="unsupported_value",
-            )
-        return name, engine
-
     async def create(request: Request) -> Answer:
         fields = Fields(parse_object(await request.body()))
-        name, engine = engine_of(fields)
+        name, engine = state.engines.chosen_by(fields)
         salt = salt_of(request, fields, state.settings)
-        ask = parse_request(fields, name, engine.model)
+        ask = parse_request(fields, name, model_of(engine))
         context_of(request).ignored = ask.ignored
         reply_id = "msg_" + token_hex(12)
 
         def respond(ask: ChatRequest, prompt: list[int], thought: Thought) -> ResponseBuilder:
+            reader = reader_for(engine, ask, thought)
+            if isinstance(engine, UpstreamEngine):
+                return MessageResponse(ask, reader, None, id=reply_id)
             room = engine.window - len(prompt)
-            return MessageResponse(ask, engine, prompt, thought, id=reply_id, bounded=(ask.max_tokens or 0) > room)
+            return MessageResponse(ask, reader, len(prompt), id=reply_id, bounded=(ask.max_tokens or 0) > room)
 
         return await answer_chat(state, request, engine, ask, reply_id, salt, respond, frames=FRAMES, capped=True)
 
     async def count(request: Request) -> Answer:
         fields = Fields(parse_object(await request.body()))
-        _, engine = engine_of(fields)
+        engine = own_engine(state.engines, fields)
         ask = parse_count(fields, engine.model)
         context_of(request).ignored = ask.ignored
         return json_response({"input_tokens": len(await chat_prompt(engine.model, ask))})

@@ -1,7 +1,7 @@
 """An engine that is another server: vLLM, SGLang, Ollama, llama.cpp or any provider with OpenAI's API, behind ours.
 
 Reading order: `UpstreamSettings`, `UpstreamEngine.opened` (a request goes out, with retries), `UpstreamEngine.run` (is
-it well?). What goes through, and how it is changed on the way, is openai/upstream.py's.
+it well?). What goes through, and how it is changed on the way, is engines/relay.py's.
 
 The key of a client never goes out, and the upstream's key never comes in: it is in no error, log or `repr`. A request
 is sent again only where nothing was answered and nothing can have been done twice: the connection was not made, or the

@@ -7,9 +7,9 @@ from starlette.requests import Request
 
 from creuset.core.errors import NotFound, RequestError
 from creuset.server.carry import Answer, Handler
+from creuset.server.engines.relay import Relay
 from creuset.server.engines.upstream import UpstreamEngine
 from creuset.server.moderation.method import NAME, THRESHOLD, scores
-from creuset.server.openai.upstream import Relay
 from creuset.server.state import ServerState, context_of, json_response, off_loop
 from creuset.types.fields import Fields, parse_object, show
 

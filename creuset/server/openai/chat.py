@@ -10,12 +10,12 @@ from typing import Any
 
 import msgspec
 
-from creuset.server.model import ServedModel
-from creuset.server.openai.logprobs import chat_logprobs
-from creuset.server.openai.sampling import (
+from creuset.server.chat.answer import AnswerReader
+from creuset.server.chat.logprobs import chat_logprobs
+from creuset.server.chat.request import ChatRequest
+from creuset.server.chat.sampling import (
     MAX_CHOICES,
     MAX_TOKENS,
-    StreamOptions,
     refuse_streamed,
     take_harmless,
     take_sampling,
@@ -23,43 +23,17 @@ from creuset.server.openai.sampling import (
     take_stream,
     take_truncation,
 )
-from creuset.server.openai.structure import Structure, take_structure
-from creuset.server.openai.thinking import ThinkingChoice, take_thinking
-from creuset.server.openai.tools import ToolUse, take_tools
-from creuset.text.calls.forced import GrammarWriter, Thought
-from creuset.text.output import CallArguments, CallBegun, Content, OutputParser, OutputPiece, Reasoning
+from creuset.server.chat.structure import take_structure
+from creuset.server.chat.thinking import take_thinking
+from creuset.server.chat.tools import take_tools
+from creuset.server.model import ServedModel
+from creuset.text.calls.forced import Thought
+from creuset.text.output import CallArguments, CallBegun, Content, OutputPiece, Reasoning
 from creuset.types.fields import Fields
-from creuset.types.generation import Event, Sampling
-from creuset.types.messages import ChatMessage, parse_messages
+from creuset.types.generation import Event
+from creuset.types.messages import parse_messages
 
 MAX_STOPS = 4
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ChatRequest:
-    """A checked request. `max_tokens` None: as many as the context leaves."""
-
-    model: str
-    messages: list[ChatMessage]
-    use: ToolUse
-    thinking: ThinkingChoice
-    generates: bool  # the prompt ends where the assistant begins to speak
-    continues: bool  # the prompt ends inside the last message, which goes on
-    sampling: Sampling
-    max_tokens: int | None
-    limit: str  # the field that `max_tokens` came in
-    choices: int
-    stream: bool
-    options: StreamOptions
-    structure: Structure | None
-    keep: int | None  # `truncate_prompt_tokens`
-    shows_special: bool = False  # `skip_special_tokens: false`
-    ignored: tuple[str, ...]  # fields that were given and change nothing
-
-    @property
-    def constrained(self) -> bool:
-        """Whether the answer has a grammar."""
-        return self.structure is not None or self.use.constrained
 
 
 def parse_chat(fields: Fields, name: str, model: ServedModel) -> ChatRequest:
@@ -99,13 +73,6 @@ def parse_chat(fields: Fields, name: str, model: ServedModel) -> ChatRequest:
     return ask
 
 
-def visible_ids(ask: ChatRequest, model: ServedModel) -> tuple[int, ...]:
-    """Special tokens that are shown as text: all, where the client asks for it, or those that the parser needs."""
-    if ask.shows_special:
-        return tuple(sorted(model.tokenizer.hidden))
-    return model.calls.visible_ids(model.tokenizer.special)
-
-
 def _refuse_other_kinds(fields: Fields) -> None:
     """What OpenAI's API has and this server does not do, each by its name."""
     modalities = fields.items("modalities")
@@ -129,12 +96,6 @@ def _max_tokens(fields: Fields) -> int | None:
     return new if new is not None else old
 
 
-def chat_grammar(ask: ChatRequest, model: ServedModel, thought: Thought) -> str | None:
-    """What the answer must look like; it may take a while to write. None: it is free. RequestError names a schema."""
-    writer = GrammarWriter(model.calls, model.tokenizer.special)
-    return ask.use.grammar(writer, thought, ask.structure.write() if ask.structure else None)
-
-
 @dataclass(slots=True)
 class ChatChoice:
     """One choice of a reply: events in, deltas out."""
@@ -142,39 +103,18 @@ class ChatChoice:
     ask: ChatRequest
     model: ServedModel
     thought: Thought = "none"
-    calls: int = 0
     finish: str | None = None
-    parser: OutputParser = field(init=False)
+    reader: AnswerReader = field(init=False)
     _begun: int = 0  # calls whose beginning was told
 
     def __post_init__(self) -> None:
-        ask = self.ask
-        self.parser = OutputParser(
-            self.model.calls,
-            tools=ask.use.tools,
-            thinking=self.thought != "none",
-            opened=self.thought == "opened",
-            one_call=ask.use.one,
-        )
-
-    def pieces(self, event: Event) -> list[OutputPiece]:
-        """What `event` adds to the answer, whatever the dialect."""
-        pieces = self.parser.push(event.text)
-        if event.finish is not None:
-            rest = self.parser.finish()
-            if event.finish == "length" and self._is_cut_call(rest):
-                rest = [piece for piece in rest if not isinstance(piece, Content)]
-            pieces += rest
-        if not self.ask.thinking.shown:
-            pieces = [piece for piece in pieces if not isinstance(piece, Reasoning)]
-        self.calls += sum(isinstance(piece, CallBegun) for piece in pieces)
-        if event.finish is not None:
-            self.finish = self._reason(event.finish)
-        return pieces
+        self.reader = AnswerReader(self.ask, self.model, self.thought)
 
     def deltas(self, event: Event) -> list[dict[str, Any]]:
         """What `event` adds: objects of `delta`, the log-probabilities under a key of their own."""
-        found = [self._delta(piece) for piece in self.pieces(event)]
+        found = [self._delta(piece) for piece in self.reader.pieces(event)]
+        if event.finish is not None:
+            self.finish = self._reason(event.finish)
         if event.logprobs:
             found = found or [{}]
             found[0]["logprobs"] = chat_logprobs(event.logprobs, self.model.tokenizer)
@@ -182,14 +122,6 @@ class ChatChoice:
             found = found or [{}]
             found[0]["token_ids"] = list(event.emitted)
         return found
-
-    def _is_cut_call(self, rest: list[OutputPiece]) -> bool:
-        """Whether what was held back to the end is a call that the limit cut before its arguments began.
-
-        Known only where the grammar lets nothing else begin like a call. It has no name yet, so it is left out.
-        """
-        use, said = self.ask.use, "".join(piece.text for piece in rest if isinstance(piece, Content)).lstrip()
-        return use.forced or (use.constrained and said.startswith(self.model.calls.opening))
 
     def _delta(self, piece: OutputPiece) -> dict[str, Any]:
         match piece:
@@ -211,7 +143,7 @@ class ChatChoice:
                 return {"tool_calls": [{"index": self._begun - 1, "function": more}]}
 
     def _reason(self, finish: str) -> str:
-        if finish == "stop" and self.calls and self.ask.use.choice != "named":  # who names a function knows it
+        if finish == "stop" and self.reader.calls and self.ask.use.choice != "named":  # who names a function knows it
             return "function_call" if self.ask.use.legacy else "tool_calls"
         return finish
 
@@ -229,7 +161,7 @@ def whole_choice(index: int, deltas: list[dict[str, Any]], choice: ChatChoice) -
     legacy = _joined([{"index": 0, "function": d["function_call"]} for d in deltas if "function_call" in d])
     if legacy:
         message["function_call"] = legacy[0]["function"]
-    if (choice.calls or choice.ask.use.forced) and not said:
+    if (choice.reader.calls or choice.ask.use.forced) and not said:
         message["content"] = None
     listed = [entry for d in deltas for entry in d.get("logprobs", ())]
     logprobs = {"content": listed, "refusal": None} if choice.ask.sampling.logprobs is not None else None

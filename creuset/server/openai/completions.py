@@ -11,9 +11,8 @@ from typing import Any
 import msgspec
 
 from creuset.core.errors import RequestError
-from creuset.server.model import ServedModel
-from creuset.server.openai.logprobs import Cursor, Entry, completion_logprobs, prompt_logprobs
-from creuset.server.openai.sampling import (
+from creuset.server.chat.logprobs import Cursor, Entry, completion_logprobs, prompt_logprobs
+from creuset.server.chat.sampling import (
     MAX_CHOICES,
     MAX_TOKENS,
     StreamOptions,
@@ -26,7 +25,8 @@ from creuset.server.openai.sampling import (
     take_truncation,
     truncated,
 )
-from creuset.server.openai.structure import Structure, take_structure
+from creuset.server.chat.structure import Structure, take_structure
+from creuset.server.model import ServedModel
 from creuset.types.fields import Fields, show
 from creuset.types.generation import Event, Sampling
 

@@ -5,10 +5,11 @@ import string
 from dataclasses import dataclass, field
 from typing import Any
 
+from creuset.server.chat.logprobs import prompt_logprobs
+from creuset.server.chat.request import ChatRequest
+from creuset.server.chat.sampling import StreamOptions
 from creuset.server.engines.pool import ServedEngine
 from creuset.server.openai import chat, completions
-from creuset.server.openai.logprobs import prompt_logprobs
-from creuset.server.openai.sampling import StreamOptions
 from creuset.text.calls.forced import Thought
 from creuset.types.generation import Event
 
@@ -88,7 +89,7 @@ class _Head:
 class ChatResponse:
     def __init__(
         self,
-        ask: chat.ChatRequest,
+        ask: ChatRequest,
         engine: ServedEngine,
         prompt: list[int],
         thought: Thought = "none",

@@ -13,16 +13,17 @@ from starlette.responses import Response
 
 from creuset.core.errors import RequestError
 from creuset.server.carry import Answer, Handler, Prepared, answer_chat, carry, chat_ids
+from creuset.server.chat.request import ChatRequest
+from creuset.server.chat.sampling import fit, for_choice
 from creuset.server.engines.pool import ServedEngine
+from creuset.server.engines.relay import Relay
 from creuset.server.engines.upstream import UpstreamEngine
 from creuset.server.model import ServedModel
-from creuset.server.openai.chat import ChatRequest, parse_chat
+from creuset.server.openai.chat import parse_chat
 from creuset.server.openai.completions import DEFAULT_MAX_TOKENS, CompletionRequest, fitted, parse_completion
 from creuset.server.openai.models import model_card, model_list, model_object
 from creuset.server.openai.reply import ChatResponse, CompletionResponse
-from creuset.server.openai.sampling import fit, for_choice
 from creuset.server.openai.tokens import parse_detokenize, parse_tokenize, tokenized, tokenizer_info
-from creuset.server.openai.upstream import Relay
 from creuset.server.openai.watermark import detected, examine, parse_detect, the_key
 from creuset.server.state import ServerState, context_of, json_response, off_loop, salt_of
 from creuset.server.stream import ResponseBuilder

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from creuset.server.chat.sampling import check_ids
+from creuset.server.chat.thinking import take_thinking
+from creuset.server.chat.tools import take_tools
 from creuset.server.model import ServedModel
-from creuset.server.openai.sampling import check_ids
-from creuset.server.openai.thinking import take_thinking
-from creuset.server.openai.tools import take_tools
 from creuset.types.fields import Fields, show
 from creuset.types.messages import ChatMessage, parse_messages
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from creuset.core.errors import EngineError, RequestError
-from creuset.server.engines.client import ClientDisconnected, Generation
+from creuset.server.engines.client import ClientDisconnected
 from creuset.server.responses.reply import ResponseReply
+from creuset.server.stream import EventSource
 
 WAIT_S = 60.0
 
@@ -18,7 +19,7 @@ class Running:
 
     owner: str
     reply: ResponseReply
-    generation: Generation
+    generation: EventSource
     events: list[dict[str, Any]] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
     ended: bool = False

@@ -9,14 +9,12 @@ from typing import Any
 
 import msgspec
 
-from creuset.server.engines.pool import ServedEngine
+from creuset.server.chat.answer import PieceReader
+from creuset.server.chat.request import ChatRequest
 from creuset.server.errors import error_object
-from creuset.server.openai.chat import ChatChoice, ChatRequest
-from creuset.server.openai.logprobs import chat_logprobs
 from creuset.server.responses.items import Item, new_id
 from creuset.server.responses.request import ResponseAsk
 from creuset.server.stream import KEEP_ALIVE, Frames
-from creuset.text.calls.forced import Thought
 from creuset.text.output import CallArguments, CallBegun, Content, OutputPiece, Reasoning
 from creuset.types.generation import Event
 
@@ -53,22 +51,19 @@ class ResponseReply:
 
     ask: ResponseAsk
     chat: ChatRequest
-    engine: ServedEngine
-    prompt: list[int]
-    thought: Thought
+    reader: PieceReader
+    prompt_tokens: int | None  # None: only the last event tells them
     id: str
     created: int
     numbered: Numbered
     finished: Callable[[dict[str, Any]], None]
     obfuscate: bool = False
     output: list[Item] = field(default_factory=list)
-    _choice: ChatChoice = field(init=False)
     _last: Event | None = None
     _open: bool = False
     _logprobs: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._choice = ChatChoice(self.chat, self.engine.model, self.thought)
         wanted = self.chat.options.obfuscate
         self.obfuscate = self.obfuscate if wanted is None else wanted
 
@@ -81,8 +76,8 @@ class ResponseReply:
     def feed(self, index: int, event: Event) -> list[dict[str, Any]]:
         self._last = event
         if event.logprobs:
-            self._logprobs += chat_logprobs(event.logprobs, self.engine.model.tokenizer)
-        events = [made for piece in self._choice.pieces(event) for made in self._piece(piece)]
+            self._logprobs += self.reader.logprobs(event)
+        events = [made for piece in self.reader.pieces(event) for made in self._piece(piece)]
         if event.finish is not None:
             events += self._closed("incomplete" if event.finish == "length" else "completed")
         return events if self.chat.stream or self.ask.background else []
@@ -192,7 +187,9 @@ class ResponseReply:
 
     def _usage(self) -> dict[str, Any]:
         assert self._last is not None
-        read, written = len(self.prompt), self._last.completion_tokens
+        last = self._last
+        read = last.prompt_tokens if self.prompt_tokens is None else self.prompt_tokens
+        written = last.completion_tokens
         return {
             "input_tokens": read,
             "input_tokens_details": {"cached_tokens": self._last.cached_tokens, "cache_write_tokens": 0},

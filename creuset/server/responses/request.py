@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 
 from creuset.core.errors import RequestError
-from creuset.server.model import ServedModel
-from creuset.server.openai.chat import ChatRequest
-from creuset.server.openai.sampling import MAX_TOKENS, StreamOptions, take_harmless, take_sampling, take_stream
-from creuset.server.openai.structure import Structure, any_object, schema_structure, take_name
-from creuset.server.openai.thinking import ThinkingChoice, take_thinking
-from creuset.server.openai.tools import ToolUse, only_tools
+from creuset.server.chat.model import AskedModel
+from creuset.server.chat.request import ChatRequest
+from creuset.server.chat.sampling import MAX_TOKENS, StreamOptions, take_harmless, take_sampling, take_stream
+from creuset.server.chat.structure import Structure, any_object, schema_structure, take_name
+from creuset.server.chat.thinking import ThinkingChoice, take_thinking
+from creuset.server.chat.tools import ToolUse, only_tools
 from creuset.server.responses.items import Item, messages_of
 from creuset.types.fields import Fields, show
 from creuset.types.messages import ChatMessage, parse_tools
@@ -48,7 +48,7 @@ class PastItems:
 
 
 def parse_response(
-    fields: Fields, name: str, model: ServedModel, known: PastItems, *, counting: bool = False
+    fields: Fields, name: str, model: AskedModel, known: PastItems, *, counting: bool = False
 ) -> ResponseAsk:
     """`counting`: only the prompt is asked for. RequestError names the field that is wrong or not served."""
     instructions = fields.text("instructions")
@@ -65,8 +65,9 @@ def parse_response(
         choices=1, stream=False, options=StreamOptions(), structure=structure, keep=None, ignored=(),
     )  # fmt: skip
     if counting:
+        fields.ignore("truncation", "personality")
         for other in ("truncation", "personality"):
-            fields.take(other)
+            fields.text(other)
         fields.refuse_rest()
         return ResponseAsk(
             chat=replace(chat, ignored=tuple(fields.ignored)), input=known.input, store=False, background=False,
@@ -104,8 +105,12 @@ def parse_response(
     if known.conversation is not None:
         echo["conversation"] = {"id": known.conversation}
     sampling = msgspec.structs.replace(sampling, logprobs=logprobs)
-    chat = replace(chat, sampling=sampling, max_tokens=max_tokens, stream=stream, options=options,
-                   ignored=tuple(fields.ignored))  # fmt: skip
+    if effort is not None:
+        given["reasoning_effort"] = effort
+    chat = replace(
+        chat, sampling=sampling, max_tokens=max_tokens, stream=stream, options=options, given=given,
+        ignored=tuple(fields.ignored),
+    )  # fmt: skip
     return ResponseAsk(
         chat=chat, input=known.input, store=store, background=background, truncates=truncation == "auto",
         previous=known.previous, conversation=known.conversation, echo=echo, spaces=spaces,
@@ -201,7 +206,7 @@ def _chosen(fields: Fields, given: Any, use: ToolUse) -> ToolUse:
     return found
 
 
-def _reasoning(fields: Fields, model: ServedModel) -> tuple[str | None, ThinkingChoice]:
+def _reasoning(fields: Fields, model: AskedModel) -> tuple[str | None, ThinkingChoice]:
     given = fields.object("reasoning")
     effort = None
     if given is not None:

@@ -10,9 +10,10 @@ from starlette.responses import Response, StreamingResponse
 
 from creuset.core.errors import NotFound, RequestError
 from creuset.server.carry import Answer, Handler, answer_chat, chat_prompt, fitting, started
-from creuset.server.engines.pool import ServedEngine
+from creuset.server.chat.request import ChatRequest
+from creuset.server.chat.upstream import model_of, own_engine, reader_for
+from creuset.server.engines.pool import AnyEngine
 from creuset.server.engines.upstream import UpstreamEngine
-from creuset.server.openai.chat import ChatRequest
 from creuset.server.responses.background import Running
 from creuset.server.responses.items import Item, parse_input
 from creuset.server.responses.reply import Numbered, ResponseReply, encode
@@ -36,27 +37,33 @@ def response_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
 
     async def create(request: Request) -> Answer:
         fields = Fields(parse_object(await request.body()))
-        name, engine = engine_of(state, fields)
+        name, engine = state.engines.chosen_by(fields)
         salt, owner = salt_of(request, fields, state.settings), owner_of(request)
         known = await read_known(fields, store, owner)
-        ask = parse_response(fields, name, engine.model, known)
+        ask = parse_response(fields, name, model_of(engine), known)
         context_of(request).ignored = ask.chat.ignored
         id, created, numbered = f"resp_{token_hex(24)}", int(state.clock()), Numbered()
-        chat = await fitting(engine, ask.chat) if ask.truncates else ask.chat
+        chat = ask.chat
+        if ask.truncates and not isinstance(engine, UpstreamEngine):
+            chat = await fitting(engine, chat)
 
         def finished(body: dict[str, Any]) -> None:
             if ask.store and not ask.background:
                 store.keep(owner, Kept(body, ask.input, known.before, []), ask.conversation)
 
         def respond(chat: ChatRequest, prompt: list[int], thought: Thought) -> ResponseReply:
-            return ResponseReply(ask, chat, engine, prompt, thought, id, created, numbered, finished, pads)
+            reader, read = (
+                reader_for(engine, chat, thought),
+                None if isinstance(engine, UpstreamEngine) else len(prompt),
+            )
+            return ResponseReply(ask, chat, reader, read, id, created, numbered, finished, pads)
 
         if ask.background:
             return await in_background(request, engine, ask, chat, known, id, salt, respond)
         return await answer_chat(state, request, engine, chat, id, salt, respond, frames=numbered.frames())
 
     async def in_background(
-        request: Request, engine: ServedEngine, ask: ResponseAsk, chat: ChatRequest, known: PastItems, id: str,
+        request: Request, engine: AnyEngine, ask: ResponseAsk, chat: ChatRequest, known: PastItems, id: str,
         salt: str, respond: Callable[[ChatRequest, list[int], Thought], ResponseReply],
     ) -> Answer:  # fmt: skip
         owner = owner_of(request)
@@ -143,9 +150,10 @@ def response_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
 
     async def input_tokens(request: Request) -> Answer:
         fields = Fields(parse_object(await request.body()))
-        name, engine = engine_of(state, fields)
+        engine = own_engine(state.engines, fields)
         known = await read_known(fields, store, owner_of(request))
-        ask = parse_response(fields, name, engine.model, known, counting=True)
+        ask = parse_response(fields, engine.name, engine.model, known, counting=True)
+        context_of(request).ignored = ask.chat.ignored
         tokens = len(await chat_prompt(engine.model, ask.chat))
         return json_response({"object": "response.input_tokens", "input_tokens": tokens})
 
@@ -165,14 +173,6 @@ def _as_it_ended(body: dict[str, Any]) -> dict[str, Any]:
         return body
     error = {"code": "server_error", "message": "the server ended before this response did"}
     return body | {"status": "failed", "error": error}
-
-
-def engine_of(state: ServerState, fields: Fields) -> tuple[str, ServedEngine]:
-    name, engine = state.engines.chosen_by(fields)
-    if isinstance(engine, UpstreamEngine):
-        words = f"`{name}` is a model of another server, which is asked by /v1/chat/completions"
-        raise RequestError(words, param="model", code="unsupported_value")
-    return name, engine
 
 
 def owner_of(request: Request) -> str:

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from creuset.core.errors import RequestError
+from creuset.server.chat.sampling import check_ids, take_truncation
 from creuset.server.model import ServedModel
-from creuset.server.openai.sampling import check_ids, take_truncation
 from creuset.server.retrieval.vectors import TokenText
 from creuset.types.fields import Fields, show
 

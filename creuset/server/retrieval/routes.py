@@ -11,10 +11,10 @@ from starlette.responses import Response
 
 from creuset.server.carry import Answer, Handler
 from creuset.server.engines.client import ClientDisconnected
+from creuset.server.engines.relay import Relay
 from creuset.server.engines.upstream import UpstreamEngine
 from creuset.server.middleware import CLIENT_GONE
 from creuset.server.model import ServedModel
-from creuset.server.openai.upstream import Relay
 from creuset.server.retrieval.requests import EmbeddingsAsk, RerankAsk, parse_embeddings, parse_rerank
 from creuset.server.retrieval.vectors import TokenText, cosine, embed, numbers, shortened
 from creuset.server.state import ServerState, context_of, off_loop, salt_of

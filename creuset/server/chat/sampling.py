@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from creuset.core.errors import PromptTooLong, RequestError
-from creuset.server.model import ServedModel
+from creuset.server.chat.model import AskedModel
 from creuset.types.fields import Fields, show
 from creuset.types.generation import MAX_ALTERNATIVES, LogprobsMode, Sampling
 
@@ -22,7 +22,7 @@ class StreamOptions:
     obfuscate: bool | None = None  # None: the client did not say
 
 
-def take_sampling(fields: Fields, model: ServedModel) -> Sampling:
+def take_sampling(fields: Fields, model: AskedModel) -> Sampling:
     """Everything but `max_tokens` and log-probabilities, which the two routes name differently.
 
     `max_tokens` is MAX_TOKENS until `fit` has said how many tokens the context leaves.
@@ -37,12 +37,12 @@ def take_sampling(fields: Fields, model: ServedModel) -> Sampling:
         max_tokens=MAX_TOKENS,
         temperature=pick(fields.number("temperature", 0, 2), "temperature", 1.0),
         top_p=pick(fields.number("top_p", 0, 1, above=True), "top_p", 1.0),
-        top_k=max(0, int(pick(fields.integer("top_k", -1, model.tokenizer.vocab_size), "top_k", 0))),
+        top_k=max(0, int(pick(fields.integer("top_k", -1, model.vocab_size), "top_k", 0))),
         min_p=pick(fields.number("min_p", 0, 1), "min_p", 0.0),
         frequency_penalty=fields.number("frequency_penalty", -2, 2) or 0.0,
         presence_penalty=fields.number("presence_penalty", -2, 2) or 0.0,
         repetition_penalty=pick(fields.number("repetition_penalty", 0, 10, above=True), "repetition_penalty", 1.0),
-        logit_bias=_logit_bias(fields, model.tokenizer.vocab_size),
+        logit_bias=_logit_bias(fields, model.vocab_size),
         seed=fields.integer("seed", -INT64 - 1, INT64),
         min_tokens=fields.integer("min_tokens", 0, model.context) or 0,
         stop_ids=_stop_ids(fields, model),
@@ -123,10 +123,10 @@ def _logit_bias(fields: Fields, vocab_size: int) -> dict[int, float]:
     return found
 
 
-def _stop_ids(fields: Fields, model: ServedModel) -> tuple[int, ...]:
+def _stop_ids(fields: Fields, model: AskedModel) -> tuple[int, ...]:
     """Only what the client asks for: the model's own end tokens are known to the engine, for `ignore_eos`."""
     listed = fields.items("stop_token_ids") or []
-    return tuple(check_ids(listed, model.tokenizer.vocab_size, fields.path("stop_token_ids")))
+    return tuple(check_ids(listed, model.vocab_size, fields.path("stop_token_ids")))
 
 
 def _logprobs_mode(fields: Fields) -> LogprobsMode:
@@ -138,16 +138,16 @@ def _logprobs_mode(fields: Fields) -> LogprobsMode:
     return "processed_logprobs"
 
 
-def _allowed_ids(fields: Fields, model: ServedModel) -> tuple[int, ...] | None:
+def _allowed_ids(fields: Fields, model: AskedModel) -> tuple[int, ...] | None:
     listed = fields.items("allowed_token_ids")
     if listed is None:
         return None
     if not listed:
         raise fields.refuse("allowed_token_ids", "must not be an empty list")
-    return tuple(check_ids(listed, model.tokenizer.vocab_size, fields.path("allowed_token_ids")))
+    return tuple(check_ids(listed, model.vocab_size, fields.path("allowed_token_ids")))
 
 
-def _bad_words(fields: Fields, model: ServedModel) -> tuple[tuple[int, ...], ...]:
+def _bad_words(fields: Fields, model: AskedModel) -> tuple[tuple[int, ...], ...]:
     """Each word as it is written at the beginning of a text and inside one."""
     words = fields.items("bad_words") or []
     if len(words) > MAX_BAD_WORDS:
@@ -158,7 +158,7 @@ def _bad_words(fields: Fields, model: ServedModel) -> tuple[tuple[int, ...], ...
             path = f"{fields.path('bad_words')}[{at}]"
             raise RequestError(f"`{path}` must be a text that is not empty, got {show(word)}", param=path)
         for written in (word, " " + word.lstrip(" ")):
-            found[tuple(model.tokenizer.encode(written))] = None
+            found[tuple(model.encode(written))] = None
     return tuple(found)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from creuset.core.errors import RequestError
+from creuset.server.chat.model import AskedModel
 from creuset.server.model import ServedModel
 from creuset.text.calls.forced import Thought
 from creuset.text.calls.formats import CHANNEL, END, MESSAGE, START
@@ -35,34 +36,34 @@ class ThinkingChoice:
     shown: bool = True  # whether the reply has the thought
 
 
-def take_thinking(fields: Fields, model: ServedModel) -> ThinkingChoice:
+def take_thinking(fields: Fields, model: AskedModel) -> ThinkingChoice:
     kwargs = _template_kwargs(fields, model)
-    switch = next((name for name in _SWITCHES if name in model.template.variables), None)
+    switch = next((name for name in _SWITCHES if name in model.variables), None)
     wanted = _wanted(fields, kwargs)
     effort = fields.text("reasoning_effort")
     if effort is not None and effort not in EFFORTS:
         raise fields.refuse("reasoning_effort", f"must be one of {', '.join(EFFORTS)}, got {show(effort)}")
     budget, field = _budget(fields)
     shown = fields.flag("include_reasoning") is not False
-    if effort is not None and wanted is None and "reasoning_effort" not in model.template.variables:
+    if effort is not None and wanted is None and "reasoning_effort" not in model.variables:
         wanted = effort not in ("none", "minimal")
     elif effort is not None and effort in _DEGREE:
         kwargs.setdefault("reasoning_effort", _DEGREE[effort])
     elif effort == "none":
         wanted = False
-    if wanted and model.calls.thinking is None and switch is None:
+    if wanted and not model.thinks and switch is None:
         given = "reasoning_effort" if effort else "enable_thinking"
         raise fields.refuse(given, "asks to think aloud, which this model does not do", code="unsupported_value")
-    if budget is not None and model.calls.thinking is None:
+    if budget is not None and not model.thinks:
         raise fields.refuse(field, "limits the thoughts of a model that has none", code="unsupported_parameter")
     if wanted is not None and switch is not None:
         kwargs[switch] = wanted
-    elif wanted is False and model.calls.thinking is not None:
+    elif wanted is False and model.thinks:
         budget, field = 0, ""  # no switch: the thought is closed as soon as it is opened
     return ThinkingChoice(kwargs=kwargs, switched=wanted, budget=budget, budget_field=field, shown=shown)
 
 
-def _template_kwargs(fields: Fields, model: ServedModel) -> dict[str, Any]:
+def _template_kwargs(fields: Fields, model: AskedModel) -> dict[str, Any]:
     """What the template reads of `chat_template_kwargs`. The rest changes nothing, and is named in the reply."""
     given = fields.take("chat_template_kwargs")
     if given is None:
@@ -73,9 +74,9 @@ def _template_kwargs(fields: Fields, model: ServedModel) -> dict[str, Any]:
         path = f"chat_template_kwargs.{name}"
         if name in _RESERVED:
             raise fields.refuse(path, "is what the other fields of the request say", code="unsupported_parameter")
-        if name not in model.template.variables and name not in _SWITCHES:
+        if name not in model.variables and name not in _SWITCHES:
             fields.ignored[path] = None
-    read = model.template.variables | set(_SWITCHES)
+    read = model.variables | set(_SWITCHES)
     return {name: value for name, value in given.items() if value is not None and name in read}
 
 

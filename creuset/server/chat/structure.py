@@ -26,6 +26,7 @@ class Structure:
 
     path: str  # of the field
     write: Callable[[], str]  # the grammar. Raises RequestError
+    form: dict[str, Any] | None = None  # as `response_format` says it, where it can
 
     async def grammar(self) -> str:
         """The grammar, made in a thread, beside everybody's streams."""
@@ -129,8 +130,11 @@ def _parsed(schema: Any, path: str) -> Any:
 
 
 def schema_structure(schema: Any, path: str, *, strict: bool = False) -> Structure:
-    return Structure(path, lambda: grammar.json_schema(schema if strict else closed(schema), param=path, strict=strict))
+    form = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": strict}}
+    return Structure(
+        path, lambda: grammar.json_schema(schema if strict else closed(schema), param=path, strict=strict), form
+    )
 
 
 def any_object(path: str) -> Structure:
-    return Structure(path, lambda: grammar.json_object(param=path))
+    return Structure(path, lambda: grammar.json_object(param=path), {"type": "json_object"})

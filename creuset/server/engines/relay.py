@@ -6,7 +6,7 @@ out again where the client did not ask.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -15,18 +15,16 @@ from starlette.types import Receive, Scope, Send
 
 from creuset.core.errors import EngineError, RequestError
 from creuset.server.engines.client import LARGEST_CALL
-from creuset.server.engines.upstream import UpstreamEngine, UpstreamError, UpstreamTimeout, read_error
+from creuset.server.engines.reading import COUNTS, ReplyReader
+from creuset.server.engines.upstream import UpstreamEngine
 from creuset.server.errors import error_object, error_response
 from creuset.server.middleware import RequestContext
 from creuset.server.settings import ServeSettings
 from creuset.server.stream import DONE, EVENT_STREAM, KEEP_ALIVE, disconnected
-from creuset.types.fields import Fields, show
+from creuset.types.fields import Fields
 
 if TYPE_CHECKING:
     import httpx
-
-MAX_REPLY_BYTES = 64 << 20  # of a whole reply, and of one event of a stream
-COUNTS = ("prompt_tokens", "completion_tokens")
 
 
 class Relay:
@@ -58,7 +56,7 @@ class Relay:
             if engine.context is not None and type(asked) is int and asked > engine.context:
                 raise fields.refuse(name, f"is {asked}; the context of {engine.name} is {engine.context} tokens")
         self._engine, self._path, self._settings, self._context = engine, path, settings, context
-        self._holds = holds
+        self._holds, self._reader = holds, ReplyReader(engine)
         self._body = body | {"model": engine.settings.model}
         if self._stream:
             self._body["stream_options"] = (body.get("stream_options") or {}) | {"include_usage": True}
@@ -105,10 +103,9 @@ class Relay:
         return self._finishes.get(0, "stop")
 
     async def _whole(self, response: "httpx.Response", send: Send) -> None:
-        raw = b"".join([piece async for piece in self._bytes(response)])
-        reply = self._object(raw)
+        reply = await self._reader.whole(response)
         if not isinstance(reply.get(self._holds), list):
-            raise self._error(reply)
+            raise self._reader.error(reply)
         self._look(reply)
         body = _encode(reply | self._mine)
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
@@ -116,8 +113,6 @@ class Relay:
         await self._send(send, body, last=True)
 
     async def _pump(self, response: "httpx.Response", send: Send) -> None:
-        if "text/event-stream" not in response.headers.get("content-type", ""):
-            raise self._error(self._object(b"".join([piece async for piece in self._bytes(response)])))
         events = self._events(response)
         coming = asyncio.ensure_future(anext(events, None))
         try:
@@ -144,25 +139,15 @@ class Relay:
 
     async def _events(self, response: "httpx.Response") -> AsyncGenerator[bytes]:
         """The chunks of a stream as the client is to get them; empty for one that is not for the client."""
-        rest = b""
-        async for piece in self._bytes(response):
-            *lines, rest = (rest + piece).split(b"\n")
-            if len(rest) > MAX_REPLY_BYTES:
-                raise UpstreamError(f"the server behind {self._engine.name} sent an event without an end")
-            for line in lines:
-                value = line.removesuffix(b"\r").removeprefix(b"data:").strip()
-                if not line.startswith(b"data:") or not value:
-                    continue  # a comment, the name of an event, the line between two
-                if value == b"[DONE]":
-                    return
-                yield self._chunk(value)
+        async for value in self._reader.values(response):
+            if value == b"[DONE]":
+                return
+            yield self._chunk(value)
         if not self._choices or not self._choices <= self._finishes.keys():
-            raise UpstreamError(f"the server behind {self._engine.name} ended the stream before the reply was complete")
+            raise self._reader.cut()
 
     def _chunk(self, value: bytes) -> bytes:
-        chunk = self._object(value)
-        if "choices" not in chunk and "usage" not in chunk:
-            raise self._error(chunk)
+        chunk = self._reader.chunk(value)
         if not self._choices:
             self._engine.metrics.begun(self._mine["id"])
         self._look(chunk)
@@ -183,39 +168,6 @@ class Relay:
                 self._choices.add(index)
                 if isinstance(choice.get("finish_reason"), str):
                     self._finishes[index] = choice["finish_reason"]
-
-    def _object(self, raw: bytes) -> dict[str, Any]:
-        try:
-            found = msgspec.json.decode(raw)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            found = None
-        if not isinstance(found, dict):
-            raise UpstreamError(f"the server behind {self._engine.name} sent what is no JSON object")
-        return found
-
-    def _error(self, reply: dict[str, Any]) -> UpstreamError:
-        """What is told of a reply that says 200 and is an error, or nothing that is known."""
-        message = self._engine.scrub(read_error(_encode(reply))[0])
-        return UpstreamError(
-            message or f"the server behind {self._engine.name} sent no reply, but {show(sorted(reply))}"
-        )
-
-    async def _bytes(self, response: "httpx.Response") -> AsyncIterator[bytes]:
-        import httpx
-
-        total, name = 0, self._engine.name
-        try:
-            async for piece in response.aiter_bytes():
-                total += len(piece)
-                if not self._stream and total > MAX_REPLY_BYTES:
-                    raise UpstreamError(f"the server behind {name} sent a reply of more than {MAX_REPLY_BYTES} bytes")
-                yield piece
-        except httpx.TimeoutException as error:
-            raise UpstreamTimeout(f"the server behind {name} fell silent before the reply was complete") from error
-        except httpx.HTTPError as error:
-            raise UpstreamError(
-                f"the server behind {name} broke the connection before the reply was complete"
-            ) from error
 
     async def _send(self, send: Send, body: bytes, *, last: bool = False) -> None:
         async with asyncio.timeout(self._settings.send_timeout_s):
