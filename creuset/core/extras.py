@@ -9,7 +9,10 @@ from creuset.core.errors import ConfigError
 
 # extra: names that are imported. A package may be in several.
 EXTRAS: dict[str, frozenset[str]] = {
-    "serve": frozenset({"httpx", "prometheus_client", "sqlalchemy", "starlette", "structlog", "uvicorn"}),
+    "serve": frozenset({
+        "alembic", "httpx", "prometheus_client", "sqlalchemy", "starlette", "structlog", "uvicorn",
+    }),
+    "tenants": frozenset({"psycopg"}),
     "train": frozenset({"zstandard"}),
     "data": frozenset({
         "datatrove", "fastwarc", "loguru", "lxml", "lxml_html_clean", "phonenumbers", "py3langid", "pyarrow", "regex",

@@ -22,6 +22,8 @@ from creuset.server.body import limited, refuse_encoding, too_large
 from creuset.server.errors import OPENAI_DIALECT, Dialect, WrongMediaType, error_response
 from creuset.server.metrics import Metrics
 from creuset.server.settings import LOOPBACK_NAMES, ServeSettings, is_loopback
+from creuset.server.tenants.access import check_scope
+from creuset.types.tenants import Caller
 
 OPEN_PATHS = ("/", "/health", "/favicon.svg")  # and the page's files, under /assets/
 POLLED = ("/health", "/metrics")  # asked all the time; the engine's own states are logged anyway
@@ -46,7 +48,9 @@ SECURITY_HEADERS = [
 
 
 class KeyStore(Protocol):
-    def identify(self, key: str) -> str: ...
+    def identify(self, key: str, address: str) -> Caller:
+        """Whose `key` it is, asked from `address`. Raises NotAllowed; answers from memory."""
+        ...
 
 
 @dataclass(slots=True)
@@ -55,7 +59,8 @@ class RequestContext:
 
     id: str
     route: str = "unmatched"  # never the raw path, which a client may fill with anything
-    caller: str | None = None
+    caller: str | None = None  # the owner of what is kept; None where no keys are asked for
+    who: Caller | None = None
     facts: dict[str, Any] = field(default_factory=dict)
     dialect: Dialect = OPENAI_DIALECT
     ignored: tuple[str, ...] = ()  # fields of the body that were given and change nothing: told in a header
@@ -127,7 +132,7 @@ class Middleware:
             say = self._log.debug if context.route in POLLED else self._log.info
             say(
                 "request", id=context.id, method=scope["method"], route=context.route, status=status,
-                ms=round(1000 * seconds, 1), key=context.caller, **context.facts,
+                ms=round(1000 * seconds, 1), key=context.who and context.who.key, **context.facts,
             )  # fmt: skip
 
     def _check(self, scope: Scope, context: RequestContext) -> Response | None:
@@ -141,7 +146,9 @@ class Middleware:
             if size.isdecimal() and int(size) > self._settings.body_limit_bytes:
                 raise too_large(int(size), self._settings.body_limit_bytes)
             if self._keys is not None and not _is_open(scope["path"]):
-                context.caller = self._keys.identify(_key(scope))
+                who = context.who = self._keys.identify(_key(scope), _address(scope))
+                context.caller = who.owner
+                check_scope(who, scope["path"])
             if scope["method"] == "POST" and (self._posts is None or scope["path"] in self._posts):
                 media = _header(scope, b"content-type").partition(";")[0].strip().lower()
                 if media != "application/json":
@@ -232,6 +239,12 @@ def _key(scope: Scope) -> str:
     if scheme.lower() == "bearer" and key.strip():
         return key.strip()
     return _header(scope, b"x-api-key").strip() or _header(scope, b"api-key").strip()
+
+
+def _address(scope: Scope) -> str:
+    """Of whoever opened the connection; a proxy's where one stands in front. Headers are not believed."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""
 
 
 def _rate_limits(limit: int, left: int) -> list[tuple[bytes, bytes]]:

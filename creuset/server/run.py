@@ -17,6 +17,7 @@ import uvicorn
 
 from creuset.core.errors import ConfigError
 from creuset.server.app import create_app
+from creuset.server.database import Database
 from creuset.server.engines.client import EngineClient, State
 from creuset.server.engines.needs import Need
 from creuset.server.engines.pool import UNBOUNDED, EnginePool, ServedEngine
@@ -167,10 +168,12 @@ async def serve(
 
     ours = [engine(*model, need) for model, need in zip(models, needs or [None] * len(models), strict=True)]
     engines = EnginePool([*ours, *map(upstream, upstreams)], memory=memory)
-    items = ItemStore(settings.database, on_error=lambda error: log.error("item_store", error=type(error).__name__))
+    database = Database(settings.database)
+    items = ItemStore(database, on_error=lambda error: log.error("item_store", error=type(error).__name__))
     state = ServerState(
-        engines=engines, settings=settings, metrics=metrics, log=log, keys=keys, watermark=watermark, items=items
-    )
+        engines=engines, settings=settings, metrics=metrics, log=log, keys=keys, watermark=watermark,
+        database=database, items=items,
+    )  # fmt: skip
     listener = listener or bind(settings)
     loop = asyncio.get_running_loop()
     server = _Server(_uvicorn(state, log), lambda: loop.call_soon_threadsafe(engines.close))
@@ -189,7 +192,7 @@ async def serve(
         engines.close()
         listener.close()
         await lives
-        items.close()
+        database.close()
     if engines.failure is not None:
         raise engines.failure
 

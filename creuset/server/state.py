@@ -10,6 +10,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from creuset.server.database import Database
 from creuset.server.engines.pool import EnginePool
 from creuset.server.metrics import Metrics
 from creuset.server.middleware import KeyStore, RequestContext
@@ -37,6 +38,7 @@ class ServerState:
     clock: Callable[[], float] = time.time
     pages: Pages = field(default_factory=Pages)
     watermark: Watermark | None = None
+    database: Database = field(default_factory=Database)
     items: ItemStore = field(default_factory=ItemStore)  # responses and conversations that are kept
 
 

@@ -63,11 +63,11 @@ def test_a_second_key_leaves_the_first_as_it_was(tmp_path: Path) -> None:
     file = tmp_path / "keys.json"
     ann, bob = add_key(file, "ann"), add_key(file, "bob")
     ring = KeyRing(file)
-    assert (ring.identify(ann), ring.identify(bob)) == ("ann", "bob")
+    assert (ring.identify(ann).owner, ring.identify(bob).owner) == ("ann", "bob")
     assert [entry["name"] for entry in json.loads(file.read_text())["keys"]] == ["ann", "bob"]
     with pytest.raises(ConfigError, match="already has a key named `bob`"):
         add_key(file, "bob")
-    assert KeyRing(file).identify(bob) == "bob", "the refused key replaced the one there"
+    assert KeyRing(file).identify(bob).owner == "bob", "the refused key replaced the one there"
 
 
 @pytest.mark.parametrize(
@@ -98,14 +98,14 @@ def test_a_change_of_the_file_counts_at_the_next_use(tmp_path: Path) -> None:
     file = tmp_path / "keys.json"
     ann, bob = add_key(file, "ann"), add_key(file, "bob")
     ring = KeyRing(file)
-    assert ring.identify(ann) == "ann"
+    assert ring.identify(ann).owner == "ann"
     entries = json.loads(file.read_text())["keys"]
     rewrite(file, json.dumps({"keys": [e for e in entries if e["name"] == "bob"]}))
     with pytest.raises(NotAllowed):
         ring.identify(ann)
-    assert ring.identify(bob) == "bob"
+    assert ring.identify(bob).owner == "bob"
     rewrite(file, json.dumps({"keys": entries}), later_ns=2 * 10**9)
-    assert ring.identify(ann) == "ann"
+    assert ring.identify(ann).owner == "ann"
 
 
 def test_a_file_of_the_same_size_and_another_time_is_read_again(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_a_file_of_the_same_size_and_another_time_is_read_again(tmp_path: Path) 
     key = add_key(file, "ann")
     ring = KeyRing(file)
     rewrite(file, file.read_text().replace('"ann"', '"bob"'))
-    assert ring.identify(key) == "bob"
+    assert ring.identify(key).owner == "bob"
 
 
 def test_all_keys_can_be_revoked_while_the_server_runs(tmp_path: Path) -> None:

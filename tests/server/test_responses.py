@@ -12,7 +12,7 @@ import pytest
 from openai import OpenAI
 
 from creuset.core.errors import ConfigError
-from creuset.server.responses.store import ItemStore
+from creuset.server.database import Database
 from creuset.server.settings import MEMORY, database_url
 from creuset.server.tenants.keys import add_key
 
@@ -315,12 +315,12 @@ def test_old_turns_leave_a_prompt_that_is_too_long_where_that_is_asked_for(clien
 
 def test_a_database_that_cannot_be_used_is_named_without_its_password(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be used"):
-        ItemStore(database_url(f"{tmp_path}", tmp_path))
+        Database(database_url(f"{tmp_path}", tmp_path))
     with pytest.raises(ConfigError) as refused:
-        ItemStore("nodb://me:secret@host/x")
+        Database("nodb://me:secret@host/x")
     assert "secret" not in str(refused.value)
     file = tmp_path / "new" / "kept.db"
-    ItemStore(database_url(str(file), tmp_path)).close()
+    Database(database_url(str(file), tmp_path)).close()
     assert file.stat().st_mode & 0o077 == 0
     assert (database_url("memory", tmp_path), database_url("postgresql://x", tmp_path)) == (MEMORY, "postgresql://x")
     assert database_url(None, tmp_path) == f"sqlite:///{tmp_path}/server.db"

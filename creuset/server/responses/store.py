@@ -1,61 +1,23 @@
-"""Responses and conversations that are kept: in SQLite, or in another database that SQLAlchemy knows.
+"""Responses and conversations that are kept, in the server's database.
 
 Everything belongs to its owner, the name of the key that made it. What belongs to somebody else is found as little as
-what never was: one statement asks for both. One thread does all the work, in the order in which it was asked for, so
-that what was kept is read; the event loop never waits for a disk.
+what never was: one statement asks for both. The database's thread does all the work, in the order in which it was
+asked for, so that what was kept is read; the event loop never waits for a disk.
 """
 
-import asyncio
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any, TypeVar
+from concurrent.futures import Future
+from typing import Any
 
 import msgspec
-from sqlalchemy import (
-    Column,
-    Engine,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    Table,
-    create_engine,
-    event,
-    select,
-    update,
-)
 from sqlalchemy import delete as delete_from
 from sqlalchemy import insert as insert_into
-from sqlalchemy.engine import Connection, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
-from sqlalchemy.pool import StaticPool
+from sqlalchemy import select, update
+from sqlalchemy.engine import Connection
 
-from creuset.core.errors import ConfigError
+from creuset.server.database import Database
 from creuset.server.responses.items import Item
-from creuset.server.settings import MEMORY
-
-T = TypeVar("T")
-META = MetaData()
-RESPONSES = Table(
-    "responses", META,
-    Column("id", String, primary_key=True), Column("owner", String, nullable=False),
-    Column("created", Integer, nullable=False), Column("body", LargeBinary, nullable=False),
-    Column("input", LargeBinary, nullable=False), Column("before", LargeBinary, nullable=False),
-    Column("events", LargeBinary, nullable=False),
-)  # fmt: skip
-CONVERSATIONS = Table(
-    "conversations", META,
-    Column("id", String, primary_key=True), Column("owner", String, nullable=False),
-    Column("created", Integer, nullable=False), Column("metadata", LargeBinary, nullable=False),
-)  # fmt: skip
-ITEMS = Table(
-    "items", META,
-    Column("at", Integer, primary_key=True, autoincrement=True), Column("id", String, nullable=False, index=True),
-    Column("owner", String, nullable=False), Column("conversation", String, index=True),
-    Column("response", String, index=True), Column("body", LargeBinary, nullable=False),
-)  # fmt: skip
+from creuset.server.responses.tables import CONVERSATIONS, ITEMS, RESPONSES
 
 _json = msgspec.json
 
@@ -75,39 +37,12 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 class ItemStore:
-    def __init__(self, url: str = MEMORY, *, on_error: Callable[[Exception], object] = lambda _: None) -> None:
-        """`url`: SQLAlchemy's; `sqlite://` keeps everything in memory, until the server ends.
-
-        `on_error` gets what went wrong where nobody waits for it.
-        """
-        memory = url == MEMORY
-        options: dict[str, Any] = (
-            {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}} if memory else {}
-        )
-        try:
-            self._engine: Engine = create_engine(url, **options)
-            if url.startswith("sqlite") and not memory:
-                _private(Path(url.removeprefix("sqlite:///")))
-                event.listen(self._engine, "connect", _prepare)
-            META.create_all(self._engine)
-        except (SQLAlchemyError, ModuleNotFoundError, OSError) as error:
-            why = str(getattr(error, "orig", None) or error).splitlines()[0]
-            raise ConfigError(
-                f"the database `{_shown(url)}` cannot be used: {why}",
-                hint="choose another with --database; `memory` keeps nothing on disk",
-            ) from None
-        self._thread, self._on_error = ThreadPoolExecutor(1, "items"), on_error
-
-    async def _run(self, work: Callable[[Connection], T]) -> T:
-        def job() -> T:
-            with self._engine.begin() as connection:
-                return work(connection)
-
-        return await asyncio.get_running_loop().run_in_executor(self._thread, job)
-
-    def close(self) -> None:
-        self._thread.shutdown(wait=True)
-        self._engine.dispose()
+    def __init__(
+        self, database: Database | None = None, *, on_error: Callable[[BaseException], object] = lambda _: None
+    ):
+        """Without a `database` everything is in memory. `on_error` gets what went wrong where nobody waits for it."""
+        self._database, self._on_error = database or Database(), on_error
+        self._run = self._database.run
 
     # -- responses
 
@@ -125,13 +60,10 @@ class ItemStore:
             new = [*kept.input, *body["output"]]
             _insert(connection, owner, new, conversation=conversation, response=body["id"])
 
-        self._thread.submit(self._safely, work)
+        self._database.submit(work).add_done_callback(self._tell)
 
-    def _safely(self, work: Callable[[Connection], None]) -> None:
-        try:
-            with self._engine.begin() as connection:
-                work(connection)
-        except Exception as error:
+    def _tell(self, done: "Future[None]") -> None:
+        if (error := done.exception()) is not None:
             self._on_error(error)
 
     async def response(self, owner: str, id: str) -> Kept | None:
@@ -223,25 +155,3 @@ def _insert(connection: Connection, owner: str, items: Sequence[Item], **of: str
     rows = [{"id": item["id"], "owner": owner, "body": _json.encode(item), **of} for item in items]
     if rows:
         connection.execute(insert_into(ITEMS), rows)
-
-
-def _shown(url: str) -> str:
-    """An address without its password."""
-    try:
-        return make_url(url).render_as_string()
-    except ArgumentError:
-        return url
-
-
-def _private(file: Path) -> None:
-    """A new file is for its owner alone: it holds what people have said."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
-
-
-def _prepare(connection: Any, _record: Any) -> None:
-    """A reader does not wait for the writer, and a crash of the machine loses the last moments only."""
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000", "foreign_keys=ON"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()

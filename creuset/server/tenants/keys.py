@@ -19,8 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from creuset.core.errors import ConfigError, NotAllowed
+from creuset.types.tenants import INFERENCE, OPERATIONS_READ, USAGE_READ, Caller
 
 PREFIX = "crs-"
+ORGANIZATION = "file"  # all keys of a file are in it
+ALLOWED = frozenset({INFERENCE, USAGE_READ, OPERATIONS_READ})
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
@@ -65,15 +68,18 @@ class KeyRing:
         if not self._names:
             raise ConfigError(f"`{file}` holds no key", hint="make one: creuset serve --new-key NAME --keys FILE")
 
-    def identify(self, key: str) -> str:
-        """The name of `key`. Looked up by digest, so that time says nothing of the keys that exist."""
+    def identify(self, key: str, address: str = "") -> Caller:
+        """Whose `key` it is: its name, in one flat organization. Any `address` will do.
+
+        Looked up by digest, so that time says nothing of the keys that exist.
+        """
         self._refresh()
         name = self._names.get(digest(key))
         if name is None:
             raise NotAllowed(
                 "this API key is not known here" if key else "an API key is required: Authorization: Bearer KEY"
             )
-        return name
+        return Caller(owner=name, key=name, organization=ORGANIZATION, scopes=ALLOWED)
 
     def _refresh(self) -> None:
         try:

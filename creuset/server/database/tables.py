@@ -1,0 +1,6 @@
+"""Every table of the server's database: importing this fills `META`."""
+
+from creuset.server.responses import tables as items
+from creuset.server.tenants.directory import tables as directory
+
+__all__ = ["directory", "items"]

@@ -1,0 +1,28 @@
+"""Which scope an address needs. What belongs to whom is looked at by the route itself."""
+
+from creuset.core.errors import Forbidden
+from creuset.types.tenants import INFERENCE, OPERATIONS_READ, SCIM, SCOPES, Caller
+
+ANY = ("/openapi.json", "/v1/creuset/me", "/v1/organization", "/v1/projects", "/auth")
+NEEDS = (("/metrics", OPERATIONS_READ), ("/scim", SCIM))
+
+
+class MissingScope(Forbidden):
+    code = "missing_scope"
+
+
+def check_scope(who: Caller, path: str) -> None:
+    """Raises MissingScope where `who` may not ask at `path`. Administration checks by route: it needs more than one."""
+    if any(path == one or path.startswith(one + "/") for one in ANY):
+        return
+    for start, scope in NEEDS:
+        if path == start or path.startswith(start + "/"):
+            return need(who, scope)
+    need(who, INFERENCE)
+
+
+def need(who: Caller, *scopes: str) -> None:
+    """Raises MissingScope unless `who` has one of `scopes`."""
+    if not who.scopes.intersection(scopes):
+        wanted = " or ".join(f"`{scope}`" for scope in scopes)
+        raise MissingScope(f"this needs the scope {wanted}, to {SCOPES[scopes[0]]}")

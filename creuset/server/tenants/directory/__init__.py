@@ -1,0 +1,1 @@
+"""Organizations, projects, groups, users, service accounts, roles and keys."""
