@@ -8,7 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 
 from creuset.cli import VERBS
 
@@ -124,19 +123,22 @@ def way_to_torch(module: str, seen: frozenset[str] = frozenset()) -> list[str] |
     return None
 
 
-@pytest.mark.parametrize("module", sorted(MODULES))
-def test_imports_point_downwards(module):
-    layer = module.split(".")[0]
-    if layer in EVERYTHING:
-        return
-    assert layer in MAY_IMPORT, f"{layer} is a new layer: say here what it may import"
-    allowed = MAY_IMPORT[layer] | MAY_IMPORT.get(module, set()) | {layer}
-    for name in imports_anywhere(module):
-        if not name.startswith("creuset.") or name == "creuset.__version__":
+def test_imports_point_downwards():
+    guilty = []
+    for module in sorted(MODULES):
+        layer = module.split(".")[0]
+        if layer in EVERYTHING:
             continue
-        target = name.removeprefix("creuset.")
-        # `from creuset import core` style: the package itself may be named when one of its modules may.
-        assert within(target, allowed) or target in {a.split(".")[0] for a in allowed}, f"{layer} may not import {name}"
+        assert layer in MAY_IMPORT, f"{layer} is a new layer: say here what it may import"
+        allowed = MAY_IMPORT[layer] | MAY_IMPORT.get(module, set()) | {layer}
+        for name in imports_anywhere(module):
+            if not name.startswith("creuset.") or name == "creuset.__version__":
+                continue
+            target = name.removeprefix("creuset.")
+            # `from creuset import core` style: the package itself may be named when one of its modules may.
+            if not (within(target, allowed) or target in {a.split(".")[0] for a in allowed}):
+                guilty.append(f"{module}: {layer} may not import {name}")
+    assert not guilty, guilty
 
 
 def used_permissions(layer: str) -> set[str]:
@@ -146,11 +148,13 @@ def used_permissions(layer: str) -> set[str]:
     return {t for m in mine for t in ours(set(imports_anywhere(m)))}
 
 
-@pytest.mark.parametrize("layer", sorted(MAY_IMPORT))
-def test_no_permission_is_left_that_nobody_uses(layer):
-    used = used_permissions(layer)
-    idle = sorted(p for p in MAY_IMPORT[layer] if not any(within(target, {p}) for target in used))
-    assert not idle, f"nothing in {layer} imports {idle}: delete the permission"
+def test_no_permission_is_left_that_nobody_uses():
+    idle = {}
+    for layer, allowed in MAY_IMPORT.items():
+        used = used_permissions(layer)
+        if left := sorted(p for p in allowed if not any(within(target, {p}) for target in used)):
+            idle[layer] = left
+    assert not idle, f"nothing there imports these: delete the permissions {idle}"
 
 
 def test_of_the_audit_only_its_run_knows_tests_and_clients():
@@ -277,10 +281,10 @@ def test_nothing_but_tests_imports_the_test_helpers():
     assert not guilty, guilty
 
 
-@pytest.mark.parametrize("module", sorted(m for m in MODULES if within(m, NO_TORCH)))
-def test_importing_it_does_not_load_torch(module):
-    if not within(module, BUT):
-        assert way_to_torch(module) is None, " -> ".join(way_to_torch(module) or [])
+def test_importing_the_light_modules_does_not_load_torch():
+    light = [m for m in sorted(MODULES) if within(m, NO_TORCH) and not within(m, BUT)]
+    guilty = [" -> ".join(way) for module in light if (way := way_to_torch(module)) is not None]
+    assert not guilty, guilty
 
 
 def test_no_file_is_longer_than_one_sitting():
@@ -298,33 +302,40 @@ def test_no_two_test_files_have_one_name():
     assert len(names) == len(set(names)), sorted(n for n in set(names) if names.count(n) > 1)
 
 
-def loaded_by(argv: list[str]) -> tuple[int, set[str], str]:
-    """Exit code, top-level modules loaded and stdout of `creuset ARGV` in a process of its own."""
-    probe = (
-        "import json, sys\nfrom creuset.cli import main\n"
-        "try:\n    code = main(json.loads(sys.argv[1]))\nexcept SystemExit as left:\n    code = left.code or 0\n"
-        "print(json.dumps([code, sorted({m.split('.')[0] for m in sys.modules})]), file=sys.stderr)"
-    )
-    ran = subprocess.run([sys.executable, "-c", probe, json.dumps(argv)], capture_output=True, text=True, check=False)
+PROBE = """
+import contextlib, io, json, sys
+from creuset.cli import main
+for argv in json.loads(sys.argv[1]):
+    out = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(out):
+            code = main(argv)
+    except SystemExit as left:
+        code = left.code or 0
+    print(json.dumps([code, sorted({m.split('.')[0] for m in sys.modules}), out.getvalue()]))
+"""
+
+
+def loaded_by(*argvs: list[str]) -> list[tuple[int, set[str], str]]:
+    """Exit code, stdout, and top-level modules loaded so far, of each `creuset ARGV`, one behind the other in a process."""
+    ran = subprocess.run([sys.executable, "-c", PROBE, json.dumps(argvs)], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
-    code, modules = json.loads(ran.stderr.splitlines()[-1])
-    return code, set(modules), ran.stdout
+    return [(code, set(modules), out) for code, modules, out in map(json.loads, ran.stdout.splitlines())]
 
 
 HEAVY = {"torch", "transformers", "datatrove", "starlette", "pyarrow", "tokenizers", "numpy", "pandas", "sympy"}
 
 
 def test_help_loads_nothing_heavy():
-    code, modules, out = loaded_by(["--help"])
+    ((code, modules, out),) = loaded_by(["--help"])
     assert code == 0 and not modules & HEAVY, modules & HEAVY
     assert all(verb in out for verb in VERBS)
 
 
-@pytest.mark.parametrize("verb", sorted(VERBS))
-def test_every_verb_explains_itself_without_torch(verb):
-    code, modules, out = loaded_by([verb, "--help"])
-    assert code == 0 and f"usage: creuset {verb}" in out
-    assert not modules & {"torch", "transformers"}, f"`creuset {verb} --help` loads torch"
+def test_every_verb_explains_itself_without_torch():
+    for verb, (code, modules, out) in zip(VERBS, loaded_by(*([verb, "--help"] for verb in VERBS)), strict=True):
+        assert code == 0 and f"usage: creuset {verb}" in out
+        assert not modules & {"torch", "transformers"}, f"`creuset {verb} --help` loads torch"
 
 
 def committed_files() -> list[Path]:

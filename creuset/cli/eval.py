@@ -258,15 +258,15 @@ def table(rows: list[dict[str, Any]]) -> str:
 def _card(args: argparse.Namespace) -> int:
     from creuset.core.log import say
     from creuset.evals.clients.conversations import converse, openings
-    from creuset.governance.card.build import gather, package, write
+    from creuset.governance.card.build import facts_of, package, write
     from creuset.model.hub import find_model
 
     model = find_model(args.words[1])
     if args.package is not None and args.package.exists():
         raise ConfigError(f"`{args.package}` already exists", hint="artifacts are never overwritten")
-    gather(model, args.evaluation)  # what does not belong together is refused before the model is asked anything
-    talks = converse(model, openings(args.dialogues), progress=say) if args.dialogues else []
-    text = write(model, args.evaluation, talks, licence=args.licence)
+    with facts_of(model, args.evaluation) as facts:  # what does not belong together is refused before anything is asked
+        talks = converse(model, openings(args.dialogues), progress=say) if args.dialogues else []
+        text = write(facts, talks, licence=args.licence)
     if args.package is not None:
         package(model, args.evaluation, text, args.package)
     if args.out is not None:

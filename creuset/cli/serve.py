@@ -1,7 +1,8 @@
 """`creuset serve`: an OpenAI-compatible API and a chat page for one model or several.
 
-stdout gets one line that says where; logs go to stderr, one JSON object a line. Exit codes: 0 stopped by a
-signal, 2 the address or the settings cannot be, 3 the model is missing or damaged, 5 the engine cannot start.
+stdout gets one line that says where; logs go to stderr, one JSON object a line. Exit codes: 0 stopped by a signal,
+2 the address or the settings cannot be, also where the engine is the one to find that out, 3 the model is missing or
+damaged, 4 the system gave no more memory, 5 the model does not fit, or its process ended again and again while loading.
 """
 
 import argparse

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import json
 import logging
+import os
 import signal
 import socket
 import sys
@@ -35,8 +36,16 @@ GRACE_S = 1  # open connections may take this long to end after Ctrl-C
 
 
 def worker_command(folder: Path, engine_settings: str) -> list[str]:
-    """What starts the engine process; `{fd}` becomes its socket. `-P`: no file of the working folder is imported."""
-    return [sys.executable, "-P", "-m", "creuset.server.engines.worker", "{fd}", str(folder), engine_settings]
+    """What starts the engine process; `{fd}` becomes its socket. `-P`: no file of the working folder is imported.
+
+    Where this package was found in the working folder (`python -m creuset` in a checkout), the engine takes it from
+    there too: the package that is installed may be another.
+    """
+    module, root = "creuset.server.engines.worker", str(Path(__file__).parents[2])
+    start = ["-m", module]
+    if root == os.getcwd() and root not in os.environ.get("PYTHONPATH", "").split(os.pathsep):
+        start = ["-c", f"import sys; sys.path.insert(0, {root!r}); from {module} import main; sys.exit(main(sys.argv[1:]))"]
+    return [sys.executable, "-P", *start, "{fd}", str(folder), engine_settings]
 
 
 def as_chosen(command: Sequence[str], facts: dict[str, Any]) -> list[str]:

@@ -53,6 +53,11 @@ def test_the_native_core_computes_where_it_can_be_had_and_torch_says_why_it_comp
         found.force(before)
     asked = chosen(backend="torch")
     assert asked["backend"] == "torch" and "not_native" not in asked
+    with monkeypatch.context() as forced:
+        forced.setenv("CREUSET_ISA", "nonsense")
+        for backend in ("auto", "native", "torch"):
+            with pytest.raises(ConfigError, match="CREUSET_ISA=nonsense is not a level of processors"):
+                chosen(backend=backend)
     monkeypatch.setenv("CREUSET_NATIVE", "0")
     fallen = chosen()
     assert fallen["backend"] == "torch"

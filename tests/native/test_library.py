@@ -65,13 +65,20 @@ def test_each_level_of_this_machine_can_be_forced_and_others_are_refused_by_name
 
 
 def test_the_environment_forces_a_level_or_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = library().isa
+    found = library()
+    before = found.isa
     try:
         monkeypatch.setenv("CREUSET_ISA", "scalar")
         assert library().isa == "scalar"
         monkeypatch.setenv("CREUSET_ISA", "quantum")
-        with pytest.raises(NativeUnavailable, match="`quantum`"):
+        with pytest.raises(ConfigError, match="CREUSET_ISA=quantum is not a level of processors") as refused:
             library()
+        assert refused.value.hint == "there are scalar, neon, avx2, avx512, vnni, bf16, amx"
+        if absent := set(ISA_LEVELS) - set(found.levels):
+            monkeypatch.setenv("CREUSET_ISA", missing := min(absent))
+            with pytest.raises(ConfigError, match=f"CREUSET_ISA: the kernels `{missing}` cannot be used here"):
+                library()
+        monkeypatch.delenv("CREUSET_ISA")
         monkeypatch.setenv("CREUSET_NATIVE", "0")
         with pytest.raises(NativeUnavailable, match="CREUSET_NATIVE is 0"):
             library()

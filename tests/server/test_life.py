@@ -1,5 +1,6 @@
 """Conservation, disconnects, the engine's death: every reply ends, every token is counted, nothing hangs."""
 
+import asyncio
 import io
 import json
 import threading
@@ -12,6 +13,11 @@ import httpx
 import openai
 import psutil
 import pytest
+
+from creuset.server.log import new_log
+from creuset.server.model import describe
+from creuset.server.run import serve
+from creuset.server.settings import ServeSettings
 
 from .conftest import NAME, Running, start
 
@@ -217,3 +223,29 @@ def test_an_engine_that_never_starts_ends_the_server(folder: Path) -> None:
             serve([(describe(folder), dying)], ServeSettings(port=0), log=new_log("info", log), client_options=quick)
         )
     assert log.getvalue().count('"exit_code": 7') == 3
+
+
+@pytest.mark.parametrize("when", ["at once", "while it loads"])
+def test_a_server_that_is_stopped_before_its_model_is_loaded_has_not_failed(folder: Path, when: str) -> None:
+    """`serve` raises what the engine failed with; a signal is no failure, so it returns."""
+    log = io.StringIO()
+    stops: list[Any] = []
+
+    async def run() -> None:
+        async with asyncio.timeout(20):
+            serving = asyncio.create_task(
+                serve(
+                    [(describe(folder, [NAME]), ["sleep", "60"])], ServeSettings(port=0), log=new_log("info", log),
+                    on_server=stops.append,
+                )
+            )  # fmt: skip
+            while not stops or (when == "while it loads" and not loading()):
+                await asyncio.sleep(0.01)
+            stops[0]()
+            await serving
+
+    def loading() -> list[psutil.Process]:
+        return [child for child in psutil.Process().children() if child.name() == "sleep"]
+
+    asyncio.run(run())
+    assert not loading() and '"state": "failed"' not in log.getvalue()

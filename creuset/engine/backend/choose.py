@@ -6,7 +6,7 @@ from typing import Literal
 from creuset.core.errors import ConfigError
 from creuset.engine.backend.base import Runner
 from creuset.engine.backend.native.assemble import unsupported
-from creuset.engine.backend.native.library import Library, NativeUnavailable, library
+from creuset.engine.backend.native.library import Library, NativeUnavailable, level_asked_for, library
 from creuset.engine.backend.native.runner import NativeRunner
 from creuset.engine.backend.torch import runner as torch_runner
 from creuset.engine.backend.torch.runner import Dtype
@@ -27,9 +27,10 @@ def choose(
 ) -> Runner:
     """A runner for this machine: the native core on a CPU where it was built and knows the family, else torch.
 
-    With `backend` "native", ConfigError says why it cannot be had. A model in memory is computed in fp32 unless `dtype`
+    With `backend` "native", ConfigError says why it cannot be had; with any, that `CREUSET_ISA` names no level. A model in memory is computed in fp32 unless `dtype`
     says otherwise; its weights may be taken over.
     """
+    level_asked_for()
     reason = ""
     if backend != "torch":
         found = _native(source.config, backend, device)

@@ -1,80 +1,67 @@
-"""The model card, from artifacts only: what cannot be read in a manifest, a record or an evaluation is not in it.
+"""The model card: form 12 of the dossier, filled from artifacts only, and conversations with the model.
 
-Reading order: `gather` (what is known, and the checks that it belongs together), `write` (the card),
-`package` (model and card as one artifact). The wording is in cardtext.py.
+Reading order: `facts_of` (what is known, and the checks that it belongs together), `write` (the card), `package` (model
+and card as one artifact). All its words but those about the card itself are the form's (`dossier/forms/12-model-card.toml`);
+what only an operator can say is left out here, and asked by `creuset dossier`.
 """
 
+import re
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from creuset.core.artifact import LINEAGE, MANIFEST, ancestors, new_artifact, read_manifest, verify
-from creuset.core.errors import ArtifactError
-from creuset.core.record import read as read_record
-from creuset.governance.card import words as cardtext
-from creuset.model.config import ModelConfig
-from creuset.model.formats.hf_config import config_of
-from creuset.types.measure import read_results
+from creuset.core.artifact import LINEAGE, MANIFEST, new_artifact, read_manifest
+from creuset.core.sentences import sentence
+from creuset.governance.dossier.answers import Answer
+from creuset.governance.dossier.build import LAW
+from creuset.governance.dossier.facts import Facts, gather
+from creuset.governance.dossier.form import Filler, forms
+from creuset.governance.dossier.formats.cards import front_matter
+from creuset.governance.dossier.page import Page
+from creuset.governance.dossier.records import Shelf, collect
+from creuset.report import markdown
+from creuset.report.blocks import Para, plain
+from creuset.report.language import language_name
 from creuset.types.messages import Conversation
 
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What the artifacts say of a model."""
-
-    name: str
-    manifest: dict[str, Any]
-    config: ModelConfig
-    chain: list[dict[str, Any]]  # manifests of the model and all it was made from
-    names: dict[str, str]  # sha256 -> the name a child knew it by
-    record: dict[str, Any] | None
-    weight_bytes: int
-    evaluations: list[dict[str, Any]]  # results.json of each, with `of`: "" or the ancestor that was scored
-
-    def of_kind(self, kind: str) -> list[dict[str, Any]]:
-        return [m for m in self.chain if m["kind"] == kind]
+FORM = "model-card"
 
 
-def gather(path: Path, evaluations: Sequence[Path]) -> Known:
-    """Read the model, its lineage, its record and its evaluations; each must be whole and belong to this model."""
-    for artifact in (path, *evaluations):
-        if problems := verify(artifact):
-            raise ArtifactError(f"`{problems[0].where}` {problems[0].what}: no card is written of a damaged artifact")
-    manifest = read_manifest(path)
-    if manifest["kind"] != "model":
-        raise ArtifactError(f"`{path}` is a {manifest['kind']}, not a model")
-    chain = ancestors(path)
-    names = {p["sha256"]: p["name"] for m in chain for p in m["parents"]}
-    record = path / "record.json"
-    return Known(
-        name=path.resolve().name,
-        manifest=manifest,
-        config=config_of(path),
-        chain=chain,
-        names=names,
-        record=read_record(record) if record.is_file() else None,
-        weight_bytes=sum(f.stat().st_size for f in path.glob("*.safetensors")),
-        evaluations=[_evaluation(e, chain, names) for e in evaluations],
-    )
+@contextmanager
+def facts_of(path: Path, evaluations: Sequence[Path]) -> Iterator[Facts]:
+    """What the model, its lineage, its record and its evaluations say; each must be whole and belong to this model."""
+    with tempfile.TemporaryDirectory(prefix="creuset-card-") as kept:
+        collect(Path(kept), path, evaluations=evaluations, audits=(), data=(), operator=None, law=LAW)
+        yield gather(Shelf(Path(kept)))
 
 
-def _evaluation(path: Path, chain: list[dict[str, Any]], names: dict[str, str]) -> dict[str, Any]:
-    found = read_results(path, kinds=["evaluation"])
-    scored = str(found.subject.get("sha256"))
-    if scored not in [m["sha256"] for m in chain]:
-        raise ArtifactError(
-            f"`{path}` scores `{found.name}` ({scored[:12]}), which is not this model nor one that it was made from"
-        )
-    return found.about | {"results": found.rows, "of": "" if scored == chain[0]["sha256"] else names[scored]}
+def write(facts: Facts, talks: Sequence[Conversation] = (), *, licence: str = "apache-2.0") -> str:
+    """The card, with the conversations that the model was asked for, as Markdown with front matter."""
+    said = Answer(date="", at={}, words={"en": licence})
+    filler = Filler(facts, {"distribution.licence": said}, "en", public=True, asks=False)
+    form = forms()[FORM]
+    intro, _ = filler.paragraphs(form.intro.of("en"))
+    about = sentence("dossier.card_about", sha=str(facts.value("model.sha256")))
+    head = (*(b for b in intro if isinstance(b, Para)), Para(plain(about)))
+    page = Page(FORM, facts.shelf.name, "en", head, filler.sections(form), (), public=True)
+    text = markdown.render(page.title, page.blocks(), "en", front_matter=front_matter("model", filler))
+    return text + (f"\n## Conversations\n\n{_conversations(talks)}\n" if talks else "")
 
 
-def write(
-    path: Path, evaluations: Sequence[Path], talks: Sequence[Conversation] = (), *, licence: str = "apache-2.0"
-) -> str:
-    """The card of the model at `path`, with the conversations it was asked for, as Markdown with front matter."""
-    return cardtext.page(gather(path, evaluations), talks, licence=licence)
+def _conversations(talks: Sequence[Conversation]) -> str:
+    """Each whole, in a frame that nothing in it can end."""
+    ended = sum(talk.stopped for talk in talks)
+    parts = [str(sentence("dossier.card_talks", n=len(talks), tokens=talks[0].max_tokens, ended=ended))]
+    for number, talk in enumerate(talks, 1):
+        lines = []
+        for asked, answered, end in talk.turns:
+            lines += [f"user: {asked}", f"assistant: {answered}" + ("" if end == "stop" else f"  [{end}]")]
+        text = "\n".join(lines)
+        fence = "`" * max(3, 1 + max((len(run) for run in re.findall(r"`+", text)), default=0))
+        parts.append(f"{number}. {language_name(talk.language)}\n\n{fence}text\n{text}\n{fence}")
+    return "\n\n".join(parts)
 
 
 def package(path: Path, evaluations: Sequence[Path], card: str, out: Path) -> None:

@@ -15,7 +15,7 @@ SHAPE = {
     "hidden": "/hidden_size", "heads": "/num_attention_heads", "kv_heads": "/num_key_value_heads",
     "head_dim": "/head_dim", "vocabulary": "/vocab_size", "context": "/max_position_embeddings",
     "experts": "/num_experts", "experts_used": "/num_experts_per_tok", "expert_width": "/moe_intermediate_size",
-    "width": "/intermediate_size", "dtype": "/torch_dtype",
+    "width": "/intermediate_size", "dtype": "/torch_dtype", "kv_rank": "/kv_lora_rank", "rope_dim": "/qk_rope_head_dim",
 }  # fmt: skip
 STAGE = {
     "started": "/started date", "steps": "/steps", "tokens": "/tokens", "flops": "/flops/formula g3",
@@ -78,8 +78,7 @@ def _shape(facts: Facts) -> None:
         facts.add(key, (config, ""), operation=operation, style=style)
     moe = bool(facts.shelf.body(config).get("num_experts"))
     facts.texts["shape.kind"] = sentence("dossier.kind_moe" if moe else "dossier.kind_dense")
-    if moe:
-        facts.texts["shape.is_moe"] = sentence("core.yes")
+    facts.texts["shape.is_moe" if moe else "shape.is_dense"] = sentence("core.yes")
     if quantization := facts.shelf.first(role="model", file="quantization.json"):
         facts.cells("shape", quantization, "", {"bits": "/experts", "group": "/group"})
 
@@ -110,6 +109,8 @@ def _training(facts: Facts, stages: list[Stage]) -> None:
     facts.add("flops.definition", (last, f"{at}/flops/definition"), style="words")
     _methods(facts, stages)
     facts.cells("code", last, at, {"commit": "/commit/sha", "version": "/versions/creuset"})
+    if (stage.get("commit") or {}).get("dirty"):
+        facts.texts["code.dirty"] = sentence("dossier.code_dirty")
     facts.table("versions", "software version", [
         (name, facts.cell(f"versions.{name}", (last, f"{at}/versions/{name}"))) for name in stage.get("versions", {})
     ])  # fmt: skip

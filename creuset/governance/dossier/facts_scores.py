@@ -17,6 +17,7 @@ PERSONAL = ("7", "8", "9")  # requirements about personal data
 # A field that rests on a score of fewer samples is filled in part (dossier.few_samples says so): intervals are then
 # up to 36 points wide.
 SAMPLE = 30
+RULE = 10  # dialogues that a rule must have written to be shown by itself
 ASKED = ("loglikelihood", "generate", "chat")  # forms of measures that rest on samples
 
 
@@ -68,6 +69,7 @@ def fill(facts: Facts) -> None:
     _tables(facts, "scores", evaluated)
     if chance := sorted({str(r.body["task"]) for r in evaluated if r.body.get("verdict") == "at chance level"}):
         facts.texts["scores.chance"] = ", ".join(chance)
+    _beside(facts, evaluated)
     _tables(facts, "audit", audited)
     for requirement in sorted({r.requirement for r in audited} - {""}):
         _tables(facts, f"audit.{requirement}", [r for r in audited if r.requirement == requirement])
@@ -90,6 +92,24 @@ def _tables(facts: Facts, key: str, rows: list[Row]) -> None:
             [sentence("dossier.note_of", task=task, note=note) for (task, _), note in notes.items()],
             _short(mine), not scored, list(dict.fromkeys(str(r.body["task"]) for r in scored)),
         )  # fmt: skip
+
+
+def _beside(facts: Facts, rows: list[Row]) -> None:
+    """What a reader of the scores needs beside them: what bits per byte are, guessing's score, and rule by rule."""
+    if bits := next((r.record for r in rows if r.body["task"] == "bpb"), None):
+        facts.cells("bpb", bits, "", {
+            "definition": "/definitions/bpb words", "context": "/settings/context int", "dtype": "/settings/dtype text",
+        })  # fmt: skip
+    facts.table("chance", "test chance", [
+        (task, facts.cell(f"chance.{task}", (row.record, row.at + "/chance"), style="pct1"))
+        for task, row in {str(r.body["task"]): r for r in rows if "chance" in r.body}.items()
+    ])  # fmt: skip
+    for row in rows:
+        rules = [rule for rule, group in (row.body.get("by_rule") or {}).items() if group["n"] >= RULE]
+        places = [(rule, row.at + pointer("by_rule", rule)) for rule in rules]
+        facts.table("rules", "rule score interval n", [
+            (rule, *_scored(facts, f"rules.{row.record.id}.{rule}", row.record, at, "pct0")) for rule, at in places
+        ], notes=[sentence("dossier.by_rule", task=str(row.body["task"]), least=RULE)])  # fmt: skip
 
 
 def _short(rows: list[Row]) -> list[str]:
@@ -135,12 +155,12 @@ def _cells(facts: Facts, row: Row) -> tuple[Cell, ...]:
     body, record, at = row.body, row.record, row.at
     key = f"{record.role}.{record.id}.{at.rsplit('/', 1)[-1]}"
     style = "pct1" if body["unit"] == "share" else "g4"
-    low = facts.add(f"{key}.low", (record, at + "/interval/0"), style=style) if body.get("interval") else None
-    high = facts.add(f"{key}.high", (record, at + "/interval/1"), style=style) if body.get("interval") else None
-    return (
-        str(body["task"]), row.named,
-        facts.cell(f"{key}.score", (record, at + "/score"), style=style),
-        (low, high) if low and high else "–",
-        facts.cell(f"{key}.n", (record, at + "/n"), style="int"),
-        _said(row),
-    )  # fmt: skip
+    return (str(body["task"]), row.named, *_scored(facts, key, record, at, style), _said(row))
+
+
+def _scored(facts: Facts, key: str, record: Record, at: str, style: str) -> tuple[Cell, Cell, Cell]:
+    """Score, interval and n of what stands at `at`; a dash where it has no interval."""
+    low = facts.add(f"{key}.low", (record, at + "/interval/0"), style=style)
+    high = facts.add(f"{key}.high", (record, at + "/interval/1"), style=style)
+    score = facts.cell(f"{key}.score", (record, at + "/score"), style=style)
+    return score, (low, high) if low and high else "–", facts.cell(f"{key}.n", (record, at + "/n"), style="int")

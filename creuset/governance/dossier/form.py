@@ -127,8 +127,9 @@ class Filler:
     facts: Facts
     answers: Mapping[str, Answer]
     lang: Lang
-    public: bool = False  # no hashes, pointers, keys or names that only we know
+    public: bool = False  # no links to records, keys or names that only we know
     explain: bool = False
+    asks: bool = True  # False: what only an operator can say and has not said is left out
 
     def sections(self, form: Form, recipient: str = "") -> tuple[FormSection, ...]:
         made = []
@@ -140,6 +141,7 @@ class Filler:
                 if self._shown(field) and (not recipient or recipient in field.get("to", recipient).split())
             ]
             intro = [Para(self.line(section["say"][self.lang])[0])] if "say" in section else []
+            items = [item for item in items if self.asks or item.blocks]
             if items or intro:
                 made.append(FormSection(section[self.lang], tuple(intro), tuple(items)))
         return tuple(made)
@@ -199,7 +201,7 @@ class Filler:
             if answer := self.said_of(key.lstrip("?")):
                 blocks += self.answer(key.lstrip("?"), answer)
                 done += 1
-            elif not key.startswith("?"):
+            elif not key.startswith("?") and self.asks:
                 open_.append(key)
         lost = [name for name in lost if not name.startswith("operator.")]
         blocks += [self._not_recorded(lost)] if lost else []
@@ -287,9 +289,8 @@ class Filler:
 
     def figure(self, figure: Figure) -> Span:
         shown = show(figure.value, figure.style, self.lang)
-        if self.public:
-            return Span(shown)
-        return Span(shown, anchor=figure.anchor, code=bool(re.fullmatch(r"[0-9a-f]{40,64}", shown)))
+        anchor = "" if self.public else figure.anchor
+        return Span(shown, anchor=anchor, code=bool(re.fullmatch(r"[0-9a-f]{40,64}", shown)))
 
     def grid(self, table: Table) -> Grid:
         return Grid(

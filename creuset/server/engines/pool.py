@@ -51,7 +51,8 @@ class ServedEngine:
         try:
             await self.client.load()
         except CreusetError as error:
-            self.failure = error
+            if self.state != "closed":  # a server that is stopped while it loads has not failed
+                self.failure = error
             raise
         self.failure = None
         return int(self.client.facts.get("memory_bytes", 0))
@@ -213,7 +214,8 @@ class EnginePool:
             await self.residency.enter(engine.place)
             self.residency.leave(engine.place)
         except CreusetError as error:
-            engine.failure = engine.failure or error
+            if engine.state != "closed":
+                engine.failure = engine.failure or error
             if self.alone:
                 self._ended.set()
                 on_end()

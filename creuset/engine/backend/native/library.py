@@ -3,7 +3,8 @@
 `native/build.py` makes `_core.so` and appends a note to it: for which kind of processor it is, which interface it has,
 from which sources it was built, and its hash. The note is read before the file is loaded, since loading a damaged
 library can end the process. `CREUSET_ISA` names the level of the processor that is used (`scalar`, `avx2`, `avx512`,
-`vnni`, `bf16`, `amx`, `neon`); without it the best one is. `CREUSET_NATIVE=0` leaves the library alone.
+`vnni`, `bf16`, `amx`, `neon`); without it the best one is. A level that is unknown or not here is refused, whoever
+computes. `CREUSET_NATIVE=0` leaves the library alone.
 
 The interface of the functions themselves is in `native/*.h`. Their ctypes signatures stand where they are called.
 """
@@ -67,16 +68,28 @@ class Library:
 
 
 def library() -> Library:
-    """The kernels of this package. Raises NativeUnavailable with the reason.
+    """The kernels of this package. Raises NativeUnavailable with the reason, ConfigError for a level that is not here.
 
     Loaded once a process. `CREUSET_NATIVE` and `CREUSET_ISA` are looked at each time.
     """
+    level = level_asked_for()
     if os.environ.get("CREUSET_NATIVE", "1") == "0":
         raise NativeUnavailable("CREUSET_NATIVE is 0: the native library is not used")
     loaded = _kept(FILE)
-    if (level := os.environ.get("CREUSET_ISA")) and loaded.isa != level:
-        loaded.force(level)
+    if level and loaded.isa != level:
+        try:
+            loaded.force(level)
+        except NativeUnavailable as refused:  # to compute with another backend is not what was asked
+            raise ConfigError(f"CREUSET_ISA: {refused.reason}") from None
     return loaded
+
+
+def level_asked_for() -> str:
+    """The level that `CREUSET_ISA` names; "" where it names none. Raises ConfigError for one that nobody knows."""
+    level = os.environ.get("CREUSET_ISA", "")
+    if level and level not in ISA_LEVELS:
+        raise ConfigError(f"CREUSET_ISA={level} is not a level of processors", hint=f"there are {', '.join(ISA_LEVELS)}")
+    return level
 
 
 @functools.lru_cache(maxsize=1)
