@@ -8,7 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-
 from creuset.cli import VERBS
 
 TREE = Path(__file__).parent.parent
@@ -317,7 +316,7 @@ for argv in json.loads(sys.argv[1]):
 
 
 def loaded_by(*argvs: list[str]) -> list[tuple[int, set[str], str]]:
-    """Exit code, stdout, and top-level modules loaded so far, of each `creuset ARGV`, one behind the other in a process."""
+    """Exit code, top-level modules loaded so far, and stdout of each `creuset ARGV`, run in one process."""
     ran = subprocess.run([sys.executable, "-c", PROBE, json.dumps(argvs)], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     return [(code, set(modules), out) for code, modules, out in map(json.loads, ran.stdout.splitlines())]

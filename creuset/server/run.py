@@ -44,7 +44,10 @@ def worker_command(folder: Path, engine_settings: str) -> list[str]:
     module, root = "creuset.server.engines.worker", str(Path(__file__).parents[2])
     start = ["-m", module]
     if root == os.getcwd() and root not in os.environ.get("PYTHONPATH", "").split(os.pathsep):
-        start = ["-c", f"import sys; sys.path.insert(0, {root!r}); from {module} import main; sys.exit(main(sys.argv[1:]))"]
+        start = [
+            "-c",
+            f"import sys; sys.path.insert(0, {root!r}); from {module} import main; sys.exit(main(sys.argv[1:]))",
+        ]
     return [sys.executable, "-P", *start, "{fd}", str(folder), engine_settings]
 
 

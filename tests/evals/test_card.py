@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 
 import pytest
@@ -8,6 +9,7 @@ from creuset.cli import main
 from creuset.core.artifact import ancestors, new_artifact, read_manifest, verify
 from creuset.core.record import Recorder
 from creuset.evals.clients.conversations import converse, openings
+from creuset.governance.dossier.build import build
 from creuset.testing import tiny_model_folder, tiny_shards
 
 
@@ -25,15 +27,17 @@ def family(tmp_path_factory):
     shards = tiny_shards(root / "shards")
     base_run = Recorder.start(stage="pretrain", cores=2)
     base_run.add(tokens=4096, flops=1e12)
+    base_run.read = {"en": 3072, "fr": 1024}  # not what lies in the shards
     base = publish(root / "base", parents=[shards], record=base_run.finish())
     with new_artifact(
         root / "dialogues",
         kind="dialogues",
-        facts={"dialogues": 7, "heldout": 1, "languages": {"fr": 8}, "licences": {"CC-BY-SA-4.0|x": 8}},
+        facts={"dialogues": 7, "heldout": 1, "languages": {"en": 3, "fr": 5}, "licences": {"CC-BY-SA-4.0|x": 8}},
     ) as scratch:
         (scratch / "x").write_text("x")
     tune_run = Recorder.start(stage="sft", cores=2, before=[base_run.finish()])
     tune_run.add(tokens=1024, flops=2e11)
+    tune_run.read = {"dialogues": 1024}
     tuned = publish(root / "tuned", parents=[base, root / "dialogues"], record=tune_run.finish())
     for name, model in (("base", base), ("tuned", tuned)):
         assert main(["eval", str(model), "--data", str(shards), "--out", str(root / f"eval-{name}")]) == 0
@@ -55,22 +59,45 @@ def test_the_card_holds_what_the_artifacts_say(family, capsys):
     for words in (
         manifest["sha256"],
         manifest["files"]["model.safetensors"],  # which model this is
-        "| en | CC0-1.0 |",
+        "Mixture-of-Experts (MoE) decoder-only Transformer: 2 layers of width 32, 4 query heads",
+        "| pre-training | en | CC0-1.0 | 3,072 | 75.0% |",  # what the run read, in which mix, under which licence
+        "| supervised fine-tuning | dialogues | – | 1,024 | 100.0% |",
         "CC-BY-SA-4.0\\|x | 8 |",
-        "7 to train on",  # its data and licences
-        "| pretrain | 1 | 4,096 | 1e+12 |",
-        "| sft | 1 | 1,024 | 2e+11 |",
-        "In all 1.2e+12 FLOP",
-        "estimated: processor estimated",
-        "Bits per byte of held-out documents",
-        "| mean over sources |",
+        "| dialogues to train on | 7 |",
+        "5,120 tokens were read over all stages",
+        " | 1 | 4,096 | 1.00 × 10¹² | ",
+        " | 1 | 1,024 | 2.00 × 10¹¹ | ",
+        "1.2 × 10¹² FLOP, by arithmetic",
+        "processor estimated",
+        "Bits per byte (lower is better) are the sum of -log2 p over a document's tokens",
+        "| bpb | bits per byte, mean over sources |",
         "user: Hello! Who are you?",
         "user: What is a volcano?",
-        "## Limits",
-        "`creuset verify`",
+        "### Limits",
+        "**Not in the records**: no audit of this was given",
+        "of 2 every answer ended by itself",
     ):
         assert words in text, words
-    assert "user: What is the capital of Italy?" not in text
+    assert "user: What is the capital of Italy?" not in text and "TO COMPLETE" not in text and "](#f" not in text
+
+
+def test_the_card_and_the_dossiers_form_say_the_same(family, tmp_path):
+    """One table of words: each field of the card stands in form 12 of the dossier, figures without their links."""
+    build(family / "tuned", tmp_path / "out", evaluations=[family / "eval-tuned"], forms=["model-card"], langs=["en"],
+          formats=["md"])  # fmt: skip
+    form = re.sub(r"\[([^]]*)\]\(#f\d+\)", r"\1", (tmp_path / "out/en/model-card.md").read_text())
+    _, text = card(family, "--dialogues", "0")
+    fields = [f for f in re.split(r"\n(?=##)", text.partition("\n## ")[2]) if not f.startswith("### Licence")]
+    assert len(fields) > 15
+    for field in fields:
+        assert field.strip().replace("**Not in the records**.", "") in form or "**Not in the records**." in field, field
+
+
+def test_what_lies_in_the_shards_is_not_told_as_what_was_read(family):
+    held = read_manifest(family / "shards")["facts"]["sources"]["en"]["train"]
+    assert held["tokens"] != 3072
+    _, text = card(family, "--dialogues", "0")
+    assert f"{held['tokens']:,}" not in text
 
 
 def test_its_front_matter_is_valid(family):
@@ -83,12 +110,12 @@ def test_its_front_matter_is_valid(family):
 def test_a_card_without_conversations_or_scores_says_so(family, capsys):
     assert main(["eval", "card", str(family / "tuned"), "--dialogues", "0"]) == 0
     text = capsys.readouterr().out
-    assert "No evaluation was given" in text and "## Conversations" not in text
+    assert "no evaluation was given" in text and "## Conversations" not in text
 
 
 def test_scores_of_an_ancestor_are_said_to_be_so(family):
     code, text = card(family, "--dialogues", "0", evaluation="base")
-    assert code == 0 and "These are scores of `base`, which this model was made from." in text
+    assert code == 0 and "Scored: base (" in text and "not the model itself" in text
 
 
 def test_scores_of_another_model_are_refused(family, tmp_path, capsys):
@@ -102,7 +129,7 @@ def test_no_card_is_written_of_an_edited_evaluation(family, tmp_path, capsys):
     results = tmp_path / "edited" / "results.json"
     results.write_text(results.read_text().replace('"score": ', '"score": 0.', 1))
     assert main(["eval", "card", str(family / "tuned"), "--evaluation", str(tmp_path / "edited")]) == 3
-    assert "no card is written of a damaged artifact" in capsys.readouterr().err
+    assert "no document is made of a damaged artifact" in capsys.readouterr().err
 
 
 def test_a_package_is_the_model_with_its_card_and_its_whole_lineage(family, tmp_path):

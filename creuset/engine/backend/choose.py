@@ -27,8 +27,8 @@ def choose(
 ) -> Runner:
     """A runner for this machine: the native core on a CPU where it was built and knows the family, else torch.
 
-    With `backend` "native", ConfigError says why it cannot be had; with any, that `CREUSET_ISA` names no level. A model in memory is computed in fp32 unless `dtype`
-    says otherwise; its weights may be taken over.
+    With `backend` "native", ConfigError says why it cannot be had; with any, that `CREUSET_ISA` names no level. A model
+    in memory is computed in fp32 unless `dtype` says otherwise; its weights may be taken over.
     """
     level_asked_for()
     reason = ""

@@ -1,8 +1,8 @@
 """The model card: form 12 of the dossier, filled from artifacts only, and conversations with the model.
 
 Reading order: `facts_of` (what is known, and the checks that it belongs together), `write` (the card), `package` (model
-and card as one artifact). All its words but those about the card itself are the form's (`dossier/forms/12-model-card.toml`);
-what only an operator can say is left out here, and asked by `creuset dossier`.
+and card as one artifact). All its words but those about the card itself are the form's, in
+`dossier/forms/12-model-card.toml`; what only an operator can say is left out here, and asked by `creuset dossier`.
 """
 
 import re

@@ -222,6 +222,8 @@ class Filler:
 
     def _not_recorded(self, lost: list[str]) -> Para:
         lead = Span(say(self.lang, "dossier.not_recorded"), strong=True)
+        if not self.asks and not {"scores", "audit"} & set(lost):  # readers of a card do not know our keys
+            return Para((lead, Span(".")), "missing")
         if lost == ["scores"]:
             return Para((lead, *plain(self.colon + say(self.lang, "dossier.no_evaluation"))), "missing")
         if all(name.startswith("audit") for name in lost):

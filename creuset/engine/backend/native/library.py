@@ -88,7 +88,9 @@ def level_asked_for() -> str:
     """The level that `CREUSET_ISA` names; "" where it names none. Raises ConfigError for one that nobody knows."""
     level = os.environ.get("CREUSET_ISA", "")
     if level and level not in ISA_LEVELS:
-        raise ConfigError(f"CREUSET_ISA={level} is not a level of processors", hint=f"there are {', '.join(ISA_LEVELS)}")
+        raise ConfigError(
+            f"CREUSET_ISA={level} is not a level of processors", hint=f"there are {', '.join(ISA_LEVELS)}"
+        )
     return level
 
 
