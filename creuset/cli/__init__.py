@@ -28,6 +28,8 @@ VERBS = {
     "rm": ("creuset.cli.store.rm", "delete a model that was pulled"),
     "chat": ("creuset.cli.chat", "talk with a model in the terminal"),
     "serve": ("creuset.cli.serve", "serve a model: OpenAI-compatible API and chat page"),
+    "people": ("creuset.cli.tenants.people", "organizations, projects and people who may use a server"),
+    "keys": ("creuset.cli.tenants.keys", "API keys of those people: make, list, rotate, revoke"),
     "bench": ("creuset.cli.speed.bench", "how fast a model answers on this machine"),
     "eval": ("creuset.cli.eval", "score a model"),
     "audit": ("creuset.cli.audit", "test a model or an endpoint: robustness, security, bias, privacy, law"),
@@ -41,8 +43,8 @@ VERBS = {
 
 # The extra that a verb needs; one that is not here needs none (core/extras.py).
 EXTRA = {
-    "corpus": "data", "tokenizer": "data", "train": "train", "tune": "train", "serve": "serve", "eval": "eval",
-    "audit": "eval", "compare": "eval", "dossier": "eval",
+    "corpus": "data", "tokenizer": "data", "train": "train", "tune": "train", "serve": "serve", "people": "serve",
+    "keys": "serve", "eval": "eval", "audit": "eval", "compare": "eval", "dossier": "eval",
 }  # fmt: skip
 
 # What `creuset verify` asks of an artifact of this kind beyond its hashes: a module with `check(path)`, the problems,

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from creuset.cli.tenants.directory import add_database, refuse_open_door, sources_of_keys
 from creuset.core.errors import ConfigError, CreusetError
 from creuset.core.memory import available_memory, parse_size
 from creuset.model.hub import find_model, shipped_models
@@ -134,8 +135,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--no-prefix-cache", action="store_true", help="read every prompt anew")
     add("--share-prefixes", action="store_true", help="let all keys share the prefix cache: faster where prompts begin "
         "alike, but a caller can then tell by time whether another has sent the same beginning")  # fmt: skip
-    add("--database", metavar="FILE", help="where responses and conversations are kept: a file, the address of a "
-        "database, or `memory` (default: server.db in $CREUSET_HOME, or in your folder of data)")  # fmt: skip
+    add_database(add)
     add(
         "--speculation",
         choices=("auto", "off", "model", "lookup"),
@@ -169,11 +169,7 @@ def main(args: argparse.Namespace) -> int:
     if args.new_watermark is not None:
         return _new_watermark(args)
     settings = _settings(args)
-    if not settings.loopback and args.keys is None:
-        raise ConfigError(
-            f"`--host {settings.host}` can be reached from other machines, and there are no keys",
-            hint="make one with `creuset serve --new-key NAME --keys FILE`, then serve with `--keys FILE`",
-        )
+    refuse_open_door(args, settings)
     engine = {
         "max_running": args.max_concurrency,
         "kv_tokens": args.kv_tokens,
@@ -288,10 +284,9 @@ def _serve(
     from creuset.server.log import new_log
     from creuset.server.model import adapted, describe, with_template, with_tool_format
     from creuset.server.run import bind, serve, worker_command
-    from creuset.server.tenants.keys import KeyRing
     from creuset.text.watermark import load_watermark
 
-    keys = KeyRing(args.keys) if args.keys else None
+    database, keys, directory = sources_of_keys(args, settings.database)
     mark = load_watermark(Path(engine["watermark"])) if "watermark" in engine else None
     log = new_log(settings.log_level)
     served = []
@@ -344,7 +339,7 @@ def _serve(
     asyncio.run(
         serve(
             list(zip(served, commands, strict=True)), settings, log=log, keys=keys, listener=listener, on_listening=say,
-            watermark=mark, needs=planned, memory=memory, upstreams=upstreams,
+            watermark=mark, needs=planned, memory=memory, upstreams=upstreams, database=database, directory=directory,
         )
     )  # fmt: skip
     return 0

@@ -30,6 +30,7 @@ from creuset.server.model import ServedModel
 from creuset.server.responses.store import ItemStore
 from creuset.server.settings import ServeSettings
 from creuset.server.state import ServerState
+from creuset.server.tenants.directory.directory import Directory
 from creuset.text.watermark import Watermark
 
 GRACE_S = 1  # open connections may take this long to end after Ctrl-C
@@ -155,12 +156,15 @@ async def serve(
     needs: Sequence[Need | None] = (),
     upstreams: Sequence[UpstreamSettings] = (),
     memory: int = UNBOUNDED,
+    database: Database | None = None,
+    directory: Directory | None = None,
 ) -> None:
     """Serve until a signal, or until the engine of the only model says that it cannot be loaded (raised here).
 
     `models`: each with the command that starts its engine process. One alone is started at once, one of several when it
     is first asked. `needs`: memory that each takes when it is loaded; all together may take `memory`.
-    `upstreams`: models of other servers.
+    `upstreams`: models of other servers. `database` is closed at the end; without one, that of `settings` is opened.
+    `directory`: of people and their keys, in that database; it takes the place of `keys`.
     `on_listening` gets the address as soon as requests are answered: the page at once, the models a moment later.
     `watermark` is what the detector looks for; that an engine marks is a setting of its command.
     `on_server` gets a function that stops the server, for those who run it without signals.
@@ -180,11 +184,11 @@ async def serve(
 
     ours = [engine(*model, need) for model, need in zip(models, needs or [None] * len(models), strict=True)]
     engines = EnginePool([*ours, *map(upstream, upstreams)], memory=memory)
-    database = Database(settings.database)
+    database = database or Database(settings.database)
     items = ItemStore(database, on_error=lambda error: log.error("item_store", error=type(error).__name__))
     state = ServerState(
-        engines=engines, settings=settings, metrics=metrics, log=log, keys=keys, watermark=watermark,
-        database=database, items=items,
+        engines=engines, settings=settings, metrics=metrics, log=log, keys=directory or keys, watermark=watermark,
+        database=database, items=items, directory=directory,
     )  # fmt: skip
     listener = listener or bind(settings)
     loop = asyncio.get_running_loop()
@@ -194,6 +198,8 @@ async def serve(
         server.should_exit = True
         engines.close()
 
+    if directory is not None:
+        directory.start(on_error=lambda error: log.error("directory", error=type(error).__name__))
     on_server(lambda: loop.call_soon_threadsafe(stop))
     lives = asyncio.create_task(engines.run(lambda: setattr(server, "should_exit", True)))
     try:
@@ -204,6 +210,8 @@ async def serve(
         engines.close()
         listener.close()
         await lives
+        if directory is not None:
+            directory.close()
         database.close()
     if engines.failure is not None:
         raise engines.failure

@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from creuset.model.formats.hf_config import to_hf
+from creuset.server.database import Database
 from creuset.server.engines.needs import Need
 from creuset.server.engines.pool import UNBOUNDED
 from creuset.server.engines.upstream import UpstreamSettings
@@ -24,6 +25,8 @@ from creuset.server.log import new_log
 from creuset.server.model import ServedModel, describe
 from creuset.server.run import serve
 from creuset.server.settings import ServeSettings
+from creuset.server.tenants.directory.directory import Directory
+from creuset.server.tenants.directory.pepper import pepper_file
 from creuset.server.tenants.keys import KeyRing
 from creuset.testing import tiny_config, tiny_model_folder, tiny_tokenizer
 from creuset.text.watermark import Watermark
@@ -121,9 +124,14 @@ def start(
     needs: Sequence[Need | None] = (),
     memory: int = UNBOUNDED,
     ready: int = 200,
+    people: Path | None = None,
     **settings: Any,
 ) -> Running:
-    """`alone` False: no model of ours but those in `more`. `ready`: what /health must say first."""
+    """`people`: the file of a database that has a directory.
+
+    `alone` False: no model of ours but those in `more`. `ready`: what /health must say first."""
+    database = Database(f"sqlite:///{people}") if people else None
+    directory = Directory(database, pepper_file(database.url, None, people.parent)) if database and people else None
     log, found, listening = io.StringIO(), {}, threading.Event()
 
     def on_listening(url: str) -> None:
@@ -144,6 +152,8 @@ def start(
                 upstreams=upstreams,
                 needs=needs,
                 memory=memory,
+                database=database,
+                directory=directory,
             )
         )
 

@@ -7,7 +7,7 @@ from sqlalchemy.engine import Connection
 
 from creuset.core.errors import RequestError
 from creuset.server.tenants.directory.change import Change
-from creuset.server.tenants.directory.rows import Row, as_json, by_id, find, from_json, new_id, nothing, taken
+from creuset.server.tenants.directory.rows import Row, as_json, by_id, every, find, from_json, new_id, nothing, taken
 from creuset.server.tenants.directory.tables import ASSIGNMENTS, GROUPS, MEMBERS, ROLES, USERS
 from creuset.types.tenants import GRANTABLE, INFERENCE, PROJECT_READ, PROJECT_WRITE, USAGE_READ
 
@@ -123,8 +123,6 @@ def assign(change: Change, organization: str, kind: str, principal: str, role: s
 
 
 def assigned(connection: Connection, organization: str, kind: str, principal: str, project: str = "") -> list[Row]:
-    from creuset.server.tenants.directory.rows import every
-
     mine = (ASSIGNMENTS.c.kind == kind, ASSIGNMENTS.c.principal == principal, ASSIGNMENTS.c.project == project)
     rows = every(connection, ASSIGNMENTS, organization, *mine, order=[ASSIGNMENTS.c.created, ASSIGNMENTS.c.role])
     return [role_by_id(connection, organization, row["role"], project or None) for row in rows]
