@@ -3,8 +3,8 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 MODEL ?=
 PYTHON ?= python3
-# One process more than there are cores: some tests wait for others.
-JOBS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
+# Two processes more than there are cores: some tests wait, for a browser or a server.
+JOBS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 2)))
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 CODE := creuset tests bench runs datasets validation native setup.py
@@ -40,14 +40,14 @@ run: .venv/.serve .venv/.native
 	  else echo "$(MODEL) could not be fetched: the shipped model is served" >&2; fi; fi; \
 	exec $(BIN)/creuset serve --host $(HOST) --port $(PORT) $$model
 
-# One thread and one test file at a time in each process. Files are taken in the order of their names: the longest come early.
+# One thread, and one group of files at a time in each process, those that wait or compute long first (tests/order.py).
 # Plain asserts start sooner; tests that fail are run once more, so that pytest shows both sides of each assert.
 test: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --assert=plain || \
 	  { OMP_NUM_THREADS=1 $(BIN)/python -m pytest --last-failed --last-failed-no-failures none; exit 1; }
 
 # Numbers on other processors: oneDNN, torch, MKL and our kernels are told to use less than this one has; then its own.
-NUMERIC := tests/model tests/train tests/engine tests/text
+NUMERIC := tests/model tests/train tests/engine tests/text tests/native
 AVX512 := $(if $(shell grep -m1 -o avx512f /proc/cpuinfo),ATEN_CPU_CAPABILITY=avx512 MKL_ENABLE_INSTRUCTIONS=AVX512 CREUSET_ISA=avx512)
 test-isa: setup
 	set -e; for features in "ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 CREUSET_ISA=avx2" \

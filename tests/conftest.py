@@ -8,8 +8,11 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from tests.order import group_of, rank
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["CREUSET_HOME"] = os.path.join(tempfile.gettempdir(), "creuset-tests-have-no-store")
@@ -20,3 +23,19 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         build = Path(__file__).parent.parent / "native" / "build.py"
         subprocess.run([sys.executable, str(build), "--optional"], check=False)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: rank(item.nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With several processes: groups instead of files (tests/order.py)."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class LoadGroups(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    return LoadGroups(config, log) if config.option.dist == "loadfile" else None

@@ -9,10 +9,7 @@ import sys
 from pathlib import Path
 
 from creuset.cli import VERBS
-
-TREE = Path(__file__).parent.parent
-ROOT = TREE / "creuset"
-FILES = sorted(f for f in ROOT.rglob("*.py") if "__pycache__" not in f.parts)
+from tests.tree import FILES, MODULES, ROOT, TREE, imports_anywhere, imports_when_loaded, ours, parsed, within
 
 # A room may import itself and these. A dotted name among them allows one module only; a dotted key is a module that may
 # import more than its room.
@@ -55,70 +52,25 @@ NO_TORCH = {
 BUT = {"core.device", "data.shards.batches"}
 
 
-def module_of(file: Path) -> str:
-    """`creuset/core/errors.py` -> `core.errors`; `creuset/core/__init__.py` -> `core`."""
-    parts = file.relative_to(ROOT).with_suffix("").parts
-    return ".".join(parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts)
-
-
-MODULES = {module_of(f): f for f in FILES}
-
-
-def within(module: str, names: set[str]) -> bool:
-    return any(module == name or module.startswith(name + ".") for name in names)
-
-
-def names_of(node: ast.AST, file: Path) -> set[str]:
-    if isinstance(node, ast.Import):
-        return {alias.name for alias in node.names}
-    if isinstance(node, ast.ImportFrom):
-        assert node.level == 0, f"{file}: write imports in full"
-        # `from creuset.core import log` may name a module or something in one.
-        return {node.module or ""} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return set()
-
-
-def ours(names: set[str]) -> set[str]:
-    """The modules of the package among `names`, without the prefix."""
-    return {n.removeprefix("creuset.") for n in names if n.startswith("creuset.")} & set(MODULES)
-
-
 @functools.cache
-def parsed() -> dict[str, ast.Module]:
-    return {module: ast.parse(file.read_text()) for module, file in MODULES.items()}
-
-
-@functools.cache
-def imports_anywhere(module: str) -> frozenset[str]:
-    return frozenset(n for node in ast.walk(parsed()[module]) for n in names_of(node, MODULES[module]))
-
-
-@functools.cache
-def imports_when_loaded(module: str) -> frozenset[str]:
-    """What the module imports by being imported: function bodies and `if TYPE_CHECKING` left out."""
-    file = MODULES[module]
-    names: set[str] = set()
-    queue: list[ast.AST] = list(parsed()[module].body)
-    while queue:
-        node = queue.pop()
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            continue
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
-            queue += node.orelse
-            continue
-        names |= names_of(node, file)
-        queue += ast.iter_child_nodes(node)
-    return frozenset(names)
-
-
-def way_to_torch(module: str, seen: frozenset[str] = frozenset()) -> list[str] | None:
-    """Modules through which importing `module` loads torch, or None."""
+def loads(module: str) -> tuple[bool, tuple[str, ...]]:
+    """Whether importing `module` names a package that loads torch, and which modules of ours it imports."""
     names = imports_when_loaded(module)
-    if any(n.split(".")[0] in ("torch", "transformers") for n in names):
-        return [module, "torch"]
-    for name in sorted(ours(set(names)) - seen - {module}):
-        if way := way_to_torch(name, seen | {module}):
-            return [module, *way]
+    return any(n.split(".")[0] in ("torch", "transformers") for n in names), tuple(sorted(ours(set(names)) - {module}))
+
+
+def way_to_torch(module: str) -> list[str] | None:
+    """The shortest way of modules on which importing `module` loads torch, or None."""
+    ways = {module: [module]}
+    queue = [module]
+    for at in queue:
+        heavy, next_ones = loads(at)
+        if heavy:
+            return [*ways[at], "torch"]
+        for name in next_ones:
+            if name not in ways:
+                ways[name] = [*ways[at], name]
+                queue.append(name)
     return None
 
 

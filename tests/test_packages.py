@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from creuset.core.extras import EXTRAS, install, missing
-from tests.test_house import MODULES, TREE, imports_anywhere, ours
+from tests.tree import MODULES, TREE, imports_anywhere, ours
 
 DECLARED = tomllib.loads((TREE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 # A distribution whose import name is not its own.

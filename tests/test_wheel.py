@@ -18,7 +18,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from creuset.engine.backend.native.library import FILE as LIBRARY
-from tests.test_house import ROOT, TREE
+from tests.tree import ROOT, TREE
 
 PREPARED = (".py", ".json", ".jinja", ".toml", ".safetensors", ".html", ".js", ".css", ".woff2", ".ttf", ".txt", ".md")
 

@@ -5,10 +5,10 @@ import math
 import shutil
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from scipy import stats as scipy_stats
 
 from creuset.benchmarks.privacy import canaries, extraction, membership
 from creuset.benchmarks.privacy.membership import Scores
@@ -21,6 +21,12 @@ from creuset.data.shards.files import Shards
 from creuset.governance.audit import curves
 from creuset.report.html import render
 from creuset.testing import tiny_shards, tiny_tokenizer
+from tests.lazy import lazily
+
+if TYPE_CHECKING:
+    from scipy import stats as scipy_stats
+else:
+    scipy_stats = lazily("scipy.stats")
 
 TREE = Path(__file__).parents[2]
 RUN = {"steps": 10, "tokens_per_step": 100, "context": 8}

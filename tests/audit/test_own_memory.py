@@ -2,11 +2,11 @@
 
 import json
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
-from scipy import stats
 
 from creuset.benchmarks.privacy import canaries, membership
 from creuset.benchmarks.training_data.lineage import open_for
@@ -22,6 +22,12 @@ from creuset.model.attention import Packed
 from creuset.testing import tiny_config, tiny_model, tiny_tokenizer
 from tests.audit.checks import checked
 from tests.audit.overfit import PLAN, overfit
+from tests.lazy import lazily
+
+if TYPE_CHECKING:
+    from scipy import stats
+else:
+    stats = lazily("scipy.stats")
 
 
 def check(part, model, *, limit=None, **given):

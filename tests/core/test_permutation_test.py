@@ -2,14 +2,21 @@
 
 import math
 import random
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-import statsmodels.api as sm
-from scipy import stats
 
 from creuset.core.stats import smallest_difference
 from creuset.core.stats.permutation_test import NamedAnswer, adjusted, contrast, name_effects, spread_by_chance
+from tests.lazy import lazily
+
+if TYPE_CHECKING:
+    import statsmodels.api as sm
+    from scipy import stats
+else:
+    stats = lazily("scipy.stats")
+    sm = lazily("statsmodels.api")
 
 
 def dealt(seed, *, gap=0.0, names=10, situations=10, taste=0.5, noise=0.5, mood=0.0, lost=0.0):

@@ -26,6 +26,7 @@ from creuset.core.sentences import (
     table,
     to_json,
 )
+from tests.tree import MODULES, parsed
 
 KEYS = [f"{room}.{name}" for room in TABLES if (ROOT / TABLES[room] / "sentences.toml").is_file()
         for name in table(room)]  # fmt: skip
@@ -42,14 +43,15 @@ def slots(text: str) -> set[str]:
 # -- the tables -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("key", KEYS)
-def test_a_sentence_has_both_languages_and_the_same_slots(key):
-    row = table(key.partition(".")[0])[key.partition(".")[2]]
-    assert set(row) == {"en", "fr"} and all(row.values())
-    assert slots(row["en"]) == slots(row["fr"])
-    spaced = row["fr"].replace("« ", "").replace(" »", "")
-    assert not re.search(r"[«»]", spaced), "French quotation marks have a space inside"
-    assert not re.search(r"\w[;:!?](\s|$)", re.sub(r"\{[^}]*\}", "", row["fr"])), "French has a space before ; : ! ?"
+def test_a_sentence_has_both_languages_and_the_same_slots():
+    for key in KEYS:
+        row = say_row(key)
+        assert set(row) == {"en", "fr"} and all(row.values()), key
+        assert slots(row["en"]) == slots(row["fr"]), key
+        spaced = row["fr"].replace("« ", "").replace(" »", "")
+        assert not re.search(r"[«»]", spaced), f"{key}: French quotation marks have a space inside"
+        colons = re.sub(r"\{[^}]*\}", "", row["fr"])
+        assert not re.search(r"\w[;:!?](\s|$)", colons), f"{key}: French has a space before ; : ! ?"
 
 
 def test_every_table_is_of_a_known_room():
@@ -73,10 +75,10 @@ def say_row(key: str):
 
 
 def calls():
-    for file in sorted(ROOT.rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for module, tree in parsed().items():
+        for node in ast.walk(tree):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "sentence":
-                yield file.relative_to(ROOT).as_posix(), node
+                yield module, node
 
 
 def test_every_key_in_the_code_is_in_a_table_with_the_slots_that_are_given():
@@ -162,9 +164,10 @@ def unkeyed(tree: ast.AST):
 def test_no_sentence_of_a_record_is_written_in_the_code():
     found = {}
     for folder in SPEAKS:
-        for file in sorted(f for f in (ROOT / folder).rglob("*.py") if not f.stem.startswith(PAGES)):
-            if texts := list(unkeyed(ast.parse(file.read_text(encoding="utf-8")))):
-                found[file.relative_to(ROOT).as_posix()] = texts
+        for module, tree in parsed().items():
+            mine = MODULES[module].is_relative_to(ROOT / folder) and not MODULES[module].stem.startswith(PAGES)
+            if mine and (texts := list(unkeyed(tree))):
+                found[module] = texts
     assert not found, "give these a key in the sentences.toml of their room"
 
 

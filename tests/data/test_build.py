@@ -264,7 +264,7 @@ def test_a_dry_run_prints_settings_and_sources_and_writes_nothing(tmp_path, caps
 # --- killed and resumed
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_a_build_killed_in_the_middle_goes_on_and_ends_as_an_unbroken_one(tmp_path, workers):
     folder = tmp_path / "in"
     folder.mkdir()

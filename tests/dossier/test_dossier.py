@@ -6,7 +6,6 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from huggingface_hub import ModelCard
 
 from creuset.cli import main
 from creuset.core.artifact import LINEAGE, read_manifest, sha256_file, sha256_json
@@ -207,6 +206,8 @@ def test_what_nobody_said_is_to_complete_in_each_language_and_in_the_template(wh
 
 
 def test_an_answer_is_printed_with_its_date_and_the_language_it_was_given_in(told):
+    from huggingface_hub import ModelCard
+
     english = (told / "en/annex-xi.html").read_text(encoding="utf-8")
     french = (told / "fr/annex-xi.html").read_text(encoding="utf-8")
     assert "Answering in small tests, n ≥ 30." in english and "Answering in small tests, n ≥ 30." in french

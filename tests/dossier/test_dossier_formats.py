@@ -4,9 +4,6 @@ import re
 from pathlib import Path
 
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
-from huggingface_hub import ModelCard
 from pypdf import PdfReader
 
 from creuset.cli import main
@@ -16,6 +13,9 @@ from creuset.report.language import show
 
 
 def test_the_bill_of_materials_is_valid_and_carries_scores_with_intervals(whole, told, root):
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
     for folder in (whole, told):
         text = (folder / "bom.cdx.json").read_text(encoding="utf-8")
         assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
@@ -62,6 +62,8 @@ def test_croissant_has_what_its_validator_recommends_and_no_word_of_its_own(whol
 
 
 def test_the_hub_reads_the_card_with_its_scores_and_intervals(told, root):
+    from huggingface_hub import ModelCard
+
     scored = json.loads((root / "scores/results.json").read_text())["results"]
     for lang in ("en", "fr"):
         card = ModelCard((told / lang / "model-card.md").read_text(encoding="utf-8"))

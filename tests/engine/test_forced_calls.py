@@ -2,8 +2,8 @@
 
 import json
 import random
+from typing import TYPE_CHECKING
 
-import jsonschema
 import numpy as np
 import pytest
 
@@ -17,6 +17,12 @@ from creuset.text.grammar import json_schema
 from creuset.text.output import OutputParser
 from creuset.text.stream import Detokenizer
 from creuset.types.generation import Sampling
+from tests.lazy import lazily
+
+if TYPE_CHECKING:
+    import jsonschema
+else:
+    jsonschema = lazily("jsonschema")
 
 SCHEMA = {
     "type": "object",

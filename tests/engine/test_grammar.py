@@ -2,8 +2,8 @@
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import jsonschema
 import msgspec
 import numpy as np
 import pytest
@@ -15,6 +15,12 @@ from creuset.text.schema.read import MAX_OPTIONAL
 from creuset.text.watermark import Watermark
 from creuset.types.generation import Sampling
 from tests.engine.support import ask, engine, run
+from tests.lazy import lazily
+
+if TYPE_CHECKING:
+    import jsonschema
+else:
+    jsonschema = lazily("jsonschema")
 
 SUITE = Path(__file__).parents[1] / "golden" / "json_schema_suite" / "draft2020-12.jsonl"
 PERSON = {

@@ -2,8 +2,8 @@
 
 import json
 import random
+from typing import TYPE_CHECKING
 
-import jsonschema
 import numpy as np
 import pytest
 
@@ -13,7 +13,13 @@ from creuset.text import grammar
 from creuset.text.stream import Detokenizer
 from creuset.text.tokenizer import Tokenizer
 from creuset.types.generation import Sampling
+from tests.lazy import lazily
 from tests.text.foreign import CONTROLS, FAMILIES, spec_text
+
+if TYPE_CHECKING:
+    import jsonschema
+else:
+    jsonschema = lazily("jsonschema")
 
 SCHEMA = {
     "type": "object",

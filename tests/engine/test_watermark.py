@@ -6,11 +6,11 @@ import json
 import math
 import os
 import stat
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 import pytest
-from scipy import stats
 
 from creuset.core.errors import ConfigError
 from creuset.engine.engine import Engine
@@ -20,6 +20,12 @@ from creuset.testing import tiny_config, tiny_model, tiny_tokenizer
 from creuset.text.watermark import TooShort, Watermark, binomial_tail, detect, load_watermark, new_watermark
 from creuset.types.generation import Sampling
 from tests.engine.support import ask, run, runner
+from tests.lazy import lazily
+
+if TYPE_CHECKING:
+    from scipy import stats
+else:
+    stats = lazily("scipy.stats")
 
 MARK = Watermark(key=bytes(range(32)))
 OTHER = Watermark(key=bytes(range(1, 33)))

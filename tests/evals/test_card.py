@@ -3,7 +3,6 @@ import re
 import shutil
 
 import pytest
-from huggingface_hub import ModelCard
 
 from creuset.cli import main
 from creuset.core.artifact import ancestors, new_artifact, read_manifest, verify
@@ -101,6 +100,8 @@ def test_what_lies_in_the_shards_is_not_told_as_what_was_read(family):
 
 
 def test_its_front_matter_is_valid(family):
+    from huggingface_hub import ModelCard
+
     _, text = card(family, "--dialogues", "0", "--licence", "mit")
     data = ModelCard(text).data
     assert data.license == "mit" and data.language == ["en", "fr"] and data.pipeline_tag == "text-generation"

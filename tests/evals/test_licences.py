@@ -1,7 +1,6 @@
 """A licence in a card is one that the hub accepts; what it has no identifier for has a name and a link."""
 
 import pytest
-from huggingface_hub import ModelCard
 
 from creuset.governance.card.front_matter import of_model
 from creuset.governance.card.licences import HUB, hub_licence
@@ -17,6 +16,8 @@ def test_a_known_licence_becomes_the_hubs_identifier(said, id):
 
 
 def test_another_licence_is_other_with_its_name_and_where_to_read_it():
+    from huggingface_hub import ModelCard
+
     card = ModelCard(
         of_model(["fr"], licence="Licence Maison v2", family="", moe=False, link="https://a.example/l") + "\n"
     )

@@ -5,7 +5,6 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import mannwhitneyu, permutation_test
 
 from creuset.core import stats
 from creuset.core.sentences import sentence
@@ -47,10 +46,14 @@ def test_a_group_without_positive_cases_has_no_odds():
     ("a", "b"), [([1, 2, 3], [4, 5, 6]), ([1.0, 5.0], [2.0, 3.0, 4.0]), ([7, 8, 9, 10, 11], [1, 2, 3, 4])]
 )
 def test_a_rank_test_of_few_is_exact(a, b):
+    from scipy.stats import mannwhitneyu
+
     assert stats.mann_whitney(a, b).p == pytest.approx(mannwhitneyu(a, b, method="exact").pvalue)
 
 
 def test_a_rank_test_of_few_with_ties_counts_all_orders():
+    from scipy.stats import permutation_test
+
     a, b = [1.0, 2.0, 2.0], [2.0, 3.0, 3.0, 4.0]
 
     def reach(x, y):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_house import TREE
+from tests.tree import TREE
 
 CHECK = TREE / "native" / "tests" / "levels.cpp"
 ARM_COMPILER, ARM_EMULATOR = "aarch64-linux-gnu-g++", "qemu-aarch64-static"

@@ -14,7 +14,7 @@ import pytest
 
 from creuset.core.errors import ConfigError
 from creuset.engine.backend.native.library import ABI, FILE, ISA_LEVELS, MARK, NativeUnavailable, library, load
-from tests.test_house import TREE
+from tests.tree import TREE
 
 COMPILER = shutil.which("g++") or shutil.which("c++") or shutil.which("clang++")
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="there is no C++ compiler: apt-get install g++")

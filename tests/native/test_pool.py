@@ -13,7 +13,7 @@ import pytest
 
 from creuset.engine.backend.native.library import FILE, library
 from creuset.engine.backend.native.pool import ThreadPool
-from tests.test_house import TREE
+from tests.tree import TREE
 
 pytestmark = pytest.mark.skipif(not FILE.is_file(), reason="there is no native library: apt-get install g++")
 

@@ -1,5 +1,7 @@
 """A real server for the tests: uvicorn on a free port, a scripted engine in a process of its own."""
 
+from __future__ import annotations
+
 import asyncio
 import io
 import json
@@ -9,10 +11,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
-import openai
 import psutil
 import pytest
 
@@ -30,6 +31,12 @@ from creuset.server.tenants.directory.pepper import pepper_file
 from creuset.server.tenants.keys import KeyRing
 from creuset.testing import tiny_config, tiny_model_folder, tiny_tokenizer
 from creuset.text.watermark import Watermark
+from tests.lazy import lazily
+
+if TYPE_CHECKING:
+    import openai
+else:
+    openai = lazily("openai")
 
 SCRIPTED = [sys.executable, "-m", "creuset.testing", "{fd}"]
 NAME = "qwen-max-2025-01-25"

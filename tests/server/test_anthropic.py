@@ -1,16 +1,24 @@
 """The Messages dialect, asked by Anthropic's own client with strict validation of what comes back."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import anthropic
 import httpx
 import httpx2
 import pytest
 
+from tests.lazy import lazily
+
 from .conftest import NAME, Running, start
+
+if TYPE_CHECKING:
+    import anthropic
+else:
+    anthropic = lazily("anthropic")
 
 ADD = {
     "name": "add",

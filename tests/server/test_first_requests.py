@@ -4,13 +4,19 @@ import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
-import openai
 import pytest
 
+from tests.lazy import lazily
+
 from .conftest import NAME, Running, start
+
+if TYPE_CHECKING:
+    import openai
+else:
+    openai = lazily("openai")
 
 EMPTY = {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
 

@@ -7,10 +7,9 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
-import openai
 import psutil
 import pytest
 
@@ -18,8 +17,14 @@ from creuset.server.log import new_log
 from creuset.server.model import describe
 from creuset.server.run import serve
 from creuset.server.settings import ServeSettings
+from tests.lazy import lazily
 
 from .conftest import NAME, Running, start
+
+if TYPE_CHECKING:
+    import openai
+else:
+    openai = lazily("openai")
 
 
 @pytest.fixture

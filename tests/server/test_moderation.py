@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from openai.types.moderation import Categories
 
 from creuset.server.moderation.method import NAME, THRESHOLD, plain_text, scores, word_lists
 
@@ -26,6 +25,8 @@ CALM = (
 
 
 def test_the_categories_are_those_of_the_official_client() -> None:
+    from openai.types.moderation import Categories
+
     named = {field.alias or name for name, field in Categories.model_fields.items()}
     assert {one.category for one in word_lists()} == named and len(named) == 13
 

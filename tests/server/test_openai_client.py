@@ -1,14 +1,23 @@
 """The official client, sync and async, against a real server: what it sends is taken, what it gets it understands."""
 
+from __future__ import annotations
+
 import asyncio
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
-import openai
 import pytest
-from openai import AsyncOpenAI, OpenAI
+
+from tests.lazy import lazily
 
 from .conftest import NAME, Running
+
+if TYPE_CHECKING:
+    import openai
+    from openai import AsyncOpenAI, OpenAI
+else:
+    openai = lazily("openai")
 
 # Qwen2.5-Max's launch example: only base_url is another.
 LAUNCH = """
@@ -238,7 +247,7 @@ def test_the_async_client_streams_many_at_once(server: Running) -> None:
         return "".join([c.choices[0].delta.content or "" async for c in stream if c.choices])
 
     async def all_of_them() -> list[str]:
-        async with AsyncOpenAI(base_url=f"{server.url}/v1", api_key="none") as client:
+        async with openai.AsyncOpenAI(base_url=f"{server.url}/v1", api_key="none") as client:
             return await asyncio.gather(*(one(client, i) for i in range(30)))
 
     assert asyncio.run(all_of_them()) == [f"{i} fois" for i in range(30)]

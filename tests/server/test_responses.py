@@ -1,22 +1,29 @@
 """The Responses dialect, asked by OpenAI's own client with strict validation of what comes back."""
 
+from __future__ import annotations
+
 import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
-import openai
 import pytest
-from openai import OpenAI
 
 from creuset.core.errors import ConfigError
 from creuset.server.database import Database
 from creuset.server.settings import MEMORY, database_url
 from creuset.server.tenants.keys import add_key
+from tests.lazy import lazily
 
 from .conftest import NAME, Running, start
+
+if TYPE_CHECKING:
+    import openai
+    from openai import OpenAI
+else:
+    openai = lazily("openai")
 
 ADD = {
     "type": "function", "name": "add", "description": "Adds two numbers.", "strict": True,
@@ -28,7 +35,7 @@ CALL = 'say <tool_call>\n{"name": "add", "arguments": {"a": 2, "b": 3}}\n</tool_
 
 def official(server: Running, key: str = "none") -> OpenAI:
     plain = openai.DefaultHttpxClient(verify=False, trust_env=False)
-    return OpenAI(base_url=f"{server.url}/v1", api_key=key, max_retries=0, http_client=plain,
+    return openai.OpenAI(base_url=f"{server.url}/v1", api_key=key, max_retries=0, http_client=plain,
                   _strict_response_validation=True)  # fmt: skip
 
 

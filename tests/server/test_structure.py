@@ -2,15 +2,20 @@
 
 import json
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
-import jsonschema
 import pytest
 
 from creuset.testing import tiny_tokenizer
+from tests.lazy import lazily
 
 from .conftest import NAME, Running
+
+if TYPE_CHECKING:
+    import jsonschema
+else:
+    jsonschema = lazily("jsonschema")
 
 SCHEMA: dict[str, Any] = {
     "type": "object",

@@ -1,13 +1,13 @@
 """Which tools may be called, must be called, or may not: read from the request, enforced by the real engine."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jsonschema
 import pytest
-from openai import OpenAI
 
 from creuset.core.errors import RequestError
 from creuset.server.chat.tools import ToolUse, take_tools
@@ -17,8 +17,15 @@ from creuset.testing import tiny_model_folder
 from creuset.text.calls.forced import GrammarWriter
 from creuset.text.calls.formats import HERMES
 from creuset.types.fields import Fields
+from tests.lazy import lazily
 
 from .conftest import start
+
+if TYPE_CHECKING:
+    import jsonschema
+    from openai import OpenAI
+else:
+    jsonschema = lazily("jsonschema")
 
 SCHEMA = {
     "type": "object",
