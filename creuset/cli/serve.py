@@ -347,8 +347,9 @@ def _serve(
 
 def _settings(args: argparse.Namespace) -> Any:
     from creuset.model.store.shelf import store_folder
-    from creuset.server.settings import ServeSettings, database_url
+    from creuset.server.settings import ServeSettings, database_url, journal_folder
 
+    database = database_url(args.database, store_folder().parent)
     try:
         return ServeSettings(
             host=args.host,
@@ -359,7 +360,8 @@ def _settings(args: argparse.Namespace) -> Any:
             allow_hosts=tuple(args.allow_host),
             allow_origins=tuple(args.allow_origin),
             share_prefixes=args.share_prefixes,
-            database=database_url(args.database, store_folder().parent),
+            database=database,
+            journal=journal_folder(database, store_folder().parent),
             log_level=args.log_level,
         )
     except ValueError as refused:

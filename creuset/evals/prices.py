@@ -5,7 +5,8 @@ several hosts. `find` takes the newest whose names match; its source and date go
 """
 
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,10 @@ class Price:
     cached_input: float | None = None  # of tokens read from a cache
     batch_input: float | None = None  # of requests that may wait
     batch_output: float | None = None
+    cache_write: float | None = None  # of tokens that are written to a cache; None: as input
+    reasoning: float | None = None  # of tokens of thought; None: as output
+    priority: Mapping[str, float] = field(default_factory=dict)  # input, output, cached_input of requests that go first
+    brackets: tuple[Mapping[str, float], ...] = ()  # above (tokens of the whole input), input, output, cached_input
     since: str = ""  # ISO date from which it was seen or held
     until: str = ""
     source: str = ""
@@ -68,10 +73,10 @@ def load(path: Path | None = None) -> Prices:
 
 def _price(row: Any, where: str) -> Price:
     try:
-        price = Price(**{**row, "names": tuple(row.get("names", ()))})
+        price = Price(**{**row, **{name: tuple(row.get(name, ())) for name in ("names", "brackets")}})
     except (TypeError, AttributeError) as error:
         raise DataError(f"{where}: {error}") from error
-    for name in ("input", "output", "cached_input", "batch_input", "batch_output"):
+    for name in ("input", "output", "cached_input", "batch_input", "batch_output", "cache_write", "reasoning"):
         value = getattr(price, name)
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or value < 0):
             raise DataError(f"{where}: {name} must be a price of a million tokens, got {value!r}")

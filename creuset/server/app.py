@@ -25,6 +25,11 @@ from creuset.server.responses.routes import response_routes
 from creuset.server.retrieval.routes import retrieval_routes
 from creuset.server.state import ServerState, context_of, json_response
 
+# What counts against limits and budgets.
+METERED = frozenset({
+    "/v1/chat/completions", "/chat/completions", "/v1/completions", "/completions", "/v1/responses", "/v1/messages",
+    "/v1/embeddings", "/v1/rerank", "/v2/rerank", "/rerank",
+})  # fmt: skip
 ALIASED = ("/v1/chat/completions", "/v1/completions", "/v1/models", "/v1/models/{name:path}")
 
 
@@ -60,7 +65,7 @@ def create_app(state: ServerState) -> ASGIApp:
 
     return Middleware(
         Idempotency(app), state.settings, state.keys, state.metrics, state.log, posts=posts, dialects=(MESSAGES,),
-        places=places,
+        places=places, gate=state.gate, metered=METERED,
     )  # fmt: skip
 
 

@@ -13,12 +13,12 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from creuset.core.errors import RequestError
+from creuset.core.errors import CreusetError, RequestError
 from creuset.server.chat.request import ChatRequest, chat_grammar, visible_ids
 from creuset.server.chat.sampling import fit, for_choice, truncated
 from creuset.server.chat.thinking import bounded
 from creuset.server.chat.upstream import UpstreamAnswer, upstream_body
-from creuset.server.engines.client import ClientDisconnected
+from creuset.server.engines.client import ClientDisconnected, Generation
 from creuset.server.engines.pool import AnyEngine, ServedEngine
 from creuset.server.engines.relay import Relay
 from creuset.server.engines.upstream import UpstreamEngine
@@ -26,6 +26,8 @@ from creuset.server.middleware import CLIENT_GONE
 from creuset.server.model import ServedModel
 from creuset.server.state import ServerState, context_of, off_loop
 from creuset.server.stream import OPENAI, EventSource, EventStream, Frames, ResponseBuilder, disconnected, whole
+from creuset.server.tenants.gate import Hold
+from creuset.server.tenants.metered import UNSAID, GenerationMeter
 from creuset.text.calls.forced import Thought
 from creuset.types.generation import GenerationRequest
 from creuset.types.messages import ChatMessage
@@ -77,7 +79,7 @@ async def answer_chat(
 ) -> Answer:
     """`capped`: `max_tokens` is a most, and no more is asked for than the context has room for."""
     if isinstance(engine, UpstreamEngine):
-        generation = asked_there(request, engine, ask, reply_id, capped=capped)
+        generation = await asked_there(state, request, engine, ask, reply_id, capped=capped)
         return await _carried(state, request, generation, respond(ask, [], "none"), ask.stream, frames)
     prepare = await _preparation(engine, ask, reply_id, salt, respond, capped=capped)
     return await carry(
@@ -97,7 +99,7 @@ async def started(
 ) -> tuple[EventSource, R]:
     """The generation of an answer that goes on without its client."""
     if isinstance(engine, UpstreamEngine):
-        return asked_there(request, engine, ask, reply_id), respond(ask, [], "none")
+        return await asked_there(state, request, engine, ask, reply_id), respond(ask, [], "none")
     made: list[R] = []
 
     def keeping(ask: ChatRequest, prompt: list[int], thought: Thought) -> R:
@@ -108,7 +110,7 @@ async def started(
     context_of(request).facts["reply"] = reply_id
     async with state.engines.hold(engine, ask.choices, unless=lambda: disconnected(request.receive)):
         requests, _ = prepare()
-        return engine.client.submit(requests, choices=ask.choices), made[0]
+        return await submitted(state, request, engine, requests, choices=ask.choices), made[0]
 
 
 async def fitting(engine: ServedEngine, ask: ChatRequest) -> ChatRequest:
@@ -177,7 +179,7 @@ async def carry(
     try:
         async with state.engines.hold(engine, completions, unless=lambda: disconnected(request.receive)):
             requests, reply = prepare()
-            generation = engine.client.submit(requests, choices=choices)
+            generation = await submitted(state, request, engine, requests, choices=choices)
     except ClientDisconnected:
         return Response(status_code=CLIENT_GONE)
     return await _carried(state, request, generation, reply, streamed, frames)
@@ -196,9 +198,10 @@ async def _carried(
     return await whole(generation, reply, request.receive)
 
 
-def asked_there(
-    request: Request, engine: UpstreamEngine, ask: ChatRequest, reply_id: str, *, capped: bool = False
-) -> UpstreamAnswer:
+async def asked_there(
+    state: ServerState, request: Request, engine: UpstreamEngine, ask: ChatRequest, reply_id: str, *,
+    capped: bool = False,
+) -> UpstreamAnswer:  # fmt: skip
     """The answer of a model of another server. RequestError for what cannot be asked there."""
     most = engine.context
     if most is not None and ask.max_tokens is not None and ask.max_tokens > most:
@@ -207,4 +210,41 @@ def asked_there(
             raise RequestError(f"`{ask.limit}` {words}", param=ask.limit)
         ask = replace(ask, max_tokens=most)
     context_of(request).facts |= {"reply": reply_id, "model": engine.name}
-    return UpstreamAnswer(engine, ask, upstream_body(ask, engine), reply_id)
+    body = upstream_body(ask, engine)
+    size = len(msgspec.json.encode(body))  # no token is shorter than a byte
+    longest = ask.max_tokens or engine.context or UNSAID
+    hold = await admitted(state, request, engine.names, prompt_tokens=size, max_tokens=longest)
+    return UpstreamAnswer(engine, ask, body, reply_id, hold, size)
+
+
+async def submitted(
+    state: ServerState, request: Request, engine: ServedEngine, requests: list[GenerationRequest], *, choices: int
+) -> Generation:
+    """The generation of `requests`, once the limits and budgets of the caller let them in. What it uses is charged."""
+    if context_of(request).who is None:
+        return engine.client.submit(requests, choices=choices)
+    prompts = [len(one.prompt) for one in requests]
+    written = sum(one.sampling.max_tokens for one in requests)
+    hold = await admitted(state, request, engine.names, prompt_tokens=sum(prompts[::choices]), max_tokens=written)
+    try:
+        return engine.client.submit(requests, choices=choices, meter=GenerationMeter(hold, prompts, choices))
+    except Exception:
+        hold.release("refused")
+        raise
+
+
+async def admitted(
+    state: ServerState, request: Request, names: Sequence[str], *, prompt_tokens: int, max_tokens: int,
+    kind: str = "completions",
+) -> Hold:  # fmt: skip
+    """A hold for this request, its limits told in the reply's headers. Raises what the caller is to be told."""
+    context = context_of(request)
+    try:
+        hold = await state.gate.admit(
+            context.who, names, request=context.id, prompt_tokens=prompt_tokens, max_tokens=max_tokens, kind=kind
+        )
+    except CreusetError:
+        context.limits = state.gate.headers(context.who, names)
+        raise
+    context.limits = hold.headers
+    return hold

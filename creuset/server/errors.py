@@ -1,6 +1,7 @@
 """Every error as OpenAI's error object: message, type, param, code, all four always there; or as a dialect has it."""
 
 import difflib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -83,8 +84,8 @@ def status_of(error: Exception) -> int:
 
 def _again_after(seconds: float) -> dict[str, str]:
     """For any client, and in the words of OpenAI's own."""
-    wait = str(max(1, round(seconds)))
-    return {"retry-after": wait, "retry-after-ms": str(max(1, round(1000 * seconds))), "x-should-retry": "true"}
+    wait = str(max(1, math.ceil(seconds)))
+    return {"retry-after": wait, "retry-after-ms": str(max(1, math.ceil(1000 * seconds))), "x-should-retry": "true"}
 
 
 def error_response(error: Exception, dialect: Dialect = OPENAI_DIALECT, request_id: str | None = None) -> Response:
@@ -93,7 +94,7 @@ def error_response(error: Exception, dialect: Dialect = OPENAI_DIALECT, request_
     if isinstance(error, RequestError):
         if error.retry_after is not None:
             headers |= _again_after(error.retry_after)
-        elif status not in (408, 409, 429):
+        elif status not in (408, 409, 429) or error.code == "insufficient_quota":
             headers["x-should-retry"] = "false"  # the same request would be refused again
         if status == 401:
             headers["www-authenticate"] = "Bearer"

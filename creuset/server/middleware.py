@@ -17,12 +17,13 @@ from typing import Any, Protocol
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from creuset.core.errors import Forbidden, RequestError
+from creuset.core.errors import EngineError, Forbidden, RequestError
 from creuset.server.body import limited, refuse_encoding, too_large
 from creuset.server.errors import OPENAI_DIALECT, Dialect, WrongMediaType, error_response
 from creuset.server.metrics import Metrics
 from creuset.server.settings import LOOPBACK_NAMES, ServeSettings, is_loopback
 from creuset.server.tenants.access import check_scope
+from creuset.server.tenants.gate import Gate
 from creuset.types.tenants import Caller
 
 OPEN_PATHS = ("/", "/health", "/favicon.svg")  # and the page's files, under /assets/
@@ -30,7 +31,8 @@ POLLED = ("/health", "/metrics")  # asked all the time; the engine's own states 
 LOCALHOST = "localhost"  # as an allowed origin: pages of this machine, whatever their port
 EXPOSED = (
     b"x-request-id, retry-after, retry-after-ms, x-should-retry, x-creuset-ignored, openai-processing-ms, "
-    b"x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, idempotent-replayed"
+    b"x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, idempotent-replayed, "
+    b"x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens"
 )
 CLIENT_GONE = 499  # nginx's number for a client that closed the connection; it is only ever logged
 POLICY = (
@@ -64,6 +66,7 @@ class RequestContext:
     facts: dict[str, Any] = field(default_factory=dict)
     dialect: Dialect = OPENAI_DIALECT
     ignored: tuple[str, ...] = ()  # fields of the body that were given and change nothing: told in a header
+    limits: Sequence[tuple[bytes, bytes]] = ()  # headers: what is left of the caller's limits
 
 
 class Middleware:
@@ -79,16 +82,20 @@ class Middleware:
         posts: Collection[str] | None = None,
         dialects: Sequence[Dialect] = (),
         places: Callable[[], tuple[int, int]] | None = None,
+        gate: Gate | None = None,
+        metered: Collection[str] = (),
     ) -> None:
         """`posts`: the addresses that take a body; of another one, nothing is said of its media type. None: all.
 
         `places`: completions that run or wait at most, and how many more would be taken now; replies to POST tell them.
+        `metered`: the addresses whose requests count against the limits of `gate`, asked before a body is read.
         """
         self._app, self._settings, self._keys = app, settings, keys
         self._metrics, self._log, self._clock = metrics, log, clock
         self._hosts = {h.lower() for h in (*LOOPBACK_NAMES, settings.host, *settings.allow_hosts)}
         self._origins = {o.lower().rstrip("/") for o in settings.allow_origins}
         self._posts, self._dialects, self._places = posts, dialects, places
+        self._gate, self._metered = gate, metered
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -113,7 +120,8 @@ class Middleware:
                 took_ms = int(1000 * (self._clock() - started))
                 message = {**message, "headers": [*message["headers"], *self._headers(context, took_ms, origin)]}
                 if self._places is not None and scope["method"] == "POST":
-                    message["headers"] += _rate_limits(*self._places())
+                    told = dict(_rate_limits(*self._places())) | dict(context.limits)
+                    message["headers"] += told.items()
             await send(message)
 
         try:
@@ -154,9 +162,19 @@ class Middleware:
                 if media != "application/json":
                     raise WrongMediaType(f"the body must be sent as application/json, got `{media[:80] or 'no type'}`")
                 refuse_encoding(_header(scope, b"content-encoding"))
-        except RequestError as error:
+                self._first_look(scope["path"], context)
+        except (RequestError, EngineError) as error:
             return error_response(error, context.dialect, context.id)
         return None
+
+    def _first_look(self, path: str, context: RequestContext) -> None:
+        if self._gate is None or context.who is None or path not in self._metered:
+            return
+        try:
+            self._gate.precheck(context.who)
+        except RequestError:
+            context.limits = self._gate.headers(context.who, ())
+            raise
 
     def _check_host(self, scope: Scope) -> None:
         found = [value for name, value in scope["headers"] if name == b"host"]

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import uvicorn
@@ -31,6 +32,9 @@ from creuset.server.responses.store import ItemStore
 from creuset.server.settings import ServeSettings
 from creuset.server.state import ServerState
 from creuset.server.tenants.directory.directory import Directory
+from creuset.server.tenants.gate import Gate, MoneyGate, OpenGate
+from creuset.server.tenants.money.books import Books
+from creuset.server.tenants.money.journal import UsageJournal
 from creuset.text.watermark import Watermark
 
 GRACE_S = 1  # open connections may take this long to end after Ctrl-C
@@ -189,8 +193,10 @@ async def serve(
     state = ServerState(
         engines=engines, settings=settings, metrics=metrics, log=log, keys=directory or keys, watermark=watermark,
         database=database, items=items, directory=directory,
+        gate=gate_of(database, settings, directory or keys, log),
     )  # fmt: skip
     listener = listener or bind(settings)
+    await state.gate.start()
     loop = asyncio.get_running_loop()
     server = _Server(_uvicorn(state, log), lambda: loop.call_soon_threadsafe(engines.close))
 
@@ -212,9 +218,23 @@ async def serve(
         await lives
         if directory is not None:
             directory.close()
+        await state.gate.stop()
         database.close()
     if engines.failure is not None:
         raise engines.failure
+
+
+def gate_of(database: Database, settings: ServeSettings, keys: KeyStore | None, log: Any) -> Gate:
+    """What counts and charges; without keys there is nobody to charge."""
+    if keys is None:
+        return OpenGate()
+    replica = f"srv_{token_hex(8)}"
+    journal = UsageJournal(settings.journal, replica) if settings.journal is not None else None
+
+    def failed(what: str, error: Exception) -> None:
+        log.error("ledger", part=what, error=type(error).__name__)
+
+    return MoneyGate(Books(database, journal=journal, on_error=failed, replica=replica))
 
 
 def _uvicorn(state: ServerState, log: Any) -> uvicorn.Config:

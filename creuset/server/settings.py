@@ -21,6 +21,7 @@ class ServeSettings:
     allow_origins: tuple[str, ...] = ()  # web pages elsewhere that may call it, such as https://app.example
     share_prefixes: bool = False  # callers with different keys may find each other's prompts in the prefix cache
     database: str = MEMORY  # where responses and conversations are kept: SQLAlchemy's address. So: in memory
+    journal: Path | None = None  # a folder: usage is kept there until the database has it. None: nowhere
     log_level: str = "info"
 
     def __post_init__(self) -> None:
@@ -48,6 +49,16 @@ def is_loopback(host: str) -> bool:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def journal_folder(url: str, folder: Path) -> Path | None:
+    """Where usage waits for the database at `url`: beside a file, else in `folder`; nowhere for what is in memory."""
+    if url == MEMORY:
+        return None
+    if url.startswith("sqlite:///"):
+        file = Path(url.removeprefix("sqlite:///"))
+        return file.with_name(file.name + "-usage")
+    return folder / "usage"
 
 
 def database_url(given: str | None, folder: Path) -> str:

@@ -18,6 +18,7 @@ from creuset.server.pages import Pages
 from creuset.server.responses.store import ItemStore
 from creuset.server.settings import ServeSettings
 from creuset.server.tenants.directory.directory import Directory
+from creuset.server.tenants.gate import Gate, OpenGate
 from creuset.text.watermark import Watermark
 from creuset.types.fields import Fields
 
@@ -39,6 +40,7 @@ class ServerState:
     clock: Callable[[], float] = time.time
     pages: Pages = field(default_factory=Pages)
     watermark: Watermark | None = None
+    gate: Gate = field(default_factory=OpenGate)  # what limits and budgets say
     database: Database = field(default_factory=Database)
     directory: Directory | None = None  # of people and their keys
     items: ItemStore = field(default_factory=ItemStore)  # responses and conversations that are kept

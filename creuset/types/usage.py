@@ -1,6 +1,22 @@
-"""What is used, and how it is asked for: the load under which an endpoint is measured."""
+"""What is used, and how it is asked for: tokens of one request, and the load under which an endpoint is measured."""
 
 from dataclasses import dataclass
+
+import msgspec
+
+
+class TokenUsage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Tokens of one request. Cached ones and those written to a cache are of the input; thought ones of the output."""
+
+    input: int = 0
+    output: int = 0
+    cached: int = 0
+    cache_write: int = 0
+    reasoning: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.input + self.output
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,8 @@ from creuset.server.engines.client import ClientDisconnected
 from creuset.server.engines.pool import AnyEngine, EnginePool, ServedEngine
 from creuset.server.engines.reading import COUNTS, ReplyReader
 from creuset.server.engines.upstream import UpstreamEngine, UpstreamError
+from creuset.server.tenants.gate import Hold
+from creuset.server.tenants.metered import NOTHING_HELD, charge_told
 from creuset.text.calls.forced import Thought
 from creuset.text.output import CallArguments, CallBegun, Content, OutputPiece, Reasoning
 from creuset.types.fields import Fields, show
@@ -144,7 +146,11 @@ def _tools(ask: ChatRequest) -> dict[str, Any]:
 class UpstreamAnswer:
     """What comes back, as a generation of an engine of ours comes back: `batch` gives the events."""
 
-    def __init__(self, engine: UpstreamEngine, ask: ChatRequest, body: Mapping[str, Any], reply_id: str) -> None:
+    def __init__(
+        self, engine: UpstreamEngine, ask: ChatRequest, body: Mapping[str, Any], reply_id: str,
+        hold: Hold = NOTHING_HELD, size: int = 0,
+    ) -> None:  # fmt: skip
+        """`hold`: what is charged for it. `size`: bytes of `body`."""
         self._engine, self._ask, self._body, self._id = engine, ask, body, reply_id
         self._reader = ReplyReader(engine)
         self._inbox: asyncio.Queue[PieceEvent | Exception] = asyncio.Queue()
@@ -154,7 +160,9 @@ class UpstreamAnswer:
         self._finish: str | None = None
         self._stop: str | None = None  # the stop string that ended it, where it is told
         self.usage: dict[str, int] = {}  # as the other server tells it
+        self._hold, self._size, self._written, self._reason = hold, size, 0, "cancelled"
         self._task = asyncio.create_task(self._run())
+        self._task.add_done_callback(lambda _: self._charge())
 
     @property
     def unread(self) -> bool:
@@ -188,22 +196,25 @@ class UpstreamAnswer:
     def cancel(self) -> None:
         self._task.cancel()
 
+    def _charge(self) -> None:
+        charge_told(self._hold, self.usage, pieces=self._written, size=self._size, reason=self._reason)
+
     async def _run(self) -> None:
-        metrics, reason = self._engine.metrics, "cancelled"
+        metrics = self._engine.metrics
         metrics.accepted([self._id])
         try:
             async with self._engine.place(), self._engine.opened("/chat/completions", self._body) as response:
                 await self._read(response)
-            reason = self._finish or "stop"
+            self._reason = self._finish or "stop"
         except (RequestError, EngineError) as error:
-            reason = "refused" if isinstance(error, RequestError) else "lost"
+            self._reason = "refused" if isinstance(error, RequestError) else "lost"
             self._inbox.put_nowait(error)
         except Exception as error:  # a fault of ours: whoever waits is told, and it gets into the log
-            reason = "error"
+            self._reason = "error"
             self._inbox.put_nowait(error)
         finally:
             metrics.usage(*(self.usage.get(name, 0) for name in COUNTS))
-            metrics.ended(self._id, reason)
+            metrics.ended(self._id, self._reason)
 
     async def _read(self, response: "httpx.Response") -> None:
         begun = False
@@ -216,6 +227,7 @@ class UpstreamAnswer:
                     begun = True
                     self._engine.metrics.begun(self._id)
                 if pieces:
+                    self._written += 1
                     self._inbox.put_nowait(PieceEvent(id=self._id, pieces=tuple(pieces)))
         if self._finish is None:
             raise self._reader.cut()

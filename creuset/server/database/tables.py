@@ -2,5 +2,6 @@
 
 from creuset.server.responses import tables as items
 from creuset.server.tenants.directory import tables as directory
+from creuset.server.tenants.money import tables as money
 
-__all__ = ["directory", "items"]
+__all__ = ["directory", "items", "money"]

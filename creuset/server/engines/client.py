@@ -39,6 +39,12 @@ class EngineObserver(Protocol):
     def on_state(self, state: State, **facts: Any) -> None: ...
 
 
+class EngineMeter(Protocol):
+    """Who is told once how each request of a call ended, whoever still reads."""
+
+    def ended(self, index: int, last: Event | Exception) -> None: ...
+
+
 class GenerationFailed(EngineError):
     """One reply failed in an engine that goes on."""
 
@@ -59,6 +65,7 @@ class Generation:
     pending: set[str]  # requests without a final event
     inbox: "asyncio.Queue[Event | Exception]" = field(default_factory=asyncio.Queue)
     ended: Exception | None = None
+    meter: EngineMeter | None = None
 
     @property
     def unread(self) -> bool:
@@ -153,7 +160,9 @@ class EngineClient:
     def pid(self) -> int | None:
         return self._process.pid if self._process and self._process.returncode is None else None
 
-    def submit(self, requests: Sequence[GenerationRequest], *, choices: int = 1) -> Generation:
+    def submit(
+        self, requests: Sequence[GenerationRequest], *, choices: int = 1, meter: EngineMeter | None = None
+    ) -> Generation:
         """Send `requests` to the engine, all or none. Each run of `choices` of them shares one prompt.
 
         Raises EngineError (no engine), RequestError (more than it ever takes), Overloaded (more than it takes now).
@@ -163,7 +172,7 @@ class EngineClient:
         self.refuse(len(requests))
         ids = [request.id for request in requests]
         self._observer.accepted(ids)
-        generation = Generation(self, {id: at for at, id in enumerate(ids)}, set(ids))
+        generation = Generation(self, {id: at for at, id in enumerate(ids)}, set(ids), meter=meter)
         for at, request in enumerate(requests):
             # A prompt is read once for all its choices, so it is counted once.
             self._open[request.id] = _Open(generation, 0 if at % choices else len(request.prompt))
@@ -326,6 +335,8 @@ class EngineClient:
         if one is not None:
             self._observer.ended(id, reason)
             one.generation.pending.discard(id)
+            if one.generation.meter is not None:
+                one.generation.meter.ended(one.generation.index[id], last)
             one.generation.inbox.put_nowait(last)
             if not self._open:
                 self.on_idle()

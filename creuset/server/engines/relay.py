@@ -21,10 +21,14 @@ from creuset.server.errors import error_object, error_response
 from creuset.server.middleware import RequestContext
 from creuset.server.settings import ServeSettings
 from creuset.server.stream import DONE, EVENT_STREAM, KEEP_ALIVE, disconnected
+from creuset.server.tenants.gate import Gate, Hold
+from creuset.server.tenants.metered import NOTHING_HELD, UNSAID, charge_told
 from creuset.types.fields import Fields
 
 if TYPE_CHECKING:
     import httpx
+
+DETAILS = {"cached_tokens": "prompt_tokens_details", "reasoning_tokens": "completion_tokens_details"}
 
 
 class Relay:
@@ -41,23 +45,29 @@ class Relay:
         settings: ServeSettings,
         context: RequestContext,
         holds: str = "choices",
+        gate: Gate | None = None,
     ) -> None:
         """`path`: such as /chat/completions. `body`: the client's. `holds`: the field that a whole reply must have, a
-        list. Raises RequestError."""
+        list. `gate`: what counts and charges it. Raises RequestError."""
         fields = Fields(body)
         self._stream = fields.flag("stream") or False
         options = fields.object("stream_options")
         if options is not None and not self._stream:
             raise fields.refuse("stream_options", "is allowed only with `stream: true`")
         self._wants_usage = bool(options and options.flag("include_usage"))
-        fields.integer("n", 1, LARGEST_CALL)
+        self._count = fields.integer("n", 1, LARGEST_CALL) or 1
+        self._longest = 0 if holds != "choices" else engine.context or UNSAID
         for name in ("max_tokens", "max_completion_tokens"):
             asked = fields.take(name)
+            if type(asked) is int and holds == "choices":
+                self._longest = max(1, asked)
             if engine.context is not None and type(asked) is int and asked > engine.context:
                 raise fields.refuse(name, f"is {asked}; the context of {engine.name} is {engine.context} tokens")
         self._engine, self._path, self._settings, self._context = engine, path, settings, context
-        self._holds, self._reader = holds, ReplyReader(engine)
+        self._holds, self._reader, self._gate, self._hold = holds, ReplyReader(engine), gate, NOTHING_HELD
+        self._pieces = 0
         self._body = body | {"model": engine.settings.model}
+        self._size = len(_encode(body))  # bytes
         if self._stream:
             self._body["stream_options"] = (body.get("stream_options") or {}) | {"include_usage": True}
         self._mine = {"id": reply_id, "created": created, "model": body["model"]}
@@ -86,10 +96,27 @@ class Relay:
             metrics.usage(*(self._usage.get(name, 0) for name in COUNTS))
             metrics.ended(id, reason)
             self._context.facts["usage"] = self._usage or "not told"
+            charge_told(self._hold, self._usage, pieces=self._pieces, size=self._size, reason=reason)
+
+    async def _admitted(self) -> Hold:
+        """A hold for as many tokens as the request can have: no token is shorter than a byte."""
+        if self._gate is None or self._context.who is None:
+            return NOTHING_HELD
+        kinds = {"data": "embeddings", "results": "rerank"}
+        try:
+            return await self._gate.admit(
+                self._context.who, self._engine.names, request=self._context.id, prompt_tokens=self._size,
+                max_tokens=self._longest, choices=self._count, kind=kinds.get(self._holds, "completions"),
+            )  # fmt: skip
+        except (RequestError, EngineError):
+            self._context.limits = self._gate.headers(self._context.who, self._engine.names)
+            raise
 
     async def _work(self, scope: Scope, receive: Receive, send: Send) -> str:
         """How it ended."""
         try:
+            self._hold = await self._admitted()
+            self._context.limits = self._hold.headers
             async with self._engine.place(), self._engine.opened(self._path, self._body) as response:
                 await (self._pump(response, send) if self._stream else self._whole(response, send))
         except TimeoutError:  # the client stopped reading
@@ -162,10 +189,15 @@ class Relay:
         usage = reply.get("usage")
         if isinstance(usage, dict):
             self._usage |= {name: usage[name] for name in COUNTS if type(usage.get(name)) is int}
+            for name, of in DETAILS.items():
+                part = usage.get(of)
+                if isinstance(part, dict) and type(part.get(name)) is int:
+                    self._usage[name] = part[name]
         for at, choice in enumerate(reply.get("choices") or ()):
             if isinstance(choice, dict):
                 index = choice.get("index", at)
                 self._choices.add(index)
+                self._pieces += 1
                 if isinstance(choice.get("finish_reason"), str):
                     self._finishes[index] = choice["finish_reason"]
 

@@ -81,7 +81,10 @@ def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         reply_id = ("cmpl-" if path == "/completions" else "chatcmpl-") + token_hex(12)
         context.facts |= {"reply": reply_id, "model": engine.name}
         created = int(state.clock())
-        return Relay(engine, path, body, reply_id=reply_id, created=created, settings=state.settings, context=context)
+        return Relay(
+            engine, path, body, reply_id=reply_id, created=created, settings=state.settings, context=context,
+            gate=state.gate,
+        )  # fmt: skip
 
     def _model(fields: Fields) -> ServedModel:
         """The model whose tokens are asked for."""

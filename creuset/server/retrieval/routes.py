@@ -48,7 +48,8 @@ def retrieval_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
             ask = await off_loop(len(raw), parse, fields, engine.model)
             context_of(request).ignored = ask.ignored
             try:
-                rows = await embed(state, request, engine, texts(ask), reply_id=reply_id, salt=salt)
+                kind = "embeddings" if holds == "data" else "rerank"
+                rows = await embed(state, request, engine, texts(ask), reply_id=reply_id, salt=salt, kind=kind)
             except ClientDisconnected:
                 return Response(status_code=CLIENT_GONE)
             size = len(rows) * engine.model.config.hidden // NUMBERS_A_CHARACTER
@@ -64,7 +65,7 @@ def retrieval_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         created = int(state.clock())
         return Relay(
             engine, path, body, reply_id=reply_id, created=created, settings=state.settings, context=context,
-            holds=holds,
+            holds=holds, gate=state.gate,
         )  # fmt: skip
 
     embeddings = reading("/embeddings", "data", parse_embeddings, lambda ask: ask.texts, _embeddings)

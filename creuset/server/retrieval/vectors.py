@@ -15,11 +15,13 @@ from typing import Any
 from starlette.requests import Request
 
 from creuset.core.errors import EngineError, Overloaded, PromptTooLong
+from creuset.server.carry import admitted
 from creuset.server.engines.client import ClientDisconnected
 from creuset.server.engines.pool import ServedEngine
 from creuset.server.state import ServerState, context_of
 from creuset.server.stream import disconnected, watched
 from creuset.types.generation import GenerationRequest, Sampling
+from creuset.types.usage import TokenUsage
 
 PAUSE_S = 0.05  # how long the next texts of a call wait where others have taken the places
 Vector = tuple[float, ...]
@@ -34,8 +36,9 @@ class TokenText:
 
 
 async def embed(
-    state: ServerState, request: Request, engine: ServedEngine, texts: Sequence[TokenText], *, reply_id: str, salt: str
-) -> list[bytes]:
+    state: ServerState, request: Request, engine: ServedEngine, texts: Sequence[TokenText], *, reply_id: str, salt: str,
+    kind: str = "embeddings",
+) -> list[bytes]:  # fmt: skip
     """fp32 rows of length 1, little end first. Raises PromptTooLong, Overloaded (before any text was read),
     EngineError, and ClientDisconnected where the client hung up."""
     facts: dict[str, Any] = context_of(request).facts
@@ -44,16 +47,28 @@ async def embed(
         facts["model"] = engine.name
     found: list[bytes] = [b""] * len(texts)
     wave = max(1, state.settings.max_concurrency // 2)
-    for begin in range(0, len(texts), wave):
-        some = texts[begin : begin + wave]
-        while True:
-            try:
-                await _wave(state, request, engine, some, begin, found, reply_id, salt)
-                break
-            except Overloaded:
-                if not begin:
-                    raise
-                await _pause(request)
+    sizes = [len(text.ids) for text in texts]
+    hold = await admitted(state, request, engine.names, prompt_tokens=sum(sizes), max_tokens=0, kind=kind)
+    read = 0
+    try:
+        for begin in range(0, len(texts), wave):
+            some = texts[begin : begin + wave]
+            while True:
+                try:
+                    await _wave(state, request, engine, some, begin, found, reply_id, salt)
+                    break
+                except Overloaded:
+                    if not begin:
+                        raise
+                    await _pause(request)
+            read += sum(sizes[begin : begin + wave])
+        hold.settle(TokenUsage(input=read))
+    except ClientDisconnected:
+        if read:  # what was read until then
+            hold.settle(TokenUsage(input=read), status="cancelled")
+        raise
+    finally:
+        hold.release()
     return found
 
 

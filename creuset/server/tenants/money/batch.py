@@ -1,0 +1,84 @@
+"""What goes to the database together, and the small questions that the books ask of limits and of other servers."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+from sqlalchemy import delete, select
+from sqlalchemy.engine import Connection
+
+from creuset.server.tenants.money import counting
+from creuset.server.tenants.money.counting import Place
+from creuset.server.tenants.money.dialects import upsert
+from creuset.server.tenants.money.ledger import Closing, Opening, expire
+from creuset.server.tenants.money.limits import EACH, Counter, Limit
+from creuset.server.tenants.money.tables import HOLDS, REPLICAS
+from creuset.types.tenants import Caller
+
+
+@dataclass(slots=True, eq=False)
+class Ask:
+    """A request that waits to be decided in the shared database."""
+
+    opening: Opening
+    places: tuple[Place, ...]
+    tokens: int
+    told: "asyncio.Future[None]"
+
+
+@dataclass(slots=True)
+class Batch:
+    openings: list[Opening] = field(default_factory=list)
+    closings: list[Closing] = field(default_factory=list)
+    asks: list[Ask] = field(default_factory=list)
+    counters: list[Counter] = field(default_factory=list)  # as they are to be written, where this process counts alone
+    again: bool = False  # a part of it may have been written
+
+    def __bool__(self) -> bool:
+        return bool(self.openings or self.closings or self.asks)
+
+
+def matching(limits: Sequence[Limit], who: Caller, names: tuple[str, ...]) -> list[tuple[Limit, str]]:
+    """The limits that a request of `who` for the model with these names counts against, each with its subject."""
+    return [
+        (limit, id)
+        for kind, id in who.subjects()
+        for limit in limits
+        if limit.organization == who.organization
+        and limit.kind == kind
+        and limit.subject in (EACH, id)
+        and (not limit.model or limit.model in names)
+    ]
+
+
+def counts(limit: Limit, subject: str, opening: Opening) -> bool:
+    """Whether a request counts for `subject` of `limit`, whatever its model."""
+    if limit.organization != opening.organization:
+        return False
+    return subject in opening.groups if limit.kind == "group" else getattr(opening, limit.kind) == subject
+
+
+def seen(connection: Connection, replica: str) -> None:
+    """Say that this server lives."""
+    row = {"id": replica, "seen": counting.now_of(connection)}
+    upsert(connection, REPLICAS, [row], keys=("id",))
+
+
+def end_dead(connection: Connection, limits: Mapping[str, Limit], lease_s: float) -> None:
+    """End the holds of servers that were not seen for `lease_s` seconds."""
+    limit = counting.now_of(connection) - int(lease_s * 1_000_000)
+    living = select(REPLICAS.c.id).where(REPLICAS.c.seen >= limit)
+    bodies = connection.execute(select(HOLDS.c.body).where(HOLDS.c.replica.not_in(living))).scalars()
+    dead = [msgspec.json.decode(body, type=Opening) for body in bodies]
+    if dead:
+        keys = {(claim.limit, claim.subject) for one in dead for claim in one.claims}
+        rows, _ = counting.lock(connection, keys)
+        for one in expire(connection, dead):
+            counting.unhold(limits, rows, one.claims)
+        counting.store(connection, list(rows.values()))
+    connection.execute(delete(REPLICAS).where(REPLICAS.c.seen < limit))
+
+
+def copied(one: Counter) -> Counter:
+    return Counter(one.limit, one.subject, one.period, one.full, one.spent, one.held)

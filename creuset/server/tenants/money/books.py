@@ -1,0 +1,376 @@
+"""The books of one server: what is counted and charged, in memory first or in a shared database, and how it gets there.
+
+Reading order: `Books.open` (a request is let in), `Books.close` (it ended), `Books._flush` (the database is told).
+
+- SQLite, or memory: this process alone counts. A request is decided in memory, at once; what happened goes to the
+  database a few milliseconds later, many requests in one transaction.
+- PostgreSQL: servers count together. Requests that come while a transaction runs are decided together in the next
+  one, on counters that are locked there.
+
+Usage is in the journal from the moment it is known, until the database has it. While the database cannot be written
+nothing new is let in; what runs goes on, and its usage is written when the database is back.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import partial
+from secrets import token_hex
+from typing import Any
+
+import msgspec
+from sqlalchemy import select
+from sqlalchemy.engine import Connection
+
+from creuset.core.errors import RequestError
+from creuset.server.database import Database
+from creuset.server.tenants.money import counting, rules
+from creuset.server.tenants.money.batch import Ask, Batch, copied, counts, end_dead, matching, seen
+from creuset.server.tenants.money.counting import Key, Place, decide, settle
+from creuset.server.tenants.money.journal import UsageJournal
+from creuset.server.tenants.money.ledger import Claim, Closing, Opening, expire, record
+from creuset.server.tenants.money.limits import Counter, Limit, take
+from creuset.server.tenants.money.refusals import LedgerUnavailable
+from creuset.server.tenants.money.tables import HOLDS
+from creuset.server.tenants.money.windows import Calendar
+from creuset.types.tenants import Caller
+
+FLUSH_S = 0.005  # what happened in this time goes to the database together
+LOOK_S = 0.5  # how often it is looked whether limits have changed
+LEASE_S = 30.0  # a server that was not seen for so long is dead, and its holds end
+RETRY_S = (0.2, 5.0)  # first and longest wait for a database that is gone
+AWAY = "usage cannot be written now, so nothing new is begun; try again in a moment"
+
+
+class Books:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        journal: UsageJournal | None = None,
+        clock: Callable[[], float] = time.time,
+        on_error: Callable[[str, Exception], object] = lambda _what, _error: None,
+        on_spent: Callable[[Limit, str, int, int], object] = lambda _limit, _subject, _period, _spent: None,
+        replica: str = "",
+        lease_s: float = LEASE_S,
+    ) -> None:
+        """`on_error` gets what went wrong in the background; `on_spent` a budget of which more was spent: the limit,
+        the subject, the begin of the window, and what was spent in it."""
+        self.database, self.journal, self._clock = database, journal, clock
+        self._on_error, self._on_spent = on_error, on_spent
+        self.replica, self._lease_s = replica or f"srv_{token_hex(8)}", lease_s
+        self.shared = database.engine.dialect.name == "postgresql"
+        self.settings = rules.Settings()
+        self.limits: dict[str, Limit] = {}
+        self.down = ""  # why nothing new is let in
+        self._counters: dict[Key, Counter] = {}
+        self._changed: dict[Key, Counter] = {}
+        self._places: dict[Any, tuple[Place, ...]] = {}
+        self._calendar = Calendar()
+        self._open: dict[str, tuple[Opening, Caller, tuple[str, ...]]] = {}
+        self._next, self._sent = Batch(), Batch()
+        self._batches = 0
+        self._wake, self._ended = asyncio.Event(), False
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def now(self) -> int:
+        """Microseconds since 1970."""
+        return int(self._clock() * 1_000_000)
+
+    # -- life
+
+    async def start(self) -> None:
+        """Read limits and counters, settle what servers before this one have left, begin to write."""
+        await self.database.run(self._begin)
+        if self.journal is not None:
+            for closings, file in list(self.journal.orphans()):
+                if closings:
+                    await self.database.run(partial(self._settle_left, closings))
+                file.empty()
+                file.close()
+        self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._look())]
+
+    async def stop(self) -> None:
+        """Write all that is known. What cannot be written stays in the journal."""
+        self._ended = True
+        self._wake.set()
+        if self._tasks:
+            self._tasks[1].cancel()
+            await asyncio.wait(self._tasks)
+        if self.journal is not None:
+            self.journal.close()
+
+    def _begin(self, connection: Connection) -> None:
+        self._adopt(rules.read_settings(connection))
+        if self.shared:
+            seen(connection, self.replica)
+            return
+        # This process counts alone: whoever held something here before is gone.
+        self._counters = counting.read_counters(connection)
+        left = [msgspec.json.decode(body, type=Opening) for body in connection.execute(select(HOLDS.c.body)).scalars()]
+        expire(connection, left)
+        for counter in self._counters.values():
+            counter.held = 0
+        counting.save_counters(connection, self._counters.values())
+
+    def _settle_left(self, closings: list[Closing], connection: Connection) -> None:
+        keys = {(claim.limit, claim.subject) for one in closings for claim in one.opening.claims}
+        counters = counting.lock(connection, keys)[0] if self.shared else self._counters
+        changed = self._recorded(connection, [], closings, counters)
+        (counting.store if self.shared else counting.save_counters)(connection, [one for _, one in changed])
+
+    def _adopt(self, settings: "rules.Settings") -> None:
+        self.settings, self.limits = settings, {one.id: one for one in settings.limits}
+        self._places = {}
+
+    # -- who counts against what
+
+    async def places(self, who: Caller, names: tuple[str, ...]) -> tuple[Place, ...]:
+        """The limits that a request of `who` for the model with these names counts against, with their counters."""
+        key = (who.subjects(), who.organization, names)
+        found = self._places.get(key)
+        if found is None:
+            settings = self.settings
+            found = await self._prepare(matching(self.settings.limits, who, names))
+            if settings is self.settings:
+                self._places[key] = found
+        return found
+
+    def known_places(self, who: Caller, names: tuple[str, ...] = ()) -> tuple[Place, ...]:
+        """Those of them whose counters are known already; no names: limits on all models. It waits for nothing."""
+        key = (who.subjects(), who.organization, names)
+        found = self._places.get(key)
+        if found is None:
+            pairs = matching(self.settings.limits, who, names)
+            some = [(limit, self._counters.get((limit.id, subject))) for limit, subject in pairs]
+            found = tuple((limit, counter) for limit, counter in some if counter is not None)
+            if len(found) == len(pairs):
+                self._places[key] = found
+        return found
+
+    async def _prepare(self, pairs: list[tuple[Limit, str]]) -> tuple[Place, ...]:
+        missing = [(limit, subject) for limit, subject in pairs if (limit.id, subject) not in self._counters]
+        if missing:
+            sent, at = self._batches, self.now
+            made = await self._on_database(lambda connection: self._new_counters(connection, missing, at))
+            for (limit, subject), counter in zip(missing, made, strict=True):
+                if (limit.id, subject) not in self._counters:
+                    self._counters[limit.id, subject] = counter
+                    if not self.shared:
+                        self._catch_up(limit, counter, sent)
+        return tuple((limit, self._counters[limit.id, subject]) for limit, subject in pairs)
+
+    def _new_counters(self, connection: Connection, pairs: list[tuple[Limit, str]], at: int) -> list[Counter]:
+        found = []
+        for limit, subject in pairs:
+            begin, _ = counting.begin_of(limit, self._calendar if not self.shared else Calendar(), at)
+            spent = counting.spent_before(connection, limit, subject, begin)
+            found.append(Counter(limit.id, subject, period=begin, spent=spent))
+        counting.add_counters(connection, found)
+        return found
+
+    def _catch_up(self, limit: Limit, counter: Counter, sent: int) -> None:
+        """Count for a limit that begins now what runs, and what ended and was not in the database yet."""
+        waiting = [*self._next.closings, *(self._sent.closings if self._batches > sent else ())]
+        for closing in waiting:
+            if closing.usage is not None and counts(limit, counter.subject, closing.opening):
+                cost = closing.cost if closing.opening.currency == limit.currency else 0
+                known = {"money": cost, "tokens": closing.usage.total, "requests": 1}
+                counter.spent += 0 if limit.sliding else known.get(limit.what, 0)
+        for opening, _who, names in self._open.values():
+            if counts(limit, counter.subject, opening) and (not limit.model or limit.model in names):
+                amount = {"money": opening.amount, "tokens": 0}.get(limit.what, 1)
+                if limit.what != "money" or opening.currency == limit.currency:
+                    take(limit, counter, amount, self.now)
+                    opening.claims.append(Claim(limit.id, counter.subject, amount, counter.period))
+
+    # -- one request
+
+    async def open(self, opening: Opening, who: Caller, names: tuple[str, ...], tokens: int) -> tuple[Place, ...]:
+        """Let a request in that may use so many tokens, and reserve what it may cost. Raises its refusal."""
+        if self.down:
+            raise LedgerUnavailable(self.down)
+        places = await self.places(who, names)
+        if self.shared:
+            ask = Ask(opening, places, tokens, asyncio.get_running_loop().create_future())
+            self._next.asks.append(ask)
+            self._wake.set()
+            await ask.told
+        else:
+            opening.at = at = self.now
+            opening.claims = decide(
+                places, tokens=tokens, amount=opening.amount, currency=opening.currency, model=names[0], at=at,
+                calendar=self._calendar,
+            )  # fmt: skip
+            self._note(places)
+            self._next.openings.append(opening)
+            self._wake.set()
+        self._open[opening.request] = opening, who, names
+        return places
+
+    def close(self, closing: Closing) -> None:
+        """A request that was let in has ended. Its usage, where there is one, is kept before this returns."""
+        if self._open.pop(closing.opening.request, None) is None:
+            return
+        if closing.usage is not None and self.journal is not None:
+            try:
+                self.journal.add(closing)
+            except OSError as error:
+                self._fail("journal", error)
+        if not self.shared:
+            new = closing.usage is not None
+            self._note(self._told(settle(self.limits, self._counters, closing, opened=True, new=new)))
+        self._next.closings.append(closing)
+        self._wake.set()
+
+    def _note(self, places: Iterable[Place]) -> None:
+        """Remember counters that have to be written. Those of a minute need not outlive this process."""
+        for limit, counter in places:
+            if limit.window not in ("", "minute"):
+                self._changed[counter.limit, counter.subject] = counter
+
+    def _told(self, places: list[Place]) -> list[Place]:
+        for limit, counter in places:
+            if limit.what == "money":
+                self._on_spent(limit, counter.subject, counter.period, counter.spent)
+        return places
+
+    # -- writing
+
+    async def _run(self) -> None:
+        wait = RETRY_S[0]
+        while not (self._ended and not self._next):
+            await self._wake.wait()
+            if not self.shared and not self._ended:
+                await asyncio.sleep(FLUSH_S)
+            self._wake.clear()
+            if not self._next:
+                continue
+            if await self._flush():
+                self.down, wait = "", RETRY_S[0]
+            elif self._ended:
+                return  # the journal has it
+            else:
+                self._wake.set()
+                await asyncio.sleep(wait)
+                wait = min(2 * wait, RETRY_S[1])
+
+    async def _flush(self) -> bool:
+        """Write what happened. False: it cannot be written now, and is kept."""
+        batch, self._next = self._next, Batch()
+        batch.counters = [copied(one) for one in self._changed.values()]
+        self._changed, self._sent = {}, batch
+        self._batches += 1
+        if self.journal is not None:
+            self.journal.turn()
+        try:
+            work = self._write_shared if self.shared else self._write_alone
+            told = await self.database.run(lambda connection: work(connection, batch))
+        except Exception as error:
+            self._fail("database", error)
+            self._keep(batch)
+            return False
+        finally:
+            self._sent = Batch()
+        if self.journal is not None:
+            with suppress(OSError):
+                self.journal.settled(all=not self._next.closings)
+        for ask, refusal in zip(batch.asks, told, strict=True):
+            if not ask.told.done():
+                ask.told.set_result(None) if refusal is None else ask.told.set_exception(refusal)
+            elif refusal is None:  # who asked is gone
+                self._next.closings.append(Closing(opening=ask.opening, status="left"))
+                self._wake.set()
+        return True
+
+    def _keep(self, batch: Batch) -> None:
+        """What could not be written comes first next time. Who waits to be let in is told at once."""
+        self._next.openings[:0], self._next.closings[:0] = batch.openings, batch.closings
+        self._next.again = True
+        for counter in batch.counters:
+            key = (counter.limit, counter.subject)
+            if key in self._counters:
+                self._changed.setdefault(key, self._counters[key])
+        for ask in batch.asks:  # it may have been written, though nobody heard of it
+            self._next.closings.append(Closing(opening=ask.opening, status="refused"))
+            if not ask.told.done():
+                ask.told.set_exception(LedgerUnavailable(AWAY))
+
+    def _fail(self, what: str, error: Exception) -> None:
+        self.down = AWAY
+        self._on_error(what, error)
+
+    def _write_alone(self, connection: Connection, batch: Batch) -> list[RequestError | None]:
+        record(connection, batch.openings, batch.closings, self.replica, sure=not batch.again)
+        counting.save_counters(connection, batch.counters)
+        return []
+
+    def _write_shared(self, connection: Connection, batch: Batch) -> list[RequestError | None]:
+        keys = {(limit.id, counter.subject) for ask in batch.asks for limit, counter in ask.places}
+        keys |= {(claim.limit, claim.subject) for one in batch.closings for claim in one.opening.claims}
+        rows, now = counting.lock(connection, keys)
+        told: list[RequestError | None] = []
+        openings: list[Opening] = []
+        changed: list[Place] = []
+        for ask in batch.asks:
+            places = [(limit, rows[limit.id, counter.subject]) for limit, counter in ask.places
+                      if (limit.id, counter.subject) in rows]  # fmt: skip
+            one = ask.opening
+            one.at = now
+            try:
+                one.claims = decide(
+                    places, tokens=ask.tokens, amount=one.amount, currency=one.currency, model=one.model, at=now,
+                    calendar=self._calendar,
+                )  # fmt: skip
+            except (RequestError, LedgerUnavailable) as refusal:
+                told.append(refusal)  # type: ignore[arg-type]
+                continue
+            told.append(None)
+            openings.append(one)
+            changed += places
+        changed += self._recorded(connection, openings, batch.closings, rows)
+        counting.store(connection, list({id(one): one for _, one in changed}.values()))
+        for key, row in rows.items():  # what was seen last, for headers and first looks
+            if key in self._counters:
+                mine = self._counters[key]
+                mine.period, mine.full, mine.spent, mine.held = row.period, row.full, row.spent, row.held
+        return told
+
+    def _recorded(
+        self, connection: Connection, openings: list[Opening], closings: list[Closing], counters: dict[Key, Counter]
+    ) -> list[Place]:
+        opened, new = record(connection, openings, closings, self.replica, sure=False)
+        changed: list[Place] = []
+        for one in closings:
+            id = one.opening.request
+            changed += settle(self.limits, counters, one, opened=id in opened, new=id in new)
+        return self._told(changed)
+
+    async def _on_database(self, work: Callable[[Connection], Any]) -> Any:
+        try:
+            return await self.database.run(work)
+        except Exception as error:
+            self._on_error("database", error)
+            raise LedgerUnavailable(AWAY) from error
+
+    # -- what others do
+
+    async def _look(self) -> None:
+        """Read limits that were changed, say that this server lives, and end the holds of those that do not."""
+        turns = 0
+        while True:
+            await asyncio.sleep(LOOK_S)
+            turns += 1
+            with suppress(Exception):
+                version = await self.database.read(rules.version_of)
+                if version != self.settings.version:
+                    await self.reload()
+                if self.shared and turns % max(1, int(self._lease_s / 6 / LOOK_S)) == 0:
+                    await self.database.run(lambda connection: seen(connection, self.replica))
+                    await self.database.run(lambda connection: end_dead(connection, self.limits, self._lease_s))
+
+    async def reload(self) -> None:
+        """Read limits, alerts and prices anew."""
+        self._adopt(await self.database.read(rules.read_settings))

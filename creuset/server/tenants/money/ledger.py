@@ -1,0 +1,178 @@
+"""The ledger: double entry, only ever added to, in whole millionths of a stated currency.
+
+A request passes three steps. `reserve` moves what it may cost from what is available to what is reserved; `release`
+moves that back, once; `charge` moves what it did cost from the accounts of income to those of spending, once. The
+lines of a step add up to 0. A request is charged by its id, so it does not matter how often somebody says that it
+ended, nor whether its reservation still stands: a hold that expired was released, and what was used is charged still.
+
+    reserved/ORGANIZATION/PROJECT    what requests that run may cost; 0 when none runs
+    available/ORGANIZATION/PROJECT   its other side
+    spent/ORGANIZATION/PROJECT       what was charged
+    income/MODEL                     its other side, one line for each kind of token
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import delete, insert, select
+from sqlalchemy.engine import Connection
+
+from creuset.server.tenants.money.tables import HOLDS, LEDGER, USAGE
+from creuset.types.usage import TokenUsage
+
+MANY = 400  # ids in one statement
+
+
+class Claim(msgspec.Struct, array_like=True):
+    """What a request has reserved of one limit."""
+
+    limit: str
+    subject: str
+    amount: int
+    period: int
+
+
+class Opening(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A request that was let in. `amount`: what it may cost at most."""
+
+    request: str
+    at: int
+    organization: str = ""
+    project: str = ""
+    user: str = ""
+    service_account: str = ""
+    key: str = ""
+    groups: tuple[str, ...] = ()
+    model: str
+    kind: str = "completions"
+    tier: str = "default"
+    amount: int = 0
+    currency: str = ""
+    price: str = ""
+    claims: list[Claim] = []
+
+
+class Closing(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A request that ended. `usage` None: nothing is charged."""
+
+    opening: Opening
+    status: str
+    usage: TokenUsage | None = None
+    lines: list[tuple[str, int, int]] = []  # item, tokens, cost
+    estimated: bool = False  # the usage was not told, but estimated
+
+    @property
+    def cost(self) -> int:
+        return sum(amount for *_, amount in self.lines)
+
+
+def usage_row(closing: Closing, usage: TokenUsage) -> dict[str, Any]:
+    one = closing.opening
+    return {
+        "request": one.request, "at": one.at, "organization": one.organization, "project": one.project,
+        "user": one.user, "service_account": one.service_account, "key": one.key,
+        "groups": "".join(f"{group}," for group in one.groups), "model": one.model, "kind": one.kind, "tier": one.tier,
+        "input": usage.input, "cached": usage.cached, "cache_write": usage.cache_write, "output": usage.output,
+        "reasoning": usage.reasoning, "cost": closing.cost, "currency": one.currency, "price": one.price,
+        "status": closing.status, "estimated": closing.estimated,
+    }  # fmt: skip
+
+
+def _line(one: Opening, step: str, account: str, amount: int, item: str = "", quantity: int = 0) -> dict[str, Any]:
+    return {
+        "request": one.request, "step": step, "account": account, "item": item, "at": one.at, "amount": amount,
+        "quantity": quantity, "currency": one.currency, "price": one.price,
+    }  # fmt: skip
+
+
+def moved(one: Opening, step: str, amount: int) -> list[dict[str, Any]]:
+    """The two lines of `reserve`, or with `-amount` of `release`."""
+    if not amount:
+        return []
+    whose = f"{one.organization}/{one.project}"
+    return [_line(one, step, f"reserved/{whose}", amount), _line(one, step, f"available/{whose}", -amount)]
+
+
+def charged(closing: Closing) -> list[dict[str, Any]]:
+    one, cost = closing.opening, closing.cost
+    if not cost:
+        return []
+    income = f"income/{one.model}"
+    lines = [_line(one, "charge", f"spent/{one.organization}/{one.project}", cost)]
+    return lines + [_line(one, "charge", income, -part, item, count) for item, count, part in closing.lines]
+
+
+def record(
+    connection: Connection, openings: Sequence[Opening], closings: Sequence[Closing], replica: str, *, sure: bool
+) -> tuple[set[str], set[str]]:
+    """Write what happened, once. Returns the requests whose reservation was released now, and those charged now.
+
+    `sure`: nothing of it can have been written before, and each closing's hold stands; so nothing is looked up.
+    """
+    begun = {one.request for one in openings}
+    ended = {one.opening.request: one for one in closings}
+    lines: list[dict[str, Any]] = []
+    if sure:
+        kept, opened = begun - ended.keys(), set(ended)
+        new = {id for id, one in ended.items() if one.usage is not None}
+        dropped = ended.keys() - begun
+        if dropped:
+            _drop(connection, dropped)
+    else:
+        stale = set(_present(connection, HOLDS.c.request, begun))
+        openings = [one for one in openings if one.request not in stale]
+        kept = {one.request for one in openings} - ended.keys()
+        opened = (_drop(connection, ended) | begun) & ended.keys()
+        spoken = {id for id, one in ended.items() if one.usage is not None}
+        new = spoken - set(_present(connection, USAGE.c.request, spoken))
+    for one in openings:
+        lines += moved(one, "reserve", one.amount)
+    for id in opened:
+        lines += moved(ended[id].opening, "release", -ended[id].opening.amount)
+    for id in new:
+        lines += charged(ended[id])
+    if kept:
+        encode = msgspec.json.encode
+        rows = [
+            {"request": one.request, "replica": replica, "at": one.at, "body": encode(one).decode()}
+            for one in openings
+            if one.request in kept
+        ]
+        connection.execute(insert(HOLDS), rows)
+    if new:
+        used = [(one, one.usage) for one in (ended[id] for id in new) if one.usage is not None]
+        connection.execute(insert(USAGE), [usage_row(one, usage) for one, usage in used])
+    if lines:
+        connection.execute(insert(LEDGER), lines)
+    return opened, new
+
+
+def expire(connection: Connection, openings: Sequence[Opening]) -> list[Opening]:
+    """Release the holds of requests whose server died. Returns those that stood until now."""
+    gone = _drop(connection, [one.request for one in openings])
+    found = [one for one in openings if one.request in gone]
+    lines = [line for one in found for line in moved(one, "expire", -one.amount)]
+    if lines:
+        connection.execute(insert(LEDGER), lines)
+    return found
+
+
+def _drop(connection: Connection, requests: Iterable[str]) -> set[str]:
+    """Delete these holds. Returns those that were there."""
+    found: set[str] = set()
+    for some in _pieces(requests):
+        query = delete(HOLDS).where(HOLDS.c.request.in_(some)).returning(HOLDS.c.request)
+        found.update(connection.execute(query).scalars())
+    return found
+
+
+def _present(connection: Connection, column: Any, requests: Iterable[str]) -> Iterable[str]:
+    for some in _pieces(requests):
+        yield from connection.execute(select(column).where(column.in_(some))).scalars()
+
+
+def _pieces(requests: Iterable[str]) -> Iterable[list[str]]:
+    every = sorted(requests)
+    for at in range(0, len(every), MANY):
+        yield every[at : at + MANY]
