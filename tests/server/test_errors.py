@@ -68,7 +68,7 @@ AGAIN = {"x-should-retry": "true"}
     ("error", "headers"),
     [
         (NotAllowed("x"), {"www-authenticate": "Bearer", "x-should-retry": "false"}),
-        (Overloaded("x", retry_after=2.4), {"retry-after": "2", "retry-after-ms": "2400", **AGAIN}),
+        (Overloaded("x", retry_after=2.4), {"retry-after": "3", "retry-after-ms": "2400", **AGAIN}),
         (Overloaded("x", retry_after=0.01), {"retry-after": "1", "retry-after-ms": "10", **AGAIN}),
         (Overloaded("x"), {}),
         (RequestError("x", retry_after=7), {"retry-after": "7", "retry-after-ms": "7000", **AGAIN}),
