@@ -34,6 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "model.store.origin",
     },
     "server.engines.worker": {"engine"},    # the engine process: besides what the server may
+    "server.tenants.money.prices": {"evals.prices"},  # one list of prices, for what is bought and for what is sold
     "benchmarks": {"core", "types", "data", "evals"},
     "governance": {
         "core", "types", "report", "model.config", "model.count", "model.formats.hf_config", "model.store.origin",

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from creuset.core.errors import ConfigError, RequestError
 from creuset.server.tenants.money.counting import decide
-from creuset.server.tenants.money.limits import Counter, Limit, left, take, wait_for
+from creuset.server.tenants.money.limits import Limit, LimitCounter, left, take, wait_for
 from creuset.server.tenants.money.refusals import duration
 from creuset.server.tenants.money.windows import US, Calendar, calendar_window
 
@@ -30,7 +30,7 @@ def flow(amount: int, window: str = "minute", what: str = "requests", burst: int
     arrivals=st.lists(st.tuples(st.integers(0, 20_000_000), st.integers(1, 12)), max_size=80),
 )  # fmt: skip
 def test_in_any_window_no_more_passes_than_the_limit_and_one_burst(amount, burst, arrivals):
-    rule, counter, at, passed = flow(amount, burst=burst), Counter("l", "proj"), AT, []
+    rule, counter, at, passed = flow(amount, burst=burst), LimitCounter("l", "proj"), AT, []
     for pause, units in arrivals:
         at += pause
         wait = wait_for(rule, counter, units, at, 0)
@@ -49,7 +49,7 @@ def test_in_any_window_no_more_passes_than_the_limit_and_one_burst(amount, burst
 
 
 def test_a_clock_that_is_put_back_locks_nobody_out():
-    rule, counter = flow(2), Counter("l", "proj")
+    rule, counter = flow(2), LimitCounter("l", "proj")
     take(rule, counter, 2, AT + 3600 * US)
     assert wait_for(rule, counter, 1, AT, 0) == 30.0, "not an hour"
 
@@ -77,7 +77,7 @@ def micro(text: str, zone: str) -> int:
 def test_a_month_begins_anew_and_what_ran_over_its_end_is_the_old_ones():
     from creuset.server.tenants.money.limits import give_back, spend
 
-    rule, counter, calendar = limit(id="l", amount=100, zone="Europe/Paris"), Counter("l", "proj"), Calendar()
+    rule, counter, calendar = limit(id="l", amount=100, zone="Europe/Paris"), LimitCounter("l", "proj"), Calendar()
     last = micro("2026-05-31T23:59:59", "Europe/Paris")
     claims = decide([(rule, counter)], tokens=0, amount=60, currency="USD", model="m", at=last, calendar=calendar)
     first = last + 2 * US
@@ -90,7 +90,7 @@ def test_a_month_begins_anew_and_what_ran_over_its_end_is_the_old_ones():
 
 
 def refusal(*rules: tuple[Limit, int], tokens: int = 10, amount: int = 50) -> RequestError:
-    places = [(one, Counter("l", one.subject)) for one, _ in rules]
+    places = [(one, LimitCounter("l", one.subject)) for one, _ in rules]
     for (one, taken), (_, counter) in zip(rules, places, strict=True):
         counter.period = calendar_window("month", "UTC", AT)[0] if one.window == "month" else 0
         take(one, counter, taken, AT)
@@ -127,7 +127,7 @@ def test_a_refusal_says_what_who_how_much_and_when(rule, taken, words, code, kin
 
 def test_of_several_refusals_the_budget_is_told_and_nothing_is_taken():
     rules = [(flow(3), 3), (limit(id="m", amount=40), 0), (flow(100, what="tokens"), 0)]
-    places = [(one, Counter("l", one.subject)) for one, _ in rules]
+    places = [(one, LimitCounter("l", one.subject)) for one, _ in rules]
     take(rules[0][0], places[0][1], 3, AT)
     with pytest.raises(RequestError, match="current quota"):
         decide(places, tokens=10, amount=50, currency="USD", model="m", at=AT, calendar=Calendar())

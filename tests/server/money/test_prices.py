@@ -73,8 +73,8 @@ def test_tiers_and_brackets(own):
         150 + 600_000, 75 + 300_000, 300 + 1_200_000, 150 + 600_000,
     ]  # fmt: skip
     # One bracket, by the whole input, prices the whole request: also its output.
-    assert [own.rates("default", tokens).output for tokens in (1000, 1001, 5000, 5001)] == [600_000, 1_200_000, 1_200_000,
-                                                                                            1_800_000]  # fmt: skip
+    outputs = [own.rates("default", tokens).output for tokens in (1000, 1001, 5000, 5001)]
+    assert outputs == [600_000, 1_200_000, 1_200_000, 1_800_000]
     assert own.cost(TokenUsage(input=2000, cached=2000), "batch") == 150, "a batch has no discount for the cache on top"
 
 

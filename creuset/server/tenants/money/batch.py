@@ -12,7 +12,7 @@ from creuset.server.tenants.money import counting
 from creuset.server.tenants.money.counting import Place
 from creuset.server.tenants.money.dialects import upsert
 from creuset.server.tenants.money.ledger import Closing, Opening, expire
-from creuset.server.tenants.money.limits import EACH, Counter, Limit
+from creuset.server.tenants.money.limits import EACH, Limit, LimitCounter
 from creuset.server.tenants.money.tables import HOLDS, REPLICAS
 from creuset.types.tenants import Caller
 
@@ -28,11 +28,11 @@ class Ask:
 
 
 @dataclass(slots=True)
-class Batch:
+class WriteBatch:
     openings: list[Opening] = field(default_factory=list)
     closings: list[Closing] = field(default_factory=list)
     asks: list[Ask] = field(default_factory=list)
-    counters: list[Counter] = field(default_factory=list)  # as they are to be written, where this process counts alone
+    counters: list[LimitCounter] = field(default_factory=list)  # as they are to be written by who counts alone
     again: bool = False  # a part of it may have been written
 
     def __bool__(self) -> bool:
@@ -80,5 +80,5 @@ def end_dead(connection: Connection, limits: Mapping[str, Limit], lease_s: float
     connection.execute(delete(REPLICAS).where(REPLICAS.c.seen < limit))
 
 
-def copied(one: Counter) -> Counter:
-    return Counter(one.limit, one.subject, one.period, one.full, one.spent, one.held)
+def copied(one: LimitCounter) -> LimitCounter:
+    return LimitCounter(one.limit, one.subject, one.period, one.full, one.spent, one.held)

@@ -26,11 +26,11 @@ from sqlalchemy.engine import Connection
 from creuset.core.errors import RequestError
 from creuset.server.database import Database
 from creuset.server.tenants.money import counting, rules
-from creuset.server.tenants.money.batch import Ask, Batch, copied, counts, end_dead, matching, seen
+from creuset.server.tenants.money.batch import Ask, WriteBatch, copied, counts, end_dead, matching, seen
 from creuset.server.tenants.money.counting import Key, Place, decide, settle
 from creuset.server.tenants.money.journal import UsageJournal
-from creuset.server.tenants.money.ledger import Claim, Closing, Opening, expire, record
-from creuset.server.tenants.money.limits import Counter, Limit, take
+from creuset.server.tenants.money.ledger import Closing, LimitClaim, Opening, expire, record
+from creuset.server.tenants.money.limits import Limit, LimitCounter, take
 from creuset.server.tenants.money.refusals import LedgerUnavailable
 from creuset.server.tenants.money.tables import HOLDS
 from creuset.server.tenants.money.windows import Calendar
@@ -61,15 +61,15 @@ class Books:
         self._on_error, self._on_spent = on_error, on_spent
         self.replica, self._lease_s = replica or f"srv_{token_hex(8)}", lease_s
         self.shared = database.engine.dialect.name == "postgresql"
-        self.settings = rules.Settings()
+        self.settings = rules.MoneySettings()
         self.limits: dict[str, Limit] = {}
         self.down = ""  # why nothing new is let in
-        self._counters: dict[Key, Counter] = {}
-        self._changed: dict[Key, Counter] = {}
+        self._counters: dict[Key, LimitCounter] = {}
+        self._changed: dict[Key, LimitCounter] = {}
         self._places: dict[Any, tuple[Place, ...]] = {}
         self._calendar = Calendar()
         self._open: dict[str, tuple[Opening, Caller, tuple[str, ...]]] = {}
-        self._next, self._sent = Batch(), Batch()
+        self._next, self._sent = WriteBatch(), WriteBatch()
         self._batches = 0
         self._wake, self._ended = asyncio.Event(), False
         self._tasks: list[asyncio.Task[None]] = []
@@ -121,7 +121,7 @@ class Books:
         changed = self._recorded(connection, [], closings, counters)
         (counting.store if self.shared else counting.save_counters)(connection, [one for _, one in changed])
 
-    def _adopt(self, settings: "rules.Settings") -> None:
+    def _adopt(self, settings: "rules.MoneySettings") -> None:
         self.settings, self.limits = settings, {one.id: one for one in settings.limits}
         self._places = {}
 
@@ -162,16 +162,16 @@ class Books:
                         self._catch_up(limit, counter, sent)
         return tuple((limit, self._counters[limit.id, subject]) for limit, subject in pairs)
 
-    def _new_counters(self, connection: Connection, pairs: list[tuple[Limit, str]], at: int) -> list[Counter]:
+    def _new_counters(self, connection: Connection, pairs: list[tuple[Limit, str]], at: int) -> list[LimitCounter]:
         found = []
         for limit, subject in pairs:
             begin, _ = counting.begin_of(limit, self._calendar if not self.shared else Calendar(), at)
             spent = counting.spent_before(connection, limit, subject, begin)
-            found.append(Counter(limit.id, subject, period=begin, spent=spent))
+            found.append(LimitCounter(limit.id, subject, period=begin, spent=spent))
         counting.add_counters(connection, found)
         return found
 
-    def _catch_up(self, limit: Limit, counter: Counter, sent: int) -> None:
+    def _catch_up(self, limit: Limit, counter: LimitCounter, sent: int) -> None:
         """Count for a limit that begins now what runs, and what ended and was not in the database yet."""
         waiting = [*self._next.closings, *(self._sent.closings if self._batches > sent else ())]
         for closing in waiting:
@@ -184,7 +184,7 @@ class Books:
                 amount = {"money": opening.amount, "tokens": 0}.get(limit.what, 1)
                 if limit.what != "money" or opening.currency == limit.currency:
                     take(limit, counter, amount, self.now)
-                    opening.claims.append(Claim(limit.id, counter.subject, amount, counter.period))
+                    opening.claims.append(LimitClaim(limit.id, counter.subject, amount, counter.period))
 
     # -- one request
 
@@ -259,7 +259,7 @@ class Books:
 
     async def _flush(self) -> bool:
         """Write what happened. False: it cannot be written now, and is kept."""
-        batch, self._next = self._next, Batch()
+        batch, self._next = self._next, WriteBatch()
         batch.counters = [copied(one) for one in self._changed.values()]
         self._changed, self._sent = {}, batch
         self._batches += 1
@@ -273,7 +273,7 @@ class Books:
             self._keep(batch)
             return False
         finally:
-            self._sent = Batch()
+            self._sent = WriteBatch()
         if self.journal is not None:
             with suppress(OSError):
                 self.journal.settled(all=not self._next.closings)
@@ -285,7 +285,7 @@ class Books:
                 self._wake.set()
         return True
 
-    def _keep(self, batch: Batch) -> None:
+    def _keep(self, batch: WriteBatch) -> None:
         """What could not be written comes first next time. Who waits to be let in is told at once."""
         self._next.openings[:0], self._next.closings[:0] = batch.openings, batch.closings
         self._next.again = True
@@ -302,12 +302,12 @@ class Books:
         self.down = AWAY
         self._on_error(what, error)
 
-    def _write_alone(self, connection: Connection, batch: Batch) -> list[RequestError | None]:
+    def _write_alone(self, connection: Connection, batch: WriteBatch) -> list[RequestError | None]:
         record(connection, batch.openings, batch.closings, self.replica, sure=not batch.again)
         counting.save_counters(connection, batch.counters)
         return []
 
-    def _write_shared(self, connection: Connection, batch: Batch) -> list[RequestError | None]:
+    def _write_shared(self, connection: Connection, batch: WriteBatch) -> list[RequestError | None]:
         keys = {(limit.id, counter.subject) for ask in batch.asks for limit, counter in ask.places}
         keys |= {(claim.limit, claim.subject) for one in batch.closings for claim in one.opening.claims}
         rows, now = counting.lock(connection, keys)
@@ -339,7 +339,11 @@ class Books:
         return told
 
     def _recorded(
-        self, connection: Connection, openings: list[Opening], closings: list[Closing], counters: dict[Key, Counter]
+        self,
+        connection: Connection,
+        openings: list[Opening],
+        closings: list[Closing],
+        counters: dict[Key, LimitCounter],
     ) -> list[Place]:
         opened, new = record(connection, openings, closings, self.replica, sure=False)
         changed: list[Place] = []

@@ -13,13 +13,13 @@ from sqlalchemy.sql import bindparam
 
 from creuset.core.errors import RequestError
 from creuset.server.tenants.money.dialects import insert_new, upsert
-from creuset.server.tenants.money.ledger import Claim, Closing
-from creuset.server.tenants.money.limits import Counter, Limit, give_back, spend, take, wait_for
+from creuset.server.tenants.money.ledger import Closing, LimitClaim
+from creuset.server.tenants.money.limits import Limit, LimitCounter, give_back, spend, take, wait_for
 from creuset.server.tenants.money.refusals import LedgerUnavailable, refused
 from creuset.server.tenants.money.tables import COUNTERS, USAGE
 from creuset.server.tenants.money.windows import Calendar
 
-Place = tuple[Limit, Counter]
+Place = tuple[Limit, LimitCounter]
 Key = tuple[str, str]  # limit, subject
 
 
@@ -30,9 +30,9 @@ def begin_of(limit: Limit, calendar: Calendar, at: int) -> tuple[int, int]:
 
 def decide(
     places: Sequence[Place], *, tokens: int, amount: int, currency: str, model: str, at: int, calendar: Calendar
-) -> list[Claim]:
+) -> list[LimitClaim]:
     """Reserve one request of so many tokens that costs up to `amount`. Raises the refusal that lasts longest."""
-    needs: list[tuple[Limit, Counter, int]] = []
+    needs: list[tuple[Limit, LimitCounter, int]] = []
     worst: tuple[tuple[bool, float], RequestError] | None = None
     for limit, counter in places:
         what = limit.what
@@ -55,11 +55,11 @@ def decide(
         raise worst[1]
     for limit, counter, need in needs:
         take(limit, counter, need, at)
-    return [Claim(limit.id, counter.subject, need, counter.period) for limit, counter, need in needs]
+    return [LimitClaim(limit.id, counter.subject, need, counter.period) for limit, counter, need in needs]
 
 
 def settle(
-    limits: Mapping[str, Limit], counters: Mapping[Key, Counter], closing: Closing, *, opened: bool, new: bool
+    limits: Mapping[str, Limit], counters: Mapping[Key, LimitCounter], closing: Closing, *, opened: bool, new: bool
 ) -> list[Place]:
     """Put what was used in the place of what was reserved. Returns the counters that this changed.
 
@@ -82,7 +82,7 @@ def settle(
     return changed
 
 
-def unhold(limits: Mapping[str, Limit], counters: Mapping[Key, Counter], claims: Iterable[Claim]) -> None:
+def unhold(limits: Mapping[str, Limit], counters: Mapping[Key, LimitCounter], claims: Iterable[LimitClaim]) -> None:
     """End reservations of a server that died. What was let in stays counted as let in."""
     for claim in claims:
         limit, counter = limits.get(claim.limit), counters.get((claim.limit, claim.subject))
@@ -95,31 +95,31 @@ def unhold(limits: Mapping[str, Limit], counters: Mapping[Key, Counter], claims:
 _FIELDS = ("period", "full", "spent", "held")
 
 
-def read_counters(connection: Connection) -> dict[Key, Counter]:
+def read_counters(connection: Connection) -> dict[Key, LimitCounter]:
     rows = connection.execute(select(COUNTERS)).mappings()
-    return {(row["limit"], row["subject"]): Counter(**row) for row in rows}
+    return {(row["limit"], row["subject"]): LimitCounter(**row) for row in rows}
 
 
-def save_counters(connection: Connection, counters: Collection[Counter]) -> None:
+def save_counters(connection: Connection, counters: Collection[LimitCounter]) -> None:
     """Write counters as they are, where no other process counts."""
     if counters:
         upsert(connection, COUNTERS, [_row(one) for one in counters], keys=("limit", "subject"))
 
 
-def add_counters(connection: Connection, counters: Collection[Counter]) -> None:
+def add_counters(connection: Connection, counters: Collection[LimitCounter]) -> None:
     """Write counters that are not there."""
     if counters:
         insert_new(connection, COUNTERS, [_row(one) for one in counters])
 
 
-def lock(connection: Connection, keys: Collection[Key]) -> tuple[dict[Key, Counter], int]:
+def lock(connection: Connection, keys: Collection[Key]) -> tuple[dict[Key, LimitCounter], int]:
     """The counters of these keys, locked until the transaction ends, and the database's time (microseconds)."""
-    found: dict[Key, Counter] = {}
+    found: dict[Key, LimitCounter] = {}
     if keys:
         wanted = tuple_(COUNTERS.c.limit, COUNTERS.c.subject).in_(sorted(keys))
         query = select(COUNTERS).where(wanted).order_by(COUNTERS.c.limit, COUNTERS.c.subject).with_for_update()
         rows = connection.execute(query).mappings()
-        found = {(row["limit"], row["subject"]): Counter(**row) for row in rows}
+        found = {(row["limit"], row["subject"]): LimitCounter(**row) for row in rows}
     return found, now_of(connection)
 
 
@@ -129,7 +129,7 @@ def now_of(connection: Connection) -> int:
     return int(connection.execute(select(cast(now, BigInteger))).scalar_one())
 
 
-def store(connection: Connection, counters: Collection[Counter]) -> None:
+def store(connection: Connection, counters: Collection[LimitCounter]) -> None:
     """Write locked counters back."""
     if counters:
         query = (
@@ -140,7 +140,7 @@ def store(connection: Connection, counters: Collection[Counter]) -> None:
         connection.execute(query, [{f"b_{name}": value for name, value in _row(one).items()} for one in counters])
 
 
-def _row(one: Counter) -> dict[str, str | int]:
+def _row(one: LimitCounter) -> dict[str, str | int]:
     return {
         "limit": one.limit, "subject": one.subject, "period": one.period, "full": one.full, "spent": one.spent,
         "held": one.held,

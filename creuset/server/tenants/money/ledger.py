@@ -24,7 +24,7 @@ from creuset.types.usage import TokenUsage
 MANY = 400  # ids in one statement
 
 
-class Claim(msgspec.Struct, array_like=True):
+class LimitClaim(msgspec.Struct, array_like=True):
     """What a request has reserved of one limit."""
 
     limit: str
@@ -50,7 +50,7 @@ class Opening(msgspec.Struct, kw_only=True, omit_defaults=True):
     amount: int = 0
     currency: str = ""
     price: str = ""
-    claims: list[Claim] = []
+    claims: list[LimitClaim] = []
 
 
 class Closing(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -84,7 +84,7 @@ class Limit:
 
 
 @dataclass(slots=True)
-class Counter:
+class LimitCounter:
     """What was counted against one limit for one subject."""
 
     limit: str
@@ -103,19 +103,19 @@ class Counter:
             self.period, self.spent, self.held = begin, 0, 0
 
 
-def debt(limit: Limit, counter: Counter, at: int) -> int:
+def debt(limit: Limit, counter: LimitCounter, at: int) -> int:
     """Nanoseconds until a sliding window is full again. A clock that was put back does not lock anybody out."""
     return min(max(0, counter.full - 1000 * at), limit.at_once * limit.interval)
 
 
-def left(limit: Limit, counter: Counter, at: int) -> int | None:
+def left(limit: Limit, counter: LimitCounter, at: int) -> int | None:
     """How much would be taken now; None: any."""
     if limit.sliding:
         return limit.at_once - -(-debt(limit, counter, at) // limit.interval) if limit.amount else 0
     return None if limit.amount is None else max(0, limit.amount - counter.spent - counter.held)
 
 
-def wait_for(limit: Limit, counter: Counter, amount: int, at: int, end: int) -> float:
+def wait_for(limit: Limit, counter: LimitCounter, amount: int, at: int, end: int) -> float:
     """Seconds until `amount` more are taken: 0 for now, infinite for never. `end`: of the window of the calendar."""
     if limit.sliding:
         if amount > limit.at_once or not limit.amount:
@@ -131,7 +131,7 @@ def wait_for(limit: Limit, counter: Counter, amount: int, at: int, end: int) -> 
     return (end - at) / US
 
 
-def take(limit: Limit, counter: Counter, amount: int, at: int) -> None:
+def take(limit: Limit, counter: LimitCounter, amount: int, at: int) -> None:
     """Reserve `amount`."""
     if limit.sliding:
         counter.full = 1000 * at + debt(limit, counter, at) + amount * limit.interval
@@ -139,7 +139,7 @@ def take(limit: Limit, counter: Counter, amount: int, at: int) -> None:
         counter.held += amount
 
 
-def give_back(limit: Limit, counter: Counter, amount: int, period: int) -> None:
+def give_back(limit: Limit, counter: LimitCounter, amount: int, period: int) -> None:
     """End a reservation of `amount` that was made in `period`."""
     if limit.sliding:
         counter.full -= amount * limit.interval
@@ -147,7 +147,7 @@ def give_back(limit: Limit, counter: Counter, amount: int, period: int) -> None:
         counter.held -= amount
 
 
-def spend(limit: Limit, counter: Counter, amount: int, period: int) -> None:
+def spend(limit: Limit, counter: LimitCounter, amount: int, period: int) -> None:
     """Count what was really used, by a request that came in `period`."""
     if limit.sliding:
         counter.full += amount * limit.interval

@@ -3,7 +3,7 @@
 import math
 
 from creuset.core.errors import EngineError, Forbidden, RequestError
-from creuset.server.tenants.money.limits import Counter, Limit, left
+from creuset.server.tenants.money.limits import Limit, LimitCounter, left
 from creuset.server.tenants.money.prices import as_money
 from creuset.server.tenants.money.windows import as_time
 
@@ -35,7 +35,7 @@ class LedgerUnavailable(EngineError):
     code = "ledger_unavailable"
 
 
-def refused(limit: Limit, counter: Counter, amount: int, at: int, wait: float, model: str) -> RequestError:
+def refused(limit: Limit, counter: LimitCounter, amount: int, at: int, wait: float, model: str) -> RequestError:
     """The error for a request that needs `amount` and may have it in `wait` seconds."""
     whose = f"{limit.kind.replace('_', ' ')} {counter.subject}"
     after = wait if 0 < wait < LAST else None
@@ -58,7 +58,7 @@ def refused(limit: Limit, counter: Counter, amount: int, at: int, wait: float, m
     return error
 
 
-def _spent(limit: Limit, counter: Counter, amount: int, at: int, after: float | None, whose: str) -> QuotaSpent:
+def _spent(limit: Limit, counter: LimitCounter, amount: int, at: int, after: float | None, whose: str) -> QuotaSpent:
     def money(value: int) -> str:
         return as_money(value, limit.currency)
 

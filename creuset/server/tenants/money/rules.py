@@ -48,7 +48,7 @@ class SpendAlert:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Settings:
+class MoneySettings:
     """All that is set."""
 
     version: int = 0
@@ -61,13 +61,13 @@ def version_of(connection: Connection) -> int:
     return int(connection.execute(select(STATE.c.version)).scalar() or 0)
 
 
-def read_settings(connection: Connection) -> Settings:
+def read_settings(connection: Connection) -> MoneySettings:
     version = version_of(connection)
     limits = tuple(Limit(**row) for row in connection.execute(select(LIMITS)).mappings())
     alerts = tuple(_alert(row) for row in connection.execute(select(ALERTS)).mappings())
     bodies = connection.execute(select(PRICES.c.body).where(PRICES.c.set)).scalars()
     prices = tuple(msgspec.json.decode(body, type=Tariff) for body in bodies)
-    return Settings(version=version, limits=limits, alerts=alerts, prices=prices)
+    return MoneySettings(version=version, limits=limits, alerts=alerts, prices=prices)
 
 
 def _alert(row: Any) -> SpendAlert:

@@ -29,7 +29,7 @@ LIMITS = Table(  # limits.Limit
     _ref("what"), _ref("window"), _text("zone"), _count("amount", null=True), _count("burst", null=True),
     _ref("currency"), _count("created"),
 )  # fmt: skip
-COUNTERS = Table(  # limits.Counter, of one limit for one subject
+COUNTERS = Table(  # limits.LimitCounter, of one limit for one subject
     "counters", META, _ref("limit", key=True), _ref("subject", key=True),
     _count("period"), _count("full"), _count("spent"), _count("held"),
 )  # fmt: skip
