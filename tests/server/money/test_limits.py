@@ -106,8 +106,8 @@ def refusal(*rules: tuple[Limit, int], tokens: int = 10, amount: int = 50) -> Re
          "try again in 20s.", "rate_limit_exceeded", "requests", 20.0),
         (flow(600, what="tokens"), 595, "Rate limit reached in project proj on tokens per minute: Limit 600, Used 595, "
          "Requested 10. Please try again in 500ms.", "rate_limit_exceeded", "tokens", 0.5),
-        (flow(5, what="tokens"), 0, "Request too large in project proj on tokens per minute: Limit 5, Requested 10. The "
-         "input or the longest output must be shorter to run.", "rate_limit_exceeded", "tokens", None),
+        (flow(5, what="tokens"), 0, "Request too large in project proj on tokens per minute: Limit 5, Requested 10. "
+         "The input or the longest output must be shorter to run.", "rate_limit_exceeded", "tokens", None),
         (limit(id="l", what="concurrent", amount=2, model="gpt-4o"), 2, "Rate limit reached for gpt-4o in project proj "
          "on requests at a time: Limit 2, Used 2, Requested 1. Please try again in 1s.", "rate_limit_exceeded",
          "requests", 1.0),
