@@ -10,6 +10,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from creuset.core.errors import EngineError
+from creuset.server.admin.routes import admin_routes
 from creuset.server.anthropic.errors import DIALECT as MESSAGES
 from creuset.server.anthropic.routes import anthropic_routes
 from creuset.server.carry import Handler
@@ -36,7 +37,7 @@ ALIASED = ("/v1/chat/completions", "/v1/completions", "/v1/models", "/v1/models/
 def create_app(state: ServerState) -> ASGIApp:
     table = [
         *openai_routes(state), *response_routes(state), *conversation_routes(state), *anthropic_routes(state),
-        *retrieval_routes(state), *moderation_routes(state), *_own_routes(state),
+        *retrieval_routes(state), *moderation_routes(state), *admin_routes(state), *_own_routes(state),
     ]  # fmt: skip
     routes = [Route(path, _named(path, handler), methods=[method]) for method, path, handler in table]
     # Clients are often given an address without /v1.

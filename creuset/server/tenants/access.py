@@ -21,8 +21,8 @@ def check_scope(who: Caller, path: str) -> None:
     need(who, INFERENCE)
 
 
-def need(who: Caller, *scopes: str) -> None:
-    """Raises MissingScope unless `who` has one of `scopes`."""
-    if not who.scopes.intersection(scopes):
-        wanted = " or ".join(f"`{scope}`" for scope in scopes)
-        raise MissingScope(f"this needs the scope {wanted}, to {SCOPES[scopes[0]]}")
+def need(who: Caller, scope: str, *, told: tuple[str, ...] = ()) -> None:
+    """Raises MissingScope unless `who` has `scope`. `told`: others that would do in another place."""
+    if scope not in who.scopes:
+        wanted = " or ".join(f"`{one}`" for one in (scope, *told))
+        raise MissingScope(f"this needs the scope {wanted}, to {SCOPES[scope]}")

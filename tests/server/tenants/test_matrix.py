@@ -1,0 +1,153 @@
+"""Every route of /openapi.json, asked by the owner, a colleague, another organization, a revoked key and nobody.
+
+The table is made from the document, so that a new route is in it. What is somebody else's must be told as what never
+was: the reply to its id is the reply to an id that was never given.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from creuset.server.tenants.directory.keys import issue, revoke
+from creuset.server.tenants.directory.people import create_group, create_user, invite, join_group
+from creuset.server.tenants.directory.projects import add_member, create_service_account
+from creuset.server.tenants.directory.roles import assign, create_role
+
+from ..conftest import NAME, Running, start
+from .conftest import NOW, House, build
+
+OPEN = {"/", "/health", "/favicon.svg", "/assets/{file}"}
+ADMIN = re.compile(r"/v1/(organization|projects)(/|$)")
+BODY = {"content-type": "application/json"}
+
+
+@dataclass
+class Scene:
+    server: Running
+    house: House
+    keys: dict[str, str]
+    ids: dict[str, str]
+    routes: list[tuple[str, str]]
+    issued: list[str]
+
+    def ask(self, who: str, method: str, path: str, *, header: str = "x-api-key", real: bool = True) -> httpx.Response:
+        """With bob's and ann's things, or (`real` False) with ids that were never given."""
+
+        def value(place: re.Match[str]) -> str:
+            name = place[1]
+            if name == "role_id" and path.startswith("/v1/projects"):
+                name = "project_role"
+            if name == "id":
+                name = "conversation" if "conversations" in path else "response"
+            return self.ids.get(name, NAME) if real else "never_" + "0" * 24
+
+        address = re.sub(r"\{(\w+)\}", value, path)
+        key = self.keys[who]
+        headers = {header: f"Bearer {key}" if header == "authorization" else key} if key else {}
+        more: dict[str, Any] = (
+            {"headers": headers | BODY, "content": b"{}"} if method != "GET" else {"headers": headers}
+        )
+        return self.server.own.request(method, address, **more)
+
+
+@pytest.fixture(scope="module")
+def scene(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    now = [float(NOW)]
+    house = build(tmp_path_factory.mktemp("matrix") / "server.db", lambda: now[0], now)
+    cy = house.do(create_user, house.a, "cy@example.org")["id"]
+    house.do(add_member, house.a, house.project, "user", cy)
+    group, role = house.do(create_group, house.a, "g")["id"], house.do(create_role, house.a, "r", ["usage.read"])["id"]
+    house.do(join_group, house.a, group, house.bob)
+    near = house.do(create_role, house.a, "p", ["inference"], None, house.project)["id"]
+    house.do(add_member, house.a, house.project, "group", group)
+    for kind, principal in (("user", house.bob), ("group", group)):
+        house.do(assign, house.a, kind, principal, role)
+        house.do(assign, house.a, kind, principal, near, house.project)
+    account = house.do(create_service_account, house.a, house.project, "robot")["id"]
+    revoked, gone = house.key()
+    house.do(revoke, house.a, revoked)
+    key_id, bobs = house.key()
+    row, admin = house.do(issue, house.a, "admin", kind="admin", user=house.ann)
+    theirs = house.do(issue, house.b, "k", project=house.other_project, user=house.eve)[1]
+    keys = {
+        "owner": bobs, "administrator": house.key(house.ann)[1], "colleague": house.key(cy)[1], "other": theirs,
+        "revoked": gone, "anonymous": "",
+    }  # fmt: skip
+    ids = {
+        "project_id": house.project, "user_id": house.bob, "group_id": group, "role_id": role, "project_role": near,
+        "service_account_id": account, "api_key_id": key_id, "key_id": row["id"],
+        "invite_id": house.do(invite, house.a, "new@example.org", "reader")[0]["id"],
+    }  # fmt: skip
+    server = start(folder, people=house.file)
+    mine = server.client(headers={"x-api-key": bobs})
+    ids["response"] = mine.post("/v1/responses", json={"model": NAME, "input": "say hi"}).json()["id"]
+    item = {"type": "message", "role": "user", "content": "say hi"}
+    ids["conversation"] = mine.post("/v1/conversations", json={"items": [item]}).json()["id"]
+    ids["item"] = mine.get(f"/v1/conversations/{ids['conversation']}/items").json()["data"][0]["id"]
+    document = mine.get("/openapi.json").json()["paths"]
+    routes = [(method.upper(), path) for path, methods in document.items() for method in methods]
+    yield Scene(server, house, keys, ids, routes, [*filter(None, keys.values()), admin])
+    server.close()
+    house.directory.database.close()
+
+
+def test_the_document_has_the_routes_of_every_room(scene: Scene) -> None:
+    starts = ("/v1/chat", "/v1/responses", "/v1/conversations", "/v1/messages", "/v1/organization", "/v1/projects")
+    assert all(any(path.startswith(one) for _, path in scene.routes) for one in starts) and len(scene.routes) > 90
+    places = {name for _, path in scene.routes for name in re.findall(r"\{(\w+)\}", path)}
+    assert places <= {*scene.ids, "id", "name", "file"}, f"say in `ids` what stands for {places - set(scene.ids)}"
+
+
+@pytest.mark.parametrize("who", ["anonymous", "revoked"])
+def test_without_a_key_that_works_there_is_nothing(scene: Scene, who: str) -> None:
+    for method, path in scene.routes:
+        status = scene.ask(who, method, path).status_code
+        assert (status != 401) if path in OPEN else (status == 401), f"{method} {path}: {status}"
+
+
+def test_what_is_anothers_is_told_as_what_never_was(scene: Scene) -> None:
+    for who in ("other", "colleague"):
+        for method, path in scene.routes:
+            if "{" not in path or path in OPEN or "{name}" in path:
+                continue
+            there, never = (scene.ask(who, method, path, real=real) for real in (True, False))
+            words = [re.sub(r"\b(?:never|\w+)_[0-9a-f]{24,}\b", "ID", reply.text) for reply in (there, never)]
+            assert (there.status_code, words[0]) == (never.status_code, words[1]), f"{who}: {method} {path}"
+            assert there.status_code in (400, 403, 404), f"{who}: {method} {path}: {there.status_code}"
+            if method == "GET":
+                assert there.status_code == (403 if who == "colleague" and ADMIN.match(path) else 404), path
+
+
+def test_administration_is_for_those_who_have_the_scope(scene: Scene) -> None:
+    for method, path in scene.routes:
+        if ADMIN.match(path):
+            for who in ("owner", "colleague"):
+                reply = scene.ask(who, method, path)
+                assert (reply.status_code, reply.json()["error"]["code"]) == (403, "missing_scope"), f"{method} {path}"
+            if method == "GET":
+                assert scene.ask("administrator", "GET", path).status_code == 200, path
+    listed = scene.ask("other", "GET", "/v1/organization/projects").json()["data"]
+    assert [one["id"] for one in listed] == [scene.house.other_project]
+
+
+def test_the_owner_gets_what_is_theirs_whichever_header_has_the_key(scene: Scene) -> None:
+    for method, path in scene.routes:
+        if method != "GET" or ADMIN.match(path) or path == "/metrics":
+            continue
+        found = {
+            scene.ask("owner", method, path, header=h).status_code for h in ("authorization", "x-api-key", "api-key")
+        }
+        assert found in ({200}, {404} if path in OPEN else {200}), f"{method} {path}: {found}"
+
+
+def test_no_key_is_in_the_database_or_the_log(scene: Scene) -> None:
+    kept = (
+        b"".join(file.read_bytes() for file in scene.house.file.parent.iterdir()) + scene.server.log.getvalue().encode()
+    )
+    for key in scene.issued:
+        assert key.encode() not in kept and key[8:-4].encode() not in kept
