@@ -53,7 +53,8 @@ test-isa: setup
 	set -e; for features in "ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 CREUSET_ISA=avx2" \
 	  "ONEDNN_MAX_CPU_ISA=AVX512_CORE $(AVX512)" "ONEDNN_MAX_CPU_ISA=ALL"; do for threads in 1 2; do \
 	    echo "== $$features, threads: $$threads"; \
-	    env $$features OMP_NUM_THREADS=$$threads $(BIN)/python -m pytest --durations=0 --durations-min=20 $(NUMERIC); \
+	    env $$features OMP_NUM_THREADS=$$threads OMP_WAIT_POLICY=PASSIVE \
+	      $(BIN)/python -m pytest --durations=0 --durations-min=20 $(NUMERIC); \
 	done; done
 
 # Kernels for arm64, cross-compiled and emulated: needs Debian's g++-aarch64-linux-gnu and qemu-user-static.
