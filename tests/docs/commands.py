@@ -3,7 +3,8 @@
 A page's ```sh blocks are run with bash, its ```python blocks with Python; ```text blocks are output. A line that
 is one command of `creuset`, and Python code, start in a process that has imported torch (tests/forked.py). A
 `creuset serve` that stays is started beside, and the lines after it talk to it: port 8000 of the page is a free
-one here. What a page may name: texts/ (jsonl), corpus, tokenizer, shards, pretrained/model, talks.jsonl, model.
+one here. Pages that start the same plain server share it; one that nobody talks to is stopped once it listens.
+What a page may name: texts/ (jsonl), corpus, tokenizer, shards, pretrained/model, talks.jsonl, model.
 """
 
 import os
@@ -27,7 +28,25 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 ENDS = r"--new-|--help|--dry-run"  # with one of these, `creuset serve` serves nothing and ends
 PLAIN = re.compile(r"creuset [^|><;&$*~`]*$")  # nothing that the shell would do
 BY_MAKE = {"make run", "make run MODEL=smollm2", "make test"}  # what runs these tests, and what opens a page for ever
+SHARED = re.compile(r"creuset serve --model model( --served-name tiny)?$")  # keeps nothing, and reads the model alone
 Server = forked.Forked | subprocess.Popen[bytes]
+
+
+class Servers:
+    """The servers that pages share, each with its port."""
+
+    def __init__(self, shelf: Path) -> None:
+        self.shelf, self.running = shelf, dict[str, tuple[Server, int]]()
+
+    def port(self, command: str, environment: dict[str, str]) -> int:
+        if command not in self.running:
+            port = free_port()
+            self.running[command] = start(command, port, self.shelf, environment), port
+        return self.running[command][1]
+
+    def stop(self) -> None:
+        for server, _ in self.running.values():
+            stop(server)
 
 
 def free_port() -> int:
@@ -49,7 +68,11 @@ def commands(text: str) -> list[str]:
     return [line for line in (raw.split("  #")[0].strip() for raw in joined.splitlines()) if line and line[0] != "#"]
 
 
-def run_page(page: Path, room: Path) -> None:
+def is_server(command: str) -> bool:
+    return command.startswith("creuset serve") and not re.search(ENDS, command)
+
+
+def run_page(page: Path, room: Path, shared: Servers) -> None:
     """AssertionError with the command that fails, and what it said."""
     port = free_port()
     environment = os.environ | {
@@ -57,34 +80,41 @@ def run_page(page: Path, room: Path) -> None:
         "CREUSET_HOME": str(room / "home"),
     }  # fmt: skip
     server: Server | None = None
+    lines = [(kind, one) for kind, text in blocks(page) for one in (commands(text) if kind == "sh" else [text])]
     try:
-        for kind, text in blocks(page):
-            text = text.replace("8000", str(port)).replace(".venv/bin/", "")
-            text = text.replace("python datasets/", f"python {TREE}/datasets/")
-            for command in commands(text) if kind == "sh" else [text]:
-                if command in BY_MAKE:
-                    assert re.search(rf"^{command.split()[1]}:", (TREE / "Makefile").read_text(), re.MULTILINE)
-                    continue
-                if kind == "sh" and command.startswith("creuset serve") and not re.search(ENDS, command):
-                    if server is not None:
-                        stop(server)
-                    server = start(command, port, room, environment)
-                    continue
-                if kind == "python" or PLAIN.match(command):
-                    words = ["-c", command] if kind == "python" else shlex.split(command)
-                    done = forked.run(words, cwd=room, env=environment, timeout=170)
+        for (kind, line), (_, after) in zip(lines, [*lines, ("", "")][1:], strict=True):
+            command = line.replace(".venv/bin/", "").replace("python datasets/", f"python {TREE}/datasets/")
+            if command in BY_MAKE:
+                assert re.search(rf"^{command.split()[1]}:", (TREE / "Makefile").read_text(), re.MULTILINE)
+                continue
+            if kind == "sh" and is_server(command):
+                if server is not None:
+                    stop(server)
+                    server = None
+                if SHARED.match(command):
+                    port = shared.port(command, environment)
                 else:
-                    done = subprocess.run(
-                        ["bash", "-ec", command], cwd=room, env=environment, capture_output=True, text=True,
-                        timeout=170, check=False, stdin=subprocess.DEVNULL,
-                    )  # fmt: skip
-                assert done.returncode == 0, f"{page.name}: `{command}` ended with {done.returncode}:\n{done.stderr}"
+                    port = free_port()
+                    talked_to = bool(after) and not after.startswith("creuset serve")
+                    server = start(command.replace("8000", str(port)), port, room, environment, talked_to=talked_to)
+                continue
+            command = command.replace("8000", str(port))
+            if kind == "python" or PLAIN.match(command):
+                words = ["-c", command] if kind == "python" else shlex.split(command)
+                done = forked.run(words, cwd=room, env=environment, timeout=170)
+            else:
+                done = subprocess.run(
+                    ["bash", "-ec", command], cwd=room, env=environment, capture_output=True, text=True,
+                    timeout=170, check=False, stdin=subprocess.DEVNULL,
+                )  # fmt: skip
+            assert done.returncode == 0, f"{page.name}: `{command}` ended with {done.returncode}:\n{done.stderr}"
     finally:
         if server is not None:
             stop(server)
 
 
-def start(command: str, port: int, room: Path, environment: dict[str, str]) -> Server:
+def start(command: str, port: int, room: Path, environment: dict[str, str], *, talked_to: bool = True) -> Server:
+    """A server that answers; `talked_to` False: one that listens, whose model may still be on its way."""
     if "--port" not in command:
         command += f" --port {port}"
     if "--model" not in command:
@@ -102,7 +132,8 @@ def start(command: str, port: int, room: Path, environment: dict[str, str]) -> S
         code = server.poll()
         assert code is None, f"`{command}` ended with {code}"
         try:
-            if httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200:
+            answer = httpx.get(f"http://127.0.0.1:{port}/health")
+            if answer.status_code == 200 or (not talked_to and answer.json()["engine"] == "starting"):
                 return server
         except httpx.TransportError:
             pass
