@@ -13,7 +13,7 @@ from stdnum.eu import vat
 from stdnum.fr import nir, siren, siret
 
 from creuset.core import jsonl
-from creuset.core.personal import KINDS
+from creuset.core.personal import KINDS, find
 
 FILES = sorted(personal_data.LABELLED.parent.glob("personal_data*.jsonl"))
 ROWS = [row for _, row in jsonl.read(personal_data.LABELLED)]
@@ -153,8 +153,55 @@ def test_strings_of_a_row_are_found_however_deep() -> None:
     assert list(personal_data.strings({"a": "x", "b": [1, {"c": "y"}], "d": None})) == ["x", "y"]
 
 
-@pytest.mark.parametrize("name", ["personal_data_blind", "personal_data_addresses"])
+# What is still read wrongly of lines that were new once, mostly numbers that no word announces.
+LEFT = {
+    "personal_data_phones": {
+        "Fisioterapeuta Álvaro Peña – 699112044",
+        "CSV: 4471;Marsh;Helen;01632960772;2024-11-02",
+        "Facture 2024 06 12 34 56 78 réglée",
+    },
+    "personal_data_phones_2": {"Charleroi, 071 32 44 18, demander Luc au téléphone"},
+}
+
+
+@pytest.mark.parametrize("name", ["blind", "addresses", "streets", "phones", "phones_2"])
 def test_lines_that_were_new_once_stay_mended(name: str) -> None:
-    """Their figures when they were new are in the guide; all misses were then mended."""
-    file = personal_data.LABELLED.with_name(f"{name}.jsonl")
-    assert list(personal_data.listed(file)) == []
+    """Their figures when they were new are in the guide; what could be mended then was."""
+    file = personal_data.LABELLED.with_name(f"personal_data_{name}.jsonl")
+    wrong = set()
+    for line in personal_data.labelled(file):
+        fates, others = personal_data.judged(line)
+        if others or any(fate != "right" for fate, _ in fates):
+            wrong.add(line.text)
+    assert wrong == LEFT.get(f"personal_data_{name}", set())
+    assert len({line.text for line in personal_data.labelled(file)}) == len(personal_data.labelled(file))
+
+
+def test_a_number_of_every_country_is_found_as_the_library_writes_its_example() -> None:
+    """International forms need no word; four island states have numbers too short to tell from others."""
+    numbers = [
+        phonenumbers.example_number_for_type(region, kind)
+        for region in sorted(phonenumbers.SUPPORTED_REGIONS)
+        for kind in (phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE)
+    ]
+    for form in (phonenumbers.PhoneNumberFormat.INTERNATIONAL, phonenumbers.PhoneNumberFormat.E164):
+        written = [phonenumbers.format_number(number, form) for number in numbers if number is not None]
+        missed = [what for what in written if find(f"Ask at {what}, please.", ("phone",)) != [("phone", what)]]
+        assert len(written) > 480 and {what[:4] for what in missed} <= {"+683", "+290", "+690"}, missed
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("Mobile no. 07845 221 906", "07845 221 906"),  # `no.` counts what the word before says
+        ("Order no. 07845 221 906", None),
+        ("Commande n° 12, tél. 06 87 21 40 95", "06 87 21 40 95"),  # the nearer word
+        ("Tél. : voir dossier n° 06 87 21 40 95", None),
+        ("Serial 12. Ring 020 7946 0331", "020 7946 0331"),
+        ("04 76 22 90 15/16", "04 76 22 90 15"),  # the end of a range is no part
+        ("+49 89 1234-0, -17", "+49 89 1234-0"),
+        ("+44 131 496 0118x4", "+44 131 496 0118"),
+    ],
+)
+def test_the_nearest_label_decides_and_ranges_and_extensions_stay(line: str, what: str | None) -> None:
+    assert find(line, ("phone",)) == ([("phone", what)] if what else [])

@@ -35,8 +35,9 @@ _ORDER = {kind: at for at, kind in enumerate((
     "born", "address",
 ))}  # fmt: skip
 _NUMBERS = frozenset({"card", "iban", "nir", "siren", "siret", "vat", "rpps", "national_id"})
-_LONG_NUMBER = re.compile(r"\d(?:[^\S\n]?[().\-/\u2010\u2011\u2013]?[^\S\n]?\d){6}")
-_CODICE = re.compile(r"[A-Z]{6}\d\d[A-Z]\d\d[A-Z]\d{3}[A-Z]\b")
+_LONG_NUMBER = re.compile(r"\d(?<!\d\d)(?:[^\S\n]?[().\-/\u2010\u2011\u2013]?[^\S\n]?\d){6}")
+# From its first digit on, since a search for digits is fast.
+_CODICE = re.compile(r"\d(?<=[A-Z]{6}\d)\d[A-Z]\d\d[A-Z]\d{3}[A-Z]\b")
 # National insurance in the United Kingdom: no check digit, so the words before it are part of the form.
 _NINO = re.compile(
     r"(?:[Nn]ational [Ii]nsurance(?: [Nn]umber)?|\bNI (?:[Nn]o\.?|[Nn]umber)|\bNINO)\W{1,4}"
@@ -63,8 +64,9 @@ def places(text: str, kinds: Collection[str] = KINDS) -> list[Found]:
         if kind in wanted:
             found.extend(Found(kind, start + offset, end + offset) for start, end in spans)
 
+    low = text.lower()
     if "secret" in wanted:
-        take("secret", secrets(text))
+        take("secret", secrets(text, low))
     if "email" in wanted:
         take("email", emails(text))
     if not _DIGIT.search(text):
@@ -74,9 +76,9 @@ def places(text: str, kinds: Collection[str] = KINDS) -> list[Found]:
     if "mrz" in wanted and "<" in text:
         take("mrz", passports(text))
     if "born" in wanted:
-        take("born", births(text))
+        take("born", births(text, low))
     if "address" in wanted:
-        take("address", addresses(text))
+        take("address", addresses(text, low))
     by_number = wanted & _NUMBERS
     if by_number or "phone" in wanted:
         for start, end in _lines_with_numbers(text):
@@ -88,9 +90,11 @@ def places(text: str, kinds: Collection[str] = KINDS) -> list[Found]:
         take("national_id", (match.span(1) for match in _NINO.finditer(text)))
     if "national_id" in wanted:
         for code in _CODICE.finditer(text):
-            if code.start() == 0 or not text[code.start() - 1].isalnum():
-                spans = numbers(code[0], groups(code[0]), frozenset({"national_id"}))
-                take("national_id", ((a, b) for _, a, b in spans), code.start())
+            start = code.start() - 6
+            if start == 0 or not text[start - 1].isalnum():
+                whole = text[start : code.end()]
+                spans = numbers(whole, groups(whole), frozenset({"national_id"}))
+                take("national_id", ((a, b) for _, a, b in spans), start)
     return _apart(found)
 
 

@@ -169,6 +169,8 @@ Place = tuple[str, int, int]  # kind, start, end
 def numbers(line: str, found: list[DigitGroup], kinds: frozenset[str]) -> Iterator[Place]:
     """Where numbers with check digits stand in `line`, cut into `found`. Places may lie over each other."""
     for at, group in enumerate(found):
+        if _begins_none(group, found[at + 1] if at + 1 < len(found) else None):
+            continue
         if group.digits:
             yield from _of_digits(line, found, at, kinds)
         if "nir" in kinds and group.text[0] in "12378":
@@ -184,6 +186,15 @@ def numbers(line: str, found: list[DigitGroup], kinds: frozenset[str]) -> Iterat
             yield from _vat(line, found, at)
         if "national_id" in kinds:
             yield from _national(line, found, at)
+
+
+def _begins_none(group: DigitGroup, after: DigitGroup | None) -> bool:
+    """Whether no number can begin here: a word, or a short group that a word or nothing follows. It saves most work."""
+    if not group.digits and len(group.text) > 2 and group.text.isalpha():
+        return True
+    if len(group.text) >= 8:
+        return False
+    return after is None or after.joint is None or (group.digits and len(after.text) > 1 and after.text.isalpha())
 
 
 def _of_digits(line: str, found: list[DigitGroup], at: int, kinds: frozenset[str]) -> Iterator[Place]:

@@ -32,11 +32,14 @@ _FORMS = (
     r"crs-[\w-]{43}[A-Za-z0-9]{6}",  # ours
 )
 _KEY = re.compile(rf"(?<![\w-])(?:{'|'.join(_FORMS)})")
-_HINTS = (
-    "AKIA", "ASIA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "sk-", "_live_", "_test_",
-    "whsec_", "AIza", "ya29.", "GOCSPX-", "xox", "slack", "hf_", "npm_", "pypi-", "SG.", "key-", "dop_v1_", "shpat_",
-    "shpca_", "shppa_", "shpss_", ":AA", "AGE-SECRET", "eyJ", "crs-",
-)  # fmt: skip
+# A form is looked for only where its hint stands, so many characters behind its beginning; hints with a mark are
+# looked for only in texts that have the mark.
+_HINTS = {"AKIA": 0, "ASIA": 0, "AIza": 0, "ya29.": 0, "xox": 0, "hooks.slack": 8, "SG.": 0, "eyJ": 0, ":AA": 10}
+_WITH_MARK = {
+    "_": dict.fromkeys(("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "whsec_", "hf_", "npm_", "dop_v1_",
+                        "shpat_", "shpca_", "shppa_", "shpss_"), 0) | {"_live_": 2, "_test_": 2},
+    "-": dict.fromkeys(("glpat-", "sk-", "GOCSPX-", "pypi-", "key-", "AGE-SECRET", "crs-"), 0),
+}  # fmt: skip
 _PEM = re.compile(
     r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----.*?(?:-----END (?:[A-Z0-9]+ )*PRIVATE KEY-----|\Z)", re.DOTALL
 )
@@ -53,11 +56,19 @@ _ANNOUNCED = re.compile(
     re.I,
 )
 _TWO = ("api key", "secret key", "access token", "auth token", "client secret")
-_WORD_HINTS = (
-    *("password", "passwd", "passphrase", "pwd", "mot de passe", "mdp", "passwort", "kennwort", "contraseña"),
-    *("passcode", "pass", "pw", "clave", "clé d", "secret access key", "secret_access_key"),
-    *(words.replace(" ", joint) for words in _TWO for joint in (" ", "_", "-", "")),
-)
+# By a piece that all of them have, so that most texts are searched for the pieces only.
+_WORD_HINTS = {
+    "pass": ("password", "passwd", "passphrase", "passwort", "passcode", "pass", "mot de passe"),
+    "pw": ("pwd", "pw"),
+    "mdp": ("mdp",),
+    "kennwort": ("kennwort",),
+    "contraseña": ("contraseña",),
+    "clave": ("clave",),
+    "clé d": ("clé d",),
+    "secret": ("secret access key", "secret_access_key"),
+    **{piece: tuple(words.replace(" ", joint) for words in _TWO if piece in words for joint in (" ", "_", "-", ""))
+       for piece in ("key", "token", "client")},
+}  # fmt: skip
 _PLACEHOLDER = re.compile(
     r"(?:pass(?:word|wd)?$|pwd$|mot-?de-?passe$|secret$|"
     r"\$|x{3,}|\*{3,}|\.{3,}|your|votre|ihr|tu_|change|example|exemple|beispiel|ejemplo|placeholder|redacted|none|null|"
@@ -66,11 +77,19 @@ _PLACEHOLDER = re.compile(
 )
 
 
-def secrets(text: str) -> Iterator[tuple[int, int]]:
-    """Where keys and passwords stand in `text`."""
-    if any(hint in text for hint in _HINTS):
-        for match in _KEY.finditer(text):
-            yield match.span()
+def secrets(text: str, low: str | None = None) -> Iterator[tuple[int, int]]:
+    """Where keys and passwords stand in `text`; `low` is it in small letters, if somebody has made them already."""
+    for hints in (_HINTS, *(hints for mark, hints in _WITH_MARK.items() if mark in text)):
+        for hint, behind in hints.items():
+            at = text.find(hint)
+            while at >= 0:
+                # Digits before `:AA` are 8 to 10; everything else begins at one place.
+                starts = range(at - behind, at - 7) if hint == ":AA" else (at - behind,)
+                if found := next(
+                    (match for start in starts if start >= 0 and (match := _KEY.match(text, start))), None
+                ):
+                    yield found.span()
+                at = text.find(hint, at + 1)
     if "PRIVATE KEY-----" in text:
         for match in _PEM.finditer(text):
             yield match.span()
@@ -81,9 +100,9 @@ def secrets(text: str) -> Iterator[tuple[int, int]]:
     if "Bearer" in text or "Basic" in text:
         for match in _BEARER.finditer(text):
             yield match.span(1)
-    low = text.lower()
+    low = text.lower() if low is None else low
     if len(low) == len(text):  # a few letters of other alphabets grow when they are made small
-        for hint in _WORD_HINTS:
+        for hint in (hint for piece, hints in _WORD_HINTS.items() if piece in low for hint in hints):
             at = low.find(hint)
             while at >= 0:
                 said = _ANNOUNCED.match(text, at) if at == 0 or not text[at - 1].isalpha() or len(hint) > 4 else None

@@ -7,7 +7,7 @@ A run never begins or ends inside a group.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 # Space, no-break, narrow no-break, thin and figure space; full stop; hyphens; slash.
 SEPARATORS = " \u00a0\u202f\u2009\u2007.-\u2010\u2011\u2013/"
@@ -15,8 +15,7 @@ BLANKS = " \u00a0\u202f\u2009\u2007"
 _GROUP = re.compile(r"[^\W_]+")
 
 
-@dataclass(frozen=True, slots=True)
-class DigitGroup:
+class DigitGroup(NamedTuple):
     """A run of letters and digits. `joint` is what stands between it and the group before, if that can join the two."""
 
     text: str
@@ -26,8 +25,7 @@ class DigitGroup:
     digits: bool
 
 
-@dataclass(frozen=True, slots=True)
-class DigitRun:
+class DigitRun(NamedTuple):
     """Neighbouring groups as one number: `text` without separators, and where it stands in the line."""
 
     text: str

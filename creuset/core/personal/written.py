@@ -15,7 +15,8 @@ _DOMAIN = re.compile(r"(?:[^\W_](?:[\w-]{0,62})?\.)+[^\W\d_]{2,24}(?![\w-]|\.[^\
 _AT = re.compile(r"&#64;|&#x40;|&commat;|＠| ?[\[(](?:at|arobase|chez)[\])] ?", re.I)
 _SPELLED = re.compile(r"[\w-]+(?: ?[\[(](?:dot|point|punkt|punto)[\])] ?[\w-]+)+", re.I)
 _DOTS = re.compile(r" ?[\[(](?:dot|point|punkt|punto)[\])] ?", re.I)
-_IPV4 = re.compile(r"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?![\w]|\.\d)")
+_IPV4 = re.compile(r"\d(?<![\w.]\d)\d{0,2}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?![\w]|\.\d)")
+_DOTTED = re.compile(r"\.\d{1,3}\.\d{1,3}\.\d")
 _IPV6 = re.compile(r"(?<![\w:.])(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{1,4}(?![\w:])")
 _COLONS = re.compile(r":[0-9a-fA-F]{0,4}:[0-9a-fA-F]")
 _VERSIONED = re.compile(
@@ -92,11 +93,9 @@ def _at_signs(text: str) -> Iterator[tuple[int, int]]:
 
 
 def ips(text: str) -> Iterator[tuple[int, int]]:
-    if text.count(".") >= 3:
+    if _DOTTED.search(text):
         for match in _IPV4.finditer(text):
             before = text[max(0, match.start() - 24) : match.start()]
-            if before and (before[-1].isalnum() or before[-1] in "._"):
-                continue
             if public_ip(match[0]) and not _VERSIONED.search(before) and not re.search(r"[A-Za-z]/$", before):
                 yield match.span()
     if _COLONS.search(text):
@@ -116,24 +115,11 @@ def public_ip(text: str) -> bool:
     return address.is_global and text[:1] in "23" and len(text.split(":")[0]) == 4  # 2000::/3, all that is given out
 
 
-_BORN_STEMS = (
-    "né",
-    "naissance",
-    "born",
-    "birth",
-    "dob",
-    "d.o.b",
-    "geb",
-    "nacid",
-    "nació",
-    "fecha de nac",
-    "date d",
-    "date o",
-)
+_BORN_STEMS = ("né", "naissance", "born", "birth", "dob", "d.o.b", "geb", "naci", "fecha de nac", "date")
 
 
-def births(text: str) -> Iterator[tuple[int, int]]:
-    low = text.lower()
+def births(text: str, low: str | None = None) -> Iterator[tuple[int, int]]:
+    low = text.lower() if low is None else low
     if len(low) != len(text):  # a letter that has two as a small one
         low = text
     for at in sorted({at for stem in _BORN_STEMS for at in occurrences(stem, low)}):
