@@ -23,10 +23,19 @@ from creuset.server.errors import OPENAI_DIALECT, Dialect, WrongMediaType, error
 from creuset.server.metrics import Metrics
 from creuset.server.settings import LOOPBACK_NAMES, ServeSettings, is_loopback
 from creuset.server.tenants.access import check_scope
+from creuset.server.tenants.cookies import check_origin_of_cookie, cookie_of
 from creuset.server.tenants.gate import Gate
 from creuset.types.tenants import Caller
 
-OPEN_PATHS = ("/", "/health", "/favicon.svg")  # and the page's files, under /assets/
+OPEN_PATHS = (
+    "/",
+    "/health",
+    "/favicon.svg",
+    "/auth/login",
+    "/auth/accept",
+    "/auth/oidc/login",
+    "/auth/oidc/callback",
+)  # and the page's files, under /assets/
 POLLED = ("/health", "/metrics")  # asked all the time; the engine's own states are logged anyway
 LOCALHOST = "localhost"  # as an allowed origin: pages of this machine, whatever their port
 EXPOSED = (
@@ -52,6 +61,10 @@ SECURITY_HEADERS = [
 class KeyStore(Protocol):
     def identify(self, key: str, address: str) -> Caller:
         """Whose `key` it is, asked from `address`. Raises NotAllowed; answers from memory."""
+        ...
+
+    def session(self, token: str) -> Caller:
+        """Who has signed on and got `token` in a cookie. Raises NotAllowed."""
         ...
 
 
@@ -154,7 +167,7 @@ class Middleware:
             if size.isdecimal() and int(size) > self._settings.body_limit_bytes:
                 raise too_large(int(size), self._settings.body_limit_bytes)
             if self._keys is not None and not _is_open(scope["path"]):
-                who = context.who = self._keys.identify(_key(scope), _address(scope))
+                who = context.who = _who(scope, self._keys)
                 context.caller = who.owner
                 check_scope(who, scope["path"])
             if scope["method"] == "POST" and (self._posts is None or scope["path"] in self._posts):
@@ -257,6 +270,16 @@ def _key(scope: Scope) -> str:
     if scheme.lower() == "bearer" and key.strip():
         return key.strip()
     return _header(scope, b"x-api-key").strip() or _header(scope, b"api-key").strip()
+
+
+def _who(scope: Scope, keys: KeyStore) -> Caller:
+    """By the key, or, where there is none, by the cookie of a session."""
+    key = _key(scope)
+    token = "" if key else cookie_of(_header(scope, b"cookie"))
+    if not token:
+        return keys.identify(key, _address(scope))
+    check_origin_of_cookie(scope["method"], _header(scope, b"origin"), _header(scope, b"host"))
+    return keys.session(token)
 
 
 def _address(scope: Scope) -> str:

@@ -4,6 +4,7 @@ from creuset.server.admin.call import Routes
 from creuset.server.admin.people import people_routes
 from creuset.server.admin.projects import project_routes
 from creuset.server.admin.roles import role_routes
+from creuset.server.admin.signon import signon_routes
 from creuset.server.state import ServerState
 
 
@@ -12,4 +13,4 @@ def admin_routes(state: ServerState) -> Routes:
     directory = state.directory
     if directory is None:
         return []
-    return [*project_routes(directory), *people_routes(directory), *role_routes(directory)]
+    return [*project_routes(directory), *people_routes(directory), *role_routes(directory), *signon_routes(directory)]

@@ -17,11 +17,12 @@ from creuset.server.tenants.directory.keys import issue, revoke
 from creuset.server.tenants.directory.people import create_group, create_user, invite, join_group
 from creuset.server.tenants.directory.projects import add_member, create_service_account
 from creuset.server.tenants.directory.roles import assign, create_role
+from creuset.server.tenants.directory.sessions import begin, sessions_of
 
 from ..conftest import NAME, Running, start
 from .conftest import NOW, House, build
 
-OPEN = {"/", "/health", "/favicon.svg", "/assets/{file}"}
+OPEN = {"/", "/health", "/favicon.svg", "/assets/{file}", "/auth/login", "/auth/accept"}
 ADMIN = re.compile(r"/v1/(organization|projects)(/|$)")
 BODY = {"content-type": "application/json"}
 
@@ -83,6 +84,10 @@ def scene(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sc
         "service_account_id": account, "api_key_id": key_id, "key_id": row["id"],
         "invite_id": house.do(invite, house.a, "new@example.org", "reader")[0]["id"],
     }  # fmt: skip
+    ids["own_key_id"] = key_id
+    house.do(lambda change: begin(change, {"id": house.bob, "organization": house.a}))
+    with house.directory.database.reading() as connection:
+        ids["session_id"] = sessions_of(connection, house.a, house.bob)[0]["id"]
     server = start(folder, people=house.file)
     mine = server.client(headers={"x-api-key": bobs})
     ids["response"] = mine.post("/v1/responses", json={"model": NAME, "input": "say hi"}).json()["id"]
