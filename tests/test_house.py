@@ -48,9 +48,10 @@ EVERYTHING = {"api", "cli", "recipes", "testing", "__init__", "__main__"}
 NO_TORCH = {
     "core", "types", "report", "text", "data", "plan", "server", "governance.dossier", "cli", "recipes",
     "model.config", "model.context", "model.count", "model.families", "model.rope_scaling", "model.hub", "model.store",
-    "model.formats.hf_config", "model.formats.hf_fields", "model.formats.hf_rope",
+    "model.formats.hf_config", "model.formats.hf_fields", "model.formats.hf_rope", "model.formats.stored",
+    "model.formats.weights", "model.formats.adapter", "model.formats.gguf.weights", "engine",
 }  # fmt: skip
-BUT = {"core.device", "data.shards.batches"}
+BUT = {"core.device", "data.shards.batches", "engine.backend.torch"}
 
 
 @functools.cache

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Sequence as Listed
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 import numpy as np
@@ -38,13 +38,15 @@ from creuset.engine.sampler import Sampler, token_logprob
 from creuset.engine.scheduler import Scheduler, StepPlan
 from creuset.engine.settings import EngineSettings
 from creuset.engine.speculation import Computed, drafter, row_cost
-from creuset.model.formats.weights import WeightSource
 from creuset.model.hub import end_ids
-from creuset.model.score import Reading
-from creuset.model.transformer import Transformer
 from creuset.text.tokenizer import Tokenizer
 from creuset.text.watermark import Watermark
 from creuset.types.generation import Event, GenerationRequest
+
+if TYPE_CHECKING:
+    from creuset.model.formats.weights import WeightSource
+    from creuset.model.score import Reading
+    from creuset.model.transformer import Transformer
 
 
 class Engine:
@@ -96,7 +98,7 @@ class Engine:
         settings: EngineSettings | None = None,
         device: str = "cpu",
         watermark: Watermark | None = None,
-        model: Transformer | None = None,
+        model: "Transformer | None" = None,
     ) -> Self:
         """The model in `path`: an artifact of ours or a Hugging Face folder. Raises ArtifactError.
 
@@ -135,7 +137,7 @@ class Engine:
         }
 
     def score(
-        self, readings: Listed[Reading], *, tokens_per_batch: int = 4096
+        self, readings: "Listed[Reading]", *, tokens_per_batch: int = 4096
     ) -> Iterator[tuple[int, NDArray[np.float64], NDArray[np.bool_]]]:
         """Likelihoods of whole sequences, each from its own beginning (model/score.py)."""
         return self._runner.score(readings, tokens_per_batch=tokens_per_batch)
@@ -145,7 +147,7 @@ class Engine:
         """Of the weights that answer: what `hand_over` was told last, "" before."""
         return self._scheduler.version
 
-    def hand_over(self, source: WeightSource, *, version: str) -> None:
+    def hand_over(self, source: "WeightSource", *, version: str) -> None:
         """Go on with other weights of the same shape, as those of a training step (`LiveWeights` of loading.py).
 
         Nothing that other weights computed is read again. Raises EngineError while requests run, ConfigError for a

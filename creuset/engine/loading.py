@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from creuset.core.errors import ConfigError
 from creuset.engine.backend.base import Runner
@@ -10,11 +11,14 @@ from creuset.engine.settings import EngineSettings
 from creuset.model.config import ModelConfig
 from creuset.model.context import with_context
 from creuset.model.formats.adapter import AdaptedWeights
+from creuset.model.formats.stored.numbers import array_of
 from creuset.model.formats.weights import ModelWeights, StoredTensor, WeightSource, open_weights, parts
-from creuset.model.transformer import Transformer
+
+if TYPE_CHECKING:
+    from creuset.model.transformer import Transformer
 
 
-def weights_of(path: Path, settings: EngineSettings, model: Transformer | None) -> WeightSource:
+def weights_of(path: Path, settings: EngineSettings, model: "Transformer | None") -> WeightSource:
     """The weights in `path`, or those of `model`. Raises ArtifactError, ConfigError."""
     if model is not None:
         if settings.lora:
@@ -42,11 +46,11 @@ class _Stretched:
 class LiveWeights:
     """The weights of a model that goes on to be trained: who builds from them copies them."""
 
-    def __init__(self, model: Transformer) -> None:
+    def __init__(self, model: "Transformer") -> None:
         self.config, self._model = model.config, model
 
     def tensors(self) -> Iterator[StoredTensor]:
-        return (StoredTensor(name, value, None) for name, value in parts(self._model).items())
+        return (StoredTensor(name, array_of(value), None) for name, value in parts(self._model).items())
 
 
 def refuse_other_shape(found: ModelConfig, wanted: ModelConfig) -> None:

@@ -1,4 +1,4 @@
-"""Weights in 8 or 4 bits with one scale per group, dequantized on load: the tree stays light.
+"""Weights in 8 or 4 bits with one scale per group; model/formats/stored/quantized.py reads what is written here.
 
 A matrix is cut along its input dimension into groups; a group is whole numbers times one bf16 scale.
 
@@ -12,18 +12,16 @@ Training that will be quantized can see the loss coming: `fake_quant` rounds in 
 and lets gradients through (straight-through estimator, arXiv:1308.3432).
 """
 
-from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from creuset.core.errors import ArtifactError, ConfigError
-from creuset.model.formats.tensors import checked, header, read, refuse_difference, write
+from creuset.core.errors import ConfigError
+from creuset.model.formats.stored.quantized import FILE as FILE
+from creuset.model.formats.tensors import write
 from creuset.model.transformer import Transformer
-
-FILE = "model.q.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,11 +90,6 @@ def pack4(codes: Tensor) -> Tensor:
     return shifted[..., 0::2] | (shifted[..., 1::2] << 4)
 
 
-def unpack4(packed: Tensor) -> Tensor:
-    codes = torch.stack((packed & 15, packed >> 4), dim=-1).flatten(-2)
-    return codes.to(torch.int8) - 8
-
-
 def _grouped(weight: Tensor, group: int) -> Tensor:
     if weight.shape[-1] % group:
         raise ConfigError(f"input width {weight.shape[-1]} is not a multiple of group {group}")
@@ -113,37 +106,6 @@ def save_quantized(model: Transformer, file: Path, plan: QuantPlan) -> None:
         codes, out[f"{name}.scale"] = quantize(value, bits, plan.group)
         out[f"{name}.q{bits}"] = codes if bits == 8 else pack4(codes)
     write(out, file, metadata={"format": "pt"})
-
-
-def stored(file: Path, shapes: Mapping[str, torch.Size]) -> Iterator[tuple[str, Tensor, Tensor | None]]:
-    """(name, codes, scales) of each parameter in a quantized file; (name, values, None) of those kept as they are.
-
-    `shapes` says which parameters there must be. ArtifactError names the tensor that is missing, foreign or damaged.
-    """
-    table = header(file)
-    wanted: set[str] = set()
-    for name in shapes:
-        key = next((f"{name}{end}" for end in (".q8", ".q4") if f"{name}{end}" in table), name)
-        wanted |= {key} if key == name else {key, f"{name}.scale"}
-    refuse_difference(wanted, set(table), file)
-    tensors = dict(read(file, table))
-    for name, shape in shapes.items():
-        if name in tensors:
-            yield name, checked(tensors.pop(name), shape, name, file), None
-            continue
-        key = f"{name}.q8" if f"{name}.q8" in tensors else f"{name}.q4"
-        codes, scale = tensors.pop(key), tensors.pop(f"{name}.scale")
-        if codes.dtype != (torch.int8 if key.endswith("8") else torch.uint8):
-            raise ArtifactError(f"`{file}`: tensor `{key}` is {codes.dtype}")
-        if key.endswith("4"):
-            codes = unpack4(codes)
-        if codes.shape != shape:
-            raise ArtifactError(f"`{file}`: tensor `{key}` is for {list(codes.shape)}, not {list(shape)}")
-        if scale.shape[:-1] != codes.shape[:-1] or not scale.shape[-1] or codes.shape[-1] % scale.shape[-1]:
-            raise ArtifactError(f"`{file}`: tensor `{name}.scale` has shape {list(scale.shape)}")
-        if not bool(scale.isfinite().all()):
-            raise ArtifactError(f"`{file}`: tensor `{name}.scale` has values that are not finite")
-        yield name, codes, scale
 
 
 def quantize_folder(source: Path, target: Path, plan: QuantPlan) -> None:

@@ -6,7 +6,6 @@ dimensions of a head are rotated, D is their number.
 Shapes: T tokens    D rotated width    H heads    P = D/2 pairs
 """
 
-import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor
 
 from creuset.model.config import ModelConfig
-from creuset.model.rope_scaling import RopeScaling, mscale
+from creuset.model.rope_scaling import pair_angles
 
 
 class Rotation(NamedTuple):
@@ -30,24 +29,9 @@ def frequencies(config: ModelConfig, *, local: bool = False, long: bool = False)
     `local`: of the layers with a sliding window, where they have their own. `long`: of sequences longer than LongRoPE's
     original context.
     """
-    width, theta, scaling = config.rotated, config.rope_theta, config.rope_scaling
-    if local and config.local_rope_theta is not None:
-        theta, scaling = config.local_rope_theta, None
+    freq_P, factor = pair_angles(config, local=local, long=long)
     # On the CPU whatever the default device is: a model built on `meta` has to keep these numbers.
-    pairs = torch.arange(0, width, 2, dtype=torch.float32, device="cpu")
-    base_P = 1.0 / theta ** (pairs / width)
-    if scaling is None:
-        return base_P, 1.0
-    if scaling.kind == "linear":
-        return base_P / scaling.factor, 1.0
-    if scaling.kind == "llama3":
-        return _llama3(base_P, scaling), 1.0
-    if scaling.kind == "yarn":
-        keep_P = 1.0 - _ramp(scaling, width, theta)
-        freq_P = base_P / scaling.factor * (1.0 - keep_P) + base_P * keep_P
-        return freq_P, attention_factor(scaling)
-    divisor_P = torch.tensor(scaling.long_factor if long else scaling.short_factor, device="cpu")
-    return base_P / divisor_P, scaling.attention_factor or 1.0
+    return torch.from_numpy(freq_P), factor
 
 
 class Rotary:
@@ -88,36 +72,6 @@ def beyond(lengths: Sequence[tuple[int, int]], border: int | None, device: torch
 def chosen(where_T: Tensor, one: Rotation, other: Rotation) -> Rotation:
     where_T11 = where_T[:, None, None]
     return Rotation(*(torch.where(where_T11, a, b) for a, b in zip(one, other, strict=True)))
-
-
-def attention_factor(yarn: RopeScaling) -> float:
-    if yarn.attention_factor is not None:
-        return yarn.attention_factor
-    if yarn.mscale and yarn.mscale_all_dim:
-        return mscale(yarn.factor, yarn.mscale) / mscale(yarn.factor, yarn.mscale_all_dim)
-    return mscale(yarn.factor, 1.0)
-
-
-def _llama3(base_P: Tensor, scaling: RopeScaling) -> Tensor:
-    """Pairs that turn more than `high_freq_factor` times in the original context stay, those that turn less than
-    `low_freq_factor` times are stretched, between them the two are mixed."""
-    turns_P = scaling.original_context * base_P / (2 * math.pi)
-    keep_P = (turns_P - scaling.low_freq_factor) / (scaling.high_freq_factor - scaling.low_freq_factor)
-    keep_P = keep_P.clamp(0, 1)
-    return (1 - keep_P) * base_P / scaling.factor + keep_P * base_P
-
-
-def _ramp(yarn: RopeScaling, width: int, theta: float) -> Tensor:
-    """0 for the pairs that turn fast (left as they are), 1 for those that turn slowly (stretched by `factor`)."""
-
-    def pair_that_turns(times: float) -> float:
-        return width * math.log(yarn.original_context / (times * 2 * math.pi)) / (2 * math.log(theta))
-
-    low, high = pair_that_turns(yarn.beta_fast), pair_that_turns(yarn.beta_slow)
-    if yarn.truncate:
-        low, high = math.floor(low), math.ceil(high)
-    low, high = max(low, 0), min(high, width - 1)
-    return ((torch.arange(width // 2, dtype=torch.float32, device="cpu") - low) / ((high - low) or 0.001)).clamp(0, 1)
 
 
 def rotation(positions_T: Tensor, freq_P: Tensor, factor: float, dtype: torch.dtype) -> Rotation:

@@ -1,6 +1,6 @@
 """How a model's rotary embeddings are stretched beyond the context it was first trained for. No torch here.
 
-`rope_scaling` of Hugging Face's config.json; model/rope.py computes with it.
+`rope_scaling` of Hugging Face's config.json, and the angles that follow from it; model/rope.py turns by them.
 
     linear    position interpolation (arXiv:2306.15595): all pairs turn `factor` times slower
     llama3    Llama 3.1's (arXiv:2407.21783): waves longer than the original context are stretched, short ones stay
@@ -9,11 +9,21 @@
               for those beyond
 
 One class for all: settings are stored and read back by their types, which have no unions of classes.
+
+Shapes: P pairs, half the rotated width of a head
 """
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from creuset.model.config import ModelConfig
+
+Angles = NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,3 +71,63 @@ def mscale(factor: float, scale: float) -> float:
 def yarn(factor: float, original_context: int) -> RopeScaling:
     """YaRN with the values of its paper."""
     return RopeScaling(kind="yarn", factor=factor, original_context=original_context)
+
+
+def pair_angles(config: "ModelConfig", *, local: bool = False, long: bool = False) -> tuple[Angles, float]:
+    """Angle of each pair per position, fp32 (P,), and the factor that cos and sin are multiplied by.
+
+    `local`: of the layers with a sliding window, where they have their own. `long`: of sequences longer than LongRoPE's
+    original context.
+    """
+    width, theta, scaling = config.rotated, config.rope_theta, config.rope_scaling
+    if local and config.local_rope_theta is not None:
+        theta, scaling = config.local_rope_theta, None
+    pairs_P = np.arange(0, width, 2, dtype=np.float32)
+    # The power is taken in fp64 and rounded: the nearest fp32, whatever processor computes it.
+    base_P = np.float32(1) / np.power(float(theta), (pairs_P / np.float32(width)).astype(np.float64)).astype(np.float32)
+    if scaling is None:
+        return base_P, 1.0
+    if scaling.kind == "linear":
+        return base_P / np.float32(scaling.factor), 1.0
+    if scaling.kind == "llama3":
+        return _llama3(base_P, scaling), 1.0
+    if scaling.kind == "yarn":
+        keep_P = 1 - _ramp(scaling, width, theta)
+        mixed: Angles = base_P / np.float32(scaling.factor) * (1 - keep_P) + base_P * keep_P
+        return mixed, attention_factor(scaling)
+    divisors = scaling.long_factor if long else scaling.short_factor
+    divided: Angles = (base_P / np.array(divisors, dtype=np.float32)).astype(np.float32)
+    return divided, scaling.attention_factor or 1.0
+
+
+def attention_factor(yarn: RopeScaling) -> float:
+    if yarn.attention_factor is not None:
+        return yarn.attention_factor
+    if yarn.mscale and yarn.mscale_all_dim:
+        return mscale(yarn.factor, yarn.mscale) / mscale(yarn.factor, yarn.mscale_all_dim)
+    return mscale(yarn.factor, 1.0)
+
+
+def _llama3(base_P: Angles, scaling: RopeScaling) -> Angles:
+    """Pairs that turn more than `high_freq_factor` times in the original context stay, those that turn less than
+    `low_freq_factor` times are stretched, between them the two are mixed."""
+    turns_P = np.float32(scaling.original_context) * base_P / np.float32(2 * math.pi)
+    low, high = scaling.low_freq_factor, scaling.high_freq_factor
+    keep_P = ((turns_P - np.float32(low)) / np.float32(high - low)).clip(0, 1)
+    mixed = (1 - keep_P) * base_P / np.float32(scaling.factor) + keep_P * base_P
+    return mixed.astype(np.float32)
+
+
+def _ramp(yarn: RopeScaling, width: int, theta: float) -> Angles:
+    """0 for the pairs that turn fast (left as they are), 1 for those that turn slowly (stretched by `factor`)."""
+
+    def pair_that_turns(times: float) -> float:
+        return width * math.log(yarn.original_context / (times * 2 * math.pi)) / (2 * math.log(theta))
+
+    low, high = pair_that_turns(yarn.beta_fast), pair_that_turns(yarn.beta_slow)
+    if yarn.truncate:
+        low, high = math.floor(low), math.ceil(high)
+    low, high = max(low, 0), min(high, width - 1)
+    pairs_P = np.arange(width // 2, dtype=np.float32)
+    ramp: Angles = ((pairs_P - np.float32(low)) / np.float32((high - low) or 0.001)).clip(0, 1)
+    return ramp

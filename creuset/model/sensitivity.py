@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from creuset.model.attention import Packed
-from creuset.model.formats.weights import apart
+from creuset.model.formats.stored.parts import apart
 from creuset.model.transformer import Transformer
 
 WINDOW = 128  # tokens: short, since each window gives one sample of the gradient

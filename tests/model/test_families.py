@@ -197,7 +197,7 @@ def test_every_weight_comes_from_the_file_and_every_number_of_the_file_is_a_weig
     folder = folder_of(name, tmp_path)
     with torch.device("meta"):
         wanted = {part: view.numel() for part, view in parts(Transformer(shape(name))).items()}
-    found = {tensor.name: tensor.codes.numel() for tensor in open_weights(folder).tensors()}
+    found = {tensor.name: tensor.codes.size for tensor in open_weights(folder).tensors()}
     stored = load_file(folder / "model.safetensors")
     assert found == wanted
     assert sum(found.values()) == sum(tensor.numel() for tensor in stored.values()) == parameters(shape(name)).total

@@ -28,7 +28,7 @@ def numbers(seed: int = 0) -> torch.Tensor:
 
 
 def error(values: torch.Tensor, blocks: np.ndarray, kind: GGMLQuantizationType, weight: torch.Tensor) -> float:
-    return float((weight * (dequantized(torch.from_numpy(blocks), kind.name) - values).square()).sum())
+    return float((weight * (torch.from_numpy(dequantized(blocks, kind.name)) - values).square()).sum())
 
 
 @pytest.mark.parametrize("kind", [Q4_0, Q4_1])
@@ -57,7 +57,7 @@ def test_an_error_counts_by_the_importance_of_its_input(kind):
 def test_numbers_that_are_all_alike_stay_what_they_are(kind):
     for value in (0.0, 0.25, -0.25):
         values = torch.full((2, 32), value)
-        found = dequantized(torch.from_numpy(quantized(values, kind, searched=True)), kind.name)
+        found = torch.from_numpy(dequantized(quantized(values, kind, searched=True), kind.name))
         torch.testing.assert_close(found, values, rtol=1e-3, atol=0)
 
 

@@ -8,8 +8,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from creuset.model.attention import Packed, ScoreRule
 from creuset.model.layers.router import Routing
-from creuset.model.rope import attention_factor, frequencies, rotate, rotation
-from creuset.model.rope_scaling import RopeScaling
+from creuset.model.rope import frequencies, rotate, rotation
+from creuset.model.rope_scaling import RopeScaling, attention_factor
 from creuset.model.transformer import Transformer
 from creuset.testing import tiny_config, tiny_model
 

@@ -111,7 +111,7 @@ def test_a_tensor_with_a_value_that_is_no_number_is_named(folder: Path, value: f
 
 def test_a_tensor_of_whole_numbers_is_named(folder: Path) -> None:
     edit(folder, lambda t: t.update({GATE: t[GATE].to(torch.int8)}))
-    assert f"tensor `{GATE}` is torch.int8" in refusal(folder)
+    assert f"tensor `{GATE}` is int8" in refusal(folder)
 
 
 def test_a_cut_file_names_the_first_tensor_it_lacks(folder: Path) -> None:

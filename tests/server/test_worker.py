@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from creuset.core.errors import ConfigError
+from creuset.engine.backend.native.library import FILE
+from creuset.model.hub import find_model
 from creuset.server.engines import wire
 from creuset.server.engines.worker import _load, run
 from creuset.testing import tiny_model_folder, tiny_tokenizer
@@ -196,3 +198,25 @@ def test_ctrl_c_in_the_terminal_is_for_the_parent_to_act_on(scripted: Worker) ->
     scripted.process.send_signal(signal.SIGINT)
     scripted.ask("a", "say still here")
     assert "".join(event.text for event in scripted.events("a")) == "still here"
+
+
+WITHOUT = """
+import sys
+from pathlib import Path
+from creuset.server.engines.worker import _load
+from creuset.types.generation import GenerationRequest, Sampling
+engine, facts = _load(Path(sys.argv[1]), {"kv_tokens": 512})
+engine.add(GenerationRequest(id="a", prompt=[5, 6, 7], sampling=Sampling(max_tokens=3, ignore_eos=True)))
+said = 0
+while engine.busy:
+    said += sum(len(event.tokens) for event in engine.step())
+print(said, facts["choices"]["backend"], *sorted({"torch", "transformers", "scipy"} & set(sys.modules)))
+"""
+
+
+@pytest.mark.skipif(not FILE.is_file(), reason="there is no native library: apt-get install g++")
+def test_the_shipped_model_is_loaded_and_answers_without_torch() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT, str(find_model())], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == ["3", "native"], done.stderr

@@ -137,8 +137,8 @@ def _calibrated(
 
     def error(name: str) -> "Tensor":
         values = stored[name].values(torch.float32)
-        blocks = torch.from_numpy(quantized(values, types[name], searched=True, importance=importance[name]))
-        return dequantized(blocks, types[name].name) - values
+        blocks = quantized(values, types[name], searched=True, importance=importance[name])
+        return torch.from_numpy(dequantized(blocks, types[name].name)) - values
 
     return replace(plan, wider=frozenset(sensitivity.most_sensitive(groups, squared, error, keep))), importance
 

@@ -1,23 +1,25 @@
 """Which backend computes a model on this machine."""
 
 import os
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from creuset.core.errors import ConfigError
 from creuset.engine.backend.base import Runner
 from creuset.engine.backend.native.assemble import unsupported
 from creuset.engine.backend.native.library import Library, NativeUnavailable, level_asked_for, library
 from creuset.engine.backend.native.runner import NativeRunner
-from creuset.engine.backend.torch import runner as torch_runner
-from creuset.engine.backend.torch.runner import Dtype
 from creuset.model.config import ModelConfig
-from creuset.model.formats.weights import ModelWeights, WeightSource
+from creuset.model.formats.weights import ModelWeights
+
+if TYPE_CHECKING:
+    from creuset.model.formats.weights import WeightSource
 
 Backend = Literal["auto", "native", "torch"]
+Dtype = Literal["auto", "fp32", "bf16"]
 
 
 def choose(
-    source: WeightSource,
+    source: "WeightSource",
     *,
     backend: Backend = "auto",
     dtype: Dtype = "auto",
@@ -40,6 +42,8 @@ def choose(
         if backend == "native":
             raise ConfigError(f"the backend `native` cannot be had: {found}")
         reason = found
+    from creuset.engine.backend.torch import runner as torch_runner  # only here: it takes a second to import
+
     runner = torch_runner.choose(source, dtype=dtype, threads=threads, max_batch_tokens=max_batch_tokens, device=device)
     runner.not_native = reason
     return runner

@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from creuset.core.errors import ArtifactError
 from creuset.model.formats.refused import ADAPTER
+from creuset.model.formats.stored.numbers import Array, finite, fp32
 from creuset.model.formats.tensors import header, read
 from creuset.model.formats.weights import StoredTensor, WeightSource
 
@@ -54,18 +54,18 @@ class AdaptedWeights:
         if left:
             raise ArtifactError(f"`{self._folder}` changes `{min(left)}`, and the model has no such matrix")
 
-    def _added(self, module: str, tensor: StoredTensor) -> Tensor:
+    def _added(self, module: str, tensor: StoredTensor) -> Array:
         (_, a_RK), (_, b_NR) = read(self._folder / FILE, self._names[module])
-        weight_NK = tensor.values(torch.float32)
+        weight_NK = tensor.fp32()
         found = (b_NR.shape[0], a_RK.shape[1])
         if found != tuple(weight_NK.shape) or a_RK.shape[0] != b_NR.shape[1]:
             raise ArtifactError(
                 f"`{self._folder}`: `{module}` is {tuple(weight_NK.shape)} in the model, and the adapter's is "
                 f"{tuple(b_NR.shape)} times {tuple(a_RK.shape)}"
             )
-        if not (a_RK.isfinite().all() and b_NR.isfinite().all()):
+        if not (finite(a_RK) and finite(b_NR)):
             raise ArtifactError(f"`{self._folder}`: `{module}` has values that are not finite")
-        return weight_NK + _scale(self._settings, module) * (b_NR.float() @ a_RK.float())
+        return weight_NK + np.float32(_scale(self._settings, module)) * (fp32(b_NR) @ fp32(a_RK))
 
 
 def _settings(folder: Path) -> dict[str, Any]:

@@ -7,11 +7,13 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from math import prod
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from creuset.model.families import FAMILIES, Family
+from creuset.model.formats.stored.numbers import Array
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 OUTER = "language_model."
 TEXT_PARTS = (f"{OUTER}model.", f"model.{OUTER}")  # as published, and as transformers 5 has it
@@ -57,22 +59,27 @@ class TextPart:
         return self._inside is not None and name.removeprefix("model.").startswith(OTHER_PARTS)
 
 
-def joined_shape(parts: Sequence[str], shapes: Mapping[str, torch.Size]) -> torch.Size:
+def joined_shape(parts: Sequence[str], shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
     if len(parts) == 1:
         return shapes[parts[0]]
-    return torch.Size([sum(shapes[part][0] for part in parts), *shapes[parts[0]][1:]])
+    return (sum(shapes[part][0] for part in parts), *shapes[parts[0]][1:])
 
 
-def split(tensor: Tensor, parts: Sequence[str], shapes: Mapping[str, torch.Size]) -> Iterator[tuple[str, Tensor]]:
+def split(tensor: Array, parts: Sequence[str], shapes: Mapping[str, tuple[int, ...]]) -> Iterator[tuple[str, Array]]:
     """Our weights in one tensor of a file: views of it."""
     if len(parts) == 1:
         yield parts[0], tensor
         return
-    yield from zip(parts, torch.split(tensor, [shapes[part][0] for part in parts]), strict=True)
+    begin = 0
+    for part in parts:
+        yield part, tensor[begin : begin + shapes[part][0]]
+        begin += shapes[part][0]
 
 
-def joined(family: Family, values: Mapping[str, Tensor]) -> Iterator[tuple[str, Callable[[], Tensor], int]]:
+def joined(family: Family, values: "Mapping[str, Tensor]") -> "Iterator[tuple[str, Callable[[], Tensor], int]]":
     """(name in a file, what makes the tensor that is to be written under it, how many numbers it has)."""
+    import torch
+
     for stored, parts in layout(family, list(values)).items():
         tensors = [values[part] for part in parts]
         make = partial(torch.cat, tensors) if len(tensors) > 1 else partial(torch.Tensor.detach, tensors[0])

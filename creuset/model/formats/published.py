@@ -7,23 +7,30 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from creuset.core.errors import ArtifactError
 from creuset.model.config import ModelConfig
 from creuset.model.formats.names import TextPart, joined, joined_shape, layout, split
-from creuset.model.formats.scaled import fp8_values
-from creuset.model.formats.stacks import in_experts, stacked, stacks_in
+from creuset.model.formats.stored.numbers import E4M3, Array
+from creuset.model.formats.stored.scaled import fp8_values
+from creuset.model.formats.stored.stacks import in_experts, stacked, stacks_in
 from creuset.model.formats.tensors import checked, read, refuse_difference
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SCALE = "_scale_inv"  # NAME.weight_scale_inv holds the scales of NAME.weight
 
 
 def published(
-    folder: Path, config: ModelConfig, shapes: Mapping[str, torch.Size], files: Mapping[str, Path], *, also: set[str]
-) -> Iterator[tuple[str, Tensor]]:
+    folder: Path,
+    config: ModelConfig,
+    shapes: Mapping[str, tuple[int, ...]],
+    files: Mapping[str, Path],
+    *,
+    also: set[str],
+) -> Iterator[tuple[str, Array]]:
     """Each of our weights, whose shapes are `shapes`, once. `files` says where each tensor of the folder is.
 
     `also` are tensors that may be there and are not read. ArtifactError names the tensor that is missing,
@@ -43,14 +50,16 @@ def published(
         here = [name for name in wanted if files[name] == file]
         for name, tensor in read(file, here):
             shape = joined_shape(wanted[name], shapes)
-            if tensor.dtype == torch.float8_e4m3fn:
+            if tensor.dtype == E4M3:
                 tensor = _scaled(name, tensor, files, block)
             yield from split(checked(tensor, shape, name, file), wanted[name], shapes)
     for stack in stacks:
         yield from stack.split(lambda name: fetch(files, name), files[stack.stored[0]])
 
 
-def to_publish(config: ModelConfig, values: Mapping[str, Tensor]) -> Iterator[tuple[str, Callable[[], Tensor], int]]:
+def to_publish(
+    config: ModelConfig, values: "Mapping[str, Tensor]"
+) -> "Iterator[tuple[str, Callable[[], Tensor], int]]":
     """Our weights `values` as the family's files have them: (name, what makes the tensor, how many numbers it has)."""
     if not config.traits.clamped_experts:
         yield from joined(config.family, values)
@@ -59,7 +68,7 @@ def to_publish(config: ModelConfig, values: Mapping[str, Tensor]) -> Iterator[tu
     yield from stacked(values)
 
 
-def fetch(files: Mapping[str, Path], name: str) -> Tensor:
+def fetch(files: Mapping[str, Path], name: str) -> Array:
     ((_, tensor),) = read(files[name], [name])
     return tensor
 
@@ -76,7 +85,7 @@ def _spare(name: str, config: ModelConfig) -> bool:
     return behind >= config.next_layers or name.endswith((".embed_tokens.weight", ".shared_head.head.weight"))
 
 
-def _scaled(name: str, codes: Tensor, files: Mapping[str, Path], block: tuple[int, int]) -> Tensor:
+def _scaled(name: str, codes: Array, files: Mapping[str, Path], block: tuple[int, int]) -> Array:
     file = files[name]
     if name + SCALE not in files:
         raise ArtifactError(f"`{file}`: tensor `{name}` is in 8 bits, but its scales `{name}{SCALE}` are missing")
@@ -84,7 +93,7 @@ def _scaled(name: str, codes: Tensor, files: Mapping[str, Path], block: tuple[in
     wanted = [-(-size // part) for size, part in zip(codes.shape, block, strict=True)]
     if list(scales.shape) != wanted:
         raise ArtifactError(f"`{file}`: tensor `{name}{SCALE}` has shape {list(scales.shape)}, not {wanted}")
-    return fp8_values(codes, scales, block, torch.float32)
+    return fp8_values(codes, scales, block)
 
 
 def block_size(folder: Path) -> tuple[int, int]:

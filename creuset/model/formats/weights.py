@@ -9,27 +9,36 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import repeat
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-import torch
+import numpy as np
 from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
-from torch import Tensor
+from numpy.typing import NDArray
 
 from creuset.core.errors import ArtifactError
 from creuset.core.gguf import is_gguf
-from creuset.model import quant
 from creuset.model.config import ModelConfig
 from creuset.model.formats.hf_config import config_of, to_hf
 from creuset.model.formats.names import TextPart
 from creuset.model.formats.published import published, to_publish
 from creuset.model.formats.refused import refuse_without_weights
+from creuset.model.formats.stored import quantized
+from creuset.model.formats.stored.numbers import Array, array_of, dequantized, finite, fp32, tensor_of
+from creuset.model.formats.stored.parts import apart
+from creuset.model.formats.stored.shapes import parameter_shapes, weight_shapes
 from creuset.model.formats.tensors import header, read, write
-from creuset.model.transformer import Transformer
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from creuset.model.transformer import Transformer
 
 FILE, INDEX = "model.safetensors", "model.safetensors.index.json"
 EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 FP32_ALWAYS = "e_score_correction_bias"  # its steps are a thousandth (model/layers/router.py)
-DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
+Written = Literal["bf16", "fp32"]
+BYTES: dict[Written, int] = {"bf16": 2, "fp32": 4}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +46,8 @@ class StoredTensor:
     """One weight as it is stored: plain numbers, codes with a scale for each group of inputs, or ggml's blocks."""
 
     name: str  # Hugging Face's
-    codes: Tensor  # (out, in), int8 where there are scales; blocks are bytes, (out, bytes of a row). Never written to
-    scales: Tensor | None  # (out, in / group)
+    codes: Array  # (out, in), int8 where there are scales; blocks are bytes, (out, bytes of a row). Never written to
+    scales: Array | None  # (out, in / group)
     kind: str = ""  # ggml's name of the type of the blocks, such as Q4_K
     file: Path | None = None  # a GGUF file, whose numbers are looked at when they are asked for
 
@@ -46,22 +55,29 @@ class StoredTensor:
     def shape(self) -> tuple[int, ...]:
         """(out, in), or (out) of a norm or a bias."""
         if not self.kind:
-            return tuple(self.codes.shape)
+            return self.codes.shape
         block, size = GGML_QUANT_SIZES[GGMLQuantizationType[self.kind]]
         return (*self.codes.shape[:-1], self.codes.shape[-1] // size * block)
 
-    def values(self, dtype: torch.dtype) -> Tensor:
+    def fp32(self) -> NDArray[np.float32]:
         """The numbers it stands for; its own memory where it is stored like that. ArtifactError: not finite."""
+        return fp32(self._plain())
+
+    def values(self, dtype: "torch.dtype") -> "Tensor":
+        """The same as a tensor."""
+        return tensor_of(self._plain()).to(dtype)
+
+    def _plain(self) -> Array:
         if self.scales is not None:
-            return quant.dequantize(self.codes, self.scales, dtype)
+            return dequantized(self.codes, self.scales)
         found = self.codes
         if self.kind:
-            from creuset.model.formats.gguf.blocks import dequantized
+            from creuset.model.formats.gguf.blocks import dequantized as of_blocks
 
-            found = dequantized(self.codes, self.kind)
-        if self.file is not None and not all(end.isfinite() for end in found.aminmax()):
+            found = of_blocks(self.codes, self.kind)
+        if self.file is not None and not finite(found):
             raise ArtifactError(f"`{self.file}`: tensor `{self.name}` has values that are not finite")
-        return found.to(dtype)
+        return found
 
 
 class WeightSource(Protocol):
@@ -83,22 +99,19 @@ class FolderWeights:
 
     def _has_guess(self) -> bool:
         """transformers leaves that layer out when it saves a model, and keeps its number in config.json."""
-        if (self.folder / quant.FILE).is_file():
+        if (self.folder / quantized.FILE).is_file():
             return False
         layer = f"model.layers.{self.config.layers}."
         return any(name.startswith(layer) for file in _files(self.folder) for name in header(file))
 
     def tensors(self) -> Iterator[StoredTensor]:
         """Each weight once. ArtifactError names the tensor that is missing, unexpected, cut or not finite."""
-        with torch.device("meta"):
-            shape_of = Transformer(self.config)
-        if (self.folder / quant.FILE).is_file():
-            shapes = {name: parameter.shape for name, parameter in shape_of.named_parameters()}
-            for name, codes, scales in quant.stored(self.folder / quant.FILE, shapes):
+        if (self.folder / quantized.FILE).is_file():
+            for name, codes, scales in quantized.stored(self.folder / quantized.FILE, parameter_shapes(self.config)):
                 ends = repeat(None) if scales is None else (end for _, end in apart(name, scales))
                 yield from (StoredTensor(part, own, end) for (part, own), end in zip(apart(name, codes), ends))  # noqa: B905
             return
-        shapes = {name: view.shape for name, view in parts(shape_of).items()}
+        shapes = weight_shapes(self.config)
         files = {name: file for file in _files(self.folder) for name in header(file)}
         head, embedding = map(TextPart(files).name, (HEAD, EMBEDDING))
         tied = self.config.tie_embeddings and head in files
@@ -110,33 +123,11 @@ class FolderWeights:
 
     def _refuse_other_head(self, files: dict[str, Path], head: str, embedding: str) -> None:
         ((_, one),), ((_, other),) = (list(read(files[name], [name])) for name in (head, embedding))
-        if not torch.equal(one, other):
+        if one.dtype != other.dtype or not np.array_equal(one, other):
             raise ArtifactError(f"`{self.folder}`: tensor `{head}` differs from the embedding it is tied to")
 
 
-def apart(name: str, value: Tensor) -> Iterator[tuple[str, Tensor]]:
-    """A parameter of ours under Hugging Face's names: views of `value`, the experts of a stack one by one."""
-    if name.endswith("experts.gate_up"):
-        hidden = value.shape[1] // 2
-        for expert, both in enumerate(value):
-            yield name.replace("gate_up", f"{expert}.gate_proj.weight"), both[:hidden]
-            yield name.replace("gate_up", f"{expert}.up_proj.weight"), both[hidden:]
-    elif name.endswith("experts.gate_up_bias"):
-        hidden = value.shape[1] // 2
-        for expert, row in enumerate(value):
-            yield name.replace("gate_up_bias", f"{expert}.gate_proj.bias"), row[:hidden]
-            yield name.replace("gate_up_bias", f"{expert}.up_proj.bias"), row[hidden:]
-    elif name.endswith("experts.down_bias"):
-        for expert, row in enumerate(value):
-            yield name.replace("down_bias", f"{expert}.down_proj.bias"), row
-    elif name.endswith("experts.down"):
-        for expert, one in enumerate(value):
-            yield f"{name.removesuffix('down')}{expert}.down_proj.weight", one
-    else:
-        yield name, value
-
-
-def parts(model: Transformer) -> dict[str, Tensor]:
+def parts(model: "Transformer") -> "dict[str, Tensor]":
     """Views of all parameters under Hugging Face's names."""
     return {part: view for name, one in model.named_parameters() for part, view in apart(name, one.detach())}
 
@@ -144,17 +135,22 @@ def parts(model: Transformer) -> dict[str, Tensor]:
 class ModelWeights:
     """The weights of a model in memory. Who builds from it takes the model over."""
 
-    def __init__(self, model: Transformer) -> None:
+    def __init__(self, model: "Transformer") -> None:
         self.model, self.config = model, model.config
 
     def tensors(self) -> Iterator[StoredTensor]:
-        return (StoredTensor(name, value, None) for name, value in parts(self.model).items())
+        return (StoredTensor(name, array_of(value), None) for name, value in parts(self.model).items())
 
 
 def build(
-    source: WeightSource, *, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
-) -> Transformer:
+    source: WeightSource, *, device: "str | torch.device" = "cpu", dtype: "torch.dtype | None" = None
+) -> "Transformer":
     """A model with the weights of `source`, in eval mode; the model in memory itself where that is the source."""
+    import torch
+
+    from creuset.model.transformer import Transformer
+
+    dtype = dtype or torch.float32
     if isinstance(source, ModelWeights):
         return source.model.to(device, dtype).eval()
     with torch.device(device):
@@ -175,8 +171,10 @@ def open_weights(path: Path, *, guess: bool = False) -> WeightSource:
     return FolderWeights(path, guess=guess)
 
 
-def load_model(path: Path, *, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32) -> Transformer:
-    """The model of a folder or a GGUF file, in eval mode. ArtifactError names the tensor that is wrong."""
+def load_model(
+    path: Path, *, device: "str | torch.device" = "cpu", dtype: "torch.dtype | None" = None
+) -> "Transformer":
+    """The model of a folder or a GGUF file, in eval mode (None: fp32). ArtifactError names the tensor that is wrong."""
     return build(open_weights(path), device=device, dtype=dtype)
 
 
@@ -197,7 +195,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def save_model(
-    model: Transformer, folder: Path, *, dtype: Literal["bf16", "fp32"] = "bf16", shard_bytes: int = 5_000_000_000
+    model: "Transformer", folder: Path, *, dtype: Written = "bf16", shard_bytes: int = 5_000_000_000
 ) -> None:
     """config.json, generation_config.json and model.safetensors (or shards with an index), as Hugging Face has them."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -205,7 +203,7 @@ def save_model(
     shards: list[dict[str, Callable[[], Tensor]]] = [{}]
     held = 0
     for name, make, numbers in to_publish(model.config, parts(model)):
-        size = numbers * DTYPES[dtype].itemsize
+        size = numbers * BYTES[dtype]
         if shards[-1] and held + size > shard_bytes:
             shards.append({})
             held = 0
@@ -219,12 +217,13 @@ def save_model(
         file = f"model-{i:05d}-of-{len(shards):05d}.safetensors"
         _write(shard, folder / file, dtype)
         weight_map |= dict.fromkeys(shard, file)
-    total = sum(v.numel() for v in parts(model).values()) * DTYPES[dtype].itemsize
+    total = sum(v.numel() for v in parts(model).values()) * BYTES[dtype]
     write_json(folder / INDEX, {"metadata": {"total_size": total}, "weight_map": weight_map})
 
 
-def write_config(model: Transformer, folder: Path, dtype: Literal["bf16", "fp32"]) -> None:
-    write_json(folder / "config.json", to_hf(model.config, dtype=str(DTYPES[dtype]).removeprefix("torch.")))
+def write_config(model: "Transformer", folder: Path, dtype: Written) -> None:
+    said = "bfloat16" if dtype == "bf16" else "float32"
+    write_json(folder / "config.json", to_hf(model.config, dtype=said))
     write_json(folder / "generation_config.json", {"do_sample": True, "temperature": 0.7, "top_p": 0.8, "top_k": 20})
 
 
@@ -232,10 +231,12 @@ def write_json(file: Path, value: Any) -> None:
     file.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def _write(tensors: dict[str, Callable[[], Tensor]], file: Path, dtype: str) -> None:
+def _write(tensors: "dict[str, Callable[[], Tensor]]", file: Path, dtype: Written) -> None:
+    import torch
+
     own = {}
     for name, make in tensors.items():
-        kept = torch.float32 if name.endswith(FP32_ALWAYS) else DTYPES[dtype]
+        kept = torch.float32 if dtype == "fp32" or name.endswith(FP32_ALWAYS) else torch.bfloat16
         # A copy each: safetensors refuses tensors that share memory, as slices of stacked experts do.
         own[name] = make().to("cpu", kept, copy=True).contiguous()
     write(own, file, metadata={"format": "pt"})

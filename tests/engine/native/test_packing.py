@@ -12,6 +12,7 @@ from creuset.engine.backend.native.matrix import Products
 from creuset.engine.backend.native.weights import GGML, Packer
 from creuset.model import quant
 from creuset.model.formats.gguf.blocks import quantized
+from creuset.model.formats.stored.numbers import array_of
 from creuset.model.formats.weights import StoredTensor
 
 
@@ -28,7 +29,7 @@ def normal(outs: int, ins: int) -> torch.Tensor:
 
 
 def stored(values: torch.Tensor, bits: int, group: int, name: str = "w") -> StoredTensor:
-    return StoredTensor(name, *quant.quantize(values, bits, group))
+    return StoredTensor(name, *map(array_of, quant.quantize(values, bits, group)))
 
 
 def blocks(kind: str, outs: int, ins: int) -> StoredTensor:
@@ -38,8 +39,8 @@ def blocks(kind: str, outs: int, ins: int) -> StoredTensor:
         rng = np.random.default_rng(6)
         raw = rng.integers(0, 256, (outs, ins // 256, 210), dtype=np.uint8)
         raw[..., 208:] = np.array([0.01], np.float16).view(np.uint8)
-        return StoredTensor("w", torch.from_numpy(raw.reshape(outs, -1)), None, kind)
-    return StoredTensor("w", torch.from_numpy(quantized(normal(outs, ins), wanted)), None, kind)
+        return StoredTensor("w", raw.reshape(outs, -1), None, kind)
+    return StoredTensor("w", quantized(normal(outs, ins), wanted), None, kind)
 
 
 def unpacked(packer: Packer, tensor: StoredTensor) -> tuple[str, np.ndarray]:
@@ -53,7 +54,7 @@ def test_blocks_of_ggml_are_packed_without_rounding(kind):
     packer = Packer(library(), floats="bf16")
     found_kind, found = unpacked(packer, tensor)
     assert found_kind == GGML[kind][0]
-    np.testing.assert_array_equal(found, dequantize(tensor.codes.numpy(), GGMLQuantizationType[kind]))
+    np.testing.assert_array_equal(found, dequantize(tensor.codes, GGMLQuantizationType[kind]))
     assert not packer.rounded
 
 
@@ -88,7 +89,7 @@ def test_groups_that_no_kind_has_become_plain_numbers():
 @pytest.mark.parametrize("floats", ["f32", "bf16"])
 def test_plain_numbers_are_packed_in_the_kind_that_is_asked_for(dtype, floats):
     values = normal(33, 44).to(dtype)
-    kind, found = unpacked(Packer(library(), floats=floats), StoredTensor("w", values, None))
+    kind, found = unpacked(Packer(library(), floats=floats), StoredTensor("w", array_of(values), None))
     assert kind == floats
     expected = values.float() if floats == "f32" else values.to(torch.bfloat16).float()
     np.testing.assert_array_equal(found, expected.numpy())
@@ -97,7 +98,7 @@ def test_plain_numbers_are_packed_in_the_kind_that_is_asked_for(dtype, floats):
 def test_plain_numbers_are_rounded_as_quantize_does_and_the_embedding_stays_wider():
     packer = Packer(library(), floats="q4")
     for name, bits, kind in (("w", 4, "q4"), ("lm_head.weight", 8, "q8")):
-        found_kind, found = unpacked(packer, StoredTensor(name, normal(40, 96), None))
+        found_kind, found = unpacked(packer, StoredTensor(name, normal(40, 96).numpy(), None))
         assert found_kind == kind
         np.testing.assert_array_equal(found, quant.dequantize(*quant.quantize(normal(40, 96), bits, 32)).numpy())
 
@@ -112,7 +113,7 @@ def test_a_router_and_all_that_must_be_exact_are_f32():
 
 def test_a_scale_that_is_not_finite_is_refused_by_the_name_of_the_tensor():
     tensor = blocks("Q8_0", 20, 64)
-    tensor.codes[17, 34:36] = torch.tensor([0, 0x7E], dtype=torch.uint8)
+    tensor.codes[17, 34:36] = 0, 0x7E
     with pytest.raises(ArtifactError, match="tensor `w` has values that are not finite"):
         Packer(library(), floats="bf16")(tensor)
 

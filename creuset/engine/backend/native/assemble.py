@@ -5,12 +5,12 @@ copy of a whole model is ever in memory.
 """
 
 import ctypes
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from creuset.core.errors import ArtifactError
@@ -82,7 +82,7 @@ class Assembled:
         elif tensor.name == "lm_head.weight":
             self._matrix((0, Slot.HEAD, 0), 0, pack(tensor))
         elif tensor.name == "model.norm.weight":
-            self._vector(0, Slot.NORM_LAST, 0, _values(tensor) + self.config.traits.norm_offset)
+            self._vector(0, Slot.NORM_LAST, 0, tensor.fp32() + self.config.traits.norm_offset)
         elif (found := _LAYER.fullmatch(tensor.name)) is not None:
             self._take_of_layer(int(found[1]), found[2], tensor, pack)
         else:
@@ -94,21 +94,21 @@ class Assembled:
         expert = int(number[1]) if (number := _EXPERT.match(name)) else 0
         stem, _, kind = _EXPERT.sub("mlp.experts.", name).rpartition(".")
         if name == "mlp.shared_expert_gate.weight":
-            self._vector(layer, Slot.SHARED_GATE, 0, _values(tensor))
+            self._vector(layer, Slot.SHARED_GATE, 0, tensor.fp32())
         elif name == "mlp.gate.e_score_correction_bias":
-            self._vector(layer, Slot.CORRECTION, 0, _values(tensor))
+            self._vector(layer, Slot.CORRECTION, 0, tensor.fp32())
         elif name == "self_attn.sinks":
-            self._vector(layer, Slot.SINKS, 0, _values(tensor))
+            self._vector(layer, Slot.SINKS, 0, tensor.fp32())
         elif name.startswith(_FUNCTION):
-            self._bends.setdefault(layer, {})[name.removeprefix(_FUNCTION)] = float(_values(tensor).item())
+            self._bends.setdefault(layer, {})[name.removeprefix(_FUNCTION)] = float(tensor.fp32().item())
         elif stem == latent.BOTH and self.config.latent is not None:
             for slot, head, weight in latent.heads(self.config.latent, self.config.heads, tensor):
                 self._matrix((layer, slot, head), 0, pack(weight))
         elif stem in _NORMS:
-            self._vector(layer, _NORMS[stem], 0, _values(tensor) + self.config.traits.norm_offset)
+            self._vector(layer, _NORMS[stem], 0, tensor.fp32() + self.config.traits.norm_offset)
         elif stem in self._matrices and kind == "bias":
             place, part = self._matrices[stem]
-            self._biases.setdefault((layer, place, expert), {})[part] = _values(tensor)
+            self._biases.setdefault((layer, place, expert), {})[part] = tensor.fp32()
         elif stem in self._matrices and kind == "weight":
             place, part = self._matrices[stem]
             self._matrix((layer, place, expert), part, pack(tensor))
@@ -150,12 +150,7 @@ def _xielu(numbers: dict[str, float]) -> list[float]:
     """As model/layers/mlp.py's XIELU computes them of what is stored."""
 
     def softplus(x: float) -> float:
-        return float(torch.nn.functional.softplus(torch.tensor(x)))
+        return x if x > 20 else math.log1p(math.exp(x))  # as torch has it
 
     beta = numbers["beta"]
     return [softplus(numbers["alpha_p"]), beta + softplus(numbers["alpha_n"]), beta, numbers["eps"]]
-
-
-def _values(tensor: StoredTensor) -> NDArray[np.float32]:
-    found: NDArray[np.float32] = tensor.values(torch.float32).detach().cpu().numpy()
-    return found

@@ -7,8 +7,7 @@ as model/layers/latent_attention.py sorts what they give. A head's two matrices 
 from collections.abc import Iterator
 from dataclasses import replace
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from creuset.engine.backend.native.interface import Slot
 from creuset.model.config import LatentShape
@@ -26,13 +25,13 @@ def sorted_rows(shape: LatentShape, stem: str, tensor: StoredTensor) -> StoredTe
     """`tensor` (a weight or a bias of `stem`) with its rotated rows in the core's order."""
     if not shape.interleaved:
         return tensor
-    turned = torch.cat((torch.arange(0, shape.rope, 2), torch.arange(1, shape.rope, 2)))
+    turned = np.concatenate((np.arange(0, shape.rope, 2), np.arange(1, shape.rope, 2)))
     if stem.endswith("kv_a_proj_with_mqa"):
-        order = torch.cat((torch.arange(shape.kv_rank), shape.kv_rank + turned))
+        order = np.concatenate((np.arange(shape.kv_rank), shape.kv_rank + turned))
     elif stem.endswith((".q_proj", ".q_b_proj")):
-        head = torch.cat((torch.arange(shape.nope), shape.nope + turned))
+        head = np.concatenate((np.arange(shape.nope), shape.nope + turned))
         wide = shape.nope + shape.rope
-        order = (torch.arange(0, len(tensor.codes), wide)[:, None] + head).flatten()
+        order = (np.arange(0, len(tensor.codes), wide)[:, None] + head).reshape(-1)
     else:
         return tensor
     scales = None if tensor.scales is None else tensor.scales[order]
@@ -41,7 +40,6 @@ def sorted_rows(shape: LatentShape, stem: str, tensor: StoredTensor) -> StoredTe
 
 def heads(shape: LatentShape, count: int, tensor: StoredTensor) -> Iterator[tuple[Slot, int, StoredTensor]]:
     """(slot, head, weight) of the two matrices of each head: on its query, and on what it read."""
-    values: Tensor = tensor.values(torch.float32).detach()
-    for head, both in enumerate(values.view(count, shape.nope + shape.value, shape.kv_rank)):
-        yield Slot.INTO, head, StoredTensor(tensor.name, both[: shape.nope].t().contiguous(), None)
-        yield Slot.OUT_OF, head, StoredTensor(tensor.name, both[shape.nope :].contiguous(), None)
+    for head, both in enumerate(tensor.fp32().reshape(count, shape.nope + shape.value, shape.kv_rank)):
+        yield Slot.INTO, head, StoredTensor(tensor.name, np.ascontiguousarray(both[: shape.nope].T), None)
+        yield Slot.OUT_OF, head, StoredTensor(tensor.name, both[shape.nope :], None)

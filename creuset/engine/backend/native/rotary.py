@@ -1,11 +1,9 @@
-"""Tables of rotations for the native core, made by model/rope.py: every way of stretching a context works here too."""
+"""Tables of rotations for the native core, of model/rope_scaling.py's angles: all ways of stretching a context work."""
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
 from creuset.model.config import ModelConfig
-from creuset.model.rope import frequencies
+from creuset.model.rope_scaling import Angles, pair_angles
 
 BLOCK = 512  # positions computed at a time, so that a position's angles are the same however long the table is
 GROWTH = 8  # blocks that are added at least
@@ -19,11 +17,11 @@ class Tables:
         locals_ = [False] if config.local_rope_theta is None else [False, True]
         longs = [False] if config.rope_border is None else [False, True]
         self._kinds = {
-            2 * long + local: frequencies(config, local=local, long=long) for long in longs for local in locals_
+            2 * long + local: pair_angles(config, local=local, long=long) for long in longs for local in locals_
         }
         self._pairs = config.rotated // 2
         self.positions = 0
-        self.tables: dict[int, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
+        self.tables: dict[int, tuple[Angles, Angles]] = {}
 
     def grow(self, positions: int) -> bool:
         """Have at least so many positions. True: the tables are others than before."""
@@ -39,9 +37,9 @@ class Tables:
         self.positions = last * BLOCK
         return True
 
-    def _block(
-        self, block: int, freq_P: torch.Tensor, factor: float
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        # Angles are taken in fp32, as model/rope.py does.
-        angle_TP = torch.arange(block * BLOCK, (block + 1) * BLOCK).float()[:, None] * freq_P
-        return (angle_TP.cos() * factor).numpy(), (angle_TP.sin() * factor).numpy()
+    def _block(self, block: int, freq_P: Angles, factor: float) -> tuple[Angles, Angles]:
+        # Angles are taken in fp32, as model/rope.py does; their cosines to the last bit.
+        angle_TP = np.arange(block * BLOCK, (block + 1) * BLOCK, dtype=np.float32)[:, None] * freq_P
+        wide_TP = angle_TP.astype(np.float64)
+        cosines_TP, sines_TP = np.cos(wide_TP).astype(np.float32), np.sin(wide_TP).astype(np.float32)
+        return cosines_TP * np.float32(factor), sines_TP * np.float32(factor)

@@ -6,7 +6,7 @@ Shapes: R rows    V vocabulary    K candidates
 from array import array
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,10 @@ from creuset.engine.backend.native.rotary import Tables
 from creuset.engine.backend.native.weights import Packer
 from creuset.model.config import ModelConfig
 from creuset.model.count import kv_bytes, matmul_weights
-from creuset.model.formats.weights import WeightSource
-from creuset.model.score import Reading
+
+if TYPE_CHECKING:
+    from creuset.model.formats.weights import WeightSource
+    from creuset.model.score import Reading
 
 SHARED_FROM = 6_000_000  # multiply-adds of a batch that are worth waiting for other threads
 SCORE_BLOCK = 64  # tokens a block of the cache that whole sequences are read in
@@ -31,7 +33,7 @@ SCORE_BLOCK = 64  # tokens a block of the cache that whole sequences are read in
 
 class NativeRunner:
     def __init__(
-        self, source: WeightSource, *, dtype: str = "auto", threads: int = 0, found: Library | None = None
+        self, source: "WeightSource", *, dtype: str = "auto", threads: int = 0, found: Library | None = None
     ) -> None:
         """`dtype`: "fp32" computes in fp32 matrices whatever is stored; "bf16" has floats in bf16; with "auto" they are
         in bf16 where the processor multiplies such, else in fp32. Codes stay codes unless "fp32" is asked for.
@@ -54,7 +56,7 @@ class NativeRunner:
         self._cache: _Cache | None = None
         self._known: dict[int, tuple[Sequence[int], array[int]]] = {}
 
-    def _assembled(self, source: WeightSource) -> tuple[Assembled, dict[str, int]]:
+    def _assembled(self, source: "WeightSource") -> tuple[Assembled, dict[str, int]]:
         packer = Packer(self._lib, floats="bf16" if self._floats == "bf16" else "f32", exact=self._exact)
         model = Assembled(self._lib, source.config, source.tensors(), packer)
         return model, dict(packer.rounded)
@@ -65,7 +67,7 @@ class NativeRunner:
             raise MemoryError(f"no memory for {threads} threads")
         return found
 
-    def replace(self, source: WeightSource) -> None:
+    def replace(self, source: "WeightSource") -> None:
         model, rounded = self._assembled(source)
         self._with_threads(model, self.threads)
         cache = self._cache and _Cache(model, self._cache.blocks, self._cache.block_size, self.cache_dtype)
@@ -190,7 +192,7 @@ class NativeRunner:
         return found
 
     def score(
-        self, readings: Sequence[Reading], *, tokens_per_batch: int = 4096
+        self, readings: "Sequence[Reading]", *, tokens_per_batch: int = 4096
     ) -> Iterator[tuple[int, NDArray[np.float64], NDArray[np.bool_]]]:
         batches: list[list[int]] = []
         size = 0
@@ -208,7 +210,7 @@ class NativeRunner:
             yield from self._scored(readings, batch, cache)
 
     def _scored(
-        self, readings: Sequence[Reading], batch: list[int], cache: "_Cache"
+        self, readings: "Sequence[Reading]", batch: list[int], cache: "_Cache"
     ) -> Iterator[tuple[int, NDArray[np.float64], NDArray[np.bool_]]]:
         mine = [index for index in batch if len(readings[index].ids) > 1]
         for index in set(batch) - set(mine):
@@ -268,7 +270,7 @@ class _Cache:
             self.handle = None
 
 
-def _blocks_of(reading: Reading) -> int:
+def _blocks_of(reading: "Reading") -> int:
     return -(-(len(reading.ids) - 1) // SCORE_BLOCK)
 
 

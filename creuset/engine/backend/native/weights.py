@@ -14,12 +14,11 @@ from collections import Counter
 from typing import Final, Literal
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from creuset.core.errors import ArtifactError
 from creuset.engine.backend.native.library import Library
 from creuset.engine.backend.native.matrix import Arena, PackedMatrix, Products
+from creuset.model.formats.stored.numbers import BF16, Array, fp32
 from creuset.model.formats.weights import StoredTensor
 
 # ggml's type: kind, inputs a scale, type of the scales that holds them without rounding.
@@ -61,10 +60,10 @@ class Packer:
             kind = "q8"  # as `creuset quantize` keeps them
         return self._of_values(kind, tensor)
 
-    def _of_codes(self, tensor: StoredTensor, scales: Tensor) -> PackedMatrix:
+    def _of_codes(self, tensor: StoredTensor, scales: Array) -> PackedMatrix:
         outs, ins = tensor.shape
         stored = ins // scales.shape[1]
-        codes = tensor.codes.numpy()
+        codes = tensor.codes
         small = codes.size > 0 and codes.min() >= -8 and codes.max() <= 7
         if stored % 32 == 0:
             kind, group = "q4" if small else "q8", 32
@@ -72,16 +71,16 @@ class Packer:
             kind, group = "q8", 16
         else:
             return self._of_values("bf16" if self._floats in ("q8", "q4") else self._floats, tensor)
-        of = "bf16" if scales.dtype == torch.bfloat16 else "f32"
+        of = "bf16" if scales.dtype == BF16 else "f32"
         packed = self._products.empty(kind, outs, ins, group=group, scales=of, arena=self._arena)
-        spread = np.repeat(scales.float().numpy(), stored // group, axis=1)
+        spread = np.repeat(fp32(scales), stored // group, axis=1)
         self._products.pack_codes(packed, codes, spread)
         return packed
 
     def _of_blocks(self, tensor: StoredTensor, kind: str, group: int, scales: str) -> PackedMatrix:
         outs, ins = tensor.shape
         packed = self._products.empty(kind, outs, ins, group=group, scales=scales, arena=self._arena)
-        blocks = np.ascontiguousarray(tensor.codes.numpy())
+        blocks = np.ascontiguousarray(tensor.codes)
         failed = self._pack_ggml(ctypes.byref(packed.struct), tensor.kind.encode(), 0, outs, blocks.ctypes.data)
         if failed:
             where = f"`{tensor.file}`: " if tensor.file else ""
@@ -91,9 +90,6 @@ class Packer:
     def _of_values(self, kind: str, tensor: StoredTensor) -> PackedMatrix:
         outs, ins = tensor.shape
         packed = self._products.empty(kind, outs, ins, scales="bf16", arena=self._arena)
-        if tensor.codes.dtype == torch.bfloat16 and kind in ("f32", "bf16"):
-            values = tensor.values(torch.bfloat16).detach().contiguous().view(torch.uint16).numpy()
-        else:
-            values = tensor.values(torch.float32).detach().contiguous().numpy()
-        self._products.pack_values(packed, values)
+        as_bits = tensor.codes.dtype == BF16 and tensor.file is None and kind in ("f32", "bf16")
+        self._products.pack_values(packed, tensor.codes.view(np.uint16) if as_bits else tensor.fp32())
         return packed

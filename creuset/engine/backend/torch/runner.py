@@ -27,8 +27,6 @@ from creuset.model.count import kv_bytes, projections
 from creuset.model.formats.weights import WeightSource, build
 from creuset.model.score import Reading, log_likelihoods
 
-Dtype = Literal["auto", "fp32", "bf16"]
-
 _SHARED_FROM = 6_000_000  # multiply-adds of a step; eight rows of `mini` gain a fifth from a second idle core
 _LARGE_STEP = 1_000_000_000
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -154,7 +152,12 @@ class TorchRunner:
 
 
 def choose(
-    source: WeightSource, *, dtype: Dtype = "auto", threads: int = 0, max_batch_tokens: int, device: str = "cpu"
+    source: WeightSource,
+    *,
+    dtype: Literal["auto", "fp32", "bf16"] = "auto",
+    threads: int = 0,
+    max_batch_tokens: int,
+    device: str = "cpu",
 ) -> TorchRunner:
     """A runner for this machine. What the caller names is obeyed.
 

@@ -9,12 +9,13 @@ Shapes: H heads    N width of a key without positions    V width of a value    L
 
 from collections.abc import Iterable, Iterator, Mapping
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from creuset.model.config import LatentShape, ModelConfig
 from creuset.model.formats.weights import StoredTensor
 
+Numbers = NDArray[np.float32]
 WHOLE, KEYS, VALUES = ".kv_b_proj.", ".k_b_proj.", ".v_b_proj."
 
 
@@ -33,7 +34,7 @@ def apart_shapes(config: ModelConfig, shapes: Mapping[str, tuple[int, ...]]) -> 
 def apart(config: ModelConfig, tensors: Iterable[StoredTensor]) -> Iterator[StoredTensor]:
     for tensor in tensors:
         if WHOLE in tensor.name and (latent := config.latent) is not None:
-            k_HLN, v_HVL = _apart(tensor.values(torch.float32), latent)
+            k_HLN, v_HVL = _apart(tensor.fp32(), latent)
             yield StoredTensor(tensor.name.replace(WHOLE, KEYS), k_HLN, None)
             yield StoredTensor(tensor.name.replace(WHOLE, VALUES), v_HVL, None)
         else:
@@ -48,12 +49,12 @@ def joined(tensors: Iterable[StoredTensor]) -> Iterator[StoredTensor]:
             keys[tensor.name.replace(KEYS, WHOLE)] = tensor
         elif VALUES in tensor.name:
             name = tensor.name.replace(VALUES, WHOLE)
-            k_HNL = keys.pop(name).values(torch.float32).transpose(1, 2)
-            yield StoredTensor(name, torch.cat((k_HNL, tensor.values(torch.float32)), dim=1).flatten(0, 1), None)
+            k_HNL, v_HVL = keys.pop(name).fp32().swapaxes(1, 2), tensor.fp32()
+            yield StoredTensor(name, np.concatenate((k_HNL, v_HVL), axis=1).reshape(-1, v_HVL.shape[-1]), None)
         else:
             yield tensor
 
 
-def _apart(kv_XL: Tensor, shape: LatentShape) -> tuple[Tensor, Tensor]:
-    kv_HXL = kv_XL.view(-1, shape.nope + shape.value, shape.kv_rank)
-    return kv_HXL[:, : shape.nope].transpose(1, 2).contiguous(), kv_HXL[:, shape.nope :].contiguous()
+def _apart(kv_XL: Numbers, shape: LatentShape) -> tuple[Numbers, Numbers]:
+    kv_HXL = kv_XL.reshape(-1, shape.nope + shape.value, shape.kv_rank)
+    return np.ascontiguousarray(kv_HXL[:, : shape.nope].swapaxes(1, 2)), np.ascontiguousarray(kv_HXL[:, shape.nope :])

@@ -3,19 +3,20 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import torch
+import numpy as np
 
 from creuset.core.errors import ArtifactError
 from creuset.core.gguf import GgufFile
 from creuset.model.formats.gguf import latent
-from creuset.model.formats.gguf.blocks import PLAIN, dequantized, tensor_of
+from creuset.model.formats.gguf.blocks import PLAIN, dequantized
 from creuset.model.formats.gguf.config import config_json
 from creuset.model.formats.gguf.families import architecture
 from creuset.model.formats.gguf.layout import Place, as_stored, places, unpermuted
 from creuset.model.formats.hf_config import from_hf
+from creuset.model.formats.stored.numbers import fp32
+from creuset.model.formats.stored.shapes import weight_shapes
 from creuset.model.formats.tensors import refuse_difference
-from creuset.model.formats.weights import StoredTensor, parts
-from creuset.model.transformer import Transformer
+from creuset.model.formats.weights import StoredTensor
 
 # Derived from the metadata by llama.cpp's converter; read as part of the config.
 NOT_WEIGHTS = {"llama": {"rope_freqs.weight"}, "phi3": {"rope_factors_long.weight", "rope_factors_short.weight"}}
@@ -29,8 +30,7 @@ class GgufWeights:
 
     def tensors(self) -> Iterator[StoredTensor]:
         """Each weight once. ArtifactError names the tensor that is missing, unexpected or of another shape."""
-        with torch.device("meta"):
-            wanted = {name: tuple(view.shape) for name, view in parts(Transformer(self.config)).items()}
+        wanted = weight_shapes(self.config)
         if any(".attn_k_b." in name for name in self.file.tensors):
             wanted = latent.apart_shapes(self.config, wanted)
         yield from latent.joined(self._tensors(wanted))
@@ -66,14 +66,12 @@ class GgufWeights:
             if place.heads:
                 raw = raw[unpermuted(len(raw), place.heads)]
             if stored.type not in PLAIN:
-                return StoredTensor(name, tensor_of(raw), None, stored.type.name, stored.file)
-            return StoredTensor(name, tensor_of(raw).view(PLAIN[stored.type]), None, file=stored.file)
+                return StoredTensor(name, raw, None, stored.type.name, stored.file)
+            return StoredTensor(name, raw.view(PLAIN[stored.type]), None, file=stored.file)
         # A bias or a norm: one row in the file.
-        if stored.type in PLAIN:
-            values = tensor_of(raw).view(PLAIN[stored.type])
-        else:
-            values = dequantized(tensor_of(raw)[None], stored.type.name)[0]
+        values = raw.view(PLAIN[stored.type]) if stored.type in PLAIN else dequantized(raw[None], stored.type.name)[0]
         values = values[place.start : place.start + wanted[0]]
         if place.heads:
-            values = values[torch.from_numpy(unpermuted(len(values), place.heads))]
-        return StoredTensor(name, values - place.offset if place.offset else values, None, file=stored.file)
+            values = values[unpermuted(len(values), place.heads)]
+        values = fp32(values) - np.float32(place.offset) if place.offset else values
+        return StoredTensor(name, values, None, file=stored.file)

@@ -27,8 +27,8 @@ from creuset.model.formats.gguf import latent
 from creuset.model.formats.gguf.blocks import Bytes, fits, quantized
 from creuset.model.formats.gguf.keys import architecture_of, extra_tensors, keys_of
 from creuset.model.formats.gguf.layout import Place, permuted, places
-from creuset.model.formats.weights import StoredTensor, WeightSource, parts
-from creuset.model.transformer import Transformer
+from creuset.model.formats.stored.shapes import weight_shapes
+from creuset.model.formats.weights import StoredTensor, WeightSource
 
 F32 = GGMLQuantizationType.F32
 # llama.cpp computes with these in fp32 only.
@@ -99,9 +99,7 @@ def write_gguf(
         raise ArtifactError(f"`{file}` already exists", hint="nothing is overwritten; choose another name")
     arch, keys = architecture_of(source.config), keys_of(source.config)
     stored = {tensor.name: tensor for tensor in latent.apart(source.config, source.tensors())}
-    with torch.device("meta"):
-        shapes = {name: tuple(view.shape) for name, view in parts(Transformer(source.config)).items()}
-    shapes = latent.apart_shapes(source.config, shapes)
+    shapes = latent.apart_shapes(source.config, weight_shapes(source.config))
     groups = matrices_of(arch, source.config, shapes)
     scratch = file.with_name(file.name + ".partial")
     scratch.parent.mkdir(parents=True, exist_ok=True)
@@ -180,12 +178,12 @@ def _rows(
 ) -> Bytes:
     """One parameter in the file's order of rows and of type `kind`; its blocks as they are where it has that type."""
     same = tensor.kind == kind.name and not place.offset
-    values = tensor.codes if same else tensor.values(torch.float32)
-    if place.heads:
-        values = values[torch.from_numpy(permuted(len(values), place.heads))]
+    order = permuted(tensor.shape[0], place.heads) if place.heads else None
     if same:
-        raw: Bytes = values.contiguous().numpy()
-        return raw
+        return np.ascontiguousarray(tensor.codes if order is None else tensor.codes[order])
+    values = tensor.values(torch.float32)
+    if order is not None:
+        values = values[torch.from_numpy(order)]
     values = values + place.offset if place.offset else values
     return quantized(values[None] if values.ndim == 1 else values, kind, searched=searched, importance=importance)
 

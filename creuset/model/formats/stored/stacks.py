@@ -14,19 +14,23 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from creuset.core.errors import ArtifactError
 from creuset.model.families import FAMILIES, Family
-from creuset.model.formats.scaled import MXFP4_GROUP, mxfp4_values
+from creuset.model.formats.stored.numbers import Array, spelled
+from creuset.model.formats.stored.scaled import MXFP4_GROUP, mxfp4_values
 from creuset.model.formats.tensors import checked
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _PART = re.compile(r"(.*\.experts)\.(\d+)\.(gate_proj|up_proj|down_proj)\.(weight|bias)")
 _HALVES = {"gate_up_proj": ("gate_proj", "up_proj"), "down_proj": ("down_proj",)}
 
-Fetch = Callable[[str], Tensor]  # the tensor of that name, as it is stored
+Fetch = Callable[[str], Array]  # the tensor of that name, as it is stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,24 +58,24 @@ class Stack:
         experts, halves = range(self.shape[0]), _HALVES[self.matrix]
         return {f"{self.prefix}.{expert}.{half}.{self.kind}" for expert in experts for half in halves}
 
-    def split(self, fetch: Fetch, file: Path, dtype: torch.dtype = torch.float32) -> Iterator[tuple[str, Tensor]]:
-        """Our weights, expert by expert. Packed ones become numbers in `dtype`."""
+    def split(self, fetch: Fetch, file: Path) -> Iterator[tuple[str, Array]]:
+        """Our weights, expert by expert. Packed ones become numbers in fp32."""
         stored = [fetch(name) for name in self.stored]
         if self.packed:
             self._check_packed(stored, file)
-        elif tuple(stored[0].shape) != self._file_shape():
+        elif stored[0].shape != self._file_shape():
             shapes = f"{list(stored[0].shape)}, config.json says {list(self._file_shape())}"
             raise ArtifactError(f"`{file}`: tensor `{self.stored[0]}` has shape {shapes}")
         for expert in range(self.shape[0]):
             one = stored[0][expert]
             if self.packed:
-                one = mxfp4_values(one, stored[1][expert], dtype)
+                one = mxfp4_values(one, stored[1][expert])
             elif self.clamped and self.kind == "weight":
-                one = one.t()
-            checked(one, torch.Size(self.shape[1:]), self.stored[0], file)
+                one = one.T
+            checked(one, self.shape[1:], self.stored[0], file)
             yield from self._halves(expert, one)
 
-    def _halves(self, expert: int, one: Tensor) -> Iterator[tuple[str, Tensor]]:
+    def _halves(self, expert: int, one: Array) -> Iterator[tuple[str, Array]]:
         halves = _HALVES[self.matrix]
         for place, half in enumerate(halves):
             if len(halves) == 1:
@@ -79,7 +83,7 @@ class Stack:
             elif self.clamped:
                 part = one[place::2]
             else:
-                part = one.chunk(2)[place]
+                part = np.split(one, 2)[place]
             yield f"{self.prefix}.{expert}.{half}.{self.kind}", part
 
     def _file_shape(self) -> tuple[int, ...]:
@@ -87,7 +91,7 @@ class Stack:
             return self.shape[0], self.shape[2], self.shape[1]
         return self.shape
 
-    def _check_packed(self, stored: list[Tensor], file: Path) -> None:
+    def _check_packed(self, stored: list[Array], file: Path) -> None:
         experts, rows, inputs = self.shape
         if inputs % MXFP4_GROUP:
             raise ArtifactError(
@@ -95,17 +99,17 @@ class Stack:
             )
         scales = (experts, rows, inputs // MXFP4_GROUP)
         for name, tensor, shape in zip(self.stored, stored, ((*scales, MXFP4_GROUP // 2), scales), strict=True):
-            if tuple(tensor.shape) != shape or tensor.dtype != torch.uint8:
+            if tensor.shape != shape or tensor.dtype != np.uint8:
                 raise ArtifactError(
-                    f"`{file}`: tensor `{name}` is {tensor.dtype} of shape {list(tensor.shape)}, "
-                    f"config.json says torch.uint8 of shape {list(shape)}"
+                    f"`{file}`: tensor `{name}` is {spelled(tensor.dtype)} of shape {list(tensor.shape)}, "
+                    f"config.json says uint8 of shape {list(shape)}"
                 )
 
 
-def stacks_in(family: Family, shapes: Mapping[str, torch.Size], files: Mapping[str, Path]) -> list[Stack]:
+def stacks_in(family: Family, shapes: Mapping[str, tuple[int, ...]], files: Mapping[str, Path]) -> list[Stack]:
     """The stacks among `files` that hold some of our weights, whose shapes are `shapes`."""
     clamped = FAMILIES[family].traits.clamped_experts
-    counts: dict[tuple[str, str], dict[str, torch.Size]] = {}
+    counts: dict[tuple[str, str], dict[str, tuple[int, ...]]] = {}
     experts: dict[str, int] = {}
     for name, shape in shapes.items():
         if (found := _PART.fullmatch(name)) is not None:
@@ -123,7 +127,7 @@ def stacks_in(family: Family, shapes: Mapping[str, torch.Size], files: Mapping[s
     return stacks
 
 
-def stacked(values: Mapping[str, Tensor]) -> Iterator[tuple[str, Callable[[], Tensor], int]]:
+def stacked(values: "Mapping[str, Tensor]") -> "Iterator[tuple[str, Callable[[], Tensor], int]]":
     """gpt-oss's files: (name, what makes the tensor, how many numbers it has), of our weights."""
     held: dict[str, dict[str, list[Tensor]]] = {}
     for name, value in values.items():
@@ -137,8 +141,10 @@ def stacked(values: Mapping[str, Tensor]) -> Iterator[tuple[str, Callable[[], Te
         yield stored, partial(_in_turn, list(halves.values())), sum(t.numel() for half in halves.values() for t in half)
 
 
-def _in_turn(halves: list[list[Tensor]]) -> Tensor:
+def _in_turn(halves: "list[list[Tensor]]") -> "Tensor":
     """(E, F, C) of each half -> (E, C, halves x F), the halves' rows in turn; a bias has no C."""
+    import torch
+
     whole = torch.stack([torch.stack(half) for half in halves], dim=2).flatten(1, 2)
     return whole.transpose(1, 2) if whole.ndim == 3 else whole
 
