@@ -6,8 +6,8 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.routing import Match, Route
+from starlette.types import ASGIApp, Scope
 
 from creuset.core.errors import EngineError
 from creuset.server.admin.routes import admin_routes
@@ -59,14 +59,18 @@ def create_app(state: ServerState) -> ASGIApp:
     app = Starlette(routes=routes, exception_handlers=HANDLERS | {404: not_found})
     app.router.redirect_slashes = False
 
+    def route_of(scope: Scope) -> str:
+        matched = (route.path for route in routes if route.matches(scope)[0] is Match.FULL)
+        return next(matched, "unmatched")
+
     def places() -> tuple[int, int]:
         """Of the fullest model: places that it has, and those that are free."""
         limit = state.settings.max_concurrency + state.settings.max_queue
         return limit, limit - max(engine.gauges().open for engine in state.engines.engines)
 
     return Middleware(
-        Idempotency(app), state.settings, state.keys, state.metrics, state.log, posts=posts, dialects=(MESSAGES,),
-        places=places, gate=state.gate, metered=METERED,
+        Idempotency(app, route=route_of), state.settings, state.keys, state.metrics, state.log, posts=posts,
+        dialects=(MESSAGES,), places=places, gate=state.gate, metered=METERED,
     )  # fmt: skip
 
 

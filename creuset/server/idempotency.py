@@ -42,8 +42,15 @@ class _KeptReply:
 class Idempotency:
     """An ASGI application around another one, behind the check of who asks."""
 
-    def __init__(self, app: ASGIApp, clock: Callable[[], float] = time.monotonic) -> None:
-        self._app, self._clock = app, clock
+    def __init__(
+        self,
+        app: ASGIApp,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        route: Callable[[Scope], str] = lambda _: "unmatched",
+    ) -> None:
+        """`route`: the route that a request is for, so that a refusal is counted there."""
+        self._app, self._clock, self._route = app, clock, route
         self._kept: dict[tuple[str, str], _KeptReply] = {}  # oldest first
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,6 +66,7 @@ class Idempotency:
             mark = hashlib.sha256(b"".join(b"%d:" % len(one) + one for one in asked)).hexdigest()
             kept = await self._earlier(place, mark)
         except RequestError as error:
+            context.route = self._route(scope)
             await error_response(error, context.dialect, context.id)(scope, receive, send)
             return
         if kept is not None:

@@ -5,6 +5,8 @@ import base64
 import json
 import struct
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +37,13 @@ class Peer:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    def wait_for(self, true: Callable[[], bool], within_s: float = 10.0) -> bool:
+        """Whether it becomes true, of what this server has seen."""
+        end = time.monotonic() + within_s
+        while not true() and time.monotonic() < end:
+            time.sleep(0.01)
+        return true()
 
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)

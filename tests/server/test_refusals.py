@@ -104,7 +104,6 @@ def test_a_chat_refusal_names_the_field_and_the_value(
 @pytest.mark.parametrize(
     ("change", "param", "words"),
     [
-        ({"suffix": "end"}, "suffix", "is not served"),
         ({"best_of": 21}, "best_of", "got 21"),
         ({"logprobs": 6}, "logprobs", "between 0 and 5, got 6"),
         ({"max_tokens": 0}, "max_tokens", "at least 1 without `echo`"),

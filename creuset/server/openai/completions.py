@@ -27,6 +27,7 @@ from creuset.server.chat.sampling import (
 )
 from creuset.server.chat.structure import Structure, take_structure
 from creuset.server.model import ServedModel
+from creuset.text.infill import infill
 from creuset.types.fields import Fields, show
 from creuset.types.generation import Event, Sampling
 
@@ -62,11 +63,10 @@ class CompletionRequest:
 
 
 def parse_completion(fields: Fields, name: str, model: ServedModel) -> CompletionRequest:
-    prompts = _prompts(fields, model)
+    suffix = fields.text("suffix")
+    prompts = _prompts(fields, model) if not suffix else [_filled(fields, suffix, model)]
     shows = fields.flag("skip_special_tokens") is False
     take_harmless(fields)
-    if fields.take("suffix") is not None:
-        raise fields.refuse("suffix", "is not served here", code="unsupported_parameter")
     sampling = take_sampling(fields, model)
     stream, options = take_stream(fields)
     refuse_streamed(fields, sampling, stream)
@@ -130,6 +130,20 @@ def _prompts(fields: Fields, model: ServedModel) -> list[Prompt]:
     if len(value) > MAX_PROMPTS:
         raise fields.refuse("prompt", f"takes at most {MAX_PROMPTS} prompts, got {len(value)}")
     return [_prompt(one, f"prompt[{at}]", model) for at, one in enumerate(value)]
+
+
+def _filled(fields: Fields, suffix: str, model: ServedModel) -> Prompt:
+    """A prompt that asks for what stands between `prompt` and `suffix`."""
+    prefix = fields.take("prompt")
+    if prefix is not None and type(prefix) is not str:
+        raise fields.refuse("prompt", f"must be a string beside `suffix`, got {show(prefix)}")
+    if fields.peek("echo"):
+        raise fields.refuse("echo", "cannot stand beside `suffix`: the prompt is in two parts")
+    ids = infill(model.tokenizer, prefix or "", suffix)
+    if ids is None:
+        words = "is not served for this model: its tokenizer has no tokens to fill in the middle"
+        raise fields.refuse("suffix", words, code="unsupported_parameter")
+    return Prompt(prefix or "", ids)
 
 
 def _prompt(value: Any, path: str, model: ServedModel) -> Prompt:

@@ -97,7 +97,7 @@ def parse_response(
         "instructions": instructions, "max_output_tokens": max_tokens, "metadata": metadata,
         "parallel_tool_calls": use.parallel, "previous_response_id": known.previous,
         "reasoning": {"effort": effort, "summary": None}, "service_tier": "default", "store": store,
-        "background": background, "temperature": sampling.temperature, "top_p": sampling.top_p, "text": form,
+        "background": background, "presence_penalty": 0.0, "frequency_penalty": 0.0, "temperature": sampling.temperature, "top_p": sampling.top_p, "text": form,
         "tool_choice": choice, "tools": tools, "top_logprobs": top, "truncation": truncation,
         "max_tool_calls": harmless["max_tool_calls"], "prompt_cache_key": harmless["prompt_cache_key"],
         "safety_identifier": harmless["safety_identifier"], "user": harmless["user"],

@@ -105,8 +105,7 @@ def parse_rerank(fields: Fields, model: ServedModel) -> RerankAsk:
         fields.take(name)
     fields.refuse_rest()
     documents = [_text(text, f"documents[{at}]", model) for at, text in enumerate(texts)]
-    if keep is not None:
-        documents = [TokenText(one.ids[:keep], one.path) for one in documents]
+    documents = [TokenText(one.ids[:keep], one.path, "max_tokens_per_doc") for one in documents]
     return RerankAsk(
         query=_text(query, "query", model),
         documents=documents,

@@ -33,6 +33,7 @@ class TokenText:
 
     ids: list[int]
     path: str
+    cut_by: str = "truncate_prompt_tokens"  # the field that would have it cut
 
 
 async def embed(
@@ -116,7 +117,7 @@ def _refuse_long(text: TokenText, engine: ServedEngine) -> None:
             f"This model's maximum context length is {engine.window} tokens; `{text.path}` has {len(text.ids)} as "
             f"{engine.name} reads it",
             param=text.path,
-            hint="cut the text into pieces, or send truncate_prompt_tokens",
+            hint=f"cut the text into pieces, or send {text.cut_by}",
         )
 
 
