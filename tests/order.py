@@ -6,7 +6,10 @@ others compute meanwhile; then those that compute long; small files come last, s
 """
 
 GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("docs", ("tests/docs/test_commands.py",)),
+    ("forks", (  # one server of forks (tests/forked.py), which imports everything
+        "tests/docs/test_commands.py", "tests/bench/test_bench.py", "tests/train/test_pause.py",
+        "tests/train/test_training.py",
+    )),
     ("browser", ("tests/web/",)),
     ("servers", ("tests/server/test_life.py", "tests/server/test_cli.py")),
     ("transformers", (

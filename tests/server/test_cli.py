@@ -211,8 +211,12 @@ def test_ctrl_c_ends_everything_soon_even_with_a_stream_open(model: Path) -> Non
     assert server.end() == ""
 
 
-def test_no_engine_outlives_a_server_killed_with_9(model: Path) -> None:
-    server = Server("--model", model)
+def test_a_port_given_is_the_port_and_no_engine_outlives_a_server_killed_with_9(model: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = Server("--model", model, "--port", str(port))
+    assert server.url == f"http://127.0.0.1:{port}"
     loading = server.engine()
     server.process.kill()
     psutil.wait_procs([loading], timeout=10)
@@ -287,12 +291,11 @@ def test_an_option_of_no_upstream_says_where_it_goes(
     assert f"--upstream-model m: {why}. Write --upstream URL --upstream-model m" in capsys.readouterr().err
 
 
-def test_a_damaged_model_ends_the_server_with_its_name(model: Path, tmp_path: Path) -> None:
+def test_a_damaged_model_ends_the_server_with_its_name(run: Run, model: Path, tmp_path: Path) -> None:
     folder = tmp_path / "damaged"
     shutil.copytree(model, folder)
     (folder / "model.safetensors").write_bytes(b"not a tensor in sight")
-    command = [*ENTRY, "--model", str(folder), "--port", "0"]
-    found = subprocess.run(command, capture_output=True, text=True, timeout=240, env=ENV)
+    found = run("--model", folder, "--port", "0")
     assert found.returncode == 3 and "model.safetensors" in found.stderr and "Traceback" not in found.stderr
 
 
@@ -323,11 +326,8 @@ def test_two_models_take_turns_where_only_one_fits_and_answer_as_alone(model: Pa
         two.end()
 
 
-def test_a_model_that_does_not_fit_says_its_numbers(model: Path) -> None:
-    found = subprocess.run(
-        [*ENTRY, "--model", str(model), "--port", "0", "--memory", "300M", "--kv-tokens", "128"],
-        capture_output=True, text=True, timeout=60, env=ENV,
-    )  # fmt: skip
+def test_a_model_that_does_not_fit_says_its_numbers(run: Run, model: Path) -> None:
+    found = run("--model", model, "--port", "0", "--memory", "300M", "--kv-tokens", "128")
     assert found.returncode == 5 and "Traceback" not in found.stderr
     assert re.search(r"error: tiny needs 400 MiB of memory \(.* KiB of weights in \w+, .*\); all models", found.stderr)
     assert "together may take 300 MiB" in found.stderr and "hint: give more by --memory" in found.stderr
@@ -380,12 +380,3 @@ def test_one_unfit_model_of_all_is_left_out_and_the_others_are_served(tmp_path: 
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=20)
     assert process.returncode == 0 and '"model": "smollm2", "left_out": "' in said and "of another world" in said
-
-
-def test_a_port_given_is_the_port(model: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = Server("--model", model, "--port", str(port))
-    assert server.url == f"http://127.0.0.1:{port}"
-    server.end()
