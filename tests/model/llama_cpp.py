@@ -12,6 +12,8 @@ import sys
 import tarfile
 from pathlib import Path
 
+from tests.peers import download
+
 SDIST = "llama-cpp-python==0.3.36"
 
 _RUN = """
@@ -33,11 +35,10 @@ runpy.run_path(script, run_name="__main__")
 
 
 def sources(folder: Path) -> Path:
-    """llama.cpp's converter and its gguf package; fetched into `folder` where no checkout is named."""
+    """llama.cpp's converter and its gguf package; fetched into `folder` where no checkout is named, or skipped."""
     if given := os.environ.get("CREUSET_LLAMA_CPP"):
         return Path(given)
-    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", "llama-cpp-python", SDIST]
-    subprocess.run([*command, "-d", str(folder)], check=True, timeout=900)
+    download(["--no-binary", "llama-cpp-python", SDIST], into=folder)
     (archive,) = folder.glob("*.tar.gz")
     wanted = ("convert_hf_to_gguf.py", "conversion/", "gguf-py/gguf/")
     with tarfile.open(archive) as tar:

@@ -1,7 +1,7 @@
 """inspect_ai reads our logs with its own reader.
 
 It is not among this project's dependencies: name the Python of an environment that has it in INSPECT_PYTHON
-(`python -m venv V && V/bin/pip install inspect_ai`). Without it this test fails; it does not skip.
+(`python -m venv V && V/bin/pip install inspect_ai`). Without it these tests are skipped.
 """
 
 import json
@@ -14,6 +14,7 @@ import pytest
 from creuset.evals.inspect_log import write_logs
 from tests.evals.left_run import leave
 from tests.evals.test_inspect_log import rows
+from tests.peers import needs
 
 pytestmark = pytest.mark.slow
 
@@ -31,6 +32,11 @@ print(json.dumps({
     "times": [s.total_time for s in log.samples], "span": [log.stats.started_at, log.stats.completed_at],
 }))
 """
+
+
+@pytest.fixture(autouse=True, scope="module")
+def inspect_ai() -> None:
+    needs(PYTHON, "inspect_ai", "make an environment with it, and name its Python in INSPECT_PYTHON")
 
 
 def test_the_reader_of_inspect_gets_back_what_was_scored(tmp_path):

@@ -1,7 +1,7 @@
 """lm-evaluation-harness talks to a real server, without tokenizer files, and gets the model's own log-probabilities.
 
 The harness is not among this project's dependencies: `pip install -c constraints.txt -e '.[harness]'`, or name
-the Python of another environment in LM_EVAL_PYTHON. Without it this test fails; it does not skip.
+the Python of another environment in LM_EVAL_PYTHON. Without it these tests are skipped.
 """
 
 import json
@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from creuset.testing import tiny_model_folder, tiny_tokenizer
+from tests.peers import needs
 
 pytestmark = pytest.mark.slow
 
@@ -94,9 +95,7 @@ def harness(url: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any
 
     import httpx
 
-    found = subprocess.run([PYTHON, "-c", "import lm_eval, tenacity"], capture_output=True, text=True)
-    if found.returncode:
-        pytest.fail("lm_eval is not installed: pip install -c constraints.txt -e '.[harness]', or set LM_EVAL_PYTHON")
+    needs(PYTHON, "lm_eval, tenacity", "pip install -c constraints.txt -e '.[harness]', or set LM_EVAL_PYTHON")
     end = time.monotonic() + 120
     while httpx.get(f"{url}/health", trust_env=False).status_code != 200:
         assert time.monotonic() < end, "the engine did not start"

