@@ -14,8 +14,48 @@ from creuset.core.errors import ConfigError
 class Gpu:
     name: str
     bf16: float  # FLOP/s, dense peak
+    fp8: float  # the same in 8 bits; 0: it has none
+    memory: float  # bytes a second
+    node_link: float  # bytes a second that one GPU sends to others of its node
+    network: float  # the same to other nodes
+    node: int  # GPUs of a node
     memory_gib: float
     watts: float
+
+
+@dataclass(frozen=True, slots=True)
+class Constants:
+    """What machines reach of their data sheets (shares), seconds that a block costs at least, shares of waiting."""
+
+    products: float
+    products_fp8: float
+    experts: float  # of what dense products reach, in grouped products
+    attention: float
+    routing: float  # passes over the rows that are sorted for the experts and back
+    launch: float
+    launch_moe: float
+    plain: float  # time of PyTorch's own sharding over that of a tuned program
+    plain_moe: float  # the same where layers have experts
+    waited_tensor: float
+    waited_expert: float
+    waited_data: float
+    memory: float
+    network: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """How often a run is interrupted, and what each interruption costs."""
+
+    interruptions: float
+    days: float
+    gpus: float
+    restart_minutes: float
+    source: str
+
+    @property
+    def gpu_hours_between(self) -> float:
+        return self.gpus * self.days * 24 / self.interruptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +94,11 @@ class PublicRun:
 
 @cache
 def _facts() -> dict[str, Any]:
-    return _table("facts.toml")
+    return table("facts.toml")
 
 
-def _table(name: str) -> dict[str, Any]:
+def table(name: str) -> dict[str, Any]:
+    """A file of figures beside this one."""
     with (Path(__file__).parent / name).open("rb") as stream:
         return tomllib.load(stream)
 
@@ -65,7 +106,7 @@ def _table(name: str) -> dict[str, Any]:
 @cache
 def public_runs() -> dict[str, PublicRun]:
     """By the name that `creuset plan` takes."""
-    return {name: PublicRun(**run) for name, run in _table("public_runs.toml").items()}
+    return {name: PublicRun(**run) for name, run in table("public_runs.toml").items()}
 
 
 def gpu(name: str) -> Gpu:
@@ -77,6 +118,16 @@ def gpu(name: str) -> Gpu:
             hint=f"did you mean `{near[0]}`?" if near else f"it knows {', '.join(known)}",
         )
     return Gpu(name=name.lower(), **known[name.lower()])
+
+
+@cache
+def constants() -> Constants:
+    return Constants(**_facts()["constants"])
+
+
+@cache
+def reliability() -> Reliability:
+    return Reliability(**_facts()["reliability"])
 
 
 def thresholds() -> tuple[list[Threshold], str]:
