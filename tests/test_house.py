@@ -21,7 +21,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model": {"core"},
     "data": {"core", "text", "report"},
     "parallel": set(),
-    "plan": {"core", "model.config", "model.count"},
+    # plan: the shapes of public runs are Hugging Face's config.json; its page
+    "plan": {"core", "model.config", "model.count", "model.formats.hf_config", "report"},
     "train": {"core", "types", "text", "data", "model", "parallel", "report"},
     "engine": {"core", "types", "text", "model"},
     "evals": {"core", "types", "report", "model.windows"},

@@ -65,20 +65,6 @@ class Threshold:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
-    """A run whose hours somebody published."""
-
-    name: str
-    shape: str
-    tokens: float
-    context: int
-    gpu: str
-    gpus: int
-    gpu_hours: float
-    source: str
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublicRun:
     """A model whose shape its maker published. What was not published is None."""
@@ -109,6 +95,10 @@ def public_runs() -> dict[str, PublicRun]:
     return {name: PublicRun(**run) for name, run in table("public_runs.toml").items()}
 
 
+def gpu_names() -> list[str]:
+    return list(_facts()["gpu"])
+
+
 def gpu(name: str) -> Gpu:
     known = _facts()["gpu"]
     if name.lower() not in known:
@@ -134,7 +124,3 @@ def thresholds() -> tuple[list[Threshold], str]:
     """The lines that law draws on training compute, lowest first, and as of when."""
     table = _facts()["thresholds"]
     return [Threshold(**line) for line in table["line"]], table["as_of"]
-
-
-def published() -> list[Published]:
-    return [Published(**run) for run in _facts()["published"]]

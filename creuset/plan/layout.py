@@ -6,7 +6,7 @@ different tokens (`data x context`), so this axis adds no GPUs.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from creuset.core.errors import ConfigError
 from creuset.model.config import ModelConfig
@@ -46,12 +46,17 @@ class Layout:
         return min(self.shard_ranks or everyone, everyone) if self.shard != "none" else 1
 
     def words(self) -> str:
+        """The field's abbreviations, which are the same in all languages."""
         axes = (("DP", self.data), ("TP", self.tensor), ("PP", self.pipeline), ("VP", self.virtual),
                 ("CP", self.context), ("EP", self.expert))  # fmt: skip
-        said = " x ".join(f"{name} {size}" for name, size in axes if size > 1) or "one GPU"
-        state = {"none": "", "optimizer": ", optimizer sharded", "full": ", all state sharded"}[self.shard]
-        again = {"none": "", "selective": ", some recomputed", "full": ", blocks recomputed"}[self.recompute]
-        return f"{said}, micro-batch {self.micro_batch}{state}{again}"
+        said = [f"{name} {size}" for name, size in axes if size > 1] or ["1 GPU"]
+        said.append(f"MBS {self.micro_batch}")
+        if self.shard != "none":
+            group = f" {self.shard_ranks}" if self.shard_ranks else ""
+            said.append({"optimizer": "ZeRO-1", "full": "FSDP"}[self.shard] + group)
+        if self.recompute != "none":
+            said.append(f"AC {self.recompute}")
+        return ", ".join(said)
 
 
 def why_not(config: ModelConfig, layout: Layout, *, batch: int, context: int) -> str | None:
@@ -68,7 +73,9 @@ def why_not(config: ModelConfig, layout: Layout, *, batch: int, context: int) ->
     if (x.data * x.context) % x.expert and x.gpus // x.pipeline % x.expert:
         return f"{x.expert} expert ranks do not divide {x.data * x.context} data and context ranks"
     if batch % (x.data * x.micro_batch):
-        return f"a batch of {batch:,} sequences is no multiple of {x.data} data ranks x micro-batches of {x.micro_batch}"
+        return (
+            f"a batch of {batch:,} sequences is no multiple of {x.data} data ranks x micro-batches of {x.micro_batch}"
+        )
     if x.virtual > 1 and (batch // (x.data * x.micro_batch)) % x.pipeline:
         return "an interleaved pipeline needs as many micro-batches as a multiple of its ranks"
     return None
@@ -93,8 +100,8 @@ def candidates(config: ModelConfig, *, gpus: int, node: int, batch: int, context
                 for expert in experts:
                     for micro in (1, 2, 4, 8):
                         for virtual in {1, *(v for v in (2, 4, 8) if pipeline > 1 and config.layers // (pipeline * v))}:
-                            for again in ("none", "selective", "full"):
-                                full = ("optimizer", "full") if pipeline == 1 else ("optimizer",)
+                            for again in get_args(Recompute):
+                                full: tuple[Shard, ...] = ("optimizer", "full") if pipeline == 1 else ("optimizer",)
                                 for shard in full:
                                     yield Layout(
                                         data=data, tensor=tensor, pipeline=pipeline, virtual=virtual, context=split,

@@ -1,7 +1,7 @@
 """Memory of the fullest GPU, by part.
 
-The fullest GPU is one of the first pipeline stage: it holds the activations of as many micro-batches as there are stages.
-Activations are those of a block with flash attention: what the backward pass reads again
+The fullest GPU is one of the first pipeline stage: it holds the activations of as many micro-batches as there are
+stages. Activations are those of a block with flash attention: what the backward pass reads again
 (Korthikanti et al., arXiv:2205.05198, without their scores). The last stage holds the logits instead of so many
 micro-batches; the larger of both is taken.
 """
@@ -33,7 +33,7 @@ class Memory:
 
     @property
     def total(self) -> float:
-        return sum(asdict(self).values())
+        return float(sum(asdict(self).values()))
 
 
 def parameters_on(config: ModelConfig, layout: Layout) -> tuple[float, float]:
@@ -47,7 +47,7 @@ def parameters_on(config: ModelConfig, layout: Layout) -> tuple[float, float]:
 
 
 def _expert_ranks(layout: Layout) -> int:
-    """GPUs over which the experts of a stage are split. Without an expert axis each is split by columns like the rest."""
+    """GPUs that share the experts of a stage. Without an expert axis each expert is split by columns like the rest."""
     return layout.expert if layout.expert > 1 else layout.tensor
 
 
@@ -96,4 +96,3 @@ def memory(config: ModelConfig, layout: Layout, *, context: int, gpu_gib: float,
         buffers=gathered + sent + RUNTIME_GIB * GIB,
         margin=MARGIN * gpu_gib * GIB,
     )
-

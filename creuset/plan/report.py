@@ -1,78 +1,108 @@
-"""The planner's page: plain text, one fact a line, each assumption named."""
+"""The plan as text: one fact a line, each assumption named."""
 
+import statistics
 import textwrap
+from dataclasses import asdict
 
 from creuset.model.config import ModelConfig
-from creuset.model.count import Parameters, forward_flops
-from creuset.plan.estimate import GIB, PlanEstimate, PlanRequest, trust
+from creuset.model.count import forward_flops, parameters
+from creuset.plan.estimate import PlanEstimate, PlanRequest
 from creuset.plan.facts import thresholds
+from creuset.plan.memory import GIB
+from creuset.plan.offers import OfferedRun
+from creuset.plan.search import Ranked
+from creuset.plan.trust import median_error, verdicts
 
 
-def page(name: str, note: str, config: ModelConfig, count: Parameters, ask: PlanRequest, found: PlanEstimate) -> str:
-    forward = forward_flops(config, context=ask.context)
+def text(name: str, note: str, config: ModelConfig, ask: PlanRequest, found: PlanEstimate) -> str:
+    """The plan in lines."""
+    count, forward = parameters(config), forward_flops(config, context=ask.context)
+    best, gpu = found.chosen, ask.gpu
+    shape = f"{name}: {config.family}, {config.layers} layers of {config.hidden}, {_heads(config)}{_experts(config)}"
+    measured = "predicted" if ask.mfu is None else "as asked"
+    parts = ", ".join(f"{part} {_size(size)}" for part, size in asdict(best.memory).items())
     rows = [
-        (
-            "shape",
-            f"{name}: {config.family}, {config.layers} layers of {config.hidden}, {_heads(config)}{_experts(config)}",
-        ),
+        ("shape", shape),
         ("", note),
         ("parameters", f"{short(count.total)} total, {short(count.active)} active a token"),
-        (
-            "",
-            f"embedding {short(count.embedding + count.head)}, attention {short(count.attention)}, "
-            f"experts {short(count.experts)}, shared and dense {short(count.shared + count.dense)}",
-        ),
-        (
-            "work a token",
-            f"{short(forward)}FLOP forward at {ask.context:,} tokens of context, {short(3 * forward)}FLOP trained",
-        ),
-        (
-            "training",
-            f"{short(ask.tokens)} tokens: {found.flops:.2e} FLOP ({found.flops_rule:.2e} by 6 x active x tokens)",
-        ),
-        (
-            "time",
-            f"{found.gpu_hours:,.4g} GPU hours: {_span(found.days)} on {ask.gpus:,} {ask.gpu.name} "
-            f"at {100 * ask.mfu:g} % of {ask.gpu.bf16 / 1e12:,.4g} TFLOP/s",
-        ),
-        ("energy", f"{_energy(found.mwh)} (rated power of the GPUs, {ask.gpu.watts:g} W each, PUE {ask.pue:g})"),
-        ("cost", "" if found.cost is None else f"{found.cost:,.4g} at {ask.price:g} a GPU hour"),
-        (
-            "memory",
-            f"{_size(sum(found.training_bytes.values()))} of training state: "
-            + ", ".join(f"{name} {_size(size)}" for name, size in found.training_bytes.items()),
-        ),
-        (
-            "",
-            f"{_size(found.training_gib_per_gpu * GIB)} a GPU when evenly split, of which about "
-            f"{_size(found.activation_bytes)} of activations for one sequence: "
-            f"{'fits' if found.fits else 'does not fit'} in {ask.gpu.memory_gib:g} GiB",
-        ),
+        ("", f"embedding {short(count.embedding + count.head)}, attention {short(count.attention)}, "
+             f"experts {short(count.experts)}, shared and dense {short(count.shared + count.dense)}"),
+        ("work a token", f"{short(forward)}FLOP forward at {ask.context:,} tokens of context, "
+                         f"{short(3 * forward)}FLOP trained"),
+        ("training", f"{short(ask.tokens)} tokens: {found.flops:.2e} FLOP ({found.flops_rule:.2e} by 6 x active x "
+                     f"tokens), {found.batch:,} sequences a step"),
+        ("layout", f"{best.layout.words()}: {best.time.seconds:,.3g} s a step"),
+        ("", _spent(best)),
+        ("time", f"{found.gpu_hours:,.4g} GPU hours: {_span(found.wall_days)} on {ask.gpus:,} {gpu.name} at "
+                 f"{100 * found.mfu:.3g} % of {gpu.bf16 / 1e12:,.4g} TFLOP/s ({measured}, restarts included)"),
+        ("", f"an interruption every {found.losses.hours_between:,.3g} hours, a checkpoint every "
+             f"{found.losses.checkpoint_minutes:,.3g} minutes: {100 * found.losses.goodput:.3g} % of the time counts"),
+        ("energy", f"{_energy(found.mwh)} (rated power of the GPUs, {gpu.watts:g} W each, PUE {ask.pue:g})"),
+        ("carbon", "" if found.tonnes_co2 is None else f"{found.tonnes_co2:,.4g} t of CO2 at {ask.grid:g} g a kWh"),
+        ("cost", f"{found.usd:,.4g} USD at {found.price:g} USD a GPU hour" + (PRICE_NOTE if ask.price is None else "")),
+        *(("offer" if not n else "", _offered(one)) for n, one in enumerate(found.offered)),
+        ("memory", f"{found.memory_gib_per_gpu:,.4g} of {gpu.memory_gib:g} GiB on the fullest GPU: {parts}"),
+        *_others(found),
         ("serving", ", ".join(f"{name} weights {_size(size)}" for name, size in found.weight_bytes.items())),
-        (
-            "",
-            f"KV cache {found.kv_bytes_per_token:,} bytes a token, {_size(found.kv_bytes)} for "
-            f"{ask.streams:,} x {ask.context:,} tokens",
-        ),
-    ]
+        ("", f"KV cache {found.kv_bytes_per_token:,} bytes a token, {_size(found.kv_bytes)} for "
+             f"{ask.streams:,} x {ask.context:,} tokens"),
+    ]  # fmt: skip
     law, as_of = thresholds()
     for line in law:
         side = "above" if found.flops_rule > line.flops else "below"
         rows.append(("threshold", f"{side} {line.flops:.0e} FLOP, {line.name} (as of {as_of}; {line.source})"))
-    for run in trust():
-        rows.append(
-            (
-                "trust",
-                (
-                    f"{run['name']}: {run['gpu_hours']:,.4g} GPU hours by this arithmetic, "
-                    f"{run['gpu_hours_published']:,.4g} published ({100 * run['difference']:+.1f} %)"
-                ),
-            )
-        )
+    rows.append(("trust", trusted()))
     indent = " " * 14
     return "\n".join(
-        textwrap.fill(f"{label:<13} {text}", 118, subsequent_indent=indent) for label, text in rows if text
+        textwrap.fill(f"{label:<13} {line}", 118, subsequent_indent=indent) for label, line in rows if line
     )
+
+
+PRICE_NOTE = " (an assumption: the price in DeepSeek-V3's report; say yours with --price or --prices)"
+
+
+def trusted() -> str:
+    """One sentence on how far the plan was off for runs that were published."""
+    found = verdicts()
+    held = [one for one in found if one.run.use == "held out"]
+    unseen = [abs(one.error) for one in held if one.run.unseen]
+    return (
+        f"{len(held)} published runs that were not used to choose the constants: half of them within "
+        f"{100 * median_error(found, 'held out'):.1f} % of their hours, the worst off by "
+        f"{100 * max(abs(one.error) for one in held):.0f} %; the {len(unseen)} looked at last, half within "
+        f"{100 * statistics.median(unseen):.1f} % (docs/guides/plan.md lists each)"
+    )
+
+
+def _spent(one: Ranked) -> str:
+    """Where a step's time goes."""
+    t = one.time
+    parts = {
+        "products": t.products, "attention": t.attention, "the rest of the blocks": t.elementwise,
+        "launches": t.launches, "recomputing": t.recompute, "the pipeline's bubble": t.bubble, "optimizer": t.optimizer,
+        "what is sent": t.waited, "an untuned program": t.stack,
+    }  # fmt: skip
+    return ", ".join(f"{name} {100 * s / t.seconds:.0f} %" for name, s in parts.items() if s / t.seconds >= 0.005)
+
+
+def _offered(one: OfferedRun) -> str:
+    offer = one.offer
+    place = f" in {offer.country}" if offer.country else ""
+    few = "" if one.enough else f", but it has only {offer.gpus:,} GPUs"
+    seen = f" ({offer.seen})" if offer.seen else ""
+    return f"{offer.provider}{place}: {one.usd:,.4g} USD at {offer.usd:g} USD a GPU hour{seen}{few}"
+
+
+def _others(found: PlanEstimate) -> list[tuple[str, str]]:
+    """The next best layouts, and why others were left out."""
+    if found.found is None:
+        return []
+    best = found.chosen.time.seconds
+    lines = [f"{one.layout.words()}: {100 * (one.time.seconds / best - 1):+.0f} % time, "
+             f"{one.memory.total / GIB:,.3g} GiB" for one in found.found.ranked[1:4]]  # fmt: skip
+    out = [f"{count:,} layouts: {reason}" for reason, count in found.found.refused.most_common(2)]
+    rows = [("others" if not n else "", said) for n, said in enumerate(lines)]
+    return rows + [("left out" if not n else "", said) for n, said in enumerate(out)]
 
 
 def _heads(config: ModelConfig) -> str:

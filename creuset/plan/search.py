@@ -26,11 +26,15 @@ class Found:
 
 
 def search(
-    config: ModelConfig, gpu: Gpu, *, gpus: int, batch: int, context: int, fp8: bool, k: Constants
+    config: ModelConfig, gpu: Gpu, *, gpus: int, batch: int, context: int, fp8: bool, k: Constants, plain: bool = False
 ) -> Found:
     ranked: list[Ranked] = []
     refused: Counter[str] = Counter()
     closest: Ranked | None = None
+
+    def timed(layout: Layout) -> StepTime:
+        return step(config, layout, gpu, k, batch=batch, context=context, fp8=fp8, plain=plain)
+
     for layout in candidates(config, gpus=gpus, node=gpu.node, batch=batch, context=context):
         reason = why_not(config, layout, batch=batch, context=context)
         if reason is not None:
@@ -40,28 +44,33 @@ def search(
         if needs.total > gpu.memory_gib * GIB:
             refused[f"needs more than the {gpu.memory_gib:g} GiB of a GPU"] += 1
             if closest is None or needs.total < closest.memory.total:
-                taken = step(config, layout, gpu, k, batch=batch, context=context, fp8=fp8)
-                closest = Ranked(layout, needs, taken)
+                closest = Ranked(layout, needs, timed(layout))
             continue
-        ranked.append(Ranked(layout, needs, step(config, layout, gpu, k, batch=batch, context=context, fp8=fp8)))
+        ranked.append(Ranked(layout, needs, timed(layout)))
     ranked.sort(key=lambda one: one.time.seconds)
     return Found(ranked, refused, closest)
 
 
-def best(config: ModelConfig, gpu: Gpu, *, gpus: int, batch: int, context: int, fp8: bool, k: Constants) -> Ranked:
+def best(
+    config: ModelConfig, gpu: Gpu, *, gpus: int, batch: int, context: int, fp8: bool, k: Constants, plain: bool = False
+) -> Ranked:
     """The fastest layout that fits. ConfigError: none does, with what is missing."""
-    found = search(config, gpu, gpus=gpus, batch=batch, context=context, fp8=fp8, k=k)
-    if found.ranked:
-        return found.ranked[0]
+    found = search(config, gpu, gpus=gpus, batch=batch, context=context, fp8=fp8, k=k, plain=plain)
+    if not found.ranked:
+        raise nothing_fits(found, gpu, gpus)
+    return found.ranked[0]
+
+
+def nothing_fits(found: Found, gpu: Gpu, gpus: int) -> ConfigError:
     if found.closest is not None:
         needs = found.closest.memory.total / GIB
-        raise ConfigError(
-            f"no layout fits {gpus:,} {gpu.name} of {gpu.memory_gib:g} GiB: the smallest needs {needs:,.1f} GiB on a GPU "
-            f"({found.closest.layout.words()})",
+        return ConfigError(
+            f"no layout fits {gpus:,} {gpu.name} of {gpu.memory_gib:g} GiB: the smallest needs {needs:,.1f} GiB on "
+            f"a GPU ({found.closest.layout.words()})",
             hint="take more GPUs, or GPUs with more memory",
         )
     reason = found.refused.most_common(1)
-    raise ConfigError(
+    return ConfigError(
         f"no layout can split this model over {gpus:,} GPUs" + (f": {reason[0][0]}" if reason else ""),
-        hint="choose another number of GPUs (a power of two) or another --batch",
+        hint="choose another number of GPUs or another --batch",
     )

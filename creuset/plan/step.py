@@ -1,11 +1,11 @@
 """The time of one training step, by a roofline: what is computed, read and sent, over what the machine can do.
 
-Reading order: `Machine` and `Constants` (what the machine can do), `block` (one block of the model, one micro-batch), `step`.
+Reading order: `block` (one block of the model, one micro-batch), `step`.
 
-A product takes its FLOPs over the reachable peak plus its bytes over the reachable memory speed; the sum, not the larger
-of both, because a tile is loaded before it is multiplied. What is sent and not hidden behind computing is added.
+A product takes its FLOPs over the reachable peak plus its bytes over the reachable memory speed; the sum, not the
+larger of both, because a tile is loaded before it is multiplied. What is sent and not hidden behind computing is added.
 Constants are fitted on the runs that `runs.toml` marks `fit`, by `validation/fit_planner.py`; the runs marked
-`held out` were not looked at for it.
+`held out` were not used for it.
 """
 
 from dataclasses import dataclass, replace
@@ -109,7 +109,14 @@ def block(
 
 
 def step(
-    config: ModelConfig, layout: Layout, gpu: Gpu, k: Constants, *, batch: int, context: int, fp8: bool = False,
+    config: ModelConfig,
+    layout: Layout,
+    gpu: Gpu,
+    k: Constants,
+    *,
+    batch: int,
+    context: int,
+    fp8: bool = False,
     plain: bool = False,
 ) -> StepTime:
     """One step of `batch` sequences of `context` tokens."""
@@ -125,10 +132,10 @@ def step(
             passes.append((here * part, found))
 
     def total(name: str) -> float:
-        return sum(blocks * (getattr(f, name) + getattr(b, name)) for blocks, (f, b) in passes)
+        return float(sum(blocks * (getattr(f, name) + getattr(b, name)) for blocks, (f, b) in passes))
 
     def forward_of(*names: str) -> float:
-        return sum(blocks * sum(getattr(f, name) for name in names) for blocks, (f, _) in passes)
+        return float(sum(blocks * sum(getattr(f, name) for name in names) for blocks, (f, _) in passes))
 
     tokens = x.micro_batch * context / x.context
     head = 3 * 2 * tokens * c.hidden * c.vocab_size / x.tensor / (gpu.bf16 * k.products)

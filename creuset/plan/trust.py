@@ -38,10 +38,10 @@ class MeasuredRun:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class JudgedRun:
     run: MeasuredRun
     layout: Layout
-    hours: float  # GPU hours by the planner for the tokens that the run saw (a thousand million where only speed is known)
+    hours: float  # GPU hours by the planner for the run's tokens (for 10^9 where only speed is known)
     published: float
 
     @property
@@ -71,26 +71,34 @@ def measured_runs() -> tuple[MeasuredRun, ...]:
     return tuple(found)
 
 
-def judge(run: MeasuredRun, k: Constants | None = None) -> Verdict:
+def judge(run: MeasuredRun, k: Constants | None = None) -> JudgedRun:
     k = k or constants()
     config, machine = config_of_run(run.shape), gpu(run.gpu)
-    layout = run.layout
+    layout, plain = run.layout, run.stack == "plain"
     if layout is None:
-        layout = best(config, machine, gpus=run.gpus, batch=run.batch, context=run.context, fp8=run.fp8, k=k).layout
-    plain = run.stack == "plain"
+        layout = best(
+            config,
+            machine,
+            gpus=run.gpus,
+            batch=run.batch,
+            context=run.context,
+            fp8=run.fp8,
+            k=k,
+            plain=run.stack == "plain",
+        ).layout
     taken = step(config, layout, machine, k, batch=run.batch, context=run.context, fp8=run.fp8, plain=plain)
     rate = run.batch * run.context / taken.seconds / run.gpus  # tokens a second of one GPU
     tokens = run.tokens or 1e9
     if run.gpu_hours is not None:
-        return Verdict(run, layout, tokens / rate / 3600 / goodput(run.gpus), run.gpu_hours)
+        return JudgedRun(run, layout, tokens / rate / 3600 / goodput(run.gpus), run.gpu_hours)
     assert run.tokens_per_second is not None
-    return Verdict(run, layout, tokens / rate / 3600, tokens / run.tokens_per_second / 3600)
+    return JudgedRun(run, layout, tokens / rate / 3600, tokens / run.tokens_per_second / 3600)
 
 
-def verdicts(k: Constants | None = None) -> list[Verdict]:
+def verdicts(k: Constants | None = None) -> list[JudgedRun]:
     return [judge(run, k) for run in measured_runs()]
 
 
-def median_error(found: list[Verdict], use: str) -> float:
+def median_error(found: list[JudgedRun], use: str) -> float:
     """The median of the errors' sizes."""
     return statistics.median(abs(one.error) for one in found if one.run.use == use)

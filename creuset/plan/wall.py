@@ -1,7 +1,8 @@
 """Wall time with failures: what is lost to interruptions, restarts and checkpoints.
 
 Interruptions come at the rate that Llama 3's makers published, by GPU hours. A checkpoint is written every
-`sqrt(2 x cost x time between interruptions)` (Young, 1974), and half of that time is done again after each interruption.
+`sqrt(2 x cost x time between interruptions)` (Young, 1974), and half of that time is done again after each
+interruption.
 """
 
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from math import sqrt
 
 from creuset.plan.facts import reliability
 
-CHECKPOINT_SECONDS = 30.0  # that the step waits, however large the model: each GPU writes its own part, most of it behind
+CHECKPOINT_SECONDS = 30.0  # that a step waits: each GPU writes its own part, most of it behind the next steps
 
 
 @dataclass(frozen=True, slots=True)

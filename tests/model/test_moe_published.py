@@ -6,7 +6,7 @@ import pytest
 
 from creuset.model.count import kv_bytes, parameters
 from creuset.model.formats.hf_config import from_hf
-from creuset.plan.workload import of_config
+from creuset.plan.memory import block_values
 
 DEEPSEEK_V3 = {
     "architectures": ["DeepseekV3ForCausalLM"], "attention_bias": False, "attention_dropout": 0.0,
@@ -124,10 +124,12 @@ def test_published_shapes_have_the_published_number_of_parameters(
 
 def test_a_plan_for_deepseek_v3_knows_its_latent_attention() -> None:
     config = from_hf(DEEPSEEK_V3 | {"num_nextn_predict_layers": 0})
-    work = of_config(config)
-    assert work.kv_bytes == 61 * 576 * 2
-    # Two norms' outputs, attention's input and output, all heads' queries, keys and values; the widest feed-forward.
-    assert work.block_values == 6 * 7168 + 2 * 128 * (128 + 64 + 128) + 3 * 18432
+    assert kv_bytes(config) == 61 * 576 * 2
+    whole, only = block_values(config)
+    # The stream four times; queries, keys and values of all heads; both latents; rows of nine experts.
+    heads = 2 * 128 * (128 + 64 + 128) + 1536 + 512
+    assert whole == 4 * 7168 + heads + 8 * (2 * 7168 + 3 * 2048) + 3 * 2048
+    assert only == 7168
 
 
 def test_what_a_token_leaves_in_the_cache_of_deepseek_v3() -> None:
