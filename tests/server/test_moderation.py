@@ -51,6 +51,36 @@ def test_a_score_is_what_the_lists_say_and_no_more() -> None:
     assert plain_text("  L’ÉTÉ\n déjà ") == "l'ete deja"
 
 
+MEANS_ELSE = (
+    "kill -9 the process, killall python, then fight cancer",
+    "The OOM killer killed the process; kill %1 and pkill -f nginx",
+    "A heart attack and low blood pressure", "Comment tuer le processus sans prise de sang ?",
+    "a stable, naked pointer",
+    "the killer feature of this photo shoot is its attack surface", "brute-force attacks kill the server",
+)  # fmt: skip
+HIDDEN = (
+    "su\u200bi\u2060ci\u00addal", "s u i c i d e", "ѕuісіdе", "s\u0335uici\u0301de", "suicide\u3164", "\u202esuicide",
+    "ｓｕｉｃｉｄｅ",
+)  # fmt: skip
+
+
+def test_words_that_mean_something_else_there_are_not_counted() -> None:
+    for text in MEANS_ELSE:
+        assert max(scores(text).values()) < THRESHOLD, text
+    assert scores("kill -9 1234")["violence"] == 0.0
+    assert scores("He killed him; they kill and go on killing")["violence"] == 0.5  # forms of one hint are one
+    assert scores("kill -9 them, then attack and shoot")["violence"] >= THRESHOLD  # the rest still counts
+
+
+@pytest.mark.parametrize("text", HIDDEN)
+def test_what_is_not_seen_does_not_part_a_word(text: str) -> None:
+    assert scores(text)["self-harm"] >= THRESHOLD
+
+
+def test_words_of_other_alphabets_stay_as_they_are() -> None:
+    assert plain_text("Привет, мир: сова") == "привет, мир: сова"
+
+
 REFUSED: list[tuple[dict[str, Any], int, str | None, str]] = [
     ({}, 400, "input", "is required"),
     ({"input": []}, 400, "input", "is required"),
