@@ -30,7 +30,7 @@ _SPACED = re.compile(r"(?<!\w)\w(?:([ .*_\-])\w(?!\w))(?:\1\w(?!\w)){2,}")
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class Phrase:
     """A word or phrase of a list: its beginning, which is looked for first because that is fast, and its pattern."""
 
     stem: str
@@ -43,8 +43,8 @@ class Words:
 @dataclass(frozen=True, slots=True)
 class WordList:
     category: str
-    clear: tuple[Words, ...]
-    hints: tuple[Words, ...]
+    clear: tuple[Phrase, ...]
+    hints: tuple[Phrase, ...]
 
     def score(self, plain: str) -> float:
         """Of a text that `plain_text` has made."""
@@ -89,9 +89,9 @@ def _tables() -> dict[str, Any]:
     return tomllib.loads(files("creuset.server.moderation").joinpath("words.toml").read_text(encoding="utf-8"))
 
 
-def _words(listed: list[str]) -> tuple[Words, ...]:
+def _words(listed: list[str]) -> tuple[Phrase, ...]:
     """Whole words and phrases; `*` is the rest of a word."""
     return tuple(
-        Words(word.partition("*")[0], re.compile(rf"(?<!\w){re.escape(word)}(?!\w)".replace(r"\*", r"\w*")))
+        Phrase(word.partition("*")[0], re.compile(rf"(?<!\w){re.escape(word)}(?!\w)".replace(r"\*", r"\w*")))
         for word in listed
     )
