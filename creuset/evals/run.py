@@ -16,7 +16,7 @@ from creuset.core import jsonl
 from creuset.core.artifact import MANIFEST, artifact_of, new_artifact
 from creuset.core.errors import ConfigError
 from creuset.core.host import commit, hardware, versions
-from creuset.core.sentences import to_json
+from creuset.core.sentences import sentence, to_json
 from creuset.evals.journal import read
 from creuset.evals.model import Ability, ModelClient, Usage
 from creuset.evals.prices import Price
@@ -27,8 +27,7 @@ from creuset.evals.usage import cost_of, total_usage, usage_of
 
 Rows = list[dict[str, Any]]
 DEFINITIONS = {
-    "bpb": "sum of -log2 p over a document's tokens and the end-of-document token that closes it, over its UTF-8 "
-    "bytes; 95 % percentile bootstrap over documents",
+    "bpb": sentence("evals.bpb_definition"),
     "intervals": "95 %, by what `interval_by` says",
 }
 
