@@ -25,6 +25,22 @@ def parse_object(raw: bytes) -> dict[str, Any]:
     return body
 
 
+def checked_fields(body: Mapping[str, Any], kind: type[msgspec.Struct]) -> "Fields":
+    """The fields of `body`, which must be a `kind`: what is not one is refused by `refuse_rest`, unless whoever reads
+    the fields refuses it before, in words of its own."""
+    fields = Fields(body)
+    try:
+        msgspec.convert(body, kind)
+    except msgspec.ValidationError as error:
+        words, _, place = str(error).partition(" - at `$")
+        param = place.rstrip("`").lstrip(".").replace("[...]", "")
+        said = (
+            f"`{param}` is not what the API takes: {words}" if param else f"the body is not what the API takes: {words}"
+        )
+        fields.fault = RequestError(said, param=param or None)
+    return fields
+
+
 def kind_of(value: Any) -> str:
     names = {
         dict: "an object",
@@ -56,6 +72,7 @@ class Fields:
         self._left = dict(body)
         self._where = where
         self._asked: list[str] = []
+        self.fault: RequestError | None = None  # that nobody who reads the fields may have seen
         self.ignored: dict[str, None] = {} if ignored is None else ignored  # a set that keeps its order
 
     def path(self, name: str) -> str:
@@ -173,3 +190,5 @@ class Fields:
                 param=self.path(name),
                 code="unknown_parameter",
             )
+        if self.fault is not None:
+            raise self.fault

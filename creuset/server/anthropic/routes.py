@@ -11,17 +11,18 @@ from creuset.server.carry import Answer, Handler, answer_chat, chat_prompt
 from creuset.server.chat.request import ChatRequest
 from creuset.server.chat.upstream import model_of, own_engine, reader_for
 from creuset.server.engines.upstream import UpstreamEngine
+from creuset.server.schema.anthropic import CountBody, MessagesBody
 from creuset.server.state import ServerState, context_of, json_response, salt_of
 from creuset.server.stream import ResponseBuilder
 from creuset.text.calls.forced import Thought
-from creuset.types.fields import Fields, parse_object
+from creuset.types.fields import checked_fields, parse_object
 
 
 def anthropic_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
     """(method, path, handler) of each route."""
 
     async def create(request: Request) -> Answer:
-        fields = Fields(parse_object(await request.body()))
+        fields = checked_fields(parse_object(await request.body()), MessagesBody)
         name, engine = state.engines.chosen_by(fields)
         salt = salt_of(request, fields, state.settings)
         ask = parse_request(fields, name, model_of(engine))
@@ -38,7 +39,7 @@ def anthropic_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         return await answer_chat(state, request, engine, ask, reply_id, salt, respond, frames=FRAMES, capped=True)
 
     async def count(request: Request) -> Answer:
-        fields = Fields(parse_object(await request.body()))
+        fields = checked_fields(parse_object(await request.body()), CountBody)
         engine = own_engine(state.engines, fields)
         ask = parse_count(fields, engine.model)
         context_of(request).ignored = ask.ignored

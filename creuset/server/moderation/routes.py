@@ -10,8 +10,9 @@ from creuset.server.carry import Answer, Handler
 from creuset.server.engines.relay import Relay
 from creuset.server.engines.upstream import UpstreamEngine
 from creuset.server.moderation.method import NAME, THRESHOLD, scores
+from creuset.server.schema.retrieval import ModerationBody
 from creuset.server.state import ServerState, context_of, json_response, off_loop
-from creuset.types.fields import Fields, parse_object, show
+from creuset.types.fields import Fields, checked_fields, parse_object, show
 
 MAX_TEXTS = 2048
 STANDS_FOR = (NAME, "omni-moderation-latest", "omni-moderation-2024-09-26", "text-moderation-latest",
@@ -23,7 +24,7 @@ def moderation_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
 
     async def moderate(request: Request) -> Answer:
         body = parse_object(await request.body())
-        fields, id = Fields(body), "modr-" + token_hex(12)
+        fields, id = checked_fields(body, ModerationBody), "modr-" + token_hex(12)
         name = fields.text("model") or NAME
         if name not in STANDS_FOR:
             if name not in state.engines.names.split(", "):
@@ -40,6 +41,7 @@ def moderation_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
                 holds="results",
             )  # fmt: skip
         texts = parse_moderation(fields)
+        fields.refuse_rest()
         size = sum(len(text) for text in texts)
         results = await off_loop(size, lambda: [_result(text) for text in texts])
         return json_response({"id": id, "model": NAME, "results": results})
@@ -50,7 +52,6 @@ def moderation_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
 def parse_moderation(fields: Fields) -> list[str]:
     """The texts that each have a result. Parts of one input are one text."""
     value = fields.take("input")
-    fields.refuse_rest()
     if type(value) is str:
         return [value]
     if type(value) is not list or not value:

@@ -25,10 +25,11 @@ from creuset.server.openai.models import model_card, model_list, model_object
 from creuset.server.openai.reply import ChatResponse, CompletionResponse
 from creuset.server.openai.tokens import parse_detokenize, parse_tokenize, tokenized, tokenizer_info
 from creuset.server.openai.watermark import detected, examine, parse_detect, the_key
+from creuset.server.schema.chat import ChatBody, CompletionBody, DetectBody, DetokenizeBody, TokenizeBody
 from creuset.server.state import ServerState, context_of, json_response, off_loop, salt_of
 from creuset.server.stream import ResponseBuilder
 from creuset.text.calls.forced import Thought
-from creuset.types.fields import Fields, parse_object
+from creuset.types.fields import Fields, checked_fields, parse_object
 from creuset.types.generation import GenerationRequest
 
 
@@ -38,7 +39,7 @@ def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
 
     async def chat(request: Request) -> Answer:
         body = parse_object(await request.body())
-        fields = Fields(body)
+        fields = checked_fields(body, ChatBody)
         name, engine = state.engines.chosen_by(fields)
         if isinstance(engine, UpstreamEngine):
             return _relay(request, engine, "/chat/completions", body)
@@ -56,7 +57,7 @@ def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
     async def complete(request: Request) -> Answer:
         raw = await request.body()
         body = parse_object(raw)
-        fields = Fields(body)
+        fields = checked_fields(body, CompletionBody)
         name, engine = state.engines.chosen_by(fields)
         if isinstance(engine, UpstreamEngine):
             return _relay(request, engine, "/completions", body)
@@ -98,7 +99,7 @@ def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         return engine.model
 
     async def tokenize(request: Request) -> Response:
-        fields = Fields(parse_object(await request.body()))
+        fields = checked_fields(parse_object(await request.body()), TokenizeBody)
         model = _model(fields)
         ask = parse_tokenize(fields, model)
         if ask.prompt is not None:
@@ -110,12 +111,12 @@ def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         return json_response(tokenized(ids, ask, model))
 
     async def detokenize(request: Request) -> Response:
-        fields = Fields(parse_object(await request.body()))
+        fields = checked_fields(parse_object(await request.body()), DetokenizeBody)
         model = _model(fields)
         return json_response({"prompt": model.tokenizer.decode(parse_detokenize(fields, model))})
 
     async def detect(request: Request) -> Response:
-        fields, mark = Fields(parse_object(await request.body())), the_key(state.watermark)
+        fields, mark = checked_fields(parse_object(await request.body()), DetectBody), the_key(state.watermark)
         model = _model(fields)
         text = parse_detect(fields)
         return json_response(detected(await off_loop(len(text), examine, text, model, mark), model, mark))

@@ -10,8 +10,9 @@ from creuset.server.carry import Answer, Handler
 from creuset.server.responses.items import parse_input
 from creuset.server.responses.request import take_metadata
 from creuset.server.responses.routes import listed, owner_of
+from creuset.server.schema.responses import ConversationBody, ConversationChange, ItemsBody
 from creuset.server.state import ServerState, json_response
-from creuset.types.fields import Fields, parse_object, show
+from creuset.types.fields import Fields, checked_fields, parse_object, show
 
 MAX_ITEMS = 20  # of one call
 
@@ -38,7 +39,7 @@ def conversation_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         return items
 
     async def create(request: Request) -> Answer:
-        fields = Fields(parse_object(await request.body()))
+        fields = checked_fields(parse_object(await request.body()), ConversationBody)
         items, metadata = items_in(fields), take_metadata(fields)
         fields.refuse_rest()
         id, created = f"conv_{token_hex(24)}", int(state.clock())
@@ -50,7 +51,7 @@ def conversation_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
 
     async def change(request: Request) -> Answer:
         id, created, _ = await found(request)
-        fields = Fields(parse_object(await request.body()))
+        fields = checked_fields(parse_object(await request.body()), ConversationChange)
         metadata = take_metadata(fields)
         fields.refuse_rest()
         await store.rename(owner_of(request), id, metadata)
@@ -63,7 +64,7 @@ def conversation_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
 
     async def add(request: Request) -> Answer:
         id, _, _ = await found(request)
-        fields = Fields(parse_object(await request.body()))
+        fields = checked_fields(parse_object(await request.body()), ItemsBody)
         items = items_in(fields)
         fields.refuse_rest()
         if not items:

@@ -19,10 +19,11 @@ from creuset.server.responses.items import Item, parse_input
 from creuset.server.responses.reply import Numbered, ResponseReply, encode
 from creuset.server.responses.request import PastItems, ResponseAsk, parse_response
 from creuset.server.responses.store import ItemStore, Kept
+from creuset.server.schema.responses import InputTokensBody, ResponseBody
 from creuset.server.state import ServerState, context_of, json_response, salt_of
 from creuset.server.stream import EVENT_STREAM, KEEP_ALIVE
 from creuset.text.calls.forced import Thought
-from creuset.types.fields import Fields, parse_object, show
+from creuset.types.fields import Fields, checked_fields, parse_object, show
 
 MAX_PAGE = 100
 SSE = {name.decode(): value.decode() for name, value in EVENT_STREAM}
@@ -36,7 +37,7 @@ def response_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
     tasks: set[asyncio.Task[None]] = set()
 
     async def create(request: Request) -> Answer:
-        fields = Fields(parse_object(await request.body()))
+        fields = checked_fields(parse_object(await request.body()), ResponseBody)
         name, engine = state.engines.chosen_by(fields)
         salt, owner = salt_of(request, fields, state.settings), owner_of(request)
         known = await read_known(fields, store, owner)
@@ -149,7 +150,7 @@ def response_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         return json_response(listed([*kept.before, *kept.input], request))
 
     async def input_tokens(request: Request) -> Answer:
-        fields = Fields(parse_object(await request.body()))
+        fields = checked_fields(parse_object(await request.body()), InputTokensBody)
         engine = own_engine(state.engines, fields)
         known = await read_known(fields, store, owner_of(request))
         ask = parse_response(fields, engine.name, engine.model, known, counting=True)

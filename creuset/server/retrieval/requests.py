@@ -34,8 +34,8 @@ def parse_embeddings(fields: Fields, model: ServedModel) -> EmbeddingsAsk:
     keep = take_truncation(fields)
     fields.ignore("user")
     fields.text("user")
-    fields.refuse_rest()
     texts = [_text(one, path, model) for one, path in _inputs(fields, value)]
+    fields.refuse_rest()
     if keep is not None:
         room = model.context if keep == -1 else keep
         texts = [TokenText(text.ids[-room:], text.path) for text in texts]
@@ -103,8 +103,8 @@ def parse_rerank(fields: Fields, model: ServedModel) -> RerankAsk:
     fields.ignore("user", "priority")
     for name in ("user", "priority"):
         fields.take(name)
-    fields.refuse_rest()
     documents = [_text(text, f"documents[{at}]", model) for at, text in enumerate(texts)]
+    fields.refuse_rest()
     documents = [TokenText(one.ids[:keep], one.path, "max_tokens_per_doc") for one in documents]
     return RerankAsk(
         query=_text(query, "query", model),

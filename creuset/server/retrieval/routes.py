@@ -17,8 +17,9 @@ from creuset.server.middleware import CLIENT_GONE
 from creuset.server.model import ServedModel
 from creuset.server.retrieval.requests import EmbeddingsAsk, RerankAsk, parse_embeddings, parse_rerank
 from creuset.server.retrieval.vectors import TokenText, cosine, embed, numbers, shortened
+from creuset.server.schema.retrieval import EmbeddingsBody, RerankBody
 from creuset.server.state import ServerState, context_of, off_loop, salt_of
-from creuset.types.fields import Fields, parse_object
+from creuset.types.fields import Fields, checked_fields, parse_object
 
 Ask = TypeVar("Ask", EmbeddingsAsk, RerankAsk)
 NUMBERS_A_CHARACTER = 4  # work on so many numbers takes as long as on a character of a prompt, roughly
@@ -30,6 +31,7 @@ def retrieval_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
     def reading(
         path: str,
         holds: str,
+        body_kind: type[msgspec.Struct],
         parse: Callable[[Fields, ServedModel], Ask],
         texts: Callable[[Ask], list[TokenText]],
         written: Callable[[str, str, Ask, list[bytes]], bytes],
@@ -39,7 +41,7 @@ def retrieval_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         async def answer(request: Request) -> Answer:
             raw = await request.body()
             body = parse_object(raw)
-            fields = Fields(body)
+            fields = checked_fields(body, body_kind)
             name, engine = state.engines.chosen_by(fields)
             reply_id = f"{'embd' if holds == 'data' else 'rerank'}-{token_hex(12)}"
             if isinstance(engine, UpstreamEngine):
@@ -68,8 +70,8 @@ def retrieval_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
             holds=holds, gate=state.gate,
         )  # fmt: skip
 
-    embeddings = reading("/embeddings", "data", parse_embeddings, lambda ask: ask.texts, _embeddings)
-    rerank = reading("/rerank", "results", parse_rerank, lambda ask: [ask.query, *ask.documents], _reranked)
+    embeddings = reading("/embeddings", "data", EmbeddingsBody, parse_embeddings, lambda ask: ask.texts, _embeddings)
+    rerank = reading("/rerank", "results", RerankBody, parse_rerank, lambda ask: [ask.query, *ask.documents], _reranked)
     return [
         ("POST", "/v1/embeddings", embeddings),
         ("POST", "/v1/rerank", rerank),
