@@ -110,7 +110,7 @@ class Bpb(Task):
             metric=f"bits_per_byte.{source}",
             score=score,
             interval=interval,
-            interval_by="bootstrap over documents",
+            interval_by=sentence("core.by_bootstrap_documents"),
             unit="bits",
             better="lower",
             n=len(read),

@@ -74,7 +74,7 @@ def resampled(table: Floats, statistic: Callable[[Floats], float]) -> tuple[floa
     interval = bootstrap(lambda i: statistic(table[i].sum(0)), len(table))
     if interval is None:
         return value, None, sentence("core.no_interval")
-    return value, interval, f"bootstrap, {len(table)} clusters"
+    return value, interval, sentence("core.by_bootstrap_clusters", n=len(table))
 
 
 def ratio(over: int = 0, under: int = 1) -> Callable[[Floats], float]:
@@ -98,7 +98,9 @@ def percent(found: Estimate | None) -> Estimate | None:
 def exact_share(hits: int, n: int, **fields: Any) -> Measure:
     """`hits` of `n` as a measure with an exact interval; `fields` are the measure's others, lower being better."""
     given: dict[str, Any] = {"better": "lower", "denominator": n} | fields
-    return Measure(score=hits / n, interval=clopper_pearson(hits, n), interval_by="Clopper-Pearson", n=n, **given)
+    return Measure(
+        score=hits / n, interval=clopper_pearson(hits, n), interval_by=sentence("core.by_clopper_pearson"), n=n, **given
+    )
 
 
 def user(text: str, *, system: str = "", **settings: Any) -> GenerateRequest:

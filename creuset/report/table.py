@@ -51,6 +51,7 @@ _FIELDS = {
     "differ": sentence("report.field_differ"),
     "range": sentence("report.field_range"),
 }
+_WORDS = {"interval_by", "caveat", "verdict"}  # prose: what has no French is quoted as English
 _SHOWN = {"task", "metric", "score", "interval", "unit", "better", "n", "denominator", "failed", "unextracted",
           "status", "why", "requirement", "rule_rates", *_FIELDS}  # fmt: skip
 
@@ -180,7 +181,7 @@ def _cells(row: Row, ends: tuple[float, float] | None, *, task: bool) -> tuple[S
 def _more(row: Row) -> Facts:
     facts: list[tuple[Said, Said]] = []
     if why := row.get("why"):
-        facts.append((sentence("report.why"), str(why)))
+        facts.append((sentence("report.why"), keyed(str(why))))
     if row.get("better") in GOOD and _real(row.get("score")):
         facts.append((sentence("report.to_read"), GOOD[row["better"]]))
     if interval := interval_text(row):
@@ -193,9 +194,13 @@ def _more(row: Row) -> Facts:
         value = row.get(name)
         if value not in (None, "", [], (), {}):
             said = ", ".join(map(number, value)) if isinstance(value, list | tuple) else number(value)
-            said = _brief(value) if isinstance(value, dict) else said
+            said = _brief(value) if isinstance(value, dict) else keyed(said) if name in _WORDS else said
             facts.append((words, str(value) if name == "seed" else said))  # a seed is no quantity
-    facts += [(name, _brief(row[name])) for name in sorted(set(row) - _SHOWN) if row[name] not in (None, "", [], {})]
+    facts += [
+        (Span(name, name=True), _brief(row[name]))
+        for name in sorted(set(row) - _SHOWN)
+        if row[name] not in (None, "", [], {})
+    ]
     return Facts(tuple(facts))
 
 

@@ -42,7 +42,10 @@ def write_page(folder: Path, name: str) -> Path:
             (
                 Chart(
                     plot(
-                        [Series(name="each step", points=losses), Series(name="smoothed", points=smooth(losses))],
+                        [
+                            Series(name=sentence("train.each_step"), points=losses),
+                            Series(name=sentence("train.smoothed"), points=smooth(losses)),
+                        ],
                         x=TOKENS,
                         y=sentence("train.nats_per_token"),
                     )
@@ -56,8 +59,8 @@ def write_page(folder: Path, name: str) -> Path:
             sentence("train.expert_load"),
             (
                 over(
-                    ("busiest expert", lambda e: e["busiest"]),
-                    ("balance", lambda e: e["balance"]),
+                    (sentence("train.busiest_expert"), lambda e: e["busiest"]),
+                    (sentence("train.balance"), lambda e: e["balance"]),
                     y=sentence("train.share_over_the_even_share"),
                 ),
             ),
@@ -73,7 +76,7 @@ def write_page(folder: Path, name: str) -> Path:
     ]
     if scores:
         rows = tuple((Span(s, name=True), f"{b:.3f}") for s, b in scores[-1]["bits_per_byte"].items())
-        head = ("source", sentence("train.bits_per_byte"))
+        head = (sentence("train.source"), sentence("train.bits_per_byte"))
         blocks.append(Section(sentence("train.last_evaluation"), (Grid(head, rows),)))
     file = folder / "loss.html"
     file.write_text(page(f"creuset train: {name}", blocks), encoding="utf-8")

@@ -8,11 +8,13 @@ from string import Formatter
 
 import pytest
 
+from creuset.cli import main
 from creuset.core.artifact import new_artifact
 from creuset.core.sentences import ROOT as PACKAGE
 from creuset.core.sentences import sentence, table, to_json
 from creuset.governance.dossier.build import build
 from creuset.governance.dossier.form import forms
+from creuset.train.report import write_page
 
 ENGLISH = set(
     re.findall(
@@ -158,3 +160,73 @@ def test_words_of_forms_and_law_are_of_their_language():
         said = re.sub(r"`[^`]*`|\{[^}]*\}", " ", said)
         assert not words(said) & ENGLISH, said
         assert not words(re.sub(r"\{[^}]*\}", " ", english)) & FRENCH, english
+
+
+# -- every other page that speaks French ---------------------------------------------------------------------------
+
+
+def french_half(page: str) -> str:
+    """The body of a page of two languages without what only its English readers see."""
+    page = re.sub(r"<(script|style)\b.*?</\1>", " ", page, flags=re.DOTALL)
+    page = re.sub(r'(<\w+[^>]*) data-fr="([^"]*)"([^>]*data-names="text"[^>]*>)[^<]*<', r"\1\3\2<", page)  # choices
+    body = page[page.index("<body") :]
+    tags = re.compile(r"<(/?)(\w+)([^>]*?)(/?)>")
+    out, hidden, depth, at = [], None, 0, 0
+    for tag in tags.finditer(body):
+        close, name, attributes, empty = tag.groups()
+        if hidden is None:
+            out.append(body[at : tag.start()])
+            if (
+                not close
+                and not empty
+                and re.search(r'class="(?:[^"]* )?en(?: [^"]*)?"|(?<![-\w])lang="en"', attributes)
+            ):
+                hidden, depth = name, 1
+            else:
+                out.append(tag[0])
+        elif name == hidden and not empty:
+            depth += -1 if close else 1
+            hidden = hidden if depth else None
+        at = tag.end()
+    return "".join(out)
+
+
+def test_the_english_half_of_a_page_is_cut_out_whole() -> None:
+    page = '<body><p class="en">a<span>b</span> <p class="en">c</p></p><p class="fr en-tete">d</p>'
+    page += '<td lang="en">e</td>f</body>'
+    assert re.sub(r"<[^>]+>|\s", "", french_half(page)) == "df"
+
+
+@pytest.fixture(scope="module")
+def pages(root, given, tmp_path_factory):
+    """One page of each kind that the product writes in both languages."""
+    folder = tmp_path_factory.mktemp("pages")
+    assert main(["eval", "report", str(root / "scores"), "--out", str(folder / "evaluation.html")]) == 0
+    assert main(["plan", "olmoe-1b-7b", "--page", str(folder / "plan.html")]) == 0
+    (folder / "systems.toml").write_text(
+        f'title = "A"\n[volume]\nrequests = 10\ninput_tokens = 5\noutput_tokens = 5\n[[system]]\nname = "One"\n'
+        f'evaluations = ["{root / "scores"}"]\naudits = ["{root / "audited"}"]\n[[system]]\n'
+        'name = "Other"\nreported = "GPT-4o"\n'
+    )
+    assert main(["compare", "run", str(folder / "systems.toml"), "--out", str(folder / "compared")]) == 0
+    step = {"event": "step", "steps": 9, "seconds_left": 60, "mfu": None, "tokens_per_s": 900.0, "busiest": 1.2}
+    step |= {"balance": 1.0, "norm": 1.0, "scale": 0.5}
+    steps = [step | {"step": n, "seen": 512 * n, "loss": 3.2 - n / 9} for n in (1, 2, 3)]
+    scores = {"event": "evaluate", "seen": 1536, "bits_per_byte": {"en": 1.5}}
+    (folder / "events.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [*steps, scores]))
+    found = {
+        "training": write_page(folder, "tiny"),
+        "evaluation": folder / "evaluation.html",
+        "plan": folder / "plan.html",
+        "audit": root / "audited/audit.html",
+        "comparison": next((folder / "compared").glob("*.html")),
+    }
+    return {name: file.read_text(encoding="utf-8") for name, file in found.items()}
+
+
+@pytest.mark.parametrize("kind", ["training", "evaluation", "plan", "audit", "comparison"])
+def test_no_page_of_the_product_speaks_english_to_its_french_readers(pages, kind) -> None:
+    text = prose(french_half(pages[kind]))
+    assert len(words(text)) > 40
+    strange = [(m, text[max(0, text.find(m) - 80) : text.find(m) + 80]) for m in english_in(text)]
+    assert not strange, strange[:6]

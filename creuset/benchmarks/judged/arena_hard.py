@@ -118,7 +118,7 @@ class ArenaHard(JudgedTask):
         points, weights = (np.array([row[key] for row in known]) for key in ("points", "weight"))
         found = [Measure(
             **common, metric="win_rate", score=float(points.sum() / weights.sum()), n=len(known), denominator=len(rows),
-            interval=stats.bootstrap_ratio(points, weights), interval_by="bootstrap over questions",
+            interval=stats.bootstrap_ratio(points, weights), interval_by=sentence("core.by_bootstrap_questions"),
             unextracted=sum(not row["extracted"] and not row["failed"] for row in rows), extra=extra,
             caveat=sentence("benchmarks.judged_by_model"),
         )]  # fmt: skip

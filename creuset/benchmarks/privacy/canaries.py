@@ -180,7 +180,8 @@ def _trend(found: Sequence[tuple[int, Exposure]], seed: int, caveat: str) -> lis
 
     return [Measure(
         task="canaries", metric="exposure.spearman", score=spearman(times, bits), better="lower", unit="correlation",
-        interval=bootstrap(rho, len(found), seed=seed, resamples=2000), interval_by="bootstrap, 2,000 resamples",
+        interval=bootstrap(rho, len(found), seed=seed, resamples=2000),
+        interval_by=sentence("core.by_bootstrap_resamples", n=2000),
         n=len(found), denominator=len(found), form="loglikelihood", seed=seed, caveat=caveat,
         extra={"levels": sorted({int(n) for n in times}), "chance": 0.0},
     )]  # fmt: skip

@@ -185,11 +185,11 @@ def _attacks(found: Sequence[Scores], end: str, caveat: str, *, parent: bool, se
         def rate(at: NDArray[np.int64], values: Floats = values) -> float:
             return tpr_at_fpr(values[at], labels[at], FPR)
 
-        caught, within = tpr_at_fpr(values, labels, FPR), "bootstrap, 1,000 resamples"
+        caught, within = tpr_at_fpr(values, labels, FPR), sentence("core.by_bootstrap_resamples", n=1000)
         interval = bootstrap(rate, len(found), strata=labels.tolist(), seed=seed, resamples=1000)
         if interval is None:  # all members were caught, or none: the members are the trials
             members = int(labels.sum())
-            interval, within = wilson(round(caught * members), members), "Wilson, members as trials"
+            interval, within = wilson(round(caught * members), members), sentence("core.by_wilson_members")
         rows.append(Measure(
             metric=f"tpr_1pct.{name}{end}", score=caught, better="lower", interval=interval, interval_by=within,
             extra=facts | {"attack": name, "chance": FPR}, **common,

@@ -15,6 +15,7 @@ from creuset.benchmarks.choices import pair
 from creuset.benchmarks.files import Row as Fields
 from creuset.benchmarks.files import find, json_rows, made
 from creuset.core import stats
+from creuset.core.sentences import sentence
 from creuset.evals import extract
 from creuset.evals.model import GenerateRequest, Likelihood, Outcome, Reply
 from creuset.evals.shares import correct_measure
@@ -76,7 +77,7 @@ class Lambada(Task):
                     metric="perplexity",
                     score=math.exp(nats.value),
                     interval=stats.Interval(low, high) if math.isfinite(nats.interval.high) else None,
-                    interval_by=f"{nats.by} of ln p",
+                    interval_by=sentence("core.by_of_ln_p", by=nats.by),
                     unit="ratio",
                     better="lower",
                     n=len(read),

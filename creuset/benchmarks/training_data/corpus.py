@@ -219,7 +219,7 @@ def measures(found: Count, *, limited: bool) -> list[Measure]:
     }  # fmt: skip
     rows = [Measure(metric="tokens", score=found.tokens, unit="count", better="", extra=tables, **common)]
     rightness = _json(RECOGNISERS)["kinds"]
-    by_document: dict[str, Any] = {"interval_by": "linearised ratio, documents"}
+    by_document: dict[str, Any] = {"interval_by": sentence("core.by_linearised")}
     for kind, ratio in found.personal.items():
         rows.append(Measure(
             metric=f"personal.{kind}", score=ratio.rate, unit="a million tokens", better="lower",

@@ -194,7 +194,7 @@ class MarkFacts:
         end = "" if temperature == 1 else f".t{temperature:g}"
         return Measure(
             task="watermark", metric=f"perplexity_ratio.expected{end}", score=math.exp(gap.value), unit="ratio",
-            interval=interval if len(costs) > 1 else None, interval_by=f"{gap.by} of the expected nats a token",
+            interval=interval if len(costs) > 1 else None, interval_by=sentence("core.by_of_nats", by=gap.by),
             better="lower", n=len(costs), denominator=len(costs), form="loglikelihood", seed=self.seed,
             extra=self.of_mark | {"temperature": temperature, "nats_a_token": gap.value,
                                   "scored_by": "the model itself, without the mark"},

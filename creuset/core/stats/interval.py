@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from creuset.core.sentences import sentence
 from creuset.core.stats.special import beta_quantile, t_quantile
 
 Z95 = 1.959963984540054  # the 97.5 % quantile of the normal distribution
@@ -73,7 +74,10 @@ def mean(values: ArrayLike, clusters: Sequence[Hashable] | None = None) -> Estim
     codes, groups = _codes(clusters, len(x))
     centre = float(x.mean())
     sums = np.bincount(codes, weights=x - centre, minlength=groups)
-    by = "Student t" if groups == len(x) else f"Student t, {groups} cluster{'s' * (groups != 1)}"
+    by = (
+        sentence("core.by_t") if groups == len(x)
+        else sentence("core.by_t_clusters" if groups != 1 else "core.by_t_cluster", n=groups)
+    )  # fmt: skip
     if groups < 2:
         return Estimate(centre, Interval(-math.inf, math.inf), math.inf, 0.0, len(x), groups, by)
     se = math.sqrt(groups / (groups - 1) * float((sums**2).sum())) / len(x)
@@ -96,7 +100,8 @@ def share(values: ArrayLike, clusters: Sequence[Hashable] | None = None) -> Esti
     if binary and (found.clusters == found.n or found.se == 0.0):
         interval = wilson(round(found.value * found.clusters), found.clusters)
         low, high = interval.low, interval.high
-        by = "Wilson" if found.clusters == found.n else f"Wilson, {found.clusters} clusters as trials"
+        whole = found.clusters == found.n
+        by = sentence("core.by_wilson") if whole else sentence("core.by_wilson_clusters", n=found.clusters)
     return Estimate(found.value, Interval(low, high), found.se, found.df, found.n, found.clusters, by)
 
 
@@ -124,7 +129,9 @@ def nested_share(
     weights = np.asarray(shares) / sizes[leaf]
     codes, groups = _codes(clusters, len(x))
     centre = float((weights * x).sum())
-    by = f"Student t, {leaves} strata" + ("" if groups == len(x) else f", {groups} clusters")
+    by = sentence("core.by_t_strata", n=leaves)
+    if groups != len(x):
+        by = sentence("core.by_t_strata_clusters", n=leaves, m=groups)
     if groups <= leaves:
         return Estimate(centre, Interval(0.0, 1.0), math.inf, 0.0, len(x), groups, by)
     rest = weights * (x - (np.bincount(leaf, weights=x) / sizes)[leaf])

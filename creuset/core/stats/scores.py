@@ -9,6 +9,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from creuset.core.sentences import sentence
 from creuset.core.stats.interval import Z95, Estimate, Interval
 from creuset.core.stats.special import bisect, normal_cdf
 
@@ -63,9 +64,9 @@ def auroc(scores: ArrayLike, labels: ArrayLike) -> Estimate:
     if m > 1 and n > 1:
         se = math.sqrt(float(over.var(ddof=1)) / m + float(under.var(ddof=1)) / n)
     if se == 0.0:
-        return Estimate(area, _newcombe(area, m, n), se, math.inf, m + n, m + n, "Newcombe, method 5")
+        return Estimate(area, _newcombe(area, m, n), se, math.inf, m + n, m + n, sentence("core.by_newcombe"))
     interval = Interval(max(0.0, area - Z95 * se), min(1.0, area + Z95 * se))
-    return Estimate(area, interval, se, math.inf, m + n, m + n, "DeLong")
+    return Estimate(area, interval, se, math.inf, m + n, m + n, sentence("core.by_delong"))
 
 
 def _newcombe(area: float, m: int, n: int) -> Interval:
