@@ -137,6 +137,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "alike, but a caller can then tell by time whether another has sent the same beginning")  # fmt: skip
     add_database(add)
     add(
+        "--mail",
+        default="",
+        metavar="URL",
+        help="the mail server for alerts about budgets: smtp://user@host:587; its password "
+        "is taken from $CREUSET_MAIL_PASSWORD",
+    )
+    add(
+        "--mail-sender",
+        default="creuset@localhost",
+        metavar="ADDRESS",
+        help="who such mail is from (default: %(default)s)",
+    )
+    add(
         "--speculation",
         choices=("auto", "off", "model", "lookup"),
         default="auto",
@@ -361,6 +374,8 @@ def _settings(args: argparse.Namespace) -> Any:
             allow_origins=tuple(args.allow_origin),
             share_prefixes=args.share_prefixes,
             database=database,
+            mail=args.mail,
+            mail_sender=args.mail_sender,
             journal=journal_folder(database, store_folder().parent),
             log_level=args.log_level,
         )

@@ -25,6 +25,8 @@ from creuset.server.responses.conversations import conversation_routes
 from creuset.server.responses.routes import response_routes
 from creuset.server.retrieval.routes import retrieval_routes
 from creuset.server.state import ServerState, context_of, json_response
+from creuset.server.tenants.me import me_route
+from creuset.server.tenants.money.routes import money_routes
 
 # What counts against limits and budgets.
 METERED = frozenset({
@@ -37,7 +39,8 @@ ALIASED = ("/v1/chat/completions", "/v1/completions", "/v1/models", "/v1/models/
 def create_app(state: ServerState) -> ASGIApp:
     table = [
         *openai_routes(state), *response_routes(state), *conversation_routes(state), *anthropic_routes(state),
-        *retrieval_routes(state), *moderation_routes(state), *admin_routes(state), *_own_routes(state),
+        *retrieval_routes(state), *moderation_routes(state), *money_routes(state), me_route(state),
+        *admin_routes(state), *_own_routes(state),
     ]  # fmt: skip
     routes = [Route(path, _named(path, handler), methods=[method]) for method, path, handler in table]
     # Clients are often given an address without /v1.

@@ -33,6 +33,7 @@ from creuset.server.settings import ServeSettings
 from creuset.server.state import ServerState
 from creuset.server.tenants.directory.directory import Directory
 from creuset.server.tenants.gate import Gate, MoneyGate, OpenGate
+from creuset.server.tenants.money.alerts import AlertSender, MailServer
 from creuset.server.tenants.money.books import Books
 from creuset.server.tenants.money.journal import UsageJournal
 from creuset.text.watermark import Watermark
@@ -234,7 +235,11 @@ def gate_of(database: Database, settings: ServeSettings, keys: KeyStore | None, 
     def failed(what: str, error: Exception) -> None:
         log.error("ledger", part=what, error=type(error).__name__)
 
-    return MoneyGate(Books(database, journal=journal, on_error=failed, replica=replica))
+    mail = None
+    if settings.mail:
+        mail = MailServer(settings.mail, settings.mail_sender, os.environ.get("CREUSET_MAIL_PASSWORD", ""))
+    alerts = AlertSender(database, mail=mail, on_error=failed)
+    return MoneyGate(Books(database, journal=journal, alerts=alerts, on_error=failed, replica=replica))
 
 
 def _uvicorn(state: ServerState, log: Any) -> uvicorn.Config:

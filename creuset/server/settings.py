@@ -22,6 +22,8 @@ class ServeSettings:
     share_prefixes: bool = False  # callers with different keys may find each other's prompts in the prefix cache
     database: str = MEMORY  # where responses and conversations are kept: SQLAlchemy's address. So: in memory
     journal: Path | None = None  # a folder: usage is kept there until the database has it. None: nowhere
+    mail: str = ""  # the address of a mail server, which gets alerts about budgets
+    mail_sender: str = "creuset@localhost"
     log_level: str = "info"
 
     def __post_init__(self) -> None:

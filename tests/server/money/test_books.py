@@ -14,7 +14,6 @@ from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select, text
 
-from creuset.core.errors import CreusetError
 from creuset.server.database import Database
 from creuset.server.tenants.gate import Hold, MoneyGate
 from creuset.server.tenants.money.books import Books
@@ -321,7 +320,9 @@ def kill_and_look(folder: Path, lines: int) -> None:
         await gate.start()
         await gate.stop()
         found = proven(database)
-        assert found["held"] == 0 and found["rows"] in (len(told), len(told) + 1), "killed before it could tell the last"
+        assert found["held"] == 0 and found["rows"] in (len(told), len(told) + 1), (
+            "killed before it could tell the last"
+        )
         with database.reading() as connection:
             charged = dict(connection.execute(select(USAGE.c.request, USAGE.c.cost)).all())
         assert {f"r{at}" for at in told} <= charged.keys()
@@ -348,5 +349,3 @@ def test_what_a_caller_may_not_use_is_not_there():
         database.close()
 
     asyncio.run(run())
-
-

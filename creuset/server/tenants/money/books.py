@@ -26,6 +26,7 @@ from sqlalchemy.engine import Connection
 from creuset.core.errors import RequestError
 from creuset.server.database import Database
 from creuset.server.tenants.money import counting, rules
+from creuset.server.tenants.money.alerts import AlertSender
 from creuset.server.tenants.money.batch import Ask, WriteBatch, copied, counts, end_dead, matching, seen
 from creuset.server.tenants.money.counting import Key, Place, decide, settle
 from creuset.server.tenants.money.journal import UsageJournal
@@ -51,14 +52,13 @@ class Books:
         journal: UsageJournal | None = None,
         clock: Callable[[], float] = time.time,
         on_error: Callable[[str, Exception], object] = lambda _what, _error: None,
-        on_spent: Callable[[Limit, str, int, int], object] = lambda _limit, _subject, _period, _spent: None,
+        alerts: AlertSender | None = None,
         replica: str = "",
         lease_s: float = LEASE_S,
     ) -> None:
-        """`on_error` gets what went wrong in the background; `on_spent` a budget of which more was spent: the limit,
-        the subject, the begin of the window, and what was spent in it."""
+        """`on_error` gets what went wrong in the background; `alerts` hears what is spent of budgets."""
         self.database, self.journal, self._clock = database, journal, clock
-        self._on_error, self._on_spent = on_error, on_spent
+        self._on_error, self._alerts = on_error, alerts
         self.replica, self._lease_s = replica or f"srv_{token_hex(8)}", lease_s
         self.shared = database.engine.dialect.name == "postgresql"
         self.settings = rules.MoneySettings()
@@ -83,6 +83,8 @@ class Books:
 
     async def start(self) -> None:
         """Read limits and counters, settle what servers before this one have left, begin to write."""
+        if self._alerts is not None:
+            self._alerts.start()
         await self.database.run(self._begin)
         if self.journal is not None:
             for closings, file in list(self.journal.orphans()):
@@ -99,6 +101,8 @@ class Books:
         if self._tasks:
             self._tasks[1].cancel()
             await asyncio.wait(self._tasks)
+        if self._alerts is not None:
+            await self._alerts.stop()
         if self.journal is not None:
             self.journal.close()
 
@@ -124,6 +128,8 @@ class Books:
     def _adopt(self, settings: "rules.MoneySettings") -> None:
         self.settings, self.limits = settings, {one.id: one for one in settings.limits}
         self._places = {}
+        if self._alerts is not None:
+            self._alerts.adopt(settings.alerts)
 
     # -- who counts against what
 
@@ -149,6 +155,10 @@ class Books:
             if len(found) == len(pairs):
                 self._places[key] = found
         return found
+
+    def counter(self, limit: Limit) -> LimitCounter | None:
+        """What was counted for the subject of `limit`, as far as this server knows."""
+        return self._counters.get((limit.id, limit.subject))
 
     async def _prepare(self, pairs: list[tuple[Limit, str]]) -> tuple[Place, ...]:
         missing = [(limit, subject) for limit, subject in pairs if (limit.id, subject) not in self._counters]
@@ -233,8 +243,8 @@ class Books:
 
     def _told(self, places: list[Place]) -> list[Place]:
         for limit, counter in places:
-            if limit.what == "money":
-                self._on_spent(limit, counter.subject, counter.period, counter.spent)
+            if limit.what == "money" and self._alerts is not None:
+                self._alerts.spent(limit, counter.subject, counter.period, counter.spent)
         return places
 
     # -- writing

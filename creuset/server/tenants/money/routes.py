@@ -1,0 +1,375 @@
+"""Usage, costs, rate limits, spend limits and spend alerts over HTTP, in OpenAI's organization schema.
+
+OpenAI counts spend limits in US cents, by the month. Here the currency is whichever the request names, and the month is
+that of UTC. Finer limits (of keys, users and groups, other windows and zones) are set by `creuset limits` and
+`creuset budgets`.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from creuset.core.errors import ConfigError, NotFound, RequestError
+from creuset.server.state import ServerState, context_of, json_response
+from creuset.server.tenants.access import need
+from creuset.server.tenants.gate import MoneyGate
+from creuset.server.tenants.money import rules
+from creuset.server.tenants.money.limits import Limit
+from creuset.server.tenants.money.report import WIDTHS, UsageQuery, costs, usage
+from creuset.server.tenants.money.rules import Channel, SpendAlert
+from creuset.server.tenants.money.windows import US
+from creuset.types.fields import Fields, parse_object, show
+from creuset.types.tenants import ADMIN_READ, ADMIN_WRITE, PROJECT_READ, PROJECT_WRITE, USAGE_READ
+
+Row = dict[str, Any]
+Handler = Callable[[Request], Awaitable[Response]]
+AT, ONE = "/v1/organization", "/v1/organization/projects/{project_id}"
+CENT = 10_000  # millionths
+BUCKETS = {"1m": (60, 1440), "1h": (24, 168), "1d": (7, 31)}  # default and largest number
+MOST_DAYS = 180  # of costs
+USAGE_KINDS = {"completions": ("completions",), "embeddings": ("embeddings", "rerank"), "moderations": ("moderations",)}
+# What is not served here, and so was never used: its pages are empty.
+UNUSED = ("audio_speeches", "audio_transcriptions", "code_interpreter_sessions", "file_search_calls", "images",
+          "vector_stores", "web_search_calls")  # fmt: skip
+GROUPED = ("project_id", "user_id", "api_key_id", "model", "batch", "service_tier")
+COST_GROUPED = ("project_id", "user_id", "api_key_id", "line_item")
+FILTERS = {"project_ids": "project_id", "user_ids": "user_id", "api_key_ids": "api_key_id", "models": "model",
+           "line_items": "line_item"}  # fmt: skip
+
+
+def money_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
+    """(method, path, handler) of each route."""
+
+    def who(request: Request, *scopes: str, project: str = "") -> str:
+        """The organization of whoever asks and has one of `scopes`, or the project's where it is their own."""
+        caller = context_of(request).who
+        if caller is None:
+            raise NotFound("this server has no keys, so it has no organizations", code="no_organization")
+        own = project and caller.project == project
+        need(caller, *scopes, *((PROJECT_WRITE if ADMIN_WRITE in scopes else PROJECT_READ,) if own else ()))
+        return caller.organization
+
+    async def changed(work: Callable[[Any], Any]) -> Any:
+        try:
+            found = await state.database.run(work)
+        except ConfigError as error:
+            raise RequestError(str(error), hint=error.hint) from None
+        if isinstance(state.gate, MoneyGate):
+            await state.gate.books.reload()
+        return found
+
+    def used(kind: str, kinds: tuple[str, ...]) -> Handler:
+        async def answer(request: Request) -> Response:
+            organization = who(request, USAGE_READ, ADMIN_READ)
+            query, after = _query(request, organization, BUCKETS, GROUPED, kinds, int(state.clock()) + 1)
+            rows = await state.database.read(lambda connection: usage(connection, query)) if kinds else []
+            return json_response(_page(query, after, rows, lambda row: _usage(kind, row)))
+
+        return answer
+
+    async def cost(request: Request) -> Response:
+        organization = who(request, USAGE_READ, ADMIN_READ)
+        query, after = _query(request, organization, {"1d": (7, MOST_DAYS)}, COST_GROUPED, (), int(state.clock()) + 1)
+        rows = await state.database.read(lambda connection: costs(connection, query))
+        return json_response(_page(query, after, rows, _cost))
+
+    # -- rate limits of a project: one entry for each model, and one for all together
+
+    async def rate_limits(request: Request) -> Response:
+        project = request.path_params["project_id"]
+        organization = who(request, ADMIN_READ, project=project)
+        found = await state.database.read(lambda c: rules.find_limits(c, organization, kind="project", subject=project))
+        names = ["", *(engine.names[0] for engine in state.engines.engines)]
+        data = [_rate_limit(name, found) for name in names]
+        return json_response({"object": "list", "data": data, "first_id": data[0]["id"], "last_id": data[-1]["id"],
+                              "has_more": False})  # fmt: skip
+
+    async def set_rate_limit(request: Request) -> Response:
+        project, id = request.path_params["project_id"], request.path_params["rate_limit_id"]
+        organization = who(request, ADMIN_WRITE, project=project)
+        model = id.removeprefix("rl-")
+        model = "" if model == ALL else state.engines.find(model).names[0]
+        fields = Fields(parse_object(await request.body()))
+        given = {name: fields.integer(name, 0, 1 << 40) for name in RATES}
+        fields.not_served("max_images_per_1_minute", "max_audio_megabytes_per_1_minute", "batch_1_day_max_input_tokens")
+        fields.refuse_rest()
+
+        def work(connection: Any) -> list[Limit]:
+            for name, value in given.items():
+                if value is not None:
+                    what, window = RATES[name]
+                    rules.set_limit(connection, Limit(id="", organization=organization, kind="project", subject=project,
+                                                      model=model, what=what, window=window, amount=value))  # fmt: skip
+            return rules.find_limits(connection, organization, kind="project", subject=project)
+
+        return json_response(_rate_limit(model, await changed(work)))
+
+    # -- spend limits and alerts, of the organization or of a project
+
+    def place(request: Request, *scopes: str) -> tuple[str, str, str, str]:
+        """Organization, kind, subject, and what the object is called."""
+        project = request.path_params.get("project_id", "")
+        organization = who(request, *scopes, project=project)
+        return (organization, "project", project, "project") if project else (
+            organization, "organization", organization, "organization")  # fmt: skip
+
+    def month(organization: str, kind: str, subject: str) -> dict[str, Any]:
+        return {"kind": kind, "subject": subject, "what": "money", "window": "month", "zone": "UTC", "model": ""}
+
+    async def spend_limit(request: Request) -> Response:
+        organization, kind, subject, called = place(request, ADMIN_READ)
+        where = month(organization, kind, subject)
+        found = await state.database.read(lambda c: rules.find_limits(c, organization, **where))
+        if not found or found[0].amount is None:
+            raise NotFound(f"there is no spend limit of this {called}", code="spend_limit_not_found")
+        return json_response(await _spend_limit(found[0], called))
+
+    async def _spend_limit(limit: Limit, called: str) -> Row:
+        spent = 0
+        if isinstance(state.gate, MoneyGate):
+            counter = state.gate.books.counter(limit)
+            spent = 0 if counter is None else counter.spent
+        status = "enforcing" if limit.amount is not None and spent >= limit.amount else "inactive"
+        return {"object": f"{called}.spend_limit", "currency": limit.currency, "interval": "month",
+                "threshold_amount": (limit.amount or 0) // CENT, "enforcement": {"status": status}}  # fmt: skip
+
+    async def set_spend_limit(request: Request) -> Response:
+        organization, kind, subject, called = place(request, ADMIN_WRITE)
+        fields = Fields(parse_object(await request.body()))
+        amount, currency = _threshold(fields)
+        fields.refuse_rest()
+        limit = Limit(id="", organization=organization, amount=amount, currency=currency,
+                      **month(organization, kind, subject))  # fmt: skip
+        return json_response(await _spend_limit(await changed(lambda c: rules.set_limit(c, limit)), called))
+
+    async def drop_spend_limit(request: Request) -> Response:
+        organization, kind, subject, called = place(request, ADMIN_WRITE)
+        where = month(organization, kind, subject)
+
+        def work(connection: Any) -> bool:
+            found = rules.find_limits(connection, organization, **where)
+            return bool(found) and rules.drop_limit(connection, organization, found[0].id)
+
+        if not await changed(work):
+            raise NotFound(f"there is no spend limit of this {called}", code="spend_limit_not_found")
+        return json_response({"object": f"{called}.spend_limit.deleted", "deleted": True})
+
+    async def alerts(request: Request) -> Response:
+        organization, kind, subject, called = place(request, ADMIN_READ)
+        data = [_alert(one, limit, called) for one, limit in await state.database.read(
+            lambda c: _alerts(c, organization, kind, subject))]  # fmt: skip
+        ids = [one["id"] for one in data]
+        return json_response({"object": "list", "data": data, "first_id": ids[0] if ids else None,
+                              "last_id": ids[-1] if ids else None, "has_more": False})  # fmt: skip
+
+    async def set_alert(request: Request) -> Response:
+        organization, kind, subject, called = place(request, ADMIN_WRITE)
+        id = request.path_params.get("alert_id", "")
+        fields = Fields(parse_object(await request.body()))
+        threshold, currency = _threshold(fields)
+        channel = _channel(fields)
+        fields.refuse_rest()
+        where = month(organization, kind, subject)
+
+        def work(connection: Any) -> Row:
+            if id and id not in [one.id for one, _ in _alerts(connection, organization, kind, subject)]:
+                raise _no_alert(id)
+            found = rules.find_limits(connection, organization, **where)
+            limit = (
+                found[0]
+                if found
+                else rules.set_limit(
+                    connection, Limit(id="", organization=organization, amount=None, currency=currency, **where)
+                )
+            )
+            if limit.currency != currency:
+                raise RequestError(f"the budget is in {limit.currency}, and the alert in {currency}", param="currency")
+            alert = SpendAlert(id=id, organization=organization, limit=limit.id, threshold=threshold, channel=channel)
+            return _alert(rules.add_alert(connection, alert), limit, called)  # fmt: skip
+
+        return json_response(await changed(work))
+
+    async def drop_alert(request: Request) -> Response:
+        organization, kind, subject, called = place(request, ADMIN_WRITE)
+        id = request.path_params["alert_id"]
+
+        def work(connection: Any) -> bool:
+            mine = [one.id for one, _ in _alerts(connection, organization, kind, subject)]
+            return id in mine and rules.drop_alert(connection, organization, id)
+
+        if not await changed(work):
+            raise _no_alert(id)
+        return json_response({"object": f"{called}.spend_alert.deleted", "id": id, "deleted": True})
+
+    table: list[tuple[str, str, Handler]] = [("GET", f"{AT}/costs", cost)]
+    for kind in (*USAGE_KINDS, *UNUSED):
+        table.append(("GET", f"{AT}/usage/{kind}", used(kind, USAGE_KINDS.get(kind, ()))))
+    table += [
+        ("GET", f"{ONE}/rate_limits", rate_limits),
+        ("POST", f"{ONE}/rate_limits/{{rate_limit_id}}", set_rate_limit),
+    ]
+    for at in (AT, ONE):
+        table += [
+            ("GET", f"{at}/spend_limit", spend_limit), ("POST", f"{at}/spend_limit", set_spend_limit),
+            ("DELETE", f"{at}/spend_limit", drop_spend_limit), ("GET", f"{at}/spend_alerts", alerts),
+            ("POST", f"{at}/spend_alerts", set_alert), ("POST", f"{at}/spend_alerts/{{alert_id}}", set_alert),
+            ("DELETE", f"{at}/spend_alerts/{{alert_id}}", drop_alert),
+        ]  # fmt: skip
+    return table
+
+
+ALL = "all"  # models together, as an id of a rate limit
+RATES = {
+    "max_requests_per_1_minute": ("requests", "minute"), "max_tokens_per_1_minute": ("tokens", "minute"),
+    "max_requests_per_1_day": ("requests", "day"),
+}  # fmt: skip
+UNLIMITED = (1 << 31) - 1  # what a limit is said to be that is not set; the schema has no word for none
+
+
+def _rate_limit(model: str, limits: list[Limit]) -> Row:
+    found: Row = {"object": "project.rate_limit", "id": f"rl-{model or ALL}", "model": model or ALL}
+    for name, (what, window) in RATES.items():
+        mine = [one.amount for one in limits if (one.model, one.what, one.window) == (model, what, window)]
+        found[name] = mine[0] if mine else UNLIMITED
+    return found
+
+
+def _alerts(connection: Any, organization: str, kind: str, subject: str) -> list[tuple[SpendAlert, Limit]]:
+    limits = {one.id: one for one in rules.find_limits(connection, organization, kind=kind, subject=subject)}
+    return [(one, limits[one.limit]) for one in rules.find_alerts(connection, organization) if one.limit in limits]
+
+
+def _no_alert(id: str) -> NotFound:
+    return NotFound(f"there is no spend alert {show(id)} here", param="alert_id", code="spend_alert_not_found")
+
+
+def _alert(alert: SpendAlert, limit: Limit, called: str) -> Row:
+    channel: Row = {"type": "email", "recipients": alert.channel.mail, "subject_prefix": alert.channel.subject_prefix}
+    return {
+        "object": f"{called}.spend_alert", "id": alert.id, "currency": limit.currency, "interval": "month",
+        "threshold_amount": (alert.due(limit) or 0) // CENT, "notification_channel": channel,
+    }  # fmt: skip
+
+
+def _threshold(fields: Fields) -> tuple[int, str]:
+    amount = fields.integer("threshold_amount", 0, 1 << 36)
+    if amount is None:
+        raise fields.refuse("threshold_amount", "is required: whole cents")
+    currency = fields.text("currency", max_chars=3)
+    if currency is None or len(currency) != 3 or not currency.isalpha():
+        raise fields.refuse("currency", f"must be a currency such as USD, got {show(currency)}")
+    if fields.text("interval") != "month":
+        raise fields.refuse("interval", 'must be "month"')
+    return amount * CENT, currency.upper()
+
+
+def _channel(fields: Fields) -> Channel:
+    inner = fields.object("notification_channel")
+    if inner is None:
+        raise fields.refuse("notification_channel", "is required")
+    if inner.text("type") != "email":
+        raise inner.refuse("type", 'must be "email"; a webhook is set by `creuset budgets`')
+    recipients = inner.items("recipients") or []
+    if not recipients or not all(isinstance(one, str) and "@" in one and "\n" not in one for one in recipients):
+        raise inner.refuse("recipients", f"must be a list of mail addresses, got {show(recipients)}")
+    prefix = inner.text("subject_prefix", max_chars=100) or ""
+    if any(ord(letter) < 32 for letter in prefix):
+        raise inner.refuse("subject_prefix", "must be one line")
+    inner.refuse_rest()
+    return Channel(mail=tuple(recipients), subject_prefix=prefix)
+
+
+# -- pages of buckets
+
+
+def _query(
+    request: Request, organization: str, widths: dict[str, tuple[int, int]], grouped: tuple[str, ...],
+    kinds: tuple[str, ...], now: int,
+) -> tuple[UsageQuery, int]:  # fmt: skip
+    """What is asked for, and the number of the next page's first bucket; 0 where this page is the last."""
+    given = request.query_params
+    name = given.get("bucket_width", "1d")
+    if name not in widths:
+        raise RequestError(f"`bucket_width` must be one of {', '.join(widths)}, got {show(name)}", param="bucket_width")
+    width, (plain, most) = WIDTHS[name], widths[name]
+    start = _seconds(request, "start_time")
+    if start is None:
+        raise RequestError("`start_time` is required: Unix seconds", param="start_time")
+    start = start // width * width
+    end = _seconds(request, "end_time")
+    if end is not None and end <= start:
+        raise RequestError(f"`end_time` ({end}) must be after `start_time`", param="end_time")
+    count = _seconds(request, "limit") or plain
+    if not 1 <= count <= most:
+        raise RequestError(f"`limit` must be between 1 and {most}, got {count}", param="limit")
+    page = given.get("page", "")
+    if page and not (page.startswith("page_") and page[5:].isdecimal() and len(page) < 16):
+        raise RequestError(f"`page` is no cursor of this list: {show(page)}", param="page")
+    first = int(page[5:]) if page else 0
+    by = _many(request, "group_by")
+    if unknown := [one for one in by if one not in grouped and one != "api_source"]:
+        raise RequestError(f"`group_by` must be of {', '.join(grouped)}, got {show(unknown[0])}", param="group_by")
+    only: dict[str, list[Any]] = {FILTERS[one]: many for one in FILTERS if (many := _many(request, one))}
+    if "batch" in given:
+        only["batch"] = [given["batch"] == "true"]
+    total = max(0, -(-((end or now) - start) // width))
+    count = max(0, min(count, total - first))
+    stop = min(start + (first + count) * width, end or start + total * width)
+    query = UsageQuery(
+        organization=organization, start=(start + first * width) * US, end=stop * US, width=width,
+        by=tuple(one for one in grouped if one in by), kinds=kinds, only=only,
+    )  # fmt: skip
+    return query, first + count if first + count < total else 0
+
+
+def _seconds(request: Request, name: str) -> int | None:
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdecimal() or len(text) > 12:
+        raise RequestError(f"`{name}` must be a whole number, got {show(text)}", param=name)
+    return int(text)
+
+
+def _many(request: Request, name: str) -> list[str]:
+    """As clients write lists: name[]=a&name[]=b, name=a&name=b, or name=a,b."""
+    found = request.query_params.getlist(f"{name}[]") + request.query_params.getlist(name)
+    return [part for text in found for part in (text.split(",") if name == "group_by" else [text])]
+
+
+def _page(query: UsageQuery, after: int, rows: list[Row], written: Callable[[Row], Row]) -> Row:
+    """`after`: the number of the next page's first bucket; 0: there is none."""
+    step = query.width * US
+    buckets: list[Row] = [
+        {"object": "bucket", "start_time": at // US, "end_time": min(at + step, query.end) // US, "results": []}
+        for at in range(query.start, query.end, step)
+    ]
+    for row in rows:
+        buckets[row["bucket"]]["results"].append(written(row))
+    next_page = f"page_{after}" if after else None
+    return {"object": "page", "data": buckets, "has_more": bool(after), "next_page": next_page}
+
+
+def _usage(kind: str, row: Row) -> Row:
+    grouped: Row = {name: row.get(name) for name in GROUPED}
+    found: Row = {"object": f"organization.usage.{kind}.result", "input_tokens": row["input"],
+                  "num_model_requests": row["requests"], **grouped}  # fmt: skip
+    if kind == "completions":
+        found |= {
+            "output_tokens": row["output"], "input_cached_tokens": row["cached"],
+            "input_cache_write_tokens": row["cache_write"],
+            "input_uncached_tokens": row["input"] - row["cached"] - row["cache_write"], "input_audio_tokens": 0,
+            "output_audio_tokens": 0,
+        }  # fmt: skip
+    else:
+        found = {name: value for name, value in found.items() if name not in ("batch", "service_tier")}
+    return found
+
+
+def _cost(row: Row) -> Row:
+    grouped: Row = {name: row.get(name) for name in COST_GROUPED}
+    amount = {"value": row["amount"] / 1e6, "currency": row["currency"].lower()}
+    line = {"quantity": row["quantity"], "quantity_unit": "tokens"} if "line_item" in row else {}
+    return {"object": "organization.costs.result", "amount": amount, **grouped, **line}
