@@ -1,4 +1,4 @@
-"""The books against a plain definition: random requests, retries and crashes; a nearly spent budget; a database gone."""
+"""The books against a plain definition: random requests, retries, crashes; a nearly spent budget; a database gone."""
 
 import asyncio
 import signal
@@ -57,11 +57,8 @@ class Definition:
         return sum(cost for key, cost in of.values() if key in mine)
 
     def fits(self, key: str, cost: int) -> bool:
-        for (kind, id), most in BUDGETS.items():
-            if kind == "project" or id == key or (kind == "group" and key in ("k2", "k3")):
-                if self.total(self.done, kind, id) + self.total(self.open, kind, id) + cost > most:
-                    return False
-        return True
+        mine = [one for one in BUDGETS if one[0] == "project" or one[1] == key or (one[0] == "group" and key != "k1")]
+        return all(self.total(self.done, *one) + self.total(self.open, *one) + cost <= BUDGETS[one] for one in mine)
 
 
 def price(prompt: int, cached: int, output: int) -> int:
@@ -172,7 +169,8 @@ def test_requests_tokens_and_places_are_given_back_and_counted():
         database, now = Database(), [float(NOW)]
         set_limits(
             database, limit(what="requests", window="minute", amount=6, kind="key", subject="*"),
-            limit(what="tokens", window="hour", amount=1000), limit(what="concurrent", amount=2, kind="user", subject="ann"),
+            limit(what="tokens", window="hour", amount=1000),
+            limit(what="concurrent", amount=2, kind="user", subject="ann"),
         )  # fmt: skip
         gate = opened(database, lambda: now[0])
         await gate.start()

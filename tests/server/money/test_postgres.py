@@ -102,7 +102,7 @@ def test_the_holds_of_a_server_that_died_end_and_what_it_charges_later_counts_on
         await admit(dying.gate, "a")
         late = await admit(dying.gate, "b")
         async with Server(postgres_database, lease_s=1.0) as other:
-            with pytest.raises(QuotaSpent, match="0.0015 USD are reserved by requests that run"):
+            with pytest.raises(QuotaSpent, match=r"0\.0015 USD are reserved by requests that run"):
                 await admit(other.gate, "c")
             await dying.vanish()
             async with asyncio.timeout(20):
