@@ -314,7 +314,7 @@ def test_openais_client_reads_usage_and_costs(shop):
 )
 def test_a_question_that_cannot_be_is_refused_by_name(shop, query, words):
     reply = shop.get(f"/v1/organization/usage/completions?{query}")
-    assert reply.status_code == 400
+    assert reply.status_code == 400, shop.server.log.getvalue()[-600:]
     with pytest.raises(AssertionError, match=words):
         raise AssertionError(reply.json()["error"]["message"])
 

@@ -18,12 +18,15 @@ from creuset.server.tenants.directory.people import create_group, create_user, i
 from creuset.server.tenants.directory.projects import add_member, create_service_account
 from creuset.server.tenants.directory.roles import assign, create_role
 from creuset.server.tenants.directory.sessions import begin, sessions_of
+from creuset.server.tenants.money.limits import Limit
+from creuset.server.tenants.money.rules import Channel, SpendAlert, add_alert, set_limit
 
 from ..conftest import NAME, Running, start
 from .conftest import NOW, House, build
 
 OPEN = {"/", "/health", "/favicon.svg", "/assets/{file}", "/auth/login", "/auth/accept"}
-ADMIN = re.compile(r"/v1/(organization|projects)(/|$)")
+ADMIN = re.compile(r"/v1/(organization|projects)(?!/usage/|/costs)(/|$)")  # bob may read usage
+BUCKETS = re.compile(r"/v1/organization/(usage/|costs)")
 BODY = {"content-type": "application/json"}
 
 
@@ -47,7 +50,7 @@ class Scene:
                 name = "conversation" if "conversations" in path else "response"
             return self.ids.get(name, NAME) if real else "never_" + "0" * 24
 
-        address = re.sub(r"\{(\w+)\}", value, path)
+        address = re.sub(r"\{(\w+)\}", value, path) + (f"?start_time={NOW}" if BUCKETS.match(path) else "")
         key = self.keys[who]
         headers = {header: f"Bearer {key}" if header == "authorization" else key} if key else {}
         more: dict[str, Any] = (
@@ -88,6 +91,15 @@ def scene(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sc
     house.do(lambda change: begin(change, {"id": house.bob, "organization": house.a}))
     with house.directory.database.reading() as connection:
         ids["session_id"] = sessions_of(connection, house.a, house.bob)[0]["id"]
+    with house.directory.database.transaction() as connection:
+        for kind, subject in (("organization", house.a), ("project", house.project)):
+            budget = Limit(id="", organization=house.a, kind=kind, subject=subject, what="money", window="month",
+                           amount=10**9, currency="USD")  # fmt: skip
+            made = set_limit(connection, budget)
+            channel = Channel(mail=("ann@example.org",))
+            alert = SpendAlert(id="", organization=house.a, limit=made.id, threshold=1, channel=channel)
+            ids["alert_id"] = add_alert(connection, alert).id
+    ids["rate_limit_id"] = "rl-all"
     server = start(folder, people=house.file)
     mine = server.client(headers={"x-api-key": bobs})
     ids["response"] = mine.post("/v1/responses", json={"model": NAME, "input": "say hi"}).json()["id"]

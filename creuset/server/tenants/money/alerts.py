@@ -33,6 +33,7 @@ TRIES = 5
 WAIT_S = 1.0  # before the second try; each wait is twice the one before
 TIMEOUT_S = 10.0
 STALE_S = 300
+LAST_MOMENT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +131,10 @@ class AlertSender:
         task.add_done_callback(self._tasks.discard)
 
     async def stop(self) -> None:
-        """Wait for what is being sent, for as long as one try takes."""
+        """Give what is being sent a moment. What is not sent by then is sent with the next charge."""
         await asyncio.sleep(0)
         if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=TIMEOUT_S)
+            _, late = await asyncio.wait(self._tasks, timeout=LAST_MOMENT_S)
             for task in late:
                 task.cancel()
 
@@ -161,6 +162,9 @@ class AlertSender:
             try:
                 await asyncio.to_thread(send, alert, notice)
                 return True
+            except ConfigError as error:
+                self._on_error(f"alert by {what}", error)
+                return False
             except Exception as error:
                 self._on_error(f"alert by {what}", error)
                 if attempt + 1 < TRIES:

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from creuset.core.errors import ConfigError, NotFound, RequestError
 from creuset.server.state import ServerState, context_of, json_response
 from creuset.server.tenants.access import need
+from creuset.server.tenants.directory.projects import project_of
 from creuset.server.tenants.gate import MoneyGate
 from creuset.server.tenants.money import rules
 from creuset.server.tenants.money.limits import Limit
@@ -42,13 +43,19 @@ FILTERS = {"project_ids": "project_id", "user_ids": "user_id", "api_key_ids": "a
 def money_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
     """(method, path, handler) of each route."""
 
-    def who(request: Request, *scopes: str, project: str = "") -> str:
-        """The organization of whoever asks and has one of `scopes`, or the project's where it is their own."""
+    async def who(request: Request, *scopes: str, project: str = "") -> str:
+        """The organization of whoever asks and has one of `scopes`, or the project's where it is their own.
+
+        NotFound for a `project` that is another organization's, as for one that never was.
+        """
         caller = context_of(request).who
         if caller is None:
             raise NotFound("this server has no keys, so it has no organizations", code="no_organization")
-        own = project and caller.project == project
-        need(caller, *scopes, *((PROJECT_WRITE if ADMIN_WRITE in scopes else PROJECT_READ,) if own else ()))
+        near = (PROJECT_WRITE if ADMIN_WRITE in scopes else PROJECT_READ,) if project else ()
+        if not caller.scopes.intersection((*scopes, *(near if caller.project == project else ()))):
+            need(caller, scopes[0], told=(*scopes[1:], *near))
+        if project and state.directory is not None:
+            await state.database.read(lambda connection: project_of(connection, caller.organization, project))
         return caller.organization
 
     async def changed(work: Callable[[Any], Any]) -> Any:
@@ -62,7 +69,7 @@ def money_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
 
     def used(kind: str, kinds: tuple[str, ...]) -> Handler:
         async def answer(request: Request) -> Response:
-            organization = who(request, USAGE_READ, ADMIN_READ)
+            organization = await who(request, USAGE_READ, ADMIN_READ)
             query, after = _query(request, organization, BUCKETS, GROUPED, kinds, int(state.clock()) + 1)
             rows = await state.database.read(lambda connection: usage(connection, query)) if kinds else []
             return json_response(_page(query, after, rows, lambda row: _usage(kind, row)))
@@ -70,7 +77,7 @@ def money_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         return answer
 
     async def cost(request: Request) -> Response:
-        organization = who(request, USAGE_READ, ADMIN_READ)
+        organization = await who(request, USAGE_READ, ADMIN_READ)
         query, after = _query(request, organization, {"1d": (7, MOST_DAYS)}, COST_GROUPED, (), int(state.clock()) + 1)
         rows = await state.database.read(lambda connection: costs(connection, query))
         return json_response(_page(query, after, rows, _cost))
@@ -79,7 +86,7 @@ def money_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
 
     async def rate_limits(request: Request) -> Response:
         project = request.path_params["project_id"]
-        organization = who(request, ADMIN_READ, project=project)
+        organization = await who(request, ADMIN_READ, project=project)
         found = await state.database.read(lambda c: rules.find_limits(c, organization, kind="project", subject=project))
         names = ["", *(engine.names[0] for engine in state.engines.engines)]
         data = [_rate_limit(name, found) for name in names]
@@ -88,7 +95,7 @@ def money_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
 
     async def set_rate_limit(request: Request) -> Response:
         project, id = request.path_params["project_id"], request.path_params["rate_limit_id"]
-        organization = who(request, ADMIN_WRITE, project=project)
+        organization = await who(request, ADMIN_WRITE, project=project)
         model = id.removeprefix("rl-")
         model = "" if model == ALL else state.engines.find(model).names[0]
         fields = Fields(parse_object(await request.body()))
@@ -108,10 +115,10 @@ def money_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
 
     # -- spend limits and alerts, of the organization or of a project
 
-    def place(request: Request, *scopes: str) -> tuple[str, str, str, str]:
+    async def place(request: Request, *scopes: str) -> tuple[str, str, str, str]:
         """Organization, kind, subject, and what the object is called."""
         project = request.path_params.get("project_id", "")
-        organization = who(request, *scopes, project=project)
+        organization = await who(request, *scopes, project=project)
         return (organization, "project", project, "project") if project else (
             organization, "organization", organization, "organization")  # fmt: skip
 
@@ -119,7 +126,7 @@ def money_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         return {"kind": kind, "subject": subject, "what": "money", "window": "month", "zone": "UTC", "model": ""}
 
     async def spend_limit(request: Request) -> Response:
-        organization, kind, subject, called = place(request, ADMIN_READ)
+        organization, kind, subject, called = await place(request, ADMIN_READ)
         where = month(organization, kind, subject)
         found = await state.database.read(lambda c: rules.find_limits(c, organization, **where))
         if not found or found[0].amount is None:
@@ -136,7 +143,7 @@ def money_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
                 "threshold_amount": (limit.amount or 0) // CENT, "enforcement": {"status": status}}  # fmt: skip
 
     async def set_spend_limit(request: Request) -> Response:
-        organization, kind, subject, called = place(request, ADMIN_WRITE)
+        organization, kind, subject, called = await place(request, ADMIN_WRITE)
         fields = Fields(parse_object(await request.body()))
         amount, currency = _threshold(fields)
         fields.refuse_rest()
@@ -145,7 +152,7 @@ def money_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         return json_response(await _spend_limit(await changed(lambda c: rules.set_limit(c, limit)), called))
 
     async def drop_spend_limit(request: Request) -> Response:
-        organization, kind, subject, called = place(request, ADMIN_WRITE)
+        organization, kind, subject, called = await place(request, ADMIN_WRITE)
         where = month(organization, kind, subject)
 
         def work(connection: Any) -> bool:
@@ -157,7 +164,7 @@ def money_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         return json_response({"object": f"{called}.spend_limit.deleted", "deleted": True})
 
     async def alerts(request: Request) -> Response:
-        organization, kind, subject, called = place(request, ADMIN_READ)
+        organization, kind, subject, called = await place(request, ADMIN_READ)
         data = [_alert(one, limit, called) for one, limit in await state.database.read(
             lambda c: _alerts(c, organization, kind, subject))]  # fmt: skip
         ids = [one["id"] for one in data]
@@ -165,7 +172,7 @@ def money_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
                               "last_id": ids[-1] if ids else None, "has_more": False})  # fmt: skip
 
     async def set_alert(request: Request) -> Response:
-        organization, kind, subject, called = place(request, ADMIN_WRITE)
+        organization, kind, subject, called = await place(request, ADMIN_WRITE)
         id = request.path_params.get("alert_id", "")
         fields = Fields(parse_object(await request.body()))
         threshold, currency = _threshold(fields)
@@ -192,7 +199,7 @@ def money_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         return json_response(await changed(work))
 
     async def drop_alert(request: Request) -> Response:
-        organization, kind, subject, called = place(request, ADMIN_WRITE)
+        organization, kind, subject, called = await place(request, ADMIN_WRITE)
         id = request.path_params["alert_id"]
 
         def work(connection: Any) -> bool:

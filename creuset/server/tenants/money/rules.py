@@ -86,7 +86,7 @@ def set_limit(connection: Connection, limit: Limit) -> Limit:
     row = connection.execute(
         select(LIMITS.c.id).where(*(LIMITS.c[name] == getattr(limit, name) for name in same))
     ).scalar()
-    values = asdict(limit) | {"id": row or limit.id or f"lim_{token_hex(8)}", "created": limit.created or _now()}
+    values = asdict(limit) | {"id": row or limit.id or f"limit_{token_hex(12)}", "created": limit.created or _now()}
     upsert(connection, LIMITS, [values], keys=("id",))
     changed(connection)
     return Limit(**values)
@@ -115,7 +115,7 @@ def add_alert(connection: Connection, alert: SpendAlert) -> SpendAlert:
         raise ConfigError(f"a webhook is an http or https address, got `{alert.channel.webhook}`")
     if alert.share is not None and not 1 <= alert.share <= 1000:
         raise ConfigError(f"the share of an alert must be between 1 and 1000 percent, got {alert.share}")
-    values = asdict(alert) | {"id": alert.id or f"alert_{token_hex(8)}", "created": alert.created or _now()}
+    values = asdict(alert) | {"id": alert.id or f"alert_{token_hex(12)}", "created": alert.created or _now()}
     row = values | {"channel": msgspec.json.encode(alert.channel).decode()}
     upsert(connection, ALERTS, [row], keys=("id",))
     changed(connection)
