@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from creuset.cli.tenants.directory import add_database, refuse_open_door, sources_of_keys
+from creuset.cli.tenants.money import add_mail
 from creuset.core.errors import ConfigError, CreusetError
 from creuset.core.memory import available_memory, parse_size
 from creuset.model.hub import find_model, shipped_models
@@ -136,19 +137,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--share-prefixes", action="store_true", help="let all keys share the prefix cache: faster where prompts begin "
         "alike, but a caller can then tell by time whether another has sent the same beginning")  # fmt: skip
     add_database(add)
-    add(
-        "--mail",
-        default="",
-        metavar="URL",
-        help="the mail server for alerts about budgets: smtp://user@host:587; its password "
-        "is taken from $CREUSET_MAIL_PASSWORD",
-    )
-    add(
-        "--mail-sender",
-        default="creuset@localhost",
-        metavar="ADDRESS",
-        help="who such mail is from (default: %(default)s)",
-    )
+    add_mail(add)
     add(
         "--speculation",
         choices=("auto", "off", "model", "lookup"),
