@@ -17,7 +17,7 @@ SUBJECTS = ("key", "user", "account", "group", "project", "organization")
 def add_mail(add: Callable[..., Any]) -> None:
     add(
         "--mail", default="", metavar="URL",
-        help="the mail server that gets alerts about budgets, such as smtp://user@mail.example.org:587; its password is "
+        help="the mail server that gets alerts about budgets: smtp://user@mail.example.org:587; its password is "
         "taken from $CREUSET_MAIL_PASSWORD",
     )  # fmt: skip
     add(
