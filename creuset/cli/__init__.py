@@ -30,6 +30,11 @@ VERBS = {
     "serve": ("creuset.cli.serve", "serve a model: OpenAI-compatible API and chat page"),
     "people": ("creuset.cli.tenants.people", "organizations, projects and people who may use a server"),
     "keys": ("creuset.cli.tenants.keys", "API keys of those people: make, list, rotate, revoke"),
+    "limits": ("creuset.cli.tenants.limits", "how many requests and tokens they may use"),
+    "budgets": ("creuset.cli.tenants.budgets", "how much money they may spend, and who is told"),
+    "prices": ("creuset.cli.tenants.prices", "what tokens cost on this server"),
+    "usage": ("creuset.cli.tenants.usage", "what was used, by project, person, key and model"),
+    "costs": ("creuset.cli.tenants.usage", "what that cost; as a table, JSON or CSV (FOCUS)"),
     "bench": ("creuset.cli.speed.bench", "how fast a model answers on this machine"),
     "eval": ("creuset.cli.eval", "score a model"),
     "audit": ("creuset.cli.audit", "test a model or an endpoint: robustness, security, bias, privacy, law"),
@@ -44,7 +49,8 @@ VERBS = {
 # The extra that a verb needs; one that is not here needs none (core/extras.py).
 EXTRA = {
     "corpus": "data", "tokenizer": "data", "train": "train", "tune": "train", "serve": "serve", "people": "serve",
-    "keys": "serve", "eval": "eval", "audit": "eval", "compare": "eval", "dossier": "eval",
+    "keys": "serve", "limits": "serve", "budgets": "serve", "prices": "serve", "usage": "serve", "costs": "serve",
+    "eval": "eval", "audit": "eval", "compare": "eval", "dossier": "eval",
 }  # fmt: skip
 
 # What `creuset verify` asks of an artifact of this kind beyond its hashes: a module with `check(path)`, the problems,

@@ -118,7 +118,7 @@ def tariff(price: Price) -> Tariff:
     said = msgspec.json.encode([price.names, price.currency, {k: tiers[k] for k in sorted(tiers)}])
     version = f"{price.id}@{price.since or 'undated'}#{hashlib.blake2s(said, digest_size=4).hexdigest()}"
     return Tariff(
-        version=version, names=(price.id, *price.names), currency=price.currency, tiers=tiers, since=_day(price.since),
+        version=version, names=tuple(dict.fromkeys((price.id, *price.names))), currency=price.currency, tiers=tiers, since=_day(price.since),
         until=price.until, source=price.source,
     )  # fmt: skip
 

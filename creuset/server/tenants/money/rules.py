@@ -82,7 +82,7 @@ def changed(connection: Connection) -> None:
 
 def set_limit(connection: Connection, limit: Limit) -> Limit:
     """Set a limit, in the place of one on the same thing for the same subject. Returns it as it is kept."""
-    same = ("organization", "kind", "subject", "model", "what", "window", "zone")
+    same = ("organization", "kind", "subject", "model", "what", "window", "zone", "currency")
     row = connection.execute(
         select(LIMITS.c.id).where(*(LIMITS.c[name] == getattr(limit, name) for name in same))
     ).scalar()

@@ -3,6 +3,7 @@
 All times are microseconds since 1970.
 """
 
+import time
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Literal, get_args
@@ -58,6 +59,11 @@ class Calendar:
         if found is None or not found[0] <= at < found[1]:
             found = self._now[window, zone] = calendar_window(window, zone, at)
         return found
+
+
+def now_us() -> int:
+    """This moment."""
+    return time.time_ns() // 1000
 
 
 def as_time(at: int, zone: str = "UTC") -> str:
