@@ -116,9 +116,10 @@ def tariff(price: Price) -> Tariff:
     if price.priority:
         tiers["priority"] = (_bracket(price.id, price.priority),)
     said = msgspec.json.encode([price.names, price.currency, {k: tiers[k] for k in sorted(tiers)}])
+    names = tuple(dict.fromkeys((price.id, *price.names)))
     version = f"{price.id}@{price.since or 'undated'}#{hashlib.blake2s(said, digest_size=4).hexdigest()}"
     return Tariff(
-        version=version, names=tuple(dict.fromkeys((price.id, *price.names))), currency=price.currency, tiers=tiers, since=_day(price.since),
+        version=version, names=names, currency=price.currency, tiers=tiers, since=_day(price.since),
         until=price.until, source=price.source,
     )  # fmt: skip
 
