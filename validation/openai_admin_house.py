@@ -27,7 +27,7 @@ class House:
         self.own: TwoOrganizations = build(self.file, time.time, [])
         self.key = self.own.key(self.own.ann)[1]
         self.rows = self._rows()
-        self.server = start(scripted_folder(folder / "model"), people=self.file)
+        self.server = start(scripted_folder(folder / "model"), people=self.own.directory)
         self.url = f"{self.server.url}/v1"
 
     def fill(self, *, of_project: bool) -> None:

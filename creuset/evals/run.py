@@ -26,10 +26,7 @@ from creuset.evals.task import Form, Task
 from creuset.evals.usage import cost_of, total_usage, usage_of
 
 Rows = list[dict[str, Any]]
-DEFINITIONS = {
-    "bpb": sentence("evals.bpb_definition"),
-    "intervals": "95 %, by what `interval_by` says",
-}
+DEFINITIONS = {"bpb": sentence("evals.bpb_definition"), "intervals": "95 %, by what `interval_by` says"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

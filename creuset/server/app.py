@@ -24,6 +24,8 @@ from creuset.server.openai.routes import openai_routes
 from creuset.server.responses.conversations import conversation_routes
 from creuset.server.responses.routes import response_routes
 from creuset.server.retrieval.routes import retrieval_routes
+from creuset.server.scim.routes import DIALECT as SCIM
+from creuset.server.scim.routes import scim_routes
 from creuset.server.state import ServerState, context_of, json_response
 from creuset.server.tenants.me import me_route
 from creuset.server.tenants.money.routes import money_routes
@@ -40,7 +42,7 @@ def create_app(state: ServerState) -> ASGIApp:
     table = [
         *openai_routes(state), *response_routes(state), *conversation_routes(state), *anthropic_routes(state),
         *retrieval_routes(state), *moderation_routes(state), *money_routes(state), me_route(state),
-        *admin_routes(state), *_own_routes(state),
+        *admin_routes(state), *scim_routes(state), *_own_routes(state),
     ]  # fmt: skip
     routes = [Route(path, _named(path, handler), methods=[method]) for method, path, handler in table]
     # Clients are often given an address without /v1.
@@ -73,7 +75,7 @@ def create_app(state: ServerState) -> ASGIApp:
 
     return Middleware(
         Idempotency(app, route=route_of), state.settings, state.keys, state.metrics, state.log, posts=posts,
-        dialects=(MESSAGES,), places=places, gate=state.gate, metered=METERED,
+        dialects=(MESSAGES, SCIM), places=places, gate=state.gate, metered=METERED,
     )  # fmt: skip
 
 

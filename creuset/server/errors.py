@@ -69,6 +69,7 @@ class Dialect:
     prefix: str  # of the addresses where it is spoken
     error: Callable[[Exception, str | None], dict[str, Any]]  # with the id of the request
     id_header: bytes | None = None  # that has the id as well
+    media: str = "application/json"  # of bodies, which may be plain JSON in any case
 
 
 OPENAI_DIALECT = Dialect("", lambda error, _id: error_object(error))

@@ -172,7 +172,7 @@ class Middleware:
                 check_scope(who, scope["path"])
             if scope["method"] == "POST" and (self._posts is None or scope["path"] in self._posts):
                 media = _header(scope, b"content-type").partition(";")[0].strip().lower()
-                if media != "application/json":
+                if media != "application/json" and media != context.dialect.media:
                     raise WrongMediaType(f"the body must be sent as application/json, got `{media[:80] or 'no type'}`")
                 refuse_encoding(_header(scope, b"content-encoding"))
                 self._first_look(scope["path"], context)

@@ -27,7 +27,6 @@ from creuset.server.model import ServedModel, describe
 from creuset.server.run import serve
 from creuset.server.settings import ServeSettings
 from creuset.server.tenants.directory.directory import Directory
-from creuset.server.tenants.directory.pepper import pepper_file
 from creuset.server.tenants.keys import KeyRing
 from creuset.testing import tiny_config, tiny_model_folder, tiny_tokenizer
 from creuset.text.watermark import Watermark
@@ -131,14 +130,16 @@ def start(
     needs: Sequence[Need | None] = (),
     memory: int = UNBOUNDED,
     ready: int = 200,
-    people: Path | None = None,
+    people: Path | Directory | None = None,
     **settings: Any,
 ) -> Running:
-    """`people`: the file of a database that has a directory.
+    """`people`: a directory, or the file of a database that has one.
 
     `alone` False: no model of ours but those in `more`. `ready`: what /health must say first."""
-    database = Database(f"sqlite:///{people}") if people else None
-    directory = Directory(database, pepper_file(database.url, None, people.parent)) if database and people else None
+    directory = people if isinstance(people, Directory) else None
+    if isinstance(people, Path):
+        directory = Directory(Database(f"sqlite:///{people}"), people.with_name(people.name + ".pepper"))
+    database = directory.database if directory else None
     log, found, listening = io.StringIO(), {}, threading.Event()
 
     def on_listening(url: str) -> None:

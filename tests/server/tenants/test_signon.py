@@ -6,10 +6,12 @@ from typing import Any
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
 
 from creuset.server.tenants.cookies import set_cookie
 from creuset.server.tenants.directory.people import invite, update_user
 from creuset.server.tenants.keys import KeyRing, add_key
+from creuset.server.tenants.signon import passwords
 from creuset.server.tenants.signon.passwords import encoded, matches
 from creuset.server.tenants.signon.throttle import Throttle, TooManyLogins
 
@@ -17,6 +19,14 @@ from ..conftest import NAME, Running, start
 from .conftest import NOW, House, build
 
 PASSWORD = "four ordinary words here"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def fast() -> Iterator[None]:
+    """Little work for each password: that of the library would take seconds of these tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "_HASHER", PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +40,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 @pytest.fixture(scope="module")
 def server(folder: Path, house: House) -> Iterator[Running]:
-    running = start(folder, people=house.file)
+    running = start(folder, people=house.directory)
     yield running
     running.close()
 
@@ -159,6 +169,8 @@ def test_guesses_get_slower_and_the_right_password_ends_that() -> None:
 
 def test_passwords_are_argon2id_and_no_stored_one_matches_nothing() -> None:
     stored = encoded(PASSWORD)
+    usual = PasswordHasher()
+    assert (usual.memory_cost, usual.time_cost, usual.type.name) == (65536, 3, "ID"), "RFC 9106, second choice"
     assert stored.startswith("$argon2id$") and PASSWORD not in stored and encoded(PASSWORD) != stored
     assert matches(stored, PASSWORD) and not matches(stored, PASSWORD + "x")
     assert not matches(None, "") and not matches(None, PASSWORD) and not matches("damaged", PASSWORD)

@@ -118,17 +118,23 @@ def delete_group(change: Change, organization: str, id: str) -> None:
 
 def users_of(connection: Connection, organization: str, group: str) -> list[Row]:
     """The users of a group, in the order in which they came."""
-    query = select(USERS, GROUP_USERS.c.added).join(GROUP_USERS, GROUP_USERS.c.user == USERS.c.id)
+    query = select(USERS, GROUP_USERS.c.added, GROUP_USERS.c.display).join(
+        GROUP_USERS, GROUP_USERS.c.user == USERS.c.id
+    )
     query = query.where(USERS.c.organization == organization, GROUP_USERS.c.group == group)
     return [dict(row) for row in connection.execute(query.order_by(GROUP_USERS.c.added, USERS.c.id)).mappings()]
 
 
-def join_group(change: Change, organization: str, group: str, user: str) -> None:
+def join_group(change: Change, organization: str, group: str, user: str, display: str | None = None) -> None:
+    """`display`: how SCIM calls the user in this group."""
     group_of(change.connection, organization, group)
     user_of(change.connection, organization, user)
     here = (GROUP_USERS.c.group == group, GROUP_USERS.c.user == user)
-    if find(change.connection, GROUP_USERS, organization, *here) is None:
-        row = {"group": group, "user": user, "organization": organization, "added": change.now}
+    found = find(change.connection, GROUP_USERS, organization, *here)
+    if found is not None and display is not None and found["display"] != display:
+        change.connection.execute(update(GROUP_USERS).where(*here).values(display=display))
+    if found is None:
+        row = {"group": group, "user": user, "organization": organization, "added": change.now, "display": display}
         change.connection.execute(insert(GROUP_USERS).values(**row))
         change.audit(organization, "group.updated", {"id": group, "changes_requested": {"added": user}})
 

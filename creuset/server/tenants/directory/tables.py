@@ -52,7 +52,7 @@ GROUPS = Table(
 )  # fmt: skip
 GROUP_USERS = Table(
     "group_users", META, Column("group", String(64), primary_key=True), Column("user", String(64), primary_key=True),
-    _ref("organization"), _time("added", null=False),
+    _ref("organization"), _time("added", null=False), _text("display"),
 )  # fmt: skip
 SERVICE_ACCOUNTS = Table(
     "service_accounts", META, _id(), _ref("organization"), _ref("project", index=True), _text("name", null=False),

@@ -80,7 +80,13 @@ def upgrade() -> None:
             words("models"),
             sa.UniqueConstraint("organization", "name"),
         ],
-        "group_users": [ref("group", key=True), ref("user", key=True), ref("organization"), time("added", null=False)],
+        "group_users": [
+            ref("group", key=True),
+            ref("user", key=True),
+            ref("organization"),
+            time("added", null=False),
+            words("display"),
+        ],
         "service_accounts": [
             ref("id", key=True),
             ref("organization"),
