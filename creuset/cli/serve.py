@@ -145,6 +145,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="who guesses tokens that are then verified together: the model's own layer for it, or a look at what "
         "followed before; answers stay the same (default: %(default)s, the model's layer where it has one)",
     )
+    add(
+        "--draft", metavar="MODEL", help="a smaller model with the same tokens that guesses them; answers stay the same"
+    )
     add("--log-level", choices=LEVELS, default="info", help="of the JSON lines on stderr (default: %(default)s)")
     add("--json", action="store_true", help="print the line that says where as JSON")
     add("--dry-run", action="store_true", help="print the resolved settings as JSON and stop")
@@ -182,7 +185,7 @@ def main(args: argparse.Namespace) -> int:
         "threads": args.threads,
         "prefix_cache": not args.no_prefix_cache,
         "speculation": args.speculation,
-    }
+    } | ({"draft": str(find_model(args.draft).resolve())} if args.draft else {})
     mark = args.watermark or (Path(os.environ["CREUSET_WATERMARK"]) if os.environ.get("CREUSET_WATERMARK") else None)
     if mark is not None:
         engine["watermark"] = str(mark.resolve())

@@ -28,16 +28,16 @@ from creuset.core.errors import ArtifactError, EngineError, RequestError
 from creuset.engine.answer.forms import Forms
 from creuset.engine.answer.output import OutputBuilder
 from creuset.engine.backend.base import BatchSpan, ForwardBatch, Runner
-from creuset.engine.backend.choose import choose
 from creuset.engine.blocks import BlockPool
+from creuset.engine.draft_model import drafting
 from creuset.engine.last_rows import LastRows, read_prompt
 from creuset.engine.live import Live, Part, refuse
-from creuset.engine.loading import refuse_other_shape, room, weights_of
+from creuset.engine.loading import draft_runner, refuse_other_shape, room, runner_for, weights_of
 from creuset.engine.prefix import PrefixCache
 from creuset.engine.sampler import Sampler, token_logprob
 from creuset.engine.scheduler import Scheduler, StepPlan
 from creuset.engine.settings import EngineSettings
-from creuset.engine.speculation import Computed, drafter, row_cost
+from creuset.engine.speculation import Computed
 from creuset.model.hub import end_ids
 from creuset.text.tokenizer import Tokenizer
 from creuset.text.watermark import Watermark
@@ -58,9 +58,11 @@ class Engine:
         settings: EngineSettings,
         end_ids: Iterable[int],
         watermark: Watermark | None = None,
+        draft: Runner | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        """`clock`: seconds; by what steps take, prompts are read in smaller or larger pieces (pace.py)."""
+        """`draft`: a smaller model that guesses (draft_model.py). `clock`: seconds; by what steps take, prompts are
+        read in smaller or larger pieces (pace.py)."""
         self.tokenizer, self.settings, self._clock = tokenizer, settings, clock
         self._watermark = watermark  # not among the settings: those are printed
         self.config = runner.config
@@ -80,7 +82,7 @@ class Engine:
             max_batch_tokens=settings.max_batch_tokens,
             border=runner.config.rope_border,
         )
-        self._drafter, self._row_cost = drafter(settings.speculation, runner), row_cost(runner.config)
+        self._drafter, self._row_cost = drafting(settings, runner, draft, self.capacity)
         self._seeds = random.SystemRandom() if settings.seed is None else random.Random(settings.seed)
         self._live: dict[str, Live] = {}
         self._cancelled: dict[str, None] = {}
@@ -111,16 +113,9 @@ class Engine:
             raise ArtifactError(
                 f"`{path}`: the tokenizer has {tokenizer.vocab_size} ids, the model only {source.config.vocab_size}"
             )
-        runner = choose(
-            source,
-            backend=settings.backend,
-            dtype=settings.dtype,
-            threads=settings.threads,
-            max_batch_tokens=settings.max_batch_tokens,
-            device=device,
-        )
+        runner, draft = runner_for(source, settings, device), draft_runner(settings, tokenizer, device)
         ends = end_ids(path) | tokenizer.end_ids
-        return cls(runner, tokenizer, settings=settings, end_ids=ends, watermark=watermark)
+        return cls(runner, tokenizer, settings=settings, end_ids=ends, watermark=watermark, draft=draft)
 
     @property
     def choices(self) -> dict[str, Any]:
@@ -272,8 +267,10 @@ class Engine:
             live = self._live[id]
             sequence = live.sequence
             whole, first = sequence.tokens, sequence.computed
-            draft = self._draft(live, left) if drafting and count == 1 == len(whole) - first else []
-            left -= len(draft)
+            draft: list[int] = []
+            if drafting and live.allowance.steps >= self._row_cost and count == 1 == len(whole) - first:
+                draft = self._draft(live, left)
+                left -= len(draft)
             tokens = [*whole[first : first + count], *draft]
             parts.append(Part(live, BatchSpan(first, len(tokens), sequence.blocks, len(whole)), row, tokens, draft))
             row += len(tokens)
@@ -281,13 +278,18 @@ class Engine:
         return parts
 
     def _draft(self, live: Live, left: int) -> list[int]:
-        if self._drafter is None or live.allowance.steps < self._row_cost or not live.speculates:
+        if self._drafter is None or not live.speculates:
             return []
         # One token comes without a draft.
-        ahead = live.sequence.request.sampling.max_tokens - live.answer.count - 1
+        ahead = live.most - live.answer.count - 1
         if (most := min(left, ahead, self.settings.draft_tokens, live.allowance.rows)) < 1:
             return []
-        draft = self._drafter.draft(live.sequence, most)
+        try:
+            draft = self._drafter.draft(live.sequence, most)
+        except Exception:  # as in `_learn`
+            self._drafter, draft = None, []
+        if not draft:
+            return draft
         draft = draft[: self._scheduler.reserve(live.sequence, len(draft))]
         self._totals["drafted_tokens"] += len(draft)
         return draft
@@ -343,8 +345,9 @@ class Engine:
                 events.append(event)
             if at == len(draft) or (event is not None and event.finish) or sequence.tokens[-1] != draft[at]:
                 if self._drafter is not None:
-                    self._totals["accepted_tokens"] += at
                     live.allowance.settle(len(draft), at)
+                    if at:
+                        self._totals["accepted_tokens"] += at
                 return
             count = 1
 

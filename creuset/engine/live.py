@@ -16,7 +16,7 @@ from creuset.types.generation import GenerationRequest
 class Live:
     """A request that was accepted and has not ended: its place, its text, its generator, its place in its grammar."""
 
-    __slots__ = ("allowance", "answer", "enough", "mask", "sampler", "sequence")
+    __slots__ = ("allowance", "answer", "enough", "mask", "most", "sampler", "sequence", "speculates")
 
     def __init__(self, sequence: Sequence, answer: OutputBuilder, sampler: Sampler, *, row_cost: float) -> None:
         self.sequence, self.answer, self.sampler = sequence, answer, sampler
@@ -25,11 +25,8 @@ class Live:
         request = sequence.request
         bound = request.grammar is not None or (request.thinking is not None and request.thinking.budget is not None)
         self.enough = 0 if bound else sampler.enough  # candidates that its token is chosen from; 0: all
-
-    @property
-    def speculates(self) -> bool:
-        """Whether drafts are made for it: not where a grammar rules out most tokens."""
-        return self.sequence.request.grammar is None
+        self.speculates = request.grammar is None  # a grammar rules out most tokens: no drafts
+        self.most = request.sampling.max_tokens
 
 
 class Part(NamedTuple):

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING
 
 from creuset.core.errors import ConfigError
 from creuset.engine.backend.base import Runner
+from creuset.engine.backend.choose import choose
+from creuset.engine.draft_model import refuse_other_words
 from creuset.engine.settings import EngineSettings
 from creuset.model.config import ModelConfig
 from creuset.model.context import with_context
 from creuset.model.formats.adapter import AdaptedWeights
 from creuset.model.formats.stored.numbers import array_of
 from creuset.model.formats.weights import ModelWeights, StoredTensor, WeightSource, open_weights, parts
+from creuset.model.hub import find_model
+from creuset.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from creuset.model.transformer import Transformer
@@ -30,6 +34,22 @@ def weights_of(path: Path, settings: EngineSettings, model: "Transformer | None"
     if settings.lora:
         source = AdaptedWeights(source, Path(settings.lora))
     return _Stretched(source, with_context(source.config, settings.context)) if settings.context else source
+
+
+def runner_for(source: WeightSource, settings: EngineSettings, device: str) -> Runner:
+    return choose(
+        source, backend=settings.backend, dtype=settings.dtype, threads=settings.threads,
+        max_batch_tokens=settings.max_batch_tokens, device=device,
+    )  # fmt: skip
+
+
+def draft_runner(settings: EngineSettings, tokenizer: Tokenizer, device: str) -> Runner | None:
+    """The draft model of the settings, where there is one. ConfigError: its tokens are others."""
+    if not settings.draft:
+        return None
+    path = find_model(settings.draft)
+    refuse_other_words(Tokenizer.load(path), tokenizer)
+    return runner_for(open_weights(path), settings, device)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ class EngineSettings:
     lora: str = ""  # the folder of an adapter in PEFT's layout, which is added to the weights
     # Who guesses tokens that are then verified together (engine/speculation.py). Answers are the same with all.
     speculation: Literal["auto", "off", "model", "lookup"] = "auto"  # auto: the model's own layer, where it has one
-    draft_tokens: int = 7  # guessed ahead by `lookup`, at most; the model's own layer guesses one
+    draft: str = ""  # a smaller model with the same tokens that guesses (engine/draft_model.py): its folder
+    draft_tokens: int = 7  # guessed ahead by `lookup` and by a draft model, at most; the model's own layer guesses one
     dtype: Literal["auto", "fp32", "bf16"] = "auto"  # auto: weights as they are stored (docs/guides/serve.md)
     # Who computes: auto is the native core where it was built and knows the family, on a CPU; else torch.
     backend: Literal["auto", "native", "torch"] = "auto"
@@ -33,6 +34,8 @@ class EngineSettings:
             raise ValueError(f"backend must be auto, native or torch, got {self.backend}")
         if self.speculation not in ("auto", "off", "model", "lookup"):
             raise ValueError(f"speculation must be auto, off, model or lookup, got {self.speculation}")
+        if self.draft and self.speculation == "off":
+            raise ValueError(f"a draft model (`{self.draft}`) and speculation `off` exclude each other")
         if self.draft_tokens < 1:
             raise ValueError(f"draft_tokens must be positive, got {self.draft_tokens}")
         for name in ("max_batch_tokens", "max_running"):

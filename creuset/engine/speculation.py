@@ -6,7 +6,7 @@ the drafted one, the row behind it was computed with the right beginning and cou
 rest is thrown away. So an answer is the same with drafts and without, greedy or sampled. Only the steps are fewer.
 
 Who guesses is a `Drafter`: `PromptLookup` (what followed the last tokens before), `NextTokenLayer` (the model's own
-layer for it, as DeepSeek-V3 has one).
+layer for it, as DeepSeek-V3 has one), `DraftModel` of draft_model.py (a smaller model).
 """
 
 from collections.abc import Sequence as Listed
@@ -16,40 +16,55 @@ from typing import Literal, Protocol
 from creuset.core.errors import ConfigError
 from creuset.engine.backend.base import BatchSpan, ForwardBatch, Runner
 from creuset.engine.scheduler import Sequence
-from creuset.model.config import ModelConfig
+from creuset.model.count import matmul_weights
 
 Speculation = Literal["auto", "off", "model", "lookup"]
 
-WASTE = 0.03  # of an answer's steps: what drafts that are not accepted may cost
-_FIRST, _MOST = 2.0, 6.0  # steps: what a new answer may spend on trying, and what right drafts can save up for more
+WASTE = 0.015  # of an answer's steps: what drafts that are not accepted may cost
+_FIRST, _MOST = 1.4, 6.0  # steps: what a new answer may spend on trying, and what right drafts can save up for more
 
 
-def row_cost(config: ModelConfig) -> float:
-    """What one more row is taken to cost, in steps of one row. A row of a model with experts asks others than the row
-    before it, so little is shared; a dense model's weights are read once for all."""
-    return 0.8 if config.experts else 0.35
+def row_cost(runner: Runner) -> float:
+    """What one more row is taken to cost, in steps of one row.
+
+    In the native core its products take a fifth of a step, and it meets experts of its own, whose weights are read
+    for it. Measured: 0.43 for the shipped model, 0.11 to 0.28 for a dense one (docs/log.md). torch's products have more
+    to do beside.
+    """
+    config = runner.config
+    if runner.choices["backend"] != "native":
+        return 0.8 if config.experts else 0.35
+    layers = sum(map(config.moe_layer, range(config.layers)))
+    routed = layers * 3 * config.hidden * config.experts_per_token * config.expert_ffn
+    return 0.2 + 0.8 * routed / matmul_weights(config)
 
 
 class Allowance:
     """How many tokens may be drafted for one request. It turns drafts off where they do not pay, and on again.
 
     An accepted draft saves a step, each drafted row costs `row_cost` of one. What is spent beyond what was saved never
-    exceeds _FIRST steps and WASTE of the answer's. It counts tokens and no time: a request is treated alike each time.
+    exceeds _FIRST steps and WASTE of the answer's. One token is tried first; where all of a draft were right, the next
+    may be twice as long and one more, else as long as what was right. It counts tokens and no time: a request is
+    treated alike each time.
     """
 
-    __slots__ = ("cost", "steps")
+    __slots__ = ("cost", "reach", "steps")
 
     def __init__(self, row_cost: float) -> None:
-        self.cost, self.steps = row_cost, _FIRST
+        self.cost, self.steps, self.reach = row_cost, _FIRST, 1
 
     @property
     def rows(self) -> int:
-        return int(self.steps / self.cost)
+        return min(self.reach, int(self.steps / self.cost))
 
     def settle(self, drafted: int, accepted: int) -> None:
         """After a step with `drafted` tokens, of which `accepted` were right."""
-        earned = accepted + WASTE * (1 + accepted)
-        self.steps = min(_MOST, self.steps + earned - self.cost * drafted)
+        if not drafted:
+            steps = self.steps + WASTE
+        else:
+            steps = self.steps + accepted + WASTE * (1 + accepted) - self.cost * drafted
+            self.reach = 2 * self.reach + 1 if accepted == drafted else max(1, accepted)
+        self.steps = steps if steps < _MOST else _MOST
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +75,15 @@ class Computed:
     row: int
     first: int
     count: int
+
+
+class _Places:
+    """Where each two tokens that follow each other were last followed by another one, among the first `known`."""
+
+    __slots__ = ("known", "pairs")
+
+    def __init__(self) -> None:
+        self.known, self.pairs = 0, dict[tuple[int, int], int]()
 
 
 class Drafter(Protocol):
@@ -83,27 +107,29 @@ class Drafter(Protocol):
 
 
 class PromptLookup:
-    """What followed the last few tokens when they were there before: in quotations, code and tables it follows again
+    """What followed the last two tokens when they were there before: in quotations, code and tables it follows again
     (arXiv:2304.04487)."""
 
-    LONGEST, SHORTEST = 3, 2  # tokens that must be the same
     name, learns = "lookup", False
 
     def __init__(self) -> None:
-        # Of each request: how many of its tokens are known, and where each run of tokens was last followed by another.
-        self._known: dict[str, tuple[int, dict[tuple[int, ...], int]]] = {}
+        self._known: dict[str, _Places] = {}
 
     def draft(self, sequence: Sequence, most: int) -> list[int]:
         tokens = sequence.tokens
-        known, places = self._known.get(sequence.id, (0, {}))
-        for at in range(known, len(tokens)):  # a token stands behind the runs that end before it
-            places[tuple(tokens[max(0, at - 2) : at])] = at
-            places[tuple(tokens[max(0, at - 3) : at])] = at
-        self._known[sequence.id] = len(tokens), places
-        for length in (self.LONGEST, self.SHORTEST):
-            if len(tokens) > length and (begin := places.get(tuple(tokens[-length:]))) is not None:
-                return tokens[begin : begin + most]
-        return []
+        if (places := self._known.get(sequence.id)) is None:
+            places = self._known[sequence.id] = _Places()
+        size, pairs = len(tokens), places.pairs
+        if places.known == size - 1 > 2:  # nearly always
+            pairs[tokens[-3], tokens[-2]] = size - 1
+        elif size > 2:
+            begin = max(2, places.known)
+            pairs.update(zip(zip(tokens[begin - 2 :], tokens[begin - 1 :]), range(begin, size)))  # noqa: B905
+        else:
+            return []
+        places.known = size
+        begin = pairs.get((tokens[-2], tokens[-1]), size)
+        return tokens[begin : begin + most]
 
     def learn(self, done: Listed[Computed]) -> None:
         pass

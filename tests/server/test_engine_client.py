@@ -224,6 +224,19 @@ def test_an_engine_that_dies_fails_what_was_open_and_is_started_again() -> None:
     assert watch.states[1][1] == {"exit_code": 9}
 
 
+def test_between_the_end_of_the_link_and_that_of_the_process_nothing_is_taken() -> None:
+    script = READY + "hear()\nlink.close()\ntime.sleep(600)\n"
+
+    async def work(client: EngineClient, watch: Counted) -> None:
+        client.submit([ask("a")])
+        await until(lambda: client._writer is None)
+        assert client.state == "ready"
+        with pytest.raises(EngineError, match="the engine process ended and is being restarted; try again in a moment"):
+            client.submit([ask("b")])
+
+    assert with_engine(script, work).endings == [("a", "lost")]
+
+
 @pytest.mark.parametrize(
     ("sent", "fault"),
     [(r'b"\xff\xff\xff\xff"', "ValueError"), (r'b"\0\0\0\x01\xc1"', "DecodeError")],

@@ -205,7 +205,8 @@ class EngineClient:
 
     def why_not(self) -> str:
         """Why nothing can be generated now."""
-        return _WHY_NOT[self.state]
+        # Its socket may be closed a moment before the process has ended, and until then its state is the old one.
+        return _WHY_NOT["down" if self.state == "ready" else self.state]
 
     def cancel(self, id: str) -> None:
         if id in self._open and self._writer is not None:
