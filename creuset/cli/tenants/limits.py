@@ -80,8 +80,9 @@ def remove(args: argparse.Namespace) -> int:
 
 
 def shown(limit: object) -> Row:
-    from dataclasses import asdict
+    from creuset.server.tenants.money.limits import Limit
 
     names = ("id", "kind", "subject", "model", "what", "window", "amount", "burst", "currency", "zone")
-    values = asdict(limit)  # type: ignore[call-overload]
+    assert isinstance(limit, Limit)
+    values = limit.row()
     return {name: values[name] for name in names}

@@ -104,7 +104,7 @@ class MoneyHold:
 
     @property
     def headers(self) -> RateHeaders:
-        return rate_headers(self.places, self.books.now)
+        return rate_headers(self.places, self.books.now, self.books.calendar)
 
     def settle(self, usage: TokenUsage, *, status: str = "completed", estimated: bool = False) -> None:
         if not self.over:
@@ -124,7 +124,6 @@ class MoneyGate:
     def __init__(self, books: Books, *, clock: Callable[[], float] = time.time) -> None:
         self.books, self._clock = books, clock
         self._settings, self._prices = books.settings, PriceBook()
-        self._calendar = Calendar()
         self._found: dict[tuple[str, ...], Tariff | None] = {}
         self._known: set[str] = set()
         self._day = ""
@@ -156,7 +155,7 @@ class MoneyGate:
         for limit, counter in self.books.known_places(who):
             if limit.what not in ("requests", "concurrent", "money") or (self.books.shared and limit.what != "money"):
                 continue
-            begin, end = begin_of(limit, self._calendar, at)
+            begin, end = begin_of(limit, self.books.calendar, at)
             if begin > counter.period:
                 continue  # a new window
             need = 1
@@ -168,7 +167,11 @@ class MoneyGate:
 
     def headers(self, who: Caller | None, names: Sequence[str]) -> RateHeaders:
         """What is left, as headers, also for those who were refused."""
-        return [] if who is None else rate_headers(self.books.known_places(who, tuple(names)), self.books.now)
+        return (
+            []
+            if who is None
+            else rate_headers(self.books.known_places(who, tuple(names)), self.books.now, self.books.calendar)
+        )
 
     async def admit(
         self, who: Caller | None, names: Sequence[str], *, request: str, prompt_tokens: int, max_tokens: int,
@@ -208,19 +211,23 @@ def refuse_model(who: Caller, names: Sequence[str]) -> None:
         )  # fmt: skip
 
 
-def rate_headers(places: Sequence[Place], at: int) -> RateHeaders:
+def rate_headers(places: Sequence[Place], at: int, calendar: Calendar) -> RateHeaders:
     """OpenAI's headers, of the limit on requests and of that on tokens of which the smallest share is left."""
     found: list[tuple[bytes, bytes]] = []
     for what in ("requests", "tokens"):
-        some = [(limit, counter) for limit, counter in places if limit.what == what and limit.amount]
+        some = [(left(limit, counter, at) or 0, limit, counter) for limit, counter in places
+                if limit.what == what and limit.amount]  # fmt: skip
         if not some:
             continue
-        limit, counter = min(some, key=lambda one: (left(one[0], one[1], at) or 0) / (one[0].amount or 1))
+        remaining, limit, counter = min(some, key=lambda one: one[0] / (one[1].amount or 1))
         if limit.sliding:
             reset = debt(limit, counter, at) / 1e9
         else:
-            reset = (begin_of(limit, Calendar(), at)[1] - at) / 1e6
-        told = {b"limit": str(limit.amount), b"remaining": str(max(0, left(limit, counter, at) or 0)),
-                b"reset": duration(reset)}  # fmt: skip
-        found += [(b"x-ratelimit-%s-%s" % (name, what.encode()), value.encode()) for name, value in told.items()]
+            reset = (begin_of(limit, calendar, at)[1] - at) / 1e6
+        kind = what.encode()
+        found += [
+            (b"x-ratelimit-limit-" + kind, b"%d" % (limit.amount or 0)),
+            (b"x-ratelimit-remaining-" + kind, b"%d" % max(0, remaining)),
+            (b"x-ratelimit-reset-" + kind, duration(reset).encode()),
+        ]
     return found

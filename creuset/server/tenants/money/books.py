@@ -37,7 +37,7 @@ from creuset.server.tenants.money.tables import HOLDS
 from creuset.server.tenants.money.windows import Calendar
 from creuset.types.tenants import Caller
 
-FLUSH_S = 0.005  # what happened in this time goes to the database together
+FLUSH_S = 0.05  # what happened in this time goes to the database together; the journal has it at once
 LOOK_S = 0.5  # how often it is looked whether limits have changed
 LEASE_S = 30.0  # a server that was not seen for so long is dead, and its holds end
 RETRY_S = (0.2, 5.0)  # first and longest wait for a database that is gone
@@ -67,7 +67,7 @@ class Books:
         self._counters: dict[Key, LimitCounter] = {}
         self._changed: dict[Key, LimitCounter] = {}
         self._places: dict[Any, tuple[Place, ...]] = {}
-        self._calendar = Calendar()
+        self.calendar = Calendar()
         self._open: dict[str, tuple[Opening, Caller, tuple[str, ...]]] = {}
         self._next, self._sent = WriteBatch(), WriteBatch()
         self._batches = 0
@@ -175,7 +175,7 @@ class Books:
     def _new_counters(self, connection: Connection, pairs: list[tuple[Limit, str]], at: int) -> list[LimitCounter]:
         found = []
         for limit, subject in pairs:
-            begin, _ = counting.begin_of(limit, self._calendar if not self.shared else Calendar(), at)
+            begin, _ = counting.begin_of(limit, self.calendar if not self.shared else Calendar(), at)
             spent = counting.spent_before(connection, limit, subject, begin)
             found.append(LimitCounter(limit.id, subject, period=begin, spent=spent))
         counting.add_counters(connection, found)
@@ -212,7 +212,7 @@ class Books:
             opening.at = at = self.now
             opening.claims = decide(
                 places, tokens=tokens, amount=opening.amount, currency=opening.currency, model=names[0], at=at,
-                calendar=self._calendar,
+                calendar=self.calendar,
             )  # fmt: skip
             self._note(places)
             self._next.openings.append(opening)
@@ -332,7 +332,7 @@ class Books:
             try:
                 one.claims = decide(
                     places, tokens=ask.tokens, amount=one.amount, currency=one.currency, model=one.model, at=now,
-                    calendar=self._calendar,
+                    calendar=self.calendar,
                 )  # fmt: skip
             except (RequestError, LedgerUnavailable) as refusal:
                 told.append(refusal)  # type: ignore[arg-type]

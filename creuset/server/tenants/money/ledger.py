@@ -15,9 +15,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, select
 from sqlalchemy.engine import Connection
 
+from creuset.server.tenants.money.dialects import delete_rows, insert_rows
 from creuset.server.tenants.money.tables import HOLDS, LEDGER, USAGE
 from creuset.types.usage import TokenUsage
 
@@ -67,26 +68,30 @@ class Closing(msgspec.Struct, kw_only=True, omit_defaults=True):
         return sum(amount for *_, amount in self.lines)
 
 
-def usage_row(closing: Closing, usage: TokenUsage) -> dict[str, Any]:
+USAGE_NAMES = (
+    "request", "at", "organization", "project", "user", "service_account", "key", "groups", "model", "kind", "tier",
+    "input", "cached", "cache_write", "output", "reasoning", "cost", "currency", "price", "status", "estimated",
+)  # fmt: skip
+LEDGER_NAMES = ("request", "step", "account", "item", "at", "amount", "quantity", "currency", "price")
+HOLD_NAMES = ("request", "replica", "at", "body")
+Values = tuple[Any, ...]
+
+
+def usage_row(closing: Closing, usage: TokenUsage) -> Values:
     one = closing.opening
-    return {
-        "request": one.request, "at": one.at, "organization": one.organization, "project": one.project,
-        "user": one.user, "service_account": one.service_account, "key": one.key,
-        "groups": "".join(f"{group}," for group in one.groups), "model": one.model, "kind": one.kind, "tier": one.tier,
-        "input": usage.input, "cached": usage.cached, "cache_write": usage.cache_write, "output": usage.output,
-        "reasoning": usage.reasoning, "cost": closing.cost, "currency": one.currency, "price": one.price,
-        "status": closing.status, "estimated": closing.estimated,
-    }  # fmt: skip
+    return (
+        one.request, one.at, one.organization, one.project, one.user, one.service_account, one.key,
+        "".join(f"{group}," for group in one.groups), one.model, one.kind, one.tier, usage.input, usage.cached,
+        usage.cache_write, usage.output, usage.reasoning, closing.cost, one.currency, one.price, closing.status,
+        closing.estimated,
+    )  # fmt: skip
 
 
-def _line(one: Opening, step: str, account: str, amount: int, item: str = "", quantity: int = 0) -> dict[str, Any]:
-    return {
-        "request": one.request, "step": step, "account": account, "item": item, "at": one.at, "amount": amount,
-        "quantity": quantity, "currency": one.currency, "price": one.price,
-    }  # fmt: skip
+def _line(one: Opening, step: str, account: str, amount: int, item: str = "", quantity: int = 0) -> Values:
+    return one.request, step, account, item, one.at, amount, quantity, one.currency, one.price
 
 
-def moved(one: Opening, step: str, amount: int) -> list[dict[str, Any]]:
+def moved(one: Opening, step: str, amount: int) -> list[Values]:
     """The two lines of `reserve`, or with `-amount` of `release`."""
     if not amount:
         return []
@@ -94,7 +99,7 @@ def moved(one: Opening, step: str, amount: int) -> list[dict[str, Any]]:
     return [_line(one, step, f"reserved/{whose}", amount), _line(one, step, f"available/{whose}", -amount)]
 
 
-def charged(closing: Closing) -> list[dict[str, Any]]:
+def charged(closing: Closing) -> list[Values]:
     one, cost = closing.opening, closing.cost
     if not cost:
         return []
@@ -112,13 +117,13 @@ def record(
     """
     begun = {one.request for one in openings}
     ended = {one.opening.request: one for one in closings}
-    lines: list[dict[str, Any]] = []
+    lines: list[Values] = []
     if sure:
         kept, opened = begun - ended.keys(), set(ended)
         new = {id for id, one in ended.items() if one.usage is not None}
         dropped = ended.keys() - begun
         if dropped:
-            _drop(connection, dropped)
+            delete_rows(connection, HOLDS, "request", sorted(dropped))
     else:
         stale = set(_present(connection, HOLDS.c.request, begun))
         openings = [one for one in openings if one.request not in stale]
@@ -134,17 +139,13 @@ def record(
         lines += charged(ended[id])
     if kept:
         encode = msgspec.json.encode
-        rows = [
-            {"request": one.request, "replica": replica, "at": one.at, "body": encode(one).decode()}
-            for one in openings
-            if one.request in kept
-        ]
-        connection.execute(insert(HOLDS), rows)
+        rows = [(one.request, replica, one.at, encode(one).decode()) for one in openings if one.request in kept]
+        insert_rows(connection, HOLDS, HOLD_NAMES, rows)
     if new:
         used = [(one, one.usage) for one in (ended[id] for id in new) if one.usage is not None]
-        connection.execute(insert(USAGE), [usage_row(one, usage) for one, usage in used])
+        insert_rows(connection, USAGE, USAGE_NAMES, [usage_row(one, usage) for one, usage in used])
     if lines:
-        connection.execute(insert(LEDGER), lines)
+        insert_rows(connection, LEDGER, LEDGER_NAMES, lines)
     return opened, new
 
 
@@ -154,7 +155,7 @@ def expire(connection: Connection, openings: Sequence[Opening]) -> list[Opening]
     found = [one for one in openings if one.request in gone]
     lines = [line for one in found for line in moved(one, "expire", -one.amount)]
     if lines:
-        connection.execute(insert(LEDGER), lines)
+        insert_rows(connection, LEDGER, LEDGER_NAMES, lines)
     return found
 
 

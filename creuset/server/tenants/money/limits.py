@@ -10,8 +10,8 @@ functions work on rows that are locked there (counting.py).
 """
 
 import math
-from dataclasses import dataclass
-from typing import Literal, get_args
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, get_args
 
 from creuset.core.errors import ConfigError
 from creuset.server.tenants.money.windows import SECONDS, US, WINDOWS, zone_of
@@ -42,8 +42,18 @@ class Limit:
     burst: int | None = None  # of a sliding window: what may come at once; None: the whole amount
     currency: str = ""
     created: int = 0
+    # Of a sliding window: that it is one, what may come at one moment, and nanoseconds in which one unit comes back.
+    sliding: bool = field(init=False, repr=False)
+    at_once: int = field(init=False, repr=False)
+    interval: int = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        sliding = self.window in SECONDS and self.what in ("requests", "tokens")
+        amount = self.amount or 0
+        give = object.__setattr__
+        give(self, "sliding", sliding)
+        give(self, "at_once", amount if self.burst is None else self.burst)
+        give(self, "interval", -(-SECONDS[self.window] * NS // max(1, amount)) if sliding else 0)
         for name, value, known in (("kind", self.kind, KINDS), ("what", self.what, WHATS)):
             if value not in known:
                 raise ConfigError(f"a limit's `{name}` must be one of {', '.join(known)}, got `{value}`")
@@ -65,19 +75,9 @@ class Limit:
             raise ConfigError(f"a limit on {self.what} has {'a' if self.what == 'money' else 'no'} currency")
         zone_of(self.zone)
 
-    @property
-    def sliding(self) -> bool:
-        return self.window in SECONDS and self.what in ("requests", "tokens")
-
-    @property
-    def at_once(self) -> int:
-        """What may come at one moment, of a sliding window."""
-        return (self.amount or 0) if self.burst is None else self.burst
-
-    @property
-    def interval(self) -> int:
-        """Nanoseconds in which a sliding window gets one unit back."""
-        return -(-SECONDS[self.window] * NS // max(1, self.amount or 0))
+    def row(self) -> dict[str, Any]:
+        """All that was said of it."""
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.init}
 
     def applies(self, kind: str, subject: str, model: str) -> bool:
         return kind == self.kind and self.subject in (EACH, subject) and self.model in ("", model)

@@ -86,7 +86,7 @@ def set_limit(connection: Connection, limit: Limit) -> Limit:
     row = connection.execute(
         select(LIMITS.c.id).where(*(LIMITS.c[name] == getattr(limit, name) for name in same))
     ).scalar()
-    values = asdict(limit) | {"id": row or limit.id or f"limit_{token_hex(12)}", "created": limit.created or _now()}
+    values = limit.row() | {"id": row or limit.id or f"limit_{token_hex(12)}", "created": limit.created or _now()}
     upsert(connection, LIMITS, [values], keys=("id",))
     changed(connection)
     return Limit(**values)
