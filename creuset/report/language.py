@@ -8,13 +8,14 @@ writes numbers and dates as a language does.
 import datetime
 import math
 from dataclasses import dataclass
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 from creuset.core.sentences import LANGS, NARROW, Lang, Sentence, has, in_language, keyed, say, sentence
 
 __all__ = [
-    "LANGS", "NARROW", "Lang", "Text", "both", "date", "dated", "in_both", "in_language", "language_name", "say",
-    "show", "unit", "words_of",
+    "LANGS", "NARROW", "Lang", "Text", "both", "date", "dated", "fixed", "in_both", "in_language", "language_name",
+    "say", "score", "show", "unit", "words_of",
 ]  # fmt: skip
 
 SUPER = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -64,7 +65,8 @@ def show(value: Any, style: str, lang: Lang) -> str:
 
     Styles: auto, int, f0 to f6 (decimals), g1 to g6 (significant digits, powers of ten where they are shorter), short
     (g4 without zeros at the end), pct0 to pct3 (a share as a percentage), pow10 (an exponent), pow (a power of ten
-    itself), month and date (ISO strings), text, words (a sentence of a record: in French from the catalogue).
+    itself), score (as tables of measures write one), month and date (ISO strings), text, words (a sentence of a record:
+    in French from the catalogue).
     """
     if value is None:
         return "–"
@@ -90,12 +92,33 @@ def show(value: Any, style: str, lang: Lang) -> str:
         mantissa, times, power = _significant(float(value), 4, "en").partition(" ×")
         mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
         return _grouped(mantissa + times + power, lang)
+    if style == "score":
+        return _grouped(score(float(value)).replace(NARROW, ","), lang)
     digits = int(style[-1])
     if style.startswith("pct"):
-        return _grouped(f"{100 * value:,.{digits}f}", lang) + (NARROW + "%" if lang == "fr" else "%")
+        return _grouped(fixed(value, digits, percent=True), lang) + (NARROW + "%" if lang == "fr" else "%")
     if style.startswith("f"):
-        return _grouped(f"{value:,.{digits}f}", lang)
+        return _grouped(fixed(value, digits), lang)
     return _significant(float(value), digits, lang)
+
+
+def fixed(value: float, places: int, *, percent: bool = False) -> str:
+    """`value` to so many decimals, thousands apart by commas; with `percent` 100 times it.
+
+    The decimal number that the value is written as is rounded, half to even. So 1/80 is 0.012 on one page and 1.2 % on
+    another: rounded as binary numbers they would be 0.013 and 1.2 %.
+    """
+    exact = Decimal(repr(float(value))) * (100 if percent else 1)
+    return f"{exact.quantize(Decimal(1).scaleb(-places), ROUND_HALF_EVEN):,f}"
+
+
+def score(value: float) -> str:
+    """A score in a table of measures: three decimals, fewer for what is large, powers of ten for what is tiny."""
+    if value.is_integer() and abs(value) >= 100:
+        return f"{int(value):,}".replace(",", NARROW)
+    if value and not 1e-4 <= abs(value) < 1e7:
+        return f"{value:.3g}"
+    return fixed(value, 3 if abs(value) < 1000 else 0).replace(",", NARROW)
 
 
 def _significant(value: float, digits: int, lang: Lang) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from creuset.core.sentences import keyed, sentence
 from creuset.report import chart
 from creuset.report.blocks import Block, Column, Facts, Grid, GridCell, Line, Para, Said, Span, line
+from creuset.report.language import score
 from creuset.types.measure import Measure
 
 Row = Mapping[str, Any]
@@ -65,11 +66,7 @@ def number(value: object) -> str:
     """A score as people read it: four significant digits, thousands apart; JSON has the rest."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
-    if isinstance(value, int) or (float(value).is_integer() and abs(value) >= 100):
-        return f"{int(value):,}".replace(",", "\u202f")
-    if value and not 1e-4 <= abs(value) < 1e7:
-        return f"{value:.3g}"
-    return f"{value:,.3f}".replace(",", "\u202f") if abs(value) < 1000 else f"{value:,.0f}".replace(",", "\u202f")
+    return f"{value:,}".replace(",", "\u202f") if isinstance(value, int) else score(value)
 
 
 def tick(value: float) -> str:

@@ -11,7 +11,7 @@ from creuset.core.sentences import say, sentence
 from creuset.governance.compare.card import EVIDENCE, GROUPS, WEIGHED, Cell, Row, Scorecard
 from creuset.governance.compare.rank import DRAWS, LEAST_KNOWN, best, weighable
 from creuset.report.blocks import Block, Bullets, Para, Section, Span, Widget, line
-from creuset.report.language import Text
+from creuset.report.language import Text, fixed
 from creuset.report.markup import Markup, el, inner
 from creuset.report.page import embed
 from creuset.report.page import page as whole_page
@@ -30,13 +30,13 @@ KINDS = (
 def number(value: float, unit: str, lang: str) -> str:
     """`0.8731` share -> `87.3 %`; seconds below one in ms; money with two decimals; French with comma and spaces."""
     if unit in ("share", "percent"):
-        text = f"{100 * value if unit == 'share' else value:.1f} %"
+        text = f"{fixed(value, 1, percent=unit == 'share')} %"
     elif unit == "s":
         text = f"{1000 * value:,.0f} ms" if value < 1 else f"{value:,.2f} s"
     elif unit in ("USD", "EUR", "GBP", "CNY"):
         text = f"{value:,.2f}"
     elif unit in ("ratio", "bits", "nats"):
-        text = f"{value:.3f}"
+        text = fixed(value, 3)
     else:
         text = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
     return text if lang == "en" else text.translate({ord(","): "\u202f", ord("."): ","})

@@ -108,7 +108,7 @@ def _beside(facts: Facts, rows: list[Row]) -> None:
         rules = [rule for rule, group in (row.body.get("by_rule") or {}).items() if group["n"] >= RULE]
         places = [(rule, row.at + pointer("by_rule", rule)) for rule in rules]
         facts.table("rules", "rule score interval n", [
-            (rule, *_scored(facts, f"rules.{row.record.id}.{rule}", row.record, at, "pct0")) for rule, at in places
+            (rule, *_scored(facts, f"rules.{row.record.id}.{rule}", row.record, at, "pct1")) for rule, at in places
         ], notes=[sentence("dossier.by_rule", task=str(row.body["task"]), least=RULE)])  # fmt: skip
 
 
@@ -154,7 +154,7 @@ def _said(row: Row) -> str:
 def _cells(facts: Facts, row: Row) -> tuple[Cell, ...]:
     body, record, at = row.body, row.record, row.at
     key = f"{record.role}.{record.id}.{at.rsplit('/', 1)[-1]}"
-    style = "pct1" if body["unit"] == "share" else "g4"
+    style = "pct1" if body["unit"] == "share" else "score"
     return (str(body["task"]), row.named, *_scored(facts, key, record, at, style), _said(row))
 
 
