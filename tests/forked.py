@@ -20,7 +20,7 @@ from types import ModuleType
 IMPORTED = [
     "torch", "httpx", "openai", "phonenumbers", "pyarrow.parquet", "typst", "creuset.api", "creuset.cli.audit",
     "creuset.cli.compare", "creuset.cli.corpus", "creuset.cli.dossier", "creuset.cli.eval", "creuset.cli.serve",
-    "creuset.cli.tokenizer", "creuset.cli.train", "creuset.cli.tune", "creuset.data.build.executor",
+    "creuset.cli.tokenizer", "creuset.cli.training.train", "creuset.cli.training.tune", "creuset.data.build.executor",
     "creuset.data.build.pipeline", "creuset.engine.engine", "creuset.evals.clients.local", "creuset.evals.run",
     "creuset.governance.audit.run", "creuset.governance.dossier.build", "creuset.governance.dossier.check",
     "creuset.model.store.pull", "creuset.server.app", "creuset.train.finetune", "creuset.train.run",

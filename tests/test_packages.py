@@ -96,7 +96,7 @@ def test_what_is_imported_is_declared() -> None:
                     "cli.chat", "cli.weights", "cli.plan", "cli.verify") - inside("text.bulk", "core.personal", *PDF)),
         ("serve", inside("server", "cli.serve", "cli.tenants") - SIGN_ON),
         ("tenants", SIGN_ON),
-        ("train", inside("train", "recipes", "cli.train", "cli.tune")),
+        ("train", inside("train", "recipes", "cli.training")),
         ("data", inside("data", "core.personal", "cli.corpus", "cli.tokenizer", "text.bulk")),
         ("eval", inside("api.evaluation", *PDF, "evals", "benchmarks", "governance", "cli.eval", "cli.audit",
                         "cli.compare", "cli.dossier")),

@@ -20,8 +20,10 @@ from creuset.core.memory import memory_for
 VERBS = {
     "corpus": ("creuset.cli.corpus", "read, clean, deduplicate and tokenize a corpus"),
     "tokenizer": ("creuset.cli.tokenizer", "train a byte-level BPE, encode, decode"),
-    "train": ("creuset.cli.train", "pre-train a model from a recipe"),
-    "tune": ("creuset.cli.tune", "fine-tune on dialogues, round the weights"),
+    "train": ("creuset.cli.training.train", "pre-train a model from a recipe"),
+    "sweep": ("creuset.cli.training.sweep", "train a recipe with several values of its settings"),
+    "runs": ("creuset.cli.training.runs", "compare training runs: a table, a page of losses"),
+    "tune": ("creuset.cli.training.tune", "fine-tune on dialogues, round the weights"),
     "pull": ("creuset.cli.store.pull", "fetch a model by its name, after its licence was shown"),
     "list": ("creuset.cli.store.list", "models that are shipped, pulled, or known by name"),
     "show": ("creuset.cli.store.show", "one model: licence, origin, and what is not known of it"),
@@ -48,9 +50,9 @@ VERBS = {
 
 # The extra that a verb needs; one that is not here needs none (core/extras.py).
 EXTRA = {
-    "corpus": "data", "tokenizer": "data", "train": "train", "tune": "train", "serve": "serve", "people": "serve",
-    "keys": "serve", "limits": "serve", "budgets": "serve", "prices": "serve", "usage": "serve", "costs": "serve",
-    "eval": "eval", "audit": "eval", "compare": "eval", "dossier": "eval",
+    "corpus": "data", "tokenizer": "data", "train": "train", "tune": "train", "sweep": "train", "runs": "train",
+    "serve": "serve", "people": "serve", "keys": "serve", "limits": "serve", "budgets": "serve", "prices": "serve",
+    "usage": "serve", "costs": "serve", "eval": "eval", "audit": "eval", "compare": "eval", "dossier": "eval",
 }  # fmt: skip
 
 # What `creuset verify` asks of an artifact of this kind beyond its hashes: a module with `check(path)`, the problems,

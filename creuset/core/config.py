@@ -8,9 +8,11 @@ import contextlib
 import dataclasses
 import difflib
 import importlib
+import importlib.util
 import json
 import math
 import re
+import sys
 import types
 import typing
 from collections.abc import Callable, Iterable
@@ -25,11 +27,13 @@ S = TypeVar("S")
 def recipe(name: str) -> Any:
     """Build the settings that `name` stands for.
 
-    `mini` is `recipes.mini:pretrain`; `mini:sft` is `recipes.mini:sft`; any
-    `package.module:function` on the import path works too.
+    `mini` is `recipes.mini:pretrain`; `mini:sft` is `recipes.mini:sft`; any `package.module:function` on the import
+    path works too, and so does a file of yours: `my_recipe.py:function`.
     """
     module_name, _, function_name = name.partition(":")
     function_name = function_name or "pretrain"
+    if module_name.endswith(".py"):
+        return _called(_loaded(Path(module_name)), module_name, function_name, name)
     if not re.fullmatch(r"\w+(\.\w+)*", module_name):
         raise ConfigError(f"`{name}` is not a recipe", hint="a recipe is `name`, `name:function` or `module:function`")
     candidates = [module_name] if "." in module_name else [f"creuset.recipes.{module_name}", module_name]
@@ -49,6 +53,22 @@ def recipe(name: str) -> Any:
             f"`{name}` is not a recipe",
             hint=f"did you mean `{near[0]}`?" if near else f"shipped recipes: {', '.join(known)}",
         )
+    return _called(module, module_name, function_name, name)
+
+
+def _loaded(file: Path) -> types.ModuleType:
+    """The module in a file, which is run under its own name without touching the import path."""
+    if not file.is_file():
+        raise ConfigError(f"`{file}` is not a recipe: there is no such file")
+    spec = importlib.util.spec_from_file_location(f"recipe_{file.stem}", file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses of the file look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def _called(module: types.ModuleType, module_name: str, function_name: str, name: str) -> Any:
     function: Callable[[], Any] | None = getattr(module, function_name, None)
     if not callable(function):
         names = [n for n, f in vars(module).items() if callable(f) and getattr(f, "__module__", "") == module.__name__]

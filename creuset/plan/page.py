@@ -15,6 +15,15 @@ from creuset.report.chart import Bar, Series, bars, plot
 from creuset.report.page import page as whole_page
 
 OTHER_SIZES = (0.25, 0.5, 1, 2, 4)
+PARTS = {  # of a GPU's memory
+    "weights": "plan.weights", "gradients": "plan.gradients", "optimizer": "plan.optimizer",
+    "activations": "plan.activations", "buffers": "plan.buffers", "margin": "plan.margin",
+}  # fmt: skip
+SPENT = {  # of a step's time
+    "products": "plan.products", "attention": "plan.attention", "elementwise": "plan.elementwise",
+    "launches": "plan.launches", "recompute": "plan.recompute", "bubble": "plan.bubble", "optimizer": "plan.optimizer",
+    "waited": "plan.waited", "stack": "plan.stack",
+}  # fmt: skip
 
 
 def page(name: str, note: str, config: ModelConfig, ask: PlanRequest, found: PlanEstimate) -> str:
@@ -35,9 +44,7 @@ def _number(said: str) -> Span:
 
 def _grid(head: tuple[str, ...], rows: list[tuple[object, ...]], numbers: int) -> Grid:
     """A table whose last `numbers` columns are numbers."""
-    titles = tuple(
-        Column(sentence(f"plan.{key}"), kind="n" if n >= len(head) - numbers else "") for n, key in enumerate(head)
-    )
+    titles = tuple(Column(sentence(key), kind="n" if n >= len(head) - numbers else "") for n, key in enumerate(head))
     return Grid(titles, tuple(tuple(_cell(cell) for cell in row) for row in rows))
 
 
@@ -64,12 +71,12 @@ def _what(config: ModelConfig, ask: PlanRequest, found: PlanEstimate) -> Section
     notes: list[Block] = [Para(line(sentence("plan.energy_rule", pue=f"{ask.pue:g}")), "soft")]
     if ask.price is None:
         notes.append(Para(line(sentence("plan.price_assumed", price=f"{found.price:g}")), "soft"))
-    return Section(sentence("plan.what"), (_grid(("figure", "value"), rows, 1), *notes))
+    return Section(sentence("plan.what"), (_grid(("plan.figure", "plan.value"), rows, 1), *notes))
 
 
 def _memory(ask: PlanRequest, found: PlanEstimate) -> Section:
     parts = [
-        Bar(sentence(f"plan.{part}"), size / GIB, f"{size / GIB:,.3g}")
+        Bar(sentence(PARTS[part]), size / GIB, f"{size / GIB:,.3g}")
         for part, size in asdict(found.chosen.memory).items()
     ]
     unit = sentence("plan.memory_unit", gib=f"{ask.gpu.memory_gib:g}")
@@ -78,9 +85,8 @@ def _memory(ask: PlanRequest, found: PlanEstimate) -> Section:
 
 def _time(found: PlanEstimate) -> Section:
     t = found.chosen.time
-    names = ("products", "attention", "elementwise", "launches", "recompute", "bubble", "optimizer", "waited", "stack")
-    shares = [(name, 100 * getattr(t, name) / t.seconds) for name in names]
-    drawn = [Bar(sentence(f"plan.{name}"), share, f"{share:.1f}") for name, share in shares if share > 0]
+    shares = [(key, 100 * getattr(t, name) / t.seconds) for name, key in SPENT.items()]
+    drawn = [Bar(sentence(key), share, f"{share:.1f}") for key, share in shares if share > 0]
     return Section(
         sentence("plan.time"), (Chart(bars(drawn, sentence("plan.time_unit", seconds=f"{t.seconds:,.3g}"))),)
     )
@@ -91,7 +97,7 @@ def _sent(found: PlanEstimate) -> Section:
         (Span(sentence(f"plan.axis {one.axis}")), Span(sentence(f"plan.link {one.link}")), one.bytes / 1e9, one.seconds,
          one.waited) for one in found.chosen.time.traffic
     ]  # fmt: skip
-    head = ("axis", "link", "size", "seconds", "seconds_waited")
+    head = ("plan.axis", "plan.link", "plan.size", "plan.seconds", "plan.seconds_waited")
     return Section(sentence("plan.sent"), (_grid(head, rows, 3),) if rows else (Para(line("0")),))
 
 
@@ -102,7 +108,7 @@ def _layouts(found: PlanEstimate) -> list[Section]:
         (_number(one.layout.words()), one.time.seconds, one.memory.total / GIB) for one in found.found.ranked[:10]
     ]
     left = sentence("plan.left_out", count=f"{found.found.refused.total():,}")
-    table = _grid(("layout", "step_seconds", "gib"), rows, 2)
+    table = _grid(("plan.layout", "plan.step_seconds", "plan.gib"), rows, 2)
     return [Section(sentence("plan.layouts"), (table, Para(line(left), "soft")))]
 
 
@@ -114,7 +120,9 @@ def _sizes(config: ModelConfig, ask: PlanRequest) -> list[Section]:
         return []
     points = [(float(n), one.wall_days) for n, one in found if one is not None]
     drawn = plot([Series(name="", points=points)], x=sentence("plan.gpus"), y=sentence("plan.days"), low=0.0)
-    return [Section(sentence("plan.more_gpus"), (Chart(drawn), _grid(("gpus", "days", "hours"), rows, 3)))]
+    return [
+        Section(sentence("plan.more_gpus"), (Chart(drawn), _grid(("plan.gpus", "plan.days", "plan.hours"), rows, 3)))
+    ]
 
 
 def _offers(found: PlanEstimate) -> list[Section]:
@@ -124,7 +132,12 @@ def _offers(found: PlanEstimate) -> list[Section]:
         (Span(one.offer.provider, said=True), Span(one.offer.country or "", said=True),
          Span(sentence("plan.yes" if one.enough else "plan.no")), one.offer.usd, one.usd) for one in found.offered
     ]  # fmt: skip
-    return [Section(sentence("plan.offers"), (_grid(("provider", "country", "enough", "usd_hour", "usd"), rows, 2),))]
+    return [
+        Section(
+            sentence("plan.offers"),
+            (_grid(("plan.provider", "plan.country", "plan.enough", "plan.usd_hour", "plan.usd"), rows, 2),),
+        )
+    ]
 
 
 def _law(found: PlanEstimate) -> Section:
@@ -132,7 +145,7 @@ def _law(found: PlanEstimate) -> Section:
         (Span(one.name, said=True), _number(f"{one.flops:.0e} FLOP"),
          Span(sentence("plan.above" if found.flops_rule > one.flops else "plan.below"))) for one in thresholds()[0]
     ]  # fmt: skip
-    return Section(sentence("plan.law"), (_grid(("law", "threshold", "side"), rows, 0),))
+    return Section(sentence("plan.law"), (_grid(("plan.law", "plan.threshold", "plan.side"), rows, 0),))
 
 
 def _trust() -> Section:

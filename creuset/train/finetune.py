@@ -19,9 +19,10 @@ from creuset.text.template import ChatTemplate
 from creuset.text.tokenizer import Tokenizer
 from creuset.train.dialogues.encode import encode_dialogues
 from creuset.train.dialogues.source import Blend, DialogueSource
+from creuset.train.inputs import identities, records, same_tokenizer
 from creuset.train.loop import Outcome
 from creuset.train.objectives import sft
-from creuset.train.run import TrainingJob, go, identities, prose, records, same_tokenizer
+from creuset.train.run import TrainingJob, go, prose
 from creuset.train.settings import Finetune
 
 
@@ -34,6 +35,7 @@ def finetune(
     shards: Path | None = None,
     stop_after_s: float | None = None,
     choose_again: bool = False,
+    log: tuple[str, ...] = (),
 ) -> Outcome:
     """Fine-tune `model` on dialogues in the run folder `out`; go on where an earlier call stopped.
 
@@ -88,7 +90,7 @@ def finetune(
         parents=[path for path in read if (path / MANIFEST).is_file()],
         before=records(model),
     )
-    return go(job, stop_after_s=stop_after_s, choose_again=choose_again)
+    return go(job, stop_after_s=stop_after_s, choose_again=choose_again, log=log)
 
 
 def dialogue_file(path: Path) -> Path:

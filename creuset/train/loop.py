@@ -7,7 +7,7 @@ again in the folder of a run goes on from its last checkpoint, bit for bit as if
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,17 @@ from creuset.data.shards.files import Shards
 from creuset.model.count import training_flops
 from creuset.parallel import ranks
 from creuset.report import chart as plot
+from creuset.text.tokenizer import Tokenizer
 from creuset.train import checkpoint
-from creuset.train.divergence import WINDOW
 from creuset.train.evaluate import Score, bits_per_byte
 from creuset.train.objectives import Objective
-from creuset.train.report import percent, read_events, write_page
+from creuset.train.pages.report import percent, read_events, write_page
 from creuset.train.state import TrainState
 from creuset.train.step import StepReport, train_step
+from creuset.train.watch.divergence import WINDOW
+from creuset.train.watch.health import SpikeWatch, largest
+from creuset.train.watch.samples import sample
+from creuset.train.watch.sinks import Sink, numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +83,14 @@ def train(
     peak_flops: float | None = None,
     stop_after_s: float | None = None,
     clock: Callable[[], float] = time.monotonic,
+    tokenizer: Callable[[], Tokenizer] | None = None,
+    also: Sequence[Sink] = (),
 ) -> Outcome:
     """Train until `settings.steps`, or until a signal or `stop_after_s` asks for a pause; then save.
 
     `run`: identity of the run, kept in its checkpoints. `shards`: where the held-out split is; None: nothing is
     evaluated. `peak_flops`: FLOP/s that a rank can reach; None: not known, and neither is the utilisation.
+    `tokenizer`: what gives it, for the samples of the settings. `also`: where else the numbers of each step go.
 
     Raises TrainingError when the loss diverged or too many steps were not finite.
     """
@@ -93,13 +100,15 @@ def train(
     flops = training_flops(state.model.config, context=s.context)
     begun, first = clock(), state.step
     scores: dict[str, Score] = {}
+    spikes = SpikeWatch()
     with asked_to_stop() as stop, Events(folder / "events.jsonl" if lead else None) as events:
         while state.step < s.steps:
             tick = clock()
             batches = source.step(
                 tokens=s.tokens_per_step, micro=s.tokens_per_microbatch, rank=ranks.rank(), world=ranks.world()
             )
-            report = train_step(state, batches, objective)
+            norms: dict[str, float] = {}
+            report = train_step(state, batches, objective, norms=norms)
             state.cursor, recorder.read = source.cursor(), source.read()
             devices.synchronize(device)
             recorder.add(flops=flops * report.tokens, tokens=report.tokens)
@@ -114,6 +123,10 @@ def train(
                 "step", step=state.step, steps=s.steps, seen=seen, **asdict(report),
                 tokens_per_s=rate, mfu=mfu, seconds_left=left,
             )  # fmt: skip
+            if (times := spikes.add(report.norm)) is not None:
+                events.write("spike", step=state.step, norm=report.norm, times=times, largest=largest(norms))
+            for sink in also:
+                sink.scalars(state.step, numbers(asdict(report) | {"tokens_per_s": rate}, "train"))
             if lead:
                 bpb = f" | bpb {mean_bpb(scores):.3f}" if scores else ""
                 progress.show(
@@ -129,6 +142,11 @@ def train(
             if shards and (last or (s.evaluate_every and state.step % s.evaluate_every == 0)):
                 scores = evaluate(state, shards, full=last)
                 events.write("evaluate", step=state.step, seen=seen, **summary(scores))
+                for sink in also:
+                    sink.scalars(state.step, numbers(summary(scores)["bits_per_byte"], "bits_per_byte"))
+            if tokenizer and s.samples and lead and (last or (s.evaluate_every and state.step % s.evaluate_every == 0)):
+                written = sample(state.model, tokenizer(), s.samples, tokens=s.sample_tokens)
+                events.write("samples", step=state.step, seen=seen, samples=written)
             pausing = agreed(stop.is_set() or (stop_after_s is not None and clock() - begun >= stop_after_s), device)
             if lead and (pausing or last or state.step % s.save_every == 0):
                 checkpoint.save(state, folder / "checkpoints", run=run, record=recorder.state(), keep=s.keep)
@@ -159,7 +177,7 @@ def refuse(state: TrainState, report: StepReport) -> None:
 
 
 def refuse_divergence(state: TrainState, report: StepReport) -> None:
-    """Raise TrainingError when the loss rose further than `max_rise` (train/divergence.py)."""
+    """Raise TrainingError when the loss rose further than `max_rise` (train/watch/divergence.py)."""
     rise, most = state.watch.add(report.loss), state.settings.max_rise
     if most and rise > most:
         raise TrainingError(
@@ -191,6 +209,17 @@ def evaluate(state: TrainState, shards: Shards, *, full: bool) -> dict[str, Scor
             for name, stats in shards.sources.items()
             if stats.heldout.documents
         }
+
+
+@torch.no_grad()
+def bits_of_the_mean(state: TrainState, shards: Shards) -> dict[str, float]:
+    """Held-out bits per byte of the mean of the weights, by source, over what the last evaluation reads."""
+    for name, parameter in state.model.named_parameters():
+        parameter.copy_(state.mean[name])
+    try:
+        return summary(evaluate(state, shards, full=True))["bits_per_byte"]
+    finally:
+        state.refresh_weights()
 
 
 def mean_bpb(scores: dict[str, Score]) -> float:

@@ -11,7 +11,8 @@ The command line only parses and calls these functions.
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ import torch
 
 from creuset.core import device as devices
 from creuset.core import host
-from creuset.core.artifact import MANIFEST, new_artifact, read_manifest, sha256_file, sha256_json, verify
+from creuset.core.artifact import MANIFEST, new_artifact, read_manifest
 from creuset.core.config import resolved
 from creuset.core.disk import room_for
 from creuset.core.errors import ArtifactError, ConfigError
@@ -40,10 +41,12 @@ from creuset.parallel import ranks
 from creuset.text.tokenizer import Tokenizer
 from creuset.train import folder, loop
 from creuset.train.choices import StepTimer, choose, fill, left_open, unavailable, value
+from creuset.train.inputs import identities, identity, records, same_tokenizer
 from creuset.train.loop import Outcome
 from creuset.train.objectives import Objective, pretrain
 from creuset.train.settings import Finetune, Pretrain, Training
 from creuset.train.state import DTYPES, TrainState
+from creuset.train.watch.sinks import sinks
 
 
 def train(
@@ -54,6 +57,7 @@ def train(
     start: Path | None = None,
     stop_after_s: float | None = None,
     choose_again: bool = False,
+    log: tuple[str, ...] = (),
 ) -> Outcome:
     """Pre-train a model on a shards artifact, in the run folder `out`; go on where an earlier call stopped.
 
@@ -61,6 +65,7 @@ def train(
     takes the place of the recipe's, and its tokenizer must be the one that made the shards.
     `stop_after_s`: pause after so many seconds. `choose_again`: let this machine choose anew what an earlier one
     chose (device, precision, kernel, threads), which a resumed run otherwise obeys or refuses.
+    `log`: `tensorboard`, `wandb` or both: where the events go beside the run's folder.
 
     Raises ConfigError for settings that do not fit, ArtifactError and DataError for damaged inputs and checkpoints,
     TrainingError when the run diverges, DiskFull when there is no room.
@@ -104,7 +109,7 @@ def train(
         before=before,
         facts=facts,
     )
-    return go(job, stop_after_s=stop_after_s, choose_again=choose_again)
+    return go(job, stop_after_s=stop_after_s, choose_again=choose_again, log=log)
 
 
 def resume(out: Path, *, stop_after_s: float | None = None, choose_again: bool = False) -> Outcome:
@@ -153,7 +158,9 @@ class TrainingJob:
     facts: dict[str, Any] = field(default_factory=dict)  # more of them for the model's manifest
 
 
-def go(job: TrainingJob, *, stop_after_s: float | None = None, choose_again: bool = False) -> Outcome:
+def go(
+    job: TrainingJob, *, stop_after_s: float | None = None, choose_again: bool = False, log: tuple[str, ...] = ()
+) -> Outcome:
     """Open the run's folder, choose or obey, resume, train, and publish the model when the run is complete."""
     with room_for(job.out), same_threads_afterwards():
         lead, out = ranks.rank() == 0, job.out
@@ -191,6 +198,7 @@ def go(job: TrainingJob, *, stop_after_s: float | None = None, choose_again: boo
             say(f"this processor is {here}, the run was begun on {run.choices[-1]['cpu']}: the last bits may differ")
         recorder.choices = run.choices
         ranks.barrier()
+        also = sinks(log, out, settings.name, resolved(settings)) if lead else []
         outcome = loop.train(
             state,
             source,
@@ -201,7 +209,11 @@ def go(job: TrainingJob, *, stop_after_s: float | None = None, choose_again: boo
             shards=job.shards,
             peak_flops=_peak(device, DTYPES[settings.precision]),
             stop_after_s=stop_after_s,
+            tokenizer=lambda: Tokenizer.load(job.tokenizer),
+            also=also,
         )
+        for sink in also:
+            sink.close()
         if not outcome.finished:
             return outcome
         if lead:
@@ -294,18 +306,43 @@ def _peak(device: torch.device, dtype: torch.dtype) -> float | None:
 
 
 def publish(job: TrainingJob, state: TrainState, outcome: Outcome, record: dict[str, Any]) -> Path:
-    """Write the masters as a model artifact: Hugging Face's layout, tokenizer, technical record, manifest."""
-    path, settings = job.out / "model", state.settings
-    facts = job.facts | {
-        "steps": outcome.step,
-        "tokens": outcome.step * settings.tokens_per_step,
-        "bits_per_byte": outcome.bits_per_byte,
-    }
+    """Write the masters as a model artifact: Hugging Face's layout, tokenizer, technical record, manifest.
+
+    Their mean, where the run kept one, is an artifact of its own, `model-ema`.
+    """
+    if state.mean:
+        scored = loop.bits_of_the_mean(state, job.shards) if job.shards else {}
+        more = {"ema": state.settings.ema, "bits_per_byte": scored}
+        _write(job, state, outcome, record, job.out / "model-ema", state.mean, more)
+    return _write(job, state, outcome, record, job.out / "model", state.optimizer.masters, {})
+
+
+def _write(
+    job: TrainingJob,
+    state: TrainState,
+    outcome: Outcome,
+    record: dict[str, Any],
+    path: Path,
+    weights: Mapping[str, torch.Tensor],
+    more: dict[str, Any],
+) -> Path:
+    settings = state.settings
+    if path.exists():  # of an attempt that ended between the two artifacts
+        shutil.rmtree(path)
+    facts = (
+        job.facts
+        | {
+            "steps": outcome.step,
+            "tokens": outcome.step * settings.tokens_per_step,
+            "bits_per_byte": outcome.bits_per_byte,
+        }
+        | more
+    )
     with new_artifact(path, kind="model", settings=settings, parents=job.parents, facts=facts) as scratch:
         model = Transformer(state.model.config)
         with torch.no_grad():
             for name, parameter in model.named_parameters():
-                parameter.copy_(state.optimizer.masters[name])
+                parameter.copy_(weights[name])
         save_model(model, scratch, dtype="fp32")
         copy_tokenizer(job.tokenizer, scratch)
         if ends := end_ids(job.tokenizer) if job.stage == "sft" else set():
@@ -314,52 +351,6 @@ def publish(job: TrainingJob, state: TrainState, outcome: Outcome, record: dict[
         (scratch / "record.json").write_text(json.dumps(record, indent=2) + "\n")
     say(f"the model is {path}")
     return path
-
-
-def whole(path: Path) -> None:
-    """Raise ArtifactError naming the first file of an artifact that is not as its manifest says."""
-    if problems := verify(path):
-        raise ArtifactError(
-            f"`{path}` is damaged: {problems[0].where} {problems[0].what}",
-            hint="make it again, or copy it again from where it was made",
-        )
-
-
-def identity(path: Path) -> str:
-    """The hash of an artifact that is whole, of a file, or of a folder (of the names and hashes of its files)."""
-    if (path / MANIFEST).is_file():
-        if ranks.rank() == 0:
-            whole(path)
-        return str(read_manifest(path)["sha256"])
-    if path.is_file():
-        return sha256_file(path)
-    return sha256_json({f.name: sha256_file(f) for f in sorted(path.iterdir()) if f.is_file()})
-
-
-def identities(paths: Sequence[Path]) -> dict[str, str]:
-    """Name -> `identity` of each; names that come twice are numbered."""
-    found: dict[str, str] = {}
-    for path in paths:
-        name = path.resolve().name
-        found[name if name not in found else f"{name} ({len(found) + 1})"] = identity(path)
-    return found
-
-
-def records(model: Path) -> list[dict[str, Any]]:
-    """The technical record that came with a model, if one did."""
-    file = model / "record.json"
-    return [json.loads(file.read_text())] if file.is_file() else []
-
-
-def same_tokenizer(model: Path, shards: Path) -> None:
-    """Raise ConfigError unless the model and the shards speak the same token ids."""
-    mine, theirs = Tokenizer.load(model), Tokenizer.load(shards)
-    if mine.identity != theirs.identity:
-        raise ConfigError(
-            f"`{shards}` was made by another tokenizer ({theirs.vocab_size} ids, {theirs.identity[:12]}) than the one "
-            f"of `{model}` ({mine.vocab_size} ids, {mine.identity[:12]})",
-            hint="tokenize the corpus with the model's own tokenizer: creuset corpus tokenize CORPUS --tokenizer MODEL",
-        )
 
 
 def prose(shards: Shards, mix: dict[str, float], *, context: int, seed: int) -> PretrainSource:

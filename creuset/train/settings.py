@@ -17,6 +17,8 @@ _TRAINING = {
     **dict.fromkeys(("final_tokens", "seed"), "[0, inf)"),
     **dict.fromkeys(("max_bad_steps", "max_bad_total"), "[1, inf)"),
     "quantize_from": "[0, 1]",
+    "ema": "[0, 1)",
+    "sample_tokens": "[1, inf)",
 }
 
 
@@ -67,6 +69,9 @@ class Training:
     evaluate_every: int = 200  # steps; 0: only at the end
     evaluate_tokens: int = 32_768  # of each held-out source, at each evaluation but the last
     final_tokens: int = 0  # of each held-out source, at the last evaluation; 0: all of it
+    ema: float = 0.0  # share that a mean of the weights keeps at each step; it is published beside them. 0: none
+    samples: tuple[str, ...] = ()  # prompts that the model goes on with at each evaluation
+    sample_tokens: int = 32  # after each prompt
     save_every: int = 100  # steps
     keep: int = 2  # checkpoints left on disk
     max_bad_steps: int = 5  # non-finite steps in a row before the run stops

@@ -9,9 +9,9 @@ from torch import Tensor
 from creuset.core.errors import ConfigError
 from creuset.model.quant import PLANS, fake_quant
 from creuset.model.transformer import Transformer
-from creuset.train.divergence import LossWatch
 from creuset.train.optim import Optimizer
 from creuset.train.settings import Training
+from creuset.train.watch.divergence import LossWatch
 
 DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
@@ -29,6 +29,7 @@ class TrainState:
     bad_total: int = 0  # non-finite steps since the run began
     watch: LossWatch = field(default_factory=LossWatch)
     cursor: dict[str, Any] = field(default_factory=dict)  # of the batch source
+    mean: dict[str, Tensor] = field(default_factory=dict)  # of the masters over the last steps, when settings.ema > 0
 
     @classmethod
     def begin(cls, model: Transformer, settings: Training, device: torch.device) -> "TrainState":
@@ -51,6 +52,8 @@ class TrainState:
         layers = sum(config.moe_layer(i) for i in range(config.layers))
         even = torch.full((layers, max(1, config.experts)), 1 / max(1, config.experts), device=device)
         state = cls(model, optimizer, settings, even)
+        if settings.ema:
+            state.mean = {name: master.clone() for name, master in optimizer.masters.items()}
         state.refresh_weights()
         return state
 
@@ -68,9 +71,15 @@ class TrainState:
             bits = plan.bits(name) if plan else 0
             parameter.copy_(fake_quant(master, bits, plan.group) if plan and bits else master)
 
+    @torch.no_grad()
+    def average(self) -> None:
+        """Move the mean of the weights towards the masters; to be called after each step that changed them."""
+        for name, mean in self.mean.items():
+            mean.lerp_(self.optimizer.masters[name], 1 - self.settings.ema)
+
     def tensors(self) -> dict[str, Tensor]:
         """What a checkpoint keeps as tensors; `scalars` is the rest."""
-        return self.optimizer.state() | {"load": self.load_LE}
+        return self.optimizer.state() | {"load": self.load_LE} | {f"mean/{n}": m for n, m in self.mean.items()}
 
     def scalars(self) -> dict[str, Any]:
         return {
@@ -85,6 +94,8 @@ class TrainState:
     def restore(self, tensors: dict[str, Tensor], scalars: dict[str, Any]) -> None:
         self.optimizer.load(tensors)
         self.load_LE.copy_(tensors["load"])
+        for name, mean in self.mean.items():
+            mean.copy_(tensors[f"mean/{name}"])
         self.step, self.cursor = scalars["step"], scalars["cursor"]
         self.bad_steps, self.bad_total = scalars["bad_steps"], scalars["bad_total"]
         self.watch = LossWatch.restored(scalars["watch"])

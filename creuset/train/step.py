@@ -16,6 +16,7 @@ from creuset.train.objectives.loss import balance_sum, expert_counts, z_sum
 from creuset.train.optim import global_norm
 from creuset.train.schedule import wsd
 from creuset.train.state import TrainState
+from creuset.train.watch.health import by_part, tensor_norms
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class StepReport:
     trained: int  # targets that counted
     busiest: float  # largest share of copies over the even share, any expert of any layer
     updated: bool  # False: refused because a number was not finite
+    parts: dict[str, float]  # norms of the gradients by part of the model, before clipping (train/watch/health.py)
+    hidden: float  # root mean square of the last hidden state, the norm before the head included
 
 
 def head_weight(model: Transformer) -> Tensor:
@@ -38,8 +41,13 @@ def head_weight(model: Transformer) -> Tensor:
     return model.model.embed_tokens.weight if model.lm_head is None else model.lm_head.weight
 
 
-def train_step(state: TrainState, batches: Sequence[Batch], objective: Objective) -> StepReport:
-    """Run one step of `objective` on this rank's micro-batches; every rank leaves with the same weights."""
+def train_step(
+    state: TrainState, batches: Sequence[Batch], objective: Objective, *, norms: dict[str, float] | None = None
+) -> StepReport:
+    """Run one step of `objective` on this rank's micro-batches; every rank leaves with the same weights.
+
+    `norms` is filled with the norm of each gradient, before clipping.
+    """
     s = state.settings
     device = state.load_LE.device
     trained, tokens = ranks.sum_over_ranks(
@@ -50,7 +58,7 @@ def train_step(state: TrainState, batches: Sequence[Batch], objective: Objective
         )
     ).tolist()
     layers = max(1, len(state.load_LE))
-    sums = torch.zeros(2, dtype=torch.float64, device=device)  # cross-entropy, z
+    sums = torch.zeros(3, dtype=torch.float64, device=device)  # cross-entropy, z, squares of the last hidden state
     counts_LE, probs_LE = torch.zeros_like(state.load_LE), torch.zeros_like(state.load_LE)
     gradients: dict[str, Tensor] = {}
     for batch in (b.to(device) for b in batches):
@@ -66,7 +74,8 @@ def train_step(state: TrainState, batches: Sequence[Batch], objective: Objective
             counts_LE += expert_counts(routings)
             probs_LE += torch.stack([r.probs_TE.detach().float().sum(0) for r in routings])
         loss.backward()
-        sums += torch.stack([nats.detach().double(), z.detach().double()])
+        squares = hidden_TC.detach().float().square().mean(-1).sum()
+        sums += torch.stack([nats.detach().double(), z.detach().double(), squares.double()])
         for name, parameter in state.model.named_parameters():
             slope = parameter.grad
             grad = torch.zeros_like(parameter, dtype=torch.float32) if slope is None else slope.float()
@@ -78,6 +87,9 @@ def train_step(state: TrainState, batches: Sequence[Batch], objective: Objective
         state.step, steps=s.steps, warmup=s.optim.warmup_steps, decay_share=s.optim.decay_share, floor=s.optim.floor
     )
     norm = global_norm(gradients)
+    each = tensor_norms(gradients)
+    if norms is not None:
+        norms.update(each)
     updated = bool(torch.isfinite(norm) & torch.isfinite(sums).all())
     if updated:
         if s.optim.clip_norm and norm > s.optim.clip_norm:
@@ -85,6 +97,7 @@ def train_step(state: TrainState, batches: Sequence[Batch], objective: Objective
         state.optimizer.step(gradients, step=state.step, scale=scale)
         if len(load_LE):
             state.load_LE.copy_(load_LE)
+        state.average()
     state.step += 1
     state.bad_steps = 0 if updated else state.bad_steps + 1
     state.bad_total += not updated
@@ -100,4 +113,6 @@ def train_step(state: TrainState, batches: Sequence[Batch], objective: Objective
         trained=int(trained),
         busiest=float(load_LE.max() * experts) if len(load_LE) else 0.0,
         updated=updated,
+        parts=by_part(each),
+        hidden=float(sums[2] / tokens) ** 0.5,
     )

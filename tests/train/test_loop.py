@@ -19,13 +19,13 @@ from creuset.model.attention import Packed
 from creuset.model.count import training_flops
 from creuset.testing import TINY_TEXTS, tiny_config, tiny_model, tiny_shards
 from creuset.train import checkpoint
-from creuset.train.divergence import WINDOW, LossWatch
 from creuset.train.evaluate import bits_per_byte
 from creuset.train.loop import Outcome, train
 from creuset.train.objectives import pretrain
-from creuset.train.report import percent, smooth, write_page
+from creuset.train.pages.report import percent, smooth, write_page
 from creuset.train.settings import Pretrain
 from creuset.train.state import TrainState
+from creuset.train.watch.divergence import WINDOW, LossWatch
 from tests.train.test_training import fresh, tiny_run
 
 LONG = [" ".join(TINY_TEXTS[:3]) * n for n in (1, 3, 2, 4, 1, 2)]  # several windows of 64 tokens each

@@ -19,14 +19,14 @@ from creuset.data.shards.batches import PretrainSource
 from creuset.data.shards.files import Shards
 from creuset.model.formats.weights import load_model
 from creuset.testing import TINY_TEXTS, tiny_model_folder, tiny_shards
-from creuset.train.divergence import WINDOW, LossWatch
 from creuset.train.evaluate import bits_per_byte
 from creuset.train.finetune import finetune
 from creuset.train.loop import train as loop
 from creuset.train.objectives import pretrain
-from creuset.train.report import percent, write_page
+from creuset.train.pages.report import percent, write_page
 from creuset.train.run import resume, train
 from creuset.train.settings import Finetune, Optim
+from creuset.train.watch.divergence import WINDOW, LossWatch
 from tests.train.test_training import fresh, losses, tiny_run
 
 

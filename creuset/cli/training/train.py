@@ -16,7 +16,7 @@ S = TypeVar("S")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("recipe", help="`mini`, `nano`, or `module:function`")
+    parser.add_argument("recipe", help="`mini`, `nano`, `module:function`, or `file.py:function`")
     parser.add_argument("--shards", type=Path, help="shards artifact (`creuset corpus tokenize`)")
     parser.add_argument("--from", type=Path, dest="start", metavar="MODEL", help="begin with the weights of a model")
     parser.add_argument("--out", type=Path, help="run folder; the finished model is OUT/model")
@@ -35,6 +35,9 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         "--choose-again", action="store_true",
         help="let this machine choose anew what an earlier one chose: device, precision, kernel, threads",
     )  # fmt: skip
+    parser.add_argument(
+        "--log", action="append", default=[], choices=("tensorboard", "wandb"), help="send the numbers there too"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document at the end")
 
 
@@ -72,6 +75,7 @@ def main(args: argparse.Namespace) -> int:
         start=args.start,
         stop_after_s=seconds(args),
         choose_again=args.choose_again,
+        log=tuple(args.log),
     )
     report(args, outcome)
     return 0

@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from creuset.cli.train import add_run_arguments, needed, report, seconds, settings_of
+from creuset.cli.training.train import add_run_arguments, needed, report, seconds, settings_of
 from creuset.core.config import as_json
 
 
@@ -55,6 +55,7 @@ def _sft(args: argparse.Namespace) -> int:
         shards=args.shards,
         stop_after_s=seconds(args),
         choose_again=args.choose_again,
+        log=tuple(args.log),
     )
     report(args, outcome)
     return 0

@@ -74,6 +74,16 @@ def write_page(folder: Path, name: str) -> Path:
             ),
         ),
     ]
+    if any(e.get("parts") for e in steps):
+        parts = sorted({part for e in steps for part in e.get("parts", {})})
+        drawn = [
+            Series(name=part, points=[(e["seen"], e["parts"][part]) for e in steps if part in e.get("parts", {})])
+            for part in parts
+        ]
+        chart = Chart(plot(drawn, x=TOKENS, y=sentence("train.gradient_norm"), low=0.0))
+        blocks.append(Section(sentence("train.norms_by_part"), (chart, *_spikes(events))))
+    if written := [e for e in events if e["event"] == "samples"]:
+        blocks.append(_samples(written[-1]))
     if scores:
         rows = tuple((Span(s, name=True), f"{b:.3f}") for s, b in scores[-1]["bits_per_byte"].items())
         head = (sentence("train.source"), sentence("train.bits_per_byte"))
@@ -81,6 +91,27 @@ def write_page(folder: Path, name: str) -> Path:
     file = folder / "loss.html"
     file.write_text(page(f"creuset train: {name}", blocks), encoding="utf-8")
     return file
+
+
+def _spikes(events: list[dict[str, Any]]) -> list[Block]:
+    """The steps whose gradients were far larger than usual, and where they were so."""
+    spikes = [e for e in events if e["event"] == "spike"]
+    if not spikes:
+        return []
+    rows = tuple(
+        (Span(f"{e['step']:,}", name=True), Span(f"{e['norm']:.3g}", name=True), Span(f"{e['times']:.1f}", name=True),
+         Span(", ".join(f"{name} {100 * share:.0f} %" for name, share in e["largest"]), code=True))
+        for e in spikes[-20:]
+    )  # fmt: skip
+    keys = ("train.step", "train.gradient_norm", "train.times_usual", "train.largest_tensors")
+    head = tuple(sentence(key) for key in keys)
+    return [Para(line(sentence("train.spikes", count=len(spikes))), "soft"), Grid(head, rows)]
+
+
+def _samples(event: dict[str, Any]) -> Section:
+    rows = tuple((Span(one["prompt"], said=True), Span(one["text"], said=True)) for one in event["samples"])
+    head = (sentence("train.prompt"), sentence("train.goes_on"))
+    return Section(sentence("train.samples", step=event["step"]), (Grid(head, rows),))
 
 
 def _progress(last: dict[str, Any]) -> Para:

@@ -1,0 +1,1 @@
+"""Training from the command line: one run, fine-tuning, several runs, and their comparison."""
