@@ -39,7 +39,7 @@ def weights_of(path: Path, settings: EngineSettings, model: "Transformer | None"
 def runner_for(source: WeightSource, settings: EngineSettings, device: str) -> Runner:
     return choose(
         source, backend=settings.backend, dtype=settings.dtype, threads=settings.threads,
-        max_batch_tokens=settings.max_batch_tokens, device=device,
+        max_batch_tokens=settings.max_batch_tokens, device=device, quant=settings.quant,
     )  # fmt: skip
 
 

@@ -20,18 +20,24 @@ class Pace:
         self._sizes = _sizes(budget)
         self._writing: dict[int, deque[float]] = {}  # seconds of steps that only wrote, by a power of two of requests
         self._reading: deque[float] = deque(maxlen=_KEPT)  # seconds a token read, beside those who wrote
+        self._last = FIRST  # tokens that were read last
 
     def chunk(self, writing: int) -> int:
         """How many tokens of prompts may be read beside `writing` requests."""
         alone = self._alone(writing)
         if alone is None or not self._reading:
             return self._fitting(FIRST)
-        return self._fitting((RATIO - 1) * alone / max(median(self._reading), 1e-9))
+        wanted = (RATIO - 1) * alone / max(median(self._reading), 1e-9)
+        # Few tokens take about as long as the clock is wrong by, and then seem to cost nothing. A measurement lies
+        # between any two sizes.
+        return self._fitting(min(wanted, 2 * self._last))
 
     def observe(self, writing: int, read: int, seconds: float) -> None:
         """A step in which `writing` requests wrote, and `read` tokens of prompts were read, took `seconds`."""
         if not writing:
             return
+        if read:
+            self._last = max(LEAST, read)
         if not read:
             self._writing.setdefault(writing.bit_length(), deque(maxlen=_KEPT)).append(seconds)
         elif (alone := self._alone(writing)) is not None:

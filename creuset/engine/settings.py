@@ -19,6 +19,7 @@ class EngineSettings:
     draft: str = ""  # a smaller model with the same tokens that guesses (engine/draft_model.py): its folder
     draft_tokens: int = 7  # guessed ahead by `lookup` and by a draft model, at most; the model's own layer guesses one
     dtype: Literal["auto", "fp32", "bf16"] = "auto"  # auto: weights as they are stored (docs/guides/serve.md)
+    quant: Literal["", "q8", "q4"] = ""  # weights that are plain numbers are rounded to such codes; native core only
     # Who computes: auto is the native core where it was built and knows the family, on a CPU; else torch.
     backend: Literal["auto", "native", "torch"] = "auto"
     threads: int = 0  # 0: chosen for the model
@@ -30,6 +31,10 @@ class EngineSettings:
             raise ValueError(f"block_size must be a power of two up to 64, got {self.block_size}")
         if self.dtype not in ("auto", "fp32", "bf16"):
             raise ValueError(f"dtype must be auto, fp32 or bf16, got {self.dtype}")
+        if self.quant not in ("", "q8", "q4") or (self.quant and self.dtype == "fp32"):
+            raise ValueError(
+                f"quant must be q8 or q4, beside another dtype than fp32; got {self.quant} in {self.dtype}"
+            )
         if self.backend not in ("auto", "native", "torch"):
             raise ValueError(f"backend must be auto, native or torch, got {self.backend}")
         if self.speculation not in ("auto", "off", "model", "lookup"):

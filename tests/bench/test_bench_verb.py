@@ -10,6 +10,7 @@ from creuset.cli.speed.bandwidth import met_weights, read_rate, step_bytes, weig
 from creuset.cli.speed.bench import counts
 from creuset.cli.speed.loads import TimedRequests
 from creuset.core.errors import EngineError
+from creuset.engine.backend.native.library import FILE
 from creuset.engine.engine import Engine
 from creuset.engine.settings import EngineSettings
 from creuset.model.count import matmul_weights, parameters
@@ -41,6 +42,28 @@ def test_one_document_says_rates_bandwidth_memory_and_kernels(folder: Path, caps
     assert main(["bench", str(folder), *words]) == 0
     page = capsys.readouterr().out
     assert "3 streams" in page and "prompt of 64" in page and found["choices"]["backend"] in page
+
+
+@pytest.mark.skipif(not FILE.is_file(), reason="there is no native library: apt-get install g++")
+def test_weights_are_rounded_before_and_the_backend_is_the_one_that_is_named(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--prompt", "16", "--tokens", "4", "--streams", "1", "--repeat", "1", "--json"]
+    for options, backend, kind in (
+        (["--quant", "q4"], "native", "q4"),
+        (["--quant", "q8", "--backend", "native"], "native", "q8"),
+        (["--backend", "torch"], "torch", None),
+    ):
+        assert main(["bench", str(folder), *words, *options]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert found["choices"]["backend"] == backend
+        assert found["quant"] == kind == (found["choices"]["dtype"] if kind else None)
+    for options, said in (
+        (["--quant", "q8", "--backend", "torch"], "weights are rounded to q8 by the native core only"),
+        (["--quant", "q8", "--dtype", "fp32"], "name one of the two"),
+    ):
+        assert main(["bench", str(folder), *words, *options]) == 2
+        assert said in capsys.readouterr().err
 
 
 def test_what_does_not_fit_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,6 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--depth", type=integer("[1, inf)"), default=DEPTH, help="tokens before each answer (default: %(default)s)"
     )
+    parser.add_argument("--quant", choices=("q8", "q4"), default="", help="round plain weights to 8 or 4 bits before")
+    parser.add_argument("--backend", choices=("auto", "native", "torch"), default="auto", help="who computes")
     parser.add_argument("--dtype", choices=("auto", "fp32", "bf16"), default="auto")
     parser.add_argument("--threads", type=integer("[0, inf)"), default=0, help="default: what the engine chooses")
     parser.add_argument("--temperature", type=number("[0, 100]"), default=0.0, help="0: the likeliest token (default)")
@@ -61,10 +63,20 @@ def load(path: Path, args: argparse.Namespace) -> "tuple[Engine, list[int]]":
 
     wanted, streams = args.prompt or PROMPTS, args.streams
     largest = max(max(streams) * (args.depth + args.tokens), max(wanted) + 1)
+    if args.quant and args.dtype == "fp32":
+        raise ConfigError("--quant rounds weights, and --dtype fp32 computes in plain ones: name one of the two")
     settings = EngineSettings(
-        dtype=args.dtype, threads=args.threads, max_running=max(streams), max_batch_tokens=max(512, *streams),
-        prefix_cache=False, speculation="off", seed=args.seed, kv_tokens=largest + 64 * max(streams),
-    )  # fmt: skip
+        dtype=args.dtype,
+        quant=args.quant,
+        backend=args.backend,
+        threads=args.threads,
+        max_running=max(streams),
+        max_batch_tokens=max(512, *streams),
+        prefix_cache=False,
+        speculation="off",
+        seed=args.seed,
+        kv_tokens=largest + 64 * max(streams),
+    )
     engine = Engine.load(path, settings=settings)
     most = engine.context - 1
     if args.depth + args.tokens > engine.context:
@@ -113,6 +125,7 @@ def measure(engine: "Engine", args: argparse.Namespace, prompts: list[int]) -> d
         "memory": {
             "peak": peak, "weights": weight_bytes(engine), "kv_cache": engine.choices["kv_cache"]["bytes"],
         },
+        "quant": args.quant or None,
         "choices": engine.choices,
         "tokens": args.tokens, "depth": args.depth, "repeat": args.repeat,
     }  # fmt: skip

@@ -26,11 +26,13 @@ def choose(
     threads: int = 0,
     max_batch_tokens: int,
     device: str = "cpu",
+    quant: str = "",
 ) -> Runner:
     """A runner for this machine: the native core on a CPU where it was built and knows the family, else torch.
 
     With `backend` "native", ConfigError says why it cannot be had; with any, that `CREUSET_ISA` names no level. A model
-    in memory is computed in fp32 unless `dtype` says otherwise; its weights may be taken over.
+    in memory is computed in fp32 unless `dtype` says otherwise; its weights may be taken over. `quant`: q8
+    or q4, to which the native core rounds weights that are plain numbers.
     """
     level_asked_for()
     reason = ""
@@ -38,10 +40,14 @@ def choose(
         found = _native(source.config, backend, device)
         if isinstance(found, Library):
             exact = dtype == "auto" and isinstance(source, ModelWeights)
-            return NativeRunner(source, dtype="fp32" if exact else dtype, threads=threads, found=found)
+            return NativeRunner(
+                source, dtype="fp32" if exact and not quant else dtype, threads=threads, found=found, quant=quant
+            )
         if backend == "native":
             raise ConfigError(f"the backend `native` cannot be had: {found}")
         reason = found
+    if quant:
+        raise ConfigError(f"weights are rounded to {quant} by the native core only{f': {reason}' if reason else ''}")
     from creuset.engine.backend.torch import runner as torch_runner  # only here: it takes a second to import
 
     runner = torch_runner.choose(source, dtype=dtype, threads=threads, max_batch_tokens=max_batch_tokens, device=device)

@@ -19,7 +19,7 @@ from creuset.engine.backend.native.assemble import Assembled
 from creuset.engine.backend.native.interface import BYTES, CACHE_TYPES
 from creuset.engine.backend.native.library import Library, library
 from creuset.engine.backend.native.rotary import Tables
-from creuset.engine.backend.native.weights import Packer
+from creuset.engine.backend.native.weights import Floats, Packer
 from creuset.model.config import ModelConfig
 from creuset.model.count import kv_bytes, matmul_weights
 
@@ -33,11 +33,12 @@ SCORE_BLOCK = 64  # tokens a block of the cache that whole sequences are read in
 
 class NativeRunner:
     def __init__(
-        self, source: "WeightSource", *, dtype: str = "auto", threads: int = 0, found: Library | None = None
-    ) -> None:
+        self, source: "WeightSource", *, dtype: str = "auto", threads: int = 0, found: Library | None = None,
+        quant: str = "",
+    ) -> None:  # fmt: skip
         """`dtype`: "fp32" computes in fp32 matrices whatever is stored; "bf16" has floats in bf16; with "auto" they are
         in bf16 where the processor multiplies such, else in fp32. Codes stay codes unless "fp32" is asked for.
-        `threads` 0: one for each processor.
+        `threads` 0: one for each processor. `quant` "q8" or "q4": floats are rounded to such codes.
 
         Raises NativeUnavailable, and ArtifactError for weights that are not those of the model.
         """
@@ -46,7 +47,8 @@ class NativeRunner:
         floats = ("bf16" if lib.isa in ("bf16", "amx") else "fp32") if dtype == "auto" else dtype
         self._isa = lib.isa
         self.cache_dtype = "fp32" if dtype == "fp32" else "bf16"
-        self._lib, self._floats, self._exact = lib, floats, dtype == "fp32"
+        self._lib, self._exact = lib, dtype == "fp32"
+        self._kind: Floats = quant if quant in ("q8", "q4") else "bf16" if floats == "bf16" else "f32"  # type: ignore[assignment]
         self._model, self._rounded = self._assembled(source)
         self._call = lib.functions
         ((widest, _),) = self._model.kinds.most_common(1)
@@ -57,7 +59,7 @@ class NativeRunner:
         self._known: dict[int, tuple[Sequence[int], array[int]]] = {}
 
     def _assembled(self, source: "WeightSource") -> tuple[Assembled, dict[str, int]]:
-        packer = Packer(self._lib, floats="bf16" if self._floats == "bf16" else "f32", exact=self._exact)
+        packer = Packer(self._lib, floats=self._kind, exact=self._exact)
         model = Assembled(self._lib, source.config, source.tensors(), packer)
         return model, dict(packer.rounded)
 
