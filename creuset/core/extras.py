@@ -12,7 +12,7 @@ EXTRAS: dict[str, frozenset[str]] = {
     "serve": frozenset({
         "alembic", "httpx", "prometheus_client", "sqlalchemy", "starlette", "structlog", "uvicorn",
     }),
-    "tenants": frozenset({"argon2", "psycopg", "pydantic", "scim2_models"}),
+    "tenants": frozenset({"argon2", "authlib", "httpx2", "joserfc", "psycopg", "pydantic", "scim2_models"}),
     "train": frozenset({"zstandard"}),
     "data": frozenset({
         "datatrove", "fastwarc", "loguru", "lxml", "lxml_html_clean", "phonenumbers", "py3langid", "pyarrow", "regex",

@@ -37,6 +37,7 @@ OPEN_PATHS = (
     "/auth/oidc/callback",
 )  # and the page's files, under /assets/
 POLLED = ("/health", "/metrics")  # asked all the time; the engine's own states are logged anyway
+FOLLOWED = ("/", "/auth/oidc/callback")  # links from elsewhere lead there
 LOCALHOST = "localhost"  # as an allowed origin: pages of this machine, whatever their port
 EXPOSED = (
     b"x-request-id, retry-after, retry-after-ms, x-should-retry, x-creuset-ignored, openai-processing-ms, "
@@ -219,7 +220,7 @@ class Middleware:
             return False
         # Without Origin, browsers still say for whom they ask; following a link to the page itself is fine.
         site = _header(scope, b"sec-fetch-site")
-        if site in ("cross-site", "same-site") and not (scope["path"] == "/" and scope["method"] == "GET"):
+        if site in ("cross-site", "same-site") and not (scope["path"] in FOLLOWED and scope["method"] == "GET"):
             raise Forbidden("this server does not answer requests made for another site", code="origin_not_allowed")
         return False
 

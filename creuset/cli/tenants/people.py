@@ -21,6 +21,7 @@ from creuset.server.tenants.directory.projects import (
     create_project,
     create_service_account,
     set_project_models,
+    set_sign_on,
 )
 from creuset.server.tenants.directory.rows import every
 
@@ -50,16 +51,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     account = verbs.add_parser("account", help="a service account: whom a program's keys belong to")
     account.add_argument("account", metavar="NAME")
     account.add_argument("--project", metavar="NAME", help="where it works (default: the only one)")
+    oidc = verbs.add_parser("oidc", help="let people sign on at an OpenID Connect provider")
+    oidc.add_argument("issuer", metavar="URL")
+    oidc.add_argument("--client-id", required=True, metavar="ID")
+    oidc.add_argument("--secret-env", default="", metavar="VAR", help="the server's environment variable of the secret")
+    oidc.add_argument("--url", default="", metavar="URL", help="of this server, as browsers know it")
+    oidc.add_argument("--groups-claim", default="groups", metavar="NAME", help="of the ID token (default: groups)")
+    oidc.add_argument(
+        "--map", action="append", default=[], metavar="THEIRS=OURS",
+        help="a group of the provider makes an `owner`, or is the group OURS; repeated",
+    )  # fmt: skip
+    oidc.add_argument("--known-only", action="store_true", help="make no new people")
     audit = verbs.add_parser("audit", help="what was changed by whom, and whether the log is whole")
     audit.add_argument("--last", type=integer("[1, inf)"), default=20, metavar="N", help="(default: %(default)s)")
-    for one in (setup, add, listed, remove, password, project, account, audit):
+    for one in (setup, add, listed, remove, password, project, account, oidc, audit):
         add_place(one)
 
 
 def main(args: argparse.Namespace) -> int:
     return {
         "setup": _setup, "add": _add, "list": _list, "remove": _remove, "password": _password, "project": _project,
-        "account": _account, "audit": _audit,
+        "account": _account, "oidc": _oidc, "audit": _audit,
     }[args.action](args)  # fmt: skip
 
 
@@ -152,6 +164,27 @@ def _account(args: argparse.Namespace) -> int:
         project = project_named(change, organization, args.project)
         row = create_service_account(change, organization, project, args.account)
         return {"service_account": row["id"], "name": row["name"], "project": project}
+
+    with opened(args) as directory:
+        tell(args, directory.change(COMMAND_LINE, work))
+    return 0
+
+
+def _oidc(args: argparse.Namespace) -> int:
+    groups = dict(one.partition("=")[::2] for one in args.map)
+    if not all(theirs and ours for theirs, ours in groups.items()):
+        raise ConfigError(f"--map {args.map[0]}: it is THEIRS=OURS")
+    told = {
+        "issuer": args.issuer, "client_id": args.client_id, "secret_env": args.secret_env, "url": args.url,
+        "groups_claim": args.groups_claim, "groups": groups, "create": not args.known_only,
+    }  # fmt: skip
+
+    def work(change: Change) -> Row:
+        organization = organization_of(change.connection, args.organization)
+        for name in sorted(set(groups.values()) - {"owner"}):
+            named(every(change.connection, tables.GROUPS, organization), name, "group", "name")
+        set_sign_on(change, organization, told)
+        return {"organization": organization, "issuer": args.issuer}
 
     with opened(args) as directory:
         tell(args, directory.change(COMMAND_LINE, work))

@@ -1,6 +1,7 @@
 """The routes of administration, where the server has a directory."""
 
 from creuset.server.admin.call import Routes
+from creuset.server.admin.oidc import oidc_routes
 from creuset.server.admin.people import people_routes
 from creuset.server.admin.projects import project_routes
 from creuset.server.admin.roles import role_routes
@@ -13,4 +14,10 @@ def admin_routes(state: ServerState) -> Routes:
     directory = state.directory
     if directory is None:
         return []
-    return [*project_routes(directory), *people_routes(directory), *role_routes(directory), *signon_routes(directory)]
+    return [
+        *project_routes(directory),
+        *people_routes(directory),
+        *role_routes(directory),
+        *signon_routes(directory),
+        *oidc_routes(directory),
+    ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, insert, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.sql import ColumnElement
 
@@ -10,7 +10,7 @@ from creuset.core.errors import RequestError
 from creuset.server.tenants.directory.change import Change
 from creuset.server.tenants.directory.keys import revoke_where
 from creuset.server.tenants.directory.roles import MEMBER, NONE, OWNER, project_role
-from creuset.server.tenants.directory.rows import Row, as_json, by_id, find, new_id, nothing
+from creuset.server.tenants.directory.rows import Row, as_json, by_id, find, from_json, new_id, nothing
 from creuset.server.tenants.directory.tables import (
     ASSIGNMENTS,
     GROUPS,
@@ -31,6 +31,16 @@ def create_organization(change: Change, name: str) -> tuple[Row, Row]:
     change.connection.execute(insert(ORGANIZATIONS).values(**row))
     change.audit(row["id"], "organization.updated", {"id": row["id"], "changes_requested": {"name": name}})
     return row, create_project(change, row["id"], "default")
+
+
+def set_sign_on(change: Change, organization: str, oidc: Row | None) -> None:
+    """How people of the organization sign on at a provider (signon/oidc.py); None: they do not."""
+    row = change.connection.execute(select(ORGANIZATIONS).where(ORGANIZATIONS.c.id == organization)).mappings().one()
+    settings = as_json((from_json(row["settings"]) or {}) | {"oidc": oidc})
+    mine = ORGANIZATIONS.c.id == organization
+    change.connection.execute(update(ORGANIZATIONS).where(mine).values(settings=settings))
+    asked = {"oidc": oidc and oidc["issuer"]}
+    change.audit(organization, "organization.updated", {"id": organization, "changes_requested": asked})
 
 
 def create_project(change: Change, organization: str, name: str) -> Row:
