@@ -24,16 +24,7 @@ from creuset.server.tenants.money.rules import Channel, SpendAlert, add_alert, s
 from ..conftest import NAME, Running, start
 from .conftest import NOW, House, build
 
-OPEN = {
-    "/",
-    "/health",
-    "/favicon.svg",
-    "/assets/{file}",
-    "/auth/login",
-    "/auth/accept",
-    "/auth/oidc/login",
-    "/auth/oidc/callback",
-}
+OPEN = {"/", "/health", "/favicon.svg", "/assets/{file}", "/auth/login", "/auth/accept", "/auth/oidc/login"}
 ADMIN = re.compile(r"/v1/(organization|projects)(?!/usage/|/costs)(/|$)")  # bob may read usage
 BUCKETS = re.compile(r"/v1/organization/(usage/|costs)")
 SCIM = "/scim/"
