@@ -16,8 +16,10 @@ from creuset.engine.backend.native.library import FILE
 from creuset.model.hub import find_model
 from creuset.server.engines import wire
 from creuset.server.engines.worker import _load, run
+from creuset.server.run import worker_command
 from creuset.testing import tiny_model_folder, tiny_tokenizer
 from creuset.types.generation import Event, GenerationRequest, Sampling
+from tests.tree import TREE
 
 
 class Worker:
@@ -220,3 +222,19 @@ def test_the_shipped_model_is_loaded_and_answers_without_torch() -> None:
         [sys.executable, "-c", WITHOUT, str(find_model())], capture_output=True, text=True, check=False
     )
     assert done.stdout.split() == ["3", "native"], done.stderr
+
+
+def test_in_a_checkout_the_engine_is_that_of_the_checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`python -m creuset` finds the package in the working folder; the engine process does not look there by itself."""
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    monkeypatch.chdir(TREE)
+    python, alone, kind, code, *_ = worker_command(Path("m"), "{}")
+    assert (alone, kind) == ("-P", "-c")
+    told = code.replace("sys.exit(main(sys.argv[1:]))", "print(main.__code__.co_filename)")
+    ran = subprocess.run([python, "-P", "-c", told], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == str(TREE / "creuset/server/engines/worker.py")
+    monkeypatch.setenv("PYTHONPATH", str(TREE))
+    assert worker_command(Path("m"), "{}")[2:4] == ["-m", "creuset.server.engines.worker"]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYTHONPATH")
+    assert worker_command(Path("m"), "{}")[2:4] == ["-m", "creuset.server.engines.worker"]
