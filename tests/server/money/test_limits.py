@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from creuset.core.errors import ConfigError, RequestError
 from creuset.server.tenants.money.counting import decide
-from creuset.server.tenants.money.limits import Limit, LimitCounter, left, take, wait_for
+from creuset.server.tenants.money.limits import Limit, LimitCounter, left, rescale, take, wait_for
 from creuset.server.tenants.money.refusals import duration
 from creuset.server.tenants.money.windows import US, Calendar, calendar_window
 
@@ -46,6 +46,14 @@ def test_in_any_window_no_more_passes_than_the_limit_and_one_burst(amount, burst
     for begin, _ in passed:
         inside = sum(units for moment, units in passed if begin <= moment < begin + 60 * US)
         assert inside <= amount + rule.at_once
+
+
+@pytest.mark.parametrize(("amount", "room"), [(100, 98), (2, 0), (3, 1), (1, 0)])
+def test_what_was_used_stays_used_when_a_limit_changes(amount, room):
+    old, counter = flow(2), LimitCounter("l", "proj")
+    take(old, counter, 2, AT)
+    rescale(old, new := flow(amount), counter, AT)
+    assert left(new, counter, AT) == room
 
 
 def test_a_clock_that_is_put_back_locks_nobody_out():

@@ -31,7 +31,7 @@ from creuset.server.tenants.money.batch import Ask, WriteBatch, copied, counts, 
 from creuset.server.tenants.money.counting import Key, Place, decide, settle
 from creuset.server.tenants.money.journal import UsageJournal
 from creuset.server.tenants.money.ledger import Closing, LimitClaim, Opening, expire, record
-from creuset.server.tenants.money.limits import Limit, LimitCounter, take
+from creuset.server.tenants.money.limits import Limit, LimitCounter, rescale, take
 from creuset.server.tenants.money.refusals import LedgerUnavailable
 from creuset.server.tenants.money.tables import HOLDS
 from creuset.server.tenants.money.windows import Calendar
@@ -126,7 +126,13 @@ class Books:
         (counting.store if self.shared else counting.save_counters)(connection, [one for _, one in changed])
 
     def _adopt(self, settings: "rules.MoneySettings") -> None:
-        self.settings, self.limits = settings, {one.id: one for one in settings.limits}
+        before, self.limits = self.limits, {one.id: one for one in settings.limits}
+        self.settings = settings
+        if not self.shared:  # else the database's rows were changed with the limit
+            for counter in self._counters.values():
+                old, new = before.get(counter.limit), self.limits.get(counter.limit)
+                if old is not None and new is not None:
+                    rescale(old, new, counter, self.now)
         self._places = {}
         if self._alerts is not None:
             self._alerts.adopt(settings.alerts)

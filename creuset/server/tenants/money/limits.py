@@ -131,6 +131,12 @@ def wait_for(limit: Limit, counter: LimitCounter, amount: int, at: int, end: int
     return (end - at) / US
 
 
+def rescale(old: Limit, new: Limit, counter: LimitCounter, at: int) -> None:
+    """What was used of a sliding window stays used, in units, when its limit changes."""
+    if old.sliding and old.interval != new.interval:
+        counter.full = 1000 * at + debt(old, counter, at) * new.interval // old.interval
+
+
 def take(limit: Limit, counter: LimitCounter, amount: int, at: int) -> None:
     """Reserve `amount`."""
     if limit.sliding:

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 
 from creuset.core.errors import ConfigError
 from creuset.server.tenants.money.dialects import insert_new, upsert
-from creuset.server.tenants.money.limits import Limit
+from creuset.server.tenants.money.limits import Limit, LimitCounter, rescale
 from creuset.server.tenants.money.prices import Tariff
 from creuset.server.tenants.money.tables import ALERTS, COUNTERS, LIMITS, PRICES, STATE
 
@@ -83,13 +83,28 @@ def changed(connection: Connection) -> None:
 def set_limit(connection: Connection, limit: Limit) -> Limit:
     """Set a limit, in the place of one on the same thing for the same subject. Returns it as it is kept."""
     same = ("organization", "kind", "subject", "model", "what", "window", "zone", "currency")
-    row = connection.execute(
-        select(LIMITS.c.id).where(*(LIMITS.c[name] == getattr(limit, name) for name in same))
-    ).scalar()
-    values = limit.row() | {"id": row or limit.id or f"limit_{token_hex(12)}", "created": limit.created or _now()}
+    mine = select(LIMITS).where(*(LIMITS.c[name] == getattr(limit, name) for name in same))
+    found = connection.execute(mine).mappings().first()
+    if found is not None:
+        _rescale(connection, Limit(**found), limit)
+    id = found["id"] if found is not None else limit.id or f"limit_{token_hex(12)}"
+    values = limit.row() | {"id": id, "created": limit.created or _now()}
+        "id": found["id"] if found else limit.id or f"limit_{token_hex(12)}",
+        "created": limit.created or _now(),
+    }
     upsert(connection, LIMITS, [values], keys=("id",))
     changed(connection)
     return Limit(**values)
+
+
+def _rescale(connection: Connection, old: Limit, new: Limit) -> None:
+    if not old.sliding:
+        return
+    for row in connection.execute(select(COUNTERS).where(COUNTERS.c.limit == old.id)).mappings().all():
+        counter = LimitCounter(**row)
+        rescale(old, new, counter, _now())
+        mine = (COUNTERS.c.limit == old.id, COUNTERS.c.subject == counter.subject)
+        connection.execute(update(COUNTERS).where(*mine).values(full=counter.full))
 
 
 def drop_limit(connection: Connection, organization: str, id: str) -> bool:
