@@ -89,9 +89,6 @@ def set_limit(connection: Connection, limit: Limit) -> Limit:
         _rescale(connection, Limit(**found), limit)
     id = found["id"] if found is not None else limit.id or f"limit_{token_hex(12)}"
     values = limit.row() | {"id": id, "created": limit.created or _now()}
-        "id": found["id"] if found else limit.id or f"limit_{token_hex(12)}",
-        "created": limit.created or _now(),
-    }
     upsert(connection, LIMITS, [values], keys=("id",))
     changed(connection)
     return Limit(**values)
