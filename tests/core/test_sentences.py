@@ -103,13 +103,14 @@ def test_no_sentence_of_a_table_is_left_over():
 
 
 def _built(key: str) -> bool:
-    """Keys that governance puts together: heads of tables by their names, others by what a record says."""
+    """Keys that are put together: heads of tables and parts of a sum by their names, others by what a record says."""
     room, _, name = key.partition(".")
     files = [f.read_text(encoding="utf-8") for f in (ROOT / TABLES[room]).iterdir()
              if f.suffix in (".py", ".toml") and f.name != "sentences.toml"]  # fmt: skip
     begins = {m for text in files for m in re.findall(rf"{room}\.([a-z_ ]+)\{{", text)} | {"count_", "state_"}
     named = any(re.search(rf'"[^"\n]*\b{name}\b[^"\n]*"', text) for text in files)
-    return name.startswith(tuple(begins)) or (room == "dossier" and named)
+    field = room == "plan" and any(re.search(rf"^    {name}: ", text, re.MULTILINE) for text in files)  # of a dataclass
+    return name.startswith(tuple(begins)) or field or (room in ("dossier", "plan") and named)
 
 
 def literal(node: ast.AST) -> str:
