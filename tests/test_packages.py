@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from creuset.core.extras import EXTRAS, install, missing
-from tests.tree import MODULES, TREE, imports_anywhere, ours
+from tests.tree import MODULES, TREE, imports_anywhere, imports_when_loaded, ours
 
 DECLARED = tomllib.loads((TREE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 # A distribution whose import name is not its own.
@@ -169,3 +169,15 @@ def test_this_version_has_its_changes_written_down() -> None:
     from creuset import __version__
 
     assert f"## {__version__}" in (TREE / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_a_server_without_people_who_sign_on_imports_nothing_for_them() -> None:
+    seen: set[str] = set()
+    queue = ["server.run", "server.app", "cli.serve"]
+    while queue:
+        if (module := queue.pop()) not in seen:
+            seen.add(module)
+            queue += ours(set(imports_when_loaded(module)))
+    loaded = {name for module in seen for name in foreign(imports_when_loaded(module))}
+    assert "starlette" in loaded and "sqlalchemy" in loaded
+    assert not loaded & {"alembic", *(EXTRA["tenants"] - EXTRA["serve"])}

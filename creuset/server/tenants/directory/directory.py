@@ -135,9 +135,9 @@ class Directory:
         return found
 
     def _apply(self, connection: Connection, actor: Actor, work: Callable[[Change], T]) -> T:
-        found = work(Change(connection, int(self._clock()), actor, self.pepper))
+        # First: changes of all replicas wait here for each other, so that each sees what the one before has done.
         connection.execute(update(STATE).values(version=STATE.c.version + 1))
-        return found
+        return work(Change(connection, int(self._clock()), actor, self.pepper))
 
     @property
     def now(self) -> int:
