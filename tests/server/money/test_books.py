@@ -14,10 +14,12 @@ from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select, text
 
+from creuset.core.errors import ConfigError
 from creuset.server.database import Database
 from creuset.server.tenants.gate import Hold, MoneyGate
 from creuset.server.tenants.money.books import Books
 from creuset.server.tenants.money.journal import UsageJournal
+from creuset.server.tenants.money.ledger import Closing, Opening, record
 from creuset.server.tenants.money.refusals import LedgerUnavailable, QuotaSpent, RateLimited
 from creuset.server.tenants.money.tables import COUNTERS, USAGE
 from creuset.types.usage import TokenUsage
@@ -33,7 +35,7 @@ async def admit(gate: MoneyGate, id: str, *, prompt: int = 100, output: int = 50
 
 
 def opened(database: Database, clock: Callable[[], float] = lambda: NOW, journal: Path | None = None) -> MoneyGate:
-    kept = UsageJournal(journal, f"srv{len(list(journal.glob('*')))}") if journal else None
+    kept = UsageJournal(journal, f"srv{len(list(journal.glob('*.jsonl')))}") if journal else None
     return MoneyGate(Books(database, clock=clock, journal=kept), clock=clock)
 
 
@@ -259,17 +261,61 @@ def test_while_usage_cannot_be_written_nothing_begins_and_nothing_is_lost(tmp_pa
             connection.execute(text(BREAK))
         last.settle(TokenUsage(input=100))
         await gate.stop()  # with a database that is gone still
-        assert list((tmp_path / "usage").glob("*")), "the journal keeps it"
+        assert list((tmp_path / "usage").glob("*.jsonl")), "the journal keeps it"
         with database.transaction() as connection:
             connection.execute(text("DROP TRIGGER gone"))
         gate = opened(database, journal=tmp_path / "usage")
         await gate.start()
         await gate.stop()
         assert proven(database) == {"spent": 750 + 250 + 250, "rows": 3, "held": 0}
-        assert not list((tmp_path / "usage").glob("*"))
+        assert not list((tmp_path / "usage").glob("*.jsonl"))
         database.close()
 
     asyncio.run(run())
+
+
+def test_one_server_at_a_time_counts_in_a_sqlite_file(tmp_path, monkeypatch):
+    monkeypatch.setattr("creuset.server.tenants.money.books.ALONE_S", 0.0)
+
+    async def run() -> None:
+        database = Database(f"sqlite:///{tmp_path}/one.db")
+        first, second = (opened(database, journal=tmp_path / "usage") for _ in range(2))
+        await first.start()
+        with pytest.raises(ConfigError, match="another server counts requests and money"):
+            await second.start()
+        second.books.journal.close()
+        await first.stop()
+        second = opened(database, journal=tmp_path / "usage")
+        await second.start()
+        await second.stop()
+        database.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_a_batch_is_written_once_though_nobody_knows_whether_it_was(written):
+    """The connection broke while the transaction was being committed."""
+    database = Database()
+    openings = [
+        Opening(
+            request=f"r{at}", at=NOW * 10**6, organization="org", project="proj", model="m", amount=9, currency="USD"
+        )
+        for at in range(3)
+    ]
+    usage = TokenUsage(input=3, output=1)
+    closings = [Closing(opening=one, status="completed", usage=usage, lines=[("input", 3, 5)]) for one in openings[:2]]
+    if written:
+        with database.transaction() as connection:
+            record(connection, openings, closings, "srv", sure=True)
+    with database.transaction() as connection:
+        opened_now, new = record(connection, openings, closings, "srv", sure=False)
+    assert (opened_now, new) == ((set(), set()) if written else ({"r0", "r1"}, {"r0", "r1"}))
+    with database.transaction() as connection:
+        last = [Closing(opening=openings[2], status="left")]
+        assert record(connection, [], last, "srv", sure=False) == ({"r2"}, set())
+    assert proven(database) == {"spent": 10, "rows": 2, "held": 0}
+    database.close()
 
 
 KILLED = """

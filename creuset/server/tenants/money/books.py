@@ -39,6 +39,7 @@ from creuset.types.tenants import Caller
 
 FLUSH_S = 0.05  # what happened in this time goes to the database together; the journal has it at once
 LOOK_S = 0.5  # how often it is looked whether limits have changed
+ALONE_S = 5.0  # for a server before this one to end
 LEASE_S = 30.0  # a server that was not seen for so long is dead, and its holds end
 RETRY_S = (0.2, 5.0)  # first and longest wait for a database that is gone
 AWAY = "usage cannot be written now, so nothing new is begun; try again in a moment"
@@ -85,6 +86,8 @@ class Books:
         """Read limits and counters, settle what servers before this one have left, begin to write."""
         if self._alerts is not None:
             self._alerts.start()
+        if self.journal is not None and not self.shared:
+            await self.journal.alone(ALONE_S)
         await self.database.run(self._begin)
         if self.journal is not None:
             for closings, file in list(self.journal.orphans()):

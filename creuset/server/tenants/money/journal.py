@@ -8,13 +8,16 @@ with it.
 Lines of one batch go to one of two files; when the database has them, that file is emptied.
 """
 
+import asyncio
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
+from creuset.core.errors import ConfigError
 from creuset.server.tenants.money.ledger import Closing
 
 _encode = msgspec.json.Encoder().encode
@@ -26,6 +29,7 @@ class UsageJournal:
         """A new pair of files in `folder`, which is made where it is not there."""
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.folder = folder
+        self._lock = -1
         self._files = [_Lines(folder / f"{replica}-{at}.jsonl") for at in range(2)]
 
     def add(self, closing: Closing) -> None:
@@ -52,6 +56,26 @@ class UsageJournal:
         """Files that hold nothing are deleted."""
         for file in self._files:
             file.close()
+        if self._lock >= 0:
+            os.close(self._lock)
+
+    async def alone(self, wait_s: float) -> None:
+        """Wait until no other process counts with this folder. ConfigError where one does still after `wait_s`."""
+        self._lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        end = time.monotonic() + wait_s
+        while True:
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    os.close(self._lock)
+                    self._lock = -1
+                    raise ConfigError(
+                        f"another server counts requests and money in the database beside `{self.folder}`",
+                        hint="give each server a database of its own, or use PostgreSQL for several servers",
+                    ) from None
+                await asyncio.sleep(0.05)
 
     def orphans(self) -> Iterator[tuple[list[Closing], "_Lines"]]:
         """What processes that are gone have left, each file with what empties it."""

@@ -126,8 +126,10 @@ def record(
             delete_rows(connection, HOLDS, "request", sorted(dropped))
     else:
         stale = set(_present(connection, HOLDS.c.request, begun))
+        stale |= set(_present(connection, LEDGER.c.request, begun, LEDGER.c.step == "reserve"))
         openings = [one for one in openings if one.request not in stale]
-        kept = {one.request for one in openings} - ended.keys()
+        begun -= stale
+        kept = begun - ended.keys()
         opened = (_drop(connection, ended) | begun) & ended.keys()
         spoken = {id for id, one in ended.items() if one.usage is not None}
         new = spoken - set(_present(connection, USAGE.c.request, spoken))
@@ -168,9 +170,9 @@ def _drop(connection: Connection, requests: Iterable[str]) -> set[str]:
     return found
 
 
-def _present(connection: Connection, column: Any, requests: Iterable[str]) -> Iterable[str]:
+def _present(connection: Connection, column: Any, requests: Iterable[str], *where: Any) -> Iterable[str]:
     for some in _pieces(requests):
-        yield from connection.execute(select(column).where(column.in_(some))).scalars()
+        yield from connection.execute(select(column).where(column.in_(some), *where)).scalars()
 
 
 def _pieces(requests: Iterable[str]) -> Iterable[list[str]]:
