@@ -133,7 +133,7 @@ def test_the_card_says_how_embeddings_are_made(with_random_model: Running) -> No
 
 
 def test_an_engine_that_sends_none_is_an_error_and_not_an_empty_row(with_random_model: Running) -> None:
-    found = post(with_random_model, {"model": "tiny", "input": "a"})  # the script only speaks
+    found = post(with_random_model, {"model": "tiny", "input": "no row"})
     assert found.status_code == 503 and "sent no embedding" in found.json()["error"]["message"]
 
 

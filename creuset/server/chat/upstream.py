@@ -72,9 +72,9 @@ def model_of(engine: AnyEngine) -> AskedModel:
     return engine.model
 
 
-def own_engine(engines: EnginePool, fields: Fields) -> ServedEngine:
+def own_engine(engines: EnginePool, fields: Fields, *, optional: bool = False) -> ServedEngine:
     """The engine of the model in `model`, whose tokens must be known here. RequestError, NotFound."""
-    name, engine = engines.chosen_by(fields)
+    name, engine = engines.chosen_by(fields, optional=optional)
     if isinstance(engine, UpstreamEngine):
         words = f"`{name}` is a model of another server: its tokens are not known here"
         raise RequestError(words, param="model", code="unsupported_value")

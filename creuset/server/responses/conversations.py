@@ -9,7 +9,7 @@ from creuset.core.errors import NotFound, RequestError
 from creuset.server.carry import Answer, Handler
 from creuset.server.responses.items import parse_input
 from creuset.server.responses.request import take_metadata
-from creuset.server.responses.routes import listed, owner_of
+from creuset.server.responses.routes import listed, owner_of, pass_over
 from creuset.server.schema.responses import ConversationBody, ConversationChange, ItemsBody
 from creuset.server.state import ServerState, json_response
 from creuset.types.fields import Fields, checked_fields, parse_object, show
@@ -63,6 +63,7 @@ def conversation_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         return json_response({"id": id, "object": "conversation.deleted", "deleted": True})
 
     async def add(request: Request) -> Answer:
+        pass_over(request, "include")
         id, _, _ = await found(request)
         fields = checked_fields(parse_object(await request.body()), ItemsBody)
         items = items_in(fields)

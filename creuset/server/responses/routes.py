@@ -38,7 +38,7 @@ def response_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
 
     async def create(request: Request) -> Answer:
         fields = checked_fields(parse_object(await request.body()), ResponseBody)
-        name, engine = state.engines.chosen_by(fields)
+        name, engine = state.engines.chosen_by(fields, optional=True)
         salt, owner = salt_of(request, fields, state.settings), owner_of(request)
         known = await read_known(fields, store, owner)
         ask = parse_response(fields, name, model_of(engine), known)
@@ -103,6 +103,7 @@ def response_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         return found
 
     async def retrieve(request: Request) -> Answer:
+        pass_over(request, "include", "include_obfuscation")
         query = request.query_params
         after, streamed = _number(query.get("starting_after"), "starting_after", -1), query.get("stream")
         if streamed not in (None, "true", "false"):
@@ -151,7 +152,7 @@ def response_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
 
     async def input_tokens(request: Request) -> Answer:
         fields = checked_fields(parse_object(await request.body()), InputTokensBody)
-        engine = own_engine(state.engines, fields)
+        engine = own_engine(state.engines, fields, optional=True)
         known = await read_known(fields, store, owner_of(request))
         ask = parse_response(fields, engine.name, engine.model, known, counting=True)
         context_of(request).ignored = ask.chat.ignored
@@ -218,6 +219,7 @@ def _conversation(fields: Fields) -> str | None:
 
 def listed(items: list[Item], request: Request) -> dict[str, Any]:
     """A page of `items`, oldest first in the list: `limit`, `order` and `after` say which."""
+    pass_over(request, "include")
     query = request.query_params
     limit = _number(query.get("limit"), "limit", 20)
     if not 1 <= limit <= MAX_PAGE:
@@ -234,6 +236,12 @@ def listed(items: list[Item], request: Request) -> dict[str, Any]:
     page = found[:limit]
     return {"object": "list", "data": page, "first_id": page[0]["id"] if page else None,
             "last_id": page[-1]["id"] if page else None, "has_more": len(found) > limit}  # fmt: skip
+
+
+def pass_over(request: Request, *names: str) -> None:
+    """Note what of these is asked for in the address: it changes nothing."""
+    context = context_of(request)
+    context.ignored = (*context.ignored, *(name for name in names if name in request.query_params))
 
 
 def _number(text: str | None, name: str, default: int) -> int:

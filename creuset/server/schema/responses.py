@@ -53,7 +53,7 @@ class ReasoningBody(RequestBody, kw_only=True):
 class Asked(RequestBody, kw_only=True):
     """What a prompt is made of, and the form of the answer."""
 
-    model: str
+    model: str | None = None  # none: the first that is served
     input: str | list[ItemBody] | None = None
     instructions: str | None = None
     previous_response_id: str | None = None
