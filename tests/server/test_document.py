@@ -4,7 +4,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from creuset.core.errors import RequestError
 from creuset.server.document import openapi
@@ -17,6 +16,8 @@ from .conftest import NAME, Running
 
 
 def test_every_route_is_listed_and_the_document_is_valid(server: Running) -> None:
+    from openapi_spec_validator import OpenAPIV31SpecValidator
+
     found = server.own.get("/openapi.json").json()
     OpenAPIV31SpecValidator(found).validate()
     for path, operations in found["paths"].items():
@@ -90,6 +91,8 @@ def test_what_only_a_struct_refuses_is_refused_by_its_path() -> None:
 
 
 def test_places_in_an_address_are_parameters_and_keys_are_told() -> None:
+    from openapi_spec_validator import OpenAPIV31SpecValidator
+
     found = openapi([("GET", "/v1/models/{name:path}"), ("POST", "/v1/x")], keys=True)
     OpenAPIV31SpecValidator(found).validate()
     assert found["paths"]["/v1/models/{name}"]["get"]["parameters"][0]["name"] == "name"

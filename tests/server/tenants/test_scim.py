@@ -5,10 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import httpx2
 import pytest
-from scim2_client.engines.httpx2 import SyncSCIMClient
-from scim2_tester import Status, check_server
 
 from creuset.server.tenants.directory.keys import issue
 from creuset.server.tenants.directory.tables import USERS
@@ -50,6 +47,10 @@ def idp(server: Running, token: str) -> Any:
 
 @pytest.mark.slow
 def test_the_protocol_holds_what_its_tester_checks(server: Running, token: str) -> None:
+    import httpx2
+    from scim2_client.engines.httpx2 import SyncSCIMClient
+    from scim2_tester import Status, check_server
+
     with httpx2.Client(
         base_url=f"{server.url}/scim/v2", headers={"authorization": f"Bearer {token}"}, trust_env=False, verify=False
     ) as client:
