@@ -62,7 +62,7 @@ void attention(Step &s, const Layer &l, int layer, Team &t) {
     Workspace &w = *s.m.work;
     const Shape &c = s.m.shape;
     const Share mine(t, s.rows);
-    product(l.qkv, s.hidden, nullptr, s.rows, w.qkv.data, l.qkv.outs, t);
+    product(l.qkv, s.hidden, nullptr, s.rows, w.qkv.data, l.qkv.outs, t, first_read(l.out, t));
     t.barrier();
     for (int32_t row = mine.begin; row < mine.end; row++) place_row(s, l, layer, row);
     t.barrier();

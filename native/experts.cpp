@@ -77,12 +77,22 @@ static void sort(const Shape &c, Workspace &w, int32_t rows) {
     begin[0] = 0;
 }
 
+// The first expert from `e` on that has rows.
+static int32_t asked(const Workspace &w, int32_t e, int32_t experts) {
+    while (e < experts && w.expert_begin.data[e + 1] == w.expert_begin.data[e]) e++;
+    return e;
+}
+
+// The up or down products of all experts that have rows. `next`: what is read behind the last.
 static void all_experts(const Layer &l, bool up, const Rows &rows, const int32_t *index, const Workspace &w, float *y,
-                        int64_t ld, const Team &t) {
-    const int32_t *begin = w.expert_begin.data;
-    for (size_t e = 0; e < l.experts.size(); e++)
-        if (int32_t count = begin[e + 1] - begin[e])
-            product(up ? l.experts[e].up : l.experts[e].down, rows, index + begin[e], count, y + begin[e] * ld, ld, t);
+                        int64_t ld, const Team &t, const uint8_t *next) {
+    const int32_t *begin = w.expert_begin.data, experts = int32_t(l.experts.size());
+    const auto linear = [&](int32_t e) -> const Linear & { return up ? l.experts[e].up : l.experts[e].down; };
+    for (int32_t e = asked(w, 0, experts), then; e < experts; e = then) {
+        then = asked(w, e + 1, experts);
+        product(linear(e), rows, index + begin[e], begin[e + 1] - begin[e], y + begin[e] * ld, ld, t,
+                then < experts ? first_read(linear(then), t) : next);
+    }
 }
 
 void experts(Step &s, const Layer &l, Team &t) {
@@ -110,7 +120,8 @@ void experts(Step &s, const Layer &l, Team &t) {
     t.barrier();
     if (t.thread == 0) sort(c, w, s.rows);
     t.barrier();
-    all_experts(l, true, s.hidden, w.row_of_pair.data, w, w.pair_up.data, up, t);
+    all_experts(l, true, s.hidden, w.row_of_pair.data, w, w.pair_up.data, up, t,
+                first_read(l.experts[asked(w, 0, c.experts)].down, t));
     if (shared.inner) product(shared.down, s.shared, nullptr, s.rows, w.shared_down.data, c.hidden, t);
     t.barrier();
     const Share pairs(t, copies);
@@ -120,7 +131,7 @@ void experts(Step &s, const Layer &l, Team &t) {
                 bend_row(l.experts[e], w.pair_up.data + int64_t(i) * up, w.pair_bent.data + int64_t(i) * inner);
     prepare(s.pairs, w.pair_bent.data, inner, pairs.begin, pairs.end);
     t.barrier();
-    all_experts(l, false, s.pairs, w.row_of_pair.data + copies, w, w.pair_down.data, c.hidden, t);
+    all_experts(l, false, s.pairs, w.row_of_pair.data + copies, w, w.pair_down.data, c.hidden, t, s.after);
     t.barrier();
     for (int32_t row = mine.begin; row < mine.end; row++) {
         float *y = w.down.data + int64_t(row) * c.hidden;

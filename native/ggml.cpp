@@ -111,10 +111,10 @@ CREUSET_API int creuset_pack_ggml(const Matrix *m, const char *name, int64_t beg
         if (!strcmp(one.name, name)) type = &one;
     if (!type || m->kind != type->kind || m->group != type->group || m->ins % type->width) return 1;
     int64_t groups = m->ins / m->group, of_row = m->ins / type->width;
-    std::unique_ptr<int8_t[]> codes(new int8_t[16 * m->ins]);
-    std::unique_ptr<float[]> scales(new float[16 * groups]()), minima(new float[16 * groups]());
-    for (int64_t row = 0; row < count; row += 16) {
-        int64_t rows = count - row < 16 ? count - row : 16;
+    std::unique_ptr<int8_t[]> codes(new int8_t[TILE * m->ins]);
+    std::unique_ptr<float[]> scales(new float[TILE * groups]()), minima(new float[TILE * groups]());
+    for (int64_t row = 0; row < count; row += TILE) {
+        int64_t rows = count - row < TILE ? count - row : TILE;
         for (int64_t b = 0; b < rows * of_row; b++) {
             int64_t at = b * type->width;
             type->decode(blocks, {&codes[at], &scales[at / m->group], &minima[at / m->group]});

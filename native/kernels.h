@@ -4,7 +4,7 @@
 
 namespace creuset {
 
-using Product = void (*)(const Matrix &, const Rows &, const int32_t *, int32_t, float *, int64_t, int32_t, int32_t);
+using Product = void (*)(const Matrix &, const Rows &, const Outputs &);
 using Prepare = void (*)(Rows &, const float *, int64_t, int32_t, int32_t);
 struct Kernels {
     Product f32, bf16, q8, q4, q4a;

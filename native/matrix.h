@@ -6,11 +6,12 @@
 // but not on how many rows there are, which rows they are or which thread computes it. The kinds with codes and f32 give the
 // same bits at every level.
 //
-// Layout. Outputs come in tiles of 16. A tile is `padded / 4` vectors of 64 bytes for q8: 16 outputs by 4 inputs, the
-// inputs of one output side by side. q4 holds the vectors of inputs 0-15 of a group of 32 in the low halves of its 4
-// vectors, and those of inputs 16-31 in the high halves. bf16: 16 outputs by 2 inputs, f32: 16 outputs by 1. The scales
-// of a tile follow its codes: 16 numbers a group, then the minima in the same form (q4a). Inputs are padded with zeros
-// to a multiple of 32 (f32: not padded), outputs to a multiple of 16.
+// Layout. Outputs come in tiles of 32. A tile is rows of 128 bytes, which hold 4 codes of each of the 32 outputs side by
+// side (q8), 2 numbers (bf16) or 1 (f32), in the order of the inputs. With codes, 32 inputs are a group: their rows, then
+// its scales, 32 numbers for each 16 or 32 inputs, then the minima in the same form (q4a). q4 holds inputs 0-15 of a group
+// in the low halves of its 4 rows, and inputs 16-31 in the high halves. So a tile is read from its first byte to its last
+// in the order in which it lies: where the order is another one, a processor foresees too little and waits for memory.
+// Inputs are padded with zeros to a multiple of 32 (f32: not padded), outputs to a multiple of 32.
 //
 // Functions in headers are `static`: each feature level is a translation unit with its own flags, and the linker would
 // otherwise keep one copy of an inline function, with instructions that an older machine lacks.
@@ -37,27 +38,34 @@ struct Matrix {
     uint8_t *data;  // packed_bytes(matrix) of them, aligned to 64
 };
 
+constexpr int64_t TILE = 32;
 static inline int64_t padded(int64_t ins) { return (ins + 31) / 32 * 32; }
-static inline int64_t tiles(int64_t outs) { return (outs + 15) / 16; }
+static inline int64_t tiles(int64_t outs) { return (outs + TILE - 1) / TILE; }
 
-static inline int64_t code_bytes(const Matrix &m) {  // of a tile
+// Of a group of 32 inputs in a tile: its codes, its scales (minima not included), and all of it.
+static inline int64_t code_bytes(int32_t kind) { return kind == Q8 ? 32 * TILE : 16 * TILE; }
+static inline int64_t scale_bytes(const Matrix &m) { return 32 / m.group * TILE * (m.scale_type == SCALE_F32 ? 4 : 2); }
+static inline int64_t group_bytes(const Matrix &m) { return code_bytes(m.kind) + scale_bytes(m) * (m.kind == Q4A ? 2 : 1); }
+static inline int64_t tile_bytes(const Matrix &m) {
+    if (m.kind == F32) return TILE * 4 * m.ins;
+    return m.kind == BF16 ? TILE * 2 * padded(m.ins) : padded(m.ins) / 32 * group_bytes(m);
+}
+// Where input `in` of output `out` of a tile lies: the number or code (of q4 the low half for the first 16 inputs of a group),
+// and the index of its scale and minimum among the scales of its group.
+static inline int64_t place(const Matrix &m, int64_t out, int64_t in) {
     switch (m.kind) {
-        case F32: return 64 * int64_t(m.ins);
-        case BF16: return 32 * padded(m.ins);
-        case Q8: return 16 * padded(m.ins);
-        default: return 8 * padded(m.ins);
+        case F32: return in * 128 + out * 4;
+        case BF16: return in / 2 * 128 + out * 4 + in % 2 * 2;
+        case Q8: return in / 32 * group_bytes(m) + in % 32 / 4 * 128 + out * 4 + in % 4;
+        default: return in / 32 * group_bytes(m) + in % 16 / 4 * 128 + out * 4 + in % 4;
     }
 }
-static inline int64_t scale_bytes(const Matrix &m) {  // of a tile, minima not included
-    return m.group ? padded(m.ins) / m.group * 16 * (m.scale_type == SCALE_F32 ? 4 : 2) : 0;
-}
-static inline int64_t tile_bytes(const Matrix &m) {
-    return (code_bytes(m) + scale_bytes(m) * (m.kind == Q4A ? 2 : 1) + 63) / 64 * 64;
-}
+static inline int64_t place_of_scales(const Matrix &m, int64_t in) { return in / 32 * group_bytes(m) + code_bytes(m.kind); }
+static inline int64_t scale_index(const Matrix &m, int64_t out, int64_t in) { return in % 32 / m.group * TILE + out; }
 static inline int64_t packed_bytes(const Matrix &m) { return tiles(m.outs) * tile_bytes(m); }
 
 // Packing. Rows `begin .. begin + count` of the matrix are filled from a plain array whose first row is row `begin`; `begin`
-// is a multiple of 16, and so is `count` unless it ends the matrix. So several weights (gate and up) may share a matrix, and
+// is a multiple of 32, and so is `count` unless it ends the matrix. So several weights (gate and up) may share a matrix, and
 // threads may share the work. Nothing is rounded where the source fits the kind.
 void pack_f32(const Matrix &m, int64_t begin, int64_t count, const float *values);  // f32; bf16 to the nearest, ties to even
 void pack_bf16(const Matrix &m, int64_t begin, int64_t count, const uint16_t *values);  // f32 or bf16
@@ -87,16 +95,23 @@ Rows rows_in(void *memory, int32_t rows, int32_t ins, int32_t forms);
 // Fills rows begin .. end from x[row * ld + input]; threads share rows. `x` is row 0 of all of them.
 void prepare(Rows &rows, const float *x, int64_t ld, int32_t begin, int32_t end);
 
-// y[i * ld + out] = sum over inputs of matrix[out] * row[index[i]], for i < count and out in out_begin .. out_end. `index`
-// may be null: row i. out_begin is a multiple of 16, out_end too or the number of outputs. Only these outputs are written.
-void multiply(const Matrix &m, const Rows &rows, const int32_t *index, int32_t count, float *y, int64_t ld,
-              int32_t out_begin, int32_t out_end);
+// Which rows are multiplied with which outputs of a matrix, and where that goes.
+struct Outputs {
+    const int32_t *index;  // numbers of the rows; null: 0, 1, 2 ...
+    int32_t count;         // of them
+    float *y;              // of the i-th row, output `out`: y[i * ld + out]
+    int64_t ld;
+    int32_t begin, end;    // outputs that are computed, and written; begin is a multiple of 32, end too or all there are
+    const uint8_t *next;   // what this thread reads then, null: not known. It is asked for early; no number depends on it
+};
+// y[i * ld + out] = sum over inputs of matrix[out] * row[index[i]].
+void multiply(const Matrix &m, const Rows &rows, const Outputs &outputs);
 
-// The share of `thread` of the outputs, in multiples of 16: [begin, end).
+// The share of `thread` of the outputs, in whole tiles: [begin, end).
 static inline void share(int32_t outs, int32_t thread, int32_t threads, int32_t *begin, int32_t *end) {
     int64_t all = tiles(outs);
-    *begin = int32_t(all * thread / threads * 16);
-    int64_t last = all * (thread + 1) / threads * 16;
+    *begin = int32_t(all * thread / threads * TILE);
+    int64_t last = all * (thread + 1) / threads * TILE;
     *end = int32_t(last < outs ? last : outs);
 }
 

@@ -1,7 +1,4 @@
 // AVX-512 without VNNI: bytes are multiplied by vpmaddubsw, whose sums of two must fit 16 bits.
-#include <cmath>
-
-#include "numbers.h"
 #include "products_512.h"
 
 namespace creuset {
@@ -32,57 +29,28 @@ struct Bytes {
     }
 };
 
-struct F32Block {
-    static constexpr int most = 6;
-    static constexpr int tiles(int rows) { return rows <= 2 ? 8 : 4; }
-
-    template <int R, int T>
-    static void run(const Matrix &m, const Rows &rows, const int64_t *row, const uint8_t *data, int64_t stride,
-                    Target target) {
-        const float *x[R];
-        UNROLL for (int r = 0; r < R; r++) x[r] = rows.values + row[r] * rows.ld;
-        __m512 sum[R][T];
-        UNROLL for (int r = 0; r < R; r++)
-            UNROLL for (int t = 0; t < T; t++) sum[r][t] = _mm512_setzero_ps();
-        for (int64_t in = 0; in < m.ins; in++) {
-            UNROLL for (int t = 0; t < T; t++) {
-                __m512 w = _mm512_load_ps(data + t * stride + in * 64);
-                UNROLL for (int r = 0; r < R; r++) sum[r][t] = _mm512_fmadd_ps(w, _mm512_set1_ps(x[r][in]), sum[r][t]);
-            }
-        }
-        store<R, T>(target, sum);
-    }
+struct Singles {
+    static constexpr int most = 12;
+    static const float *activations(const Rows &rows) { return rows.values; }
+    static int64_t of_row(const Rows &rows) { return rows.ld; }
+    static int64_t vectors(const Matrix &m) { return m.ins; }
+    static __m512 input(const float *x, int64_t in) { return _mm512_set1_ps(x[in]); }
+    static __m512 weight(__m512i w) { return _mm512_castsi512_ps(w); }
+    static __m512 add(__m512 sum, __m512 w, __m512 x) { return _mm512_fmadd_ps(w, x, sum); }
 };
 
 // Without dot products of bf16: both inputs of a pair in turn, in fp32.
-struct Bf16Block {
-    static constexpr int most = 6;
-    static constexpr int tiles(int rows) { return rows <= 2 ? 8 : rows <= 5 ? 4 : 3; }
-
-    static __m512 even(__m512i pair) { return _mm512_castsi512_ps(_mm512_slli_epi32(pair, 16)); }
-    static __m512 odd(__m512i pair) { return _mm512_castsi512_ps(_mm512_and_si512(pair, _mm512_set1_epi32(-65536))); }
-
-    template <int R, int T>
-    static void run(const Matrix &, const Rows &rows, const int64_t *row, const uint8_t *data, int64_t stride,
-                    Target target) {
-        const uint16_t *x[R];
-        UNROLL for (int r = 0; r < R; r++) x[r] = rows.bf16 + row[r] * rows.groups * 32;
-        __m512 sum[R][T];
-        UNROLL for (int r = 0; r < R; r++)
-            UNROLL for (int t = 0; t < T; t++) sum[r][t] = _mm512_setzero_ps();
-        for (int64_t pair = 0; pair < rows.groups * 16; pair++) {
-            UNROLL for (int t = 0; t < T; t++) {
-                __m512i w = _mm512_load_si512(data + t * stride + pair * 64);
-                __m512 w0 = even(w), w1 = odd(w);
-                UNROLL for (int r = 0; r < R; r++) {
-                    __m512i both = broadcast4(x[r] + pair * 2);
-                    sum[r][t] = _mm512_fmadd_ps(w0, even(both), sum[r][t]);
-                    sum[r][t] = _mm512_fmadd_ps(w1, odd(both), sum[r][t]);
-                }
-            }
-        }
-        store<R, T>(target, sum);
-    }
+struct Pairs : OfBf16 {
+    struct Both {
+        __m512 even, odd;
+        explicit Both(__m512i pair)
+            : even(_mm512_castsi512_ps(_mm512_slli_epi32(pair, 16))),
+              odd(_mm512_castsi512_ps(_mm512_and_si512(pair, _mm512_set1_epi32(-65536)))) {}
+    };
+    static constexpr int most = 8;
+    static Both input(const uint16_t *x, int64_t pair) { return Both(broadcast4(x + pair * 2)); }
+    static Both weight(__m512i both) { return Both(both); }
+    static __m512 add(__m512 sum, Both w, Both x) { return _mm512_fmadd_ps(w.odd, x.odd, _mm512_fmadd_ps(w.even, x.even, sum)); }
 };
 
 // 16 numbers to bf16: nearest, ties to even; a NaN stays one.
@@ -115,27 +83,23 @@ void prepare_512(Rows &rows, const float *x, int64_t ld, int32_t begin, int32_t 
             const __m512i size = _mm512_set1_epi32(0x7fffffff);
             __m512i larger = _mm512_max_epi32(_mm512_and_si512(_mm512_castps_si512(a), size),
                                               _mm512_and_si512(_mm512_castps_si512(b), size));
-            float top = from_bits(uint32_t(_mm512_reduce_max_epi32(larger))), inverse = 127 / top;
-            bool usable = top < INFINITY && inverse < INFINITY;
-            __m512 factor = _mm512_set1_ps(usable ? inverse : 0);
-            __mmask16 keep = usable ? 0xffff : 0;
+            const Scale scale(from_bits(uint32_t(_mm512_reduce_max_epi32(larger))));
+            __m512 factor = _mm512_set1_ps(scale.inverse);
+            __mmask16 keep = scale.usable ? 0xffff : 0;
             __m512i ca = _mm512_maskz_cvtps_epi32(keep, _mm512_mul_ps(a, factor));
             __m512i cb = _mm512_maskz_cvtps_epi32(keep, _mm512_mul_ps(b, factor));
             _mm_store_si128(reinterpret_cast<__m128i *>(rows.codes + at * 32), _mm512_cvtepi32_epi8(ca));
             _mm_store_si128(reinterpret_cast<__m128i *>(rows.codes + at * 32 + 16), _mm512_cvtepi32_epi8(cb));
-            int32_t sa = _mm512_reduce_add_epi32(ca), sb = _mm512_reduce_add_epi32(cb);
-            float scale = usable ? top / 127 : top < INFINITY ? 0 : NAN;
-            rows.scales[at] = scale;
-            rows.minus[at] = -8 * (sa + sb);
-            rows.halves[2 * at] = -8 * sa, rows.halves[2 * at + 1] = -8 * sb;
-            rows.sums[at] = scale * float(sa + sb);
+            put_sums(rows, at, scale.scale, _mm512_reduce_add_epi32(ca), _mm512_reduce_add_epi32(cb));
         }
     }
 }
 
+using Codes = OfCodes<Codes512<Bytes>::Block>;
+
 }  // namespace
 
-const Kernels avx512_kernels = {product<F32Block>, product<Bf16Block>, q8_512<Bytes>, quantized_512<Bytes, Q4, 32>,
-                                quantized_512<Bytes, Q4A, 32>, prepare_512};
+const Kernels avx512_kernels = {product<Plain512<Singles>>, product<Plain512<Pairs>>, Codes::q8, Codes::q4, Codes::q4a,
+                                prepare_512};
 
 }  // namespace creuset

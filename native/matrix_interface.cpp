@@ -36,5 +36,5 @@ CREUSET_API void creuset_prepare(Rows *rows, void *memory, int32_t count, int32_
 }
 CREUSET_API void creuset_multiply(const Matrix *m, const Rows *rows, const int32_t *index, int32_t count, float *y,
                                   int64_t ld, int32_t begin, int32_t end) {
-    multiply(*m, *rows, index, count, y, ld, begin, end);
+    multiply(*m, *rows, {index, count, y, ld, begin, end, nullptr});
 }

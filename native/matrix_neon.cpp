@@ -3,7 +3,7 @@
 
 namespace creuset {
 
-const Kernels neon_kernels = {product<Tile<F32Kind>>, product<Tile<Bf16Kind>>, q8, quantized<Q4, 32>, quantized<Q4A, 32>,
-                              nullptr};
+const Kernels neon_kernels = {product<Halves<F32Kind>>, product<Halves<Bf16Kind>>, OfCodes<Codes>::q8, OfCodes<Codes>::q4,
+                              OfCodes<Codes>::q4a, nullptr};
 
 }  // namespace creuset

@@ -18,9 +18,10 @@ struct Vnni {
     static __m512i small_dot(__m512i sum, __m512i w, __m512i x) { return _mm512_dpbusd_epi32(sum, w, x); }
 };
 
+using Codes = OfCodes<Codes512<Vnni>::Block>;
+
 }  // namespace
 
-const Kernels vnni_kernels = {nullptr, nullptr, q8_512<Vnni>, quantized_512<Vnni, Q4, 32>, quantized_512<Vnni, Q4A, 32>,
-                              nullptr};
+const Kernels vnni_kernels = {nullptr, nullptr, Codes::q8, Codes::q4, Codes::q4a, nullptr};
 
 }  // namespace creuset

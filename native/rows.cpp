@@ -82,11 +82,10 @@ void prepare(Rows &rows, const float *x, int64_t ld, int32_t begin, int32_t end)
     if (begin < end && rows.forms & (FORM_BF16 | FORM_INT8)) chosen(&Kernels::prepare)(rows, x, ld, begin, end);
 }
 
-void multiply(const Matrix &m, const Rows &rows, const int32_t *index, int32_t count, float *y, int64_t ld,
-              int32_t out_begin, int32_t out_end) {
-    if (count <= 0 || out_begin >= out_end) return;
+void multiply(const Matrix &m, const Rows &rows, const Outputs &o) {
+    if (o.count <= 0 || o.begin >= o.end) return;
     static Product Kernels::*const members[] = {&Kernels::f32, &Kernels::bf16, &Kernels::q8, &Kernels::q4, &Kernels::q4a};
-    chosen(members[m.kind])(m, rows, index, count, y, ld, out_begin, out_end);
+    chosen(members[m.kind])(m, rows, o);
 }
 
 }  // namespace creuset

@@ -5,11 +5,21 @@
 
 namespace creuset {
 
-void product(const Linear &l, const Rows &rows, const int32_t *index, int32_t count, float *y, int64_t ld, const Team &t) {
+static const uint8_t *first_read(const Matrix &m, const Team &t) {
+    int32_t begin, end;
+    share(m.outs, t.thread, t.threads, &begin, &end);
+    return begin < end ? m.data + begin / TILE * tile_bytes(m) : nullptr;
+}
+
+const uint8_t *first_read(const Linear &l, const Team &t) { return l.count ? first_read(l.parts[0].matrix, t) : nullptr; }
+
+void product(const Linear &l, const Rows &rows, const int32_t *index, int32_t count, float *y, int64_t ld, const Team &t,
+             const uint8_t *next) {
     for (int i = 0; i < l.count; i++) {
-        int32_t begin, end;
-        share(l.parts[i].matrix.outs, t.thread, t.threads, &begin, &end);
-        if (begin < end) multiply(l.parts[i].matrix, rows, index, count, y + l.parts[i].at, ld, begin, end);
+        const Matrix &m = l.parts[i].matrix;
+        Outputs o{index, count, y + l.parts[i].at, ld, 0, 0, i + 1 < l.count ? first_read(l.parts[i + 1].matrix, t) : next};
+        share(m.outs, t.thread, t.threads, &o.begin, &o.end);
+        multiply(m, rows, o);
     }
 }
 
@@ -42,13 +52,13 @@ static void feed_forward(Step &s, const Layer &l, Team &t) {
     Workspace &w = *s.m.work;
     const FeedForward &f = l.dense;
     const Share mine(t, s.rows);
-    product(f.up, s.hidden, nullptr, s.rows, w.up.data, f.up.outs, t);
+    product(f.up, s.hidden, nullptr, s.rows, w.up.data, f.up.outs, t, first_read(f.down, t));
     t.barrier();
     for (int32_t row = mine.begin; row < mine.end; row++)
         bend_row(f, w.up.data + int64_t(row) * f.up.outs, w.bent.data + int64_t(row) * f.inner);
     prepare(s.bent, w.bent.data, f.inner, mine.begin, mine.end);
     t.barrier();
-    product(f.down, s.bent, nullptr, s.rows, w.down.data, f.down.outs, t);
+    product(f.down, s.bent, nullptr, s.rows, w.down.data, f.down.outs, t, s.after);
     t.barrier();
     for (int32_t row = mine.begin; row < mine.end; row++) add_bias(f.down, w.down.data + int64_t(row) * f.down.outs);
 }
@@ -60,6 +70,7 @@ static void layers(Step &s, int begin, int end, Team &t) {
     const Share mine(t, s.rows);
     for (int layer = begin; layer < end; layer++) {
         const Layer &l = s.m.layers[layer];
+        s.after = first_read(layer + 1 < end ? s.m.layers[layer + 1].qkv : s.m.head, t);
         // Rows of one phase stay with their thread in the next: no barrier lies between two that work row by row.
         for (int32_t row = mine.begin; row < mine.end; row++) normed(s, l.norm_in, row);
         s.hidden.forms = l.qkv.forms | l.query.forms;
@@ -70,7 +81,8 @@ static void layers(Step &s, int begin, int end, Team &t) {
         s.read.forms = l.out.forms;
         prepare(s.read, w.read.data, l.out.parts[0].matrix.ins, mine.begin, mine.end);
         t.barrier();
-        product(l.out, s.read, nullptr, s.rows, w.mixed.data, c.hidden, t);
+        product(l.out, s.read, nullptr, s.rows, w.mixed.data, c.hidden, t,
+                first_read(l.experts.empty() ? l.dense.up : l.router, t));
         t.barrier();
         for (int32_t row = mine.begin; row < mine.end; row++) {
             float *y = w.mixed.data + int64_t(row) * c.hidden;
@@ -117,7 +129,7 @@ static void run_guess(Step &s, const int32_t *rows, Team &t) {
     }
     prepare(s.beside, w.beside.data, 2 * c.hidden, mine.begin, mine.end);
     t.barrier();
-    product(g.join, s.beside, nullptr, s.rows, w.stream.data, c.hidden, t);
+    product(g.join, s.beside, nullptr, s.rows, w.stream.data, c.hidden, t, first_read(s.m.layers[c.layers].qkv, t));
     t.barrier();
     layers(s, c.layers, c.layers + 1, t);
 }
@@ -216,7 +228,7 @@ static int compute(Model *m, const Cache *cache, int32_t rows, const int32_t *to
     if (int wrong = checked(*m, *cache, rows, tokens, span_count, spans, block_counts)) return wrong;
     if (!rows) return 0;
     try {
-        Step step{*m, *cache, tokens, spans, rows, span_count, 0, {}, {}, {}, {}, {}, {}, {}, {}, {}};
+        Step step{*m, *cache, tokens, spans, rows, span_count, 0, {}, {}, {}, {}, {}, {}, {}, {}, {}, nullptr};
         if (from) {
             for (int32_t i = 0; i < rows; i++)
                 if (from[i] < 0 || from[i] >= m->work->rows) return 1;

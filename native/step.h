@@ -38,6 +38,7 @@ struct Step {
     size_t scratch_of_thread;  // floats
     Rows hidden, read, bent, pairs, shared;  // activations prepared for products
     Rows latent, narrow, read_latent, beside;
+    const uint8_t *after;  // what this thread reads first behind the layer
 };
 
 // This thread's share of `n` rows.
@@ -54,7 +55,10 @@ struct Turn {
 };
 
 Rows room(Buffer<char> &memory, int32_t rows, int32_t ins, int32_t forms);
-void product(const Linear &l, const Rows &rows, const int32_t *index, int32_t count, float *y, int64_t ld, const Team &t);
+// `next`: what this thread reads then, or null.
+void product(const Linear &l, const Rows &rows, const int32_t *index, int32_t count, float *y, int64_t ld, const Team &t,
+             const uint8_t *next = nullptr);
+const uint8_t *first_read(const Linear &l, const Team &t);  // by this thread, of its share
 void add_bias(const Linear &l, float *y);
 void bend_row(const FeedForward &f, float *up, float *out);
 int32_t forms_of_experts(const Layer &l, bool up);

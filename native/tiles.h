@@ -5,8 +5,11 @@
 // 12 names 8 of the 64 bytes that it reads, and `_tile_loadd` none at all, so stores before them may be dropped or come
 // too late. Here each instruction names all memory as read.
 #pragma once
+#include <cmath>
 #include <cstdint>
 #include <cstring>
+
+#include "numbers.h"
 
 namespace creuset {
 
@@ -29,9 +32,25 @@ static_assert(sizeof(TileShapes) == 64, "ldtilecfg reads 64 bytes");
 thread_local TileShapes shapes;
 thread_local uint8_t registers[8][16][64];
 
+// What the processor would raise an exception for ends the program (Intel's manual, volume 2: LDTILECFG, TDPBSUD, TDPBF16PS).
+inline void must(bool fine) {
+    if (!fine) __builtin_trap();
+}
 inline void tiles_shape(const TileShapes &wanted) {
+    must(wanted.palette == 1 && wanted.start_row == 0);
+    for (uint8_t byte : wanted.reserved) must(byte == 0);
+    for (int tile = 0; tile < 16; tile++) {
+        must((wanted.rows[tile] == 0) == (wanted.bytes[tile] == 0));
+        must(wanted.rows[tile] <= 16 && wanted.bytes[tile] <= 64 && (tile < 8 || wanted.rows[tile] == 0));
+    }
     shapes = wanted;
     memset(registers, 0, sizeof registers);
+}
+inline void must_fit(int to, int a, int b) {
+    must(to != a && to != b && a != b);
+    must(shapes.rows[to] && shapes.rows[a] && shapes.rows[b]);
+    must(shapes.rows[to] == shapes.rows[a] && shapes.bytes[to] == shapes.bytes[b]);
+    must(shapes.bytes[a] % 4 == 0 && shapes.bytes[b] % 4 == 0 && shapes.bytes[a] / 4 == shapes.rows[b]);
 }
 inline void tiles_release() { shapes = TileShapes(); }
 template <int tile>
@@ -51,6 +70,7 @@ inline void tile_store(void *to, int64_t stride) {
 }
 template <int to, int a, int b>
 inline void tile_dot_bytes() {  // signed bytes of `a` by unsigned ones of `b`
+    must_fit(to, a, b);
     for (int r = 0; r < shapes.rows[to]; r++)
         for (int k = 0; k < shapes.bytes[a] / 4; k++)
             for (int n = 0; n < shapes.bytes[to] / 4; n++) {
@@ -61,21 +81,19 @@ inline void tile_dot_bytes() {  // signed bytes of `a` by unsigned ones of `b`
             }
 }
 template <int to, int a, int b>
-inline void tile_dot_bf16() {
-    auto number = [](const uint8_t *at) {
-        uint32_t bits = uint32_t(at[0]) << 16 | uint32_t(at[1]) << 24;
-        float value;
-        memcpy(&value, &bits, 4);
-        return value;
-    };
+inline void tile_dot_bf16() {  // first and second numbers of the pairs are added up apart, then both to what was there
+    must_fit(to, a, b);
+    auto number = [](const uint8_t *at) { return from_bf16(uint16_t(at[0] | at[1] << 8)); };
     for (int r = 0; r < shapes.rows[to]; r++)
-        for (int k = 0; k < shapes.bytes[a] / 4; k++)
-            for (int n = 0; n < shapes.bytes[to] / 4; n++) {
-                float sum;
-                memcpy(&sum, &registers[to][r][n * 4], 4);
-                for (int i = 0; i < 4; i += 2) sum += number(&registers[a][r][k * 4 + i]) * number(&registers[b][k][n * 4 + i]);
-                memcpy(&registers[to][r][n * 4], &sum, 4);
-            }
+        for (int n = 0; n < shapes.bytes[to] / 4; n++) {
+            float sum, apart[2] = {};
+            for (int k = 0; k < shapes.bytes[a] / 4; k++)
+                for (int i = 0; i < 2; i++)
+                    apart[i] = std::fma(number(&registers[a][r][k * 4 + i * 2]), number(&registers[b][k][n * 4 + i * 2]), apart[i]);
+            memcpy(&sum, &registers[to][r][n * 4], 4);
+            sum += apart[0] + apart[1];
+            memcpy(&registers[to][r][n * 4], &sum, 4);
+        }
 }
 
 #else

@@ -94,13 +94,13 @@ static void products(int32_t kind, int32_t group, int32_t outs, int32_t ins, int
         Rows rows = rows_in(memory.data, count, ins, form_of(kind));
         prepare(rows, x.data(), ins, 0, count);
         std::vector<float> y(size_t(count) * outs), pieces(y.size()), alone(y.size());
-        multiply(m, rows, nullptr, count, y.data(), outs, 0, outs);
+        multiply(m, rows, {nullptr, count, y.data(), outs, 0, outs, nullptr});
         for (int thread = 0; thread < 3; thread++) {
             int32_t begin, end;
             share(outs, thread, 3, &begin, &end);
-            if (begin < end) multiply(m, rows, nullptr, count, pieces.data(), outs, begin, end);
+            if (begin < end) multiply(m, rows, {nullptr, count, pieces.data(), outs, begin, end, m.data});
         }
-        for (int32_t row = 0; row < count; row++) multiply(m, rows, &row, 1, alone.data() + size_t(row) * outs, outs, 0, outs);
+        for (int32_t row = 0; row < count; row++) multiply(m, rows, {&row, 1, alone.data() + size_t(row) * outs, outs, 0, outs, m.data});
         if (!same(y, pieces)) problem(what + ": the share of a thread changes numbers", level);
         if (!same(y, alone)) problem(what + ": a row alone has other numbers", level);
         if (level == "scalar") {

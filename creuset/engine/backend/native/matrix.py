@@ -18,7 +18,7 @@ from creuset.engine.backend.native.library import Library
 KINDS: Final = ("f32", "bf16", "q8", "q4", "q4a")
 SCALE_TYPES: Final = ("f32", "bf16", "f16")
 FORMS: Final = {"f32": 1, "bf16": 2, "q8": 4, "q4": 4, "q4a": 4}  # of the activations that a kind needs
-TILE: Final = 16  # outputs that lie together; a thread's share is a multiple of it
+TILE: Final = 32  # outputs that lie together; a thread's share is a multiple of it
 CHUNK: Final = 64 << 20  # bytes that an arena takes from the system at once
 
 Floats = npt.NDArray[np.float32]
