@@ -4,16 +4,18 @@
 
 As many matrices as `--weights-mb` holds are multiplied in turn, so that one row reads weights from memory and not from
 a cache; 0: one matrix, which stays in the cache. Times are processor time of this thread, the best of `--repeat`: other
-processes on the machine disturb them little. Prints a table for people; the last line is one JSON document.
+processes on the machine disturb them little. Beside them stands how fast this thread just reads memory, by the same
+clock: what one row of a kind is held against. Prints a table for people; the last line is one JSON document.
 """
 
+import ctypes
 import time
 from collections.abc import Callable
 
 import common
 import numpy as np
 
-from creuset.engine.backend.native.library import library
+from creuset.engine.backend.native.library import Library, library
 from creuset.engine.backend.native.matrix import KINDS, PackedMatrix, Products
 
 
@@ -27,6 +29,13 @@ def matrix_of(products: Products, kind: str, outs: int, ins: int) -> PackedMatri
     else:
         products.pack_values(made, rng.standard_normal((outs, ins), np.float32))
     return made
+
+
+def read_rate(native: Library) -> float:
+    """GB/s that this thread reads of memory, by its processor time: the best of a few readings."""
+    rate = native.functions.creuset_read_rate
+    rate.restype, rate.argtypes = ctypes.c_double, [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int]
+    return float(rate(None, 256 << 20, 5)) / 1e9
 
 
 def best_time(call: Callable[[], object], repeat: int, least_s: float) -> float:
@@ -56,7 +65,7 @@ def main() -> None:
     native = library()
     products = Products(native)
     found: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
-    print(f"{'level':8}{'kind':6}" + "".join(f"{f'{n} rows':>16}" for n in args.rows.split(",")))
+    print(f"{'level':8}{'kind':6}" + "".join(f"{f'{n} rows':>16}" for n in args.rows.split(",")) + f"{'memory':>10}")
     for level in args.levels.split(",") if args.levels else [native.isa]:
         native.force(level)
         for kind in args.kinds.split(","):
@@ -66,7 +75,7 @@ def main() -> None:
                 made = products.empty(kind, args.outs, args.ins, scales="f16")
                 made.memory[:] = one.memory
                 copies.append(made)
-            line = f"{level:8}{kind:6}"
+            line, memory = f"{level:8}{kind:6}", [read_rate(native)]
             for rows in map(int, args.rows.split(",")):
                 x = np.random.default_rng(3).standard_normal((rows, args.ins), np.float32)
                 ready, turn = products.prepare(x, [kind]), [0]
@@ -82,8 +91,10 @@ def main() -> None:
                     k: round(v, 2) for k, v in result.items()
                 }
                 line += f"{result['gb_s']:7.1f}{result['gmac_s']:8.1f} "
-            print(line, flush=True)
-    print("each cell: GB/s of packed weights, GMAC/s")
+            memory.append(read_rate(native))
+            found[level][kind]["memory"] = {"gb_s": round(max(memory), 2)}
+            print(f"{line}{max(memory):10.1f}", flush=True)
+    print("each cell: GB/s of packed weights, GMAC/s; memory: GB/s of plain reading")
     common.keep("native_kernels", args, found)
 
 
