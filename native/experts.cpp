@@ -109,6 +109,9 @@ void experts(Step &s, const Layer &l, Team &t) {
         float *scores = w.scores.data + int64_t(row) * c.experts;
         add_bias(l.router, scores);
         choose(c, l, scores, w.chosen.data + row * c.chosen, w.weights.data + row * c.chosen);
+        if (s.m.routed)
+            memcpy(s.m.routed + ((&l - s.m.layers.data()) * int64_t(s.rows) + row) * c.chosen, w.chosen.data + row * c.chosen,
+                   sizeof(int32_t) * c.chosen);
         if (shared.inner)
             bend_row(shared, w.shared_up.data + int64_t(row) * shared.up.outs,
                      w.shared_bent.data + int64_t(row) * shared.inner);

@@ -98,6 +98,7 @@ struct Model {
     std::vector<Layer> layers;
     std::vector<float> norm;
     Guess guess;
+    int32_t *routed = nullptr;  // (layers, rows, chosen): where the experts of each row are written, if anywhere
     bool guessed = false;  // the rows are those of the layer that guesses
     Linear head;
     Matrix embedding{};

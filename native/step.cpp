@@ -256,6 +256,16 @@ CREUSET_API int creuset_forward(Model *m, const Cache *cache, int32_t rows, cons
     return compute(m, cache, rows, tokens, span_count, spans, block_counts, nullptr);
 }
 
+// As creuset_forward, and the experts of each row into `routed` (layers, rows, chosen); layers without experts leave theirs.
+CREUSET_API int creuset_routed(Model *m, const Cache *cache, int32_t rows, const int32_t *tokens, int32_t span_count,
+                               const Span *spans, const int32_t *block_counts, int32_t *routed) {
+    m->guessed = false;
+    m->routed = routed;
+    const int failed = compute(m, cache, rows, tokens, span_count, spans, block_counts, nullptr);
+    m->routed = nullptr;
+    return failed;
+}
+
 // As creuset_forward, by the layer that guesses: row i stands for row from[i] of the last batch, beside the token behind it.
 // The logits of its rows are then those of the token after the next; the last batch's own can no longer be had.
 CREUSET_API int creuset_guess(Model *m, const Cache *cache, int32_t rows, const int32_t *tokens, int32_t span_count,

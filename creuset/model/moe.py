@@ -18,6 +18,8 @@ Shapes:
     P rows computed: N, and what the padded kernel adds
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -109,6 +111,29 @@ class MoE(nn.Module):
                 shared_TC = self.shared_expert_gate(x_TC).sigmoid() * shared_TC
             y_TC = y_TC + shared_TC
         return y_TC, routing
+
+
+@contextmanager
+def replayed(model: nn.Module, experts_TLK: Tensor) -> Iterator[None]:
+    """Within it each token goes to the experts that are given for it, layer by layer, whatever its router prefers.
+
+    Training then computes with the experts that an engine answered with (arXiv:2510.11370), and gradients reach the
+    weights of those. ValueError: another number of layers or of experts a token.
+    """
+    gates = [module.gate for module in model.modules() if isinstance(module, MoE)]
+    behind = len(gates) - experts_TLK.shape[1]  # a layer that guesses the token after the next is no part of an answer
+    if behind not in (0, model.config.next_layers) or experts_TLK.shape[2] != gates[0].k:  # type: ignore[union-attr]
+        wanted = f"{len(gates)} layers with {gates[0].k} experts a token"
+        raise ValueError(
+            f"experts are given for {experts_TLK.shape[1]} layers and {experts_TLK.shape[2]} a token, not {wanted}"
+        )
+    try:
+        for gate, given_TK in zip(gates, experts_TLK.long().unbind(1), strict=False):
+            gate.given_TK = given_TK
+        yield
+    finally:
+        for gate in gates:
+            gate.given_TK = None
 
 
 def _sorted(experts_TK: Tensor, experts: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -106,6 +106,10 @@ class Runner(Protocol):
         """(index, ln p of each scored token, whether it was the likeliest) of whole sequences, in any order."""
         ...
 
+    def routing(self, tokens: Sequence[int]) -> NDArray[np.int32]:
+        """(T, L, K): the K experts, best first, of each token in each of the L layers that have any."""
+        ...
+
     def wipe(self, blocks: Sequence[int]) -> None:
         """Put zeros into `blocks`, where a failed request wrote."""
         ...

@@ -47,11 +47,13 @@ def route(
     groups: int = 1,
     groups_per_token: int = 1,
     scale: float = 1.0,
+    given_TK: Tensor | None = None,
 ) -> Routing:
     """Choose `k` experts a token, in fp32 whatever the model's dtype.
 
     `bias_E` moves the choice, not the weights. With `groups`, only the experts of the `groups_per_token` best groups
-    can be chosen. The weights of the chosen are made to sum to 1 with `norm_topk`, then multiplied by `scale`.
+    can be chosen; `given_TK` are chosen already.
+    The weights of the chosen are made to sum to 1 with `norm_topk`, then multiplied by `scale`.
     """
     logits_TE = logits_TE.float()
     if score == "softmax":
@@ -62,7 +64,10 @@ def route(
     choice_TE = scores_TE if bias_E is None else scores_TE + bias_E
     if groups > 1:
         choice_TE = _in_best_groups(choice_TE, groups, groups_per_token, best=1 if score == "softmax" else 2)
-    if choice_TE is scores_TE:
+    if given_TK is not None:
+        experts_TK = given_TK
+        weights_TK = scores_TE.gather(-1, experts_TK)
+    elif choice_TE is scores_TE:
         weights_TK, experts_TK = scores_TE.topk(k, dim=-1)
     else:
         experts_TK = choice_TE.topk(k, dim=-1).indices
@@ -105,6 +110,7 @@ class Router(Linear):
             config.experts_per_token, config.norm_topk, config.traits.router_score, config.router_scale,
         )  # fmt: skip
         self.groups, self.groups_per_token = config.expert_groups, config.groups_per_token
+        self.given_TK: Tensor | None = None  # set by `replayed` of model/moe.py
 
     def choose(self, logits_TE: Tensor) -> Routing:
         return route(
@@ -116,6 +122,7 @@ class Router(Linear):
             groups=self.groups,
             groups_per_token=self.groups_per_token,
             scale=self.scale,
+            given_TK=self.given_TK,
         )
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:

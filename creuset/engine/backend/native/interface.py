@@ -57,6 +57,7 @@ def declare(functions: ctypes.CDLL) -> None:
         "cache_wipe": (None, [cache, block_numbers, c_int32]),
         "forward": (c_int, [model, cache, c_int32, c_void_p, c_int32, c_void_p, c_void_p]),
         "guess": (c_int, [model, cache, c_int32, c_void_p, c_int32, c_void_p, c_void_p, row_numbers]),
+        "routed": (c_int, [model, cache, c_int32, c_void_p, c_int32, c_void_p, c_void_p, c_void_p]),
         "logits": (c_int, [model, row_numbers, c_int32, c_void_p]),
         "hidden": (c_int, [model, row_numbers, c_int32, c_void_p]),
         "candidates": (c_int, [model, row_numbers, c_int32, c_int32, c_int32, c_void_p, c_void_p, c_void_p]),

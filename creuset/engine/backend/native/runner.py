@@ -115,8 +115,12 @@ class NativeRunner:
         assert self._cache is not None, "no memory for keys and values was allocated"
         self._forward(batch, self._cache)
 
-    def _forward(self, batch: ForwardBatch, cache: "_Cache", rows: Sequence[int] | None = None) -> None:
-        """With `rows` the layer that guesses reads them, beside the tokens of `batch`."""
+    def _forward(
+        self, batch: ForwardBatch, cache: "_Cache", rows: Sequence[int] | None = None,
+        routed: NDArray[np.int32] | None = None,
+    ) -> None:  # fmt: skip
+        """With `rows` the layer that guesses reads them, beside the tokens of `batch`. `routed` (layers, rows, chosen)
+        gets the experts."""
         spans, counts = array("q"), array("i")
         known: dict[int, tuple[Sequence[int], array[int]]] = {}
         border, longest = self._config.rope_border, 0
@@ -138,7 +142,9 @@ class NativeRunner:
             self._model.handle, cache.handle, len(tokens), tokens.buffer_info()[0], len(counts),
             spans.buffer_info()[0], counts.buffer_info()[0],
         )  # fmt: skip
-        if rows is None:
+        if routed is not None:
+            failed = self._call.creuset_routed(*given, routed.ctypes.data)
+        elif rows is None:
             failed = self._call.creuset_forward(*given)
         else:
             read = array("i", rows)
@@ -246,6 +252,15 @@ class NativeRunner:
                 bad = value[~np.isfinite(value)][0]
                 raise ArtifactError(f"the model gives ln p = {bad}: its weights do not compute")
             yield index, value, hit
+
+    def routing(self, tokens: Sequence[int]) -> NDArray[np.int32]:
+        config, count = self._config, len(tokens)
+        blocks = -(-count // SCORE_BLOCK)
+        found = np.empty((config.layers + config.next_layers, count, config.experts_per_token), dtype=np.int32)
+        cache = _Cache(self._model, blocks, SCORE_BLOCK, self.cache_dtype)
+        self._forward(ForwardBatch(tokens, [BatchSpan(0, count, range(blocks))]), cache, routed=found)
+        kept = [layer for layer in range(config.layers) if config.moe_layer(layer)]
+        return np.ascontiguousarray(found[kept].swapaxes(0, 1))
 
     def wipe(self, blocks: Sequence[int]) -> None:
         if blocks and self._cache is not None:

@@ -63,6 +63,7 @@ class InferenceModel(nn.Module):
     router_rules: KernelRules
     latent_rules: KernelRules
     head_rules: KernelRules
+    routed: list[Tensor] | None = None  # the experts of each layer are noted here, where there is a list
 
     def __init__(self, model: Transformer, *, device: str = "cpu", like: "InferenceModel | None" = None) -> None:
         """`like`: a model of the same shape, for which the machine was asked already which kernels treat each row
@@ -147,7 +148,9 @@ class InferenceModel(nn.Module):
         x_TC = embed(self.embedding.index_select(0, tokens_T), self.config)
         turns = self.rotary.turns(positions_T, attend.lengths)
         for block in self.blocks:
-            x_TC, _ = block(x_TC, turns[block.local], attend)
+            x_TC, routing = block(x_TC, turns[block.local], attend)
+            if self.routed is not None and routing is not None:
+                self.routed.append(routing.experts_TK)
         y_TC: Tensor = self.norm(x_TC)
         return y_TC
 

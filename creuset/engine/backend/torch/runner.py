@@ -22,6 +22,7 @@ from creuset.engine.backend.candidates import Candidates, candidates_of
 from creuset.engine.backend.torch.batch_invariant import TILE, using
 from creuset.engine.backend.torch.inference import InferenceModel
 from creuset.engine.backend.torch.paged_attention import KVCache, PagedAttention
+from creuset.model.attention import Packed
 from creuset.model.config import ModelConfig
 from creuset.model.count import kv_bytes, projections
 from creuset.model.formats.weights import WeightSource, build
@@ -141,6 +142,18 @@ class TorchRunner:
         self, readings: Sequence[Reading], *, tokens_per_batch: int
     ) -> Iterator[tuple[int, NDArray[np.float64], NDArray[np.bool_]]]:
         return log_likelihoods(self.model, readings, tokens_per_batch=tokens_per_batch)
+
+    @torch.inference_mode()
+    def routing(self, tokens: Sequence[int]) -> NDArray[np.int32]:
+        found: list[Tensor] = []
+        self.model.routed = found
+        try:
+            ids_T = torch.tensor(tokens, device=self.device)
+            self.model(ids_T, torch.arange(len(ids_T), device=self.device), Packed([len(ids_T)]))
+        finally:
+            self.model.routed = None
+        experts: NDArray[np.int32] = torch.stack(found, dim=1).to(torch.int32).cpu().numpy()
+        return experts
 
     def wipe(self, blocks: Sequence[int]) -> None:
         """A NaN left in a block would reach whoever gets it next: behind the mask it is multiplied by zero."""
