@@ -138,10 +138,8 @@ class Engine:
         return self._runner.score(readings, tokens_per_batch=tokens_per_batch)
 
     def routing(self, tokens: Listed[int]) -> NDArray[np.int32]:
-        """The experts that each token of a sequence goes to (T, L, K), for training that replays them (model/moe.py).
-
-        On the native core exactly those of an answer: how its tokens were cut into steps changes no number.
-        """
+        """The experts that each token goes to (T, L, K), for training that replays them (model/moe.py). On the native
+        core exactly those of an answer: how its tokens were cut into steps changes no number."""
         if not self.config.experts:
             raise EngineError("this model has no experts: there is no routing to tell")
         return self._runner.routing(tokens)
