@@ -276,7 +276,7 @@ def _key(scope: Scope) -> str:
 def _who(scope: Scope, keys: KeyStore) -> Caller:
     """By the key, or, where there is none, by the cookie of a session."""
     key = _key(scope)
-    token = "" if key else cookie_of(_header(scope, b"cookie"))
+    token = "" if key else cookie_of(_header(scope, b"cookie"), _header(scope, b"host"))
     if not token:
         return keys.identify(key, _address(scope))
     check_origin_of_cookie(scope["method"], _header(scope, b"origin"), _header(scope, b"host"))

@@ -28,6 +28,7 @@ SCOPES = {
     SCIM: "create, change and remove people and groups by SCIM",
 }
 GRANTABLE = frozenset(SCOPES) - {OPERATIONS_READ, SCIM}  # by a role
+OF_PROJECT = frozenset({INFERENCE, PROJECT_READ, PROJECT_WRITE})  # by a role within one project
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):

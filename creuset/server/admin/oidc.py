@@ -51,7 +51,7 @@ def oidc_routes(directory: Directory) -> Routes:
     async def callback(request: Request) -> Response:
         from creuset.server.tenants.signon.oidc import Pending, finish, known
 
-        kept, _, mark = cookie_of(request.headers.get("cookie", ""), COOKIE).rpartition(".")
+        kept, _, mark = cookie_of(request.headers.get("cookie", ""), request.headers["host"], COOKIE).rpartition(".")
         if not kept or not hmac.compare_digest(mark.encode(), _sign(directory, kept).encode()):
             raise NotAllowed("this sign-on was not begun in this browser, or is over", code="invalid_login")
         pending = msgspec.json.decode(base64.urlsafe_b64decode(kept), type=Pending)

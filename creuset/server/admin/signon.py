@@ -93,7 +93,7 @@ def signon_routes(directory: Directory) -> Routes:
 
 async def begun(directory: Directory, request: Request, user: Row, headers: dict[str, str] | None = None) -> Response:
     """The reply that begins a session of `user`: the token is new, and the browser's old session ends."""
-    before = cookie_of(request.headers.get("cookie", ""))
+    before = cookie_of(request.headers.get("cookie", ""), request.headers["host"])
     actor = Actor(kind="session", user=user["id"], email=user["email"], address=_address(request))
     token = await directory.change_later(actor, lambda change: sessions.begin(change, user, before))
     cookie = {"set-cookie": set_cookie(request.headers["host"], token, sessions.LASTS_S), "cache-control": "no-store"}

@@ -7,11 +7,15 @@ NAME, SECURE = "creuset_session", "__Host-creuset_session"
 SAFE = ("GET", "HEAD", "OPTIONS")
 
 
-def cookie_of(header: str, *names: str) -> str:
-    """The value of a cookie in the header `Cookie`; empty where it is not there."""
+def cookie_of(header: str, host: str, name: str = "") -> str:
+    """The value of a cookie in the header `Cookie`, by default that of the session; empty where it is not there.
+
+    Off this machine only `__Host-` counts: no neighbouring host can have set that one.
+    """
+    wanted = name or (SECURE if is_secure(host) else NAME)
     for part in header.split(";"):
-        name, _, value = part.strip().partition("=")
-        if name in (names or (NAME, SECURE)):
+        found, _, value = part.strip().partition("=")
+        if found == wanted:
             return value.strip('"')
     return ""
 

@@ -3,10 +3,13 @@
 import re
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sqlalchemy import update
 
 from creuset.core.errors import ConfigError, CreusetError, NotAllowed, NotFound, RequestError
@@ -36,11 +39,12 @@ from creuset.server.tenants.directory.projects import (
     set_project_models,
 )
 from creuset.server.tenants.directory.roles import assign, create_role, delete_role
-from creuset.server.tenants.directory.tables import AUDIT, KEYS
+from creuset.server.tenants.directory.tables import AUDIT, KEYS, ROLES
 from creuset.server.tenants.keys import new_key, well_formed
 from creuset.types.tenants import GRANTABLE
 
-from .conftest import NOW, House
+from ..test_middleware import HOST, Asked
+from .conftest import NOW, House, build
 
 UNKNOWN = "this API key is not known here"
 
@@ -131,7 +135,22 @@ def test_roles_give_scopes_to_people_and_to_groups(house: House) -> None:
     house.do(delete_role, house.a, role)
     assert house.directory.identify(key).scopes == {"inference"}
     house.do(add_member, house.a, house.project, "user", house.bob, "owner")
-    assert house.directory.identify(key).scopes == {"inference", "usage.read", "project.read", "project.write"}
+    assert house.directory.identify(key).scopes == {"inference", "project.read", "project.write"}
+
+
+def test_a_role_within_a_project_gives_nothing_beyond_it(house: House) -> None:
+    with pytest.raises(RequestError, match="`; a role of a project can have"):
+        house.do(create_role, house.a, "p", ["admin.write"], None, house.project)
+    wide = house.do(create_role, house.a, "wide", ["admin.write"])["id"]
+    with pytest.raises(RequestError, match="or the id of a role of the project"):
+        house.do(add_member, house.a, house.project, "user", house.bob, wide)
+    near = house.do(create_role, house.a, "near", ["project.read"], None, house.project)["id"]
+    house.do(add_member, house.a, house.project, "user", house.bob, near)
+    assert house.directory.identify(house.key()[1]).scopes == {"project.read"}
+    with house.directory.database.transaction() as connection:  # as if it had been written by another way
+        connection.execute(update(ROLES).where(ROLES.c.id == near).values(permissions='["admin.write", "scim"]'))
+    house.do(update_user, house.a, house.bob, name="Bob")
+    assert house.directory.identify(house.key()[1]).scopes == frozenset()
 
 
 def test_models_are_those_that_key_project_and_groups_allow_together(house: House) -> None:
@@ -345,3 +364,19 @@ def test_a_pepper_that_is_missing_damaged_open_or_another_one_is_named(house: Ho
     assert is_set_up(database) and not is_set_up(empty)
     with pytest.raises(CreusetError, match="has no directory of people and keys"):
         Directory(empty, file)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Directory]:
+    directory = build(tmp_path_factory.mktemp("fuzz") / "server.db", time.time, []).directory
+    yield directory
+    directory.database.close()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.binary(max_size=120) | st.text(max_size=60).map(lambda text: text.encode("utf-8", "surrogatepass")))
+def test_whatever_the_header_says_it_is_a_key_or_it_is_refused(kept: Directory, value: bytes) -> None:
+    for scheme in (b"", b"Bearer "):
+        for name in (b"authorization", b"x-api-key", b"api-key", b"cookie"):
+            asked = Asked(headers=[HOST, (name, scheme + value)], keys=kept)
+            assert asked.status == 401 and asked.error["code"] in ("invalid_api_key", "session_over")

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from argon2 import PasswordHasher
 
-from creuset.server.tenants.cookies import set_cookie
+from creuset.server.tenants.cookies import cookie_of, set_cookie
 from creuset.server.tenants.directory.people import invite, update_user
 from creuset.server.tenants.keys import KeyRing, add_key
 from creuset.server.tenants.signon import passwords
@@ -183,6 +183,9 @@ def test_a_cookie_is_secure_everywhere_but_on_this_machine(tmp_path: Path) -> No
         assert set_cookie(host, "t", 9).startswith("__Host-creuset_session=t;") and "; Secure" in set_cookie(
             host, "t", 9
         )
+    both = "creuset_session=planted; __Host-creuset_session=own"
+    assert (cookie_of(both, "ai.example"), cookie_of(both, "localhost:1")) == ("own", "planted")
+    assert cookie_of("creuset_session=planted", "ai.example") == "", "a neighbouring host can set that one"
     add_key(tmp_path / "keys", "ann")
     with pytest.raises(Exception, match="an API key is required"):
         KeyRing(tmp_path / "keys").session("t")

@@ -9,15 +9,11 @@ from creuset.core.errors import RequestError
 from creuset.server.tenants.directory.change import Change
 from creuset.server.tenants.directory.rows import Row, as_json, by_id, every, find, from_json, new_id, nothing, taken
 from creuset.server.tenants.directory.tables import ASSIGNMENTS, GROUPS, MEMBERS, ROLES, USERS
-from creuset.types.tenants import GRANTABLE, INFERENCE, PROJECT_READ, PROJECT_WRITE, USAGE_READ
+from creuset.types.tenants import GRANTABLE, INFERENCE, OF_PROJECT
 
 OWNER, READER, MEMBER, NONE = "owner", "reader", "member", "none"
 ORGANIZATION_ROLES: dict[str, frozenset[str]] = {OWNER: GRANTABLE, READER: frozenset()}
-PROJECT_ROLES: dict[str, frozenset[str]] = {
-    OWNER: frozenset({INFERENCE, USAGE_READ, PROJECT_READ, PROJECT_WRITE}),
-    MEMBER: frozenset({INFERENCE}),
-    NONE: frozenset(),
-}
+PROJECT_ROLES: dict[str, frozenset[str]] = {OWNER: OF_PROJECT, MEMBER: frozenset({INFERENCE}), NONE: frozenset()}
 _GIVEN = {f"role_organization_{name}": (name, scopes, False) for name, scopes in ORGANIZATION_ROLES.items()} | {
     f"role_project_{name}": (name, scopes, True) for name, scopes in PROJECT_ROLES.items() if name != NONE
 }
@@ -52,17 +48,24 @@ def project_role(connection: Connection, organization: str, project: str, role: 
     if name in (OWNER, MEMBER):
         return name
     found = find(connection, ROLES, organization, ROLES.c.id == role)
-    if found is None or found["project"] not in (None, project):
-        raise RequestError(f"`role` must be owner, member, or the id of a role, got `{role[:80]}`", param="role")
+    if found is None or found["project"] != project:  # one of the organization may reach beyond the project
+        raise RequestError(
+            f"`role` must be owner, member, or the id of a role of the project, got `{role[:80]}`", param="role"
+        )
     return role
 
 
-def checked_permissions(permissions: Sequence[str]) -> str:
-    """As they are stored. RequestError names one that is not known."""
+def checked_permissions(permissions: Sequence[str], project: str | None) -> str:
+    """As they are stored. RequestError names one that a role, or a role of a project, cannot have.
+
+    Whoever administers one project makes its roles: they give nothing beyond it.
+    """
+    can = GRANTABLE if project is None else OF_PROJECT
     for one in permissions:
-        if one not in GRANTABLE:
+        if one not in can:
+            what = "a role" if project is None else "a role of a project"
             raise RequestError(
-                f"`permissions` has `{one[:80]}`; a role can have {', '.join(sorted(GRANTABLE))}", param="permissions"
+                f"`permissions` has `{one[:80]}`; {what} can have {', '.join(sorted(can))}", param="permissions"
             )
     return as_json(sorted(set(permissions))) or "[]"
 
@@ -74,7 +77,7 @@ def create_role(
     _free(change.connection, organization, name, project)
     row: Row = {
         "id": new_id("role"), "organization": organization, "project": project, "name": name,
-        "description": description, "permissions": checked_permissions(permissions), "created": change.now,
+        "description": description, "permissions": checked_permissions(permissions, project), "created": change.now,
     }  # fmt: skip
     change.connection.execute(insert(ROLES).values(**row))
     change.audit(organization, "role.created", {"id": row["id"], "role_name": name}, project)
@@ -91,7 +94,7 @@ def update_role(
         _free(change.connection, organization, name, project)
         row["name"] = name
     if permissions is not None:
-        row["permissions"] = checked_permissions(permissions)
+        row["permissions"] = checked_permissions(permissions, project)
     if description is not None:
         row["description"] = description
     mine = (ROLES.c.organization == organization, ROLES.c.id == id)
@@ -145,7 +148,7 @@ def permissions_of(names: Iterable[str], own: dict[str, frozenset[str]], *, of_p
     found: set[str] = set()
     for name in names:
         found |= _GIVEN[name][1] if name in _GIVEN else known.get(name) or own.get(name, frozenset())
-    return frozenset(found)
+    return frozenset(found) & (OF_PROJECT if of_project else GRANTABLE)
 
 
 def own_permissions(rows: Iterable[Row]) -> dict[str, frozenset[str]]:
