@@ -60,6 +60,7 @@ class EngineError(CreusetError):
     exit_code = 5
     status = 503
     code = "engine_unavailable"
+    retry_after: float | None = None  # seconds; None: a moment
 
 
 class RequestError(CreusetError):

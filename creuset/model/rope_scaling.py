@@ -7,6 +7,9 @@
     yarn      arXiv:2309.00071: fast pairs stay, slow ones are stretched by `factor`, a ramp lies between
     longrope  arXiv:2402.13753: a divisor for each pair, one list for sequences within the original context and one
               for those beyond
+    dynamic   the base grows with a sequence that is longer than the model's context (NTK-aware scaling). Sequences end
+              at that context here, so that nothing is stretched: what is beyond it has no one definition, since the
+              base of every earlier key changes with each new token
 
 One class for all: settings are stored and read back by their types, which have no unions of classes.
 
@@ -28,7 +31,7 @@ Angles = NDArray[np.float32]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RopeScaling:
-    kind: Literal["linear", "llama3", "yarn", "longrope"]
+    kind: Literal["linear", "llama3", "yarn", "longrope", "dynamic"]
     factor: float = 1.0
     original_context: int = 0  # tokens; linear has none
     attention_factor: float | None = None  # cos and sin are multiplied by it; None: 1, and 0.1 ln(factor) + 1 in yarn
@@ -85,7 +88,7 @@ def pair_angles(config: "ModelConfig", *, local: bool = False, long: bool = Fals
     pairs_P = np.arange(0, width, 2, dtype=np.float32)
     # The power is taken in fp64 and rounded: the nearest fp32, whatever processor computes it.
     base_P = np.float32(1) / np.power(float(theta), (pairs_P / np.float32(width)).astype(np.float64)).astype(np.float32)
-    if scaling is None:
+    if scaling is None or scaling.kind == "dynamic":  # which begins where sequences end here
         return base_P, 1.0
     if scaling.kind == "linear":
         return base_P / np.float32(scaling.factor), 1.0

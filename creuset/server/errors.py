@@ -101,7 +101,7 @@ def error_response(error: Exception, dialect: Dialect = OPENAI_DIALECT, request_
             headers["www-authenticate"] = "Bearer"
     elif isinstance(error, EngineError):
         if status == 503:
-            headers |= _again_after(RETRY_S)
+            headers |= _again_after(RETRY_S if error.retry_after is None else error.retry_after)
     elif isinstance(error, HTTPException):
         headers |= dict(error.headers or {})
     return Response(msgspec.json.encode(dialect.error(error, request_id)), status, headers, "application/json")

@@ -15,9 +15,12 @@ from creuset.core.errors import RequestError
 SHOWN = 60  # characters of a refused value that a message repeats
 
 
+BOM = b"\xef\xbb\xbf"  # some programs on Windows write it before any UTF-8
+
+
 def parse_object(raw: bytes) -> dict[str, Any]:
     try:
-        body = msgspec.json.decode(raw)
+        body = msgspec.json.decode(raw.removeprefix(BOM))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RequestError(f"the body is not JSON: {error}", code="invalid_json") from None
     if not isinstance(body, dict):

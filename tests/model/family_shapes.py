@@ -10,6 +10,7 @@ from creuset.model.rope_scaling import RopeScaling
 
 LLAMA3 = RopeScaling(kind="llama3", factor=8.0, original_context=64)
 YARN = RopeScaling(kind="yarn", factor=4.0, original_context=64)
+DYNAMIC = RopeScaling(kind="dynamic", factor=4.0, original_context=512)
 LINEAR = RopeScaling(kind="linear", factor=8.0)
 LONGROPE = RopeScaling(
     kind="longrope",
@@ -23,6 +24,7 @@ DENSE: dict[str, tuple[Family, dict[str, Any]]] = {
     "llama": ("llama", {}),
     "llama, scaled": ("llama", {"rope_scaling": LLAMA3, "rope_theta": 5e5, "head_dim": 16, "tie_embeddings": False}),
     "llama, linear, biases": ("llama", {"rope_scaling": LINEAR, "attention_bias": True, "mlp_bias": True}),
+    "llama, dynamic": ("llama", {"rope_scaling": DYNAMIC, "context": 512}),
     "mistral": ("mistral", {"tie_embeddings": False}),
     "mistral, window": ("mistral", {"window": 24, "window_layers": (0, 1)}),
     "qwen2, upper windows": ("qwen2", {"window": 24, "window_layers": (1,)}),

@@ -237,7 +237,13 @@ def test_a_missing_wrong_or_foreign_tensor_is_named_as_the_file_names_it(name: s
     ("name", "change", "words"),
     [
         ("llama", {"hidden_act": "gelu"}, "hidden_act = 'gelu' is not supported in llama, only 'silu'"),
-        ("llama", {"rope_scaling": {"rope_type": "dynamic", "factor": 2.0}}, "rotary scaling `dynamic`"),
+        ("llama", {"rope_scaling": {"rope_type": "spiral", "factor": 2.0}}, "rotary scaling `spiral`"),
+        (
+            "llama",
+            {"rope_scaling": {"rope_type": "dynamic", "factor": 2.0, "original_max_position_embeddings": 64}},
+            "original_max_position_embeddings is 64 and max_position_embeddings",
+        ),
+        ("llama", {"rope_scaling": {"rope_type": "dynamic"}}, "`factor` is missing or not a number"),
         ("llama", {"logit_scale": 0.5}, "logit_scale = 0.5 is not known for llama"),
         ("llama", {"sliding_window": 24}, "sliding_window = 24 is not known for llama"),
         ("llama", {"layer_types": ["full_attention", "linear_attention"]}, "`linear_attention`"),

@@ -147,7 +147,7 @@ def test_a_foreign_architecture_is_refused_by_its_name(folder: Path) -> None:
         ({"hidden_act": "gelu"}, "gelu"),
         ({"attention_bias": True}, "layers.0.self_attn.k_proj.bias` (and 7 more) is missing"),
         ({"qkv_bias": 1.5}, "qkv_bias = 1.5"),
-        ({"rope_scaling": {"rope_type": "dynamic", "factor": 8.0}}, "`dynamic`"),
+        ({"rope_scaling": {"rope_type": "spiral", "factor": 8.0}}, "`spiral`"),
         ({"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}, "`low_freq_factor` is missing"),
         ({"rope_scaling": {"rope_type": "linear", "factor": 2.0, "ntk_alpha": 3}}, "ntk_alpha = 3 is not known"),
         ({"residual_multiplier": 0.5}, "residual_multiplier = 0.5 is not known for qwen3_moe"),

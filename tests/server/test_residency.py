@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from creuset.core.errors import CreusetError, EngineError
-from creuset.server.engines.residency import CannotLoad, DoesNotFit, Residency, Resident
+from creuset.server.engines.residency import RETRY_S, CannotLoad, DoesNotFit, Residency, Resident
 
 
 class Model:
@@ -51,7 +51,8 @@ class House:
     def __init__(self, needs: dict[str, int], budget: int) -> None:
         self.models = {name: Model(name) for name in needs}
         self.places = {name: Resident(self.models[name], need) for name, need in needs.items()}
-        self.residency = Residency(budget, list(self.places.values()))
+        self.now = 0.0  # seconds
+        self.residency = Residency(budget, list(self.places.values()), clock=lambda: self.now)
         self.waiting: dict[asyncio.Task[None], str] = {}
         self.answering: list[str] = []
         self.ended = dict.fromkeys(("answered", "cancelled", "refused"), 0)
@@ -130,7 +131,7 @@ def test_no_history_loses_a_request_or_overfills_the_memory(seed: int) -> None:
 
     async def work(house: House) -> None:
         asked = 0
-        for _ in range(300):
+        for _ in range(400):
             match chance.choice(["ask", "ask", "ask", "end", "end", "cancel", "finish", "finish", "fail"]):
                 case "ask":
                     asked += 1
@@ -143,6 +144,7 @@ def test_no_history_loses_a_request_or_overfills_the_memory(seed: int) -> None:
                     house.finish(chance.choice("abcde"), measured=chance.choice([0, 0, 3 if over else 0]))
                 case "fail":
                     house.finish(chance.choice("abcde"), error=CreusetError("`x` is damaged"))
+            house.now += chance.choice([0.0, 0.1, 100.0])
             for _ in range(chance.randrange(4)):  # some histories go on before all has been noticed
                 await asyncio.sleep(0)
             if chance.random() < 0.2:
@@ -256,6 +258,7 @@ def test_a_model_that_cannot_be_loaded_refuses_its_own_requests_and_no_other() -
         house.finish("a")
         await house.settle()
         assert house.ended["refused"] == 2 and house.answering == ["a"] and house.places["b"].place == "unloaded"
+        house.now += RETRY_S
         house.ask("b")  # tried again: the file may have been repaired
         await house.settle()
         house.finish("b")
@@ -268,6 +271,37 @@ def test_a_model_that_cannot_be_loaded_refuses_its_own_requests_and_no_other() -
             await failing
 
     run(work, {"a": 1, "b": 1, "c": 1}, 3)
+
+
+def test_a_model_that_failed_is_left_alone_for_longer_and_longer_until_it_loads_again() -> None:
+    async def work(house: House) -> None:
+        place = house.places["a"]
+
+        async def told() -> CannotLoad:
+            with pytest.raises(CannotLoad) as refused:
+                await house.residency.enter(place)
+            return refused.value
+
+        for wait_s in (5, 10, 20, 40, 80, 80):
+            failing = asyncio.ensure_future(told())
+            await house.settle()
+            assert place.place == "loading"
+            house.finish("a", error=CreusetError("`w.safetensors` is cut"))
+            words = f"a cannot be loaded: `w.safetensors` is cut; a request in {wait_s} s or later tries again"
+            assert str(await failing) == words
+            house.now += wait_s - 2.5
+            early = await told()  # at once, and without touching the file
+            assert place.place == "unloaded" and (early.status, early.retry_after) == (503, 2.5)
+            assert str(early).endswith("a request in 3 s or later tries again")
+            assert house.residency.taken == 0
+            house.now += 2.5
+        house.ask("a")
+        await house.settle()
+        house.finish("a")
+        await house.settle()
+        assert house.answering == ["a"] and place.failures == 0
+
+    run(work, {"a": 1}, 1)
 
 
 def test_a_model_larger_than_the_memory_is_refused_with_both_numbers() -> None:

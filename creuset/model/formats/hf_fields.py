@@ -28,7 +28,10 @@ HARMLESS = frozenset({
     "license", "tokenizer_version",
 })  # fmt: skip
 # Switches that some exporters write, at the only value that changes nothing here.
-EXPECTED = {"rope_interleaved": False, "full_attn_mod": 1, "interpolate_factor": 1, "post_norm": False}
+EXPECTED = {
+    "rope_interleaved": False, "full_attn_mod": 1, "interpolate_factor": 1, "post_norm": False,
+    "finetuned": True, "extrapolation_factor": 1, "attn_factor": 1,  # of the first models with YaRN
+}  # fmt: skip
 
 
 class ConfigFields:

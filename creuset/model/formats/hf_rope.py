@@ -76,12 +76,17 @@ def _scaling(rope: ConfigFields, *, context: int, original: int | None) -> RopeS
             )
         if kind == "yarn":
             return _yarn(rope, context=context, original=original)
+        if kind == "dynamic":
+            if original != context:
+                told = f"original_max_position_embeddings is {original} and max_position_embeddings {context}"
+                raise ArtifactError(f"{rope.where}: {told}: from where a `dynamic` scaling stretches is not clear")
+            return RopeScaling(kind="dynamic", factor=rope.number("factor"), original_context=context)
         if kind in ("longrope", "su"):
             return _longrope(rope, context=context, original=original)
     except ValueError as error:
         raise ArtifactError(f"{rope.where}: {error}") from error
     raise ArtifactError(
-        f"config.json: rotary scaling `{kind}` is not supported", hint="linear, llama3, yarn and longrope are"
+        f"config.json: rotary scaling `{kind}` is not supported", hint="linear, llama3, yarn, longrope and dynamic are"
     )
 
 
@@ -139,8 +144,8 @@ def write_rope(config: ModelConfig) -> dict[str, Any]:
 def _written(scaling: RopeScaling | None) -> dict[str, Any] | None:
     if scaling is None:
         return None
-    if scaling.kind == "linear":
-        return {"rope_type": "linear", "type": "linear", "factor": scaling.factor}
+    if scaling.kind in ("linear", "dynamic"):
+        return {"rope_type": scaling.kind, "type": scaling.kind, "factor": scaling.factor}
     if scaling.kind == "longrope":
         return {
             "rope_type": "longrope",

@@ -1,5 +1,6 @@
 """One choice of an answer, whatever the dialect: events of the engine in; words, thoughts and calls out."""
 
+import json
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -7,6 +8,7 @@ from creuset.server.chat.logprobs import chat_logprobs
 from creuset.server.chat.request import ChatRequest
 from creuset.server.model import ServedModel
 from creuset.text.calls.forced import Thought
+from creuset.text.calls.formats import schemas_of
 from creuset.text.output import CallBegun, Content, OutputParser, OutputPiece, Reasoning
 from creuset.types.generation import Event
 
@@ -65,4 +67,7 @@ class AnswerReader:
         Known only where the grammar lets nothing else begin like a call. It has no name yet, so it is left out.
         """
         use, said = self.ask.use, "".join(piece.text for piece in rest if isinstance(piece, Content)).lstrip()
-        return use.forced or (use.constrained and said.startswith(self.model.calls.opening))
+        begins = self.model.calls.opening
+        if self.model.calls.name == "llama3":  # whose calls have no mark
+            begins += tuple(f'{{"name": {json.dumps(name)}' for name in schemas_of(use.tools))
+        return use.forced or (use.constrained and said.startswith(begins))

@@ -9,19 +9,23 @@ What is promised, and tested with random histories: no model is loaded while the
 would exceed the budget; a model that is held or answers is never unloaded; whoever waits gets the model, the error of
 its loading, or leaves; models are loaded in the order in which they were first asked for, so nobody waits for ever.
 When idle models do not make enough room, the least used busy one lets its running requests end and takes no new ones:
-those wait behind the model that needs the room.
+those wait behind the model that needs the room. A model whose loading failed is not tried again at once: its requests
+are refused for RETRY_S seconds, for twice as long after each further failure, and for LONGEST_RETRY_S at most.
 
 Everything runs in one asyncio loop; nothing is locked.
 """
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+import math
+import time
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Literal, Protocol
 
 from creuset.core.errors import CreusetError, EngineError
 from creuset.core.memory import show_size
 
 Place = Literal["unloaded", "loading", "loaded", "unloading"]
+RETRY_S, LONGEST_RETRY_S = 5.0, 80.0
 
 
 class Loadable(Protocol):
@@ -57,6 +61,11 @@ class DoesNotFit(EngineError):
 class CannotLoad(EngineError):
     code = "model_not_loaded"
 
+    def __init__(self, name: str, why: str, wait_s: float) -> None:
+        """`wait_s`: seconds from now, before which nobody tries again."""
+        super().__init__(f"{name} cannot be loaded: {why}; a request in {math.ceil(wait_s)} s or later tries again")
+        self.retry_after = wait_s
+
 
 class Resident:
     """One model's place in memory. Only `Residency` writes it."""
@@ -69,6 +78,8 @@ class Resident:
         self.leaving = False  # takes no new requests: another model needs its room
         self.holders = 0
         self.last_use = 0
+        self.failures = 0  # loadings that failed, since the last one that did not
+        self.failed_with, self.retry_at = "", 0.0  # why the last one failed, and until when nobody tries again
         self.waiters: list[asyncio.Future[None]] = []
 
     @property
@@ -77,9 +88,11 @@ class Resident:
 
 
 class Residency:
-    def __init__(self, budget: int, residents: Sequence[Resident]) -> None:
-        """`budget`: bytes for all models together."""
-        self.budget, self.residents = budget, tuple(residents)
+    def __init__(
+        self, budget: int, residents: Sequence[Resident], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`budget`: bytes for all models together. `clock`: seconds."""
+        self.budget, self.residents, self._clock = budget, tuple(residents), clock
         self._queue: list[Resident] = []  # wanted and not there, first asked first
         self._tasks: set[asyncio.Task[None]] = set()
         self._uses = 0
@@ -111,6 +124,8 @@ class Residency:
             return
         if one.need > self.budget:
             raise DoesNotFit(one.model.name, one.why or show_size(one.need) + " of memory", self.budget)
+        if one.place == "unloaded" and (wait_s := one.retry_at - self._clock()) > 0:
+            raise CannotLoad(one.model.name, one.failed_with, wait_s)
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         one.waiters.append(place)
         if one.place != "loading" and one not in self._queue:
@@ -204,10 +219,13 @@ class Residency:
             measured = await one.model.load()
         except Exception as error:
             one.place = "unloaded"
-            reason = str(error) if isinstance(error, CreusetError) else f"it failed with {type(error).__name__}"
-            self._refuse(one, CannotLoad(f"{one.model.name} cannot be loaded: {reason}"))
+            known = isinstance(error, CreusetError)
+            one.failed_with = str(error) if known else f"it failed with {type(error).__name__}"
+            wait_s = min(RETRY_S * 2**one.failures, LONGEST_RETRY_S)
+            one.failures, one.retry_at = one.failures + 1, self._clock() + wait_s
+            self._refuse(one, CannotLoad(one.model.name, one.failed_with, wait_s))
         else:
-            one.place = "loaded"
+            one.place, one.failures = "loaded", 0
             one.need = min(max(one.estimate, measured), self.budget)  # what was measured counts from now on
             self._admit(one)
         self.settle()

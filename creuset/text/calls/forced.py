@@ -6,7 +6,8 @@ the model writes what it was trained on.
 """
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,16 +19,21 @@ from creuset.text.calls.formats import (
     DEEPSEEK_CALLS_END,
     DEEPSEEK_END,
     DEEPSEEK_SEP,
+    END,
+    HARMONY_ENDS,
     MESSAGE,
+    PYTHON_TAG,
     START,
     CallFormat,
 )
+from creuset.text.calls.json_calls import ARGUMENTS, OTHER_KEYS
 from creuset.text.grammar import json_schema
 
 MAX_CALLS = 16  # of one answer that must call: a model that cannot stop is stopped
 
 LINE = r'"\n"'
-ANY_TEXT = r"TEXT: /(.|\n)*/"
+ANY = r"/(.|\n)*/"
+ANY_TEXT = f"TEXT: {ANY}"
 
 # none: no thought. may: one may come first. opened: the prompt opened one, which must be closed first.
 Thought = Literal["none", "may", "opened"]
@@ -72,26 +78,58 @@ class GrammarWriter:
         final = f"{self._channel('final')} " if self._format.name == "harmony" else ""
         return f"answer: {final} %lark {{\n{grammar}\n}}"
 
-    def free_calls(self, tools: list[ForcedTool], *, thought: Thought) -> str | None:
-        """Any text, in which what begins like a call is a call of one of `tools`, with arguments by its schema.
-
-        None where the form has no mark before a call, so that nothing says when one begins.
-        """
-        if not self._format.opening or self._format.name == "llama3":
-            return None
+    def free_calls(self, tools: list[ForcedTool], *, thought: Thought) -> str:
+        """Any text, in which what begins like a call is a call of one of `tools`, with arguments by its schema."""
         rules, alternatives = self._rules(tools)
+        match self._format.name:
+            case "harmony":
+                lines = self._free_channels()
+            case "llama3":
+                lines = self._free_bare([tool.name for tool in tools], thought)
+            case _:
+                mark = self._mark(self._format.opening[0])
+                lines = self._free_marked(mark, thought)
+                if not self._around()[0]:
+                    alternatives = [one.removeprefix(mark) for one in alternatives]
+        return "\n".join([*lines, f"call: {' | '.join(alternatives)}", *rules])
+
+    def _free_marked(self, mark: str, thought: Thought) -> list[str]:
+        """Behind the mark that opens a call, or a list of them, comes a call."""
         first, between, last = self._around()
-        opening = self._format.opening[0]
-        mark = self._mark(opening)
-        if first:  # the mark opens a list of calls
-            calls = f"{first.removeprefix(mark)} call ({between} call)* {last}"
-        else:
-            calls, alternatives = "call", [one.removeprefix(mark) for one in alternatives]
-        begins = f"begins: TEXT {mark}" if opening in self._special else f"begins[lazy]: TEXT {mark}"
-        text = [] if thought != "none" and self._format.thinking else [ANY_TEXT]  # else `before` has it
-        call = f"call: {' | '.join(alternatives)}"
-        start = f"start: before (begins {calls})* rest"
-        return "\n".join([start, *self._before(thought), *text, begins, "rest: TEXT", call, *rules])
+        calls = f"{first.removeprefix(mark)} call ({between} call)* {last}" if first else "call"
+        lines = [f"start: before (begins {calls})* WORDS", *self._before(thought), _words(self._format.opening)]
+        if self._format.opening[0] in self._special:
+            return [*lines, f"begins: WORDS {mark}"]
+        return [*lines, f"begins[lazy]: TEXT {mark}", *([] if ANY_TEXT in lines else [ANY_TEXT])]
+
+    def _free_bare(self, names: list[str], thought: Thought) -> list[str]:
+        """Llama's calls are bare JSON where an answer begins: no other text may begin so that it is read as one."""
+        marks, tag = self._format.thinking, self._mark(PYTHON_TAG)
+        others = [_BARE_CALL.replace("NAMES", "|".join(map(_escaped, names)))]
+        if marks is not None and thought != "none":
+            others.append(rf"[ \t\r\n]*{_escaped(marks.open)}(.|\n)*")
+        behind = f"({tag} calls)?" if PYTHON_TAG in self._special else ""
+        return [
+            f"start: before (({tag})? calls | WORDS {behind})",
+            f"calls: call ({self._around()[1]} call)*",
+            *self._before(thought),
+            _words((PYTHON_TAG,), *others),
+        ]
+
+    def _free_channels(self) -> list[str]:
+        """gpt-oss: thoughts and words to the user in any number, then an answer or a call."""
+        channel, message, again = self._mark(CHANNEL), self._mark(MESSAGE), f"{self._mark(START)} {_text('assistant')}"
+        ended = f"ended: WORDS {self._mark(END)}"
+        if END not in self._special:
+            others = _words([mark for mark in HARMONY_ENDS if mark != END]).replace("WORDS", "MORE")
+            ended = f"{others}\nended[lazy]: MORE {self._mark(END)}"
+        return [
+            "start: note* (final | call)",
+            f'note: {channel} ("analysis" | "commentary") {message} ended {again}',
+            f"final: {self._channel('final')} WORDS",
+            _words(HARMONY_ENDS),
+            ended,
+        ]
 
     def _rules(self, tools: list[ForcedTool]) -> tuple[list[str], list[str]]:
         """A rule for the arguments of each tool, and what a call of each looks like."""
@@ -164,6 +202,25 @@ class GrammarWriter:
 
 def _text(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
+
+
+# How a text begins that the parser of bare calls takes for one: list brackets, then an object whose first key is one of
+# a call's, or is spelled with escapes; an object with another name than those of the tools is no call.
+_SPACE = r"[ \t\r\n]*"
+_BARE_CALL = (
+    rf'[ \t\r\n\[]*\{{{_SPACE}"([^"]*\\|({"|".join((*ARGUMENTS, *OTHER_KEYS))})"'
+    rf'|name"{_SPACE}:{_SPACE}"([^"]*\\|(NAMES)"))(.|\n)*'
+)
+
+
+def _words(marks: Iterable[str], *others: str) -> str:
+    """A rule for text that spells none of `marks` and is none of the patterns `others`."""
+    spelled = rf"(.|\n)*({'|'.join(map(_escaped, marks))})(.|\n)*"
+    return f"WORDS: {ANY}" + "".join(f" & ~/{one}/" for one in (spelled, *others))
+
+
+def _escaped(text: str) -> str:
+    return re.escape(text).replace("/", r"\/")
 
 
 def _arguments(tool: ForcedTool) -> str:

@@ -27,12 +27,14 @@ DEEPSEEK_CALLS, DEEPSEEK_CALL = "<｜tool▁calls▁begin｜>", "<｜tool▁call
 DEEPSEEK_SEP, DEEPSEEK_END, DEEPSEEK_CALLS_END = "<｜tool▁sep｜>", "<｜tool▁call▁end｜>", "<｜tool▁calls▁end｜>"
 CHANNEL, START, MESSAGE, END, CALL = "<|channel|>", "<|start|>", "<|message|>", "<|end|>", "<|call|>"
 RETURN, CONSTRAIN = "<|return|>", "<|constrain|>"
+HARMONY_ENDS = (END, CALL, RETURN, START, CHANNEL)  # what ends a message of gpt-oss, as its parser has it
+PYTHON_TAG = "<|python_tag|>"
 
 # Marks of each form; the first of them open a call where they stand in the text.
 OPENING: dict[str, tuple[str, ...]] = {
     "hermes": ("<tool_call>",),
     "qwen3_xml": ("<tool_call>", "<function="),
-    "llama3": ("<|python_tag|>",),
+    "llama3": (PYTHON_TAG,),
     "mistral": ("[TOOL_CALLS]",),
     "mistral_args": ("[TOOL_CALLS]",),
     "deepseek_v3": (DEEPSEEK_CALLS, DEEPSEEK_CALL),
@@ -113,7 +115,7 @@ def _calls(template: str) -> FormatName:
         return "qwen3_xml"
     if "<tool_call>" in template:
         return "hermes"
-    if "<|python_tag|>" in template or ('"parameters": ' in template and "<|eot_id|>" in template):
+    if PYTHON_TAG in template or ('"parameters": ' in template and "<|eot_id|>" in template):
         return "llama3"
     return "hermes"
 

@@ -10,14 +10,13 @@
 import re
 from collections.abc import Iterable
 
-from creuset.text.calls.formats import CALL, CHANNEL, CONSTRAIN, END, MESSAGE, RETURN, START
+from creuset.text.calls.formats import CHANNEL, CONSTRAIN, HARMONY_ENDS, MESSAGE, START
 from creuset.text.calls.json_calls import Say
 from creuset.text.calls.pieces import CallArguments, CallBegun, OutputPiece, Reasoning, Steps
 from creuset.text.calls.reader import Reader
 
 _CHANNEL = re.compile(re.escape(CHANNEL) + r"\s*(\w+)")
 _RECIPIENT = re.compile(r"\bto=([\w.-]+)")
-_ENDS = (END, CALL, RETURN, START, CHANNEL)
 
 
 def harmony(reader: Reader, say: Say, *, tools: bool) -> Steps[None]:
@@ -33,9 +32,9 @@ def harmony(reader: Reader, say: Say, *, tools: bool) -> Steps[None]:
         if tools and name.startswith("functions."):
             ended = yield from _call(reader, name.removeprefix("functions."), say)
         elif (channel and channel[1] == "analysis") or name:
-            ended = yield from reader.until(_ENDS, _think)
+            ended = yield from reader.until(HARMONY_ENDS, _think)
         else:
-            ended = yield from reader.until(_ENDS, say)
+            ended = yield from reader.until(HARMONY_ENDS, say)
         if ended in (START, CHANNEL):
             reader.text = ended + reader.text
         if not ended:
@@ -45,16 +44,16 @@ def harmony(reader: Reader, say: Say, *, tools: bool) -> Steps[None]:
 def _call(reader: Reader, name: str, say: Say) -> Steps[str]:
     space = yield from reader.space()
     if not reader.text.startswith("{"):
-        none = yield from reader.starts(*_ENDS)
+        none = yield from reader.starts(*HARMONY_ENDS)
         if not none and not (reader.ended and not reader.text):
             yield from say(space)
-            return (yield from reader.until(_ENDS, say))
+            return (yield from reader.until(HARMONY_ENDS, say))
         yield CallBegun(name)
         yield CallArguments("{}")
         reader.take(len(none))
         return none
     yield CallBegun(name)
-    return (yield from reader.until(_ENDS, _pass_on))
+    return (yield from reader.until(HARMONY_ENDS, _pass_on))
 
 
 def _pass_on(text: str) -> Iterable[OutputPiece]:

@@ -130,8 +130,8 @@ def _windows(config: ModelConfig, arch: str) -> dict[str, Any]:
 
 def _scaling(config: ModelConfig, arch: str) -> dict[str, Any]:
     scaling = config.rope_scaling
-    if scaling is None or (scaling.kind == "llama3" and arch == "llama"):
-        return {}
+    if scaling is None or scaling.kind == "dynamic" or (scaling.kind == "llama3" and arch == "llama"):
+        return {}  # `dynamic` changes nothing within the context that the file states
     if scaling.kind == "linear":
         return {"rope.scaling.type": "linear", "rope.scaling.factor": scaling.factor}
     if scaling.kind == "longrope" and arch == "phi3":
