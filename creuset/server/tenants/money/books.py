@@ -144,7 +144,7 @@ class Books:
 
     async def places(self, who: Caller, names: tuple[str, ...]) -> tuple[Place, ...]:
         """The limits that a request of `who` for the model with these names counts against, with their counters."""
-        key = (who.subjects(), who.organization, names)
+        key = (who.key, who.user, who.service_account, who.groups, who.project, who.organization, names)
         found = self._places.get(key)
         if found is None:
             settings = self.settings
@@ -155,7 +155,7 @@ class Books:
 
     def known_places(self, who: Caller, names: tuple[str, ...] = ()) -> tuple[Place, ...]:
         """Those of them whose counters are known already; no names: limits on all models. It waits for nothing."""
-        key = (who.subjects(), who.organization, names)
+        key = (who.key, who.user, who.service_account, who.groups, who.project, who.organization, names)
         found = self._places.get(key)
         if found is None:
             pairs = matching(self.settings.limits, who, names)
