@@ -14,11 +14,9 @@ inline __m512i broadcast4(const void *at) {  // four bytes to all lanes
     return _mm512_set1_epi32(four);
 }
 
-// Weights, for R rows. With few of them memory is what counts, and the order is that of the source: a compiler that reads in
-// another one costs a third of its speed.
-template <int R>
+// Weights, in the order in which the source asks for them: a compiler that reads in another one costs a third of the
+// memory's speed.
 inline __m512i read(const uint8_t *at) {
-    if constexpr (R > 4) return _mm512_load_si512(at);
     __m512i w;
     asm volatile("vmovdqa64 %1, %0" : "=v"(w) : "m"(*reinterpret_cast<const __m512i *>(at)));
     return w;
@@ -56,7 +54,7 @@ struct Plain512 {
         UNROLL for (int r = 0; r < R; r++) sum[r][0] = sum[r][1] = _mm512_setzero_ps();
         const uint8_t *at = work.data;
         for (int64_t v = 0; v < vectors; v++, at += 128) {
-            const auto low = Kind::weight(read<R>(at)), high = Kind::weight(read<R>(at + 64));
+            const auto low = Kind::weight(read(at)), high = Kind::weight(read(at + 64));
             UNROLL for (int r = 0; r < R; r++) {
                 const auto input = Kind::input(x[r], v);
                 sum[r][0] = Kind::add(sum[r][0], low, input);
@@ -78,7 +76,7 @@ template <class Dot>
 struct Codes512 {
     template <int kind, int group>
     struct Block {
-        static constexpr int most = 6, parts = 32 / group;
+        static constexpr int most = 8, parts = 32 / group;
 
         template <int R>
         static void run(const Work &work) {
@@ -102,7 +100,7 @@ struct Codes512 {
                     }
                     if constexpr (kind == Q8) {
                         UNROLL for (int v = part * group / 4; v < (part + 1) * group / 4; v++) {
-                            const auto w0 = Dot::weight(read<R>(codes + v * 128)), w1 = Dot::weight(read<R>(codes + v * 128 + 64));
+                            const auto w0 = Dot::weight(read(codes + v * 128)), w1 = Dot::weight(read(codes + v * 128 + 64));
                             UNROLL for (int r = 0; r < R; r++) {
                                 const __m512i input = broadcast4(x[r] + v * 4);
                                 whole[r][0] = Dot::dot(whole[r][0], w0, input);
@@ -112,7 +110,7 @@ struct Codes512 {
                     } else {
                         const __m512i low = _mm512_set1_epi8(15);
                         UNROLL for (int v = 0; v < 4; v++) {
-                            __m512i both[2] = {read<R>(codes + v * 128), read<R>(codes + v * 128 + 64)};
+                            __m512i both[2] = {read(codes + v * 128), read(codes + v * 128 + 64)};
                             UNROLL for (int half = 0; half < 2; half++) {
                                 const __m512i w0 = _mm512_and_si512(both[0], low), w1 = _mm512_and_si512(both[1], low);
                                 UNROLL for (int r = 0; r < R; r++) {
