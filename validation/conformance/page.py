@@ -24,13 +24,17 @@ NOTES = """
 - **Streams of completions, validated strictly**: OpenAI's own examples have `finish_reason: null` in every chunk but
   the last, and its schema does not allow it. A client that validates strictly refuses such chunks. We send what the
   examples have, since any other value would say that the answer is over.
-- **Tests of llama.cpp and vLLM** ask for fields and addresses of their own (`timings`, `/embedding`, `input_messages`),
-  for the words of the model that they were written for, for their own wording of a refusal, or for parts of their
-  packages (`collection failure`). Such tests fail here by nature; each is listed, so that a reader can judge it.
-  A request of llama.cpp's tests that names no model gets ours: its server has one.
-- **What could not be fetched by itself**: the suite of Open Responses is not on npm, and vLLM's source distribution is
-  not unpacked by pip without its build. Both are put into `.cache/conformance/src` by hand, and a run says so where
-  they are missing. Tests that fetch models or pictures from elsewhere fail.
+- **Tests of llama.cpp and vLLM**: many of those that fail ask for fields and addresses of their own (`timings`,
+  `/embedding`, `input_messages`), for the words of the model that they were written for, for thoughts, which the script
+  has none of, for their own wording of a refusal, or for parts of their packages (`collection failure`). They are not
+  sorted here: each is listed, so that a reader can judge it. What a server of theirs takes and ours refuses is a gap:
+  lists that mix texts and tokens in `input` of embeddings, more fields of sampling in Responses. A request of
+  llama.cpp's tests that names no model gets ours.
+- **schemathesis** sends at most 12 examples a phase to each operation. In Python 3.11 its coverage phase ends in an error
+  of its own on some operations, which are thus tested less.
+- **What could not be fetched by itself**: the suite of Open Responses is not on npm (it was run from a copy in a fork),
+  and vLLM's source distribution is not unpacked by pip without its build. Both are put into `.cache/conformance/src` by
+  hand, and a run says so where they are missing. Tests that fetch models or pictures from elsewhere fail.
 """
 
 
