@@ -30,8 +30,8 @@ NOTES = """
   sorted here: each is listed, so that a reader can judge it. What a server of theirs takes and ours refuses is a gap:
   lists that mix texts and tokens in `input` of embeddings, more fields of sampling in Responses. A request of
   llama.cpp's tests that names no model gets ours.
-- **schemathesis** sends at most 12 examples a phase to each operation. In Python 3.11 its coverage phase ends in an error
-  of its own on some operations, which are thus tested less.
+- **schemathesis** sends at most 12 examples a phase to each operation. In Python 3.11 its coverage phase ends in an
+  error of its own on some operations, which are thus tested less.
 - **What could not be fetched by itself**: the suite of Open Responses is not on npm (it was run from a copy in a fork),
   and vLLM's source distribution is not unpacked by pip without its build. Both are put into `.cache/conformance/src` by
   hand, and a run says so where they are missing. Tests that fetch models or pictures from elsewhere fail.
