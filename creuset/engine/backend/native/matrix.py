@@ -55,13 +55,18 @@ class Arena:
         """`size` bytes, aligned to 64, zero. They live as long as somebody holds them."""
         whole = -(-size // 64) * 64
         if self._piece is None or self._used + whole > len(self._piece):
-            self._piece, self._used = mmap.mmap(-1, max(whole, CHUNK)), 0
+            self._piece, self._used = _private(max(whole, CHUNK)), 0
             if hasattr(mmap, "MADV_HUGEPAGE"):
                 self._piece.madvise(mmap.MADV_HUGEPAGE)
         taken = np.frombuffer(self._piece, np.uint8, size, self._used)
         self._used += whole
         self.bytes += whole
         return taken
+
+
+def _private(size: int) -> mmap.mmap:
+    # Memory that is shared, as it would be by default, never gets large pages.
+    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 
 
 @dataclass(frozen=True, slots=True)
