@@ -3,12 +3,12 @@
 Processor time of one thread, on SQLite in a temporary folder. The last line is one JSON document.
 """
 
-import argparse
-import json
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+import common
 
 from creuset.server.database import Database
 from creuset.server.tenants.directory.audit import COMMAND_LINE
@@ -56,12 +56,13 @@ def measure(people: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = common.arguments(__doc__)
     parser.add_argument("--people", type=int, nargs="+", default=[100, 1000])
-    found = [measure(people) for people in parser.parse_args().people]
+    args = parser.parse_args()
+    found = [measure(people) for people in args.people]
     for row in found:
         print("{people:>7,} people: a key {identify_us} us, a look {look_us} us, all anew {read_ms} ms".format(**row))
-    print(json.dumps(found))
+    common.keep("directory", args, {str(row["people"]): row for row in found})
 
 
 if __name__ == "__main__":

@@ -131,10 +131,10 @@ def test_other_errors_stay_what_they_are(raised: Exception) -> None:
 
 
 def test_a_command_under_a_limit_of_memory_says_so_in_one_line(tmp_path: Path) -> None:
-    """Less than torch's libraries need, as a container with a tight limit leaves it."""
+    """Less than NumPy and the model need, as a container with a tight limit leaves it."""
     limited = (
         "import resource, sys\n"
-        "resource.setrlimit(resource.RLIMIT_AS, (450 << 20, 450 << 20))\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (200 << 20, 200 << 20))\n"
         "from creuset.cli import main\n"
         "sys.exit(main(['chat', '--model', 'mini', '--threads', '1']))\n"
     )

@@ -14,7 +14,7 @@ from creuset.core.sentences import ROOT as PACKAGE
 from creuset.core.sentences import sentence, table, to_json
 from creuset.governance.dossier.build import build
 from creuset.governance.dossier.form import forms
-from creuset.train.report import write_page
+from creuset.train.pages.report import write_page
 
 ENGLISH = set(
     re.findall(
