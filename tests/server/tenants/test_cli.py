@@ -75,6 +75,7 @@ def test_from_nothing_to_a_limited_key_of_a_second_user(
     [
         (["keys", "create", "k", "--user", "ann@example.org"], "has no directory of people and keys"),
         (["people", "setup", "Acme", "--email", "ann"], "`email` must be an e-mail address, got `ann`"),
+        (["people", "setup", "Acme", "--email", "a\u202en@x.org"], "`email` must be an e-mail address"),
         (["people", "list", "--database", "memory"], "`memory` is gone with its process"),
     ],
 )

@@ -198,7 +198,7 @@ def delete_invite(change: Change, organization: str, id: str) -> None:
 
 def checked_email(email: str) -> str:
     found = email.strip().lower()
-    if not _EMAIL.fullmatch(found):
+    if not _EMAIL.fullmatch(found) or not found.isprintable():  # nor a sign that turns what stands beside it around
         raise RequestError(f"`email` must be an e-mail address, got `{email[:80]}`", param="email")
     return found
 
