@@ -26,6 +26,7 @@ from creuset.server.middleware import CLIENT_GONE
 from creuset.server.model import ServedModel
 from creuset.server.state import ServerState, context_of, off_loop
 from creuset.server.stream import OPENAI, EventSource, EventStream, Frames, ResponseBuilder, disconnected, whole
+from creuset.server.tenants.admission import admission
 from creuset.server.tenants.gate import Hold
 from creuset.server.tenants.metered import UNSAID, GenerationMeter
 from creuset.text.calls.forced import Thought
@@ -221,7 +222,8 @@ async def submitted(
     state: ServerState, request: Request, engine: ServedEngine, requests: list[GenerationRequest], *, choices: int
 ) -> Generation:
     """The generation of `requests`, once the limits and budgets of the caller let them in. What it uses is charged."""
-    if context_of(request).who is None:
+    context = context_of(request)
+    if context.who is None and context.errand is None:
         return engine.client.submit(requests, choices=choices)
     prompts = [len(one.prompt) for one in requests]
     written = sum(one.sampling.max_tokens for one in requests)
@@ -240,8 +242,8 @@ async def admitted(
     """A hold for this request, its limits told in the reply's headers. Raises what the caller is to be told."""
     context = context_of(request)
     try:
-        hold = await state.gate.admit(
-            context.who, names, request=context.id, prompt_tokens=prompt_tokens, max_tokens=max_tokens, kind=kind
+        hold = await admission(
+            state.gate, context, names, prompt_tokens=prompt_tokens, max_tokens=max_tokens, kind=kind
         )
     except CreusetError:
         context.limits = state.gate.headers(context.who, names)

@@ -23,6 +23,7 @@ from creuset.server.errors import OPENAI_DIALECT, Dialect, WrongMediaType, error
 from creuset.server.metrics import Metrics
 from creuset.server.settings import LOOPBACK_NAMES, ServeSettings, is_loopback
 from creuset.server.tenants.access import check_scope
+from creuset.server.tenants.admission import Errand
 from creuset.server.tenants.cookies import check_origin_of_cookie, cookie_of
 from creuset.server.tenants.gate import Gate
 from creuset.types.tenants import Caller
@@ -81,6 +82,7 @@ class RequestContext:
     dialect: Dialect = OPENAI_DIALECT
     ignored: tuple[str, ...] = ()  # fields of the body that were given and change nothing: told in a header
     limits: Sequence[tuple[bytes, bytes]] = ()  # headers: what is left of the caller's limits
+    errand: Errand | None = None  # where the server asks itself: for a batch
 
 
 class Middleware:

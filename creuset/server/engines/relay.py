@@ -21,6 +21,7 @@ from creuset.server.errors import error_object, error_response
 from creuset.server.middleware import RequestContext
 from creuset.server.settings import ServeSettings
 from creuset.server.stream import DONE, EVENT_STREAM, KEEP_ALIVE, disconnected
+from creuset.server.tenants.admission import admission
 from creuset.server.tenants.gate import Gate, Hold
 from creuset.server.tenants.metered import NOTHING_HELD, UNSAID, charge_told
 from creuset.types.fields import Fields
@@ -100,13 +101,13 @@ class Relay:
 
     async def _admitted(self) -> Hold:
         """A hold for as many tokens as the request can have: no token is shorter than a byte."""
-        if self._gate is None or self._context.who is None:
+        if self._gate is None or (self._context.who is None and self._context.errand is None):
             return NOTHING_HELD
         kinds = {"data": "embeddings", "results": "rerank"}
         try:
-            return await self._gate.admit(
-                self._context.who, self._engine.names, request=self._context.id, prompt_tokens=self._size,
-                max_tokens=self._longest, choices=self._count, kind=kinds.get(self._holds, "completions"),
+            return await admission(
+                self._gate, self._context, self._engine.names, prompt_tokens=self._size, max_tokens=self._longest,
+                choices=self._count, kind=kinds.get(self._holds, "completions"),
             )  # fmt: skip
         except (RequestError, EngineError):
             self._context.limits = self._gate.headers(self._context.who, self._engine.names)

@@ -52,7 +52,9 @@ class Gate(Protocol):
         choices: int = 1,
         tier: str = "default",
         kind: str = "completions",
+        charge_as: str = "",
     ) -> Hold: ...
+    def would_cost(self, names: Sequence[str], prompt: int, output: int, tier: str) -> tuple[int, int, str]: ...
 
 
 class NothingHeld:
@@ -87,9 +89,12 @@ class OpenGate:
 
     async def admit(
         self, who: Caller | None, names: Sequence[str], *, request: str, prompt_tokens: int, max_tokens: int,
-        choices: int = 1, tier: str = "default", kind: str = "completions",
+        choices: int = 1, tier: str = "default", kind: str = "completions", charge_as: str = "",
     ) -> Hold:  # fmt: skip
         return NOTHING_HELD
+
+    def would_cost(self, names: Sequence[str], prompt: int, output: int, tier: str) -> tuple[int, int, str]:
+        return 0, 0, ""
 
 
 @dataclass(slots=True, eq=False)
@@ -175,11 +180,12 @@ class MoneyGate:
 
     async def admit(
         self, who: Caller | None, names: Sequence[str], *, request: str, prompt_tokens: int, max_tokens: int,
-        choices: int = 1, tier: str = "default", kind: str = "completions",
+        choices: int = 1, tier: str = "default", kind: str = "completions", charge_as: str = "",
     ) -> Hold:  # fmt: skip
         """Reserve what a request may use: `prompt_tokens`, and `max_tokens` for each of `choices`.
 
-        `names`: of the model, the one by which it is counted first. `request`: its id, by which it is charged once.
+        `names`: of the model, the one by which it is counted first. `request`: its id, by which it is charged once; or
+        `charge_as`, where several requests are attempts at one thing.
         Raises RateLimited, QuotaSpent, NotFound (a model that this caller may not use), LedgerUnavailable.
         """
         if who is None:
@@ -192,13 +198,20 @@ class MoneyGate:
             request=request, at=0, organization=who.organization, project=who.project, user=who.user,
             service_account=who.service_account, key=who.key, groups=who.groups, model=wanted[0], kind=kind, tier=tier,
             price=FREE if tariff is None else tariff.version, currency="" if tariff is None else tariff.currency,
-            amount=0 if tariff is None else tariff.most(prompt_tokens, output, tier),
+            amount=0 if tariff is None else tariff.most(prompt_tokens, output, tier), charge_as=charge_as,
         )  # fmt: skip
         if tariff is not None and tariff.version not in self._known:
             self._known.add(tariff.version)
             await self.books.database.run(lambda connection: rules.know_price(connection, tariff))
         places = await self.books.open(opening, who, wanted, prompt_tokens + output)
         return MoneyHold(self.books, opening, tariff, places)
+
+    def would_cost(self, names: Sequence[str], prompt: int, output: int, tier: str) -> tuple[int, int, str]:
+        """The least and the most that such a request costs, and the currency."""
+        tariff = self.price(names)
+        if tariff is None:
+            return 0, 0, ""
+        return tariff.least(prompt, tier), tariff.most(prompt, output, tier), tariff.currency
 
 
 def refuse_model(who: Caller, names: Sequence[str]) -> None:

@@ -125,3 +125,10 @@ def test_money_is_read_and_written_exactly():
     for text in ("1.2345678", "-1", "x", "NaN", "inf"):
         with pytest.raises(ValueError):
             parse_money(text)
+
+
+def test_a_batch_costs_half_where_a_price_has_no_column_for_it():
+    price = next(one for one in shipped_prices() if "batch" not in one.tiers)
+    usage = TokenUsage(input=10**6, output=10**6, cached=10**5)
+    assert 0 <= 2 * price.cost(usage, "batch") - price.cost(usage, "default") <= 4, "a half of each rate, rounded up"
+    assert price.least(10**6, "batch") <= price.cost(TokenUsage(input=10**6), "batch")

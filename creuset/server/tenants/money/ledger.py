@@ -52,6 +52,11 @@ class Opening(msgspec.Struct, kw_only=True, omit_defaults=True):
     currency: str = ""
     price: str = ""
     claims: list[LimitClaim] = []
+    charge_as: str = ""  # several requests with this name are attempts at one thing, which is charged once
+
+    @property
+    def charged_as(self) -> str:
+        return self.charge_as or self.request
 
 
 class Closing(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -80,7 +85,7 @@ Values = tuple[Any, ...]
 def usage_row(closing: Closing, usage: TokenUsage) -> Values:
     one = closing.opening
     return (
-        one.request, one.at, one.organization, one.project, one.user, one.service_account, one.key,
+        one.charged_as, one.at, one.organization, one.project, one.user, one.service_account, one.key,
         "".join(f"{group}," for group in one.groups), one.model, one.kind, one.tier, usage.input, usage.cached,
         usage.cache_write, usage.output, usage.reasoning, closing.cost, one.currency, one.price, closing.status,
         closing.estimated,
@@ -88,7 +93,8 @@ def usage_row(closing: Closing, usage: TokenUsage) -> Values:
 
 
 def _line(one: Opening, step: str, account: str, amount: int, item: str = "", quantity: int = 0) -> Values:
-    return one.request, step, account, item, one.at, amount, quantity, one.currency, one.price
+    request = one.charged_as if step == "charge" else one.request
+    return request, step, account, item, one.at, amount, quantity, one.currency, one.price
 
 
 def moved(one: Opening, step: str, amount: int) -> list[Values]:
@@ -113,8 +119,10 @@ def record(
 ) -> tuple[set[str], set[str]]:
     """Write what happened, once. Returns the requests whose reservation was released now, and those charged now.
 
-    `sure`: nothing of it can have been written before, and each closing's hold stands; so nothing is looked up.
+    `sure`: nothing of it can have been written before, and each closing's hold stands; so nothing is looked up. Of an
+    attempt at something that was perhaps charged already, nobody can be sure.
     """
+    sure = sure and not any(one.opening.charge_as for one in closings)
     begun = {one.request for one in openings}
     ended = {one.opening.request: one for one in closings}
     lines: list[Values] = []
@@ -132,7 +140,8 @@ def record(
         kept = begun - ended.keys()
         opened = (_drop(connection, ended) | begun) & ended.keys()
         spoken = {id for id, one in ended.items() if one.usage is not None}
-        new = spoken - set(_present(connection, USAGE.c.request, spoken))
+        names = {ended[id].opening.charged_as: id for id in sorted(spoken)}  # of two attempts, one
+        new = {names[name] for name in names.keys() - set(_present(connection, USAGE.c.request, names))}
     for one in openings:
         lines += moved(one, "reserve", one.amount)
     for id in opened:

@@ -46,9 +46,12 @@ class Tariff(msgspec.Struct, frozen=True, kw_only=True):
     source: str = ""
 
     def rates(self, tier: str, tokens: int) -> Rates:
-        """Of a request with so many `tokens` of input. A tier without prices of its own costs as the default one."""
-        brackets = self.tiers.get(tier) or self.tiers["default"]
-        return next((found for found in reversed(brackets) if tokens > found.above), brackets[0])
+        """Of a request with so many `tokens` of input. A tier without prices of its own costs as the default one, and
+        a batch without them half of that."""
+        own = self.tiers.get(tier)
+        brackets = own or self.tiers["default"]
+        found = next((one for one in reversed(brackets) if tokens > one.above), brackets[0])
+        return _halved(found) if tier == "batch" and own is None else found
 
     def lines(self, usage: TokenUsage, tier: str) -> list[tuple[str, int, int]]:
         """(item, tokens, cost) of each kind of token that was used. The cost of all is rounded once, half up."""
@@ -69,6 +72,11 @@ class Tariff(msgspec.Struct, frozen=True, kw_only=True):
 
     def cost(self, usage: TokenUsage, tier: str) -> int:
         return sum(amount for *_, amount in self.lines(usage, tier))
+
+    def least(self, prompt: int, tier: str) -> int:
+        """What a request costs at least that reads `prompt` tokens: nothing is written, and all was in the cache."""
+        rates = self.rates(tier, prompt)
+        return (prompt * min(rates.input, rates.cached_input) + MICRO // 2) // MICRO
 
     def most(self, prompt: int, output: int, tier: str) -> int:
         """What a request can cost at most that reads `prompt` tokens and writes up to `output`."""
@@ -122,6 +130,12 @@ def tariff(price: Price) -> Tariff:
         version=version, names=names, currency=price.currency, tiers=tiers, since=_day(price.since),
         until=price.until, source=price.source,
     )  # fmt: skip
+
+
+def _halved(rates: Rates) -> Rates:
+    half = {name: -(-getattr(rates, name) // 2) for name in
+            ("input", "output", "cached_input", "cache_write", "reasoning")}  # fmt: skip
+    return msgspec.structs.replace(rates, **half)
 
 
 def _day(since: str) -> str:
