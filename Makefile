@@ -61,10 +61,11 @@ test-isa: setup
 test-arm64: setup
 	$(BIN)/python -m pytest -m slow -k arm64 tests/native/test_levels.py
 
-# The peers: lm-evaluation-harness beside us, inspect_ai in an environment of its own (its pins are not ours). Where one
-# cannot be installed its tests are skipped, and say so.
+# The peers: lm-evaluation-harness and llama.cpp beside us, inspect_ai in an environment of its own (its pins are not
+# ours). Where one cannot be installed its tests are skipped, and say so. llama.cpp is compiled, which takes minutes.
 test-slow: setup
 	$(PIP) -e '.[dev,harness]' || echo "lm-evaluation-harness cannot be installed here: its tests are skipped" >&2
+	$(PIP) llama-cpp-python==0.3.36 || echo "llama.cpp cannot be installed here: its tests are skipped" >&2
 	test -x .cache/inspect/bin/python || $(PYTHON) -m venv .cache/inspect
 	.cache/inspect/bin/python -m pip install --quiet --disable-pip-version-check inspect_ai==0.3.285 || \
 	  echo "inspect_ai cannot be installed here: its tests are skipped" >&2

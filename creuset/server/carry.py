@@ -43,8 +43,9 @@ Respond = Callable[[ChatRequest, list[int], Thought], ResponseBuilder]
 async def chat_prompt(model: ServedModel, ask: ChatRequest) -> list[int]:
     """The prompt of a checked request, in tokens."""
     return await chat_ids(
-        model, ask.messages, ask.use.tools, ask.generates, ask.thinking.kwargs, continues=ask.continues
-    )
+        model, ask.messages, ask.use.tools, ask.generates, ask.thinking.kwargs, continues=ask.continues,
+        form=ask.structure.schema if ask.structure is not None and ask.use.choice == "auto" else None,
+    )  # fmt: skip
 
 
 async def chat_ids(
@@ -55,13 +56,15 @@ async def chat_ids(
     kwargs: dict[str, Any],
     *,
     continues: bool = False,
+    form: Any = None,
 ) -> list[int]:
-    """The prompt as the model's own template has it."""
+    """The prompt as the model's own template has it. `form`: the JSON schema of an answer that is no call."""
 
     def encode() -> list[int]:
         return model.template.encode(
-            messages, tools=tools or None, add_generation_prompt=generate, continue_final_message=continues, **kwargs
-        ).ids
+            messages, tools=tools or None, add_generation_prompt=generate, continue_final_message=continues,
+            form=form, **kwargs,
+        ).ids  # fmt: skip
 
     return await off_loop(sum(len(message.content) for message in messages), encode)
 

@@ -93,6 +93,11 @@ class ChatTemplate:
         """The same with calls in the form `name`. Raises ConfigError for one that is not known."""
         return call_format(" ".join(self._templates.values()), self.tokenizer.special, name)
 
+    @property
+    def tells_tools(self) -> bool:
+        """Whether tools are told in words, because the template knows none."""
+        return not self.calls.shows_tools and "tool_use" not in self._templates
+
     @functools.cached_property
     def variables(self) -> frozenset[str]:
         """What the template reads: of the arguments that a caller gives by name, the others change nothing."""
@@ -148,9 +153,12 @@ class ChatTemplate:
         tools: Sequence[Mapping[str, Any]] | None = None,
         add_generation_prompt: bool = False,
         continue_final_message: bool = False,
+        form: Any = None,
         **kwargs: Any,
     ) -> Encoded:
         """Ids of the prompt. `kwargs` are the template's own variables, such as `enable_thinking`.
+
+        `form`: the JSON schema of the answer, told to a model that is told of its tools in words.
 
         Control tokens that the template writes are ids; those that a message, a tool or a variable names are text.
         The mask is that of our template, and all zero for others.
@@ -160,7 +168,9 @@ class ChatTemplate:
                 self.tokenizer, messages, tools=tools, add_generation_prompt=add_generation_prompt,
                 continue_final_message=continue_final_message, **_ours(kwargs),
             )  # fmt: skip
-        text, breaker = self._rendered(messages, tools, add_generation_prompt, continue_final_message, kwargs)
+        text, breaker = self._rendered(
+            messages, tools, add_generation_prompt, continue_final_message, kwargs, form=form
+        )
         ids = self.tokenizer.encode(breaker.whole(self._with_stand_ins(text)))
         return Encoded(ids, [0] * len(ids))
 
@@ -198,11 +208,12 @@ class ChatTemplate:
         go_on: bool,
         kwargs: Mapping[str, Any],
         jinja: JinjaTemplate | None = None,
+        form: Any = None,
     ) -> tuple[str, Breaker]:
         """The prompt with lookalikes of control tokens broken, and what mends them."""
         parsed, shown = parse_messages(messages, "lenient"), parse_tools(tools, "lenient")
-        if not self.calls.shows_tools and "tool_use" not in self._templates:
-            parsed, shown = tools_in_words(parsed, shown), []
+        if self.tells_tools:
+            parsed, shown = tools_in_words(parsed, shown, form), []
         if go_on:
             chat.check_continues(parsed, generate)
         jinja = jinja or self._chosen(shown)

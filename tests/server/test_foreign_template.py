@@ -16,10 +16,13 @@ from creuset.evals.clients.local import LocalClient
 from creuset.evals.clients.open import open_endpoint
 from creuset.evals.model import LoglikelihoodRequest
 from creuset.model.formats.weights import save_model
+from creuset.server.carry import chat_prompt
 from creuset.server.model import describe, with_template
+from creuset.server.openai.chat import parse_chat
 from creuset.testing import tiny_config, tiny_model
 from creuset.text.template import ChatTemplate
 from creuset.text.tokenizer import Tokenizer
+from creuset.types.fields import Fields
 from tests.server.conftest import SCRIPTED, Running, start
 from tests.text.conversations import assistant, system, user
 from tests.text.foreign import write
@@ -133,6 +136,25 @@ def test_a_template_is_given_to_a_model_that_has_none(bare: Path, tmp_path: Path
     assert with_template(describe(bare), bare, file).template.render([user("a"), user("b")]) == "ab"
     with pytest.raises(ArtifactError, match=r"has no tokens `.*`, which chatml needs"):
         with_template(describe(bare), bare, Path("chatml"))
+
+
+def test_a_model_that_is_told_of_tools_in_words_is_told_the_form_of_its_answer(bare: Path, tmp_path: Path) -> None:
+    file = tmp_path / "plain.jinja"
+    file.write_text("{% for m in messages %}{{ m.content }}{% endfor %}", encoding="utf-8")
+    model = with_template(describe(bare), bare, file)
+    tools = [{"type": "function", "function": {"name": "f"}}]
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}}}
+    form = {"type": "json_schema", "json_schema": {"name": "s", "schema": schema}}
+
+    def prompt(**body: Any) -> str:
+        ask = parse_chat(Fields({"messages": [user("why?")], **body}), "bare", model)
+        return model.tokenizer.decode(asyncio.run(chat_prompt(model, ask)))
+
+    told = f"follows this schema:\n{json.dumps(schema)}"
+    assert told in prompt(tools=tools, response_format=form)
+    assert 'follows this schema:\n{"type": "object"}' in prompt(tools=tools, response_format={"type": "json_object"})
+    assert told not in prompt(tools=tools, response_format=form, tool_choice="required"), "no answer but a call may come"
+    assert told not in prompt(response_format=form), "a form alone is enforced, and not told"
 
 
 def test_a_call_is_made_and_found_in_the_models_own_form(running: Running) -> None:

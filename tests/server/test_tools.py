@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from creuset.core.errors import RequestError
+from creuset.engine.answer.grammar import Grammars
 from creuset.server.chat.tools import ToolUse, take_tools
 from creuset.server.model import describe
 from creuset.server.run import worker_command
-from creuset.testing import tiny_model_folder
+from creuset.testing import tiny_model_folder, tiny_tokenizer
 from creuset.text.calls.forced import GrammarWriter
 from creuset.text.calls.formats import HERMES
 from creuset.types.fields import Fields
@@ -132,6 +134,26 @@ def test_a_schema_that_cannot_be_enforced_is_refused_where_it_must_be(body: dict
         forced.grammar(writer, "none", None)
     assert refused.value.param is not None and refused.value.param.startswith(f"{path}.parameters.properties.a.pattern")
     assert read(**body).grammar(writer, "none", None) is None, "nothing has to be enforced"
+
+
+@pytest.mark.parametrize(
+    ("taught", "said", "several"),
+    [(True, {}, True), (False, {}, False), (False, {"parallel_tool_calls": True}, True),
+     (True, {"parallel_tool_calls": False}, False)],
+)  # fmt: skip
+@pytest.mark.parametrize("answer", [None, 'start: "no"'])
+def test_a_model_that_never_learned_to_call_writes_one_call_unless_several_are_asked_for(
+    taught: bool, said: dict[str, bool], several: bool, answer: str | None
+) -> None:
+    use = read(tools=TWO[:1], tool_choice="auto" if answer else "required", **said)
+    text = use.grammar(GrammarWriter(replace(HERMES, shows_tools=taught), {}), "none", answer)
+    call = '<tool_call>\n{"name": "weather", "arguments": {"city": "Oslo", "days": 1}}\n</tool_call>'
+    assert text is not None
+    tokenizer = tiny_tokenizer()
+    grammars = Grammars(tokenizer, end_ids=[tokenizer.im_end], vocab_size=tokenizer.vocab_size)
+    for calls, fits in ((call, True), (f"{call}\n{call}", several)):
+        matcher, ids = grammars.compile(text).result().deep_copy(), tokenizer.encode(calls)
+        assert (matcher.try_consume_tokens(ids) == len(ids)) is fits
 
 
 @pytest.fixture(scope="module")

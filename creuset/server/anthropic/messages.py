@@ -142,8 +142,8 @@ def _chosen(fields: Fields, use: ToolUse) -> ToolUse:
     if choice is None:
         return use
     kind = choice.text("type")
-    if choice.flag("disable_parallel_tool_use"):
-        use = replace(use, parallel=False)
+    if (alone := choice.flag("disable_parallel_tool_use")) is not None:
+        use = replace(use, parallel=not alone)
     if kind not in ("auto", "any", "tool", "none"):
         raise choice.refuse("type", f'must be "auto", "any", "tool" or "none", got {show(kind)}')
     if kind in ("any", "tool") and not use.tools:

@@ -28,6 +28,16 @@ class Structure:
     write: Callable[[], str]  # the grammar. Raises RequestError
     form: dict[str, Any] | None = None  # as `response_format` says it, where it can
 
+    @property
+    def schema(self) -> Any:
+        """The JSON schema of the answer; None where the form is another."""
+        match self.form:
+            case {"type": "json_object"}:
+                return {"type": "object"}
+            case {"json_schema": {"schema": schema}}:
+                return schema
+        return None
+
     async def grammar(self) -> str:
         """The grammar, made in a thread, beside everybody's streams."""
         return await asyncio.to_thread(self.write)

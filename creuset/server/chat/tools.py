@@ -27,7 +27,7 @@ class ToolUse:
     strict: tuple[bool, ...] = ()
     choice: Choice = "none"
     chosen: bool = False  # `allowed_tools` chose among them
-    parallel: bool = True
+    parallel: bool | None = None  # None: the request does not say
     legacy: bool = False  # the reply uses `function_call`
     schema_field: str = "parameters"  # of a tool, in the dialect that was spoken
 
@@ -38,7 +38,7 @@ class ToolUse:
     @property
     def one(self) -> bool:
         """Whether an answer has at most one call."""
-        return self.choice == "named" or self.legacy or not self.parallel
+        return self.choice == "named" or self.legacy or self.parallel is False
 
     @property
     def constrained(self) -> bool:
@@ -48,14 +48,16 @@ class ToolUse:
     def grammar(self, writer: GrammarWriter, thought: Thought, answer: str | None) -> str | None:
         """What the answer must look like; `answer`: the grammar of an answer that is no call. None: it is free.
 
-        RequestError names the part of a schema that cannot be enforced.
+        A model whose template knows no tools writes one call where several were not asked for: it was never shown how
+        to stop behind one. RequestError names the part of a schema that cannot be enforced.
         """
+        one = self.one or (self.parallel is None and not writer.taught)
         if self.forced:
-            return writer.calls(self._held(all_of_them=True), one=self.one, thought=thought)
+            return writer.calls(self._held(all_of_them=True), one=one, thought=thought)
         if answer is not None:
             if not self.tools:
                 return writer.answer(answer, thought=thought)
-            return writer.calls(self._held(all_of_them=True), one=self.one, thought=thought, answer=answer)
+            return writer.calls(self._held(all_of_them=True), one=one, thought=thought, answer=answer)
         return writer.free_calls(self._held(all_of_them=False), thought=thought) if self.constrained else None
 
     def _held(self, *, all_of_them: bool) -> list[ForcedTool]:
@@ -79,7 +81,7 @@ def take_tools(fields: Fields) -> ToolUse:
     paths = tuple(f"{field}[{at}]" + ("" if legacy else ".function") for at in range(len(listed)))
     shown = parse_tools(listed, "strict", where=field)
     strict = tuple(tool["function"].get("strict") is True for tool in listed)
-    parallel = fields.flag("parallel_tool_calls") is not False
+    parallel = fields.flag("parallel_tool_calls")
     use = ToolUse(
         tools=tuple(shown), paths=paths, strict=strict, choice="auto" if shown else "none", parallel=parallel,
         legacy=legacy,

@@ -135,7 +135,7 @@ def _tools(ask: ChatRequest) -> dict[str, Any]:
         found["tool_choice"] = {"type": "function", "function": {"name": use.tools[0]["function"]["name"]}}
     elif use.choice != "auto":
         found["tool_choice"] = use.choice
-    if not use.parallel:
+    if use.parallel is False:
         found["parallel_tool_calls"] = False
     return found
 

@@ -95,7 +95,7 @@ def parse_response(
     fields.refuse_rest()
     echo = {
         "instructions": instructions, "max_output_tokens": max_tokens, "metadata": metadata,
-        "parallel_tool_calls": use.parallel, "previous_response_id": known.previous,
+        "parallel_tool_calls": use.parallel is not False, "previous_response_id": known.previous,
         "reasoning": {"effort": effort, "summary": None}, "service_tier": "default", "store": store,
         "background": background,
         "presence_penalty": 0.0, "frequency_penalty": 0.0,
@@ -157,7 +157,7 @@ def _tools(fields: Fields) -> tuple[ToolUse, list[dict[str, Any]], Any, dict[str
     use = ToolUse(
         tools=tuple(tools), paths=tuple(paths), choice="auto" if tools else "none",
         strict=tuple(tool["function"].get("strict") is True for tool in shown),
-        parallel=fields.flag("parallel_tool_calls") is not False,
+        parallel=fields.flag("parallel_tool_calls"),
     )  # fmt: skip
     given = fields.take("tool_choice")
     return _chosen(fields, given, use), echoed, given if given is not None else "auto", spaces

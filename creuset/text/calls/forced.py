@@ -52,6 +52,7 @@ class GrammarWriter:
 
     def __init__(self, format: CallFormat, special: Mapping[str, int]) -> None:
         self._format, self._special = format, special
+        self.taught = format.shows_tools  # whether the model was trained to call
 
     def calls(self, tools: list[ForcedTool], *, one: bool, thought: Thought, answer: str | None = None) -> str:
         """Calls of `tools` and nothing else, exactly one with `one`; or an answer by the grammar `answer`.
