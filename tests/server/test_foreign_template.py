@@ -153,7 +153,7 @@ def test_a_model_that_is_told_of_tools_in_words_is_told_the_form_of_its_answer(b
     told = f"follows this schema:\n{json.dumps(schema)}"
     assert told in prompt(tools=tools, response_format=form)
     assert 'follows this schema:\n{"type": "object"}' in prompt(tools=tools, response_format={"type": "json_object"})
-    assert told not in prompt(tools=tools, response_format=form, tool_choice="required"), "no answer but a call may come"
+    assert told not in prompt(tools=tools, response_format=form, tool_choice="required"), "nothing but a call may come"
     assert told not in prompt(response_format=form), "a form alone is enforced, and not told"
 
 
