@@ -10,7 +10,7 @@ from creuset.core.errors import ConfigError
 # extra: names that are imported. A package may be in several.
 EXTRAS: dict[str, frozenset[str]] = {
     "serve": frozenset({
-        "alembic", "httpx", "prometheus_client", "sqlalchemy", "starlette", "structlog", "uvicorn",
+        "alembic", "httpx", "prometheus_client", "python_multipart", "sqlalchemy", "starlette", "structlog", "uvicorn",
     }),
     "tenants": frozenset({"argon2", "authlib", "httpx2", "joserfc", "psycopg", "pydantic", "scim2_models"}),
     "train": frozenset({"zstandard"}),

@@ -13,10 +13,12 @@ from creuset.core.errors import EngineError
 from creuset.server.admin.routes import admin_routes
 from creuset.server.anthropic.errors import DIALECT as MESSAGES
 from creuset.server.anthropic.routes import anthropic_routes
+from creuset.server.batches.routes import batch_routes
 from creuset.server.carry import Handler
 from creuset.server.document import openapi
 from creuset.server.engines.pool import worst_of
 from creuset.server.errors import HANDLERS, error_object, handle, nothing_at
+from creuset.server.files.routes import TAKES_FILES, file_routes
 from creuset.server.idempotency import Idempotency
 from creuset.server.middleware import Middleware
 from creuset.server.moderation.routes import moderation_routes
@@ -42,7 +44,7 @@ def create_app(state: ServerState) -> ASGIApp:
     table = [
         *openai_routes(state), *response_routes(state), *conversation_routes(state), *anthropic_routes(state),
         *retrieval_routes(state), *moderation_routes(state), *money_routes(state), me_route(state),
-        *admin_routes(state), *scim_routes(state), *_own_routes(state),
+        *file_routes(state), *batch_routes(state), *admin_routes(state), *scim_routes(state), *_own_routes(state),
     ]  # fmt: skip
     routes = [Route(path, _named(path, handler), methods=[method]) for method, path, handler in table]
     # Clients are often given an address without /v1.
@@ -63,6 +65,8 @@ def create_app(state: ServerState) -> ASGIApp:
 
     app = Starlette(routes=routes, exception_handlers=HANDLERS | {404: not_found})
     app.router.redirect_slashes = False
+    if state.batches is not None:
+        state.batches.serve(app)
 
     def route_of(scope: Scope) -> str:
         matched = (route.path for route in routes if route.matches(scope)[0] is Match.FULL)
@@ -75,7 +79,7 @@ def create_app(state: ServerState) -> ASGIApp:
 
     return Middleware(
         Idempotency(app, route=route_of), state.settings, state.keys, state.metrics, state.log, posts=posts,
-        dialects=(MESSAGES, SCIM), places=places, gate=state.gate, metered=METERED,
+        dialects=(MESSAGES, SCIM), places=places, gate=state.gate, metered=METERED, files=TAKES_FILES,
     )  # fmt: skip
 
 

@@ -70,8 +70,8 @@ def _operation(method: str, path: str) -> dict[str, Any]:
         found["parameters"] = parameters
     if method in ("POST", "PUT", "PATCH"):
         schema = {"type": "object"} if known.body is None else _ref(known.body)
-        required = known.body is not None
-        found["requestBody"] = {"required": required, "content": {"application/json": {"schema": schema}}}
+        required, media = known.body is not None, "multipart/form-data" if known.form else "application/json"
+        found["requestBody"] = {"required": required, "content": {media: {"schema": schema}}}
     return found
 
 

@@ -137,7 +137,11 @@ class Idempotency:
 def _key_of(scope: Scope) -> str | None:
     if scope["type"] != "http" or scope["method"] != "POST":
         return None
-    return next((value.decode("latin-1") for name, value in scope["headers"] if name == b"idempotency-key"), None)
+    headers = dict(scope["headers"])
+    if headers.get(b"content-type", b"").startswith(b"multipart/"):
+        return None  # files are not held in memory
+    key = headers.get(b"idempotency-key")
+    return None if key is None else key.decode("latin-1")
 
 
 async def _read(receive: Receive, key: str) -> bytes:

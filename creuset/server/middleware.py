@@ -69,6 +69,10 @@ class KeyStore(Protocol):
         """Who has signed on and got `token` in a cookie. Raises NotAllowed."""
         ...
 
+    def standing(self, id: str) -> Caller:
+        """What the key with this id, which is no secret, stands for now. Raises NotAllowed where it was revoked."""
+        ...
+
 
 @dataclass(slots=True)
 class RequestContext:
@@ -100,10 +104,12 @@ class Middleware:
         places: Callable[[], tuple[int, int]] | None = None,
         gate: Gate | None = None,
         metered: Collection[str] = (),
+        files: re.Pattern[str] | None = None,
     ) -> None:
         """`posts`: the addresses that take a body; of another one, nothing is said of its media type. None: all.
 
         `places`: completions that run or wait at most, and how many more would be taken now; replies to POST tell them.
+        `files`: the addresses that take files, as forms, which may be larger than other bodies.
         `metered`: the addresses whose requests count against the limits of `gate`, asked before a body is read.
         """
         self._app, self._settings, self._keys = app, settings, keys
@@ -111,7 +117,7 @@ class Middleware:
         self._hosts = {h.lower() for h in (*LOOPBACK_NAMES, settings.host, *settings.allow_hosts)}
         self._origins = {o.lower().rstrip("/") for o in settings.allow_origins}
         self._posts, self._dialects, self._places = posts, dialects, places
-        self._gate, self._metered = gate, metered
+        self._gate, self._metered, self._files = gate, metered, files
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -142,7 +148,7 @@ class Middleware:
 
         try:
             refusal = self._check(scope, context)
-            body = limited(receive, self._settings.body_limit_bytes, _header(scope, b"content-encoding"))
+            body = limited(receive, self._limit(scope), _header(scope, b"content-encoding"))
             await (refusal or self._app)(scope, body, answer)
         except Exception as error:
             context.facts["fault"] = f"{type(error).__name__} at {_where(error)}"
@@ -167,13 +173,16 @@ class Middleware:
             if cross and scope["method"] == "OPTIONS":
                 return Response(status_code=204, headers=_preflight(scope))
             size = _header(scope, b"content-length")
-            if size.isdecimal() and int(size) > self._settings.body_limit_bytes:
-                raise too_large(int(size), self._settings.body_limit_bytes)
+            if size.isdecimal() and int(size) > self._limit(scope):
+                raise too_large(int(size), self._limit(scope))
             if self._keys is not None and not _is_open(scope["path"]):
                 who = context.who = _who(scope, self._keys)
                 context.caller = who.owner
                 check_scope(who, scope["path"])
-            if scope["method"] == "POST" and (self._posts is None or scope["path"] in self._posts):
+            if self._takes_file(scope):
+                if not _header(scope, b"content-type").lower().startswith("multipart/form-data"):
+                    raise WrongMediaType("a file must be sent as multipart/form-data")
+            elif scope["method"] == "POST" and (self._posts is None or scope["path"] in self._posts):
                 media = _header(scope, b"content-type").partition(";")[0].strip().lower()
                 if media != "application/json" and media != context.dialect.media:
                     raise WrongMediaType(f"the body must be sent as application/json, got `{media[:80] or 'no type'}`")
@@ -182,6 +191,12 @@ class Middleware:
         except (RequestError, EngineError) as error:
             return error_response(error, context.dialect, context.id)
         return None
+
+    def _takes_file(self, scope: Scope) -> bool:
+        return scope["method"] == "POST" and self._files is not None and bool(self._files.fullmatch(scope["path"]))
+
+    def _limit(self, scope: Scope) -> int:
+        return self._settings.file_limit_bytes if self._takes_file(scope) else self._settings.body_limit_bytes
 
     def _first_look(self, path: str, context: RequestContext) -> None:
         if self._gate is None or context.who is None or path not in self._metered:

@@ -19,11 +19,13 @@ import uvicorn
 
 from creuset.core.errors import ConfigError
 from creuset.server.app import create_app
+from creuset.server.batches.runner import BatchRunner
 from creuset.server.database import Database
 from creuset.server.engines.client import EngineClient, State
 from creuset.server.engines.needs import Need
 from creuset.server.engines.pool import UNBOUNDED, EnginePool, ServedEngine
 from creuset.server.engines.upstream import UpstreamEngine, UpstreamSettings
+from creuset.server.files.store import FileStore
 from creuset.server.log import ToStructlog
 from creuset.server.metrics import Metrics
 from creuset.server.middleware import KeyStore
@@ -191,8 +193,10 @@ async def serve(
     engines = EnginePool([*ours, *map(upstream, upstreams)], memory=memory)
     database = database or Database(settings.database)
     items = ItemStore(database, on_error=lambda error: log.error("item_store", error=type(error).__name__))
+    batches = BatchRunner(FileStore(database), engines, settings, keys=directory or keys, log=log)
     state = ServerState(
-        engines=engines, settings=settings, metrics=metrics, log=log, keys=directory or keys, watermark=watermark,
+        batches=batches, engines=engines, settings=settings, metrics=metrics,
+        log=log, keys=directory or keys, watermark=watermark,
         database=database, items=items, directory=directory,
         gate=gate_of(database, settings, directory or keys, log),
     )  # fmt: skip
@@ -208,6 +212,7 @@ async def serve(
     if directory is not None:
         directory.start(on_error=lambda error: log.error("directory", error=type(error).__name__))
     on_server(lambda: loop.call_soon_threadsafe(stop))
+    await batches.start()
     lives = asyncio.create_task(engines.run(lambda: setattr(server, "should_exit", True)))
     try:
         with server.capture_signals():  # from before anybody is told where: a signal may come at once
@@ -219,6 +224,7 @@ async def serve(
         await lives
         if directory is not None:
             directory.close()
+        await batches.stop()
         await state.gate.stop()
         database.close()
     if engines.failure is not None:

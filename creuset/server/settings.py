@@ -17,6 +17,7 @@ class ServeSettings:
     heartbeat_s: float = 10.0  # a stream with nothing to say sends a comment this often
     send_timeout_s: float = 60.0  # a client that reads nothing for so long is dropped
     body_limit_bytes: int = 8 << 20
+    file_limit_bytes: int = 513 << 20  # of a form with a file
     allow_hosts: tuple[str, ...] = ()  # names under which this server is reached, beside its own
     allow_origins: tuple[str, ...] = ()  # web pages elsewhere that may call it, such as https://app.example
     share_prefixes: bool = False  # callers with different keys may find each other's prompts in the prefix cache

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from starlette.requests import Request
@@ -21,6 +21,9 @@ from creuset.server.tenants.directory.directory import Directory
 from creuset.server.tenants.gate import Gate, OpenGate
 from creuset.text.watermark import Watermark
 from creuset.types.fields import Fields
+
+if TYPE_CHECKING:
+    from creuset.server.batches.runner import BatchRunner
 
 T = TypeVar("T")
 
@@ -43,6 +46,7 @@ class ServerState:
     gate: Gate = field(default_factory=OpenGate)  # what limits and budgets say
     database: Database = field(default_factory=Database)
     directory: Directory | None = None  # of people and their keys
+    batches: "BatchRunner | None" = None
     items: ItemStore = field(default_factory=ItemStore)  # responses and conversations that are kept
 
 

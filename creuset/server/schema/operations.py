@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from creuset.server.schema import anthropic, chat, replies, responses, retrieval
+from creuset.server.schema import anthropic, chat, files, replies, responses, retrieval
 
 Struct = type[msgspec.Struct]
 _TEXT = {"type": "string"}
@@ -30,12 +30,14 @@ class Operation:
     media: str = ""
     query: dict[str, dict[str, Any]] = field(default_factory=dict)
     needs_body: bool = True
+    form: bool = False  # the body is multipart/form-data
 
 
 _CHAT = Operation(replies.ChatReply, chat.ChatBody, replies.ChatChunk)
 _COMPLETION = Operation(replies.CompletionReply, chat.CompletionBody, replies.CompletionReply)
 _MODELS, _MODEL = Operation(replies.ModelsReply), Operation(replies.ModelReply)
 _RERANK = Operation(replies.RerankReply, retrieval.RerankBody)
+_FILE, _BATCH = Operation(files.FileReply), Operation(files.BatchReply)
 _CONVERSATION = Operation(replies.ConversationReply)
 
 OPERATIONS: dict[tuple[str, str], Operation] = {
@@ -73,6 +75,19 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("POST", "/v2/rerank"): _RERANK,
     ("POST", "/rerank"): _RERANK,
     ("POST", "/v1/moderations"): Operation(replies.ModerationReply, retrieval.ModerationBody),
+    ("POST", "/v1/files"): Operation(files.FileReply, files.FileForm, form=True),
+    ("GET", "/v1/files"): Operation(files.FilesReply, query=_PAGE | {"purpose": _TEXT}),
+    ("GET", "/v1/files/{file_id}"): _FILE,
+    ("DELETE", "/v1/files/{file_id}"): Operation(replies.DeletedReply),
+    ("GET", "/v1/files/{file_id}/content"): Operation(media="application/octet-stream"),
+    ("POST", "/v1/uploads"): Operation(files.UploadReply, files.UploadBody),
+    ("POST", "/v1/uploads/{upload_id}/parts"): Operation(files.UploadPartReply, files.PartForm, form=True),
+    ("POST", "/v1/uploads/{upload_id}/complete"): Operation(files.UploadReply, files.CompleteBody),
+    ("POST", "/v1/uploads/{upload_id}/cancel"): Operation(files.UploadReply, needs_body=False),
+    ("POST", "/v1/batches"): Operation(files.BatchReply, files.BatchBody),
+    ("GET", "/v1/batches"): Operation(files.BatchesReply, query={name: _PAGE[name] for name in ("limit", "after")}),
+    ("GET", "/v1/batches/{batch_id}"): _BATCH,
+    ("POST", "/v1/batches/{batch_id}/cancel"): Operation(files.BatchReply, needs_body=False),
     ("GET", "/health"): Operation(replies.HealthReply, query={"model": _TEXT}),
     ("GET", "/metrics"): Operation(media="text/plain"),
     ("GET", "/"): Operation(media="text/html"),

@@ -85,6 +85,13 @@ class KeyRing:
         """Nobody signs on to a file of keys."""
         return self.identify("")
 
+    def standing(self, id: str) -> Caller:
+        """The key of this name, if it is there still."""
+        self._refresh()
+        if id not in self._names.values():
+            raise NotAllowed("it is not known here any more")
+        return Caller(owner=id, key=id, organization=ORGANIZATION, scopes=ALLOWED)
+
     def _refresh(self) -> None:
         try:
             found = self._file.stat()

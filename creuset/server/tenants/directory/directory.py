@@ -105,6 +105,17 @@ class Directory:
             raise NotAllowed("this session is over: sign on again", code="session_over")
         return self._checked(entry, "", "this session is over: sign on again")
 
+    def standing(self, id: str) -> Caller:
+        """The caller of the key with this id, if that was not revoked."""
+        entry = next((one for one in self._snapshot.keys.values() if one.caller.key == id), None)
+        if entry is None:
+            self._refuse_stale()
+            raise NotAllowed("it was revoked")
+        self._refuse_stale()
+        if entry.refused or (entry.expires is not None and entry.expires <= self._clock()):
+            raise NotAllowed(entry.refused or "it has expired")
+        return entry.caller
+
     def _checked(self, entry: KeyEntry, address: str, over: str) -> Caller:
         self._refuse_stale()
         if entry.expires is not None and entry.expires <= self._clock():
