@@ -20,7 +20,7 @@ from starlette.types import ASGIApp
 from creuset.core.errors import CreusetError, NotAllowed, NotFound
 from creuset.server.batches.answers import answered, estimated, unanswered, waits_for
 from creuset.server.batches.asking import Asked, ask_route
-from creuset.server.batches.batch import BatchRecord, BatchFault
+from creuset.server.batches.batch import BatchFault, BatchRecord
 from creuset.server.batches.lines import MOST_BYTES, LineAsk, LineIndex, parse_line
 from creuset.server.batches.store import BatchStore, LineDone, charge_name
 from creuset.server.engines.pool import EnginePool

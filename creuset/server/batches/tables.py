@@ -1,5 +1,5 @@
-"""The tables of batches. `body` of a batch is a `BatchRecord`, written by the one server that carries it out; the columns
-beside it are for whoever looks for it, and for whoever cancels it.
+"""The tables of batches. `body` of a batch is a `BatchRecord`, written by the one server that carries it out; the
+columns beside it are for whoever looks for it, and for whoever cancels it.
 """
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, Table
