@@ -13,14 +13,15 @@ often it misses, is measured on labelled lines: validation/recognisers.py, docs/
 """
 
 import re
+from bisect import bisect
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from creuset.core.personal.check_digits import numbers
 from creuset.core.personal.keys import secrets
-from creuset.core.personal.postal import addresses
+from creuset.core.personal.postal import BEGINS, addresses
 from creuset.core.personal.runs import groups
 from creuset.core.personal.telephone import phones
 from creuset.core.personal.written import births, emails, ips, passports
@@ -35,9 +36,10 @@ _ORDER = {kind: at for at, kind in enumerate((
     "born", "address",
 ))}  # fmt: skip
 _NUMBERS = frozenset({"card", "iban", "nir", "siren", "siret", "vat", "rpps", "national_id"})
-_LONG_NUMBER = re.compile(r"\d(?<!\d\d)(?:[^\S\n]?[().\-/\u2010\u2011\u2013]?[^\S\n]?\d){6}")
-# From its first digit on, since a search for digits is fast.
-_CODICE = re.compile(r"\d(?<=[A-Z]{6}\d)\d[A-Z]\d\d[A-Z]\d{3}[A-Z]\b")
+# A number long enough to be anybody's, or an Italian tax code, behind its first digit: a search for digits is fast.
+_LONG = r"(?:(?:[^\S\n]?[().\-/\u2010\u2011\u2013]?[^\S\n]?\d){6}|(?<=[A-Z]{6}\d)\d[A-Z]\d\d[A-Z]\d{3}[A-Z]\b)"
+_LONG_NUMBER = re.compile(rf"\d(?<!\d\d)(?={_LONG})")
+_DIGITS = re.compile(rf"\d(?<!\d\d)(?={_LONG}()|(?:{BEGINS})())")  # and what may begin an address
 # National insurance in the United Kingdom: no check digit, so the words before it are part of the form.
 _NINO = re.compile(
     r"(?:[Nn]ational [Ii]nsurance(?: [Nn]umber)?|\bNI (?:[Nn]o\.?|[Nn]umber)|\bNINO)\W{1,4}"
@@ -68,7 +70,7 @@ def places(text: str, kinds: Collection[str] = KINDS) -> list[Found]:
     if "secret" in wanted:
         take("secret", secrets(text, low))
     if "email" in wanted:
-        take("email", emails(text))
+        take("email", emails(text, low))
     if not _DIGIT.search(text):
         return _apart(found)
     if "ip" in wanted:
@@ -77,24 +79,18 @@ def places(text: str, kinds: Collection[str] = KINDS) -> list[Found]:
         take("mrz", passports(text))
     if "born" in wanted:
         take("born", births(text, low))
+    long, begins = _digits(text, "address" in wanted)
     if "address" in wanted:
-        take("address", addresses(text, low))
+        take("address", addresses(text, low, begins))
     by_number = wanted & _NUMBERS
     if by_number or "phone" in wanted:
-        for start, end in _lines_with_numbers(text):
+        for start, end in _lines_with_numbers(text, long):
             line = text[start:end]
             if by_number:
                 found.extend(Found(kind, a + start, b + start) for kind, a, b in numbers(line, groups(line), by_number))
             take("phone", phones(line) if "phone" in wanted else (), start)
-    if "nsurance" in text or "NI " in text or "NINO" in text:
+    if "nsurance" in text or "NI" in text:
         take("national_id", (match.span(1) for match in _NINO.finditer(text)))
-    if "national_id" in wanted:
-        for code in _CODICE.finditer(text):
-            start = code.start() - 6
-            if start == 0 or not text[start - 1].isalnum():
-                whole = text[start : code.end()]
-                spans = numbers(whole, groups(whole), frozenset({"national_id"}))
-                take("national_id", ((a, b) for _, a, b in spans), start)
     return _apart(found)
 
 
@@ -116,25 +112,34 @@ def mask(
     return "".join([*parts, text[at:]]) if parts else text, Counter(place.kind for place in found)
 
 
-def _lines_with_numbers(text: str) -> list[tuple[int, int]]:
+def _digits(text: str, addresses_too: bool) -> tuple[list[int], list[int]]:
+    """Where long numbers begin, and where a postal code or a house's number may: one search for both."""
+    if not addresses_too:
+        return [digit.start() for digit in _LONG_NUMBER.finditer(text)], []
+    found = [(digit.start(), digit.lastindex) for digit in _DIGITS.finditer(text)]
+    return [at for at, index in found if index == 1], [at for at, _ in found]
+
+
+def _lines_with_numbers(text: str, long: list[int]) -> Iterator[tuple[int, int]]:
     """Lines that hold a number long enough to be anybody's: most have none."""
-    found: list[tuple[int, int]] = []
-    at = 0
-    while match := _LONG_NUMBER.search(text, at):
-        start = text.rfind("\n", 0, match.start()) + 1
-        end = text.find("\n", match.end())
+    done = 0
+    for at in long:
+        if at < done:
+            continue
+        start = text.rfind("\n", 0, at) + 1
+        end = text.find("\n", at)
         end = len(text) if end < 0 else end
         # A paragraph may be one long line: what announces a number stands within 100 characters before it.
-        begin = max(start, match.start() - 160)
-        found.append((text.rfind(" ", start, begin) + 1 if begin > start else start, end))
-        at = end
-    return found
+        begin = max(start, at - 160)
+        yield (text.rfind(" ", start, begin) + 1 if begin > start else start, end)
+        done = end
 
 
 def _apart(found: list[Found]) -> list[Found]:
     """One of each group that lie over each other."""
-    kept: list[Found] = []
+    kept: list[Found] = []  # by place
     for one in sorted(found, key=lambda f: (_ORDER[f.kind], f.start - f.end)):
-        if all(one.end <= other.start or other.end <= one.start for other in kept):
-            kept.append(one)
-    return sorted(kept, key=lambda f: f.start)
+        at = bisect(kept, one.start, key=lambda f: f.start)
+        if (at == 0 or kept[at - 1].end <= one.start) and (at == len(kept) or one.end <= kept[at].start):
+            kept.insert(at, one)
+    return kept

@@ -121,6 +121,12 @@ def _national_numbers() -> tuple[NationalNumber, ...]:
     )
 
 
+@cache
+def _any_form() -> re.Pattern[str]:
+    """A number of some state: most runs have the form of none."""
+    return re.compile("|".join(f"(?:{number.form.pattern})" for number in _national_numbers()))
+
+
 _GOES_ON = re.compile(r"[ \u00a0\u202f.]?\d")  # a SIRET with a wrong digit is no SIREN
 _RPPS = re.compile(r"\bRPPS\b", re.I)
 _FIRM = re.compile(r"\b(?:(?:siren|siret|rcs|immatricul\w+|tva)\b|r\.c\.s\.)", re.I)
@@ -248,6 +254,8 @@ def _national(line: str, found: list[DigitGroup], at: int) -> Iterator[Place]:
     if not any(c.isdigit() for c in first.text) and len(first.text) > 2:
         return
     for run in runs(found, at, low=8, high=16, most=6, digits=False, mixed=True):
+        if not _any_form().fullmatch(run.text):
+            continue
         as_written = line[run.start : run.end]
         for number in _national_numbers():
             if not number.form.fullmatch(run.text):

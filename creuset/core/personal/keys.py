@@ -44,7 +44,7 @@ _PEM = re.compile(
     r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----.*?(?:-----END (?:[A-Z0-9]+ )*PRIVATE KEY-----|\Z)", re.DOTALL
 )
 _BEARER = re.compile(r"\b(?:Bearer|Basic) +([A-Za-z0-9+/_.~-]{16,}=*)")
-_IN_URL = re.compile(r"\b[a-z][a-z0-9+.-]{1,15}://[^\s/:@]{1,64}:([^\s/@]{1,128})@[\w.-]")
+_IN_URL = re.compile(r"://(?<=[a-z0-9+.-]{2}://)[^\s/:@]{1,64}:([^\s/@]{1,128})@[\w.-]")
 _WORDS = (
     r"password|passwd|passphrase|passcode|pass|pwd|pw|mot de passe|mdp|passwort|kennwort|contraseña|clave|"
     r"api[_ -]?key|secret[_ -]?access[_ -]?key|clé d['’]api|secret[_ -]?key|"

@@ -61,10 +61,11 @@ _CONTINENT = (*_FR, *_DE, *_ES)
 _CODE_FIRST = re.compile(rf"\d(?:\d{{3,4}}|\d \d{{3}})\s[{s.UPPER}]")  # the town follows
 _CODE_LAST = re.compile(r"\d(?:\d{4}\b|[A-Z]{2}\b|[A-Z]\d\b|[\dW] [A-Z][A-Z\d]{3}\b)|Dublin \d")
 # Where a code may stand; each begins with a digit, which makes the search fast.
-_CODE = re.compile(
-    rf"\d(?<!\d\d)(?:\d{{3,4}}\s[{s.UPPER}]|\d \d{{3}}\s[{s.UPPER}]|\d{{4}}(?=\b|-\d{{4}})|[A-Z]{{2}}\b|[A-Z]\d\b"
+_CODE_REST = (
+    rf"(?:\d{{3,4}}\s[{s.UPPER}]|\d \d{{3}}\s[{s.UPPER}]|\d{{4}}(?=\b|-\d{{4}})|[A-Z]{{2}}\b|[A-Z]\d\b"
     rf"|(?<=Dublin \d)\d?|\d?[\dW] [A-Z][A-Z\d]{{3}}\b)"
 )
+_CODE = re.compile(rf"\d(?<!\d\d){_CODE_REST}")
 _YEAR = re.compile(r"(?:1[5-9]|20)\d\d\s")  # a code of four digits that could be a year follows a mark
 _PARTED = re.compile(r"(?:[,–—-]\s?|\n\s?|[A-Z]-)$")
 _STATE = re.compile(rf"\b(?:{s.STATES}),?\s$")
@@ -84,11 +85,15 @@ _BARE = (
     ),
 )
 # Both orders that begin with a number, in one search; a year is no number of a French house.
-_HOUSE = re.compile(
-    rf"\d(?<![\w.,/-]\d)\d{{0,4}}(?: ?(?:bis|ter|quater|[A-D]\b)|[a-d]\b)?,? (?:(?P<french>{s.WAY_FR} "
+_HOUSE_REST = (
+    rf"\d{{0,4}}(?: ?(?:bis|ter|quater|[A-D]\b)|[a-d]\b)?,? (?:(?P<french>{s.WAY_FR} "
     rf"(?:(?:de la|de l['’]|de|du|des|d['’]|le|la|les|l['’]|saint|sainte) ?)*{_NAME}(?: {_NAME})*)"
     rf"|(?:[A-Z][\w'’.]* ){{1,3}}{s.KIND_EN}(?!\w))"
 )
+_HOUSE = re.compile(rf"\d(?<![\w.,/-]\d){_HOUSE_REST}")
+# What may begin a code or a house's number behind its first digit: for a search that looks for more beside them.
+BEGINS = rf"{_CODE_REST}|{_HOUSE_REST.replace('?P<french>', '?:')}"
+_BEGINS = re.compile(rf"\d(?<!\d\d)(?={BEGINS})")
 _COUNTS = re.compile(
     r"\b(?:pages?|pp?\.|chapitres?|articles?|tomes?|volumes?|salles?|figures?|lignes?|sections?)\s$", re.I
 )
@@ -106,9 +111,13 @@ _ANNOUNCED = re.compile(
 _BEFORE, _AFTER = 130, 70  # characters of an address around its code
 
 
-def addresses(text: str, low: str | None = None) -> Iterator[tuple[int, int]]:
-    """Where addresses stand in `text`; `low` is it in small letters, if somebody has made them already."""
-    for begin, end in _around_codes(text):
+def addresses(text: str, low: str | None = None, begins: list[int] | None = None) -> Iterator[tuple[int, int]]:
+    """Where addresses stand in `text`.
+
+    `low` is it in small letters, and `begins` the digits at which `BEGINS` follows, if somebody has found them already.
+    """
+    begins = [digit.start() for digit in _BEGINS.finditer(text)] if begins is None else begins
+    for begin, end in _around_codes(text, begins):
         window = text[begin:end]
         first, last = _CODE_FIRST.search(window), _CODE_LAST.search(window)
         ends = set()
@@ -121,7 +130,7 @@ def addresses(text: str, low: str | None = None) -> Iterator[tuple[int, int]]:
         for match in _DE_PLAIN.finditer(window) if first else ():
             if match.end() not in ends:
                 yield begin + match.start(), begin + match.end()
-    for house in _HOUSE.finditer(text):
+    for house in filter(None, (_HOUSE.match(text, at) for at in begins)):
         before = text[max(0, house.start() - 60) : house.start()]
         if house["french"]:
             if not text[house.start() : house.start() + 4].isdigit() and not _COUNTS.search(before):
@@ -147,11 +156,13 @@ def occurrences(word: str, text: str) -> Iterator[int]:
         at = text.find(word, at + 1)
 
 
-def _around_codes(text: str) -> Iterator[tuple[int, int]]:
+def _around_codes(text: str, begins: list[int]) -> Iterator[tuple[int, int]]:
     """The stretches in which an address can stand: those around postal codes, joined where they meet."""
     begin = end = -1
-    for code in _CODE.finditer(text):
-        at = code.start()
+    for at in begins:
+        code = _CODE.match(text, at)
+        if code is None:
+            continue
         if code[0].isdigit() and len(code[0]) == 5 and not _STATE.search(text, max(0, at - 17), at):
             continue  # five digits and no name behind them: a ZIP code has its state before it
         if _YEAR.match(code[0]) and not _PARTED.search(text, max(0, at - 3), at):

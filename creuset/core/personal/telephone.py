@@ -18,8 +18,9 @@ from creuset.core.personal.labels import DRAWN, PHONE, phone_follows, reference,
 _B = " \u00a0\u202f\u2009\u2007"
 _S = rf"[{_B}.\-\u2010\u2011\u2013/]"
 _END = r"(?!\w)|(?=[xX]\d)"
+# A run of digits is taken whole (`\d++`): tried in pieces, 25 digits and a letter took a second, and 40 for ever.
 # Each pattern begins with a character and looks back behind it: so the search skips what cannot begin a number.
-_AREA = rf"\d{{1,3}}[\])]?(?:{_S}{{0,2}}\({_S}?0?\d{{0,4}}{_S}?\))?(?:{_S}{{0,3}}\d+)+(?:{_END})"
+_AREA = rf"\d{{1,3}}[\])]?(?:{_S}{{0,2}}\({_S}?0?\d{{0,4}}{_S}?\))?(?:{_S}{{0,3}}\d++)+(?:{_END})"
 _INTERNATIONAL = re.compile(
     rf"\+(?<![\w.,+]\+){_AREA}|\((?<![\w.,+]\()\+{_AREA}|0(?<![\w.,+]0)0{_S}?(?=[1-9]){_AREA}"
     rf"|\[(?<![\w.,+]\[)(?=\d{{1,3}}\]){_AREA}"
@@ -52,7 +53,7 @@ _NATIONAL = re.compile(
     # An area code may stand before " / "; behind a whole number it parts two of them.
     r"[(\d](?<![\w+.,].)(?:(?:(?<=0)|(?<=\()0)\d{2,4}\)? / ?(?=\d[\d ]{3,11}(?!\d| ?/))"
     r"|(?<=0)(?: \d\d){1,2} / ?(?=\d[\d -]{3,11}(?!\d| ?/))"
-    rf"|(?:(?<=\()\d{{1,6}}|(?<=\d)\d{{0,5}})\)?)(?:(?! ?/ ){_S}{{0,3}}\d+){{0,12}}(?:{_END})"
+    rf"|(?:(?<=\()\d{{1,6}}|(?<=\d)\d{{0,5}})\)?)(?:(?! ?/ ){_S}{{0,3}}\d++){{0,12}}(?:{_END})"
 )
 _AMOUNT = re.compile(
     r"\s?(?:€|\$|£|%|euros?\b|francs?\b|dollars?\b|km\b|kg\b|kWh\b|m²|m³|bytes?\b|octets\b|habitants\b|people\b|"
@@ -127,9 +128,9 @@ def _international(line: str, match: re.Match[str]) -> Iterator[tuple[int, int]]
 def _announced(line: str, match: re.Match[str]) -> Iterator[tuple[int, int]]:
     """A number without `+` beside a word such as `Tel.`, if a country has such numbers."""
     start = match.start()
-    near = line[max(0, start - 50) : start]
     if sum(letter.isdigit() for letter in match[0]) < 7:
         return
+    near = line[max(0, start - 50) : start]
     before = PHONE.search(near)
     if not (before or phone_follows(line, match.end())) or _something_else(line, match):
         return

@@ -13,11 +13,13 @@ _EXAMPLE = re.compile(
 _LOCAL = re.compile(r"[\w.!#$%'’*+^`{|}~-]{1,64}$")
 _DOMAIN = re.compile(r"(?:[^\W_](?:[\w-]{0,62})?\.)+[^\W\d_]{2,24}(?![\w-]|\.[^\W_])")
 _AT = re.compile(r"&#64;|&#x40;|&commat;|＠| ?[\[(](?:at|arobase|chez)[\])] ?", re.I)
+_AT_WORDS = ("[at]", "(at)", "arobase", "chez]", "chez)")
 _SPELLED = re.compile(r"[\w-]+(?: ?[\[(](?:dot|point|punkt|punto)[\])] ?[\w-]+)+", re.I)
 _DOTS = re.compile(r" ?[\[(](?:dot|point|punkt|punto)[\])] ?", re.I)
 _IPV4 = re.compile(r"\d(?<![\w.]\d)\d{0,2}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?![\w]|\.\d)")
 _DOTTED = re.compile(r"\.\d{1,3}\.\d{1,3}\.\d")
 _IPV6 = re.compile(r"(?<![\w:.])(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{1,4}(?![\w:])")
+_HEX = frozenset("0123456789abcdefABCDEF:")
 _COLONS = re.compile(r":[0-9a-fA-F]{0,4}:[0-9a-fA-F]")
 _VERSIONED = re.compile(
     r"(?:versions?|\bv|\bvers?\.?|release|r[ée]vision|build|patch|update|bios|firmware|driver|pilote|treiber|php|apache|"
@@ -56,11 +58,12 @@ _BORN_THING = re.compile(
     re.I,
 )
 _MRZ = re.compile(r"(?<![A-Z0-9<])[A-Z0-9<]{9}\d[A-Z<]{3}\d{6}\d[MFX<]\d{6}\d[A-Z0-9<]{14}[\d<]\d(?![A-Z0-9<])")
+_MRZ_MIDDLE = re.compile(r"\d(?<=[A-Z<]\d)\d{6}[MFX<]\d{7}")  # from its first digit on, since that search is fast
 
 
-def emails(text: str) -> Iterator[tuple[int, int]]:
+def emails(text: str, low: str | None = None) -> Iterator[tuple[int, int]]:
     """Where mail addresses stand: letters of all alphabets, `&#64;`, `[at]`; not `git@host:path`, which is a place."""
-    for begin, after in _at_signs(text):
+    for begin, after in _at_signs(text, text.lower() if low is None else low):
         before = _LOCAL.search(text, max(0, begin - 64), begin)
         if before is None:
             continue
@@ -80,14 +83,12 @@ def emails(text: str) -> Iterator[tuple[int, int]]:
             yield start, end
 
 
-def _at_signs(text: str) -> Iterator[tuple[int, int]]:
+def _at_signs(text: str, low: str) -> Iterator[tuple[int, int]]:
     at = text.find("@")
     while at >= 0:
         yield at, at + 1
         at = text.find("@", at + 1)
-    if any(
-        form in text for form in ("&#", "&commat;", "＠", "[at]", "(at)", "arobase", "[AT]", "(AT)", "chez]", "chez)")
-    ):
+    if any(form in text for form in ("&#", "&commat;", "＠")) or any(form in low for form in _AT_WORDS):
         for match in _AT.finditer(text):
             yield match.span()
 
@@ -98,10 +99,15 @@ def ips(text: str) -> Iterator[tuple[int, int]]:
             before = text[max(0, match.start() - 24) : match.start()]
             if public_ip(match[0]) and not _VERSIONED.search(before) and not re.search(r"[A-Za-z]/$", before):
                 yield match.span()
-    if _COLONS.search(text):
-        for match in _IPV6.finditer(text):
-            if public_ip(match[0]):
-                yield match.span()
+    at = 0
+    while colons := _COLONS.search(text, at):  # then from the beginning of what it stands in
+        start = colons.start()
+        while start > at and text[start - 1] in _HEX:
+            start -= 1
+        whole = _IPV6.match(text, start)
+        if whole and public_ip(whole[0]):
+            yield whole.span()
+        at = max(colons.end(), whole.end() if whole else 0)
 
 
 def public_ip(text: str) -> bool:
@@ -129,9 +135,10 @@ def births(text: str, low: str | None = None) -> Iterator[tuple[int, int]]:
 
 
 def passports(text: str) -> Iterator[tuple[int, int]]:
-    for match in _MRZ.finditer(text):
-        if mrz(match[0]):
-            yield match.span()
+    for middle in _MRZ_MIDDLE.finditer(text):
+        line = _MRZ.match(text, middle.start() - 13) if middle.start() >= 13 else None
+        if line and mrz(line[0]):
+            yield line.span()
 
 
 def mrz(line: str) -> bool:
