@@ -158,3 +158,24 @@ def test_no_text_makes_addresses_and_dates_slow(piece):
     began = time.thread_time()
     find((piece * 20_000)[:60_000] + " 75001 Paris", ("address", "born"))
     assert time.thread_time() - began < 3.0  # what grows with the square takes minutes
+
+
+@pytest.mark.parametrize(
+    "line", ["1" * 60 + "a", "+" + "1" * 60 + "a", "12 " * 60 + "x", "(0" + "1" * 60 + "_"]
+)
+def test_a_long_run_of_digits_is_read_in_one_go(line: str) -> None:
+    """Tried in pieces, forty digits before a letter took longer than anybody waits."""
+    assert not [kind for kind, _ in find(line) if kind == "phone"]
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("P<FRADUPONT<<MARIE<<<\n12AB345673FRA8505078F3001012<<<<<<<<<<<<<<00", None),
+        ("adresse 2001:db80::1 et 2a01:cb00:12::f1", "2a01:cb00:12::f1"),
+        ("::1 or fe80::1, then 2606:4700:4700::1111.", "2606:4700:4700::1111"),
+        ("std::string a::b and 12:34:56", None),
+    ],
+)
+def test_forms_that_are_found_from_their_middle(text: str, what: str | None) -> None:
+    assert [found for kind, found in find(text) if kind == "ip"][-1:] == ([what] if what else [])

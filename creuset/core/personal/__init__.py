@@ -89,7 +89,7 @@ def places(text: str, kinds: Collection[str] = KINDS) -> list[Found]:
             if by_number:
                 found.extend(Found(kind, a + start, b + start) for kind, a, b in numbers(line, groups(line), by_number))
             take("phone", phones(line) if "phone" in wanted else (), start)
-    if "nsurance" in text or "NI" in text:
+    if any(word in text for word in ("nsurance", "NINO", "NI n", "NI N")):
         take("national_id", (match.span(1) for match in _NINO.finditer(text)))
     return _apart(found)
 

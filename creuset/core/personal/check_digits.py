@@ -8,7 +8,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import import_module
 from importlib.resources import files
 from typing import Any
@@ -121,6 +121,21 @@ def _national_numbers() -> tuple[NationalNumber, ...]:
     )
 
 
+@lru_cache(maxsize=1)  # asked for each run of one line
+def _possible(line: str) -> tuple[NationalNumber, ...]:
+    """The numbers that `line` may hold: those whose word stands somewhere in it, and those that need none."""
+    every = _national_numbers()
+    word = _any_word().search(line) is not None
+    return tuple(
+        n for n in every if (n.alone and n.alone.search(line)) or (word and n.words and n.words.search(line))
+    )  # fmt: skip
+
+
+@cache
+def _any_word() -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w)(?:{'|'.join(n.words.pattern for n in _national_numbers() if n.words)})", re.I)
+
+
 @cache
 def _any_form() -> re.Pattern[str]:
     """A number of some state: most runs have the form of none."""
@@ -174,6 +189,10 @@ Place = tuple[str, int, int]  # kind, start, end
 
 def numbers(line: str, found: list[DigitGroup], kinds: frozenset[str]) -> Iterator[Place]:
     """Where numbers with check digits stand in `line`, cut into `found`. Places may lie over each other."""
+    if not _FIRM.search(line):  # kinds that only a word makes possible: most lines have none
+        kinds -= {"siren", "siret"}
+    if not _RPPS.search(line):
+        kinds -= {"rpps"}
     for at, group in enumerate(found):
         if _begins_none(group, found[at + 1] if at + 1 < len(found) else None):
             continue
@@ -257,7 +276,7 @@ def _national(line: str, found: list[DigitGroup], at: int) -> Iterator[Place]:
         if not _any_form().fullmatch(run.text):
             continue
         as_written = line[run.start : run.end]
-        for number in _national_numbers():
+        for number in _possible(line):
             if not number.form.fullmatch(run.text):
                 continue
             sure = number.alone is not None and number.alone.fullmatch(as_written) is not None

@@ -7,7 +7,7 @@ number stands before the kind of street, in small letters, and its name has a ca
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from creuset.core.personal import streets as s
 
@@ -142,18 +142,22 @@ def addresses(text: str, low: str | None = None, begins: list[int] | None = None
     low = text.lower() if low is None else low
     if len(low) != len(text):  # a letter that has two as a small one
         low = text
-    for at in sorted({at for stem in _STEMS for at in occurrences(stem, low)}):
+    for at in places_of(_STEMS, low):
         if word := _ANNOUNCED.match(text, at):
             for pattern in _BARE:
                 if found := pattern.match(text, word.end()):
                     yield found.span()
 
 
-def occurrences(word: str, text: str) -> Iterator[int]:
-    at = text.find(word)
-    while at >= 0:
-        yield at
-        at = text.find(word, at + 1)
+def places_of(words: Iterable[str], text: str) -> list[int]:
+    """Where any of `words` stands in `text`, in order."""
+    found = set()
+    for word in words:
+        at = text.find(word)
+        while at >= 0:
+            found.add(at)
+            at = text.find(word, at + 1)
+    return sorted(found)
 
 
 def _around_codes(text: str, begins: list[int]) -> Iterator[tuple[int, int]]:

@@ -4,7 +4,7 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
-from creuset.core.personal.postal import occurrences
+from creuset.core.personal.postal import places_of
 
 # Domains that RFC 2606 sets apart for examples are nobody's.
 _EXAMPLE = re.compile(
@@ -128,7 +128,7 @@ def births(text: str, low: str | None = None) -> Iterator[tuple[int, int]]:
     low = text.lower() if low is None else low
     if len(low) != len(text):  # a letter that has two as a small one
         low = text
-    for at in sorted({at for stem in _BORN_STEMS for at in occurrences(stem, low)}):
+    for at in places_of(_BORN_STEMS, low):
         match = _BORN.match(text, at)
         if match and not _BORN_THING.search(text, max(0, at - 60), at):
             yield match.span()
