@@ -11,6 +11,7 @@ from creuset.core.errors import ConfigError
 EXTRAS: dict[str, frozenset[str]] = {
     "serve": frozenset({
         "alembic", "httpx", "prometheus_client", "python_multipart", "sqlalchemy", "starlette", "structlog", "uvicorn",
+        "websockets",
     }),
     "tenants": frozenset({"argon2", "authlib", "httpx2", "joserfc", "psycopg", "pydantic", "scim2_models"}),
     "train": frozenset({"zstandard"}),

@@ -23,8 +23,10 @@ from creuset.server.idempotency import Idempotency
 from creuset.server.middleware import Middleware
 from creuset.server.moderation.routes import moderation_routes
 from creuset.server.openai.routes import openai_routes
+from creuset.server.responses.compact import compact_routes
 from creuset.server.responses.conversations import conversation_routes
 from creuset.server.responses.routes import response_routes
+from creuset.server.responses.socket import PATH, response_socket
 from creuset.server.retrieval.routes import retrieval_routes
 from creuset.server.scim.routes import DIALECT as SCIM
 from creuset.server.scim.routes import scim_routes
@@ -34,17 +36,18 @@ from creuset.server.tenants.money.routes import money_routes
 
 # What counts against limits and budgets.
 METERED = frozenset({
-    "/v1/chat/completions", "/chat/completions", "/v1/completions", "/completions", "/v1/responses", "/v1/messages",
-    "/v1/embeddings", "/v1/rerank", "/v2/rerank", "/rerank",
+    "/v1/chat/completions", "/chat/completions", "/v1/completions", "/completions", "/v1/responses",
+    "/v1/responses/compact", "/v1/messages", "/v1/embeddings", "/v1/rerank", "/v2/rerank", "/rerank",
 })  # fmt: skip
 ALIASED = ("/v1/chat/completions", "/v1/completions", "/v1/models", "/v1/models/{name:path}")
 
 
 def create_app(state: ServerState) -> ASGIApp:
     table = [
-        *openai_routes(state), *response_routes(state), *conversation_routes(state), *anthropic_routes(state),
-        *retrieval_routes(state), *moderation_routes(state), *money_routes(state), me_route(state),
-        *file_routes(state), *batch_routes(state), *admin_routes(state), *scim_routes(state), *_own_routes(state),
+        *openai_routes(state), *response_routes(state), *compact_routes(state), *conversation_routes(state),
+        *anthropic_routes(state), *retrieval_routes(state), *moderation_routes(state), *money_routes(state),
+        me_route(state), *file_routes(state), *batch_routes(state), *admin_routes(state), *scim_routes(state),
+        *_own_routes(state),
     ]  # fmt: skip
     routes = [Route(path, _named(path, handler), methods=[method]) for method, path, handler in table]
     # Clients are often given an address without /v1.
@@ -80,6 +83,7 @@ def create_app(state: ServerState) -> ASGIApp:
     return Middleware(
         Idempotency(app, route=route_of), state.settings, state.keys, state.metrics, state.log, posts=posts,
         dialects=(MESSAGES, SCIM), places=places, gate=state.gate, metered=METERED, files=TAKES_FILES,
+        sockets={PATH: response_socket},
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ Decisions are taken on `scope["path"]` and raw headers, never on a URL put toget
 
 import re
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from secrets import token_hex
@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from creuset.core.errors import EngineError, Forbidden, RequestError
+from creuset.core.errors import EngineError, Forbidden, NotFound, RequestError
 from creuset.server.body import limited, refuse_encoding, too_large
 from creuset.server.errors import OPENAI_DIALECT, Dialect, WrongMediaType, error_response
 from creuset.server.metrics import Metrics
@@ -60,6 +60,9 @@ SECURITY_HEADERS = [
 ]
 
 
+Socket = Callable[[Scope, Receive, Send, ASGIApp], Awaitable[None]]
+
+
 class KeyStore(Protocol):
     def identify(self, key: str, address: str) -> Caller:
         """Whose `key` it is, asked from `address`. Raises NotAllowed; answers from memory."""
@@ -85,6 +88,7 @@ class RequestContext:
     facts: dict[str, Any] = field(default_factory=dict)
     dialect: Dialect = OPENAI_DIALECT
     ignored: tuple[str, ...] = ()  # fields of the body that were given and change nothing: told in a header
+    turns: Any = None  # what a WebSocket remembers of its responses
     limits: Sequence[tuple[bytes, bytes]] = ()  # headers: what is left of the caller's limits
     errand: Errand | None = None  # where the server asks itself: for a batch
 
@@ -105,29 +109,31 @@ class Middleware:
         gate: Gate | None = None,
         metered: Collection[str] = (),
         files: re.Pattern[str] | None = None,
+        sockets: Mapping[str, Socket] | None = None,
     ) -> None:
         """`posts`: the addresses that take a body; of another one, nothing is said of its media type. None: all.
 
         `places`: completions that run or wait at most, and how many more would be taken now; replies to POST tell them.
         `files`: the addresses that take files, as forms, which may be larger than other bodies.
         `metered`: the addresses whose requests count against the limits of `gate`, asked before a body is read.
+        `sockets`: what serves a WebSocket at an address; it sends its requests back through here.
         """
         self._app, self._settings, self._keys = app, settings, keys
         self._metrics, self._log, self._clock = metrics, log, clock
         self._hosts = {h.lower() for h in (*LOOPBACK_NAMES, settings.host, *settings.allow_hosts)}
         self._origins = {o.lower().rstrip("/") for o in settings.allow_origins}
         self._posts, self._dialects, self._places = posts, dialects, places
-        self._gate, self._metered, self._files = gate, metered, files
+        self._gate, self._metered, self._files, self._sockets = gate, metered, files, sockets or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
         if scope["type"] != "http":
-            await send({"type": "websocket.close", "code": 1008})
+            await self._socket(scope, receive, send)
             return
         dialect = next((d for d in self._dialects if scope["path"].startswith(d.prefix)), OPENAI_DIALECT)
-        context = RequestContext("req_" + token_hex(12), dialect=dialect)
+        context = RequestContext("req_" + token_hex(12), dialect=dialect, turns=scope.get("turns"))
         scope["context"] = context
         named = _header(scope, b"x-client-request-id")
         if _CLIENT_ID.fullmatch(named):
@@ -164,6 +170,26 @@ class Middleware:
                 "request", id=context.id, method=scope["method"], route=context.route, status=status,
                 ms=round(1000 * seconds, 1), key=context.who and context.who.key, **context.facts,
             )  # fmt: skip
+
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A WebSocket: its handshake is let in or refused like a request; what it sends are requests of their own."""
+        context = RequestContext("req_" + token_hex(12), route=f"{scope['path']} (socket)")
+        handler = self._sockets.get(scope["path"])
+        asked = {**scope, "method": "GET", "scheme": "https" if scope.get("scheme") == "wss" else "http"}
+        refusal = self._check(asked, context)
+        if handler is None and refusal is None:
+            refusal = error_response(NotFound("no WebSocket is served at this address"), context.dialect, context.id)
+        if refusal is not None:
+            await _denied(refusal, scope, receive, send)
+            return
+        assert handler is not None
+        started = self._clock()
+        try:
+            await handler(scope, receive, send, self)
+        finally:
+            seconds = round(self._clock() - started, 1)
+            self._log.info("socket", id=context.id, route=context.route, seconds=seconds,
+                           key=context.who and context.who.key)  # fmt: skip
 
     def _check(self, scope: Scope, context: RequestContext) -> Response | None:
         """A refusal, or the answer to a browser's question whether it may ask; None: go on."""
@@ -265,6 +291,18 @@ class Middleware:
                 headers.append((b"access-control-allow-origin", origin.encode("latin-1")))
                 headers.append((b"access-control-expose-headers", EXPOSED))
         return headers
+
+
+async def _denied(refusal: Response, scope: Scope, receive: Receive, send: Send) -> None:
+    """A handshake refused with a status and a body, where the server can send them; else closed."""
+    if "websocket.http.response" not in scope.get("extensions", {}):
+        await send({"type": "websocket.close", "code": 1008})
+        return
+
+    async def answer(message: Message) -> None:
+        await send({**message, "type": f"websocket.{message['type']}"})
+
+    await refusal({**scope, "type": "http"}, receive, answer)
 
 
 def _preflight(scope: Scope) -> dict[str, str]:

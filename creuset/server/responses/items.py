@@ -1,7 +1,8 @@
 """Items: what goes into a response and comes out of it. Read, kept and shown in one form, and told to the model.
 
-The kinds that a model of text has: messages, calls of functions and their outputs, reasoning. A reference names an item
-that is kept. Others (images, files, tools that OpenAI runs) are refused by name.
+The kinds that a model of text has: messages, calls of functions and their outputs, reasoning, and notes that stand for
+a conversation. A reference names an item that is kept. Others (images, files, tools that OpenAI runs) are refused by
+name.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,11 +11,13 @@ from typing import Any
 
 import msgspec
 
+from creuset.server.responses.notes import unpack
 from creuset.types.fields import Fields, show
 from creuset.types.messages import ChatMessage, Role, ToolCall
 
 Item = dict[str, Any]
-_PREFIX = {"message": "msg", "function_call": "fc", "function_call_output": "fco", "reasoning": "rs"}
+_PREFIX = {"message": "msg", "function_call": "fc", "function_call_output": "fco", "reasoning": "rs",
+           "compaction": "cmp"}  # fmt: skip
 _TEXT_PARTS = ("input_text", "output_text", "text", "summary_text", "reasoning_text")
 _PASSED = (
     "id",
@@ -39,7 +42,7 @@ def parse_input(fields: Fields, name: str, find: Callable[[str], Item | None]) -
     if value is None:
         return []
     if isinstance(value, str):
-        return [_message("user", [{"type": "input_text", "text": value}])]
+        return [message_item("user", [{"type": "input_text", "text": value}])]
     return [_item(item, find) for item in fields.objects(name, value, "items")]
 
 
@@ -61,7 +64,7 @@ def _item(item: Fields, find: Callable[[str], Item | None]) -> Item:
     return made | {"id": given or new_id(kind)}
 
 
-def _message(role: str, content: list[dict[str, Any]]) -> Item:
+def message_item(role: str, content: list[dict[str, Any]]) -> Item:
     return {"id": new_id("message"), "type": "message", "role": role, "status": "completed", "content": content}
 
 
@@ -73,7 +76,7 @@ def _read_message(item: Fields) -> Item:
     parts = [{"type": "input_text", "text": content}] if isinstance(content, str) else _parts(item, content, "content")
     if role == "assistant":
         parts = [{"type": "output_text", "text": part["text"], "annotations": []} for part in parts]
-    return _message(role, parts)
+    return message_item(role, parts)
 
 
 def _parts(item: Fields, value: Any, name: str) -> list[dict[str, Any]]:
@@ -126,9 +129,22 @@ def _read_reasoning(item: Fields) -> Item:
     }
 
 
+def compaction_item(content: str) -> Item:
+    """Notes of a conversation (responses/compact.py), as they are sent and come back."""
+    return {"id": new_id("compaction"), "type": "compaction", "encrypted_content": content}
+
+
+def _read_compaction(item: Fields) -> Item:
+    content = item.text("encrypted_content")
+    if content is None:
+        raise item.refuse("encrypted_content", "is required: what the compaction gave")
+    unpack(content)
+    return compaction_item(content)
+
+
 _KINDS: dict[str, Callable[[Fields], Item]] = {
     "message": _read_message, "function_call": _read_call, "function_call_output": _read_output,
-    "reasoning": _read_reasoning,
+    "reasoning": _read_reasoning, "compaction": _read_compaction,
 }  # fmt: skip
 
 
@@ -155,6 +171,9 @@ def _joined(found: list[ChatMessage], item: Item) -> ChatMessage:
     if item["type"] == "reasoning":
         thought = text_of(item.get("content") or item["summary"])
         return msgspec.structs.replace(before, reasoning=(before.reasoning or "") + thought or None)
+    if item["type"] == "compaction":
+        notes = f"Notes of our conversation so far:\n{unpack(item['encrypted_content'])}"
+        return msgspec.structs.replace(before, content=before.content + notes)
     if item["type"] == "function_call":
         call = ToolCall(item["name"], item["arguments"] or "{}", item["call_id"])
         return msgspec.structs.replace(before, tool_calls=(*before.tool_calls, call))

@@ -55,6 +55,7 @@ def parse_response(
     items = [*known.before, *known.input]
     if not items and instructions is None:
         raise fields.refuse("input", "is required: a text or a list of items")
+    _refuse_orphans(items)
     system = [ChatMessage(role="system", content=instructions)] if instructions else []
     use, tools, choice, spaces = _tools(fields)
     effort, thinking = _reasoning(fields, model)
@@ -117,6 +118,17 @@ def parse_response(
         chat=chat, input=known.input, store=store, background=background, truncates=truncation == "auto",
         previous=known.previous, conversation=known.conversation, echo=echo, spaces=spaces,
     )  # fmt: skip
+
+
+def _refuse_orphans(items: Sequence[Item]) -> None:
+    """A call's output must stand behind its call, as OpenAI wants it."""
+    calls: set[str] = set()
+    for item in items:
+        if item["type"] == "function_call":
+            calls.add(item["call_id"])
+        elif item["type"] == "function_call_output" and item["call_id"] not in calls:
+            words = f"No tool call found for function call output with call_id {show(item['call_id'])}."
+            raise RequestError(words, param="input")
 
 
 def take_metadata(fields: Fields) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """The routes of the Responses dialect."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from secrets import token_hex
 from typing import Any
 
@@ -40,7 +40,8 @@ def response_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         fields = checked_fields(parse_object(await request.body()), ResponseBody)
         name, engine = state.engines.chosen_by(fields, optional=True)
         salt, owner = salt_of(request, fields, state.settings), owner_of(request)
-        known = await read_known(fields, store, owner)
+        turns = context_of(request).turns
+        known = await read_known(fields, store, owner, turns)
         ask = parse_response(fields, name, model_of(engine), known)
         context_of(request).ignored = ask.chat.ignored
         id, created, numbered = f"resp_{token_hex(24)}", int(state.clock()), Numbered()
@@ -49,8 +50,11 @@ def response_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
             chat = await fitting(engine, chat)
 
         def finished(body: dict[str, Any]) -> None:
+            kept = Kept(body, ask.input, known.before, [])
+            if turns is not None:
+                turns.keep(body["id"], kept)
             if ask.store and not ask.background:
-                store.keep(owner, Kept(body, ask.input, known.before, []), ask.conversation)
+                store.keep(owner, kept, ask.conversation)
 
         def respond(chat: ChatRequest, prompt: list[int], thought: Thought) -> ResponseReply:
             reader, read = (
@@ -181,14 +185,16 @@ def owner_of(request: Request) -> str:
     return context_of(request).caller or ""
 
 
-async def read_known(fields: Fields, store: ItemStore, owner: str) -> PastItems:
-    """What the request goes on from, and its own items."""
+async def read_known(
+    fields: Fields, store: ItemStore, owner: str, turns: Mapping[str, Kept] | None = None
+) -> PastItems:
+    """What the request goes on from, and its own items. `turns`: earlier responses of the same WebSocket."""
     previous, conversation = fields.text("previous_response_id"), _conversation(fields)
     if previous is not None and conversation is not None:
         raise fields.refuse("previous_response_id", "cannot stand beside `conversation`")
     before: list[Item] = []
     if previous is not None:
-        kept = await store.response(owner, previous)
+        kept = (turns or {}).get(previous) or await store.response(owner, previous)
         if kept is None:
             words = f"Previous response with id '{previous}' not found."
             raise NotFound(words, param="previous_response_id", code="previous_response_not_found")

@@ -55,6 +55,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("POST", "/detokenize"): Operation(replies.PromptReply, chat.DetokenizeBody),
     ("GET", "/tokenizer_info"): Operation(replies.TokenizerReply),
     ("POST", "/v1/responses"): Operation(replies.ResponseObject, responses.ResponseBody, replies.ResponseStreamEvent),
+    ("POST", "/v1/responses/compact"): Operation(replies.CompactionReply, responses.CompactBody),
     ("POST", "/v1/responses/input_tokens"): Operation(replies.InputTokensReply, responses.InputTokensBody),
     ("GET", "/v1/responses/{id}"): Operation(replies.ResponseObject, chunk=replies.ResponseStreamEvent, query=_FOLLOW),
     ("DELETE", "/v1/responses/{id}"): Operation(replies.DeletedReply),

@@ -187,6 +187,14 @@ class ResponseObject(ReplyBody, kw_only=True):
     previous_response_id: str | None
 
 
+class CompactionReply(ReplyBody, kw_only=True):
+    id: str
+    object: Literal["response.compaction"]
+    created_at: int
+    output: list[dict[str, Any]]
+    usage: ResponseUsage
+
+
 class ResponseStreamEvent(ReplyBody, kw_only=True):
     """The data of an event of a stream. Its other fields depend on `type`."""
 

@@ -8,9 +8,11 @@ from creuset.server.schema.base import Count, Effort, Metadata, Part, RequestBod
 
 
 class ItemBody(Part, kw_only=True):
-    """A message, a call of a function, its output, a thought, or a reference to an item that is kept."""
+    """A message, a call of a function, its output, a thought, notes, or a reference to an item that is kept."""
 
-    type: Literal["message", "function_call", "function_call_output", "reasoning", "item_reference"] | None = None
+    type: (
+        Literal["message", "function_call", "function_call_output", "reasoning", "compaction", "item_reference"] | None
+    ) = None
     id: str | None = None
     role: Literal["user", "assistant", "system", "developer"] | None = None
     content: str | list[dict[str, Any]] | None = None
@@ -19,6 +21,7 @@ class ItemBody(Part, kw_only=True):
     arguments: str | None = None
     output: str | list[dict[str, Any]] | None = None
     summary: list[dict[str, Any]] | None = None
+    encrypted_content: str | None = None
 
 
 class ResponseTool(Part, kw_only=True):
@@ -73,6 +76,20 @@ class InputTokensBody(Asked, kw_only=True):
     """POST /v1/responses/input_tokens"""
 
     personality: str | None = None
+
+
+class CompactBody(RequestBody, kw_only=True):
+    """POST /v1/responses/compact"""
+
+    model: str
+    input: str | list[ItemBody] | None = None
+    instructions: str | None = None
+    previous_response_id: str | None = None
+    prompt_cache_key: str | None = None
+    prompt_cache_retention: str | None = None
+    prompt_cache_options: dict[str, Any] | None = None
+    service_tier: str | None = None
+    cache_salt: Annotated[str, Meta(max_length=1024)] | None = None
 
 
 class ResponseBody(Asked, kw_only=True):
