@@ -209,6 +209,24 @@ def test_a_conversation_goes_on_by_its_name(client: OpenAI) -> None:
         client.conversations.retrieve(talk.id)
 
 
+def test_sampling_of_chat_completions_is_obeyed_here_too(client: OpenAI) -> None:
+    asked: dict[str, Any] = {"model": NAME, "input": "say one two three"}
+    more = {
+        "presence_penalty": 0.5,
+        "stop": [" three"],
+        "repetition_penalty": 1.1,
+        "min_p": 0.1,
+        "ignore_eos": False,
+        "logit_bias": {"5": -1},
+    }
+    reply = client.responses.create(**asked, extra_body=more)
+    assert reply.output_text == "one two" and reply.to_dict()["presence_penalty"] == 0.5
+    for field, value in (("repetition_penalty", 0), ("min_p", 2), ("stop", [""]), ("frequency_penalty", 3)):
+        with pytest.raises(openai.BadRequestError, match=field):
+            client.responses.create(**asked, extra_body={field: value})
+    assert client.responses.create(model=None, input="say a").output_text == "a"  # type: ignore[call-overload]
+
+
 def test_items_of_a_conversation_are_a_list(http: httpx.Client) -> None:
     refused = http.post("/v1/conversations", json={"items": "xxx"})
     assert refused.status_code == 400 and "`items` must be a list of items" in refused.json()["error"]["message"]

@@ -19,14 +19,13 @@ from creuset.core.errors import RequestError
 from creuset.server.anthropic.turns import parse_system, parse_turns
 from creuset.server.chat.model import AskedModel
 from creuset.server.chat.request import ChatRequest
-from creuset.server.chat.sampling import MAX_TOKENS, StreamOptions, take_sampling
+from creuset.server.chat.sampling import MAX_STOPS, MAX_TOKENS, StreamOptions, take_sampling
 from creuset.server.chat.structure import Structure, schema_structure
 from creuset.server.chat.thinking import ThinkingChoice, take_thinking
 from creuset.server.chat.tools import ToolUse, only_tools
 from creuset.types.fields import Fields, show
 from creuset.types.messages import parse_tools
 
-MAX_STOPS = 16
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
 
 

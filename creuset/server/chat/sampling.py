@@ -13,6 +13,7 @@ from creuset.types.generation import MAX_ALTERNATIVES, LogprobsMode, Sampling
 INT64 = 2**63 - 1
 MAX_TOKENS = 2**31
 MAX_CHOICES = 128
+MAX_STOPS = 16  # more than OpenAI's 4 in chat completions: harnesses send every stop of a task
 MAX_BAD_WORDS = 1000
 
 

@@ -153,8 +153,9 @@ class EnginePool:
         return self._by_name[name]
 
     def chosen_by(self, fields: Fields, *, optional: bool = False) -> tuple[str, AnyEngine]:
-        """The name in a request's `model`, and its engine. With `optional`, no field stands for the first model."""
-        if optional and not fields.has("model"):
+        """The name in a request's `model`, and its engine. With `optional`, none or null stands for the first model."""
+        if optional and fields.peek("model") is None:
+            fields.take("model")
             return self.engines[0].name, self.engines[0]
         name = fields.text("model")
         if name is None:

@@ -14,6 +14,7 @@ from creuset.core.errors import RequestError
 from creuset.server.chat.logprobs import Cursor, Entry, completion_logprobs, prompt_logprobs
 from creuset.server.chat.sampling import (
     MAX_CHOICES,
+    MAX_STOPS,
     MAX_TOKENS,
     StreamOptions,
     check_ids,
@@ -32,7 +33,6 @@ from creuset.types.fields import Fields, show
 from creuset.types.generation import Event, Sampling
 
 MAX_PROMPTS = 1024
-MAX_STOPS = 16  # more than OpenAI's 4: harnesses send every stop of a task
 MAX_BEST_OF = 20
 DEFAULT_MAX_TOKENS = 16
 

@@ -1,8 +1,8 @@
 """POST /v1/responses/compact: a conversation made short, so that it can go on where it no longer fits.
 
-The model writes notes of the conversation. The reply has the system's messages, the last message of the user and the
-notes, as a `compaction` item; they are the input of the next request. OpenAI encrypts what such an item holds. Ours
-packs it only: it belongs to whoever holds it, and says nothing that they did not send.
+The model writes notes of the conversation. The reply is one `compaction` item, which holds the system's messages, the
+last message of the user and the notes; it is the beginning of the next request's input. OpenAI encrypts what such an
+item holds. Ours packs it only: it belongs to whoever holds it, and says nothing that was not sent to them or by them.
 """
 
 from dataclasses import dataclass, replace
@@ -17,8 +17,8 @@ from creuset.server.chat.request import ChatRequest
 from creuset.server.chat.upstream import model_of, reader_for
 from creuset.server.engines.pool import AnyEngine
 from creuset.server.engines.upstream import UpstreamEngine
-from creuset.server.responses.items import Item, compaction_item, message_item, text_of
-from creuset.server.responses.notes import pack, unpack
+from creuset.server.responses.items import Item, compaction_item, message_item, messages_of, text_of
+from creuset.server.responses.notes import Note, pack, unpack
 from creuset.server.responses.request import PastItems, parse_response
 from creuset.server.responses.routes import owner_of, read_known
 from creuset.server.schema.responses import CompactBody
@@ -101,7 +101,7 @@ def lines_of(items: list[Item]) -> list[str]:
             case "function_call_output":
                 found.append(f"Result: {item['output']}")
             case "compaction":
-                found.append(f"Notes of what was before: {unpack(item['encrypted_content'])}")
+                found += [f"{note.role.capitalize()}: {note.text}" for note in unpack(item["encrypted_content"])]
     return found
 
 
@@ -114,7 +114,7 @@ class CompactReply:
     prompt_tokens: int | None
     id: str
     created: int
-    _notes: str = ""
+    _written: str = ""
     _last: Event | None = None
 
     def opening(self) -> list[dict[str, Any]]:
@@ -122,7 +122,7 @@ class CompactReply:
 
     def feed(self, index: int, event: Event) -> list[dict[str, Any]]:
         self._last = event
-        self._notes += "".join(piece.text for piece in self.reader.pieces(event) if isinstance(piece, Content))
+        self._written += "".join(piece.text for piece in self.reader.pieces(event) if isinstance(piece, Content))
         return []
 
     def closing(self) -> list[dict[str, Any]]:
@@ -133,7 +133,8 @@ class CompactReply:
         read = self._last.prompt_tokens if self.prompt_tokens is None else self.prompt_tokens
         written = self._last.completion_tokens
         return {
-            "id": self.id, "object": "response.compaction", "created_at": self.created, "output": self._output(),
+            "id": self.id, "object": "response.compaction", "created_at": self.created,
+            "output": [compaction_item(pack(self._notes()))],
             "usage": {
                 "input_tokens": read,
                 "input_tokens_details": {"cached_tokens": self._last.cached_tokens, "cache_write_tokens": 0},
@@ -143,8 +144,8 @@ class CompactReply:
             },
         }  # fmt: skip
 
-    def _output(self) -> list[Item]:
-        said = [item for item in self.items if item["type"] == "message"]
-        kept = [item for item in said if item["role"] in ("system", "developer")]
-        asked = [item for item in said if item["role"] == "user"]
-        return [*kept, *asked[-1:], compaction_item(pack(self._notes.strip()))]
+    def _notes(self) -> list[Note]:
+        said = [message for message in messages_of(self.items) if message.role in ("system", "user")]
+        kept = [Note("system", message.content) for message in said if message.role == "system"]
+        asked = [Note("user", message.content) for message in said if message.role == "user"]
+        return [*kept, *asked[-1:], Note("assistant", f"Notes of our conversation so far:\n{self._written.strip()}")]

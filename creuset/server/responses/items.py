@@ -155,6 +155,8 @@ def messages_of(items: Iterable[Item]) -> list[ChatMessage]:
         kind = item["type"]
         if kind == "function_call_output":
             found.append(ChatMessage(role="tool", content=item["output"], tool_call_id=item["call_id"]))
+        elif kind == "compaction":
+            found += [ChatMessage(role=note.role, content=note.text) for note in unpack(item["encrypted_content"])]
         elif kind == "message" and item["role"] != "assistant":
             role: Role = "user" if item["role"] == "user" else "system"
             found.append(ChatMessage(role=role, content=text_of(item["content"])))
@@ -171,9 +173,6 @@ def _joined(found: list[ChatMessage], item: Item) -> ChatMessage:
     if item["type"] == "reasoning":
         thought = text_of(item.get("content") or item["summary"])
         return msgspec.structs.replace(before, reasoning=(before.reasoning or "") + thought or None)
-    if item["type"] == "compaction":
-        notes = f"Notes of our conversation so far:\n{unpack(item['encrypted_content'])}"
-        return msgspec.structs.replace(before, content=before.content + notes)
     if item["type"] == "function_call":
         call = ToolCall(item["name"], item["arguments"] or "{}", item["call_id"])
         return msgspec.structs.replace(before, tool_calls=(*before.tool_calls, call))

@@ -10,7 +10,15 @@ import msgspec
 from creuset.core.errors import RequestError
 from creuset.server.chat.model import AskedModel
 from creuset.server.chat.request import ChatRequest
-from creuset.server.chat.sampling import MAX_TOKENS, StreamOptions, take_harmless, take_sampling, take_stream
+from creuset.server.chat.sampling import (
+    MAX_STOPS,
+    MAX_TOKENS,
+    StreamOptions,
+    take_harmless,
+    take_sampling,
+    take_stop,
+    take_stream,
+)
 from creuset.server.chat.structure import Structure, any_object, schema_structure, take_name
 from creuset.server.chat.thinking import ThinkingChoice, take_thinking
 from creuset.server.chat.tools import ToolUse, only_tools
@@ -18,6 +26,12 @@ from creuset.server.responses.items import Item, messages_of
 from creuset.types.fields import Fields, show
 from creuset.types.messages import ChatMessage, parse_tools
 
+# OpenAI has the first two here. The others are those of chat completions, as in vLLM.
+_SAMPLING = (
+    "temperature", "top_p", "top_k", "min_p", "seed", "frequency_penalty", "presence_penalty", "repetition_penalty",
+    "logit_bias", "min_tokens", "stop_token_ids", "ignore_eos", "allowed_token_ids", "bad_words",
+    "include_stop_str_in_output",
+)  # fmt: skip
 _INCLUDES = ("message.output_text.logprobs", "reasoning.encrypted_content")
 MAX_PAIRS, MAX_KEY, MAX_VALUE = 16, 64, 512
 
@@ -74,8 +88,9 @@ def parse_response(
             chat=replace(chat, ignored=tuple(fields.ignored)), input=known.input, store=False, background=False,
             truncates=False, previous=known.previous, conversation=known.conversation, echo={}, spaces=spaces,
         )  # fmt: skip
-    given = {one: value for one in ("temperature", "top_p", "top_k", "seed") if (value := fields.take(one)) is not None}
+    given = {one: value for one in _SAMPLING if (value := fields.take(one)) is not None}
     sampling = take_sampling(Fields(given), model)
+    stops = take_stop(fields, MAX_STOPS)
     logprobs, top = _logprobs(fields)
     max_tokens = fields.integer("max_output_tokens", 1, MAX_TOKENS)
     stream, options = take_stream(fields)
@@ -99,7 +114,7 @@ def parse_response(
         "parallel_tool_calls": use.parallel is not False, "previous_response_id": known.previous,
         "reasoning": {"effort": effort, "summary": None}, "service_tier": "default", "store": store,
         "background": background,
-        "presence_penalty": 0.0, "frequency_penalty": 0.0,
+        "presence_penalty": sampling.presence_penalty, "frequency_penalty": sampling.frequency_penalty,
         "temperature": sampling.temperature, "top_p": sampling.top_p, "text": form,
         "tool_choice": choice, "tools": tools, "top_logprobs": top, "truncation": truncation,
         "max_tool_calls": harmless["max_tool_calls"], "prompt_cache_key": harmless["prompt_cache_key"],
@@ -107,7 +122,7 @@ def parse_response(
     }  # fmt: skip
     if known.conversation is not None:
         echo["conversation"] = {"id": known.conversation}
-    sampling = msgspec.structs.replace(sampling, logprobs=logprobs)
+    sampling = msgspec.structs.replace(sampling, logprobs=logprobs, stop=stops)
     if effort is not None:
         given["reasoning_effort"] = effort
     chat = replace(
