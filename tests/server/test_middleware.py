@@ -369,7 +369,7 @@ def test_facts_of_a_route_are_in_its_log_line_and_ignored_fields_in_a_header() -
     assert "x-creuset-ignored" not in Asked().headers
 
 
-def test_a_websocket_is_closed_and_a_lifespan_goes_through() -> None:
+def test_a_websocket_is_closed_where_none_is_served_and_a_lifespan_goes_through() -> None:
     seen: list[str] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -383,5 +383,7 @@ def test_a_websocket_is_closed_and_a_lifespan_goes_through() -> None:
 
     middleware = Middleware(app, ServeSettings(), None, Metrics(), new_log("info", io.StringIO()))
     for kind in ("lifespan", "websocket"):
-        asyncio.run(middleware({"type": kind, "headers": []}, receive, send))
+        asyncio.run(
+            middleware({"type": kind, "path": "/v1/elsewhere", "headers": [(b"host", b"localhost")]}, receive, send)
+        )
     assert seen == ["lifespan", "websocket.close 1008"]

@@ -17,7 +17,18 @@ PYTHON = {
     "llamaindex": ["-r", str(PINNED / "llama-index.txt"), "llama-index-embeddings-openai-like"],
     "autogen": ["-r", str(PINNED / "autogen.txt")],
     "instructor": ["-r", str(PINNED / "instructor.txt")],
-    "peers": ["pytest", "pytest-asyncio", "openai", "anthropic", "requests", "numpy", "filelock", "wget", "httpx", "pybase64"],
+    "peers": [
+        "pytest",
+        "pytest-asyncio",
+        "openai",
+        "anthropic",
+        "requests",
+        "numpy",
+        "filelock",
+        "wget",
+        "httpx",
+        "pybase64",
+    ],
 }
 NODE = ["openai", "@anthropic-ai/sdk", "ai", "@ai-sdk/openai", "@ai-sdk/anthropic", "zod", "bun"]
 LLAMA = "llama-cpp-python==0.3.36"  # its source distribution holds the tests of llama.cpp's server

@@ -142,8 +142,13 @@ def response_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         if one is None:
             kept = await kept_by(request)
             if not kept.body["background"]:
-                words = "only a response that was made with `background: true` can be cancelled"
-                raise RequestError(words, param="response_id", code="invalid_request")
+                words = "Cannot cancel a synchronous response."  # OpenAI's
+                raise RequestError(
+                    words,
+                    hint="only one that was made with `background: true`",
+                    param="response_id",
+                    code="invalid_request",
+                )
             return json_response(_as_it_ended(kept.body))
         one.cancel()
         while not one.ended:
