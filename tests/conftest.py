@@ -3,7 +3,9 @@
 And no model that somebody pulled: a test sees its own store, or none.
 """
 
+import atexit
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,7 +17,10 @@ import pytest
 from tests.order import group_of, rank
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ["CREUSET_HOME"] = os.path.join(tempfile.gettempdir(), "creuset-tests-have-no-store")
+if "CREUSET_TESTS" not in os.environ:  # the first process of a run; those that it starts have the same folder
+    os.environ["CREUSET_TESTS"] = tempfile.mkdtemp(prefix="creuset-tests-")
+    atexit.register(shutil.rmtree, os.environ["CREUSET_TESTS"], ignore_errors=True)
+os.environ["CREUSET_HOME"] = os.path.join(os.environ["CREUSET_TESTS"], "no-store")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -27,7 +27,7 @@ IMPORTED_AS = {
 NOT_IMPORTED = {
     "antlr4": "latex2sympy2_extended parses with it", "lxml_html_clean": "trafilatura imports it",
     "accelerate": "lm_eval imports it", "lm_eval": "run as a program",
-    "psycopg": "SQLAlchemy imports it for PostgreSQL",
+    "psycopg": "SQLAlchemy imports it for PostgreSQL", "websockets": "uvicorn imports it",
     "build": "run as a program", "setuptools": "builds the wheel", "xdist": "a plugin of pytest",
     "ruff": "run as a program", "mypy": "run as a program", "creuset": "this package",
 }  # fmt: skip
