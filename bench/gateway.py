@@ -31,7 +31,7 @@ import common
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE / "peers"), str(HERE.parent)]
 from busy import descendants, process_seconds  # noqa: E402
-from callers import Reply, closed, open_loop  # noqa: E402
+from callers import closed, open_loop  # noqa: E402
 
 LITELLM = "1.108.7"
 MODEL = "gpt-4o"  # of which ours knows the list price
@@ -153,7 +153,9 @@ def litellm(place: Path, python: Path, upstream: int) -> tuple[list[str], int, s
     config = {
         "model_list": [{
             "model_name": MODEL,
-            "litellm_params": {"model": "openai/scripted", "api_base": f"http://127.0.0.1:{upstream}/v1", "api_key": "x"},
+            "litellm_params": {
+                "model": "openai/scripted", "api_base": f"http://127.0.0.1:{upstream}/v1", "api_key": "x",
+            },
         }],
         "general_settings": {"master_key": key},
     }  # fmt: skip
@@ -195,7 +197,8 @@ async def overload(server: Server, peak: float, args: argparse.Namespace) -> dic
     lost = sum(one.status not in (200, 429, 503) for one in found)
     return {
         "asked_per_s": round(len(found) / args.seconds, 1), "good_per_s": round(len(good) / args.seconds, 1),
-        "refused": len(refused), "other": lost, "refusal_p95_ms": milli(refused, 0.95), "good_p95_ms": milli(good, 0.95),
+        "refused": len(refused), "other": lost,
+        "refusal_p95_ms": milli(refused, 0.95), "good_p95_ms": milli(good, 0.95),
         "cpu_share": round((server.cpu_s() - before) / args.seconds, 2),
     }  # fmt: skip
 
@@ -241,8 +244,8 @@ def tell(figures: dict[str, Any], names: list[str], *, cpu: bool) -> None:
     for name, found in figures.get("open_loop", {}).items():
         for one in found["over"]:
             share = one["good_per_s"] / found["peak_per_s"]
-            print(f"{name}: {one['asked_per_s']} a second came, {one['good_per_s']} were answered ({share:.0%} of the peak "
-                  f"of {found['peak_per_s']}), p95 of {one['refused']} refusals {one['refusal_p95_ms']} ms, "
+            print(f"{name}: {one['asked_per_s']} a second came, {one['good_per_s']} were answered ({share:.0%} of the "
+                  f"peak of {found['peak_per_s']}), p95 of {one['refused']} refusals {one['refusal_p95_ms']} ms, "
                   f"of replies {one['good_p95_ms']} ms, {one['other']} others")  # fmt: skip
 
 

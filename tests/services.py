@@ -82,7 +82,16 @@ class Redis:
         return f"unix://{self.folder}/redis.sock"
 
     def start(self) -> None:
-        words = ["--port", "0", "--unixsocket", str(self.folder / "redis.sock"), "--save", "", "--dir", str(self.folder)]
+        words = [
+            "--port",
+            "0",
+            "--unixsocket",
+            str(self.folder / "redis.sock"),
+            "--save",
+            "",
+            "--dir",
+            str(self.folder),
+        ]
         self.process = subprocess.Popen([self.program, *words], stdout=subprocess.DEVNULL)
         end = time.monotonic() + 10
         while not (self.folder / "redis.sock").exists():

@@ -28,6 +28,7 @@ NOT_IMPORTED = {
     "antlr4": "latex2sympy2_extended parses with it", "lxml_html_clean": "trafilatura imports it",
     "accelerate": "lm_eval imports it", "lm_eval": "run as a program",
     "psycopg": "SQLAlchemy imports it for PostgreSQL", "websockets": "uvicorn imports it",
+    "httptools": "uvicorn imports it where it is there",
     "build": "run as a program", "setuptools": "builds the wheel", "xdist": "a plugin of pytest",
     "ruff": "run as a program", "mypy": "run as a program", "creuset": "this package",
 }  # fmt: skip
@@ -70,7 +71,7 @@ def needs(start: set[str]) -> set[str]:
     """Third-party packages. Files packed with zstandard are read by the jobs that have it, through core.compressed.
     Logs mask those kinds of personal data that need no library (core.personal.PLAIN). A server where nobody signs on
     needs nothing for that."""
-    lazy = {"core.personal.check_digits", "core.personal.telephone"} | SIGN_ON
+    lazy = {"core.personal.check_digits", "core.personal.telephone"} | SIGN_ON | FAST | SHARED
     modules = reachable(start) - {"core.compressed"} - (lazy - start)
     return {name for module in modules for name in foreign(imports_anywhere(module))}
 
@@ -80,6 +81,7 @@ def inside(*packages: str) -> set[str]:
 
 
 SIGN_ON = inside("server.tenants.signon", "server.scim")
+FAST, SHARED = inside("server.engines.loop"), inside("server.tenants.money.redis_limits")
 
 
 def test_what_is_imported_is_declared() -> None:
@@ -94,8 +96,9 @@ def test_what_is_imported_is_declared() -> None:
     [
         ("", inside("core", "types", "model", "engine", "text", "parallel", "plan", "report", "api.assistant",
                     "cli.chat", "cli.weights", "cli.plan", "cli.verify") - inside("text.bulk", "core.personal", *PDF)),
-        ("serve", inside("server", "cli.serve", "cli.tenants") - SIGN_ON),
-        ("tenants", SIGN_ON),
+        ("serve", inside("server", "cli.serve", "cli.tenants") - SIGN_ON - FAST - SHARED),
+        ("tenants", SIGN_ON | SHARED),
+        ("fast", FAST),
         ("train", inside("train", "recipes", "cli.training")),
         ("data", inside("data", "core.personal", "cli.corpus", "cli.tokenizer", "text.bulk")),
         ("eval", inside("api.evaluation", *PDF, "evals", "benchmarks", "governance", "cli.eval", "cli.audit",

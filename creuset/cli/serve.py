@@ -279,11 +279,10 @@ def _serve(
     upstreams: list[Any],
     engine: dict[str, Any],
 ) -> int:
-    import asyncio
-
     from creuset.model.context import stretching
     from creuset.model.formats.hf_config import config_of
     from creuset.model.formats.refused import refuse_without_weights
+    from creuset.server.engines.loop import run_loop
     from creuset.server.engines.needs import SHARE, needs
     from creuset.server.engines.residency import DoesNotFit
     from creuset.server.log import new_log
@@ -341,7 +340,7 @@ def _serve(
         worker_command(path, json.dumps(engine | need.settings | ({"lora": found} if (found := model.adapter) else {})))
         for (path, _), need, model in zip(models, planned, served, strict=True)
     ]
-    asyncio.run(
+    run_loop(
         serve(
             list(zip(served, commands, strict=True)), settings, log=log, keys=keys, listener=listener, on_listening=say,
             watermark=mark, needs=planned, memory=memory, upstreams=upstreams, database=database, directory=directory,

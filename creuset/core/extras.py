@@ -10,10 +10,11 @@ from creuset.core.errors import ConfigError
 # extra: names that are imported. A package may be in several.
 EXTRAS: dict[str, frozenset[str]] = {
     "serve": frozenset({
-        "alembic", "httpx", "prometheus_client", "python_multipart", "sqlalchemy", "starlette", "structlog", "uvicorn",
-        "websockets",
+        "aiohttp", "alembic", "httpx", "prometheus_client", "python_multipart", "sqlalchemy", "starlette", "structlog",
+        "uvicorn", "websockets",
     }),
     "tenants": frozenset({"argon2", "authlib", "httpx2", "joserfc", "psycopg", "pydantic", "scim2_models"}),
+    "fast": frozenset({"httptools", "uvloop"}),
     "train": frozenset({"zstandard"}),
     "data": frozenset({
         "datatrove", "fastwarc", "loguru", "lxml", "lxml_html_clean", "phonenumbers", "py3langid", "pyarrow", "regex",

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from creuset.core.errors import EngineError, RequestError
 from creuset.server.chat.answer import AnswerReader, PieceReader
@@ -19,6 +19,7 @@ from creuset.server.chat.model import AskedModel, UnknownModel
 from creuset.server.chat.request import ChatRequest
 from creuset.server.chat.sampling import MAX_TOKENS
 from creuset.server.engines.client import ClientDisconnected
+from creuset.server.engines.outgoing import IncomingReply
 from creuset.server.engines.pool import AnyEngine, EnginePool, ServedEngine
 from creuset.server.engines.reading import COUNTS, ReplyReader
 from creuset.server.engines.upstream import UpstreamEngine, UpstreamError
@@ -29,9 +30,6 @@ from creuset.text.output import CallArguments, CallBegun, Content, OutputPiece, 
 from creuset.types.fields import Fields, show
 from creuset.types.generation import Event, Finish
 from creuset.types.messages import ChatMessage
-
-if TYPE_CHECKING:
-    import httpx
 
 _ENDS: dict[str, Finish] = {"length": "length", "stop": "stop", "tool_calls": "stop", "function_call": "stop"}
 
@@ -216,7 +214,7 @@ class UpstreamAnswer:
             metrics.usage(*(self.usage.get(name, 0) for name in COUNTS))
             metrics.ended(self._id, self._reason)
 
-    async def _read(self, response: "httpx.Response") -> None:
+    async def _read(self, response: IncomingReply) -> None:
         begun = False
         async with aclosing(self._reader.values(response)) as values:
             async for value in values:

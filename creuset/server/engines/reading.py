@@ -1,16 +1,15 @@
 """Reading what another server answers: in bounds, as JSON objects, with errors that say what was wrong."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
+from creuset.server.engines.outgoing import IncomingReply, OutgoingError, TimedOut
 from creuset.server.engines.upstream import UpstreamEngine, UpstreamError, UpstreamTimeout, read_error
 from creuset.types.fields import show
-
-if TYPE_CHECKING:
-    import httpx
 
 MAX_REPLY_BYTES = 64 << 20  # of a whole reply, and of one event of a stream
 COUNTS = ("prompt_tokens", "completion_tokens")
@@ -20,24 +19,35 @@ COUNTS = ("prompt_tokens", "completion_tokens")
 class ReplyReader:
     engine: UpstreamEngine
 
-    async def whole(self, response: "httpx.Response") -> dict[str, Any]:
+    async def whole(self, response: IncomingReply) -> dict[str, Any]:
         return self.object(b"".join([piece async for piece in self._bytes(response, MAX_REPLY_BYTES)]))
 
-    async def values(self, response: "httpx.Response") -> AsyncGenerator[bytes]:
+    async def values(self, response: IncomingReply) -> AsyncGenerator[bytes]:
         """The data of each event of a stream, up to `[DONE]`, which is the last of them where it comes."""
+        async with aclosing(self.batches(response)) as batches:
+            async for values in batches:
+                for value in values:
+                    yield value
+
+    async def batches(self, response: IncomingReply) -> AsyncGenerator[list[bytes]]:
+        """As `values`; those that came together are told together."""
         if "text/event-stream" not in response.headers.get("content-type", ""):
             raise self.error(await self.whole(response))
         rest = b""
-        async for piece in self._bytes(response, None):
-            *lines, rest = (rest + piece).split(b"\n")
-            if len(rest) > MAX_REPLY_BYTES:
-                raise UpstreamError(f"the server behind {self.engine.name} sent an event without an end")
-            for line in lines:
-                value = line.removesuffix(b"\r").removeprefix(b"data:").strip()
-                if line.startswith(b"data:") and value:  # else a comment, an event's name, the line between two
-                    yield value
-                    if value == b"[DONE]":
-                        return
+        async with aclosing(self._bytes(response, None)) as pieces:
+            async for piece in pieces:
+                *lines, rest = (rest + piece).split(b"\n")
+                if len(rest) > MAX_REPLY_BYTES:
+                    raise UpstreamError(f"the server behind {self.engine.name} sent an event without an end")
+                # Other lines are comments, an event's name, or the line between two.
+                found = [line[5:].strip() for line in lines if line.startswith(b"data:")]
+                if b"[DONE]" in found:
+                    del found[found.index(b"[DONE]") + 1 :]
+                    response.complete = True
+                if found := [value for value in found if value]:
+                    yield found
+                if response.complete:
+                    return
 
     def chunk(self, value: bytes) -> dict[str, Any]:
         """One chunk of a stream. UpstreamError where it is an error, or nothing that is known."""
@@ -65,19 +75,17 @@ class ReplyReader:
     def cut(self) -> UpstreamError:
         return UpstreamError(f"the server behind {self.engine.name} ended the stream before the reply was complete")
 
-    async def _bytes(self, response: "httpx.Response", most: int | None) -> AsyncIterator[bytes]:
-        import httpx
-
+    async def _bytes(self, response: IncomingReply, most: int | None) -> AsyncGenerator[bytes]:
         total, name = 0, self.engine.name
         try:
-            async for piece in response.aiter_bytes():
+            async for piece in response.pieces():
                 total += len(piece)
                 if most is not None and total > most:
                     raise UpstreamError(f"the server behind {name} sent a reply of more than {most} bytes")
                 yield piece
-        except httpx.TimeoutException as error:
+        except TimedOut as error:
             raise UpstreamTimeout(f"the server behind {name} fell silent before the reply was complete") from error
-        except httpx.HTTPError as error:
+        except OutgoingError as error:
             raise UpstreamError(
                 f"the server behind {name} broke the connection before the reply was complete"
             ) from error

@@ -6,15 +6,15 @@ out again where the client did not ask.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from contextlib import aclosing, suppress
+from typing import Any
 
 import msgspec
 from starlette.types import Receive, Scope, Send
 
 from creuset.core.errors import EngineError, RequestError
 from creuset.server.engines.client import LARGEST_CALL
+from creuset.server.engines.outgoing import IncomingReply
 from creuset.server.engines.reading import COUNTS, ReplyReader
 from creuset.server.engines.upstream import UpstreamEngine
 from creuset.server.errors import error_object, error_response
@@ -25,9 +25,6 @@ from creuset.server.tenants.admission import admission
 from creuset.server.tenants.gate import Gate, Hold
 from creuset.server.tenants.metered import NOTHING_HELD, UNSAID, charge_told
 from creuset.types.fields import Fields
-
-if TYPE_CHECKING:
-    import httpx
 
 DETAILS = {"cached_tokens": "prompt_tokens_details", "reasoning_tokens": "completion_tokens_details"}
 
@@ -75,7 +72,7 @@ class Relay:
         self._usage: dict[str, int] = {}
         self._finishes: dict[int, str] = {}
         self._choices: set[int] = set()
-        self._started = False
+        self._started, self._sending, self._spoken = False, asyncio.Lock(), 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         id, metrics = self._mine["id"], self._engine.metrics
@@ -130,7 +127,7 @@ class Relay:
             return "refused" if isinstance(error, RequestError) else "lost"
         return self._finishes.get(0, "stop")
 
-    async def _whole(self, response: "httpx.Response", send: Send) -> None:
+    async def _whole(self, response: IncomingReply, send: Send) -> None:
         reply = await self._reader.whole(response)
         if not isinstance(reply.get(self._holds), list):
             raise self._reader.error(reply)
@@ -140,39 +137,45 @@ class Relay:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await self._send(send, body, last=True)
 
-    async def _pump(self, response: "httpx.Response", send: Send) -> None:
-        events = self._events(response)
-        coming = asyncio.ensure_future(anext(events, None))
+    async def _pump(self, response: IncomingReply, send: Send) -> None:
+        """Pieces that came together go on together."""
+        beat = asyncio.create_task(self._beat(send))
+        done = False
         try:
-            while True:
-                await asyncio.wait((coming,), timeout=self._settings.heartbeat_s)
-                chunk = coming.result() if coming.done() else b""
-                if not self._started:
-                    await send({"type": "http.response.start", "status": 200, "headers": EVENT_STREAM})
-                    self._started = True
-                if not coming.done():
-                    await self._send(send, KEEP_ALIVE)
-                    continue
-                if chunk is None:
-                    break
-                if chunk:
-                    await self._send(send, b"data: " + chunk + b"\n\n")
-                coming = asyncio.ensure_future(anext(events, None))
+            async with aclosing(self._reader.batches(response)) as batches:
+                async for values in batches:
+                    done = values[-1] == b"[DONE]"
+                    chunks = [self._chunk(value) for value in (values[:-1] if done else values)]
+                    body = b"".join(b"data: " + chunk + b"\n\n" for chunk in chunks if chunk)
+                    if done:
+                        break
+                    await self._begun(send, body)
+            if not done and (not self._choices or not self._choices <= self._finishes.keys()):
+                await self._begun(send, b"")
+                raise self._reader.cut()
         finally:
-            coming.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await coming
-            await events.aclose()
-        await self._send(send, DONE, last=True)
+            beat.cancel()
+        await self._begun(send, (body if done else b"") + DONE, last=True)
 
-    async def _events(self, response: "httpx.Response") -> AsyncGenerator[bytes]:
-        """The chunks of a stream as the client is to get them; empty for one that is not for the client."""
-        async for value in self._reader.values(response):
-            if value == b"[DONE]":
-                return
-            yield self._chunk(value)
-        if not self._choices or not self._choices <= self._finishes.keys():
-            raise self._reader.cut()
+    async def _beat(self, send: Send) -> None:
+        """Send a comment whenever nothing was sent for as long as a heartbeat takes."""
+        loop, every = asyncio.get_running_loop(), self._settings.heartbeat_s
+        self._spoken = loop.time()
+        with suppress(TimeoutError):  # the client reads nothing; whoever sends next notices
+            while True:
+                await asyncio.sleep(self._spoken + every - loop.time())
+                if loop.time() >= self._spoken + every:
+                    await self._begun(send, KEEP_ALIVE)
+
+    async def _begun(self, send: Send, body: bytes, *, last: bool = False) -> None:
+        """Send `body`, behind the head where it was not sent yet."""
+        async with self._sending:
+            self._spoken = asyncio.get_running_loop().time()
+            if not self._started:
+                self._started = True
+                await send({"type": "http.response.start", "status": 200, "headers": EVENT_STREAM})
+            if body:
+                await self._send(send, body, last=last)
 
     def _chunk(self, value: bytes) -> bytes:
         chunk = self._reader.chunk(value)

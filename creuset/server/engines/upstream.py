@@ -6,8 +6,6 @@ it well?). What goes through, and how it is changed on the way, is engines/relay
 The key of a client never goes out, and the upstream's key never comes in: it is in no error, log or `repr`. A request
 is sent again only where nothing was answered and nothing can have been done twice: the connection was not made, or the
 answer was 429 with Retry-After, 502, 503 or 504.
-
-httpx is imported when an upstream is used, and not before.
 """
 
 import asyncio
@@ -15,7 +13,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -23,11 +21,9 @@ import msgspec
 import creuset
 from creuset.core.errors import ConfigError, EngineError, Overloaded, RequestError
 from creuset.server.engines.client import State
+from creuset.server.engines.outgoing import IncomingReply, NotConnected, Outgoing, OutgoingError, TimedOut
 from creuset.server.metrics import Gauges, ModelMetrics
 from creuset.server.settings import is_loopback
-
-if TYPE_CHECKING:
-    import httpx
 
 SLOW_PROBES = 3
 BACKOFF_S, LONGEST_WAIT_S = 0.25, 10.0
@@ -98,8 +94,6 @@ class UpstreamEngine:
         pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        import httpx
-
         self.settings, self.metrics, self._log = settings, metrics, log
         self.names = settings.names or (settings.model,)
         self.state: State = "starting"
@@ -114,13 +108,10 @@ class UpstreamEngine:
         headers = {"user-agent": f"creuset/{creuset.__version__}"}
         if settings.key:
             headers["authorization"] = f"Bearer {settings.key}"
-        self._client = httpx.AsyncClient(
-            headers=headers,
-            timeout=httpx.Timeout(settings.silence_s, connect=settings.connect_s),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=max_concurrency, keepalive_expiry=3.0),
+        self._client = Outgoing(
+            headers, connect_s=settings.connect_s, silence_s=settings.silence_s, keep=max_concurrency,
             trust_env=not is_loopback(urlsplit(settings.url).hostname or ""),  # no proxy to this machine itself
-            follow_redirects=False,
-        )
+        )  # fmt: skip
 
     @property
     def name(self) -> str:
@@ -160,7 +151,7 @@ class UpstreamEngine:
             self.open -= 1
 
     @asynccontextmanager
-    async def opened(self, path: str, body: Mapping[str, Any]) -> "AsyncIterator[httpx.Response]":
+    async def opened(self, path: str, body: Mapping[str, Any]) -> AsyncIterator[IncomingReply]:
         """The answer to a POST, its status 200, its body not read yet. Leaving ends the request, there too.
 
         Raises what the client is to be told: RequestError, Overloaded, UpstreamError, UpstreamDown.
@@ -187,25 +178,22 @@ class UpstreamEngine:
         finally:
             await response.aclose()
 
-    async def _post(self, path: str, raw: bytes, *, last: bool) -> "httpx.Response | None":
+    async def _post(self, path: str, raw: bytes, *, last: bool) -> IncomingReply | None:
         """The answer, or None where no connection was made and it can be tried again."""
-        import httpx
-
         headers = {"content-type": "application/json", "accept": "text/event-stream, application/json"}
-        request = self._client.build_request("POST", self.settings.base + path, content=raw, headers=headers)
         try:
-            return await self._client.send(request, stream=True)
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            return await self._client.post(self.settings.base + path, raw, headers)
+        except NotConnected as error:
             if not last:
                 return None
             self._set("down", "no connection can be made")
             raise UpstreamDown(self.why_not()) from error
-        except httpx.TimeoutException as error:
+        except TimedOut as error:
             raise UpstreamTimeout(f"the server behind {self.name} did not answer in time") from error
-        except httpx.HTTPError as error:
+        except OutgoingError as error:
             raise UpstreamError(f"the server behind {self.name} broke the connection before it answered") from error
 
-    async def _refusal(self, response: "httpx.Response") -> Exception:
+    async def _refusal(self, response: IncomingReply) -> Exception:
         """What a client is told of an answer that is none."""
         status = response.status_code
         raw = await self._beginning(response)
@@ -226,12 +214,10 @@ class UpstreamEngine:
             return UpstreamDown(message) if status == 503 else UpstreamTimeout(message)
         return UpstreamError(message)
 
-    async def _beginning(self, response: "httpx.Response") -> bytes:
-        import httpx
-
+    async def _beginning(self, response: IncomingReply) -> bytes:
         found = b""
-        with suppress(httpx.HTTPError):
-            async for piece in response.aiter_bytes():
+        with suppress(OutgoingError):
+            async for piece in response.pieces():
                 found += piece
                 if len(found) >= MAX_ERROR_BYTES:
                     break
@@ -251,31 +237,29 @@ class UpstreamEngine:
                     async with asyncio.timeout(wait):
                         await self._ended.wait()
         finally:
-            await self._client.aclose()
+            await self._client.close()
 
     async def probe(self) -> None:
         """Ask for its list of models: red when it cannot be reached, fails, or does not know our key."""
-        import httpx
-
         try:
-            response = await self._client.get(f"{self.settings.base}/models", timeout=self.settings.connect_s)
-        except httpx.ReadTimeout:
+            status, body = await self._client.get(f"{self.settings.base}/models", within_s=self.settings.connect_s)
+        except TimedOut:
             # It took the connection: some servers answer nothing else while they write a reply. Red when it goes on.
             self._slow += 1
             if self._slow >= SLOW_PROBES and not self.open:
                 self._set("down", f"it did not answer {self._slow} times")
             return
-        except httpx.HTTPError as error:
-            self._set("down", f"it does not answer ({type(error).__name__})")
+        except OutgoingError as error:
+            self._set("down", f"it does not answer ({error})")
             return
         self._slow = 0
-        if response.status_code >= 500:
-            self._set("down", f"it answers {response.status_code}")
-        elif response.status_code == 401:
+        if status >= 500:
+            self._set("down", f"it answers {status}")
+        elif status == 401:
             self._set("down", "it refuses the key of this server (401)")
         else:  # a provider without such a list is well too
             with suppress(ValueError, TypeError, KeyError, AttributeError):
-                listed = {one["id"]: one for one in response.json()["data"]}
+                listed = {one["id"]: one for one in msgspec.json.decode(body)["data"]}
                 self.listed = listed.get(self.settings.model, {})
             self._set("ready")
 
@@ -316,7 +300,7 @@ def read_error(raw: bytes) -> tuple[str, str | None, str | None]:
     )
 
 
-def _retry_wait(response: "httpx.Response", attempt: int) -> float | None:
+def _retry_wait(response: IncomingReply, attempt: int) -> float | None:
     """Seconds until this request may be sent again; None: it is not to be."""
     asked = _seconds(response)
     if response.status_code == 429:
@@ -327,7 +311,7 @@ def _retry_wait(response: "httpx.Response", attempt: int) -> float | None:
     return None
 
 
-def _seconds(response: "httpx.Response") -> float | None:
+def _seconds(response: IncomingReply) -> float | None:
     """Retry-After in seconds. A date, the other form, is as good as none."""
     value = response.headers.get("retry-after", "")
     return float(value) if value.isascii() and value.isdigit() and len(value) < 6 else None
