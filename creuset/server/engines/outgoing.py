@@ -1,7 +1,7 @@
 """Requests to other servers: the one place that knows the HTTP library, aiohttp.
 
 Connections are kept and used again. A redirect is not followed, cookies are not kept, and nothing is sent twice.
-aiohttp is imported when the first request goes out, and not before; ADR 35 says why it is this library.
+aiohttp is imported when the first request goes out, and not before; ADR 36 says why it is this library.
 """
 
 import asyncio
