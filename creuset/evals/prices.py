@@ -32,6 +32,7 @@ class Price:
     cache_write: float | None = None  # of tokens that are written to a cache; None: as input
     reasoning: float | None = None  # of tokens of thought; None: as output
     priority: Mapping[str, float] = field(default_factory=dict)  # input, output, cached_input of requests that go first
+    flex: Mapping[str, float] = field(default_factory=dict)  # the same of requests that may wait a little
     brackets: tuple[Mapping[str, float], ...] = ()  # above (tokens of the whole input), input, output, cached_input
     since: str = ""  # ISO date from which it was seen or held
     until: str = ""

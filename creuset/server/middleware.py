@@ -26,6 +26,7 @@ from creuset.server.tenants.access import check_scope
 from creuset.server.tenants.admission import Errand
 from creuset.server.tenants.cookies import check_origin_of_cookie, cookie_of
 from creuset.server.tenants.gate import Gate
+from creuset.types.served import PLAIN, ServedBy
 from creuset.types.tenants import Caller
 
 OPEN_PATHS = (
@@ -43,7 +44,8 @@ LOCALHOST = "localhost"  # as an allowed origin: pages of this machine, whatever
 EXPOSED = (
     b"x-request-id, retry-after, retry-after-ms, x-should-retry, x-creuset-ignored, openai-processing-ms, "
     b"x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, idempotent-replayed, "
-    b"x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens"
+    b"x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens, deprecation, sunset, link, "
+    b"x-creuset-model, x-creuset-target"
 )
 CLIENT_GONE = 499  # nginx's number for a client that closed the connection; it is only ever logged
 POLICY = (
@@ -91,6 +93,8 @@ class RequestContext:
     turns: Any = None  # what a WebSocket remembers of its responses
     limits: Sequence[tuple[bytes, bytes]] = ()  # headers: what is left of the caller's limits
     errand: Errand | None = None  # where the server asks itself: for a batch
+    served: ServedBy = PLAIN  # who answers, and how
+    told: dict[bytes, bytes] = field(default_factory=dict)  # headers: what is to be known of the model and its name
 
 
 class Middleware:
@@ -283,6 +287,7 @@ class Middleware:
         ]
         if context.dialect.id_header:
             headers.append((context.dialect.id_header, context.id.encode()))
+        headers += context.told.items()
         if context.ignored:
             headers.append((b"x-creuset-ignored", ", ".join(context.ignored).encode()))
         if self._origins:

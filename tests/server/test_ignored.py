@@ -26,7 +26,7 @@ def chat(text: str, **more: Any) -> dict[str, Any]:
 HARMLESS: dict[str, Any] = {
     "user": "u", "safety_identifier": "s", "prompt_cache_key": "k", "prompt_cache_retention": "24h",
     "priority": 3, "prompt_cache_options": {"a": 1},
-    "service_tier": "auto", "store": False, "metadata": {"a": "b"},
+    "store": False, "metadata": {"a": "b"},
 }  # fmt: skip
 
 

@@ -57,13 +57,13 @@ BESIDE = {
     "tool_choice": {},
 }  # fmt: skip
 HARMLESS = {"metadata", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "safety_identifier",
-            "service_tier", "store", "user"}  # fmt: skip
+            "store", "user"}  # fmt: skip
 IGNORED = {
     "POST /chat/completions": HARMLESS,
     "POST /completions": {"user"},
     "POST /embeddings": {"user"},
     "POST /responses": {"context_management", "max_tool_calls", "prompt_cache_key", "prompt_cache_options",
-                        "prompt_cache_retention", "safety_identifier", "service_tier", "user", "reasoning"},
+                        "prompt_cache_retention", "safety_identifier", "user", "reasoning"},
     "POST /responses/input_tokens": {"personality", "truncation", "reasoning"},
     "POST /conversations/{conversation_id}/items": {"include"},
     "GET /responses/{response_id}": {"include", "include_obfuscation"},

@@ -78,7 +78,7 @@ CHAT_REFUSALS: list[tuple[dict[str, Any], int, str, str]] = [
     ({"priority": "high"}, 400, "priority", '"high"'),
     ({"verbosity": "low"}, 400, "verbosity", '"low"'),
     ({"store": True}, 400, "store", "got true"),
-    ({"service_tier": "flex"}, 400, "service_tier", '"flex"'),
+    ({"service_tier": "batch"}, 400, "service_tier", '"batch"'),
     ({"metadata": BIG}, 400, "metadata", "at most 16"),
     ({"metadata": {"a": 1}}, 400, "metadata", "strings"),
     ({"safety_identifier": "x" * 65}, 400, "safety_identifier", "at most 64 characters, got 65"),

@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 
-from creuset.core.errors import ConfigError, NotFound, RequestError
+from creuset.core.errors import ConfigError, NotFound
 from creuset.model.formats.hf_config import to_hf
 from creuset.server.engines.client import EngineClient
 from creuset.server.engines.pool import EnginePool, ServedEngine
 from creuset.server.model import describe
 from creuset.testing import tiny_config, tiny_tokenizer
-from creuset.types.fields import Fields
 
 from .conftest import NAME, SCRIPTED, Running, start
 
@@ -126,14 +125,7 @@ def test_a_pool_finds_by_every_name_and_nothing_else(folder: Path) -> None:
     assert [pool.find(name) for name in "abc"] == [first, first, second] and pool.names == "a, b, c"
     with pytest.raises(NotFound, match='the model "d" is not served here; this server has a, b, c'):
         pool.find("d")
-    assert pool.chosen_by(Fields({"model": "c"})) == ("c", second)
-    assert pool.chosen_by(Fields({}), optional=True) == ("a", first)
-    for body in ({}, {"model": None}):
-        with pytest.raises(RequestError, match="`model` is required; this server has a, b, c") as refused:
-            pool.chosen_by(Fields(body))
-        assert refused.value.param == "model"
-    with pytest.raises(RequestError, match="`model` must be a string, got 7"):
-        pool.chosen_by(Fields({"model": 7}))
+    assert pool.known("b") is first and pool.known("d") is None
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,7 @@ def main(args: argparse.Namespace) -> int:
 def _set(args: argparse.Namespace) -> int:
     from sqlalchemy import delete
 
+    from creuset.server.tenants.audited import MoneyAudit
     from creuset.server.tenants.money.limits import Limit
     from creuset.server.tenants.money.prices import parse_money
     from creuset.server.tenants.money.rules import Channel, SpendAlert, add_alert, set_limit
@@ -63,12 +64,13 @@ def _set(args: argparse.Namespace) -> int:
             window=args.per, zone=args.zone, amount=amount, currency=args.currency.upper(),
         )  # fmt: skip
         with database.transaction() as connection:
-            made = set_limit(connection, limit)
+            made, audit = set_limit(connection, limit), MoneyAudit(organization)
+            audit.limit(connection, made)
             if args.alert:
                 connection.execute(delete(ALERTS).where(ALERTS.c.limit == made.id))
             for share in args.alert:
                 alert = SpendAlert(id="", organization=organization, limit=made.id, share=share, channel=channel)
-                add_alert(connection, alert)
+                audit.alert(connection, add_alert(connection, alert), made)
             tell(args, _shown(made, 0, args.alert))
     return 0
 

@@ -39,6 +39,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _set(args: argparse.Namespace) -> int:
+    from creuset.server.tenants.audited import MoneyAudit
     from creuset.server.tenants.money.limits import Limit
     from creuset.server.tenants.money.rules import set_limit
 
@@ -57,7 +58,10 @@ def _set(args: argparse.Namespace) -> int:
             if value is not None
         ]  # fmt: skip
         with database.transaction() as connection:
-            tell(args, [shown(set_limit(connection, one)) for one in made])
+            kept = [set_limit(connection, one) for one in made]
+            for one in kept:
+                MoneyAudit(organization).limit(connection, one)
+            tell(args, [shown(one) for one in kept])
     return 0
 
 
@@ -70,11 +74,14 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def remove(args: argparse.Namespace) -> int:
-    from creuset.server.tenants.money.rules import drop_limit
+    from creuset.server.tenants.audited import MoneyAudit
+    from creuset.server.tenants.money.rules import drop_limit, find_limits
 
     with opened_books(args) as (database, organization), database.transaction() as connection:
-        if not drop_limit(connection, organization, args.id):
+        found = find_limits(connection, organization, id=args.id)
+        if not found or not drop_limit(connection, organization, args.id):
             raise ConfigError(f"there is no limit `{args.id}`", hint="see `creuset limits list`")
+        MoneyAudit(organization).limit(connection, found[0], gone=True)
         tell(args, {"id": args.id, "removed": True}, f"removed {args.id}")
     return 0
 

@@ -20,14 +20,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
+    from creuset.server.tenants.audited import MoneyAudit
     from creuset.server.tenants.money.prices import read_prices, shipped_prices
     from creuset.server.tenants.money.rules import read_settings, set_prices
 
-    with opened_books(args) as (database, _organization):
+    with opened_books(args) as (database, organization):
         if args.action == "set":
             prices = read_prices(args.file)
             with database.transaction() as connection:
                 set_prices(connection, prices)
+                MoneyAudit(organization).prices(connection, prices)
             tell(args, [_shown(one) for one in prices])
             return 0
         with database.reading() as connection:

@@ -9,13 +9,15 @@ from creuset.server.anthropic.messages import parse_count, parse_request
 from creuset.server.anthropic.reply import MessageResponse
 from creuset.server.carry import Answer, Handler, answer_chat, chat_prompt
 from creuset.server.chat.request import ChatRequest
-from creuset.server.chat.upstream import model_of, own_engine, reader_for
+from creuset.server.chat.upstream import model_of, reader_for
 from creuset.server.engines.upstream import UpstreamEngine
+from creuset.server.routes.choose import chosen, with_tokens
 from creuset.server.schema.anthropic import CountBody, MessagesBody
 from creuset.server.state import ServerState, context_of, json_response, salt_of
 from creuset.server.stream import ResponseBuilder
 from creuset.text.calls.forced import Thought
 from creuset.types.fields import checked_fields, parse_object
+from creuset.types.served import ANTHROPIC_TIERS
 
 
 def anthropic_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
@@ -23,7 +25,7 @@ def anthropic_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
 
     async def create(request: Request) -> Answer:
         fields = checked_fields(parse_object(await request.body()), MessagesBody)
-        name, engine = state.engines.chosen_by(fields)
+        name, engine = chosen(state, request, fields, tiers=ANTHROPIC_TIERS)
         salt = salt_of(request, fields, state.settings)
         ask = parse_request(fields, name, model_of(engine))
         context_of(request).ignored = ask.ignored
@@ -40,7 +42,7 @@ def anthropic_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
 
     async def count(request: Request) -> Answer:
         fields = checked_fields(parse_object(await request.body()), CountBody)
-        engine = own_engine(state.engines, fields)
+        engine = with_tokens(state, request, fields)
         ask = parse_count(fields, engine.model)
         context_of(request).ignored = ask.ignored
         return json_response({"input_tokens": len(await chat_prompt(engine.model, ask))})

@@ -9,6 +9,7 @@ from creuset.core.errors import PromptTooLong, RequestError
 from creuset.server.chat.model import AskedModel
 from creuset.types.fields import Fields, show
 from creuset.types.generation import MAX_ALTERNATIVES, LogprobsMode, Sampling
+from creuset.types.served import OPENAI_TIERS
 
 INT64 = 2**63 - 1
 MAX_TOKENS = 2**31
@@ -97,7 +98,7 @@ def take_harmless(fields: Fields) -> None:
     fields.text("prompt_cache_retention")
     fields.object("prompt_cache_options")
     fields.integer("priority", -(2**31), 2**31 - 1)
-    fields.only("service_tier", "auto", "default")
+    fields.only("service_tier", *OPENAI_TIERS)
     fields.only("store", False)
     metadata = fields.take("metadata")
     if metadata is None:

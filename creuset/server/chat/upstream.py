@@ -20,14 +20,14 @@ from creuset.server.chat.request import ChatRequest
 from creuset.server.chat.sampling import MAX_TOKENS
 from creuset.server.engines.client import ClientDisconnected
 from creuset.server.engines.outgoing import IncomingReply
-from creuset.server.engines.pool import AnyEngine, EnginePool, ServedEngine
+from creuset.server.engines.pool import AnyEngine
 from creuset.server.engines.reading import COUNTS, ReplyReader
 from creuset.server.engines.upstream import UpstreamEngine, UpstreamError
 from creuset.server.tenants.gate import Hold
 from creuset.server.tenants.metered import NOTHING_HELD, charge_told
 from creuset.text.calls.forced import Thought
 from creuset.text.output import CallArguments, CallBegun, Content, OutputPiece, Reasoning
-from creuset.types.fields import Fields, show
+from creuset.types.fields import show
 from creuset.types.generation import Event, Finish
 from creuset.types.messages import ChatMessage
 
@@ -68,15 +68,6 @@ def model_of(engine: AnyEngine) -> AskedModel:
     if isinstance(engine, UpstreamEngine):
         return UnknownModel(context=engine.context or MAX_TOKENS)
     return engine.model
-
-
-def own_engine(engines: EnginePool, fields: Fields, *, optional: bool = False) -> ServedEngine:
-    """The engine of the model in `model`, whose tokens must be known here. RequestError, NotFound."""
-    name, engine = engines.chosen_by(fields, optional=optional)
-    if isinstance(engine, UpstreamEngine):
-        words = f"`{name}` is a model of another server: its tokens are not known here"
-        raise RequestError(words, param="model", code="unsupported_value")
-    return engine
 
 
 # -- the call

@@ -15,7 +15,7 @@ from creuset.server.engines.residency import Residency, Resident
 from creuset.server.engines.upstream import UpstreamEngine
 from creuset.server.metrics import Gauges
 from creuset.server.model import ServedModel
-from creuset.types.fields import Fields, show
+from creuset.types.fields import show
 
 _WORST_FIRST: tuple[State, ...] = ("failed", "down", "starting", "closed", "ready", "unloaded")
 UNBOUNDED = 1 << 62
@@ -142,6 +142,9 @@ class EnginePool:
     def alone(self) -> bool:
         return len(self.engines) == 1
 
+    def known(self, name: str) -> AnyEngine | None:
+        return self._by_name.get(name)
+
     def find(self, name: str) -> AnyEngine:
         """The engine that serves `name`. Raises NotFound."""
         if name not in self._by_name:
@@ -151,16 +154,6 @@ class EnginePool:
                 code="model_not_found",
             )
         return self._by_name[name]
-
-    def chosen_by(self, fields: Fields, *, optional: bool = False) -> tuple[str, AnyEngine]:
-        """The name in a request's `model`, and its engine. With `optional`, none or null stands for the first model."""
-        if optional and fields.peek("model") is None:
-            fields.take("model")
-            return self.engines[0].name, self.engines[0]
-        name = fields.text("model")
-        if name is None:
-            raise fields.refuse("model", f"is required; this server has {self.names}")
-        return name, self.find(name)
 
     @asynccontextmanager
     async def hold(

@@ -10,6 +10,7 @@ from creuset.server.carry import Answer, Handler
 from creuset.server.engines.relay import Relay
 from creuset.server.engines.upstream import UpstreamEngine
 from creuset.server.moderation.method import NAME, THRESHOLD, scores
+from creuset.server.routes.choose import may_use
 from creuset.server.schema.retrieval import ModerationBody
 from creuset.server.state import ServerState, context_of, json_response, off_loop
 from creuset.types.fields import Fields, checked_fields, parse_object, show
@@ -27,14 +28,15 @@ def moderation_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         fields, id = checked_fields(body, ModerationBody), "modr-" + token_hex(12)
         name = fields.text("model") or NAME
         if name not in STANDS_FOR:
-            if name not in state.engines.names.split(", "):
+            context = context_of(request)
+            engine = state.engines.known(name)
+            if engine is None or not may_use(context.who, engine):
                 known = f"this server moderates with {NAME}"
                 raise NotFound(f"the model {show(name)} is not served here; {known}", param="model",
                                code="model_not_found")  # fmt: skip
-            engine = state.engines.find(name)
             if not isinstance(engine, UpstreamEngine):
                 raise fields.refuse("model", f"{show(name)} writes and does not moderate; {NAME} does")
-            context, created = context_of(request), int(state.clock())
+            created = int(state.clock())
             context.facts |= {"reply": id, "model": engine.name}
             return Relay(
                 engine, "/moderations", body, reply_id=id, created=created, settings=state.settings, context=context,

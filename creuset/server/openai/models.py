@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from creuset.server.engines.pool import AnyEngine, EnginePool
+from creuset.server.engines.pool import AnyEngine
 from creuset.server.engines.upstream import UpstreamEngine
 from creuset.server.retrieval.measured import embeddings_of
 
@@ -36,13 +36,6 @@ def model_object(name: str, engine: AnyEngine) -> dict[str, Any]:
         "parameters": model.parameters,
         "license": model.licence or None,
         "languages": list(model.languages),
-    }
-
-
-def model_list(engines: EnginePool) -> dict[str, Any]:
-    return {
-        "object": "list",
-        "data": [model_object(name, engine) for engine in engines.engines for name in engine.names],
     }
 
 

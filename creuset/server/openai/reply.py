@@ -97,14 +97,15 @@ class ChatResponse:
         id: str,
         created: int,
         obfuscate: bool = False,
+        tier: str = "default",
     ) -> None:
-        """`obfuscate`: whether to pad chunks where the client does not say."""
+        """`obfuscate`: whether to pad chunks where the client does not say. `tier`: the class that it is served in."""
         kind = "chat.completion.chunk" if ask.stream else "chat.completion"
         self._head = _Head(id, kind, created, ask.model, engine.fingerprint, ask.options, _pads(ask.options, obfuscate))
         self._choices = [chat.ChatChoice(ask, engine.model, thought) for _ in range(ask.choices)]
         self._deltas: list[list[dict[str, Any]]] = [[] for _ in self._choices]
         self._stream = ask.stream
-        self._tier = {"service_tier": "default"}
+        self._tier = {"service_tier": tier}
         self._usage = UsageCount(len(prompt), ask.choices, reasoning={})
         self._model = engine.model
         self._about_prompt: dict[str, Any] = {"prompt_token_ids": prompt} if ask.sampling.return_ids else {}

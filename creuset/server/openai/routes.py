@@ -11,7 +11,6 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from creuset.core.errors import RequestError
 from creuset.server.carry import Answer, Handler, Prepared, answer_chat, carry, chat_ids
 from creuset.server.chat.request import ChatRequest
 from creuset.server.chat.sampling import fit, for_choice
@@ -21,16 +20,18 @@ from creuset.server.engines.upstream import UpstreamEngine
 from creuset.server.model import ServedModel
 from creuset.server.openai.chat import parse_chat
 from creuset.server.openai.completions import DEFAULT_MAX_TOKENS, CompletionRequest, fitted, parse_completion
-from creuset.server.openai.models import model_card, model_list, model_object
+from creuset.server.openai.models import model_card, model_object
 from creuset.server.openai.reply import ChatResponse, CompletionResponse
 from creuset.server.openai.tokens import parse_detokenize, parse_tokenize, tokenized, tokenizer_info
 from creuset.server.openai.watermark import detected, examine, parse_detect, the_key
+from creuset.server.routes.choose import chosen, first, listed, named, with_tokens
 from creuset.server.schema.chat import ChatBody, CompletionBody, DetectBody, DetokenizeBody, TokenizeBody
 from creuset.server.state import ServerState, context_of, json_response, off_loop, salt_of
 from creuset.server.stream import ResponseBuilder
 from creuset.text.calls.forced import Thought
 from creuset.types.fields import Fields, checked_fields, parse_object
 from creuset.types.generation import GenerationRequest
+from creuset.types.served import OPENAI_TIERS
 
 
 def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
@@ -40,17 +41,19 @@ def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
     async def chat(request: Request) -> Answer:
         body = parse_object(await request.body())
         fields = checked_fields(body, ChatBody)
-        name, engine = state.engines.chosen_by(fields)
+        name, engine = chosen(state, request, fields, tiers=OPENAI_TIERS)
         if isinstance(engine, UpstreamEngine):
             return _relay(request, engine, "/chat/completions", body)
         salt = salt_of(request, fields, state.settings)
         ask = parse_chat(fields, name, engine.model)
         context_of(request).ignored = ask.ignored
-        reply_id = "chatcmpl-" + token_hex(12)
+        reply_id, tier = "chatcmpl-" + token_hex(12), context_of(request).served.tier
 
         def respond(ask: ChatRequest, prompt: list[int], thought: Thought) -> ResponseBuilder:
             created = int(state.clock())
-            return ChatResponse(ask, engine, prompt, thought, id=reply_id, created=created, obfuscate=pads)
+            return ChatResponse(
+                ask, engine, prompt, thought, id=reply_id, created=created, obfuscate=pads, tier=tier
+            )  # fmt: skip
 
         return await answer_chat(state, request, engine, ask, reply_id, salt, respond)
 
@@ -58,7 +61,7 @@ def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         raw = await request.body()
         body = parse_object(raw)
         fields = checked_fields(body, CompletionBody)
-        name, engine = state.engines.chosen_by(fields)
+        name, engine = chosen(state, request, fields, tiers=OPENAI_TIERS)
         if isinstance(engine, UpstreamEngine):
             return _relay(request, engine, "/completions", body)
         salt = salt_of(request, fields, state.settings)
@@ -87,20 +90,13 @@ def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
             gate=state.gate,
         )  # fmt: skip
 
-    def _model(fields: Fields) -> ServedModel:
+    def _model(request: Request, fields: Fields) -> ServedModel:
         """The model whose tokens are asked for."""
-        name, engine = state.engines.chosen_by(fields, optional=True)
-        if isinstance(engine, UpstreamEngine):
-            raise RequestError(
-                f"{name} is a model of another server: its tokens are not known here",
-                param="model",
-                code="unsupported_value",
-            )
-        return engine.model
+        return with_tokens(state, request, fields, optional=True).model
 
     async def tokenize(request: Request) -> Response:
         fields = checked_fields(parse_object(await request.body()), TokenizeBody)
-        model = _model(fields)
+        model = _model(request, fields)
         ask = parse_tokenize(fields, model)
         if ask.prompt is not None:
             words = model.tokenizer
@@ -112,28 +108,29 @@ def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
 
     async def detokenize(request: Request) -> Response:
         fields = checked_fields(parse_object(await request.body()), DetokenizeBody)
-        model = _model(fields)
+        model = _model(request, fields)
         return json_response({"prompt": model.tokenizer.decode(parse_detokenize(fields, model))})
 
     async def detect(request: Request) -> Response:
         fields, mark = checked_fields(parse_object(await request.body()), DetectBody), the_key(state.watermark)
-        model = _model(fields)
+        model = _model(request, fields)
         text = parse_detect(fields)
         return json_response(detected(await off_loop(len(text), examine, text, model, mark), model, mark))
 
-    async def info(_request: Request) -> Response:
-        return json_response(tokenizer_info(_model(Fields({}))))
+    async def info(request: Request) -> Response:
+        return json_response(tokenizer_info(_model(request, Fields({}))))
 
-    async def models(_request: Request) -> Response:
-        return json_response(model_list(state.engines))
+    async def models(request: Request) -> Response:
+        data = [model_object(name, engine) for name, engine in listed(state, request)]
+        return json_response({"object": "list", "data": data})
 
     async def one_model(request: Request) -> Response:
         name = request.path_params["name"]
-        return json_response(model_object(name, state.engines.find(name)))
+        return json_response(model_object(name, named(state, request, name)))
 
     async def card(request: Request) -> Response:
         name = request.query_params.get("model")
-        return json_response(model_card(state.engines.engines[0] if name is None else state.engines.find(name)))
+        return json_response(model_card(first(state, request) if name is None else named(state, request, name)))
 
     return [
         ("POST", "/v1/chat/completions", chat),

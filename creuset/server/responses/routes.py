@@ -11,7 +11,7 @@ from starlette.responses import Response, StreamingResponse
 from creuset.core.errors import NotFound, RequestError
 from creuset.server.carry import Answer, Handler, answer_chat, chat_prompt, fitting, started
 from creuset.server.chat.request import ChatRequest
-from creuset.server.chat.upstream import model_of, own_engine, reader_for
+from creuset.server.chat.upstream import model_of, reader_for
 from creuset.server.engines.pool import AnyEngine
 from creuset.server.engines.upstream import UpstreamEngine
 from creuset.server.responses.background import Running
@@ -19,11 +19,13 @@ from creuset.server.responses.items import Item, parse_input
 from creuset.server.responses.reply import Numbered, ResponseReply, encode
 from creuset.server.responses.request import PastItems, ResponseAsk, parse_response
 from creuset.server.responses.store import ItemStore, Kept
+from creuset.server.routes.choose import chosen, with_tokens
 from creuset.server.schema.responses import InputTokensBody, ResponseBody
 from creuset.server.state import ServerState, context_of, json_response, salt_of
 from creuset.server.stream import EVENT_STREAM, KEEP_ALIVE
 from creuset.text.calls.forced import Thought
 from creuset.types.fields import Fields, checked_fields, parse_object, show
+from creuset.types.served import OPENAI_TIERS
 
 MAX_PAGE = 100
 SSE = {name.decode(): value.decode() for name, value in EVENT_STREAM}
@@ -38,12 +40,13 @@ def response_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
 
     async def create(request: Request) -> Answer:
         fields = checked_fields(parse_object(await request.body()), ResponseBody)
-        name, engine = state.engines.chosen_by(fields, optional=True)
+        name, engine = chosen(state, request, fields, optional=True, tiers=OPENAI_TIERS)
         salt, owner = salt_of(request, fields, state.settings), owner_of(request)
         turns = context_of(request).turns
         known = await read_known(fields, store, owner, turns)
         ask = parse_response(fields, name, model_of(engine), known)
         context_of(request).ignored = ask.chat.ignored
+        ask.echo["service_tier"] = context_of(request).served.tier
         id, created, numbered = f"resp_{token_hex(24)}", int(state.clock()), Numbered()
         chat = ask.chat
         if ask.truncates and not isinstance(engine, UpstreamEngine):
@@ -161,7 +164,7 @@ def response_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
 
     async def input_tokens(request: Request) -> Answer:
         fields = checked_fields(parse_object(await request.body()), InputTokensBody)
-        engine = own_engine(state.engines, fields, optional=True)
+        engine = with_tokens(state, request, fields, optional=True)
         known = await read_known(fields, store, owner_of(request))
         ask = parse_response(fields, engine.name, engine.model, known, counting=True)
         context_of(request).ignored = ask.chat.ignored

@@ -17,6 +17,7 @@ from creuset.server.middleware import CLIENT_GONE
 from creuset.server.model import ServedModel
 from creuset.server.retrieval.requests import EmbeddingsAsk, RerankAsk, parse_embeddings, parse_rerank
 from creuset.server.retrieval.vectors import TokenText, cosine, embed, numbers, shortened
+from creuset.server.routes.choose import chosen
 from creuset.server.schema.retrieval import EmbeddingsBody, RerankBody
 from creuset.server.state import ServerState, context_of, off_loop, salt_of
 from creuset.types.fields import Fields, checked_fields, parse_object
@@ -42,7 +43,7 @@ def retrieval_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
             raw = await request.body()
             body = parse_object(raw)
             fields = checked_fields(body, body_kind)
-            name, engine = state.engines.chosen_by(fields)
+            name, engine = chosen(state, request, fields)
             reply_id = f"{'embd' if holds == 'data' else 'rerank'}-{token_hex(12)}"
             if isinstance(engine, UpstreamEngine):
                 return _relay(request, engine, path, body, reply_id, holds)

@@ -61,7 +61,7 @@ class Sampled(RequestBody, kw_only=True):
     prompt_cache_key: Annotated[str, Meta(max_length=1024)] | None = None
     prompt_cache_retention: str | None = None
     prompt_cache_options: dict[str, Any] | None = None
-    service_tier: Literal["auto", "default"] | None = None
+    service_tier: Literal["auto", "default", "flex", "priority", "fast"] | None = None
     store: Literal[False] | None = None
     metadata: Metadata | None = None
     priority: int | None = None

@@ -127,7 +127,7 @@ class ResponseBody(Asked, kw_only=True):
     prompt_cache_key: Annotated[str, Meta(max_length=1024)] | None = None
     prompt_cache_retention: str | None = None
     prompt_cache_options: dict[str, Any] | None = None
-    service_tier: Literal["auto", "default"] | None = None
+    service_tier: Literal["auto", "default", "flex", "priority", "fast"] | None = None
     skip_special_tokens: Literal[True] | None = None
     spaces_between_special_tokens: Literal[True] | None = None
     priority: int | None = None

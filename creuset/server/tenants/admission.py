@@ -8,8 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import msgspec
+
 from creuset.core.errors import RequestError
 from creuset.server.tenants.gate import NOTHING_HELD, Gate, Hold, refuse_model
+from creuset.types.served import ServedBy
 from creuset.types.tenants import Caller
 
 
@@ -48,6 +51,7 @@ class Asking(Protocol):
     id: str
     who: Caller | None
     errand: Errand | None
+    served: ServedBy
     facts: dict[str, Any]
 
 
@@ -73,7 +77,7 @@ async def admission(
     if errand is None:
         return await gate.admit(
             asking.who, names, request=asking.id, prompt_tokens=prompt_tokens, max_tokens=max_tokens, choices=choices,
-            kind=kind,
+            kind=kind, served=asking.served,
         )  # fmt: skip
     if errand.prepaid:
         if asking.who is not None:
@@ -81,5 +85,5 @@ async def admission(
         return NOTHING_HELD
     return await gate.admit(
         asking.who, names, request=asking.id, prompt_tokens=prompt_tokens, max_tokens=max_tokens, choices=choices,
-        kind=kind, tier=errand.tier, charge_as=errand.charge_as,
+        kind=kind, served=msgspec.structs.replace(asking.served, tier=errand.tier), charge_as=errand.charge_as,
     )  # fmt: skip

@@ -18,9 +18,10 @@ from creuset.server.tenants.money.books import Books
 from creuset.server.tenants.money.counting import Place, begin_of
 from creuset.server.tenants.money.ledger import Closing, Opening
 from creuset.server.tenants.money.limits import debt, left, wait_for
-from creuset.server.tenants.money.prices import FREE, PriceBook, Tariff
-from creuset.server.tenants.money.refusals import LedgerUnavailable, duration, refused
+from creuset.server.tenants.money.prices import FREE, OWN_KEY, PriceBook, Tariff
+from creuset.server.tenants.money.refusals import LedgerUnavailable, duration, refuse_unpriced, refused
 from creuset.server.tenants.money.windows import Calendar
+from creuset.types.served import PLAIN, ServedBy
 from creuset.types.tenants import Caller
 from creuset.types.usage import TokenUsage
 
@@ -32,7 +33,9 @@ class Hold(Protocol):
 
     @property
     def headers(self) -> RateHeaders: ...
-    def settle(self, usage: TokenUsage, *, status: str = "completed", estimated: bool = False) -> None: ...
+    def settle(
+        self, usage: TokenUsage, *, status: str = "completed", estimated: bool = False, tier: str | None = None
+    ) -> None: ...
     def release(self, status: str = "failed") -> None: ...
 
 
@@ -50,7 +53,7 @@ class Gate(Protocol):
         prompt_tokens: int,
         max_tokens: int,
         choices: int = 1,
-        tier: str = "default",
+        served: ServedBy = PLAIN,
         kind: str = "completions",
         charge_as: str = "",
     ) -> Hold: ...
@@ -62,7 +65,9 @@ class NothingHeld:
 
     headers: Sequence[tuple[bytes, bytes]] = ()
 
-    def settle(self, usage: TokenUsage, *, status: str = "completed", estimated: bool = False) -> None:
+    def settle(
+        self, usage: TokenUsage, *, status: str = "completed", estimated: bool = False, tier: str | None = None
+    ) -> None:
         return
 
     def release(self, status: str = "failed") -> None:
@@ -89,7 +94,7 @@ class OpenGate:
 
     async def admit(
         self, who: Caller | None, names: Sequence[str], *, request: str, prompt_tokens: int, max_tokens: int,
-        choices: int = 1, tier: str = "default", kind: str = "completions", charge_as: str = "",
+        choices: int = 1, served: ServedBy = PLAIN, kind: str = "completions", charge_as: str = "",
     ) -> Hold:  # fmt: skip
         return NOTHING_HELD
 
@@ -111,9 +116,13 @@ class MoneyHold:
     def headers(self) -> RateHeaders:
         return rate_headers(self.places, self.books.now, self.books.calendar)
 
-    def settle(self, usage: TokenUsage, *, status: str = "completed", estimated: bool = False) -> None:
+    def settle(
+        self, usage: TokenUsage, *, status: str = "completed", estimated: bool = False, tier: str | None = None
+    ) -> None:
+        """`tier`: the one that another server says it has served."""
         if not self.over:
             self.over = True
+            self.opening.tier = tier or self.opening.tier
             lines = [] if self.tariff is None else self.tariff.lines(usage, self.opening.tier)
             self.books.close(
                 Closing(opening=self.opening, status=status, usage=usage, lines=lines, estimated=estimated)
@@ -180,25 +189,34 @@ class MoneyGate:
 
     async def admit(
         self, who: Caller | None, names: Sequence[str], *, request: str, prompt_tokens: int, max_tokens: int,
-        choices: int = 1, tier: str = "default", kind: str = "completions", charge_as: str = "",
+        choices: int = 1, served: ServedBy = PLAIN, kind: str = "completions", charge_as: str = "",
     ) -> Hold:  # fmt: skip
         """Reserve what a request may use: `prompt_tokens`, and `max_tokens` for each of `choices`.
 
         `names`: of the model, the one by which it is counted first. `request`: its id, by which it is charged once; or
         `charge_as`, where several requests are attempts at one thing.
-        Raises RateLimited, QuotaSpent, NotFound (a model that this caller may not use), LedgerUnavailable.
+        `served`: the name that was asked, and who answers; another attempt has an id of its own, `request#2`.
+        Raises RateLimited, QuotaSpent, NotFound (a model that this caller may not use), ModelWithoutPrice,
+        LedgerUnavailable.
         """
         if who is None:
             return NOTHING_HELD
-        refuse_model(who, names)
-        wanted = tuple(names)
-        tariff = self.price(wanted)
+        wanted = tuple(names) if served.asked in ("", *names) else (*names, served.asked)
+        refuse_model(who, wanted)
+        tariff = None if served.own_key else self.price(names)
+        if tariff is None and not served.own_key:
+            refuse_unpriced(wanted[0], await self.books.places(who, wanted))
+        tier, place = served.tier, served.place
         output = max_tokens * choices
+        id = request if served.attempt == 1 else f"{request}#{served.attempt}"
         opening = Opening(
-            request=request, at=0, organization=who.organization, project=who.project, user=who.user,
+            request=id, at=0, organization=who.organization, project=who.project, user=who.user,
             service_account=who.service_account, key=who.key, groups=who.groups, model=wanted[0], kind=kind, tier=tier,
-            price=FREE if tariff is None else tariff.version, currency="" if tariff is None else tariff.currency,
+            price=(OWN_KEY if served.own_key else FREE) if tariff is None else tariff.version,
+            currency="" if tariff is None else tariff.currency,
             amount=0 if tariff is None else tariff.most(prompt_tokens, output, tier), charge_as=charge_as,
+            asked=served.asked, target=served.target, country=place.country, operator=place.operator,
+            law=",".join(place.law),
         )  # fmt: skip
         if tariff is not None and tariff.version not in self._known:
             self._known.add(tariff.version)

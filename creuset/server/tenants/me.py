@@ -5,20 +5,19 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from creuset.core.errors import NotFound
+from creuset.server.routes.choose import usable
 from creuset.server.state import ServerState, context_of, json_response
-from creuset.server.tenants.gate import MoneyGate, refuse_model
+from creuset.server.tenants.gate import MoneyGate
 from creuset.server.tenants.money.counting import Place, begin_of
 from creuset.server.tenants.money.limits import LimitCounter, debt, left
 from creuset.server.tenants.money.prices import Rates, Tariff
 from creuset.server.tenants.money.windows import NEVER, US, Calendar, as_iso
-from creuset.types.tenants import Caller
 
 
 def me_route(state: ServerState) -> tuple[str, str, Any]:
     async def me(request: Request) -> Response:
         who = context_of(request).who
-        every = [tuple(engine.names) for engine in state.engines.engines]
+        every = [tuple(engine.names) for engine in usable(state.engines, who)]
         if who is None or not isinstance(state.gate, MoneyGate):
             known: list[dict[str, Any]] = [
                 {"id": names[0], "names": names, "price": None, "limits": []} for names in every
@@ -28,8 +27,6 @@ def me_route(state: ServerState) -> tuple[str, str, Any]:
         general = await gate.books.places(who, ())
         models: list[dict[str, Any]] = []
         for names in every:
-            if not _may(who, names):
-                continue
             places = await gate.books.places(who, names)
             own = [limit_as_json(place, at) for place in places if place[0].model]
             price = price_as_json(gate.price(names))
@@ -43,14 +40,6 @@ def me_route(state: ServerState) -> tuple[str, str, Any]:
         return json_response(found)
 
     return "GET", "/v1/creuset/me", me
-
-
-def _may(who: Caller, names: tuple[str, ...]) -> bool:
-    try:
-        refuse_model(who, names)
-    except NotFound:
-        return False
-    return True
 
 
 def limit_as_json(place: Place, at: int) -> dict[str, Any]:

@@ -24,6 +24,7 @@ reasoning = 0.9
 batch_input = 0.075
 batch_output = 0.3
 priority = { input = 0.3, output = 1.2 }
+flex = { input = 0.1, output = 0.4 }
 brackets = [{ above = 1000, input = 0.3, output = 1.2 }, { above = 5000, input = 0.45, output = 1.8 }]
 currency = "EUR"
 since = "2026-01-01"
@@ -70,7 +71,7 @@ def test_tiers_and_brackets(own):
     assert own.currency == "EUR" and own.version.startswith("house@2026-01-01#")
     million = TokenUsage(input=1000, output=10**6)
     assert [own.cost(million, tier) for tier in ("default", "batch", "priority", "flex")] == [
-        150 + 600_000, 75 + 300_000, 300 + 1_200_000, 150 + 600_000,
+        150 + 600_000, 75 + 300_000, 300 + 1_200_000, 100 + 400_000,
     ]  # fmt: skip
     # One bracket, by the whole input, prices the whole request: also its output.
     outputs = [own.rates("default", tokens).output for tokens in (1000, 1001, 5000, 5001)]

@@ -5,6 +5,7 @@ was: the reply to its id is the reply to an id that was never given.
 """
 
 import re
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import event
 
 from creuset.server.tenants.directory.keys import issue, revoke
 from creuset.server.tenants.directory.people import create_group, create_user, invite, join_group
@@ -27,6 +29,7 @@ from .conftest import NOW, House, build
 OPEN = {"/", "/health", "/favicon.svg", "/assets/{file}", "/auth/login", "/auth/accept", "/auth/oidc/login"}
 ADMIN = re.compile(r"/v1/(organization|projects)(?!/usage/|/costs)(/|$)")  # bob may read usage
 BUCKETS = re.compile(r"/v1/organization/(usage/|costs)")
+KEPT = re.compile(r"/v1/(responses|conversations)/")  # belongs to a person, and to no administrator
 SCIM = "/scim/"
 BODY = {"content-type": "application/json"}
 
@@ -147,6 +150,43 @@ def test_what_is_anothers_is_told_as_what_never_was(scene: Scene) -> None:
             if method == "GET":
                 closed = path.startswith(SCIM) or (who == "colleague" and ADMIN.match(path))
                 assert there.status_code == (403 if closed else 404), path
+
+
+def test_the_database_is_asked_the_same_for_anothers_id_as_for_one_that_never_was(scene: Scene) -> None:
+    """So it takes the same time: the statements are equal in number, in kind and in order."""
+    said: list[str] = []
+    engine = scene.house.directory.database.engine
+    mine = threading.current_thread()
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if threading.current_thread() is not mine and not statement.startswith(("BEGIN", "SELECT money_state")):
+            said.append(statement)
+
+    background = re.compile(
+        r"directory_state|ledger|counters|holds|usage_lines|UPDATE \"?(api_)?keys|DELETE FROM sessions"
+    )
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        looked = 0
+        for who in ("other", "colleague", "administrator"):
+            for method, path in scene.routes:
+                if (
+                    "{" not in path
+                    or path in OPEN
+                    or "{name}" in path
+                    or (who == "administrator" and not KEPT.match(path))
+                ):
+                    continue
+                asked = []
+                for real in (True, False):
+                    said.clear()
+                    scene.ask(who, method, path, real=real)
+                    asked.append([one for one in said if not background.search(one)])
+                assert asked[0] == asked[1], f"{who}: {method} {path}: {asked}"
+                looked += len(asked[0]) > 0
+        assert looked > 20
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
 
 
 def test_administration_is_for_those_who_have_the_scope(scene: Scene) -> None:

@@ -1,5 +1,6 @@
 """Rate limits, spend limits and alerts set by OpenAI's own client, and obeyed by the next request."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,12 @@ from typing import Any
 import openai
 import pytest
 
+from creuset.cli import main
+from creuset.server.tenants.directory.audit import problems
 from creuset.server.tenants.directory.keys import issue
 from creuset.server.tenants.directory.projects import set_project_models
+from creuset.server.tenants.directory.tables import AUDIT
+from creuset.server.tenants.money.rules import find_limits
 
 from ..conftest import NAME, Running, start
 from .conftest import NOW, House, build
@@ -119,8 +124,62 @@ def test_spend_alerts_are_made_changed_and_deleted(house, admin, place) -> None:
 def test_a_model_that_a_project_may_not_use_is_not_there(server, house, keys) -> None:
     house.do(set_project_models, house.a, house.project, "allow_list", ["other"])
     status, words = asked(server, keys)
-    assert status == 404 and words == f"the model `{NAME}` is not served here, or this key may not use it"
+    assert status == 404 and words.startswith(f'the model "{NAME}" is not served here, or this key may not use it')
     me = server.own.get("/v1/creuset/me", headers={"x-api-key": keys["bob"]}).json()
     assert me["models"] == []
     house.do(set_project_models, house.a, house.project, None, [])
     assert asked(server, keys)[0] == 200
+
+
+def audited(house: House, *types: str) -> list[tuple[str, dict[str, Any], str]]:
+    """Type, body and actor of the entries of these types, oldest first."""
+    with house.directory.database.reading() as connection:
+        assert problems(connection, house.a) == []
+        rows = connection.execute(AUDIT.select().where(AUDIT.c.type.in_(types)).order_by(AUDIT.c.at)).mappings()
+        return [(row["type"], json.loads(row["body"]), json.loads(row["actor"])["kind"]) for row in rows]
+
+
+def test_who_sets_limits_and_money_is_in_the_audit_log_from_both_sides(server, house, admin, tmp_path) -> None:
+    types = ("rate_limit.updated", "rate_limit.deleted", "organization.updated", "project.updated")
+    before = len(audited(house, *types))
+    channel = {"type": "email", "recipients": ["ann@example.org"]}
+    admin.projects.rate_limits.update_rate_limit("rl-all", project_id=house.project, max_requests_per_1_minute=77)
+    admin.spend_limit.update(threshold_amount=100, **MONTH)
+    alert = admin.spend_alerts.create(threshold_amount=50, notification_channel=channel, **MONTH)
+    admin.spend_alerts.delete(alert.id)
+    admin.spend_limit.delete()
+    file = tmp_path / "prices.toml"
+    file.write_text("""[[price]]
+id = "mine"
+name = "Mine"
+names = []
+provider = "we"
+input = 1.0
+output = 2.0
+""")
+    place = ["--database", str(house.file), "--organization", "a"]
+    assert main(["limits", "set", "user", "bob@example.org", "--tokens", "9", *place]) == 0
+    assert main(["budgets", "set", "project", house.project, "--amount", "3", "--alert", "80", "--webhook",
+                 "http://localhost/secret-hook", *place]) == 0  # fmt: skip
+    assert main(["prices", "set", str(file), *place]) == 0
+    with house.directory.database.reading() as connection:
+        made = [one.id for one in find_limits(connection, house.a) if one.kind in ("user", "project")]
+    for id in made:
+        main(["limits", "remove", id, *place])
+    found = audited(house, *types)[before:]
+    asked = [(type, *body.get("changes_requested", {"": ""}), kind) for type, body, kind in found]
+    http, line = "api_key", "command_line"
+    assert [one for one in asked if one[-1] == http] == [
+        ("rate_limit.updated", *found[0][1]["changes_requested"], http),
+        ("organization.updated", "spend_limit", http), ("organization.updated", "spend_alert", http),
+        ("organization.updated", "spend_alert", http), ("organization.updated", "spend_limit", http),
+    ]  # fmt: skip
+    assert found[0][1]["changes_requested"]["amount"] == 77 and found[3][1]["changes_requested"]["spend_alert"] == {
+        "id": alert.id, "limit": found[2][1]["changes_requested"]["spend_alert"]["limit"], "deleted": True,
+    }  # fmt: skip
+    told = [one[:2] for one in asked if one[-1] == line]
+    assert ("project.updated", "spend_alert") in told and ("organization.updated", "prices") in told
+    assert ("rate_limit.deleted", "") in told and "secret-hook" not in str(found)
+    assert (
+        next(body for type, body, _ in found if "prices" in str(body))["changes_requested"]["prices"][0][:5] == "mine@"
+    )

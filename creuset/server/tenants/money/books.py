@@ -211,7 +211,7 @@ class Books:
         """Let a request in that may use so many tokens, and reserve what it may cost. Raises its refusal."""
         if self.down:
             raise LedgerUnavailable(self.down)
-        places = await self.places(who, names)
+        places = opening.counted(await self.places(who, names))
         if self.shared:
             ask = Ask(opening, places, tokens, asyncio.get_running_loop().create_future())
             self._next.asks.append(ask)

@@ -160,7 +160,7 @@ def spent_before(connection: Connection, limit: Limit, subject: str, begin: int)
     elif limit.kind != "organization":
         query = query.where(USAGE.c[limit.kind] == subject)
     if limit.model:
-        query = query.where(USAGE.c.model == limit.model)
+        query = query.where((USAGE.c.model == limit.model) | (USAGE.c.asked == limit.model))
     if limit.currency:
         query = query.where(USAGE.c.currency == limit.currency)
     return int(connection.execute(query).scalar() or 0)

@@ -12,7 +12,7 @@ ended, nor whether its reservation still stands: a hold that expired was release
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from sqlalchemy import delete, select
@@ -21,6 +21,9 @@ from sqlalchemy.engine import Connection
 from creuset.server.tenants.money.dialects import delete_rows, insert_rows
 from creuset.server.tenants.money.tables import HOLDS, LEDGER, USAGE
 from creuset.types.usage import TokenUsage
+
+if TYPE_CHECKING:
+    from creuset.server.tenants.money.counting import Place
 
 MANY = 400  # ids in one statement
 
@@ -51,12 +54,23 @@ class Opening(msgspec.Struct, kw_only=True, omit_defaults=True):
     amount: int = 0
     currency: str = ""
     price: str = ""
+    asked: str = ""  # the public name, where it is another than the model's
+    target: str = ""
+    country: str = ""
+    operator: str = ""
+    law: str = ""  # laws with commas between them
     claims: list[LimitClaim] = []
     charge_as: str = ""  # several requests with this name are attempts at one thing, which is charged once
 
     @property
     def charged_as(self) -> str:
         return self.charge_as or self.request
+
+    def counted(self, places: "tuple[Place, ...]") -> "tuple[Place, ...]":
+        """What it counts against: another attempt, `request#2`, was let in before and is no second request."""
+        if "#" not in self.request:
+            return places
+        return tuple(one for one in places if one[0].what != "requests")
 
 
 class Closing(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -76,6 +90,7 @@ class Closing(msgspec.Struct, kw_only=True, omit_defaults=True):
 USAGE_NAMES = (
     "request", "at", "organization", "project", "user", "service_account", "key", "groups", "model", "kind", "tier",
     "input", "cached", "cache_write", "output", "reasoning", "cost", "currency", "price", "status", "estimated",
+    "asked", "target", "country", "operator", "law",
 )  # fmt: skip
 LEDGER_NAMES = ("request", "step", "account", "item", "at", "amount", "quantity", "currency", "price")
 HOLD_NAMES = ("request", "replica", "at", "body")
@@ -88,7 +103,7 @@ def usage_row(closing: Closing, usage: TokenUsage) -> Values:
         one.charged_as, one.at, one.organization, one.project, one.user, one.service_account, one.key,
         "".join(f"{group}," for group in one.groups), one.model, one.kind, one.tier, usage.input, usage.cached,
         usage.cache_write, usage.output, usage.reasoning, closing.cost, one.currency, one.price, closing.status,
-        closing.estimated,
+        closing.estimated, one.asked, one.target, one.country, one.operator, one.law,
     )  # fmt: skip
 
 

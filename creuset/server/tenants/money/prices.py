@@ -23,6 +23,7 @@ from creuset.types.usage import TokenUsage
 MICRO = 1_000_000
 TIERS = ("default", "batch", "flex", "priority")
 FREE = "free"  # the version of what has no price
+OWN_KEY = "own-key"  # and of what the caller's own account at another server pays for
 
 
 class Rates(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,8 +122,9 @@ def tariff(price: Price) -> Tariff:
     tiers = {"default": tuple(brackets)}
     if price.batch_input is not None and price.batch_output is not None:
         tiers["batch"] = (_rates(price.id, price.batch_input, price.batch_output),)
-    if price.priority:
-        tiers["priority"] = (_bracket(price.id, price.priority),)
+    for tier in ("priority", "flex"):
+        if said := getattr(price, tier):
+            tiers[tier] = (_bracket(price.id, said),)
     said = msgspec.json.encode([price.names, price.currency, {k: tiers[k] for k in sorted(tiers)}])
     names = tuple(dict.fromkeys((price.id, *price.names)))
     version = f"{price.id}@{price.since or 'undated'}#{hashlib.blake2s(said, digest_size=4).hexdigest()}"

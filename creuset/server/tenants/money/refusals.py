@@ -1,6 +1,7 @@
 """What a caller is told who may not go on, in the words and codes that clients of OpenAI's API look for."""
 
 import math
+from collections.abc import Sequence
 
 from creuset.core.errors import EngineError, Forbidden, RequestError
 from creuset.server.tenants.money.limits import Limit, LimitCounter, left
@@ -25,8 +26,10 @@ class QuotaSpent(RequestError):
     code = kind = "insufficient_quota"
 
 
-class ModelNotAllowed(Forbidden):
-    code = "model_not_allowed"
+class ModelWithoutPrice(Forbidden):
+    """Money limits the caller, and nobody can say what the model costs."""
+
+    code = "model_without_price"
 
 
 class LedgerUnavailable(EngineError):
@@ -56,6 +59,17 @@ def refused(limit: Limit, counter: LimitCounter, amount: int, at: int, wait: flo
         error = RateLimited(said + (f" Please try again in {duration(after)}." if after else ""), retry_after=after)
     error.kind = "tokens" if what == "tokens" else "requests"
     return error
+
+
+def refuse_unpriced(model: str, places: Sequence[tuple[Limit, LimitCounter]]) -> None:
+    """ModelWithoutPrice where one of `places` is an amount of money: what has no price would pass it by."""
+    for limit, counter in places:
+        if limit.what == "money" and limit.amount is not None:
+            whose = f"{limit.kind.replace('_', ' ')} {counter.subject}"
+            raise ModelWithoutPrice(
+                f"the model `{model}` has no price, and the budget of {whose} is in {limit.currency}",
+                param="model", hint="an administrator sets its price with `creuset prices set`",
+            )  # fmt: skip
 
 
 def _spent(limit: Limit, counter: LimitCounter, amount: int, at: int, after: float | None, whose: str) -> QuotaSpent:

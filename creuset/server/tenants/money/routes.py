@@ -14,6 +14,7 @@ from starlette.responses import Response
 from creuset.core.errors import ConfigError, NotFound, RequestError
 from creuset.server.state import ServerState, context_of, json_response
 from creuset.server.tenants.access import need
+from creuset.server.tenants.audited import audit_of
 from creuset.server.tenants.directory.projects import project_of
 from creuset.server.tenants.gate import MoneyGate
 from creuset.server.tenants.money import rules
@@ -102,13 +103,15 @@ def money_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         given = {name: fields.integer(name, 0, 1 << 40) for name in RATES}
         fields.not_served("max_images_per_1_minute", "max_audio_megabytes_per_1_minute", "batch_1_day_max_input_tokens")
         fields.refuse_rest()
+        audit = audit_of(request)
 
         def work(connection: Any) -> list[Limit]:
             for name, value in given.items():
                 if value is not None:
                     what, window = RATES[name]
-                    rules.set_limit(connection, Limit(id="", organization=organization, kind="project", subject=project,
-                                                      model=model, what=what, window=window, amount=value))  # fmt: skip
+                    limit = Limit(id="", organization=organization, kind="project", subject=project, model=model,
+                                  what=what, window=window, amount=value)  # fmt: skip
+                    audit.limit(connection, rules.set_limit(connection, limit))
             return rules.find_limits(connection, organization, kind="project", subject=project)
 
         return json_response(_rate_limit(model, await changed(work)))
@@ -147,17 +150,26 @@ def money_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         fields = Fields(parse_object(await request.body()))
         amount, currency = _threshold(fields)
         fields.refuse_rest()
-        limit = Limit(id="", organization=organization, amount=amount, currency=currency,
-                      **month(organization, kind, subject))  # fmt: skip
-        return json_response(await _spend_limit(await changed(lambda c: rules.set_limit(c, limit)), called))
+        where, audit = month(organization, kind, subject), audit_of(request)
+        limit = Limit(id="", organization=organization, amount=amount, currency=currency, **where)
+
+        def work(connection: Any) -> Limit:
+            made = rules.set_limit(connection, limit)
+            audit.limit(connection, made)
+            return made
+
+        return json_response(await _spend_limit(await changed(work), called))
 
     async def drop_spend_limit(request: Request) -> Response:
         organization, kind, subject, called = await place(request, ADMIN_WRITE)
-        where = month(organization, kind, subject)
+        where, audit = month(organization, kind, subject), audit_of(request)
 
         def work(connection: Any) -> bool:
             found = rules.find_limits(connection, organization, **where)
-            return bool(found) and rules.drop_limit(connection, organization, found[0].id)
+            if not found or not rules.drop_limit(connection, organization, found[0].id):
+                return False
+            audit.limit(connection, found[0], gone=True)
+            return True
 
         if not await changed(work):
             raise NotFound(f"there is no spend limit of this {called}", code="spend_limit_not_found")
@@ -178,7 +190,7 @@ def money_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         threshold, currency = _threshold(fields)
         channel = _channel(fields)
         fields.refuse_rest()
-        where = month(organization, kind, subject)
+        where, audit = month(organization, kind, subject), audit_of(request)
 
         def work(connection: Any) -> Row:
             if id and id not in [one.id for one, _ in _alerts(connection, organization, kind, subject)]:
@@ -194,17 +206,22 @@ def money_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
             if limit.currency != currency:
                 raise RequestError(f"the budget is in {limit.currency}, and the alert in {currency}", param="currency")
             alert = SpendAlert(id=id, organization=organization, limit=limit.id, threshold=threshold, channel=channel)
-            return _alert(rules.add_alert(connection, alert), limit, called)  # fmt: skip
+            made = rules.add_alert(connection, alert)
+            audit.alert(connection, made, limit)
+            return _alert(made, limit, called)
 
         return json_response(await changed(work))
 
     async def drop_alert(request: Request) -> Response:
         organization, kind, subject, called = await place(request, ADMIN_WRITE)
-        id = request.path_params["alert_id"]
+        id, audit = request.path_params["alert_id"], audit_of(request)
 
         def work(connection: Any) -> bool:
-            mine = [one.id for one, _ in _alerts(connection, organization, kind, subject)]
-            return id in mine and rules.drop_alert(connection, organization, id)
+            mine = {one.id: (one, limit) for one, limit in _alerts(connection, organization, kind, subject)}
+            if id not in mine or not rules.drop_alert(connection, organization, id):
+                return False
+            audit.alert(connection, *mine[id], gone=True)
+            return True
 
         if not await changed(work):
             raise _no_alert(id)

@@ -21,6 +21,11 @@ def _text(name: str, *, null: bool = False) -> Column[str]:
     return Column(name, String, nullable=null)
 
 
+def _told(name: str) -> Column[str]:
+    """Who answered, and where."""
+    return Column(name, String, nullable=False, server_default="")
+
+
 STATE = Table(  # one row; `version` grows whenever limits, alerts or prices change
     "money_state", META, Column("id", Integer, primary_key=True), _count("version"),
 )  # fmt: skip
@@ -43,6 +48,7 @@ USAGE = Table(  # one row a request that used something
     _ref("service_account"), _ref("key"), _text("groups"), _text("model"), _ref("kind"), _ref("tier"),
     _count("input"), _count("cached"), _count("cache_write"), _count("output"), _count("reasoning"),
     _count("cost"), _ref("currency"), _text("price"), _ref("status"), Column("estimated", Boolean, nullable=False),
+    _told("asked"), _told("target"), _told("country"), _told("operator"), _told("law"),
     Index("ix_usage_lines_at", "organization", "at"),
 )  # fmt: skip
 LEDGER = Table(  # double entry: the lines of one request and one step add up to 0
