@@ -6,6 +6,7 @@ from sqlalchemy import select
 
 from creuset.server.database import Database
 from creuset.server.tenants.money.tables import USAGE
+from creuset.types.served import ServedBy
 from creuset.types.usage import TokenUsage
 
 from .conftest import MODEL, caller, limit, proven, set_limits
@@ -20,7 +21,13 @@ def test_two_attempts_at_one_thing_are_charged_once() -> None:
         await gate.start()
         for attempt in ("a1", "a2"):
             hold = await gate.admit(
-                caller(), MODEL, request=attempt, prompt_tokens=100, max_tokens=50, tier="batch", charge_as="batch_1:0"
+                caller(),
+                MODEL,
+                request=attempt,
+                prompt_tokens=100,
+                max_tokens=50,
+                served=ServedBy(tier="batch"),
+                charge_as="batch_1:0",
             )
             hold.settle(TokenUsage(input=100, output=10))
         await gate.stop()
