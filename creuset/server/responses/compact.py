@@ -21,6 +21,7 @@ from creuset.server.responses.items import Item, compaction_item, message_item, 
 from creuset.server.responses.notes import Note, pack, unpack
 from creuset.server.responses.request import PastItems, parse_response
 from creuset.server.responses.routes import owner_of, read_known
+from creuset.server.routes.choose import chosen
 from creuset.server.schema.responses import CompactBody
 from creuset.server.state import ServerState, context_of, salt_of
 from creuset.text.calls.forced import Thought
@@ -41,7 +42,7 @@ def compact_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
 
     async def compact(request: Request) -> Answer:
         fields = checked_fields(parse_object(await request.body()), CompactBody)
-        name, engine = state.engines.chosen_by(fields)
+        name, engine = chosen(state, request, fields)
         salt, owner = salt_of(request, fields, state.settings), owner_of(request)
         known = await read_known(fields, state.items, owner)
         instructions = fields.text("instructions")
