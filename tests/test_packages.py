@@ -16,6 +16,7 @@ DECLARED = tomllib.loads((TREE / "pyproject.toml").read_text(encoding="utf-8"))[
 # A distribution whose import name is not its own.
 IMPORTED_AS = {
     "argon2-cffi": "argon2",
+    "python-pkcs11": "pkcs11",
     "python-stdnum": "stdnum",
     "antlr4-python3-runtime": "antlr4",
     "cyclonedx-python-lib": "cyclonedx",
@@ -70,8 +71,8 @@ def reachable(start: set[str]) -> set[str]:
 def needs(start: set[str]) -> set[str]:
     """Third-party packages. Files packed with zstandard are read by the jobs that have it, through core.compressed.
     Logs mask those kinds of personal data that need no library (core.personal.PLAIN). A server where nobody signs on
-    needs nothing for that."""
-    lazy = {"core.personal.check_digits", "core.personal.telephone"} | SIGN_ON | FAST | SHARED
+    needs nothing for that, and one that seals nothing no cryptography."""
+    lazy = NUMBERS | SIGN_ON | FAST | SHARED | PROTECT
     modules = reachable(start) - {"core.compressed"} - (lazy - start)
     return {name for module in modules for name in foreign(imports_anywhere(module))}
 
@@ -82,6 +83,8 @@ def inside(*packages: str) -> set[str]:
 
 SIGN_ON = inside("server.tenants.signon", "server.scim")
 FAST, SHARED = inside("server.engines.loop"), inside("server.tenants.money.redis_limits")
+PROTECT = inside("server.protect.vault", "server.protect.privacy.receipts")
+NUMBERS = {"core.personal.check_digits", "core.personal.telephone"}
 
 
 def test_what_is_imported_is_declared() -> None:
@@ -96,8 +99,8 @@ def test_what_is_imported_is_declared() -> None:
     [
         ("", inside("core", "types", "model", "engine", "text", "parallel", "plan", "report", "api.assistant",
                     "cli.chat", "cli.weights", "cli.plan", "cli.verify") - inside("text.bulk", "core.personal", *PDF)),
-        ("serve", inside("server", "cli.serve", "cli.tenants") - SIGN_ON - FAST - SHARED),
-        ("tenants", SIGN_ON | SHARED),
+        ("serve", inside("server", "cli.serve", "cli.tenants") - SIGN_ON - FAST - SHARED - PROTECT),
+        ("tenants", SIGN_ON | SHARED | PROTECT | NUMBERS),
         ("fast", FAST),
         ("train", inside("train", "recipes", "cli.training")),
         ("data", inside("data", "core.personal", "cli.corpus", "cli.tokenizer", "text.bulk")),

@@ -37,6 +37,9 @@ VERBS = {
     "prices": ("creuset.cli.tenants.prices", "what tokens cost on this server"),
     "usage": ("creuset.cli.tenants.usage", "what was used, by project, person, key and model"),
     "costs": ("creuset.cli.tenants.usage", "what that cost; as a table, JSON or CSV (FOCUS)"),
+    "privacy": ("creuset.cli.tenants.privacy", "retention, legal holds, export and erasure, with signed receipts"),
+    "vault": ("creuset.cli.tenants.vault", "the key that encrypts what a server keeps: make it, rotate it"),
+    "doctor": ("creuset.cli.tenants.doctor", "what is wrong in a server's database: unreadable content, a changed log"),
     "bench": ("creuset.cli.speed.bench", "how fast a model answers on this machine"),
     "eval": ("creuset.cli.eval", "score a model"),
     "audit": ("creuset.cli.audit", "test a model or an endpoint: robustness, security, bias, privacy, law"),
@@ -52,6 +55,7 @@ VERBS = {
 EXTRA = {
     "corpus": "data", "tokenizer": "data", "train": "train", "tune": "train", "sweep": "train", "runs": "train",
     "serve": "serve", "people": "serve", "keys": "serve", "limits": "serve", "budgets": "serve", "prices": "serve",
+    "privacy": "tenants", "vault": "tenants", "doctor": "serve",
     "usage": "serve", "costs": "serve", "eval": "eval", "audit": "eval", "compare": "eval", "dossier": "eval",
 }  # fmt: skip
 

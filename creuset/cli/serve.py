@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from creuset.cli.tenants.directory import add_database, refuse_open_door, sources_of_keys
 from creuset.cli.tenants.money import add_mail
+from creuset.cli.tenants.protect import add_protection, protect_settings
 from creuset.core.errors import ConfigError, CreusetError
 from creuset.core.memory import available_memory, parse_size
 from creuset.model.hub import find_model, shipped_models
@@ -79,19 +80,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--new-key", metavar="NAME", help="make a key called NAME, store its digest in --keys FILE, print it once, stop"
     )
     add(
-        "--allow-host",
-        action="append",
-        default=[],
-        metavar="NAME",
+        "--allow-host", action="append", default=[], metavar="NAME",
         help="a Host name under which this server is reached",
-    )
+    )  # fmt: skip
     add(
-        "--allow-origin",
-        action="append",
-        default=[],
-        metavar="ORIGIN",
+        "--allow-origin", action="append", default=[], metavar="ORIGIN",
         help="a web origin whose pages may call the API",
-    )
+    )  # fmt: skip
     add(
         "--lora", action="append", default=[], metavar="NAME=FOLDER",
         help="serve the first model with the PEFT adapter in FOLDER added, as a model called NAME; may be repeated",
@@ -138,6 +133,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "alike, but a caller can then tell by time whether another has sent the same beginning")  # fmt: skip
     add_database(add)
     add_mail(add)
+    add_protection(add)
     add(
         "--speculation",
         choices=("auto", "off", "model", "lookup"),
@@ -344,6 +340,7 @@ def _serve(
         serve(
             list(zip(served, commands, strict=True)), settings, log=log, keys=keys, listener=listener, on_listening=say,
             watermark=mark, needs=planned, memory=memory, upstreams=upstreams, database=database, directory=directory,
+            protect=protect_settings(args, settings.database),
         )
     )  # fmt: skip
     return 0

@@ -13,8 +13,11 @@ EXTRAS: dict[str, frozenset[str]] = {
         "aiohttp", "alembic", "httpx", "prometheus_client", "python_multipart", "sqlalchemy", "starlette", "structlog",
         "uvicorn", "websockets",
     }),
-    "tenants": frozenset({"argon2", "authlib", "httpx2", "joserfc", "psycopg", "pydantic", "scim2_models"}),
     "fast": frozenset({"httptools", "uvloop"}),
+    "tenants": frozenset({
+        "argon2", "authlib", "cryptography", "httpx2", "joserfc", "phonenumbers", "pkcs11", "psycopg", "pydantic",
+        "scim2_models", "stdnum",
+    }),
     "train": frozenset({"zstandard"}),
     "data": frozenset({
         "datatrove", "fastwarc", "loguru", "lxml", "lxml_html_clean", "phonenumbers", "py3langid", "pyarrow", "regex",

@@ -24,6 +24,7 @@ from creuset.server.middleware import Middleware
 from creuset.server.moderation.routes import moderation_routes
 from creuset.server.openai.routes import openai_routes
 from creuset.server.responses.compact import compact_routes
+from creuset.server.protect.routes import privacy_routes
 from creuset.server.responses.conversations import conversation_routes
 from creuset.server.responses.routes import response_routes
 from creuset.server.responses.socket import PATH, response_socket
@@ -46,7 +47,8 @@ def create_app(state: ServerState) -> ASGIApp:
     table = [
         *openai_routes(state), *response_routes(state), *compact_routes(state), *conversation_routes(state),
         *anthropic_routes(state), *retrieval_routes(state), *moderation_routes(state), *money_routes(state),
-        me_route(state), *file_routes(state), *batch_routes(state), *admin_routes(state), *scim_routes(state),
+        me_route(state), *file_routes(state), *batch_routes(state), *admin_routes(state), *privacy_routes(state),
+        *scim_routes(state),
         *_own_routes(state),
     ]  # fmt: skip
     routes = [Route(path, _named(path, handler), methods=[method]) for method, path, handler in table]

@@ -30,6 +30,8 @@ from creuset.server.log import ToStructlog
 from creuset.server.metrics import Metrics
 from creuset.server.middleware import KeyStore
 from creuset.server.model import ServedModel
+from creuset.server.protect.protection import protection_of
+from creuset.server.protect.settings import UNPROTECTED, ProtectSettings
 from creuset.server.responses.store import ItemStore
 from creuset.server.settings import ServeSettings
 from creuset.server.state import ServerState
@@ -165,13 +167,15 @@ async def serve(
     memory: int = UNBOUNDED,
     database: Database | None = None,
     directory: Directory | None = None,
+    protect: ProtectSettings = UNPROTECTED,
 ) -> None:
     """Serve until a signal, or until the engine of the only model says that it cannot be loaded (raised here).
 
     `models`: each with the command that starts its engine process. One alone is started at once, one of several when it
     is first asked. `needs`: memory that each takes when it is loaded; all together may take `memory`.
     `upstreams`: models of other servers. `database` is closed at the end; without one, that of `settings` is opened.
-    `directory`: of people and their keys, in that database; it takes the place of `keys`.
+    `directory`: of people and their keys, in that database; it takes the place of `keys`. `protect`: how data in it are
+    protected.
     `on_listening` gets the address as soon as requests are answered: the page at once, the models a moment later.
     `watermark` is what the detector looks for; that an engine marks is a setting of its command.
     `on_server` gets a function that stops the server, for those who run it without signals.
@@ -192,16 +196,22 @@ async def serve(
     ours = [engine(*model, need) for model, need in zip(models, needs or [None] * len(models), strict=True)]
     engines = EnginePool([*ours, *map(upstream, upstreams)], memory=memory)
     database = database or Database(settings.database)
-    items = ItemStore(database, on_error=lambda error: log.error("item_store", error=type(error).__name__))
     batches = BatchRunner(FileStore(database), engines, settings, keys=directory or keys, log=log)
+    protection = protection_of(protect, database, directory)
+    protection.on_error = lambda error: log.error("protection", error=type(error).__name__)
+    items = ItemStore(
+        database, on_error=lambda error: log.error("item_store", error=type(error).__name__), vault=protection.vault,
+        organization=protection.organization_of,
+    )  # fmt: skip
     state = ServerState(
         batches=batches, engines=engines, settings=settings, metrics=metrics,
         log=log, keys=directory or keys, watermark=watermark,
         database=database, items=items, directory=directory,
-        gate=gate_of(database, settings, directory or keys, log),
+        gate=gate_of(database, settings, directory or keys, log), protection=protection,
     )  # fmt: skip
     listener = listener or bind(settings)
     await state.gate.start()
+    protection.start()
     loop = asyncio.get_running_loop()
     server = _Server(_uvicorn(state, log), lambda: loop.call_soon_threadsafe(engines.close))
 
@@ -222,6 +232,7 @@ async def serve(
         engines.close()
         listener.close()
         await lives
+        await protection.stop()
         if directory is not None:
             directory.close()
         await batches.stop()

@@ -15,6 +15,7 @@ from creuset.server.engines.pool import EnginePool
 from creuset.server.metrics import Metrics
 from creuset.server.middleware import KeyStore, RequestContext
 from creuset.server.pages import Pages
+from creuset.server.protect.protection import Protection
 from creuset.server.responses.store import ItemStore
 from creuset.server.settings import ServeSettings
 from creuset.server.tenants.directory.directory import Directory
@@ -48,6 +49,7 @@ class ServerState:
     directory: Directory | None = None  # of people and their keys
     batches: "BatchRunner | None" = None
     items: ItemStore = field(default_factory=ItemStore)  # responses and conversations that are kept
+    protection: Protection | None = None  # what data protection needs; None: nothing of it is set
 
 
 def context_of(request: Request) -> RequestContext:

@@ -31,6 +31,26 @@ GRANTABLE = frozenset(SCOPES) - {OPERATIONS_READ, SCIM}  # by a role
 OF_PROJECT = frozenset({INFERENCE, PROJECT_READ, PROJECT_WRITE})  # by a role within one project
 
 
+class Demand(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a request may be answered. None: anywhere. Countries as FR, laws as EU."""
+
+    countries: tuple[str, ...] | None = None
+    operators: tuple[str, ...] | None = None
+    laws: tuple[str, ...] | None = None  # each law that the operator obeys must be among these
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """What the data protection rules of a project, and of its organization, say. Both hold together."""
+
+    keeps: bool = True  # False: nothing that people say is kept
+    days: int | None = None  # content is deleted after so many days. None: when somebody deletes it
+    demands: tuple[Demand, ...] = ()
+    guards: tuple[str, ...] = ()  # settings of guards, JSON text: guards/settings.py
+
+
+PLAIN_POLICY = Policy()
+
+
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """Who a key, or a session of the page, stands for. Ids only: never the key itself."""
 
@@ -44,6 +64,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     scopes: frozenset[str] = frozenset({INFERENCE})
     models: frozenset[str] | None = None  # names that may be asked for; None: all
     denied: frozenset[str] = frozenset()  # names that may not, whatever `models` says
+    policy: Policy = PLAIN_POLICY
 
     def allows(self, model: str) -> bool:
         """Whether the model of this name may be asked for."""

@@ -24,6 +24,7 @@ from creuset.server.engines.pool import UNBOUNDED
 from creuset.server.engines.upstream import UpstreamSettings
 from creuset.server.log import new_log
 from creuset.server.model import ServedModel, describe
+from creuset.server.protect.settings import UNPROTECTED, ProtectSettings
 from creuset.server.run import serve
 from creuset.server.settings import ServeSettings
 from creuset.server.tenants.directory.directory import Directory
@@ -131,6 +132,7 @@ def start(
     memory: int = UNBOUNDED,
     ready: int = 200,
     people: Path | Directory | None = None,
+    protect: ProtectSettings = UNPROTECTED,
     **settings: Any,
 ) -> Running:
     """`people`: a directory, or the file of a database that has one.
@@ -162,6 +164,7 @@ def start(
                 memory=memory,
                 database=database,
                 directory=directory,
+                protect=protect,
             )
         )
 

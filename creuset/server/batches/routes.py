@@ -11,6 +11,7 @@ from creuset.server.batches.batch import WINDOW_S, BatchRecord, BatchTally, batc
 from creuset.server.batches.lines import ENDPOINTS
 from creuset.server.carry import Handler
 from creuset.server.files.routes import as_list, expiry, no_file, owner_of, page_limit
+from creuset.server.protect.privacy.rules import refuse_keeping
 from creuset.server.schema.files import BatchBody
 from creuset.server.state import ServerState, context_of, json_response
 from creuset.types.fields import Fields, checked_fields, parse_object, show
@@ -24,6 +25,7 @@ def batch_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
     store = runner.store
 
     async def create(request: Request) -> Response:
+        refuse_keeping(context_of(request).who, "a batch")
         fields = checked_fields(parse_object(await request.body()), BatchBody)
         file, endpoint = fields.text("input_file_id", max_chars=64), fields.text("endpoint")
         if endpoint not in ENDPOINTS:

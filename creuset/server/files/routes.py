@@ -15,6 +15,7 @@ from creuset.server.carry import Handler
 from creuset.server.files.multipart import FormReader
 from creuset.server.files.store import MOST_A_FILE, FileRow, FileStore, Owner
 from creuset.server.files.uploads import UploadRow, UploadStore
+from creuset.server.protect.privacy.rules import refuse_keeping
 from creuset.server.schema.files import CompleteBody, UploadBody
 from creuset.server.state import ServerState, context_of, json_response
 from creuset.types.fields import Fields, checked_fields, parse_object, show
@@ -32,6 +33,7 @@ def file_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
     uploads = UploadStore(files)
 
     async def create(request: Request) -> Response:
+        refuse_keeping(context_of(request).who, "a file")
         writing = await files.begin(owner_of(request))
         try:
             form = await received(request, writing.add, "file")
@@ -86,6 +88,7 @@ def file_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
     # -- uploads
 
     async def upload(request: Request) -> Response:
+        refuse_keeping(context_of(request).who, "an upload")
         fields = checked_fields(parse_object(await request.body()), UploadBody)
         size = fields.integer("bytes", 0, MOST_A_FILE)
         if size is None:

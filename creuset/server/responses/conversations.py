@@ -7,11 +7,12 @@ from starlette.requests import Request
 
 from creuset.core.errors import NotFound, RequestError
 from creuset.server.carry import Answer, Handler
+from creuset.server.protect.privacy.rules import refuse_keeping
 from creuset.server.responses.items import parse_input
 from creuset.server.responses.request import take_metadata
 from creuset.server.responses.routes import listed, owner_of, pass_over
 from creuset.server.schema.responses import ConversationBody, ConversationChange, ItemsBody
-from creuset.server.state import ServerState, json_response
+from creuset.server.state import ServerState, context_of, json_response
 from creuset.types.fields import Fields, checked_fields, parse_object, show
 
 MAX_ITEMS = 20  # of one call
@@ -39,6 +40,7 @@ def conversation_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         return items
 
     async def create(request: Request) -> Answer:
+        refuse_keeping(context_of(request).who, "a conversation")
         fields = checked_fields(parse_object(await request.body()), ConversationBody)
         items, metadata = items_in(fields), take_metadata(fields)
         fields.refuse_rest()

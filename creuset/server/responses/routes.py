@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from secrets import token_hex
 from typing import Any
 
@@ -14,6 +15,7 @@ from creuset.server.chat.request import ChatRequest
 from creuset.server.chat.upstream import model_of, reader_for
 from creuset.server.engines.pool import AnyEngine
 from creuset.server.engines.upstream import UpstreamEngine
+from creuset.server.protect.privacy.rules import refuse_keeping
 from creuset.server.responses.background import Running
 from creuset.server.responses.items import Item, parse_input
 from creuset.server.responses.reply import Numbered, ResponseReply, encode
@@ -26,6 +28,7 @@ from creuset.server.stream import EVENT_STREAM, KEEP_ALIVE
 from creuset.text.calls.forced import Thought
 from creuset.types.fields import Fields, checked_fields, parse_object, show
 from creuset.types.served import OPENAI_TIERS
+from creuset.types.tenants import Caller
 
 MAX_PAGE = 100
 SSE = {name.decode(): value.decode() for name, value in EVENT_STREAM}
@@ -47,6 +50,7 @@ def response_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         ask = parse_response(fields, name, model_of(engine), known)
         context_of(request).ignored = ask.chat.ignored
         ask.echo["service_tier"] = context_of(request).served.tier
+        ask = keeping(context_of(request).who, ask)
         id, created, numbered = f"resp_{token_hex(24)}", int(state.clock()), Numbered()
         chat = ask.chat
         if ask.truncates and not isinstance(engine, UpstreamEngine):
@@ -179,6 +183,16 @@ def response_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         ("POST", "/v1/responses/{id}/cancel", cancel),
         ("GET", "/v1/responses/{id}/input_items", input_items),
     ]
+
+
+def keeping(who: Caller | None, ask: ResponseAsk) -> ResponseAsk:
+    """`ask`, not stored where nothing of `who` may be kept. ZeroRetention for what cannot do without."""
+    if who is None or who.policy.keeps:
+        return ask
+    for given, name in ((ask.background, "background"), (ask.conversation is not None, "conversation")):
+        if given:
+            refuse_keeping(who, f"a response with `{name}`")
+    return replace(ask, store=False, echo=ask.echo | {"store": False})
 
 
 def _as_it_ended(body: dict[str, Any]) -> dict[str, Any]:

@@ -21,4 +21,5 @@ ITEMS = Table(
     Column("at", Integer, primary_key=True, autoincrement=True), Column("id", String, nullable=False, index=True),
     Column("owner", String, nullable=False), Column("conversation", String, index=True),
     Column("response", String, index=True), Column("body", LargeBinary, nullable=False),
+    Column("created", Integer, nullable=False, server_default="0"),
 )  # fmt: skip

@@ -15,9 +15,12 @@ import httpx
 import pytest
 from sqlalchemy import event
 
+from creuset.server.protect.privacy.erase import erase_project
+from creuset.server.protect.privacy.holds import place_hold
+from creuset.server.protect.privacy.receipts import make_signing_key
 from creuset.server.tenants.directory.keys import issue, revoke
 from creuset.server.tenants.directory.people import create_group, create_user, invite, join_group
-from creuset.server.tenants.directory.projects import add_member, create_service_account
+from creuset.server.tenants.directory.projects import add_member, create_project, create_service_account
 from creuset.server.tenants.directory.roles import assign, create_role
 from creuset.server.tenants.directory.sessions import begin, sessions_of
 from creuset.server.tenants.money.limits import Limit
@@ -27,7 +30,7 @@ from ..conftest import NAME, Running, start
 from .conftest import NOW, House, build
 
 OPEN = {"/", "/health", "/favicon.svg", "/assets/{file}", "/auth/login", "/auth/accept", "/auth/oidc/login"}
-ADMIN = re.compile(r"/v1/(organization|projects)(?!/usage/|/costs)(/|$)")  # bob may read usage
+ADMIN = re.compile(r"/v1/(organization|projects|creuset/privacy)(?!/usage/|/costs)(/|$)")  # bob may read usage
 BUCKETS = re.compile(r"/v1/organization/(usage/|costs)")
 KEPT = re.compile(r"/v1/(responses|conversations)/")  # belongs to a person, and to no administrator
 SCIM = "/scim/"
@@ -105,6 +108,11 @@ def scene(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sc
             alert = SpendAlert(id="", organization=house.a, limit=made.id, threshold=1, channel=channel)
             ids["alert_id"] = add_alert(connection, alert).id
     ids["rate_limit_id"] = "rl-all"
+    key = make_signing_key(house.file.with_name("server.db.signing"))
+    empty = house.do(create_project, house.a, "empty")["id"]
+    ids["receipt_id"] = house.do(erase_project, house.a, empty, key)["id"]
+    ids["erased_project_id"] = empty
+    ids["hold_id"] = house.do(place_hold, house.a, "project", empty, "a case")["id"]
     server = start(folder, people=house.directory)
     mine = server.client(headers={"x-api-key": bobs})
     ids["response"] = mine.post("/v1/responses", json={"model": NAME, "input": "say hi"}).json()["id"]

@@ -116,6 +116,11 @@ class Directory:
             raise NotAllowed(entry.refused or "it has expired")
         return entry.caller
 
+    def organization_of(self, owner: str) -> str:
+        """The organization whose things `owner` has: an owner is `project/principal`, or `organization/principal`."""
+        place = owner.partition("/")[0]
+        return self._snapshot.projects.get(place, place)
+
     def _checked(self, entry: KeyEntry, address: str, over: str) -> Caller:
         self._refuse_stale()
         if entry.expires is not None and entry.expires <= self._clock():

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Table, select
 from sqlalchemy.engine import Connection
 
+from creuset.server.protect.privacy.rules import Policies, closed_organizations
 from creuset.server.tenants.directory import tables as t
 from creuset.server.tenants.directory.keys import ADMIN, FIXED
 from creuset.server.tenants.directory.roles import OWNER, own_permissions, permissions_of
@@ -46,6 +47,7 @@ class Snapshot:
     version: int
     keys: dict[bytes, KeyEntry] = field(default_factory=dict)  # by digest
     sessions: dict[bytes, KeyEntry] = field(default_factory=dict)
+    projects: dict[str, str] = field(default_factory=dict)  # the organization of each
 
 
 def read_snapshot(connection: Connection) -> Snapshot:
@@ -53,7 +55,9 @@ def read_snapshot(connection: Connection) -> Snapshot:
     people = _People(connection)
     keys = {row["digest"]: people.entry(row) for row in _rows(connection, t.KEYS) if row["revoked"] is None}
     sessions = {row["digest"]: people.session(row) for row in _rows(connection, t.SESSIONS)}
-    return Snapshot(version, keys, {digest: entry for digest, entry in sessions.items() if entry is not None})
+    projects = {row["id"]: row["organization"] for row in people.projects.values()}
+    known = {digest: entry for digest, entry in sessions.items() if entry is not None}
+    return Snapshot(version, keys, known, projects)
 
 
 class _People:
@@ -65,6 +69,8 @@ class _People:
         self.accounts = {row["id"]: row for row in _rows(connection, t.SERVICE_ACCOUNTS)}
         self.groups = {row["id"]: row for row in _rows(connection, t.GROUPS)}
         self.own = own_permissions(_rows(connection, t.ROLES))
+        self.policies = Policies(connection)
+        self.closed = closed_organizations(connection)
         self.groups_of: dict[str, list[str]] = defaultdict(list)
         for row in _rows(connection, t.GROUP_USERS):
             self.groups_of[row["user"]].append(row["group"])
@@ -84,7 +90,7 @@ class _People:
     def session(self, session: Row) -> KeyEntry | None:
         """A session acts in the first project of its user; NotAllowed says so where there is none."""
         user = self.users.get(session["user"])
-        if user is None or not user["active"]:
+        if user is None or not user["active"] or user["organization"] in self.closed:
             return None
         mine = [p for p in self.projects.values() if p["organization"] == user["organization"] and not p["archived"]]
         mine.sort(key=lambda row: (row["created"], row["id"]))
@@ -113,6 +119,8 @@ class _People:
             scopes, refused = frozenset(), NO_ACCESS
         if project and (place is None or place["archived"]):
             refused = "the project of this API key is archived"
+        if organization in self.closed:
+            refused = "the organization of this API key is closed"
         own = from_json(key["scopes"])
         allowed, denied = self._models(place, groups, from_json(key["models"]))
         principal = key["user"] or key["service_account"] or key["id"]
@@ -120,6 +128,7 @@ class _People:
             owner=f"{project or organization}/{principal}", key=key["id"], organization=organization, project=project,
             user=key["user"] or "", service_account=key["service_account"] or "", groups=groups,
             scopes=scopes if own is None else scopes & frozenset(own), models=allowed, denied=denied,
+            policy=self.policies.of(organization, project),
         )  # fmt: skip
         return caller, refused
 

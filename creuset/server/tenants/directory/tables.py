@@ -98,4 +98,5 @@ AUDIT = Table(
     _time("effective", null=False), Column("type", String(64), nullable=False), _ref("project", null=True),
     _text("actor", null=False), _text("body", null=False),
     Column("previous", String(64), nullable=False), Column("hash", String(64), nullable=False),
+    Column("salt", String(32), nullable=False, server_default=""),  # "": what it was about was erased, or is old
 )  # fmt: skip

@@ -1,0 +1,1 @@
+"""What security and data protection officers ask of a server: encryption, retention, guards, the audit log, egress."""

@@ -1,0 +1,1 @@
+"""Retention, zero retention, legal hold, export, erasure and its receipts, over every store of the server."""
