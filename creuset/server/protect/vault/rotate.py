@@ -34,7 +34,7 @@ def each_value(connection: Connection, organization_of: Callable[[str], str], wo
     for held in connection.execute(select(HELD)).mappings().all():
         row = msgspec.msgpack.decode(held["body"])
         if new := _worked(_STORES[held["store"]], row, held["organization"], work):
-            body: Any = msgspec.msgpack.encode(row | new)
+            body: Any = msgspec.msgpack.encode({**row, **new})
             connection.execute(update(HELD).where(HELD.c.at == held["at"]).values(body=body))
 
 
