@@ -23,8 +23,8 @@ from creuset.server.idempotency import Idempotency
 from creuset.server.middleware import Middleware
 from creuset.server.moderation.routes import moderation_routes
 from creuset.server.openai.routes import openai_routes
-from creuset.server.responses.compact import compact_routes
 from creuset.server.protect.routes import privacy_routes
+from creuset.server.responses.compact import compact_routes
 from creuset.server.responses.conversations import conversation_routes
 from creuset.server.responses.routes import response_routes
 from creuset.server.responses.socket import PATH, response_socket
