@@ -17,7 +17,7 @@ from creuset.server.protect.audit.redact import redact
 from creuset.server.protect.privacy.holds import refuse_held
 from creuset.server.protect.privacy.receipts import sign
 from creuset.server.protect.privacy.retention import DAY_S, forget_invites
-from creuset.server.protect.privacy.stores import OTHERS, STORES, owned_by
+from creuset.server.protect.privacy.stores import OTHERS, SECRETS, STORES, owned_by
 from creuset.server.protect.tables import DATA_KEYS, ERASURES, HELD, HOLDS, RULES
 from creuset.server.tenants.directory import tables as t
 from creuset.server.tenants.directory.people import remove_user, user_of
@@ -112,7 +112,7 @@ def erase_organization(change: "Change", organization: str, sign_with: Any) -> R
             here = table.c.organization == organization
             _count(gone, table.name, connection.execute(delete(table).where(here)).rowcount)
     _count(gone, "spend_alerts", _forget_mail(connection, organization, None))
-    for table in (DATA_KEYS, RULES, HOLDS):
+    for table in (DATA_KEYS, RULES, HOLDS, *(store.table for store in SECRETS)):
         _count(gone, table.name, connection.execute(delete(table).where(table.c.organization == organization)).rowcount)
     here = t.ORGANIZATIONS.c.id == organization
     _count(gone, "organizations", connection.execute(delete(t.ORGANIZATIONS).where(here)).rowcount)

@@ -19,6 +19,7 @@ from creuset.server.batches.tables import BATCHES, LINES
 from creuset.server.files.tables import FILES, PARTS, PIECES, UPLOADS
 from creuset.server.protect.vault.vault import place
 from creuset.server.responses.tables import CONVERSATIONS, ITEMS, RESPONSES
+from creuset.server.routes.tables import UPSTREAM_KEYS
 from creuset.server.tenants.directory.tables import PROJECTS
 
 Row = Mapping[str, Any]
@@ -84,7 +85,7 @@ STORES = (
 )
 
 # Sealed as well, and no content of anybody: each row has its organization.
-SECRETS: tuple[Store, ...] = ()
+SECRETS = (Store(UPSTREAM_KEYS, ("sealed",)),)
 
 # Tables that hold no content, and what becomes of them when a person or an organization is erased.
 OTHERS = {
@@ -98,7 +99,7 @@ OTHERS = {
     "usage_lines": "money", "ledger": "money", "price_versions": "money", "counters": "money", "limits": "money",
     "holds": "money", "spend_alerts": "money", "alerts_sent": "money",
     # how the server works
-    "directory_state": "server", "money_state": "server", "replicas": "server", "alembic_version": "server",
+    "name_calls": "money", "target_leases": "server", "directory_state": "server", "money_state": "server", "replicas": "server", "alembic_version": "server",
     # of this room
     "data_keys": "protect", "privacy_rules": "protect", "legal_holds": "protect", "held_rows": "content",
     "erasures": "protect",
