@@ -99,7 +99,8 @@ OTHERS = {
     "usage_lines": "money", "ledger": "money", "price_versions": "money", "counters": "money", "limits": "money",
     "holds": "money", "spend_alerts": "money", "alerts_sent": "money",
     # how the server works
-    "name_calls": "money", "target_leases": "server", "directory_state": "server", "money_state": "server", "replicas": "server", "alembic_version": "server",
+    "name_calls": "money", "target_leases": "server",
+    "directory_state": "server", "money_state": "server", "replicas": "server", "alembic_version": "server",
     # of this room
     "data_keys": "protect", "privacy_rules": "protect", "legal_holds": "protect", "held_rows": "content",
     "erasures": "protect",
