@@ -17,8 +17,7 @@ from pathlib import Path
 
 ABSENT = {
     "certificates": "client certificates are checked by a proxy", "data_retention": "not built",
-    "external_storage": "not built", "hosted_tool_permissions": "no hosted tools", "rate_limits": "of limits",
-    "spend_alerts": "of money", "spend_limit": "of money", "usage": "of money",
+    "external_storage": "not built", "hosted_tool_permissions": "no hosted tools",
 }  # fmt: skip
 REPLACED = {
     r'permissions=\["string"\]': 'permissions=["inference"]', r'scopes=\["string"\]': 'scopes=["inference"]',
@@ -26,6 +25,12 @@ REPLACED = {
     # A user of a project needs an id or an address; the tests of required fields give neither.
     r'(projects\.users\.(?:with_\w+\.)?create\(\n +project_id="project_id",\n +role="\w+",)(\n +\))':
         r'\1 user_id="user_id",\2',
+    # Buckets begin somewhere, and money has an amount.
+    r"start_time=0,": "start_time=1790000000,", r"end_time=0,": "end_time=1790086400,",
+    r"(bucket_width=[\s\S]{0,200}?)limit=0,": r"\1limit=1,", r'page="page",': 'page="page_0",',
+    r'rate_limit_id="rate_limit_id"': 'rate_limit_id="rl-all"', "proj_123": "project_id",
+    r'recipients": \["string"\]': 'recipients": ["a@b.org"]',
+    r"\n +(?:batch_1_day_max_input_tokens|max_audio_megabytes_per_1_minute|max_images_per_1_minute)=0,": "",
     # One role at a time.
     r'(role="reader",)\n +role_id="role_id",': r'\1',
 }  # fmt: skip

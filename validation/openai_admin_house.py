@@ -5,12 +5,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Table, delete, insert
+from sqlalchemy import Table, delete, insert, update
 
 from creuset.server.database import META
 from creuset.server.tenants.directory import tables as t
 from creuset.server.tenants.directory.audit import COMMAND_LINE
 from creuset.server.tenants.directory.change import Change
+from creuset.server.tenants.money.limits import Limit
+from creuset.server.tenants.money.rules import Channel, SpendAlert, add_alert, set_limit
+from creuset.server.tenants.money.tables import ALERTS, LIMITS
 from tests.server.conftest import scripted_folder, start
 from tests.server.tenants.conftest import House as TwoOrganizations
 from tests.server.tenants.conftest import build
@@ -49,6 +52,17 @@ class House:
                 c.execute(t.ROLES.update().where(t.ROLES.c.id == "role_id").values(project="project_id"))
 
         self.own.directory.change(COMMAND_LINE, work)
+        with self.own.directory.database.transaction() as connection:
+            connection.execute(delete(LIMITS))
+            connection.execute(delete(ALERTS))
+            kind, subject = ("project", "project_id") if of_project else ("organization", self.own.a)
+            budget = Limit(id="", organization=self.own.a, kind=kind, subject=subject, what="money", window="month",
+                           zone="UTC", amount=10**9, currency="USD")  # fmt: skip
+            made = set_limit(connection, budget)
+            channel = Channel(mail=("a@b.org",))
+            alert = SpendAlert(id="", organization=self.own.a, limit=made.id, threshold=1, channel=channel)
+            made_alert = add_alert(connection, alert)
+            connection.execute(update(ALERTS).where(ALERTS.c.id == made_alert.id).values(id="alert_id"))
 
     @property
     def admin(self) -> str:

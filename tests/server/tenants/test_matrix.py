@@ -53,6 +53,8 @@ class Scene:
             name = place[1]
             if name == "role_id" and path.startswith("/v1/projects"):
                 name = "project_role"
+            if name == "alert_id" and "/projects/" not in path:
+                name = "organization_alert"
             if name == "id":
                 name = "conversation" if "conversations" in path else "response"
             return self.ids.get(name, NAME) if real else "never_" + "0" * 24
@@ -106,7 +108,7 @@ def scene(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sc
             made = set_limit(connection, budget)
             channel = Channel(mail=("ann@example.org",))
             alert = SpendAlert(id="", organization=house.a, limit=made.id, threshold=1, channel=channel)
-            ids["alert_id"] = add_alert(connection, alert).id
+            ids["alert_id" if kind == "project" else "organization_alert"] = add_alert(connection, alert).id
     ids["rate_limit_id"] = "rl-all"
     key = make_signing_key(house.file.with_name("server.db.signing"))
     empty = house.do(create_project, house.a, "empty")["id"]

@@ -18,10 +18,21 @@ from creuset.server.tenants.audited import audit_of
 from creuset.server.tenants.directory.projects import project_of
 from creuset.server.tenants.gate import MoneyGate
 from creuset.server.tenants.money import rules
+from creuset.server.tenants.money.buckets import (
+    BUCKETS,
+    COST_GROUPED,
+    GROUPED,
+    MOST_DAYS,
+    UNUSED,
+    USAGE_KINDS,
+    bucket_page,
+    bucket_query,
+    cost_row,
+    usage_row,
+)  # fmt: skip
 from creuset.server.tenants.money.limits import Limit
-from creuset.server.tenants.money.report import WIDTHS, UsageQuery, costs, usage
+from creuset.server.tenants.money.report import costs, usage
 from creuset.server.tenants.money.rules import Channel, SpendAlert
-from creuset.server.tenants.money.windows import US
 from creuset.types.fields import Fields, parse_object, show
 from creuset.types.tenants import ADMIN_READ, ADMIN_WRITE, PROJECT_READ, PROJECT_WRITE, USAGE_READ
 
@@ -29,16 +40,6 @@ Row = dict[str, Any]
 Handler = Callable[[Request], Awaitable[Response]]
 AT, ONE = "/v1/organization", "/v1/organization/projects/{project_id}"
 CENT = 10_000  # millionths
-BUCKETS = {"1m": (60, 1440), "1h": (24, 168), "1d": (7, 31)}  # default and largest number
-MOST_DAYS = 180  # of costs
-USAGE_KINDS = {"completions": ("completions",), "embeddings": ("embeddings", "rerank"), "moderations": ("moderations",)}
-# What is not served here, and so was never used: its pages are empty.
-UNUSED = ("audio_speeches", "audio_transcriptions", "code_interpreter_sessions", "file_search_calls", "images",
-          "vector_stores", "web_search_calls")  # fmt: skip
-GROUPED = ("project_id", "user_id", "api_key_id", "model", "batch", "service_tier")
-COST_GROUPED = ("project_id", "user_id", "api_key_id", "line_item")
-FILTERS = {"project_ids": "project_id", "user_ids": "user_id", "api_key_ids": "api_key_id", "models": "model",
-           "line_items": "line_item"}  # fmt: skip
 
 
 def money_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
@@ -71,17 +72,19 @@ def money_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
     def used(kind: str, kinds: tuple[str, ...]) -> Handler:
         async def answer(request: Request) -> Response:
             organization = await who(request, USAGE_READ, ADMIN_READ)
-            query, after = _query(request, organization, BUCKETS, GROUPED, kinds, int(state.clock()) + 1)
+            query, after = bucket_query(request, organization, BUCKETS, GROUPED, kinds, int(state.clock()) + 1)
             rows = await state.database.read(lambda connection: usage(connection, query)) if kinds else []
-            return json_response(_page(query, after, rows, lambda row: _usage(kind, row)))
+            return json_response(bucket_page(query, after, rows, lambda row: usage_row(kind, row)))
 
         return answer
 
     async def cost(request: Request) -> Response:
         organization = await who(request, USAGE_READ, ADMIN_READ)
-        query, after = _query(request, organization, {"1d": (7, MOST_DAYS)}, COST_GROUPED, (), int(state.clock()) + 1)
+        query, after = bucket_query(
+            request, organization, {"1d": (7, MOST_DAYS)}, COST_GROUPED, (), int(state.clock()) + 1
+        )
         rows = await state.database.read(lambda connection: costs(connection, query))
-        return json_response(_page(query, after, rows, _cost))
+        return json_response(bucket_page(query, after, rows, cost_row))
 
     # -- rate limits of a project: one entry for each model, and one for all together
 
@@ -91,8 +94,7 @@ def money_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         found = await state.database.read(lambda c: rules.find_limits(c, organization, kind="project", subject=project))
         names = ["", *(engine.names[0] for engine in state.engines.engines)]
         data = [_rate_limit(name, found) for name in names]
-        return json_response({"object": "list", "data": data, "first_id": data[0]["id"], "last_id": data[-1]["id"],
-                              "has_more": False})  # fmt: skip
+        return json_response(paged(request, data))
 
     async def set_rate_limit(request: Request) -> Response:
         project, id = request.path_params["project_id"], request.path_params["rate_limit_id"]
@@ -177,11 +179,17 @@ def money_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
 
     async def alerts(request: Request) -> Response:
         organization, kind, subject, called = await place(request, ADMIN_READ)
-        data = [_alert(one, limit, called) for one, limit in await state.database.read(
-            lambda c: _alerts(c, organization, kind, subject))]  # fmt: skip
-        ids = [one["id"] for one in data]
-        return json_response({"object": "list", "data": data, "first_id": ids[0] if ids else None,
-                              "last_id": ids[-1] if ids else None, "has_more": False})  # fmt: skip
+        found = await state.database.read(lambda c: _alerts(c, organization, kind, subject))
+        data = [_alert(one, limit, called) for one, limit in found]
+        return json_response(paged(request, data))
+
+    async def alert(request: Request) -> Response:
+        organization, kind, subject, called = await place(request, ADMIN_READ)
+        id = request.path_params["alert_id"]
+        for one, limit in await state.database.read(lambda c: _alerts(c, organization, kind, subject)):
+            if one.id == id:
+                return json_response(_alert(one, limit, called))
+        raise _no_alert(id)
 
     async def set_alert(request: Request) -> Response:
         organization, kind, subject, called = await place(request, ADMIN_WRITE)
@@ -238,7 +246,8 @@ def money_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         table += [
             ("GET", f"{at}/spend_limit", spend_limit), ("POST", f"{at}/spend_limit", set_spend_limit),
             ("DELETE", f"{at}/spend_limit", drop_spend_limit), ("GET", f"{at}/spend_alerts", alerts),
-            ("POST", f"{at}/spend_alerts", set_alert), ("POST", f"{at}/spend_alerts/{{alert_id}}", set_alert),
+            ("POST", f"{at}/spend_alerts", set_alert), ("GET", f"{at}/spend_alerts/{{alert_id}}", alert),
+            ("POST", f"{at}/spend_alerts/{{alert_id}}", set_alert),
             ("DELETE", f"{at}/spend_alerts/{{alert_id}}", drop_alert),
         ]  # fmt: skip
     return table
@@ -305,95 +314,17 @@ def _channel(fields: Fields) -> Channel:
     return Channel(mail=tuple(recipients), subject_prefix=prefix)
 
 
-# -- pages of buckets
-
-
-def _query(
-    request: Request, organization: str, widths: dict[str, tuple[int, int]], grouped: tuple[str, ...],
-    kinds: tuple[str, ...], now: int,
-) -> tuple[UsageQuery, int]:  # fmt: skip
-    """What is asked for, and the number of the next page's first bucket; 0 where this page is the last."""
+def paged(request: Request, data: list[Row]) -> Row:
+    """The page of a list that was read whole: `limit`, and `after` or `before` an id."""
+    ids = [one["id"] for one in data]
     given = request.query_params
-    name = given.get("bucket_width", "1d")
-    if name not in widths:
-        raise RequestError(f"`bucket_width` must be one of {', '.join(widths)}, got {show(name)}", param="bucket_width")
-    width, (plain, most) = WIDTHS[name], widths[name]
-    start = _seconds(request, "start_time")
-    if start is None:
-        raise RequestError("`start_time` is required: Unix seconds", param="start_time")
-    start = start // width * width
-    end = _seconds(request, "end_time")
-    if end is not None and end <= start:
-        raise RequestError(f"`end_time` ({end}) must be after `start_time`", param="end_time")
-    count = _seconds(request, "limit") or plain
-    if not 1 <= count <= most:
-        raise RequestError(f"`limit` must be between 1 and {most}, got {count}", param="limit")
-    page = given.get("page", "")
-    if page and not (page.startswith("page_") and page[5:].isdecimal() and len(page) < 16):
-        raise RequestError(f"`page` is no cursor of this list: {show(page)}", param="page")
-    first = int(page[5:]) if page else 0
-    by = _many(request, "group_by")
-    if unknown := [one for one in by if one not in grouped and one != "api_source"]:
-        raise RequestError(f"`group_by` must be of {', '.join(grouped)}, got {show(unknown[0])}", param="group_by")
-    only: dict[str, list[Any]] = {FILTERS[one]: many for one in FILTERS if (many := _many(request, one))}
-    if "batch" in given:
-        only["batch"] = [given["batch"] == "true"]
-    total = max(0, -(-((end or now) - start) // width))
-    count = max(0, min(count, total - first))
-    stop = min(start + (first + count) * width, end or start + total * width)
-    query = UsageQuery(
-        organization=organization, start=(start + first * width) * US, end=stop * US, width=width,
-        by=tuple(one for one in grouped if one in by), kinds=kinds, only=only,
-    )  # fmt: skip
-    return query, first + count if first + count < total else 0
-
-
-def _seconds(request: Request, name: str) -> int | None:
-    text = request.query_params.get(name)
-    if text is None:
-        return None
-    if not text.isascii() or not text.isdecimal() or len(text) > 12:
-        raise RequestError(f"`{name}` must be a whole number, got {show(text)}", param=name)
-    return int(text)
-
-
-def _many(request: Request, name: str) -> list[str]:
-    """As clients write lists: name[]=a&name[]=b, name=a&name=b, or name=a,b."""
-    found = request.query_params.getlist(f"{name}[]") + request.query_params.getlist(name)
-    return [part for text in found for part in (text.split(",") if name == "group_by" else [text])]
-
-
-def _page(query: UsageQuery, after: int, rows: list[Row], written: Callable[[Row], Row]) -> Row:
-    """`after`: the number of the next page's first bucket; 0: there is none."""
-    step = query.width * US
-    buckets: list[Row] = [
-        {"object": "bucket", "start_time": at // US, "end_time": min(at + step, query.end) // US, "results": []}
-        for at in range(query.start, query.end, step)
-    ]
-    for row in rows:
-        buckets[row["bucket"]]["results"].append(written(row))
-    next_page = f"page_{after}" if after else None
-    return {"object": "page", "data": buckets, "has_more": bool(after), "next_page": next_page}
-
-
-def _usage(kind: str, row: Row) -> Row:
-    grouped: Row = {name: row.get(name) for name in GROUPED}
-    found: Row = {"object": f"organization.usage.{kind}.result", "input_tokens": row["input"],
-                  "num_model_requests": row["requests"], **grouped}  # fmt: skip
-    if kind == "completions":
-        found |= {
-            "output_tokens": row["output"], "input_cached_tokens": row["cached"],
-            "input_cache_write_tokens": row["cache_write"],
-            "input_uncached_tokens": row["input"] - row["cached"] - row["cache_write"], "input_audio_tokens": 0,
-            "output_audio_tokens": 0,
-        }  # fmt: skip
-    else:
-        found = {name: value for name, value in found.items() if name not in ("batch", "service_tier")}
-    return found
-
-
-def _cost(row: Row) -> Row:
-    grouped: Row = {name: row.get(name) for name in COST_GROUPED}
-    amount = {"value": row["amount"] / 1e6, "currency": row["currency"].lower()}
-    line = {"quantity": row["quantity"], "quantity_unit": "tokens"} if "line_item" in row else {}
-    return {"object": "organization.costs.result", "amount": amount, **grouped, **line}
+    text = given.get("limit", "100")
+    if not text.isdecimal() or int(text) > 1000:
+        raise RequestError(f"`limit` must be between 0 and 1000, got {show(text)}", param="limit")
+    if given.get("after") in ids:
+        data = data[ids.index(given["after"]) + 1 :]
+    if given.get("before") in ids:
+        data = [one for one in data if one["id"] in ids[: ids.index(given["before"])]]
+    page = data[: int(text)]
+    return {"object": "list", "data": page, "first_id": page[0]["id"] if page else None,
+            "last_id": page[-1]["id"] if page else None, "has_more": len(data) > len(page)}  # fmt: skip
