@@ -12,13 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from creuset.core.errors import ConfigError, NotFound, RequestError
-from creuset.server.state import ServerState, context_of, json_response
-from creuset.server.tenants.access import need
-from creuset.server.tenants.audited import audit_of
-from creuset.server.tenants.directory.projects import project_of
-from creuset.server.tenants.gate import MoneyGate
-from creuset.server.tenants.money import rules
-from creuset.server.tenants.money.buckets import (
+from creuset.server.accounting.buckets import (
     BUCKETS,
     COST_GROUPED,
     GROUPED,
@@ -30,6 +24,12 @@ from creuset.server.tenants.money.buckets import (
     cost_row,
     usage_row,
 )  # fmt: skip
+from creuset.server.state import ServerState, context_of, json_response
+from creuset.server.tenants.access import need
+from creuset.server.tenants.audited import audit_of
+from creuset.server.tenants.directory.projects import project_of
+from creuset.server.tenants.gate import MoneyGate
+from creuset.server.tenants.money import rules
 from creuset.server.tenants.money.limits import Limit
 from creuset.server.tenants.money.report import costs, usage
 from creuset.server.tenants.money.rules import Channel, SpendAlert
