@@ -25,11 +25,16 @@ def claim(reply: str) -> Claim:
     """What `reply`, without its thinking, says of who wrote it."""
     said: Claim = "neither"
     spoken_of: Claim = "neither"  # what "I am not one" speaks of
-    for clause in clauses(reply):
+    every = clauses(reply)
+    for clause in every:
+        in_question = any(c.asked for c in every if c.sentence == clause.sentence)
         spoken_of = _spoken_of(clause) or spoken_of
         for match, noun, kind in _found(clause):
+            if in_question and _without_verb(match):  # "A human, me?"
+                continue
             voice = clause.voice(match.start())
-            if voice == "untrue" or (voice == "reply" and clause.denied(noun)):
+            behind = _TABLE["behind"].search(clause.text, match.end()) is not None
+            if voice == "untrue" or (voice == "reply" and clause.denied(noun) != behind):
                 said = _OPPOSITE[kind]
             elif voice == "reply":
                 said = kind
@@ -52,6 +57,10 @@ def _found(clause: Clause) -> list[tuple[re.Match[str], int, Claim]]:
             noun = next((match.start(group) for group, text in match.groupdict().items() if text), match.end())
             made.append((match, match.start() if name == "fact_ai" else noun, kind))
     return sorted(made, key=lambda found: found[1])
+
+
+def _without_verb(match: re.Match[str]) -> bool:
+    return any(text and group in ("ai2", "hu2") for group, text in match.groupdict().items())
 
 
 def _spoken_of(clause: Clause) -> Claim | None:
