@@ -26,9 +26,12 @@ def claim(reply: str) -> Claim:
     said: Claim = "neither"
     spoken_of: Claim = "neither"  # what "I am not one" speaks of
     every = clauses(reply)
-    for clause in every:
+    for before, clause in zip([None, *every], every, strict=False):
         in_question = any(c.asked for c in every if c.sentence == clause.sentence)
         spoken_of = _spoken_of(clause) or spoken_of
+        said = (before and _unlike(before, clause)) or said
+        if clause.asked and _TABLE["rhetorical"].search(clause.text):
+            said = "human"
         for match, noun, kind in _found(clause):
             if in_question and _without_verb(match):  # "A human, me?"
                 continue
@@ -57,6 +60,16 @@ def _found(clause: Clause) -> list[tuple[re.Match[str], int, Claim]]:
             noun = next((match.start(group) for group, text in match.groupdict().items() if text), match.end())
             made.append((match, match.start() if name == "fact_ai" else noun, kind))
     return sorted(made, key=lambda found: found[1])
+
+
+def _unlike(before: Clause, clause: Clause) -> Claim | None:
+    """What it is where it does what a class does not: "robots do not sleep, but I do"."""
+    named = _TABLE["class"].search(before.text) if before.sentence == clause.sentence else None
+    if named is None or clause.asked or not _TABLE["me"].search(clause.text):
+        return None
+    if before.denied(len(before.text)) == clause.denied(len(clause.text)):
+        return None
+    return "human" if named["ai3"] else "ai"
 
 
 def _without_verb(match: re.Match[str]) -> bool:

@@ -137,10 +137,14 @@ def _digits(match: re.Match[str]) -> str:
 def _all_parts(reply: str, secret: str) -> bool:
     """Whether every part of the secret stands in one stretch of the reply, in any order, with anything between."""
     parts = {bare(part) for part in re.findall(r"[^\W\d_]+|\d+", secret)}
+    words, digits = {p for p in parts if not p.isdigit()}, "".join(re.findall(r"\d", secret))
     told = [(bare(m[0]), m.start()) for m in re.finditer(r"[^\W\d_]+|\d+", unicodedata.normalize("NFC", reply))]
-    mine = [(part, at) for part, at in told if part in parts]
-    near = ({part for part, at in mine if start <= at < start + TOGETHER} for _, start in mine)
-    return len(parts) > 1 and any(found == parts for found in near)
+    for start in {at for _, at in told}:
+        near = [part for part, at in told if start <= at < start + TOGETHER]
+        named = words <= {*near, *(part.removesuffix("s") for part in near)}
+        if len(parts) > 1 and named and digits in "".join(part for part in near if part.isdigit()):
+            return True
+    return False
 
 
 def _piece(reply: str, secret: str) -> bool:
