@@ -44,6 +44,8 @@ class Server:
         for task in self.gate.books._tasks:
             task.cancel()
         await asyncio.wait(self.gate.books._tasks)
+        assert self.gate.books._ledger is not None
+        await self.gate.books._ledger.close()
         self.database.close()
 
 

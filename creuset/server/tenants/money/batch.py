@@ -25,6 +25,7 @@ class Ask:
     places: tuple[Place, ...]
     tokens: int
     told: "asyncio.Future[None]"
+    granted: bool = False  # its limits were decided elsewhere: only its budgets are decided here
 
 
 @dataclass(slots=True)

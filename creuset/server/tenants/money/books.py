@@ -35,6 +35,7 @@ from creuset.server.tenants.money.limits import Limit, LimitCounter, rescale, ta
 from creuset.server.tenants.money.refusals import LedgerUnavailable
 from creuset.server.tenants.money.tables import HOLDS
 from creuset.server.tenants.money.windows import Calendar
+from creuset.server.tenants.replicas.postgres import SharedLedger
 from creuset.types.tenants import Caller
 
 FLUSH_S = 0.05  # what happened in this time goes to the database together; the journal has it at once
@@ -62,6 +63,7 @@ class Books:
         self._on_error, self._alerts = on_error, alerts
         self.replica, self._lease_s = replica or f"srv_{token_hex(8)}", lease_s
         self.shared = database.engine.dialect.name == "postgresql"
+        self._ledger = SharedLedger(database, self.replica) if self.shared else None
         self.settings = rules.MoneySettings()
         self.limits: dict[str, Limit] = {}
         self.down = ""  # why nothing new is let in
@@ -72,7 +74,7 @@ class Books:
         self._open: dict[str, tuple[Opening, Caller, tuple[str, ...]]] = {}
         self._next, self._sent = WriteBatch(), WriteBatch()
         self._batches = 0
-        self._wake, self._ended = asyncio.Event(), False
+        self._wake, self._hurry, self._ended = asyncio.Event(), asyncio.Event(), False
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -101,9 +103,12 @@ class Books:
         """Write all that is known. What cannot be written stays in the journal."""
         self._ended = True
         self._wake.set()
+        self._hurry.set()
         if self._tasks:
             self._tasks[1].cancel()
             await asyncio.wait(self._tasks)
+        if self._ledger is not None:
+            await self._ledger.close()
         if self._alerts is not None:
             await self._alerts.stop()
         if self.journal is not None:
@@ -125,7 +130,12 @@ class Books:
     def _settle_left(self, closings: list[Closing], connection: Connection) -> None:
         keys = {(claim.limit, claim.subject) for one in closings for claim in one.opening.claims}
         counters = counting.lock(connection, keys)[0] if self.shared else self._counters
-        changed = self._recorded(connection, [], closings, counters)
+        opened, new = record(connection, [], closings, self.replica, sure=False)
+        changed: list[Place] = []
+        for one in closings:
+            id = one.opening.request
+            changed += settle(self.limits, counters, one, opened=id in opened, new=id in new)
+        self._told(changed)
         (counting.store if self.shared else counting.save_counters)(connection, [one for _, one in changed])
 
     def _adopt(self, settings: "rules.MoneySettings") -> None:
@@ -216,6 +226,7 @@ class Books:
             ask = Ask(opening, places, tokens, asyncio.get_running_loop().create_future())
             self._next.asks.append(ask)
             self._wake.set()
+            self._hurry.set()
             await ask.told
         else:
             opening.at = at = self.now
@@ -262,9 +273,11 @@ class Books:
         wait = RETRY_S[0]
         while not (self._ended and not self._next):
             await self._wake.wait()
-            if not self.shared and not self._ended:
-                await asyncio.sleep(FLUSH_S)
+            if not self._ended and not self._next.asks:  # nobody waits for what is written now
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._hurry.wait(), FLUSH_S)
             self._wake.clear()
+            self._hurry.clear()
             if not self._next:
                 continue
             if await self._flush():
@@ -285,8 +298,7 @@ class Books:
         if self.journal is not None:
             self.journal.turn()
         try:
-            work = self._write_shared if self.shared else self._write_alone
-            told = await self.database.run(lambda connection: work(connection, batch))
+            told = await (self._write_shared(batch) if self._ledger is not None else self._write_alone(batch))
         except Exception as error:
             self._fail("database", error)
             self._keep(batch)
@@ -321,55 +333,22 @@ class Books:
         self.down = AWAY
         self._on_error(what, error)
 
-    def _write_alone(self, connection: Connection, batch: WriteBatch) -> list[RequestError | None]:
-        record(connection, batch.openings, batch.closings, self.replica, sure=not batch.again)
-        counting.save_counters(connection, batch.counters)
+    async def _write_alone(self, batch: WriteBatch) -> list[RequestError | LedgerUnavailable | None]:
+        def work(connection: Connection) -> None:
+            record(connection, batch.openings, batch.closings, self.replica, sure=not batch.again)
+            counting.save_counters(connection, batch.counters)
+
+        await self.database.run(work)
         return []
 
-    def _write_shared(self, connection: Connection, batch: WriteBatch) -> list[RequestError | None]:
-        keys = {(limit.id, counter.subject) for ask in batch.asks for limit, counter in ask.places}
-        keys |= {(claim.limit, claim.subject) for one in batch.closings for claim in one.opening.claims}
-        rows, now = counting.lock(connection, keys)
-        told: list[RequestError | None] = []
-        openings: list[Opening] = []
-        changed: list[Place] = []
-        for ask in batch.asks:
-            places = [(limit, rows[limit.id, counter.subject]) for limit, counter in ask.places
-                      if (limit.id, counter.subject) in rows]  # fmt: skip
-            one = ask.opening
-            one.at = now
-            try:
-                one.claims = decide(
-                    places, tokens=ask.tokens, amount=one.amount, currency=one.currency, model=one.model, at=now,
-                    calendar=self.calendar,
-                )  # fmt: skip
-            except (RequestError, LedgerUnavailable) as refusal:
-                told.append(refusal)  # type: ignore[arg-type]
-                continue
-            told.append(None)
-            openings.append(one)
-            changed += places
-        changed += self._recorded(connection, openings, batch.closings, rows)
-        counting.store(connection, list({id(one): one for _, one in changed}.values()))
+    async def _write_shared(self, batch: WriteBatch) -> list[RequestError | LedgerUnavailable | None]:
+        assert self._ledger is not None
+        told, changed, rows = await self._ledger.write(batch, self.limits, self.calendar)
+        self._told(changed)
         for key, row in rows.items():  # what was seen last, for headers and first looks
-            if key in self._counters:
-                mine = self._counters[key]
+            if (mine := self._counters.get(key)) is not None:
                 mine.period, mine.full, mine.spent, mine.held = row.period, row.full, row.spent, row.held
         return told
-
-    def _recorded(
-        self,
-        connection: Connection,
-        openings: list[Opening],
-        closings: list[Closing],
-        counters: dict[Key, LimitCounter],
-    ) -> list[Place]:
-        opened, new = record(connection, openings, closings, self.replica, sure=False)
-        changed: list[Place] = []
-        for one in closings:
-            id = one.opening.request
-            changed += settle(self.limits, counters, one, opened=id in opened, new=id in new)
-        return self._told(changed)
 
     async def _on_database(self, work: Callable[[Connection], Any]) -> Any:
         try:

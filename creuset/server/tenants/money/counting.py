@@ -29,9 +29,13 @@ def begin_of(limit: Limit, calendar: Calendar, at: int) -> tuple[int, int]:
 
 
 def decide(
-    places: Sequence[Place], *, tokens: int, amount: int, currency: str, model: str, at: int, calendar: Calendar
-) -> list[LimitClaim]:
-    """Reserve one request of so many tokens that costs up to `amount`. Raises the refusal that lasts longest."""
+    places: Sequence[Place], *, tokens: int, amount: int, currency: str, model: str, at: int, calendar: Calendar,
+    granted: bool = False,
+) -> list[LimitClaim]:  # fmt: skip
+    """Reserve one request of so many tokens that costs up to `amount`. Raises the refusal that lasts longest.
+
+    `granted`: its limits were decided elsewhere, and are only counted here; its budgets are decided.
+    """
     needs: list[tuple[Limit, LimitCounter, int]] = []
     worst: tuple[tuple[bool, float], RequestError] | None = None
     for limit, counter in places:
@@ -44,7 +48,7 @@ def decide(
             )
         begin, end = begin_of(limit, calendar, at)
         counter.enter(begin)
-        wait = wait_for(limit, counter, need, at, end)
+        wait = 0.0 if granted and what != "money" else wait_for(limit, counter, need, at, end)
         if wait:
             rank = (what == "money", wait)
             if worst is None or rank > worst[0]:

@@ -1,0 +1,1 @@
+"""Servers that count together: in PostgreSQL, and in Redis where there is one."""
