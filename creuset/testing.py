@@ -163,6 +163,7 @@ class ScriptedEngine:
             "pace_s": 0.02 if verb == "slowly" else 0.0,
             "fails": verb == "fail",
             "done": 0,
+            "told": [],  # of an answer that is told at its end
         }
 
     def cancel(self, id: str) -> None:
@@ -179,7 +180,15 @@ class ScriptedEngine:
         self._cancelled.clear()
         pauses = [job.pop("wait_s", 0.0) or job["pace_s"] for job in self._open.values()]
         time.sleep(max(pauses, default=0.0))
-        return events + [self._advance(id) for id in list(self._open)]
+        for id, job in list(self._open.items()):
+            event = self._advance(id)
+            if not job["request"].whole:
+                events.append(event)
+            elif event.finish is None:
+                job["told"].append(event)
+            else:
+                events.append(_gathered(job["told"], event))
+        return events
 
     def _end(self, id: str, finish: str, **facts: Any) -> Any:
         from creuset.types.generation import Event
@@ -223,6 +232,19 @@ class ScriptedEngine:
 
         others = [((token + i) % self._tokenizer.vocab_size, -0.5 - i) for i in range(top)]
         return TokenLogprob(token, -0.5, tuple(others))
+
+
+def _gathered(before: list[Any], last: Any) -> Any:
+    """One event that tells what `before` and `last` tell."""
+    from msgspec.structs import replace
+
+    every = [*before, last]
+    logprobs = tuple(one for event in every for one in event.logprobs or ()) or None
+    told = next((event.prompt_logprobs for event in every if event.prompt_logprobs), None)
+    tokens = tuple(one for event in every for one in event.tokens)
+    return replace(
+        last, text="".join(event.text for event in every), tokens=tokens, logprobs=logprobs, prompt_logprobs=told
+    )
 
 
 def _row(prompt: Sequence[int]) -> bytes:
