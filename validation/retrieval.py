@@ -19,6 +19,7 @@ import re
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,8 @@ sys.path.insert(0, str(HOME))
 
 from creuset.engine.engine import Engine  # noqa: E402
 from creuset.engine.settings import EngineSettings  # noqa: E402
-from creuset.server.model import describe  # noqa: E402
+from creuset.server.model import ServedModel, describe  # noqa: E402
+from creuset.server.retrieval.requests import token_text  # noqa: E402
 from creuset.types.generation import GenerationRequest, Sampling  # noqa: E402
 
 WRITTEN = HOME / "creuset" / "server" / "retrieval" / "measured.json"
@@ -47,13 +49,17 @@ def pairs(file: Path, n: int) -> list[tuple[str, str]]:
     return [(question, passage) for passage, question in found.items()]
 
 
-def embedded(engine: Engine, texts: list[str]) -> tuple[NDArray[np.float32], int]:
+def embedded(
+    engine: Engine, model: ServedModel, texts: list[str], kind: Literal["query", "document"]
+) -> tuple[NDArray[np.float32], int]:
     """Rows of length 1, and how many texts were cut."""
-    ids = [engine.tokenizer.encode_prompt(text) for text in texts]
+    ids = [token_text(text, "", model, kind=kind).ids for text in texts]
     room = min(engine.context, engine.capacity)
     for at, one in enumerate(ids):
         engine.add(
-            GenerationRequest(id=str(at), prompt=one[:room], sampling=Sampling(max_tokens=0), whole=True, embeds=True)
+            GenerationRequest(
+                id=str(at), prompt=one[:room], sampling=Sampling(max_tokens=0), whole=True, embeds=model.pooling.mode
+            )
         )
     rows: dict[str, bytes] = {}
     while engine.busy:
@@ -97,7 +103,8 @@ def main() -> None:
     model = describe(asked.model)
     questions, passages = (list(side) for side in zip(*pairs(asked.data, asked.n), strict=True))
     engine = Engine.load(asked.model, settings=EngineSettings(dtype="fp32", seed=0, threads=1))
-    (query_rows, _), (passage_rows, cut) = embedded(engine, questions), embedded(engine, passages)
+    query_rows, _ = embedded(engine, model, questions, "query")
+    passage_rows, cut = embedded(engine, model, passages, "document")
     scores, words = (query_rows @ passage_rows.T).astype(np.float64), bm25(questions, passages)
     told = {
         "model": model.name,

@@ -338,8 +338,8 @@ class Engine:
         sequence = live.sequence
         if not live.answer.prompt_done:
             read_prompt(self._runner, live.answer, span.first, span.count, row)
-        if live.answer.mean is not None:
-            live.answer.mean.read(self._runner.hidden(range(row, row + span.count)), span.first)
+        if live.answer.row is not None:
+            live.answer.row.read(self._runner.hidden(range(row, row + span.count)), span.first)
         if rows is None or place is None:
             self._scheduler.advance(sequence, span.count)
             if sequence.pending == 0:  # max_tokens is 0: the prompt was all there was to read

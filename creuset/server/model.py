@@ -15,6 +15,7 @@ from creuset.model.context import with_context
 from creuset.model.count import parameters
 from creuset.model.formats.hf_config import config_of, to_hf
 from creuset.model.hub import ADAPTER, end_ids, stated_sampling
+from creuset.model.pooling import Pooling, pooling_of
 from creuset.model.store.origin import Origin, file_hash, front_matter, origin_of
 from creuset.text.calls.formats import CallFormat
 from creuset.text.template import ChatTemplate
@@ -46,6 +47,7 @@ class ServedModel:
     config: ModelConfig
     parent: str = ""  # the model that this one is with an adapter added
     adapter: str = ""  # the adapter's folder
+    pooling: Pooling = field(default_factory=Pooling)  # how it makes a row of a text
     origin: Origin | None = None  # of a pulled model: where it is from, and what is not known of it
 
     @property
@@ -126,6 +128,7 @@ def describe(path: Path, served_names: Sequence[str] = (), *, context: int = 0) 
         stop_ids=tuple(sorted(end_ids(path) | tokenizer.end_ids)),
         template=ChatTemplate.load(path, tokenizer),
         origin=origin,
+        pooling=pooling_of(path),
     )
 
 

@@ -107,7 +107,7 @@ class GenerationRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     thinking: Thinking | None = None  # None: thoughts are neither counted nor bounded
     whole: bool = False  # one event at the end tells all; else there is one for each token
     visible_ids: tuple[int, ...] = ()  # special tokens whose text is wanted, as the marks of tool calls
-    embeds: bool = False  # the mean of the prompt's hidden states is wanted, and `max_tokens` is 0
+    embeds: Literal["mean", "last", "first"] | None = None  # a row of the prompt is wanted, and `max_tokens` is 0
 
     def __post_init__(self) -> None:
         if self.embeds and self.sampling.max_tokens:
@@ -116,7 +116,7 @@ class GenerationRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     @property
     def reads_all(self) -> bool:
         """Whether something is told of each token of the prompt: the prefix cache is then not read."""
-        return self.embeds or self.sampling.prompt_logprobs is not None
+        return self.embeds is not None or self.sampling.prompt_logprobs is not None
 
 
 class TokenLogprob(msgspec.Struct, frozen=True, array_like=True):

@@ -19,7 +19,7 @@ TEXTS = (
 
 def embeds(id, text):
     return GenerationRequest(
-        id=str(id), prompt=tiny_tokenizer().encode(text), sampling=Sampling(max_tokens=0), whole=True, embeds=True
+        id=str(id), prompt=tiny_tokenizer().encode(text), sampling=Sampling(max_tokens=0), whole=True, embeds="mean"
     )
 
 
@@ -95,4 +95,4 @@ def test_one_that_is_cancelled_or_damaged_ends_alone():
 
 def test_nothing_is_written_behind_a_text_that_is_embedded():
     with pytest.raises(RequestError, match="a prompt alone, got max_tokens 3"):
-        GenerationRequest(id="x", prompt=[1], sampling=Sampling(max_tokens=3), embeds=True)
+        GenerationRequest(id="x", prompt=[1], sampling=Sampling(max_tokens=3), embeds="mean")

@@ -30,8 +30,8 @@ NOTES = """
 - **Streams of completions, validated strictly**: OpenAI's own examples have `finish_reason: null` in every chunk but
   the last, and its schema does not allow it. A client that validates strictly refuses such chunks. We send what the
   examples have, since any other value would say that the answer is over.
-- **Tests of llama.cpp and vLLM**: `validation/conformance/causes.toml` says of each failure why it fails, written by hand
-  from the test. A request of llama.cpp's tests that names no model gets ours.
+- **Tests of llama.cpp and vLLM**: `validation/conformance/causes.toml` says why each failure fails; it is written by
+  hand, from the test. A request of llama.cpp's tests that names no model gets ours.
 - **schemathesis** sends at most 12 examples a phase to each operation. In Python 3.11 its coverage phase ends in an
   error of its own on some operations, which are thus tested less.
 - **What could not be fetched by itself**: the suite of Open Responses is not on npm (it was run from a copy in a fork),

@@ -7,7 +7,7 @@ the text nor the log-probabilities of a stop string ever leave.
 from collections import deque
 from typing import Any
 
-from creuset.engine.answer.mean import MeanHidden
+from creuset.engine.answer.row import PooledRow
 from creuset.engine.answer.stop import StopMatcher
 from creuset.engine.answer.thinking import ThoughtCounter
 from creuset.text.stream import Detokenizer
@@ -21,7 +21,7 @@ class OutputBuilder:
         self.count = 0  # tokens the model emitted
         self.limit = request.sampling.max_tokens
         self.prompt_logprobs: list[TokenLogprob | None] = [None]
-        self.mean = MeanHidden() if request.embeds else None
+        self.row = PooledRow(request.embeds) if request.embeds else None
         self._ends = frozenset(request.sampling.stop_ids) | (frozenset() if request.sampling.ignore_eos else end_ids)
         after = request.prompt[-1] if request.prompt else None
         self._detokenizer = Detokenizer(tokenizer, visible=request.visible_ids, after=after)
@@ -150,7 +150,7 @@ class OutputBuilder:
             error=error,
             reasoning_tokens=self.thoughts.tokens if self.thoughts is not None else 0,
             emitted=self._emitted(),
-            embedding=self.mean.unit() if self.mean is not None and finish == "length" else None,
+            embedding=self.row.unit() if self.row is not None and finish == "length" else None,
         )
 
     def _emitted(self) -> tuple[int, ...] | None:

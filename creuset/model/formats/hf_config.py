@@ -17,6 +17,7 @@ from creuset.model.formats.hf_experts import read_experts, read_latent, write_ex
 from creuset.model.formats.hf_fields import ConfigFields
 from creuset.model.formats.hf_rope import FULL, SLIDING, read_rope, write_rope
 from creuset.model.formats.refused import refuse_adapter
+from creuset.model.formats.tensors import header
 
 MULTIMODAL = ("gemma3", "mistral3")  # of these the language model runs
 ACTIVATIONS = {"silu": "silu", "gelu_tanh": "gelu_pytorch_tanh", "xielu": "xielu"}
@@ -37,7 +38,15 @@ def config_of(folder: Path) -> ModelConfig:
         raise ArtifactError(f"`{file}` is not JSON: {error}") from error
     if not isinstance(found, dict):
         raise ArtifactError(f"`{file}` is not a JSON object")
-    return from_hf(found)
+    config = from_hf(found)
+    return replace(config, tie_embeddings=True) if _has_no_head(folder, config) else config
+
+
+def _has_no_head(folder: Path, config: ModelConfig) -> bool:
+    """Whether it is a model for embeddings that was saved without its head: the embedding stands for it."""
+    if config.tie_embeddings or not (folder / "modules.json").is_file():
+        return False
+    return not any("lm_head.weight" in header(file) for file in folder.glob("*.safetensors"))
 
 
 def from_hf(found: dict[str, Any]) -> ModelConfig:
@@ -108,7 +117,8 @@ def _family(found: dict[str, Any]) -> Family:
             f"config.json: model_type `{kind}`{named} is not a family that runs here", hint=f"families: {known}"
         )
     classes, wanted = found.get("architectures") or [], FAMILIES[family].architecture
-    if classes and wanted not in classes:
+    bare = wanted.replace("ForCausalLM", "Model")  # a model that was saved without its head
+    if classes and not {wanted, bare} & set(classes):
         raise ArtifactError(f"config.json: architecture `{classes[0]}` does not run here, only `{wanted}` of {family}")
     if quantized := found.get("quantization_config"):
         method = quantized.get("quant_method") if isinstance(quantized, dict) else quantized

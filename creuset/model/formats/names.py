@@ -40,16 +40,20 @@ def layout(family: Family, names: Sequence[str]) -> dict[str, list[str]]:
 
 
 class TextPart:
-    """Where the language model is in a folder that also reads images: its tensors have another beginning there."""
+    """Where the language model is in a folder that also reads images: its tensors have another beginning there.
+
+    A model that was saved without its head, as makers of embeddings do, has none of the beginning `model.`.
+    """
 
     def __init__(self, stored: Collection[str]) -> None:
         """`stored`: names of all tensors in the folder."""
         self._inside = next((one for one in TEXT_PARTS if any(name.startswith(one) for name in stored)), None)
+        self._bare = any(name.startswith("layers.") for name in stored)
 
     def name(self, name: str) -> str:
         """What the folder calls the tensor that a folder of the language model alone calls `name`."""
         if self._inside is None:
-            return name
+            return name.removeprefix("model.") if self._bare else name
         if name.startswith("model."):
             return self._inside + name.removeprefix("model.")
         return f"{OUTER}{name}" if self._inside.startswith(OUTER) else name

@@ -8,10 +8,11 @@ import msgspec
 
 from creuset.server.model import ServedModel
 
-METHOD = (
-    "the mean over a text's tokens of the chat model's hidden state behind the last layer and the final norm, scaled "
-    "to length 1"
-)
+METHODS = {
+    "mean": "the mean over a text's tokens of the model's hidden state behind the last layer and the final norm",
+    "last": "the model's hidden state of a text's last token behind the last layer and the final norm",
+    "first": "the model's hidden state of a text's first token behind the last layer and the final norm",
+}
 
 
 class Recall(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,8 +39,8 @@ def measured() -> dict[str, Recall]:
 def embeddings_of(model: ServedModel) -> dict[str, Any]:
     found = measured().get(model.sha256)
     return {
-        "method": METHOD,
+        "method": METHODS[model.pooling.mode] + ", scaled to length 1",
         "dimensions": model.config.hidden,
-        "trained_for_retrieval": False,
+        "trained_for_retrieval": model.pooling.trained,
         "measured": None if found is None else msgspec.to_builtins(found),
     }

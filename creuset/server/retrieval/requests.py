@@ -26,6 +26,7 @@ class EmbeddingsAsk:
 
 
 def parse_embeddings(fields: Fields, model: ServedModel) -> EmbeddingsAsk:
+    _refuse_what_makes_none(model)
     value = fields.take("input")
     encoding = fields.text("encoding_format") or "float"
     if encoding not in ("float", "base64"):
@@ -34,7 +35,7 @@ def parse_embeddings(fields: Fields, model: ServedModel) -> EmbeddingsAsk:
     keep = take_truncation(fields)
     fields.ignore("user")
     fields.text("user")
-    texts = [_text(one, path, model) for one, path in _inputs(fields, value)]
+    texts = [token_text(one, path, model) for one, path in _inputs(fields, value)]
     fields.refuse_rest()
     if keep is not None:
         room = model.context if keep == -1 else keep
@@ -62,10 +63,18 @@ def _inputs(fields: Fields, value: Any) -> list[tuple[Any, str]]:
     return [(one, f"input[{at}]") for at, one in enumerate(value)]
 
 
-def _text(value: Any, path: str, model: ServedModel) -> TokenText:
-    """Control tokens that are written in a text are text."""
+def _refuse_what_makes_none(model: ServedModel) -> None:
+    if model.pooling.refused:
+        words = f"{model.name} makes no embeddings here: {model.pooling.refused}"
+        raise RequestError(words, param="model", code="unsupported_value")
+
+
+def token_text(value: Any, path: str, model: ServedModel, *, kind: Literal["", "query", "document"] = "") -> TokenText:
+    """Control tokens that are written in a text are text. A model made for embeddings reads it as its makers had it:
+    behind what they put before a text of this `kind`, and with its tokenizer's last tokens."""
     if type(value) is str and value:
-        return TokenText(model.tokenizer.encode_prompt(value), path)
+        ids = model.tokenizer.encode_prompt(model.pooling.prompts.get(kind, "") + value)
+        return TokenText([*ids, *model.tokenizer.frame[1]] if model.pooling.trained else ids, path)
     if type(value) is list and value:
         return TokenText(check_ids(value, model.tokenizer.vocab_size, path), path)
     raise RequestError(
@@ -88,6 +97,7 @@ class RerankAsk:
 
 
 def parse_rerank(fields: Fields, model: ServedModel) -> RerankAsk:
+    _refuse_what_makes_none(model)
     query = fields.text("query")
     if not query:
         raise fields.refuse("query", "is required: the text that documents are compared with")
@@ -103,11 +113,11 @@ def parse_rerank(fields: Fields, model: ServedModel) -> RerankAsk:
     fields.ignore("user", "priority")
     for name in ("user", "priority"):
         fields.take(name)
-    documents = [_text(text, f"documents[{at}]", model) for at, text in enumerate(texts)]
+    documents = [token_text(text, f"documents[{at}]", model, kind="document") for at, text in enumerate(texts)]
     fields.refuse_rest()
     documents = [TokenText(one.ids[:keep], one.path, "max_tokens_per_doc") for one in documents]
     return RerankAsk(
-        query=_text(query, "query", model),
+        query=token_text(query, "query", model, kind="query"),
         documents=documents,
         texts=texts,
         top_n=min(top_n or len(texts), len(texts)),

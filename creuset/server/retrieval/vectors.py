@@ -89,7 +89,7 @@ async def _wave(
         requests = [
             GenerationRequest(
                 id=f"{reply_id}:{begin + at}", prompt=text.ids, sampling=Sampling(max_tokens=0, temperature=0.0),
-                salt=salt, whole=True, embeds=True,
+                salt=salt, whole=True, embeds=engine.model.pooling.mode,
             )
             for at, text in enumerate(texts)
         ]  # fmt: skip
