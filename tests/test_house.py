@@ -48,7 +48,8 @@ EVERYTHING = {"api", "cli", "recipes", "testing", "__init__", "__main__"}
 # At import only: a function body may load torch, since by then somebody asked for a computation.
 NO_TORCH = {
     "core", "types", "report", "text", "data", "plan", "server", "governance.dossier", "cli", "recipes",
-    "model.config", "model.context", "model.count", "model.families", "model.pooling", "model.rope_scaling", "model.hub", "model.store",
+    "model.config", "model.context", "model.count", "model.families", "model.pooling", "model.rope_scaling",
+    "model.hub", "model.store",
     "model.formats.hf_config", "model.formats.hf_fields", "model.formats.hf_rope", "model.formats.stored",
     "model.formats.weights", "model.formats.adapter", "model.formats.gguf.weights", "engine",
 }  # fmt: skip
