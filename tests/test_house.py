@@ -32,7 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "evals.clients.scoring": {"model"},
     "server": {
         "core", "types", "text", "model.config", "model.context", "model.count", "model.formats.hf_config", "model.hub",
-        "model.pooling", "model.store.origin",
+        "model.formats.pooling", "model.store.origin",
     },
     "server.engines.worker": {"engine"},    # the engine process: besides what the server may
     "server.tenants.money.prices": {"evals.prices"},  # one list of prices, for what is bought and for what is sold
@@ -48,7 +48,7 @@ EVERYTHING = {"api", "cli", "recipes", "testing", "__init__", "__main__"}
 # At import only: a function body may load torch, since by then somebody asked for a computation.
 NO_TORCH = {
     "core", "types", "report", "text", "data", "plan", "server", "governance.dossier", "cli", "recipes",
-    "model.config", "model.context", "model.count", "model.families", "model.pooling", "model.rope_scaling",
+    "model.config", "model.context", "model.count", "model.families", "model.formats.pooling", "model.rope_scaling",
     "model.hub", "model.store",
     "model.formats.hf_config", "model.formats.hf_fields", "model.formats.hf_rope", "model.formats.stored",
     "model.formats.weights", "model.formats.adapter", "model.formats.gguf.weights", "engine",

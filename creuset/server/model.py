@@ -14,8 +14,8 @@ from creuset.model.config import ModelConfig
 from creuset.model.context import with_context
 from creuset.model.count import parameters
 from creuset.model.formats.hf_config import config_of, to_hf
+from creuset.model.formats.pooling import Pooling, pooling_of
 from creuset.model.hub import ADAPTER, end_ids, stated_sampling
-from creuset.model.pooling import Pooling, pooling_of
 from creuset.model.store.origin import Origin, file_hash, front_matter, origin_of
 from creuset.text.calls.formats import CallFormat
 from creuset.text.template import ChatTemplate

@@ -10,7 +10,7 @@ import torch
 from creuset.core.errors import ArtifactError
 from creuset.engine.engine import Engine
 from creuset.engine.settings import EngineSettings
-from creuset.model.pooling import Pooling, pooling_of
+from creuset.model.formats.pooling import Pooling, pooling_of
 from creuset.server.model import describe
 from creuset.server.retrieval.measured import embeddings_of
 from creuset.server.retrieval.requests import parse_embeddings, parse_rerank, token_text

@@ -187,8 +187,13 @@ def _prepare(connection: Any, _record: Any) -> None:
     """A reader does not wait for the writer, and a crash of the machine loses the last moments only."""
     connection.isolation_level = None  # transactions begin where we say so, changes of tables included
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"busy_timeout={WAIT_MS}", "foreign_keys=ON",
-                   "secure_delete=ON"):  # what is deleted is overwritten
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+        f"busy_timeout={WAIT_MS}",
+        "foreign_keys=ON",
+        "secure_delete=ON",
+    ):  # what is deleted is overwritten
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
