@@ -196,9 +196,10 @@ async def serve(
     ours = [engine(*model, need) for model, need in zip(models, needs or [None] * len(models), strict=True)]
     engines = EnginePool([*ours, *map(upstream, upstreams)], memory=memory)
     database = database or Database(settings.database)
-    batches = BatchRunner(FileStore(database), engines, settings, keys=directory or keys, log=log)
     protection = protection_of(protect, database, directory)
     protection.on_error = lambda error: log.error("protection", error=type(error).__name__)
+    files = FileStore(database, vault=protection.vault)
+    batches = BatchRunner(files, engines, settings, keys=directory or keys, log=log)
     items = ItemStore(
         database, on_error=lambda error: log.error("item_store", error=type(error).__name__), vault=protection.vault,
         organization=protection.organization_of,

@@ -160,9 +160,7 @@ def test_no_text_makes_addresses_and_dates_slow(piece):
     assert time.thread_time() - began < 3.0  # what grows with the square takes minutes
 
 
-@pytest.mark.parametrize(
-    "line", ["1" * 60 + "a", "+" + "1" * 60 + "a", "12 " * 60 + "x", "(0" + "1" * 60 + "_"]
-)
+@pytest.mark.parametrize("line", ["1" * 60 + "a", "+" + "1" * 60 + "a", "12 " * 60 + "x", "(0" + "1" * 60 + "_"])
 def test_a_long_run_of_digits_is_read_in_one_go(line: str) -> None:
     """Tried in pieces, forty digits before a letter took longer than anybody waits."""
     assert not [kind for kind, _ in find(line) if kind == "phone"]

@@ -63,7 +63,7 @@ class BatchRunner:
         self, files: FileStore, engines: EnginePool, settings: ServeSettings, *, keys: KeyStore | None = None,
         log: Any = None, clock: Callable[[], float] = time.time, replica: str = "",
     ) -> None:  # fmt: skip
-        self.files, self.store, self._engines = files, BatchStore(files.database), engines
+        self.files, self.store, self._engines = files, BatchStore(files.database, files.vault), engines
         self._settings, self._keys, self._log, self._clock = settings, keys, log, clock
         self.replica = replica or f"srv_{token_hex(8)}"
         self.shared = files.database.engine.dialect.name == "postgresql"
@@ -224,7 +224,7 @@ class BatchRunner:
             return
         ask = parse_line(raw, job.batch.endpoint)
         with suppress(_OverBefore):
-            await self._keep(await self._answer(job, at, ask, charged))
+            await self._keep(job, await self._answer(job, at, ask, charged))
 
     async def _answer(self, job: _Job, at: int, ask: LineAsk, charged: bool) -> LineDone:
         batch, tries = job.batch, 0
@@ -289,11 +289,11 @@ class BatchRunner:
                 job.batch.errors.append(BatchFault(error.code or "invalid_api_key", f"the key of this batch: {error}"))
             raise _OverBefore from error
 
-    async def _keep(self, line: LineDone) -> None:
+    async def _keep(self, job: _Job, line: LineDone) -> None:
         """Its answer was paid for: it waits here until the database takes it."""
         while not self._ended:
             try:
-                return await self.store.done([line])
+                return await self.store.done(job.batch.organization, [line])
             except Exception as error:
                 self._tell("batch_line", id=line.batch, error=type(error).__name__)
                 await asyncio.sleep(LOOK_S)
@@ -326,12 +326,12 @@ class BatchRunner:
                 raw = await self.files.read(batch.input_file_id, begin, size)
                 custom_id = parse_line(raw, batch.endpoint).custom_id if len(raw) == size else f"line-{at + 1}"
                 lines.append(unanswered(batch.id, at, custom_id, code, message))
-            await self.store.done(lines)
+            await self.store.done(batch.organization, lines)
 
     async def _written(self, batch: BatchRecord, state: str) -> str | None:
         """The id of the file with the lines of this `state`; None where there are none."""
         writing = None
-        async for line in self.store.results(batch.id, state):
+        async for line in self.store.results(batch.organization, batch.id, state):
             if writing is None:
                 owner = Owner(batch.owner, batch.organization, batch.project)
                 id = f"file-{batch.id.removeprefix('batch_')}-{'output' if state == 'completed' else 'error'}"

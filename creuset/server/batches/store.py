@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 from creuset.server.batches.batch import BatchRecord, BatchTally
 from creuset.server.batches.tables import BATCHES, LINES
 from creuset.server.database import Database
+from creuset.server.protect.vault.vault import Vault, place
 from creuset.server.tenants.money.tables import USAGE
 
 MANY = 500  # rows of one statement
@@ -34,8 +35,8 @@ class LineDone(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BatchStore:
-    def __init__(self, database: Database) -> None:
-        self.database = database
+    def __init__(self, database: Database, vault: Vault | None = None) -> None:
+        self.database, self.vault = database, vault or Vault(database)
 
     async def add(self, batch: BatchRecord) -> None:
         row = {
@@ -156,19 +157,20 @@ class BatchStore:
 
         return await self.database.read(work)
 
-    async def done(self, lines: Sequence[LineDone]) -> None:
+    async def done(self, organization: str, lines: Sequence[LineDone]) -> None:
         """Keep how these lines ended; of two answers to one line, the first."""
+        sealed = [self.vault.seal(organization, _sealed_as(line.batch, line.at), line.result) for line in lines]
 
         def work(connection: Connection) -> None:
-            for line in lines:
-                values = msgspec.structs.asdict(line)
+            for line, result in zip(lines, sealed, strict=True):
+                values = msgspec.structs.asdict(line) | {"result": result}
                 batch, at = values.pop("batch"), values.pop("at")
                 mine = and_(LINES.c.batch == batch, LINES.c.at == at, LINES.c.state == "waiting")
                 connection.execute(update(LINES).where(mine).values(**values))
 
         await self.database.run(work)
 
-    async def results(self, batch: str, state: str) -> AsyncIterator[bytes]:
+    async def results(self, organization: str, batch: str, state: str) -> AsyncIterator[bytes]:
         """The lines of the output file (`completed`), or of the error file (`failed`), in the order of the input."""
         after = -1
         while True:
@@ -177,7 +179,7 @@ class BatchStore:
                 return
             after = rows[-1].at
             for row in rows:
-                yield row.result
+                yield self.vault.open(organization, _sealed_as(batch, row.at), bytes(row.result))
 
     async def forget_results(self, batch: str) -> None:
         """They are in the batch's files."""
@@ -186,6 +188,10 @@ class BatchStore:
                 connection.execute(update(LINES).where(LINES.c.batch == batch).values(result=None)) and None
             )
         )
+
+
+def _sealed_as(batch: str, at: int) -> str:
+    return place(LINES.name, "result", f"{batch}:{at}")
 
 
 def charge_name(batch: str, at: int) -> str:

@@ -29,7 +29,7 @@ MOST_NAME = 255
 
 def file_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
     """(method, path, handler) of each route."""
-    files = FileStore(state.database, clock=state.clock)
+    files = FileStore(state.database, clock=state.clock, vault=state.protection.vault if state.protection else None)
     uploads = UploadStore(files)
 
     async def create(request: Request) -> Response:

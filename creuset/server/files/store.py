@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 from creuset.core.errors import RequestError
 from creuset.server.database import Database
 from creuset.server.files.tables import FILES, PARTS, PIECES, UPLOADS
+from creuset.server.protect.vault.vault import Vault, place
 
 PIECE = 64 << 10  # bytes
 TOGETHER = 16  # pieces in one transaction: so much of a file is in memory at a time
@@ -50,8 +51,8 @@ class FileRow(msgspec.Struct, frozen=True, kw_only=True):
 class Writing:
     """A file, or a part, that is being written."""
 
-    def __init__(self, store: "FileStore", id: str, most: int) -> None:
-        self._store, self.id, self._most = store, id, most
+    def __init__(self, store: "FileStore", id: str, most: int, organization: str = "") -> None:
+        self._store, self.id, self._most, self._organization = store, id, most, organization
         self._held, self._rows = bytearray(), 0
         self.size = 0
         self.hash = hashlib.md5(usedforsecurity=False)
@@ -72,24 +73,31 @@ class Writing:
 
     async def _write(self) -> None:
         data, self._held = bytes(self._held), bytearray()
-        rows = [
-            {
-                "file": self.id,
-                "begin": self.size + at,
-                "size": len(data[at : at + PIECE]),
-                "body": data[at : at + PIECE],
-            }
-            for at in range(0, len(data), PIECE)
-        ]
+        rows = [self._piece(at, data[at : at + PIECE]) for at in range(0, len(data), PIECE)]
         self.size += len(data)
         if rows:
             await self._store.database.run(lambda connection: connection.execute(insert(PIECES), rows) and None)
 
+    def _piece(self, at: int, data: bytes) -> dict[str, Any]:
+        seal = token_hex(16)
+        body = self._store.vault.seal(self._organization, _sealed_as(seal), data)
+        return {"file": self.id, "begin": self.size + at, "size": len(data), "organization": self._organization,
+                "seal": seal, "body": body}  # fmt: skip
+
+
+def _sealed_as(seal: str) -> str:
+    """A piece keeps its name when the parts of an upload become a file."""
+    return place(PIECES.name, "body", seal)
+
 
 class FileStore:
-    def __init__(self, database: Database, *, clock: Callable[[], float] = time.time, most: int = MOST_A_PROJECT):
+    def __init__(
+        self, database: Database, *, clock: Callable[[], float] = time.time, most: int = MOST_A_PROJECT,
+        vault: Vault | None = None,
+    ) -> None:  # fmt: skip
         """`most`: bytes that the files of one project may have together; without projects, of one owner."""
         self.database, self._clock, self.most = database, clock, most
+        self.vault = vault or Vault(database)
 
     @property
     def now(self) -> int:
@@ -114,7 +122,7 @@ class FileStore:
             raise StoreFull(f"the files of this project have {self.most} bytes already: delete some")
         values = msgspec.structs.asdict(row)
         await self.database.run(lambda connection: connection.execute(insert(FILES).values(**values)) and None)
-        return Writing(self, row.id, min(most, room))
+        return Writing(self, row.id, min(most, room), owner.organization)
 
     async def finish(self, writing: Writing, name: str, purpose: str, expires_in: int | None) -> FileRow:
         """`expires_in`: seconds after which the file is forgotten; None: never."""
@@ -183,17 +191,18 @@ class FileStore:
     async def read(self, id: str, begin: int, size: int) -> bytes:
         """`size` bytes of a file from `begin` on, or as many as there are."""
 
-        def work(connection: Connection) -> bytes:
-            query = select(PIECES.c.begin, PIECES.c.body).where(
+        def work(connection: Connection) -> list[Any]:
+            query = select(PIECES).where(
                 PIECES.c.file == id, PIECES.c.begin > begin - PIECE, PIECES.c.begin < begin + size
             )
-            rows = connection.execute(query.order_by(PIECES.c.begin)).all()
-            if not rows:
-                return b""
-            whole, skip = b"".join(row.body for row in rows), begin - rows[0].begin
-            return whole[skip : skip + size] if skip < len(whole) else b""
+            return list(connection.execute(query.order_by(PIECES.c.begin)))
 
-        return await self.database.read(work)
+        rows = await self.database.read(work)
+        if not rows:
+            return b""
+        plain = (self.vault.open(row.organization, _sealed_as(row.seal), bytes(row.body)) for row in rows)
+        whole, skip = b"".join(plain), begin - rows[0].begin
+        return whole[skip : skip + size] if skip < len(whole) else b""
 
     async def content(self, id: str) -> AsyncIterator[bytes]:
         """A file from its begin to its end, a little at a time."""

@@ -15,11 +15,12 @@ FILES = Table(  # `status`: uploading, until all pieces are there; processed
     Column("bytes", BigInteger, nullable=False), Column("name", String, nullable=False),
     Column("purpose", String(32), nullable=False), Column("status", String(16), nullable=False),
 )  # fmt: skip
-PIECES = Table(  # of a file, or of a part of an upload: `begin` is where it stands in there
+PIECES = Table(  # of a file, or of a part of an upload: `begin` is where it stands in there, `seal` its own name
     "file_pieces", META,
     Column("file", String(64), primary_key=True),
     Column("begin", BigInteger, primary_key=True, autoincrement=False),
-    Column("size", Integer, nullable=False), Column("body", LargeBinary, nullable=False),
+    Column("size", Integer, nullable=False), Column("organization", String(64), nullable=False),
+    Column("seal", String(64), nullable=False), Column("body", LargeBinary, nullable=False),
 )  # fmt: skip
 UPLOADS = Table(
     "uploads", META,

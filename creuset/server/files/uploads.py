@@ -77,7 +77,7 @@ class UploadStore:
 
     async def part(self, upload: UploadRow) -> Writing:
         """A new part, which counts when `add_part` was called."""
-        return Writing(self.files, f"part_{token_hex(16)}", MOST_A_PART)
+        return Writing(self.files, f"part_{token_hex(16)}", MOST_A_PART, upload.organization)
 
     async def add_part(self, upload: UploadRow, writing: Writing) -> int:
         """Returns when it was made. RequestError for parts that are more than was announced."""

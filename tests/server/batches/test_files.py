@@ -20,6 +20,9 @@ from creuset.server.files.multipart import FormReader
 from creuset.server.files.store import PIECE, TOGETHER, FileStore, Owner, StoreFull
 from creuset.server.files.tables import FILES, PIECES
 from creuset.server.files.uploads import UploadStore
+from creuset.server.protect.vault.master import SecretMaster
+from creuset.server.protect.vault.rotate import rotate
+from creuset.server.protect.vault.vault import Vault
 
 from ..conftest import Running, start
 
@@ -222,6 +225,32 @@ def test_an_upload_is_put_together_in_the_order_that_its_client_says(client: ope
         file=data, filename="c", bytes=len(data), mime_type="x/y", purpose="user_data", part_size=40_000
     )
     assert chunked.file is not None and client.files.content(chunked.file.id).read() == data
+
+
+def test_what_files_hold_is_sealed_wherever_it_lies() -> None:
+    async def main() -> None:
+        database = Database()
+        vault = Vault(database, SecretMaster(b"m" * 32))
+        files, secret = FileStore(database, vault=vault), b"canary " * 20_000
+        uploads = UploadStore(files)
+        upload = await uploads.create(ANN, size=len(secret), name="n", purpose="batch", seconds=None)
+        parts = []
+        for data in (secret[:70_000], secret[70_000:]):
+            writing = await uploads.part(upload)
+            await writing.add(data)
+            await uploads.add_part(upload, writing)
+            parts.append(writing.id)
+        file = await uploads.complete(upload, parts, None)
+        assert await files.read(file.id, 0, len(secret)) == secret
+        with database.reading() as connection:
+            kept = [bytes(body) for body in connection.execute(select(PIECES.c.body)).scalars()]
+        assert kept and not [body for body in kept if b"canary" in body]
+        newer = Vault(database, SecretMaster(b"n" * 32))
+        rotate(vault, newer, lambda _owner: "")
+        assert await FileStore(database, vault=newer).read(file.id, 5, 99_999) == secret[5:100_004]
+        database.close()
+
+    asyncio.run(main())
 
 
 def test_an_upload_ends_after_an_hour() -> None:

@@ -70,14 +70,19 @@ class Store:
         return self.table.c[column].in_(select(table.c.id).where(table.c[self.created] < cutoff))
 
 
+def _seal(row: Row) -> str:
+    """A piece of a file has a name of its own, since parts of an upload become a file."""
+    return str(row["seal"])
+
+
 # Those that others belong to come last.
 STORES = (
-    Store(PIECES, (), parent=(FILES, "file")),
-    Store(PIECES, (), parent=(PARTS, "file"), grand=(UPLOADS, "upload")),
+    Store(PIECES, ("body",), identity=_seal, parent=(FILES, "file")),
+    Store(PIECES, ("body",), identity=_seal, parent=(PARTS, "file"), grand=(UPLOADS, "upload")),
     Store(PARTS, (), parent=(UPLOADS, "upload")),
     Store(UPLOADS, ()),
     Store(FILES, ()),
-    Store(LINES, (), parent=(BATCHES, "batch")),
+    Store(LINES, ("result",), identity=lambda row: f"{row['batch']}:{row['at']}", parent=(BATCHES, "batch")),
     Store(BATCHES, ()),
     Store(ITEMS, ("body",)),
     Store(RESPONSES, ("body", "input", "before", "events")),

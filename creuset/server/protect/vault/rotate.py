@@ -39,7 +39,7 @@ def each_value(connection: Connection, organization_of: Callable[[str], str], wo
 
 
 def _organization(connection: Connection, store: Store, row: Row, organization_of: Callable[[str], str]) -> str:
-    if store.parent is not None:
+    if store.parent is not None and "organization" not in row:
         parent, column = store.parent
         found = connection.execute(select(parent).where(parent.c.id == row[column])).mappings().first()
         row = {"owner": ""} if found is None else dict(found)

@@ -32,7 +32,8 @@ def upgrade() -> None:
             count("expires", null=True), count("bytes", big=True), ref("name", size=None), ref("purpose", size=32),
             ref("status", size=16),
         ],
-        "file_pieces": [ref("file", key=True), count("begin", key=True, big=True), count("size"), raw("body")],
+        "file_pieces": [ref("file", key=True), count("begin", key=True, big=True), count("size"),
+                        ref("organization"), ref("seal"), raw("body")],
         "uploads": [
             ref("id", key=True), ref("owner", size=None), *whose(), count("created"),
             count("expires"), count("bytes", big=True), ref("name", size=None), ref("purpose", size=32),
