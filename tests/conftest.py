@@ -4,6 +4,7 @@ And no model that somebody pulled: a test sees its own store, or none.
 """
 
 import atexit
+import gc
 import os
 import shutil
 import subprocess
@@ -21,6 +22,16 @@ if "CREUSET_TESTS" not in os.environ:  # the first process of a run; those that 
     os.environ["CREUSET_TESTS"] = tempfile.mkdtemp(prefix="creuset-tests-")
     atexit.register(shutil.rmtree, os.environ["CREUSET_TESTS"], ignore_errors=True)
 os.environ["CREUSET_HOME"] = os.path.join(os.environ["CREUSET_TESTS"], "no-store")
+
+
+gc.disable()  # until the tests begin
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays to the end: the garbage collector need not look at it again and again."""
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
+    gc.enable()
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -25,7 +25,8 @@ SHORT = "window.$ = s => document.querySelector(s); window.$$ = s => [...documen
 
 
 def find() -> str | None:
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+    """The browser's path. The shell without windows comes first: it takes half the processor time."""
+    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "chrome")
     return os.environ.get("CHROMIUM") or next((found for name in names if (found := shutil.which(name))), None)
 
 

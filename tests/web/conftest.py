@@ -8,8 +8,8 @@ from .browser import Browser, Page, find
 from .server import Script, start
 
 MISSING = (
-    "Chromium is not installed, and the page is tested in it: `apt-get install chromium`, or give its path in "
-    "CHROMIUM. Set CREUSET_NO_BROWSER=1 to leave these tests out."
+    "Chromium is not installed, and the page is tested in it: `apt-get install chromium-headless-shell` (or "
+    "chromium), or give its path in CHROMIUM. Set CREUSET_NO_BROWSER=1 to leave these tests out."
 )
 
 
