@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from creuset.cli import VERBS
-from tests.tree import FILES, MODULES, ROOT, TREE, imports_anywhere, imports_when_loaded, ours, parsed, within
+from tests.tree import FILES, MODULES, ROOT, TREE, imports_anywhere, imports_when_loaded, nodes, ours, parsed, within
 
 # A room may import itself and these. A dotted name among them allows one module only; a dotted key is a module that may
 # import more than its room.
@@ -180,19 +180,18 @@ GETATTR_ON_PROTOCOLS: set[str] = set()
 
 
 def test_a_protocol_says_everything_that_is_asked_of_it():
-    trees = parsed()
-    classes = [n for tree in trees.values() for n in ast.walk(tree) if isinstance(n, ast.ClassDef)]
+    every = {module: [n for n in nodes(module) if isinstance(n, ast.ClassDef)] for module in MODULES}
+    classes = [n for found in every.values() for n in found]
     protocols = {n.name for n in classes if is_protocol(n)}
     guilty: dict[str, list[int]] = {}
-    for module, tree in trees.items():
+    for module in MODULES:
         members = {
             n.target.id
-            for c in ast.walk(tree)
-            if isinstance(c, ast.ClassDef)
+            for c in every[module]
             for n in c.body
             if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name) and mentions(n.annotation, protocols)
         }
-        for function in (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)):
+        for function in (n for n in nodes(module) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)):
             asks = [n for n in ast.walk(function) if isinstance(n, ast.Call) and n.args
                     and isinstance(n.func, ast.Name) and n.func.id in ("getattr", "hasattr")]  # fmt: skip
             names = protocol_variables(function, protocols) if asks else set()

@@ -44,8 +44,15 @@ def parsed() -> dict[str, ast.Module]:
 
 
 @functools.cache
+def nodes(module: str) -> tuple[ast.AST, ...]:
+    """Every node of the module, walked once for all tests."""
+    return tuple(ast.walk(parsed()[module]))
+
+
+@functools.cache
 def imports_anywhere(module: str) -> frozenset[str]:
-    return frozenset(n for node in ast.walk(parsed()[module]) for n in names_of(node, MODULES[module]))
+    found = (node for node in nodes(module) if isinstance(node, ast.Import | ast.ImportFrom))
+    return frozenset(n for node in found for n in names_of(node, MODULES[module]))
 
 
 @functools.cache

@@ -8,6 +8,7 @@ this is compared with; they are under 1 % in shapes of any size. The embedding l
 head counts, tied or not.
 """
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -49,8 +50,15 @@ class Parameters:
         return self.total - self.guess - self.experts + self.experts_used
 
 
+@functools.lru_cache(maxsize=256)
+def moe_layers(config: ModelConfig) -> int:
+    """Layers that have experts."""
+    return sum(map(config.moe_layer, range(config.layers)))
+
+
+@functools.lru_cache(maxsize=256)
 def parameters(config: ModelConfig) -> Parameters:
-    c, moe_layers = config, sum(map(config.moe_layer, range(config.layers)))
+    c, with_experts = config, moe_layers(config)
     matrices = 3 if c.traits.gated else 2
     dense = matrices * c.hidden * c.ffn
     if c.mlp_bias:
@@ -69,11 +77,11 @@ def parameters(config: ModelConfig) -> Parameters:
         head=0 if c.tie_embeddings else c.vocab_size * c.hidden,
         attention=c.layers * attention,
         norm=((4 if c.traits.norm == "both" else 2) * c.layers + 1) * c.hidden,
-        dense=(c.layers - moe_layers) * dense,
-        router=moe_layers * router,
-        experts=moe_layers * c.experts * expert,
-        shared=moe_layers * shared,
-        experts_used=moe_layers * c.experts_per_token * expert,
+        dense=(c.layers - with_experts) * dense,
+        router=with_experts * router,
+        experts=with_experts * c.experts * expert,
+        shared=with_experts * shared,
+        experts_used=with_experts * c.experts_per_token * expert,
         guess=c.next_layers * (attention + router + c.experts * expert + shared + 2 * c.hidden**2 + 5 * c.hidden),
     )
 

@@ -6,7 +6,7 @@ stages. Activations are those of a block with flash attention: what the backward
 micro-batches; the larger of both is taken.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from creuset.model.config import ModelConfig
 from creuset.model.count import Parameters, parameters
@@ -33,7 +33,8 @@ class Memory:
 
     @property
     def total(self) -> float:
-        return float(sum(asdict(self).values()))
+        parts = (self.weights, self.gradients, self.optimizer, self.activations, self.buffers, self.margin)
+        return float(sum(parts))
 
 
 def parameters_on(config: ModelConfig, layout: Layout) -> tuple[float, float]:

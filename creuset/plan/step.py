@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from math import ceil
 
 from creuset.model.config import ModelConfig
-from creuset.model.count import attention_flops, projections
+from creuset.model.count import attention_flops, moe_layers, projections
 from creuset.plan.facts import Constants, Gpu
 from creuset.plan.layout import Layout
 from creuset.plan.memory import parameters_on
@@ -122,9 +122,8 @@ def step(
     """One step of `batch` sequences of `context` tokens."""
     c, x = config, layout
     micro = batch / (x.data * x.micro_batch)
-    kinds = [c.moe_layer(layer) for layer in range(c.layers)]
     here = ceil(c.layers / (x.pipeline * x.virtual)) * x.virtual  # blocks of the fullest stage
-    share = sum(kinds) / c.layers
+    share = moe_layers(c) / c.layers
     passes: list[tuple[float, tuple[_Pass, _Pass]]] = []
     for moe, part in ((True, share), (False, 1 - share)):
         if part:

@@ -26,7 +26,7 @@ from creuset.core.sentences import (
     table,
     to_json,
 )
-from tests.tree import MODULES, parsed
+from tests.tree import MODULES, nodes, parsed
 
 KEYS = [f"{room}.{name}" for room in TABLES if (ROOT / TABLES[room] / "sentences.toml").is_file()
         for name in table(room)]  # fmt: skip
@@ -75,8 +75,8 @@ def say_row(key: str):
 
 
 def calls():
-    for module, tree in parsed().items():
-        for node in ast.walk(tree):
+    for module in MODULES:
+        for node in nodes(module):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "sentence":
                 yield module, node
 

@@ -11,13 +11,11 @@ import sys
 import time
 from collections import Counter
 
-import dill
 import psutil
 import pyarrow
 import pyarrow.parquet
 import pytest
 import zstandard
-from datatrove.executor.local import LocalPipelineExecutor
 from sources_for_tests import FRENCH, english, write_jsonl, write_ledger
 
 from creuset.cli import main
@@ -326,6 +324,9 @@ def test_the_text_may_stand_in_another_field(tmp_path):
 
 
 def test_the_passes_run_on_datatroves_own_executor_after_a_journey_as_bytes(tmp_path):
+    import dill
+    from datatrove.executor.local import LocalPipelineExecutor
+
     path = write_jsonl(tmp_path / "a.jsonl", [{"text": english(i)} for i in [*range(40), 7]])
     assert build(path, "--licence", "CC0-1.0", "--out", tmp_path / "ours") == 0
     settings, scratch, work = Corpus(), tmp_path / "theirs", tmp_path / "work"

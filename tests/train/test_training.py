@@ -156,7 +156,12 @@ def _rank(rank: int, world: int, folder: str, shards: str) -> None:
 
 
 def test_two_ranks_are_one_big_batch(shards: Path, tmp_path: Path) -> None:
-    torch.multiprocessing.spawn(_rank, (2, str(tmp_path), str(shards)), nprocs=2)
+    ranks = [forked.FORKS.Process(target=_rank, args=(rank, 2, str(tmp_path), str(shards))) for rank in range(2)]
+    for process in ranks:
+        process.start()
+    for process in ranks:
+        process.join()
+    assert [process.exitcode for process in ranks] == [0, 0]
     masters, load_LE, cursor = torch.load(tmp_path / "two.pt")
     state = fresh(tiny_run(tokens_per_microbatch=64))
     source = PretrainSource(Shards.open(shards), weights={"en": 1.0}, context=64, seed=1)

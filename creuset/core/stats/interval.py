@@ -197,7 +197,9 @@ def bootstrap(
     of = [np.flatnonzero(home == layer) for layer in range(number)]
     draw, found = np.random.default_rng(seed), []
     for _ in range(resamples):
-        chosen = np.concatenate([units[draw.integers(0, len(units), len(units))] for units in of])
+        # One stratum is every cluster in its order.
+        parts = [units[draw.integers(0, len(units), len(units))] for units in of]
+        chosen = parts[0] if len(parts) == 1 else np.concatenate(parts)
         found.append(statistic(chosen if clusters is None else np.concatenate([members[c] for c in chosen])))
     return _percentiles(np.asarray(found, dtype=np.float64))
 

@@ -4,6 +4,7 @@ The beta function is evaluated by its continued fraction (DLMF 8.17.22) with Len
 the distribution function, which is slow and cannot go wrong. Tested against scipy to 1e-10.
 """
 
+import functools
 import math
 from collections.abc import Callable
 from statistics import NormalDist
@@ -61,6 +62,7 @@ def t_cdf(t: float, df: float) -> float:
     return 1.0 - tail if t > 0 else tail
 
 
+@functools.lru_cache(maxsize=4096)
 def t_quantile(p: float, df: float) -> float:
     """p-quantile of Student's t, for 0 < p < 1; an infinite `df` is the normal distribution."""
     if not 0.0 < p < 1.0 or df <= 0:
