@@ -43,11 +43,13 @@ SCHEMA = {
 PROMPT = "A list of people and places, as JSON:\n"
 
 
-def seconds_per_token(engine: Engine, streams: int, tokens: int, text: str | None, seed: int) -> tuple[float, float]:
+def seconds_per_token(
+    engine: Engine, streams: int, tokens: int, text: str | None, seed: int, temperature: float = 1.0
+) -> tuple[float, float]:
     """Wall and CPU."""
     prompt = engine.tokenizer.encode(PROMPT)
     for at in range(streams):
-        sampling = Sampling(max_tokens=tokens, ignore_eos=True, seed=seed + at)
+        sampling = Sampling(max_tokens=tokens, ignore_eos=True, seed=seed + at, temperature=temperature)
         engine.add(GenerationRequest(id=str(at), prompt=prompt, sampling=sampling, grammar=text))
     written, start, before = 0, time.perf_counter(), time.process_time()
     while engine.busy:
@@ -77,6 +79,7 @@ def main() -> None:
     parser = common.arguments(__doc__)
     parser.add_argument("--model", default=str(SHIPPED))
     parser.add_argument("--tokens", type=int, default=128, help="of each answer")
+    parser.add_argument("--temperature", type=float, default=1.0, help="0: the likeliest token that is allowed")
     args: argparse.Namespace = parser.parse_args()
     settings = EngineSettings(prefix_cache=False, threads=args.threads, seed=0)
     engine = Engine.load(Path(args.model), settings=settings)
@@ -86,7 +89,9 @@ def main() -> None:
     for streams in (1, 8):
         spent: dict[str, list[tuple[float, float]]] = {"free": [], "bound": []}
         for turn in range(args.repeat + 1):
-            pair = [seconds_per_token(engine, streams, args.tokens, form, turn) for form in (None, text)]
+            pair = [
+                seconds_per_token(engine, streams, args.tokens, form, turn, args.temperature) for form in (None, text)
+            ]
             if turn:  # the first warms up and compiles
                 spent["free"].append(pair[0])
                 spent["bound"].append(pair[1])

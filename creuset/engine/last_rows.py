@@ -34,13 +34,23 @@ class LastRows:
 
     def token(self, live: Live, place: int) -> int | None:
         """The next token of a request; None where its grammar lets nothing follow. Raises NotFinite, RequestError."""
-        if self._logits_RV is None:
-            token = live.sampler.pick(self._ids[place], self._logits_RK[place], self._sums_R[place])
-            return live.sampler.choose(self.logits(place)[: self._vocab]) if token is None else token
+        if live.mask is not None and live.tries and (live.greedy or not live.mask.ahead):
+            token = self._chosen(live, place)
+            if live.mask.permits(token):
+                return token
         allowed_V = None
         if live.mask is not None and (allowed_V := live.mask.allowed()) is None:
             return None
-        return live.sampler.choose(self._logits_RV[place][: self._vocab], self._forced(live.answer, allowed_V))
+        return self._chosen(live, place, self._forced(live.answer, allowed_V))
+
+    def _chosen(self, live: Live, place: int, allowed_V: Allowed | None = None) -> int:
+        """The next token, out of `allowed_V` where that is given: by candidates, where these tell."""
+        found = None
+        if self._logits_RV is None:
+            found = live.sampler.pick(self._ids[place], self._logits_RK[place], self._sums_R[place])
+            if allowed_V is not None:  # then it is greedy
+                found = next((id for id in self._ids[place] if allowed_V[id]), None)
+        return live.sampler.choose(self.logits(place)[: self._vocab], allowed_V) if found is None else found
 
     def logits(self, place: int) -> Logits:
         whole_RV = self._runner.logits([self._rows[place]]) if self._logits_RV is None else self._logits_RV[place:]

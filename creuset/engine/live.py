@@ -12,11 +12,24 @@ from creuset.engine.speculation import Allowance
 from creuset.model.config import ModelConfig
 from creuset.types.generation import GenerationRequest
 
+LIKELY = 16  # candidates of a request that takes the likeliest token which its grammar allows
+
 
 class Live:
     """A request that was accepted and has not ended: its place, its text, its generator, its place in its grammar."""
 
-    __slots__ = ("allowance", "answer", "enough", "mask", "most", "sampler", "sequence", "speculates")
+    __slots__ = (
+        "allowance",
+        "answer",
+        "enough",
+        "greedy",
+        "mask",
+        "most",
+        "sampler",
+        "sequence",
+        "speculates",
+        "tries",
+    )
 
     def __init__(self, sequence: Sequence, answer: OutputBuilder, sampler: Sampler, *, row_cost: float) -> None:
         self.sequence, self.answer, self.sampler = sequence, answer, sampler
@@ -24,7 +37,12 @@ class Live:
         self.allowance = Allowance(row_cost)
         request = sequence.request
         bound = request.grammar is not None or (request.thinking is not None and request.thinking.budget is not None)
-        self.enough = 0 if bound else sampler.enough  # candidates that its token is chosen from; 0: all
+        # Candidates that its token is chosen from; 0: all. The likeliest that a grammar allows is mostly one of a few.
+        self.enough = sampler.enough
+        self.greedy = request.sampling.temperature == 0 and sampler.enough == 1
+        self.tries = sampler.uncut and request.thinking is None
+        if bound:
+            self.enough = LIKELY if self.greedy else 0
         self.speculates = request.grammar is None  # a grammar rules out most tokens: no drafts
         self.most = request.sampling.max_tokens
 

@@ -7,6 +7,8 @@ temperature is 0.
 Shapes: V vocabulary
 """
 
+import bisect
+import itertools
 import math
 import random
 from typing import TypeVar
@@ -23,6 +25,8 @@ from creuset.types.generation import Sampling, TokenLogprob
 # Where top_p alone is asked for, the likeliest tokens are tried first: sorting a whole vocabulary costs more
 # than everything else here, and is nearly never needed.
 _HEAD = 256
+_FEW = 8  # of how many tokens one at most is allowed, where the others are left out
+_HANDFUL = 16
 _SLACK = 1e-6  # by how much a sum that a backend made may be wrong
 _ROUNDING = 1e-12  # by how much sums of the same numbers in another order may differ
 
@@ -82,13 +86,22 @@ class Sampler:
         sampling, given_V = self._sampling, logits_V
         if not math.isfinite(logits_V.max()):  # the maximum of a row with a NaN is a NaN
             raise NotFinite("the model's logits are not finite")
-        logits_V = self._adjusted(logits_V)
+        logits_V, ids_V = self._adjusted(logits_V), None
         if allowed_V is not None:
-            logits_V = np.where(allowed_V, logits_V, np.float32(-np.inf))
-        if logits_V is not given_V and not math.isfinite(logits_V.max()):
+            if np.count_nonzero(allowed_V) * _FEW <= len(allowed_V):  # mostly: the others are left out
+                ids_V = allowed_V.nonzero()[0]
+                logits_V = logits_V[ids_V]
+            else:
+                logits_V = np.where(allowed_V, logits_V, np.float32(-np.inf))
+        if logits_V is not given_V and not (len(logits_V) and math.isfinite(logits_V.max())):
             raise RequestError("no token is left: min_tokens, allowed_token_ids, bad_words and the form of the answer "
                                "exclude all of them together")  # fmt: skip
         token = self._best(logits_V) if sampling.temperature == 0 else self._draw(logits_V)
+        if ids_V is not None:
+            token = int(ids_V[token])
+            if self._drawn is not None:
+                ids, weights = self._drawn
+                self._drawn = ids_V if ids is None else ids_V[ids], weights
         self._emitted += 1
         if self._counts_V is not None:
             self._counts_V[token] += 1
@@ -101,14 +114,28 @@ class Sampler:
         return token
 
     @property
+    def uncut(self) -> bool:
+        """Whether a token may be drawn first and drawn again where it is forbidden: this gives the same distribution as
+        drawing among what is allowed, so long as nothing else is left out."""
+        sampling = self._sampling
+        return self._plain and (
+            sampling.temperature == 0 or (sampling.top_p >= 1 and not sampling.min_p + sampling.top_k)
+        )
+
+    @property
+    def _plain(self) -> bool:
+        """Whether tokens are chosen by the model's own logits, and none is told with its likelihood."""
+        sampling = self._sampling
+        changed = self._counts_V is not None or self._seen_V is not None or len(self._bias_ids) or len(self._held)
+        marked = self._watermark is not None or self._only_V is not None or sampling.bad_words
+        return not (changed or marked) and sampling.logprobs is None
+
+    @property
     def enough(self) -> int:
         """How many of the likeliest tokens `pick` mostly needs. 0: all of them, since each token's logit is changed, or
         counts."""
         sampling = self._sampling
-        changed = self._counts_V is not None or self._seen_V is not None or len(self._bias_ids) or len(self._held)
-        if changed or self._watermark is not None or self._only_V is not None or sampling.bad_words:
-            return 0
-        if sampling.logprobs is not None or self._vocab <= _HEAD:
+        if not self._plain or self._vocab <= _HEAD:
             return 0
         if sampling.temperature == 0:
             return 1
@@ -174,6 +201,13 @@ class Sampler:
         # A token of weight 0 covers no interval, but rounding at the very end could point behind the last one.
         return place if place < len(weights) else int(np.flatnonzero(weights)[-1])
 
+    def _drawn_by_hand(self, logits: list[float]) -> int:
+        """What `_draw` does, for so few that NumPy's calls take longer than their sums."""
+        high, temperature = max(logits), self._sampling.temperature
+        mass = list(itertools.accumulate(math.exp((logit - high) / temperature) for logit in logits))
+        place = bisect.bisect_right(mass, self._random.random() * mass[-1])
+        return min(place, bisect.bisect_left(mass, mass[-1]))
+
     def drawn_logprob(self, token: int, alternatives: int) -> TokenLogprob:
         """Of the last token, under the distribution that it was drawn from. Tokens that could not be drawn are left out
         of the alternatives."""
@@ -219,6 +253,9 @@ class Sampler:
 
     def _draw(self, logits_V: Logits) -> int:
         sampling = self._sampling
+        cut = sampling.top_p < 1 or sampling.min_p or 0 < sampling.top_k < len(logits_V)
+        if len(logits_V) <= _HANDFUL and not cut and sampling.logprobs_mode == "raw_logprobs":
+            return self._drawn_by_hand(logits_V.tolist())
         # In fp64: at a low temperature the exponents are large, and the tail of a sum over 150,000 tokens counts.
         scaled_V = logits_V.astype(np.float64)
         scaled_V -= float(logits_V.max())

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from creuset.engine.answer.grammar import Grammars
 from creuset.engine.sampler import Sampler
 from creuset.testing import tiny_tokenizer
 from creuset.text import grammar
@@ -116,6 +117,8 @@ ASKS = [
     under(digits(20, 30), "digits", "What is a river? ", 30, logprobs=2, top_p=0.9, presence_penalty=1.0),
     under(grammar.choice(["yes", "no"]), "choice", "Is it? ", 9, logprobs=2, top_k=3, repetition_penalty=1.3),
     ask("free", "7 days in a week ", 16, temperature=1.0, seed=3, logprobs=2),
+    under(grammar.json_schema(PERSON), "likeliest", "The cat sat ", 40, temperature=0.0),
+    under("start: /[a-z ,.]+/", "likeliest words", "The dog ran ", 20, temperature=0.0),
 ]
 
 
@@ -195,6 +198,42 @@ def test_the_sampler_never_draws_what_is_not_allowed():
             watermark=mark,
         )  # fmt: skip
         assert allowed_V[sampler.choose(logits_V, allowed_V)]
+
+
+def test_the_few_that_are_allowed_are_chosen_from_as_all_are_with_the_others_left_out():
+    """The definition is a row in which no other token has a chance."""
+    rng = np.random.default_rng(1)
+    kinds = [{}, {"top_k": 2}, {"top_p": 0.7}, {"min_p": 0.1}, {"temperature": 0.0}, {"presence_penalty": 1.0}]
+    for at in range(120):
+        logits_V = rng.normal(size=400).astype(np.float32) * 3
+        allowed_V = np.zeros(400, dtype=bool)
+        allowed_V[rng.choice(400, size=int(rng.integers(1, 51)), replace=False)] = True
+        shown = {"logprobs": 3, "logprobs_mode": "processed_logprobs"} if at % 2 else {}
+        sampling = Sampling(max_tokens=9, **kinds[at % 6], **shown)
+        one, other = (Sampler(sampling, prompt=[1], vocab_size=400, end_ids=frozenset(), seed=at) for _ in range(2))
+        for _ in range(3):
+            token = one.choose(logits_V, allowed_V)
+            assert token == other.choose(np.where(allowed_V, logits_V, np.float32(-np.inf)))
+            if shown:
+                mine, theirs = one.drawn_logprob(token, 3), other.drawn_logprob(token, 3)
+                assert mine.logprob == pytest.approx(theirs.logprob, abs=1e-12)
+                assert [id for id, _ in mine.top] == [id for id, _ in theirs.top]
+
+
+def test_a_token_may_come_by_itself_where_it_may_come_by_the_mask():
+    tokenizer, chance = tiny_tokenizer(), np.random.default_rng(2)
+    grammars = Grammars(tokenizer, end_ids=[tokenizer.im_end], vocab_size=tokenizer.vocab_size)
+    compiled = grammars.compile('start: /[a-z]{2,5}/ ("," /[0-9]+/)*').result()
+    for seed in range(4):
+        one, other = (grammars.mask(compiled, Sampling(max_tokens=9, min_tokens=seed)) for _ in range(2))
+        for _ in range(8):
+            allowed_V = other.allowed()
+            able = np.flatnonzero(allowed_V)
+            for token in (*chance.integers(0, len(allowed_V), 60).tolist(), *able[:20].tolist(), tokenizer.im_end):
+                assert one.permits(token) == allowed_V[token]
+            token = int(chance.choice(able[able != tokenizer.im_end]))
+            assert one.permits(token), "now it is looked up without a mask"
+            assert one.accept(token) is other.accept(token) is False
 
 
 def test_an_object_of_very_many_optional_properties_can_be_written():

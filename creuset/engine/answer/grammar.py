@@ -23,6 +23,8 @@ from creuset.text.tokenizer import Tokenizer
 from creuset.types.generation import Sampling
 
 SMALL_VOCAB = 16_384  # a mask over so few tokens is computed at once: a hand-over to the thread would take longer
+LOOSE = 7 / 8  # where so much of a vocabulary is allowed, the next token mostly is, whichever it is
+KNOWN_TEXTS = 4096  # whose tokens are remembered
 KEPT = 64  # compiled grammars, by their text
 Allowed = NDArray[np.bool_]
 Compiled = LLMatcher  # at the beginning of an answer; copied for each
@@ -42,14 +44,23 @@ class _Vocabulary:
             self.tokens.append(b"")
         self.special_token_ids = sorted(id for id in tokenizer.special.values() if id < size)
         self._tokenizer = tokenizer
+        self._known: dict[str, list[int]] = {}
         self._id_of: dict[bytes, int] | None = None
         self._longest = 0
 
     def __call__(self, text: str) -> list[int]:
-        """Tokens whose bytes are those of `text`: it stands inside an answer, so nothing may be put before it."""
-        ids = self._tokenizer.encode(text)
-        data = text.encode()
-        return ids if b"".join(self.tokens[id] for id in ids) == data else self._by_length(data)
+        """Tokens whose bytes are those of `text`: it stands inside an answer, so nothing may be put before it.
+
+        The library asks for each text that a grammar forces, in every answer: mostly the names of a schema.
+        """
+        found = self._known.get(text)
+        if found is None:
+            ids, data = self._tokenizer.encode(text), text.encode()
+            found = ids if b"".join(self.tokens[id] for id in ids) == data else self._by_length(data)
+            if len(self._known) >= KNOWN_TEXTS:
+                self._known.clear()
+            self._known[text] = found
+        return found
 
     def _by_length(self, data: bytes) -> list[int]:
         """The longest token at each place, for a vocabulary that begins every text with a space of its own."""
@@ -125,32 +136,55 @@ class TokenMask:
         own = [id for id in sampling.stop_ids if id < size]
         ends = set(own) | (set() if sampling.ignore_eos else grammars.end_ids)
         self._ends = frozenset(ends)  # that end this answer
-        self._end_ids = np.array(sorted(ends), dtype=np.int64)
-        self._ignored_ids = np.array(sorted(grammars.end_ids - ends), dtype=np.int64)  # that would, but are ignored
+        self._ignored = grammars.end_ids - ends  # that would, but are ignored
         self._min_tokens, self._emitted = sampling.min_tokens, 0
         self._grammars, self._matcher = grammars, matcher
-        self._bits = grammars.begin(matcher)
+        self.ahead = True  # whether the next mask is begun before it is asked for
+        self._bits: Callable[[], bytes] | None = grammars.begin(matcher)
+
+    def permits(self, token: int) -> bool:
+        """Whether `token` may come next. As long as those that are asked for may, no masks are made."""
+        if self._bits is not None:
+            allowed_V = self.allowed()
+            if allowed_V is None or not allowed_V[token]:
+                return False
+            self.ahead = False
+            return True
+        if token in self._ends or token in self._ignored:
+            return token in self._ends and self._may_end()
+        return bool(self._matcher.validate_tokens([token]) == 1)
+
+    def _may_end(self) -> bool:
+        return self._emitted >= self._min_tokens and self._matcher.is_accepting()
 
     def allowed(self) -> Allowed | None:
         """(V) the tokens that may come next; None when the answer can only end, and so has ended.
 
         End tokens are among them where the answer is already a text of the grammar. Raises RequestError.
         """
+        if self._bits is None:
+            self._bits = self._grammars.begin(self._matcher)
         packed = np.frombuffer(self._bits(), dtype=np.uint8)
         if self._matcher.is_error():
             raise RequestError(f"the grammar failed: {plain(self._matcher.get_error())}", param="grammar")
         allowed_V = np.unpackbits(packed, count=self._grammars.vocab_size, bitorder="little").view(np.bool_)
-        accepts = self._matcher.is_accepting()
-        allowed_V[self._end_ids] = accepts and self._emitted >= self._min_tokens
-        allowed_V[self._ignored_ids] = False
-        if allowed_V.any():
+        ends = self._may_end()
+        for id in self._ends:
+            allowed_V[id] = ends
+        for id in self._ignored:
+            allowed_V[id] = False
+        if count := np.count_nonzero(allowed_V):
+            self.ahead = bool(count < LOOSE * len(allowed_V))
             return allowed_V
-        if accepts:
+        if self._matcher.is_accepting():
             return None
         raise RequestError("the grammar needs text that no token of this model can write", param="grammar")
 
     def accept(self, token: int) -> bool:
-        """Go on by `token`, which was allowed, and begin with the next mask. True when nothing can follow it."""
+        """Go on by `token`, which was allowed, and begin with the next mask where one will be needed.
+
+        True when nothing can follow it.
+        """
         self._emitted += 1
         if token in self._ends:
             return True
@@ -158,5 +192,5 @@ class TokenMask:
             raise RequestError(f"the grammar failed: {plain(self._matcher.get_error())}", param="grammar")
         if self._matcher.is_stopped():
             return True
-        self._bits = self._grammars.begin(self._matcher)
+        self._bits = self._grammars.begin(self._matcher) if self.ahead else None
         return False
