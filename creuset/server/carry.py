@@ -14,16 +14,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from creuset.core.errors import CreusetError, RequestError
+from creuset.server.chat.answer import PieceReader
+from creuset.server.chat.guarded import GuardedAnswer, guard_chat
 from creuset.server.chat.request import ChatRequest, chat_grammar, visible_ids
 from creuset.server.chat.sampling import fit, for_choice, truncated
 from creuset.server.chat.thinking import bounded
-from creuset.server.chat.upstream import UpstreamAnswer, upstream_body
+from creuset.server.chat.upstream import UpstreamAnswer, reader_for, upstream_body
 from creuset.server.engines.client import ClientDisconnected, Generation
 from creuset.server.engines.pool import AnyEngine, ServedEngine
 from creuset.server.engines.relay import Relay
 from creuset.server.engines.upstream import UpstreamEngine
 from creuset.server.middleware import CLIENT_GONE
 from creuset.server.model import ServedModel
+from creuset.server.protect.guards.body import chain_of
 from creuset.server.state import ServerState, context_of, off_loop
 from creuset.server.stream import OPENAI, EventSource, EventStream, Frames, ResponseBuilder, disconnected, whole
 from creuset.server.tenants.admission import admission
@@ -38,6 +41,7 @@ Answer = Response | EventStream | Relay
 Handler = Callable[[Request], Awaitable[Answer]]
 Prepared = tuple[list[GenerationRequest], ResponseBuilder]
 Respond = Callable[[ChatRequest, list[int], Thought], ResponseBuilder]
+Around = Callable[[EventSource], EventSource]
 
 
 async def chat_prompt(model: ServedModel, ask: ChatRequest) -> list[int]:
@@ -82,14 +86,35 @@ async def answer_chat(
     capped: bool = False,
 ) -> Answer:
     """`capped`: `max_tokens` is a most, and no more is asked for than the context has room for."""
+    ask, respond, around = await guarded(state, request, engine, ask, respond)
     if isinstance(engine, UpstreamEngine):
-        generation = await asked_there(state, request, engine, ask, reply_id, capped=capped)
+        generation = around(await asked_there(state, request, engine, ask, reply_id, capped=capped))
         return await _carried(state, request, generation, respond(ask, [], "none"), ask.stream, frames)
     prepare = await _preparation(engine, ask, reply_id, salt, respond, capped=capped)
     return await carry(
         state, request, engine, reply_id, prepare, completions=ask.choices, choices=ask.choices, streamed=ask.stream,
-        frames=frames,
+        frames=frames, around=around,
     )  # fmt: skip
+
+
+async def guarded(
+    state: ServerState, request: Request, engine: AnyEngine, ask: ChatRequest, respond: Callable[..., R]
+) -> tuple[ChatRequest, Callable[..., R], Around]:
+    """`ask` as the model may read it, and what stands between its answer and the dialect. GuardRefused, GuardFailed."""
+    chain = chain_of(state.protection, context_of(request))
+    ask = await guard_chat(chain, ask)
+    if not ask.guarded:
+        return ask, respond, lambda source: source
+    thoughts: list[Thought] = ["none"]
+
+    def noted(ask: ChatRequest, prompt: list[int], thought: Thought) -> R:
+        thoughts[0] = thought
+        return respond(ask, prompt, thought)
+
+    def reader() -> PieceReader:
+        return reader_for(engine, replace(ask, guarded=False), thoughts[0])
+
+    return ask, noted, lambda source: GuardedAnswer(source, chain, reader)
 
 
 async def started(
@@ -102,8 +127,9 @@ async def started(
     respond: Callable[[ChatRequest, list[int], Thought], R],
 ) -> tuple[EventSource, R]:
     """The generation of an answer that goes on without its client."""
+    ask, respond, around = await guarded(state, request, engine, ask, respond)
     if isinstance(engine, UpstreamEngine):
-        return await asked_there(state, request, engine, ask, reply_id), respond(ask, [], "none")
+        return around(await asked_there(state, request, engine, ask, reply_id)), respond(ask, [], "none")
     made: list[R] = []
 
     def keeping(ask: ChatRequest, prompt: list[int], thought: Thought) -> R:
@@ -114,7 +140,7 @@ async def started(
     context_of(request).facts["reply"] = reply_id
     async with state.engines.hold(engine, ask.choices, unless=lambda: disconnected(request.receive)):
         requests, _ = prepare()
-        return await submitted(state, request, engine, requests, choices=ask.choices), made[0]
+        return around(await submitted(state, request, engine, requests, choices=ask.choices)), made[0]
 
 
 async def fitting(engine: ServedEngine, ask: ChatRequest) -> ChatRequest:
@@ -174,6 +200,7 @@ async def carry(
     choices: int,
     streamed: bool,
     frames: Frames = OPENAI,
+    around: Around = lambda source: source,
 ) -> Answer:
     """Wait for the model, which may have to be loaded; `prepare` then says what to ask, for the window it has."""
     facts: dict[str, Any] = context_of(request).facts
@@ -186,7 +213,7 @@ async def carry(
             generation = await submitted(state, request, engine, requests, choices=choices)
     except ClientDisconnected:
         return Response(status_code=CLIENT_GONE)
-    return await _carried(state, request, generation, reply, streamed, frames)
+    return await _carried(state, request, around(generation), reply, streamed, frames)
 
 
 async def _carried(

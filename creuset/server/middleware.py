@@ -94,6 +94,7 @@ class RequestContext:
     limits: Sequence[tuple[bytes, bytes]] = ()  # headers: what is left of the caller's limits
     errand: Errand | None = None  # where the server asks itself: for a batch
     served: ServedBy = PLAIN  # who answers, and how
+    guards: Any = None  # what looks at its texts: protect/guards/chain.py, once it was asked for
     told: dict[bytes, bytes] = field(default_factory=dict)  # headers: what is to be known of the model and its name
 
 

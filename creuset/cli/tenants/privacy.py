@@ -47,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             f"--{name}", action="append", default=[], metavar=what,
             help=f"answer only where the {name} is this; repeated; `any` takes it back",
         )  # fmt: skip
+    rules.add_argument("--guards", type=Path, metavar="FILE", help="guards of this project (docs/guides/officer.md)")
     hold = add("hold", help="place a legal hold: nothing of it is deleted until it is lifted")
     hold.add_argument("kind", choices=("user", "project", "organization"))
     hold.add_argument("subject", nargs="?", metavar="NAME", help="an address, a project, or the id of either")
@@ -112,6 +113,10 @@ def _rules(args: argparse.Namespace) -> int:
         values["days"] = args.days
     if args.keep is not None:
         values["keeps"] = args.keep == "something"
+    if args.guards is not None:
+        from creuset.server.protect.guards.settings import read_guards
+
+        values["guards"] = read_guards(args.guards)
     asked = {"countries": args.country, "operators": args.operator, "laws": args.law}
 
     def work(change: Change) -> Row:

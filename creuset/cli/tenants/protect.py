@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from creuset.core.errors import ConfigError
@@ -22,6 +23,7 @@ def add_master(add: Callable[..., Any]) -> None:
 def add_protection(add: Callable[..., Any]) -> None:
     """Those of `serve`."""
     add_master(add)
+    add("--guards", type=Path, metavar="FILE", help="mask and refuse before and after the model, in all projects")
 
 
 def protect_settings(args: argparse.Namespace, url: str) -> "ProtectSettings":

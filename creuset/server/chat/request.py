@@ -32,6 +32,7 @@ class ChatRequest:
     options: StreamOptions
     structure: Structure | None
     keep: int | None  # `truncate_prompt_tokens`
+    guarded: bool = False  # guards look at the answer: chat/guarded.py
     shows_special: bool = False  # `skip_special_tokens: false`
     given: Mapping[str, Any] = field(default_factory=dict)  # of sampling and thinking, in OpenAI's names, as it came
     ignored: tuple[str, ...]  # fields that were given and change nothing

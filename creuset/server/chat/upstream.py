@@ -58,7 +58,7 @@ class RelayedReader:
 
 
 def reader_for(engine: AnyEngine, ask: ChatRequest, thought: Thought) -> PieceReader:
-    if isinstance(engine, UpstreamEngine):
+    if isinstance(engine, UpstreamEngine) or ask.guarded:
         return RelayedReader(ask.thinking.shown)
     return AnswerReader(ask, engine.model, thought)
 

@@ -19,6 +19,7 @@ from creuset.server.engines.reading import COUNTS, ReplyReader
 from creuset.server.engines.upstream import UpstreamEngine
 from creuset.server.errors import error_object, error_response
 from creuset.server.middleware import RequestContext
+from creuset.server.protect.guards.relay import RelayGuard
 from creuset.server.settings import ServeSettings
 from creuset.server.stream import DONE, EVENT_STREAM, KEEP_ALIVE, disconnected
 from creuset.server.tenants.admission import admission
@@ -44,9 +45,10 @@ class Relay:
         context: RequestContext,
         holds: str = "choices",
         gate: Gate | None = None,
+        guard: RelayGuard | None = None,
     ) -> None:
         """`path`: such as /chat/completions. `body`: the client's. `holds`: the field that a whole reply must have, a
-        list. `gate`: what counts and charges it. Raises RequestError."""
+        list. `gate`: what counts and charges it. `guard`: what looks at its answer. Raises RequestError."""
         fields = Fields(body)
         self._stream = fields.flag("stream") or False
         options = fields.object("stream_options")
@@ -63,7 +65,7 @@ class Relay:
                 raise fields.refuse(name, f"is {asked}; the context of {engine.name} is {engine.context} tokens")
         self._engine, self._path, self._settings, self._context = engine, path, settings, context
         self._holds, self._reader, self._gate, self._hold = holds, ReplyReader(engine), gate, NOTHING_HELD
-        self._pieces = 0
+        self._pieces, self._guard = 0, guard
         self._body = body | {"model": engine.settings.model}
         self._size = len(_encode(body))  # bytes
         if self._stream:
@@ -132,6 +134,7 @@ class Relay:
         if not isinstance(reply.get(self._holds), list):
             raise self._reader.error(reply)
         self._look(reply)
+        reply = reply if self._guard is None else await self._guard.whole(reply)
         body = _encode(reply | self._mine)
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -145,7 +148,7 @@ class Relay:
             async with aclosing(self._reader.batches(response)) as batches:
                 async for values in batches:
                     done = values[-1] == b"[DONE]"
-                    chunks = [self._chunk(value) for value in (values[:-1] if done else values)]
+                    chunks = [await self._chunk(value) for value in (values[:-1] if done else values)]
                     body = b"".join(b"data: " + chunk + b"\n\n" for chunk in chunks if chunk)
                     if done:
                         break
@@ -177,7 +180,7 @@ class Relay:
             if body:
                 await self._send(send, body, last=last)
 
-    def _chunk(self, value: bytes) -> bytes:
+    async def _chunk(self, value: bytes) -> bytes:
         chunk = self._reader.chunk(value)
         if not self._choices:
             self._engine.metrics.begun(self._mine["id"])
@@ -186,6 +189,8 @@ class Relay:
             if chunk.get("usage") is not None and not chunk.get("choices"):
                 return b""
             chunk.pop("usage", None)
+        if self._guard is not None:
+            chunk = await self._guard.chunk(chunk)
         return _encode(chunk | self._mine)
 
     def _look(self, reply: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from creuset.server.chat.answer import AnswerReader
+from creuset.server.chat.answer import AnswerReader, PieceReader
 from creuset.server.chat.logprobs import chat_logprobs
 from creuset.server.chat.request import ChatRequest
 from creuset.server.chat.sampling import (
@@ -26,6 +26,7 @@ from creuset.server.chat.sampling import (
 from creuset.server.chat.structure import take_structure
 from creuset.server.chat.thinking import take_thinking
 from creuset.server.chat.tools import take_tools
+from creuset.server.chat.upstream import RelayedReader
 from creuset.server.model import ServedModel
 from creuset.text.calls.forced import Thought
 from creuset.text.output import CallArguments, CallBegun, Content, OutputPiece, Reasoning
@@ -104,11 +105,14 @@ class ChatChoice:
     model: ServedModel
     thought: Thought = "none"
     finish: str | None = None
-    reader: AnswerReader = field(init=False)
+    reader: PieceReader = field(init=False)
     _begun: int = 0  # calls whose beginning was told
 
     def __post_init__(self) -> None:
-        self.reader = AnswerReader(self.ask, self.model, self.thought)
+        guarded = self.ask.guarded
+        self.reader = RelayedReader(self.ask.thinking.shown) if guarded else AnswerReader(
+            self.ask, self.model, self.thought
+        )  # fmt: skip
 
     def deltas(self, event: Event) -> list[dict[str, Any]]:
         """What `event` adds: objects of `delta`, the log-probabilities under a key of their own."""

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from creuset.server.carry import Answer, Handler, Prepared, answer_chat, carry, chat_ids
+from creuset.server.chat.guarded import text_around
 from creuset.server.chat.request import ChatRequest
 from creuset.server.chat.sampling import fit, for_choice
 from creuset.server.engines.pool import ServedEngine
@@ -24,6 +25,7 @@ from creuset.server.openai.models import model_card, model_object
 from creuset.server.openai.reply import ChatResponse, CompletionResponse
 from creuset.server.openai.tokens import parse_detokenize, parse_tokenize, tokenized, tokenizer_info
 from creuset.server.openai.watermark import detected, examine, parse_detect, the_key
+from creuset.server.protect.guards.body import guard_body, relay_guard
 from creuset.server.routes.choose import chosen, first, listed, named, with_tokens
 from creuset.server.schema.chat import ChatBody, CompletionBody, DetectBody, DetokenizeBody, TokenizeBody
 from creuset.server.state import ServerState, context_of, json_response, off_loop, salt_of
@@ -43,7 +45,7 @@ def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         fields = checked_fields(body, ChatBody)
         name, engine = chosen(state, request, fields, tiers=OPENAI_TIERS)
         if isinstance(engine, UpstreamEngine):
-            return _relay(request, engine, "/chat/completions", body)
+            return await _relay(request, engine, "/chat/completions", body)
         salt = salt_of(request, fields, state.settings)
         ask = parse_chat(fields, name, engine.model)
         context_of(request).ignored = ask.ignored
@@ -59,11 +61,11 @@ def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
 
     async def complete(request: Request) -> Answer:
         raw = await request.body()
-        body = parse_object(raw)
+        body = await guard_body(state.protection, context_of(request), parse_object(raw), answered=True)
         fields = checked_fields(body, CompletionBody)
         name, engine = chosen(state, request, fields, tiers=OPENAI_TIERS)
         if isinstance(engine, UpstreamEngine):
-            return _relay(request, engine, "/completions", body)
+            return await _relay(request, engine, "/completions", body)
         salt = salt_of(request, fields, state.settings)
         ask = await off_loop(len(raw), parse_completion, fields, name, engine.model)
         context_of(request).ignored = ask.ignored
@@ -77,17 +79,20 @@ def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
 
         count = len(ask.prompts) * ask.best_of
         return await carry(
-            state, request, engine, reply_id, prepare, completions=count, choices=ask.best_of, streamed=ask.stream
-        )
+            state, request, engine, reply_id, prepare, completions=count, choices=ask.best_of, streamed=ask.stream,
+            around=text_around(state.protection, context_of(request)),
+        )  # fmt: skip
 
-    def _relay(request: Request, engine: UpstreamEngine, path: str, body: dict[str, Any]) -> Relay:
+    async def _relay(request: Request, engine: UpstreamEngine, path: str, body: dict[str, Any]) -> Relay:
         context = context_of(request)
+        body = await guard_body(state.protection, context, body, answered=True)
+        guard = relay_guard(state.protection, context)
         reply_id = ("cmpl-" if path == "/completions" else "chatcmpl-") + token_hex(12)
         context.facts |= {"reply": reply_id, "model": engine.name}
         created = int(state.clock())
         return Relay(
             engine, path, body, reply_id=reply_id, created=created, settings=state.settings, context=context,
-            gate=state.gate,
+            gate=state.gate, guard=guard,
         )  # fmt: skip
 
     def _model(request: Request, fields: Fields) -> ServedModel:

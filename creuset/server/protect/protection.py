@@ -1,14 +1,16 @@
 """The parts of data protection in one server: the vault, the key of receipts, the task that deletes what is too old."""
 
 import asyncio
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from creuset.core.errors import ConfigError
 from creuset.server.database import Database
+from creuset.server.protect.guards.settings import GuardSettings, parse_guards, read_guards
 from creuset.server.protect.privacy.erase import due, erase_organization
 from creuset.server.protect.privacy.receipts import make_signing_key
 from creuset.server.protect.privacy.retention import sweep, wipe
@@ -30,6 +32,7 @@ class Protection:
     directory: Directory | None = None
     clock: Clock = time.time
     on_error: Callable[[BaseException], object] = lambda _: None
+    guards: Sequence[GuardSettings] = ()  # of every project
     _task: "asyncio.Task[None] | None" = field(default=None, init=False)
 
     @property
@@ -93,4 +96,7 @@ def protection_of(
     master = read_master(settings.master_key) if settings.master_key else None
     vault = Vault(database, master, clock=clock)
     vault.check()
-    return Protection(settings, database, vault, directory, clock)
+    found = Protection(settings, database, vault, directory, clock)
+    if settings.guards is not None:
+        found.guards = parse_guards(json.dumps(read_guards(settings.guards)))
+    return found

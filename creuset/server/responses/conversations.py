@@ -7,6 +7,7 @@ from starlette.requests import Request
 
 from creuset.core.errors import NotFound, RequestError
 from creuset.server.carry import Answer, Handler
+from creuset.server.protect.guards.body import guard_body
 from creuset.server.protect.privacy.rules import refuse_keeping
 from creuset.server.responses.items import parse_input
 from creuset.server.responses.request import take_metadata
@@ -20,6 +21,9 @@ MAX_ITEMS = 20  # of one call
 
 def conversation_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
     store = state.items
+
+    async def guarded(request: Request) -> dict[str, Any]:
+        return await guard_body(state.protection, context_of(request), parse_object(await request.body()))
 
     def as_json(id: str, created: int, metadata: dict[str, str]) -> dict[str, Any]:
         return {"id": id, "object": "conversation", "created_at": created, "metadata": metadata}
@@ -41,7 +45,7 @@ def conversation_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
 
     async def create(request: Request) -> Answer:
         refuse_keeping(context_of(request).who, "a conversation")
-        fields = checked_fields(parse_object(await request.body()), ConversationBody)
+        fields = checked_fields(await guarded(request), ConversationBody)
         items, metadata = items_in(fields), take_metadata(fields)
         fields.refuse_rest()
         id, created = f"conv_{token_hex(24)}", int(state.clock())
@@ -67,7 +71,7 @@ def conversation_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
     async def add(request: Request) -> Answer:
         pass_over(request, "include")
         id, _, _ = await found(request)
-        fields = checked_fields(parse_object(await request.body()), ItemsBody)
+        fields = checked_fields(await guarded(request), ItemsBody)
         items = items_in(fields)
         fields.refuse_rest()
         if not items:

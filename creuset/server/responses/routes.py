@@ -15,6 +15,7 @@ from creuset.server.chat.request import ChatRequest
 from creuset.server.chat.upstream import model_of, reader_for
 from creuset.server.engines.pool import AnyEngine
 from creuset.server.engines.upstream import UpstreamEngine
+from creuset.server.protect.guards.body import guard_body
 from creuset.server.protect.privacy.rules import refuse_keeping
 from creuset.server.responses.background import Running
 from creuset.server.responses.items import Item, parse_input
@@ -42,7 +43,8 @@ def response_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
     tasks: set[asyncio.Task[None]] = set()
 
     async def create(request: Request) -> Answer:
-        fields = checked_fields(parse_object(await request.body()), ResponseBody)
+        body = await guard_body(state.protection, context_of(request), parse_object(await request.body()))
+        fields = checked_fields(body, ResponseBody)
         name, engine = chosen(state, request, fields, optional=True, tiers=OPENAI_TIERS)
         salt, owner = salt_of(request, fields, state.settings), owner_of(request)
         turns = context_of(request).turns

@@ -15,6 +15,7 @@ from creuset.server.engines.relay import Relay
 from creuset.server.engines.upstream import UpstreamEngine
 from creuset.server.middleware import CLIENT_GONE
 from creuset.server.model import ServedModel
+from creuset.server.protect.guards.body import guard_body
 from creuset.server.retrieval.requests import EmbeddingsAsk, RerankAsk, parse_embeddings, parse_rerank
 from creuset.server.retrieval.vectors import TokenText, cosine, embed, numbers, shortened
 from creuset.server.routes.choose import chosen
@@ -41,7 +42,7 @@ def retrieval_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
 
         async def answer(request: Request) -> Answer:
             raw = await request.body()
-            body = parse_object(raw)
+            body = await guard_body(state.protection, context_of(request), parse_object(raw))
             fields = checked_fields(body, body_kind)
             name, engine = chosen(state, request, fields)
             reply_id = f"{'embd' if holds == 'data' else 'rerank'}-{token_hex(12)}"

@@ -1,0 +1,121 @@
+"""The guards of one request, in order: those of the server, of its organization, of its project."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from creuset.core.errors import RequestError
+from creuset.server.protect.guards.hooks import GuardRefused, GuardScene, TextFilter, after, before
+from creuset.server.protect.guards.settings import GuardSettings, parse_guards
+from creuset.types.tenants import Caller
+
+# Of JSON that a client sends: what is under these names is no text of anybody, but names, ids and forms.
+NOT_TEXT = frozenset({
+    "id", "type", "role", "name", "status", "call_id", "tool_call_id", "tool_use_id", "model", "detail", "phase",
+    "object", "encoding_format", "signature", "encrypted_content", "item_id",
+})  # fmt: skip
+
+
+@dataclass(slots=True)
+class GuardChain:
+    """What has passed is remembered, so that a text that is kept and told to the model is looked at once."""
+
+    guards: Sequence[GuardSettings]
+    scene: GuardScene
+    _passed: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def changes_answers(self) -> bool:
+        return any("after" in guard.stages for guard in self.guards)
+
+    async def texts(self, given: Sequence[str]) -> list[str]:
+        """`given`, as the model may read it. GuardRefused, GuardFailed."""
+        new = [text for text in dict.fromkeys(given) if text and text not in self._passed]
+        found = new
+        for guard in self.guards:
+            if "before" in guard.stages and found:
+                found = await before(guard, found, self.scene)
+        self._passed |= dict(zip(new, found, strict=True))
+        self._passed |= {text: text for text in found}
+        return [self._passed[text] if text else text for text in given]
+
+    async def json(self, value: Any) -> Any:
+        """`value` with every text in it as the model may read it."""
+        found: list[str] = []
+        _collect(value, found)
+        passed = await self.texts(found)
+        return _replaced(value, iter(passed))
+
+    async def arguments(self, text: str) -> str:
+        """The arguments of an earlier call: JSON stays JSON."""
+        try:
+            value = json.loads(text)
+        except ValueError:
+            return (await self.texts([text]))[0]
+        new = await self.json(value)
+        return text if new == value else json.dumps(new, ensure_ascii=False)
+
+    def filters(self) -> list[TextFilter]:
+        """What a text of the answer goes through."""
+        return [after(guard, self.scene) for guard in self.guards if "after" in guard.stages]
+
+    async def answered(self, text: str) -> str:
+        """A text of the answer that is whole."""
+        return await finished(self.filters(), text)
+
+
+def refuse_tokens(what: str) -> RequestError:
+    """Tokens cannot be looked at by a guard that changes text."""
+    return GuardRefused(f"`{what}` cannot be used here: the guards of this project look at text", param=what)
+
+
+async def pushed(filters: Sequence[TextFilter], text: str) -> str:
+    for one in filters:
+        if not text:
+            break
+        text = await one.push(text)
+    return text
+
+
+async def finished(filters: Sequence[TextFilter], text: str = "") -> str:
+    """`text`, the last of it, and what was held back."""
+    for one in filters:
+        text = (await one.push(text) if text else "") + await one.finish()
+    return text
+
+
+def guards_of(server: Sequence[GuardSettings], who: Caller | None) -> tuple[GuardSettings, ...]:
+    own = () if who is None else who.policy.guards
+    return (*server, *(guard for text in own for guard in _parsed(text)))
+
+
+@lru_cache(maxsize=1024)
+def _parsed(text: str) -> tuple[GuardSettings, ...]:
+    return tuple(parse_guards(text))
+
+
+def _collect(value: Any, found: list[str]) -> None:
+    if isinstance(value, str):
+        found.append(value)
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            if name not in NOT_TEXT or not isinstance(inner, str):
+                _collect(inner, found)
+    elif isinstance(value, list):
+        for inner in value:
+            _collect(inner, found)
+
+
+def _replaced(value: Any, texts: Any) -> Any:
+    if isinstance(value, str):
+        return next(texts)
+    if isinstance(value, Mapping):
+        return {
+            name: inner if name in NOT_TEXT and isinstance(inner, str) else _replaced(inner, texts)
+            for name, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [_replaced(inner, texts) for inner in value]
+    return value
