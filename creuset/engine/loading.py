@@ -33,7 +33,8 @@ def weights_of(path: Path, settings: EngineSettings, model: "Transformer | None"
     source = open_weights(path, guess=settings.speculation in ("auto", "model"))
     if settings.lora:
         source = AdaptedWeights(source, Path(settings.lora))
-    return _Stretched(source, with_context(source.config, settings.context)) if settings.context else source
+    config = with_context(source.config, settings.context)
+    return source if config == source.config else _Stretched(source, config)
 
 
 def runner_for(source: WeightSource, settings: EngineSettings, device: str) -> Runner:

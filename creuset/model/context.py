@@ -8,8 +8,13 @@ from creuset.model.rope_scaling import yarn
 
 
 def stretching(config: ModelConfig, context: int) -> str:
-    """A sentence where `with_context` stretches the model, with the numbers; "" where it does not."""
+    """A sentence where the context is reached by stretching, with the numbers; "" where it is not."""
     own, wanted = config.context, with_context(config, context)
+    if wanted.context > own and config.rope_scaling is not None:
+        return (
+            f"config.json states {own} tokens from before its own YaRN, whose factor is "
+            f"{config.rope_scaling.factor:.3g}: the context is {wanted.context}; every text is computed with it"
+        )
     if config.rope_scaling == wanted.rope_scaling or wanted.rope_scaling is None:
         return ""
     return (
@@ -19,7 +24,7 @@ def stretching(config: ModelConfig, context: int) -> str:
 
 
 def with_context(config: ModelConfig, context: int) -> ModelConfig:
-    """`config` for sequences of up to `context` tokens; as it is for 0.
+    """`config` for sequences of up to `context` tokens; for 0 its own, which a YaRN in the file may have stretched.
 
     A longer context than the model's own is reached by YaRN (arXiv:2309.00071), as Qwen documents it for its models:
     factor = wanted / own context, with the other values of the paper. YaRN is static, so short texts are computed
@@ -32,6 +37,8 @@ def with_context(config: ModelConfig, context: int) -> ModelConfig:
     if scaling is not None and scaling.kind == "yarn":
         # Qwen's files may state the context from before the stretching, and the factor beside it.
         own = max(own, int(scaling.factor * scaling.original_context))
+        if context == 0 and config.context == scaling.original_context:
+            context = own
     if context == 0 or context <= own:
         return replace(config, context=context or config.context)
     if scaling is not None:

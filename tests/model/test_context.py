@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from creuset.core.errors import ConfigError
-from creuset.model.context import with_context
+from creuset.model.context import stretching, with_context
 from creuset.model.formats.hf_config import from_hf, to_hf
 from creuset.model.rope_scaling import RopeScaling, yarn
 from creuset.testing import tiny_config
@@ -33,7 +33,10 @@ def test_a_shorter_context_changes_nothing_else() -> None:
 
 def test_a_file_that_states_the_context_from_before_its_yarn_reaches_what_its_factor_says() -> None:
     own = tiny_config(context=256, rope_scaling=yarn(4.0, 256))
-    assert with_context(own, 1024) == replace(own, context=1024)
+    assert with_context(own, 1024) == with_context(own, 0) == replace(own, context=1024)
+    assert with_context(own, 100).context == 100 and "states 256 tokens from before its own YaRN" in stretching(own, 0)
+    stated = replace(own, context=512)  # neither before nor behind: what is stated counts
+    assert with_context(stated, 0) == stated and stretching(stated, 0) == ""
     with pytest.raises(ConfigError, match="the rope scaling `yarn` of its own, which reaches 1024 tokens"):
         with_context(own, 1025)
 

@@ -21,7 +21,9 @@ SAME = {
     "apache 2.0": "apache-2.0", "apache license 2.0": "apache-2.0", "apache-2": "apache-2.0", "mit license": "mit",
     "cc0": "cc0-1.0", "cc-0": "cc0-1.0", "gpl-3.0-only": "gpl-3.0", "gpl-3.0-or-later": "gpl-3.0",
     "agpl-3.0-only": "agpl-3.0", "agpl-3.0-or-later": "agpl-3.0", "lgpl-3.0-only": "lgpl-3.0", "gplv3": "gpl-3.0",
-    "licence ouverte 2.0": "etalab-2.0", "etalab 2.0": "etalab-2.0",
+    "licence ouverte 2.0": "etalab-2.0", "etalab 2.0": "etalab-2.0", "licence-ouverte-2.0": "etalab-2.0",
+    "cc-zero": "cc0-1.0", "cc-zero-1.0": "cc0-1.0", "cc0-1.0-universal": "cc0-1.0", "apache2": "apache-2.0",
+    "bsd-3": "bsd-3-clause", "bsd-2": "bsd-2-clause", "gnu-gpl-3": "gpl-3.0", "gpl-3": "gpl-3.0", "mpl-2": "mpl-2.0",
 }  # fmt: skip
 
 
@@ -30,10 +32,13 @@ def hub_licence(said: str, link: str = "") -> dict[str, str]:
 
     `said`: a name or an SPDX identifier. `link`: where its text is; without one, the file LICENSE beside the card.
     """
-    words = " ".join(said.split())
-    known = words.lower().replace(" license", "") if words.lower() not in SAME else SAME[words.lower()]
-    known = SAME.get(known, known)
-    if known in HUB and known != "other":
-        return {"license": known}
-    name = re.sub(r"[^a-z0-9.+]+", "-", words.lower()).strip("-") or "not-stated"
+    words = " ".join(said.split()).lower()
+    name = re.sub(r"[^a-z0-9.+]+", "-", words).strip("-") or "not-stated"
+    # As it is written, with hyphens for blanks, and without the words that names carry along.
+    short = re.sub(r"(?:^the-|-licen[cs]e\b|-international\b|-unported\b|-version\b)", "", name)
+    short = re.sub(r"-v(?=\d)", "-", re.sub(r"^creative-commons-", "cc-", short))
+    for known in (words, name, short, short.replace("-attribution", "-by").replace("-sharealike", "-sa")):
+        known = SAME.get(known, known)
+        if known in HUB and known != "other":
+            return {"license": known}
     return {"license": "other", "license_name": name, "license_link": link or "LICENSE"}
