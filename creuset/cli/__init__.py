@@ -35,6 +35,7 @@ VERBS = {
     "limits": ("creuset.cli.tenants.limits", "how many requests and tokens they may use"),
     "budgets": ("creuset.cli.tenants.budgets", "how much money they may spend, and who is told"),
     "prices": ("creuset.cli.tenants.prices", "what tokens cost on this server"),
+    "routes": ("creuset.cli.tenants.routes", "check a file of routes: many models behind one name"),
     "usage": ("creuset.cli.tenants.usage", "what was used, by project, person, key and model"),
     "costs": ("creuset.cli.tenants.usage", "what that cost; as a table, JSON or CSV (FOCUS)"),
     "privacy": ("creuset.cli.tenants.privacy", "retention, legal holds, export and erasure, with signed receipts"),
@@ -55,7 +56,7 @@ VERBS = {
 EXTRA = {
     "corpus": "data", "tokenizer": "data", "train": "train", "tune": "train", "sweep": "train", "runs": "train",
     "serve": "serve", "people": "serve", "keys": "serve", "limits": "serve", "budgets": "serve", "prices": "serve",
-    "privacy": "tenants", "vault": "tenants", "doctor": "serve",
+    "privacy": "tenants", "vault": "tenants", "doctor": "serve", "routes": "serve",
     "usage": "serve", "costs": "serve", "eval": "eval", "audit": "eval", "compare": "eval", "dossier": "eval",
 }  # fmt: skip
 

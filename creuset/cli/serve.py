@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from creuset.cli.tenants.directory import add_database, refuse_open_door, sources_of_keys
 from creuset.cli.tenants.money import add_mail
 from creuset.cli.tenants.protect import add_protection, protect_settings
+from creuset.cli.upstreams import add_upstreams, routes_of, upstreams_of
 from creuset.core.errors import ConfigError, CreusetError
 from creuset.core.memory import available_memory, parse_size
 from creuset.model.hub import find_model, shipped_models
@@ -34,19 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a model: an artifact, a Hugging Face folder, a GGUF file, or the name of one that is shipped or was "
         "pulled; may be given several times (default: the shipped model)",
     )  # fmt: skip
-    add(
-        "--upstream", action=_Upstream, default=[], metavar="URL",
-        help="the API of another server, such as http://localhost:8001/v1, one of whose models is served here as well; "
-        "may be given several times, each with its --upstream-model",
-    )  # fmt: skip
-    add(
-        "--upstream-model", action=_Upstream, dest="upstream", metavar="[ALIAS=]NAME",
-        help="the model's name at the --upstream before it",
-    )  # fmt: skip
-    add(
-        "--upstream-key-env", action=_Upstream, dest="upstream", metavar="VAR",
-        help="the environment variable that holds the key of the --upstream before it",
-    )  # fmt: skip
+    add_upstreams(add)
     add("--all", action="store_true", help="serve every model that is shipped or was pulled, each loaded when asked")
     add(
         "--memory", metavar="SIZE",
@@ -149,21 +138,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--dry-run", action="store_true", help="print the resolved settings as JSON and stop")
 
 
-class _Upstream(argparse.Action):
-    """`--upstream URL --upstream-model NAME --upstream-key-env VAR`: what follows a URL belongs to it."""
-
-    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
-        word = (option_string or "").removeprefix("--upstream").removeprefix("-").replace("-", "_") or "url"
-        found = [dict(one) for one in namespace.upstream]
-        if word == "url":
-            found.append({})
-        elif not found or word in found[-1]:
-            why = "the --upstream before it has one already" if found else "no --upstream stands before it"
-            parser.error(f"{option_string} {values}: {why}. Write --upstream URL {option_string} {values}")
-        found[-1][word] = values
-        namespace.upstream = found
-
-
 def main(args: argparse.Namespace) -> int:
     if args.new_key is not None:
         return _new_key(args)
@@ -185,8 +159,8 @@ def main(args: argparse.Namespace) -> int:
     mark = args.watermark or (Path(os.environ["CREUSET_WATERMARK"]) if os.environ.get("CREUSET_WATERMARK") else None)
     if mark is not None:
         engine["watermark"] = str(mark.resolve())
-    models, upstreams = _models(args), _upstreams(args)
-    if upstreams and mark is not None:
+    models, upstreams, routes = _models(args), upstreams_of(args), routes_of(args)
+    if (upstreams or routes.upstreams) and mark is not None:
         raise ConfigError(
             "the text of a model of another server cannot be marked", hint="leave out --watermark or --upstream"
         )
@@ -195,10 +169,15 @@ def main(args: argparse.Namespace) -> int:
 
         paths = {"model": str(models[0][0]) if models else None, "models": [str(path) for path, _ in models]}
         others = [{"url": one.url, "model": one.model, "names": one.names} for one in upstreams]
-        found = paths | {"upstreams": others, "serve": resolved(settings), "engine": engine}
+        found = paths | {
+            "upstreams": others,
+            "routes": list(routes.routes),
+            "serve": resolved(settings),
+            "engine": engine,
+        }
         print(json.dumps(found, indent=2))
         return 0
-    return _serve(args, settings, models, upstreams, engine)
+    return _serve(args, settings, models, upstreams, engine, routes)
 
 
 def _one_of(served: "Sequence[ServedModel]", option: str, given: str, *, whole: bool = False) -> tuple[int, str]:
@@ -226,7 +205,7 @@ def _models(args: argparse.Namespace) -> list[tuple[Path, list[str]]]:
         for name in [*shipped_models(), *(one.name for one in all_pulled())]:
             if (path := find_model(name)).resolve() not in there:
                 found.append((path, [name]))
-    if not found and not args.upstream:
+    if not found and not args.upstream and not (args.routes and not routes_of(args).models()):
         found = [(find_model(), [])]
     if args.served_name and found:
         found[0] = found[0][0], args.served_name
@@ -237,26 +216,6 @@ def _asked_for(args: argparse.Namespace) -> set[str]:
     """Paths of the models that were named, and are not only among `--all`."""
     named = argparse.Namespace(**(vars(args) | {"all": False}))
     return {str(path) for path, _ in _models(named)} if args.model else set()
-
-
-def _upstreams(args: argparse.Namespace) -> list[Any]:
-    """The models of other servers. `--served-name` is for the first of them where no model is served here."""
-    if not args.upstream:
-        return []
-    from creuset.server.engines.upstream import UpstreamSettings
-
-    first = [] if args.model or args.all else args.served_name
-    found = []
-    for one in args.upstream:
-        alias, equals, name = one.get("model", "").partition("=")
-        names, first = tuple(first) or ((alias,) if equals else ()), []
-        variable = one.get("key_env")
-        if variable is not None and not os.environ.get(variable):
-            raise ConfigError(f"--upstream-key-env {variable}: there is no such variable in the environment")
-        key = os.environ[variable].strip() if variable else ""
-        model = name if equals else alias
-        found.append(UpstreamSettings(url=one["url"], model=model, names=names, key=key))
-    return found
 
 
 def _size(args: argparse.Namespace, name: str) -> int:
@@ -274,6 +233,7 @@ def _serve(
     models: list[tuple[Path, list[str]]],
     upstreams: list[Any],
     engine: dict[str, Any],
+    routes: Any,
 ) -> int:
     from creuset.model.context import stretching
     from creuset.model.formats.hf_config import config_of
@@ -300,8 +260,9 @@ def _serve(
                 raise
             log.warning("model", model=" ".join(names), left_out=str(error))  # of all that are there, one is unfit
             models.remove((path, names))
-    if not served and (args.chat_template or args.tool_format or not upstreams):
-        raise ConfigError("there is no model to serve" if not upstreams else "no model of this server has a template")
+    far = upstreams or routes.routes
+    if not served and (args.chat_template or args.tool_format or not far):
+        raise ConfigError("no model of this server has a template" if far else "there is no model to serve")
     for given in args.chat_template:
         at, file = _one_of(served, "--chat-template", given, whole=Path(given).exists())
         served[at] = with_template(served[at], models[at][0], Path(file))
@@ -325,6 +286,7 @@ def _serve(
 
     def say(where: str) -> None:
         every = [model.names for model in served] + [one.names or (one.model,) for one in upstreams]
+        every += [(name,) for name in routes.routes]
         if args.json:
             found = {"model": every[0][0], "names": list(every[0]), "url": where, "api": f"{where}/v1"}
             print(json.dumps(found | {"models": [names[0] for names in every]}), flush=True)
@@ -340,7 +302,7 @@ def _serve(
         serve(
             list(zip(served, commands, strict=True)), settings, log=log, keys=keys, listener=listener, on_listening=say,
             watermark=mark, needs=planned, memory=memory, upstreams=upstreams, database=database, directory=directory,
-            protect=protect_settings(args, settings.database),
+            protect=protect_settings(args, settings.database), routes=routes,
         )
     )  # fmt: skip
     return 0

@@ -29,6 +29,7 @@ from creuset.server.responses.conversations import conversation_routes
 from creuset.server.responses.routes import response_routes
 from creuset.server.responses.socket import PATH, response_socket
 from creuset.server.retrieval.routes import retrieval_routes
+from creuset.server.routes.admin import route_routes
 from creuset.server.scim.routes import DIALECT as SCIM
 from creuset.server.scim.routes import scim_routes
 from creuset.server.state import ServerState, context_of, json_response
@@ -48,8 +49,7 @@ def create_app(state: ServerState) -> ASGIApp:
         *openai_routes(state), *response_routes(state), *compact_routes(state), *conversation_routes(state),
         *anthropic_routes(state), *retrieval_routes(state), *moderation_routes(state), *money_routes(state),
         me_route(state), *file_routes(state), *batch_routes(state), *admin_routes(state), *privacy_routes(state),
-        *scim_routes(state),
-        *_own_routes(state),
+        *scim_routes(state), *route_routes(state), *_own_routes(state),
     ]  # fmt: skip
     routes = [Route(path, _named(path, handler), methods=[method]) for method, path, handler in table]
     # Clients are often given an address without /v1.
@@ -80,7 +80,7 @@ def create_app(state: ServerState) -> ASGIApp:
     def places() -> tuple[int, int]:
         """Of the fullest model: places that it has, and those that are free."""
         limit = state.settings.max_concurrency + state.settings.max_queue
-        return limit, limit - max(engine.gauges().open for engine in state.engines.engines)
+        return limit, limit - max((engine.gauges().open for engine in state.engines.engines), default=0)
 
     return Middleware(
         Idempotency(app, route=route_of), state.settings, state.keys, state.metrics, state.log, posts=posts,
@@ -98,6 +98,8 @@ def _own_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         pool = state.engines
         name = request.query_params.get("model")
         engines = pool.engines if name is None else (pool.find(name),)
+        if not engines:  # routes to other servers alone
+            return json_response({"status": "ok", "engine": "ready", "engines": [], "memory": pool.memory()})
         worst = worst_of(engines)
         facts: dict[str, Any] = {"engine": worst.state, "engines": [engine.health() for engine in engines]}
         facts["memory"] = pool.memory()

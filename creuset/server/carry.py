@@ -27,6 +27,7 @@ from creuset.server.engines.upstream import UpstreamEngine
 from creuset.server.middleware import CLIENT_GONE
 from creuset.server.model import ServedModel
 from creuset.server.protect.guards.body import chain_of
+from creuset.server.routes.answer import RoutedAnswer
 from creuset.server.state import ServerState, context_of, off_loop
 from creuset.server.stream import OPENAI, EventSource, EventStream, Frames, ResponseBuilder, disconnected, whole
 from creuset.server.tenants.admission import admission
@@ -37,7 +38,7 @@ from creuset.types.generation import GenerationRequest
 from creuset.types.messages import ChatMessage
 
 R = TypeVar("R", bound=ResponseBuilder)
-Answer = Response | EventStream | Relay
+Answer = Response | EventStream | Relay | RoutedAnswer
 Handler = Callable[[Request], Awaitable[Answer]]
 Prepared = tuple[list[GenerationRequest], ResponseBuilder]
 Respond = Callable[[ChatRequest, list[int], Thought], ResponseBuilder]

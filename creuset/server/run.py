@@ -23,7 +23,7 @@ from creuset.server.batches.runner import BatchRunner
 from creuset.server.database import Database
 from creuset.server.engines.client import EngineClient, State
 from creuset.server.engines.needs import Need
-from creuset.server.engines.pool import UNBOUNDED, EnginePool, ServedEngine
+from creuset.server.engines.pool import UNBOUNDED, AnyEngine, EnginePool, ServedEngine
 from creuset.server.engines.upstream import UpstreamEngine, UpstreamSettings
 from creuset.server.files.store import FileStore
 from creuset.server.log import ToStructlog
@@ -33,6 +33,10 @@ from creuset.server.model import ServedModel
 from creuset.server.protect.protection import protection_of
 from creuset.server.protect.settings import UNPROTECTED, ProtectSettings
 from creuset.server.responses.store import ItemStore
+from creuset.server.routes.callers import NameCallers
+from creuset.server.routes.config import NO_ROUTES, RoutesFile
+from creuset.server.routes.leases import TargetLeases
+from creuset.server.routes.router import ModelRouter, NewUpstream, build_router
 from creuset.server.settings import ServeSettings
 from creuset.server.state import ServerState
 from creuset.server.tenants.directory.directory import Directory
@@ -168,12 +172,14 @@ async def serve(
     database: Database | None = None,
     directory: Directory | None = None,
     protect: ProtectSettings = UNPROTECTED,
+    routes: RoutesFile = NO_ROUTES,
 ) -> None:
     """Serve until a signal, or until the engine of the only model says that it cannot be loaded (raised here).
 
     `models`: each with the command that starts its engine process. One alone is started at once, one of several when it
     is first asked. `needs`: memory that each takes when it is loaded; all together may take `memory`.
     `upstreams`: models of other servers. `database` is closed at the end; without one, that of `settings` is opened.
+    `routes`: public names over these models and over further upstreams.
     `directory`: of people and their keys, in that database; it takes the place of `keys`. `protect`: how data in it are
     protected.
     `on_listening` gets the address as soon as requests are answered: the page at once, the models a moment later.
@@ -194,8 +200,11 @@ async def serve(
         return UpstreamEngine(one, counted, log, max_concurrency=settings.max_concurrency, max_queue=settings.max_queue)
 
     ours = [engine(*model, need) for model, need in zip(models, needs or [None] * len(models), strict=True)]
-    engines = EnginePool([*ours, *map(upstream, upstreams)], memory=memory)
     database = database or Database(settings.database)
+    far = [upstream(one) for one in upstreams]
+    router = routed(routes, [*ours, *far], upstream, database, log)
+    engines = EnginePool([*ours, *far], memory=memory, behind=router.behind)
+    callers = NameCallers(database, on_error=lambda error: log.error("name_calls", error=type(error).__name__))
     protection = protection_of(protect, database, directory)
     protection.on_error = lambda error: log.error("protection", error=type(error).__name__)
     files = FileStore(database, vault=protection.vault)
@@ -207,7 +216,7 @@ async def serve(
     state = ServerState(
         batches=batches, engines=engines, settings=settings, metrics=metrics,
         log=log, keys=directory or keys, watermark=watermark,
-        database=database, items=items, directory=directory,
+        database=database, items=items, directory=directory, router=router, callers=callers,
         gate=gate_of(database, settings, directory or keys, log), protection=protection,
     )  # fmt: skip
     listener = listener or bind(settings)
@@ -224,6 +233,8 @@ async def serve(
         directory.start(on_error=lambda error: log.error("directory", error=type(error).__name__))
     on_server(lambda: loop.call_soon_threadsafe(stop))
     await batches.start()
+    await router.start()
+    callers.start()
     lives = asyncio.create_task(engines.run(lambda: setattr(server, "should_exit", True)))
     try:
         with server.capture_signals():  # from before anybody is told where: a signal may come at once
@@ -237,10 +248,23 @@ async def serve(
         if directory is not None:
             directory.close()
         await batches.stop()
+        await router.stop()
+        await callers.stop()
         await state.gate.stop()
         database.close()
     if engines.failure is not None:
         raise engines.failure
+
+
+def routed(
+    file: RoutesFile, models: Sequence[AnyEngine], new: NewUpstream, database: Database, log: Any
+) -> ModelRouter:
+    """The routes of `file`. Where several servers share a database, they count what runs at a target together."""
+    shared = database if file.routes and database.engine.dialect.name == "postgresql" else None
+    leases = TargetLeases(
+        f"srv_{token_hex(8)}", shared, on_error=lambda error: log.error("leases", error=type(error).__name__)
+    )
+    return build_router(file, models, new, leases=leases)
 
 
 def gate_of(database: Database, settings: ServeSettings, keys: KeyStore | None, log: Any) -> Gate:

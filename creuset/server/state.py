@@ -17,6 +17,8 @@ from creuset.server.middleware import KeyStore, RequestContext
 from creuset.server.pages import Pages
 from creuset.server.protect.protection import Protection
 from creuset.server.responses.store import ItemStore
+from creuset.server.routes.callers import NameCallers
+from creuset.server.routes.router import ModelRouter
 from creuset.server.settings import ServeSettings
 from creuset.server.tenants.directory.directory import Directory
 from creuset.server.tenants.gate import Gate, OpenGate
@@ -48,6 +50,8 @@ class ServerState:
     database: Database = field(default_factory=Database)
     directory: Directory | None = None  # of people and their keys
     batches: "BatchRunner | None" = None
+    router: ModelRouter = field(default_factory=ModelRouter)  # public names, their targets and their life
+    callers: NameCallers = field(default_factory=NameCallers)  # who asks for old names
     items: ItemStore = field(default_factory=ItemStore)  # responses and conversations that are kept
     protection: Protection | None = None  # what data protection needs; None: nothing of it is set
 

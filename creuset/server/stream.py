@@ -107,16 +107,21 @@ class EventStream:
     heartbeat_s: float
     send_timeout_s: float
     frames: Frames = OPENAI
+    patient: bool = False  # nothing is sent before the engine has written something
+    on_break: Callable[[Exception], object] = lambda _: None  # told why a stream that had begun broke
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with watched(self.generation, receive):
             try:
                 batch = await self.generation.batch(self.heartbeat_s)
+                while self.patient and not batch:
+                    batch = await self.generation.batch(self.heartbeat_s)
                 await self._start(send)
                 await self._send(send, self.frames.encode(self.reply.opening()))
                 try:
                     await self._pump(batch, send)
                 except (EngineError, RequestError) as error:
+                    self.on_break(error)
                     await self._send(send, self.frames.encode([self.frames.error(error)]), last=True)
             except (ClientDisconnected, TimeoutError):
                 return  # hung up, or stopped reading for `send_timeout_s`

@@ -3,6 +3,7 @@
 import msgspec
 
 DEFAULT_TIER = "default"
+CLASSES = (DEFAULT_TIER, "flex", "priority")
 OPENAI_TIERS = ("auto", DEFAULT_TIER, "flex", "priority", "fast")  # the words of `service_tier`
 ANTHROPIC_TIERS = ("auto", "standard_only")
 TIERS = {"auto": DEFAULT_TIER, DEFAULT_TIER: DEFAULT_TIER, "flex": "flex", "priority": "priority", "fast": "priority"}

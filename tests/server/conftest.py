@@ -25,6 +25,7 @@ from creuset.server.engines.upstream import UpstreamSettings
 from creuset.server.log import new_log
 from creuset.server.model import ServedModel, describe
 from creuset.server.protect.settings import UNPROTECTED, ProtectSettings
+from creuset.server.routes.config import NO_ROUTES, RoutesFile
 from creuset.server.run import serve
 from creuset.server.settings import ServeSettings
 from creuset.server.tenants.directory.directory import Directory
@@ -133,6 +134,7 @@ def start(
     ready: int = 200,
     people: Path | Directory | None = None,
     protect: ProtectSettings = UNPROTECTED,
+    routes: RoutesFile = NO_ROUTES,
     **settings: Any,
 ) -> Running:
     """`people`: a directory, or the file of a database that has one.
@@ -165,6 +167,7 @@ def start(
                 database=database,
                 directory=directory,
                 protect=protect,
+                routes=routes,
             )
         )
 

@@ -14,6 +14,8 @@ from creuset.cli.tenants.money import opened_books
 from creuset.core.errors import ConfigError
 
 if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
     from creuset.server.tenants.money.report import UsageQuery
 
 BY = {
@@ -33,6 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"add up for each {', '.join(one for one in BY if costs or one != 'item')}; repeated (default: model)",
     )  # fmt: skip
     parser.add_argument("--daily", action="store_true", help="a row for each day")
+    if not costs:
+        parser.add_argument(
+            "--deprecated", action="store_true",
+            help="who still asks for names that are deprecated or have ended, by key and day, since --since",
+        )  # fmt: skip
     if costs:
         parser.add_argument("--csv", action="store_true", help="FOCUS 1.0: a row for each day and kind of token")
         parser.add_argument(
@@ -47,6 +54,9 @@ def main(args: argparse.Namespace) -> int:
 
     with opened_books(args) as (database, organization), database.reading() as connection:
         query = _query(args, organization)
+        if args.verb == "usage" and args.deprecated:
+            _deprecated(args, connection, organization, query)
+            return 0
         if args.verb == "usage":
             rows = usage(connection, query)
         elif args.csv:
@@ -66,6 +76,18 @@ def main(args: argparse.Namespace) -> int:
     else:
         _table(found)
     return 0
+
+
+def _deprecated(args: argparse.Namespace, connection: "Connection", organization: str, query: "UsageQuery") -> None:
+    from creuset.server.routes.callers import read_calls
+
+    first = int(_day(query.start, 0).replace("-", ""))
+    names = ("name", "day", "project", "user", "service_account", "key", "calls", "refused")
+    rows = [{name: row[name] for name in names} for row in read_calls(connection, organization, first)]
+    if args.json:
+        tell(args, rows)
+    else:
+        _table(rows)
 
 
 def _query(args: argparse.Namespace, organization: str) -> "UsageQuery":

@@ -10,13 +10,14 @@ from creuset.server.anthropic.reply import MessageResponse
 from creuset.server.carry import Answer, Handler, answer_chat, chat_prompt
 from creuset.server.chat.request import ChatRequest
 from creuset.server.chat.upstream import model_of, reader_for
+from creuset.server.engines.pool import AnyEngine
 from creuset.server.engines.upstream import UpstreamEngine
-from creuset.server.routes.choose import chosen, with_tokens
+from creuset.server.routes.choose import answered, with_tokens
 from creuset.server.schema.anthropic import CountBody, MessagesBody
 from creuset.server.state import ServerState, context_of, json_response, salt_of
 from creuset.server.stream import ResponseBuilder
 from creuset.text.calls.forced import Thought
-from creuset.types.fields import checked_fields, parse_object
+from creuset.types.fields import Fields, checked_fields, parse_object
 from creuset.types.served import ANTHROPIC_TIERS
 
 
@@ -24,8 +25,14 @@ def anthropic_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
     """(method, path, handler) of each route."""
 
     async def create(request: Request) -> Answer:
-        fields = checked_fields(parse_object(await request.body()), MessagesBody)
-        name, engine = chosen(state, request, fields, tiers=ANTHROPIC_TIERS)
+        body = parse_object(await request.body())
+
+        async def once(fields: Fields, name: str, engine: AnyEngine) -> Answer:
+            return await create_once(request, fields, name, engine)
+
+        return await answered(state, request, body, MessagesBody, once, tiers=ANTHROPIC_TIERS)
+
+    async def create_once(request: Request, fields: Fields, name: str, engine: AnyEngine) -> Answer:
         salt = salt_of(request, fields, state.settings)
         ask = parse_request(fields, name, model_of(engine))
         context_of(request).ignored = ask.ignored

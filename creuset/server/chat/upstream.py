@@ -22,7 +22,7 @@ from creuset.server.engines.client import ClientDisconnected
 from creuset.server.engines.outgoing import IncomingReply
 from creuset.server.engines.pool import AnyEngine
 from creuset.server.engines.reading import COUNTS, ReplyReader
-from creuset.server.engines.upstream import UpstreamEngine, UpstreamError
+from creuset.server.engines.upstream import PolicyRefused, UpstreamEngine, UpstreamError
 from creuset.server.tenants.gate import Hold
 from creuset.server.tenants.metered import NOTHING_HELD, charge_told
 from creuset.text.calls.forced import Thought
@@ -220,6 +220,8 @@ class UpstreamAnswer:
                     self._inbox.put_nowait(PieceEvent(id=self._id, pieces=tuple(pieces)))
         if self._finish is None:
             raise self._reader.cut()
+        if self._finish == "content_filter" and not self._written:
+            raise PolicyRefused(f"the server behind {self._engine.name} filtered its reply")
         if self._finish not in _ENDS:
             raise UpstreamError(f"the server behind {self._engine.name} ended the answer with {show(self._finish)}")
         self._inbox.put_nowait(PieceEvent(

@@ -102,16 +102,18 @@ def worst_of(engines: Sequence[AnyEngine]) -> AnyEngine:
 class EnginePool:
     """A list of engines. No two serve one name."""
 
-    def __init__(self, engines: Sequence[AnyEngine], *, memory: int = UNBOUNDED) -> None:
-        """`memory`: bytes for all engines of ours together.
+    def __init__(
+        self, engines: Sequence[AnyEngine], *, memory: int = UNBOUNDED, behind: Sequence[UpstreamEngine] = ()
+    ) -> None:
+        """`memory`: bytes for all engines of ours together. `behind`: upstreams without a name, which routes ask.
 
         An engine of ours alone is loaded at once, and one of several when it is first asked.
         """
-        if not engines:
+        if not engines and not behind:
             raise ConfigError("a server needs at least one model")
         self.engines = tuple(engines)
         self._ours = [engine for engine in engines if isinstance(engine, ServedEngine)]
-        self._upstream = [engine for engine in engines if isinstance(engine, UpstreamEngine)]
+        self._upstream = [*(engine for engine in engines if isinstance(engine, UpstreamEngine)), *behind]
         self.residency = Residency(memory, [engine.place for engine in self._ours])
         self._ended = asyncio.Event()
         self._by_name: dict[str, AnyEngine] = {}

@@ -6,6 +6,7 @@ out again where the client did not ask.
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import aclosing, suppress
 from typing import Any
 
@@ -16,7 +17,7 @@ from creuset.core.errors import EngineError, RequestError
 from creuset.server.engines.client import LARGEST_CALL
 from creuset.server.engines.outgoing import IncomingReply
 from creuset.server.engines.reading import COUNTS, ReplyReader
-from creuset.server.engines.upstream import UpstreamEngine
+from creuset.server.engines.upstream import PolicyRefused, UpstreamEngine
 from creuset.server.errors import error_object, error_response
 from creuset.server.middleware import RequestContext
 from creuset.server.protect.guards.relay import RelayGuard
@@ -26,6 +27,7 @@ from creuset.server.tenants.admission import admission
 from creuset.server.tenants.gate import Gate, Hold
 from creuset.server.tenants.metered import NOTHING_HELD, UNSAID, charge_told
 from creuset.types.fields import Fields
+from creuset.types.served import CLASSES
 
 DETAILS = {"cached_tokens": "prompt_tokens_details", "reasoning_tokens": "completion_tokens_details"}
 
@@ -74,6 +76,10 @@ class Relay:
         self._usage: dict[str, int] = {}
         self._finishes: dict[int, str] = {}
         self._choices: set[int] = set()
+        self.raises = False  # an error before anything was sent is raised, not sent
+        self.patient = False  # nothing is sent before the other server has
+        self.on_break: Callable[[Exception], object] = lambda _: None  # told why a stream that had begun broke
+        self._tier: str | None = None
         self._started, self._sending, self._spoken = False, asyncio.Lock(), 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,7 +92,11 @@ class Relay:
             await asyncio.wait((gone, work), return_when=asyncio.FIRST_COMPLETED)
             if work.done():
                 reason = "error"
-                reason = work.result()
+                try:
+                    reason = work.result()
+                except (RequestError, EngineError) as error:
+                    reason = "refused" if isinstance(error, RequestError) else "lost"
+                    raise
         finally:
             gone.cancel()
             if not work.done():
@@ -96,7 +106,7 @@ class Relay:
             metrics.usage(*(self._usage.get(name, 0) for name in COUNTS))
             metrics.ended(id, reason)
             self._context.facts["usage"] = self._usage or "not told"
-            charge_told(self._hold, self._usage, pieces=self._pieces, size=self._size, reason=reason)
+            charge_told(self._hold, self._usage, pieces=self._pieces, size=self._size, reason=reason, tier=self._tier)
 
     async def _admitted(self) -> Hold:
         """A hold for as many tokens as the request can have: no token is shorter than a byte."""
@@ -123,7 +133,10 @@ class Relay:
             return "cancelled"
         except (RequestError, EngineError) as error:
             if self._started:
+                self.on_break(error)
                 await self._send(send, b"data: " + _encode(error_object(error)) + b"\n\n", last=True)
+            elif self.raises:
+                raise
             else:
                 await error_response(error)(scope, receive, send)
             return "refused" if isinstance(error, RequestError) else "lost"
@@ -134,6 +147,8 @@ class Relay:
         if not isinstance(reply.get(self._holds), list):
             raise self._reader.error(reply)
         self._look(reply)
+        if self.raises and self._finishes and set(self._finishes.values()) == {"content_filter"}:
+            raise PolicyRefused(f"the server behind {self._engine.name} filtered its reply")
         reply = reply if self._guard is None else await self._guard.whole(reply)
         body = _encode(reply | self._mine)
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
@@ -154,7 +169,8 @@ class Relay:
                         break
                     await self._begun(send, body)
             if not done and (not self._choices or not self._choices <= self._finishes.keys()):
-                await self._begun(send, b"")
+                if not self.patient:
+                    await self._begun(send, b"")
                 raise self._reader.cut()
         finally:
             beat.cancel()
@@ -167,7 +183,9 @@ class Relay:
         with suppress(TimeoutError):  # the client reads nothing; whoever sends next notices
             while True:
                 await asyncio.sleep(self._spoken + every - loop.time())
-                if loop.time() >= self._spoken + every:
+                if self.patient and not self._started:
+                    self._spoken = loop.time()
+                elif loop.time() >= self._spoken + every:
                     await self._begun(send, KEEP_ALIVE)
 
     async def _begun(self, send: Send, body: bytes, *, last: bool = False) -> None:
@@ -195,6 +213,8 @@ class Relay:
 
     def _look(self, reply: dict[str, Any]) -> None:
         """Note what is told of tokens and of ends."""
+        if reply.get("service_tier") in CLASSES:
+            self._tier = reply["service_tier"]
         usage = reply.get("usage")
         if isinstance(usage, dict):
             self._usage |= {name: usage[name] for name in COUNTS if type(usage.get(name)) is int}

@@ -47,6 +47,16 @@ class UpstreamDown(EngineError):
     code = "upstream_unavailable"
 
 
+class UpstreamRefused(RequestError):
+    """The upstream refuses what was asked."""
+
+
+class PolicyRefused(UpstreamRefused):
+    """A filter of the upstream stopped its reply before a word of it was sent."""
+
+    code = "content_filter"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UpstreamSettings:
     url: str  # of its API: http://localhost:8001/v1
@@ -207,7 +217,7 @@ class UpstreamEngine:
         if status == 429:
             return Overloaded(message, code=code, retry_after=_seconds(response) or 1.0)
         if 400 <= status < 500:
-            refused = RequestError(message, param=param, code=code)
+            refused = UpstreamRefused(message, param=param, code=code)
             refused.status = 413 if status == 413 else 400
             return refused
         if status in (503, 504):
@@ -270,6 +280,11 @@ class UpstreamEngine:
         say = self._log.warning if state == "down" else self._log.info
         host = urlsplit(self.settings.url).netloc
         say("upstream", model=self.name, host=host, state=state, **({"reason": reason} if reason else {}))
+
+    async def shut(self) -> None:
+        """Close its connections, where nobody runs it."""
+        self.close()
+        await self._client.close()
 
     def close(self) -> None:
         self._set("closed")

@@ -30,7 +30,7 @@ def moderation_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         if name not in STANDS_FOR:
             context = context_of(request)
             engine = state.engines.known(name)
-            if engine is None or not may_use(context.who, engine):
+            if engine is None or not may_use(context.who, engine.names):
                 known = f"this server moderates with {NAME}"
                 raise NotFound(f"the model {show(name)} is not served here; {known}", param="model",
                                code="model_not_found")  # fmt: skip

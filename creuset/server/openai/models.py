@@ -5,10 +5,18 @@ from typing import Any
 from creuset.server.engines.pool import AnyEngine
 from creuset.server.engines.upstream import UpstreamEngine
 from creuset.server.retrieval.measured import embeddings_of
+from creuset.server.routes.router import ModelRoute
 
 
-def model_object(name: str, engine: AnyEngine) -> dict[str, Any]:
+def model_object(name: str, engine: AnyEngine | ModelRoute) -> dict[str, Any]:
     """OpenAI's four fields, vLLM's `root` and `max_model_len`, and what one chooses a model by."""
+    if isinstance(engine, ModelRoute):
+        known = model_object(engine.name, engine.first)
+        return {
+            "id": name, "object": "model", "alias_of": None if name == engine.name else engine.name,
+            "created": known["created"], "owned_by": "creuset", "root": known["root"],
+            "max_model_len": known["max_model_len"], "state": engine.state, "route": True,
+        }  # fmt: skip
     if isinstance(engine, UpstreamEngine):
         return {
             "id": name,
@@ -39,8 +47,10 @@ def model_object(name: str, engine: AnyEngine) -> dict[str, Any]:
     }
 
 
-def model_card(engine: AnyEngine) -> dict[str, Any]:
-    """What one talks with: for the page, and for whoever wants to know."""
+def model_card(engine: AnyEngine | ModelRoute) -> dict[str, Any]:
+    """What one talks with: for the page, and for whoever wants to know; of a route, with its first model."""
+    if isinstance(engine, ModelRoute):
+        return model_card(engine.first)
     if isinstance(engine, UpstreamEngine):
         return {
             "name": engine.name,

@@ -15,7 +15,7 @@ from creuset.server.carry import Answer, Handler, Prepared, answer_chat, carry, 
 from creuset.server.chat.guarded import text_around
 from creuset.server.chat.request import ChatRequest
 from creuset.server.chat.sampling import fit, for_choice
-from creuset.server.engines.pool import ServedEngine
+from creuset.server.engines.pool import AnyEngine, ServedEngine
 from creuset.server.engines.relay import Relay
 from creuset.server.engines.upstream import UpstreamEngine
 from creuset.server.model import ServedModel
@@ -26,7 +26,7 @@ from creuset.server.openai.reply import ChatResponse, CompletionResponse
 from creuset.server.openai.tokens import parse_detokenize, parse_tokenize, tokenized, tokenizer_info
 from creuset.server.openai.watermark import detected, examine, parse_detect, the_key
 from creuset.server.protect.guards.body import guard_body, relay_guard
-from creuset.server.routes.choose import chosen, first, listed, named, with_tokens
+from creuset.server.routes.choose import answered, first, listed, named, with_tokens
 from creuset.server.schema.chat import ChatBody, CompletionBody, DetectBody, DetokenizeBody, TokenizeBody
 from creuset.server.state import ServerState, context_of, json_response, off_loop, salt_of
 from creuset.server.stream import ResponseBuilder
@@ -42,10 +42,17 @@ def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
 
     async def chat(request: Request) -> Answer:
         body = parse_object(await request.body())
-        fields = checked_fields(body, ChatBody)
-        name, engine = chosen(state, request, fields, tiers=OPENAI_TIERS)
+
+        async def once(fields: Fields, name: str, engine: AnyEngine) -> Answer:
+            return await chat_once(request, body, fields, name, engine)
+
+        return await answered(state, request, body, ChatBody, once, tiers=OPENAI_TIERS)
+
+    async def chat_once(
+        request: Request, body: dict[str, Any], fields: Fields, name: str, engine: AnyEngine
+    ) -> Answer:  # fmt: skip
         if isinstance(engine, UpstreamEngine):
-            return await _relay(request, engine, "/chat/completions", body)
+            return await _relay(request, engine, "/chat/completions", body | {"model": name})
         salt = salt_of(request, fields, state.settings)
         ask = parse_chat(fields, name, engine.model)
         context_of(request).ignored = ask.ignored
@@ -62,12 +69,19 @@ def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
     async def complete(request: Request) -> Answer:
         raw = await request.body()
         body = await guard_body(state.protection, context_of(request), parse_object(raw), answered=True)
-        fields = checked_fields(body, CompletionBody)
-        name, engine = chosen(state, request, fields, tiers=OPENAI_TIERS)
+
+        async def once(fields: Fields, name: str, engine: AnyEngine) -> Answer:
+            return await complete_once(request, len(raw), body, fields, name, engine)
+
+        return await answered(state, request, body, CompletionBody, once, tiers=OPENAI_TIERS)
+
+    async def complete_once(
+        request: Request, size: int, body: dict[str, Any], fields: Fields, name: str, engine: AnyEngine
+    ) -> Answer:
         if isinstance(engine, UpstreamEngine):
-            return await _relay(request, engine, "/completions", body)
+            return await _relay(request, engine, "/completions", body | {"model": name})
         salt = salt_of(request, fields, state.settings)
-        ask = await off_loop(len(raw), parse_completion, fields, name, engine.model)
+        ask = await off_loop(size, parse_completion, fields, name, engine.model)
         context_of(request).ignored = ask.ignored
         grammar = await ask.structure.grammar() if ask.structure else None
         reply_id = "cmpl-" + token_hex(12)
@@ -126,12 +140,13 @@ def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         return json_response(tokenizer_info(_model(request, Fields({}))))
 
     async def models(request: Request) -> Response:
-        data = [model_object(name, engine) for name, engine in listed(state, request)]
+        data = [model_object(name, found) | life for name, found, life in listed(state, request)]
         return json_response({"object": "list", "data": data})
 
     async def one_model(request: Request) -> Response:
         name = request.path_params["name"]
-        return json_response(model_object(name, named(state, request, name)))
+        found, life = named(state, request, name), state.router.life(name)
+        return json_response(model_object(name, found) | ({} if life is None else life.as_json(state.clock())))
 
     async def card(request: Request) -> Response:
         name = request.query_params.get("model")

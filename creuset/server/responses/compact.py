@@ -21,12 +21,12 @@ from creuset.server.responses.items import Item, compaction_item, message_item, 
 from creuset.server.responses.notes import Note, pack, unpack
 from creuset.server.responses.request import PastItems, parse_response
 from creuset.server.responses.routes import owner_of, read_known
-from creuset.server.routes.choose import chosen
+from creuset.server.routes.choose import answered
 from creuset.server.schema.responses import CompactBody
 from creuset.server.state import ServerState, context_of, salt_of
 from creuset.text.calls.forced import Thought
 from creuset.text.output import Content
-from creuset.types.fields import Fields, checked_fields, parse_object
+from creuset.types.fields import Fields, parse_object
 from creuset.types.generation import Event
 
 MOST_NOTES = 600  # tokens
@@ -41,8 +41,14 @@ def compact_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
     """(method, path, handler) of the route."""
 
     async def compact(request: Request) -> Answer:
-        fields = checked_fields(parse_object(await request.body()), CompactBody)
-        name, engine = chosen(state, request, fields)
+        body = parse_object(await request.body())
+
+        async def once(fields: Fields, name: str, engine: AnyEngine) -> Answer:
+            return await compact_once(request, fields, name, engine)
+
+        return await answered(state, request, body, CompactBody, once)
+
+    async def compact_once(request: Request, fields: Fields, name: str, engine: AnyEngine) -> Answer:
         salt, owner = salt_of(request, fields, state.settings), owner_of(request)
         known = await read_known(fields, state.items, owner)
         instructions = fields.text("instructions")

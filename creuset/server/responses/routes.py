@@ -22,7 +22,7 @@ from creuset.server.responses.items import Item, parse_input
 from creuset.server.responses.reply import Numbered, ResponseReply, encode
 from creuset.server.responses.request import PastItems, ResponseAsk, parse_response
 from creuset.server.responses.store import ItemStore, Kept
-from creuset.server.routes.choose import chosen, with_tokens
+from creuset.server.routes.choose import answered, with_tokens
 from creuset.server.schema.responses import InputTokensBody, ResponseBody
 from creuset.server.state import ServerState, context_of, json_response, salt_of
 from creuset.server.stream import EVENT_STREAM, KEEP_ALIVE
@@ -44,8 +44,13 @@ def response_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
 
     async def create(request: Request) -> Answer:
         body = await guard_body(state.protection, context_of(request), parse_object(await request.body()))
-        fields = checked_fields(body, ResponseBody)
-        name, engine = chosen(state, request, fields, optional=True, tiers=OPENAI_TIERS)
+
+        async def once(fields: Fields, name: str, engine: AnyEngine) -> Answer:
+            return await create_once(request, fields, name, engine)
+
+        return await answered(state, request, body, ResponseBody, once, optional=True, tiers=OPENAI_TIERS)
+
+    async def create_once(request: Request, fields: Fields, name: str, engine: AnyEngine) -> Answer:
         salt, owner = salt_of(request, fields, state.settings), owner_of(request)
         turns = context_of(request).turns
         known = await read_known(fields, store, owner, turns)

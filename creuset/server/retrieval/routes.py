@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from creuset.server.carry import Answer, Handler
 from creuset.server.engines.client import ClientDisconnected
+from creuset.server.engines.pool import AnyEngine
 from creuset.server.engines.relay import Relay
 from creuset.server.engines.upstream import UpstreamEngine
 from creuset.server.middleware import CLIENT_GONE
@@ -18,10 +19,10 @@ from creuset.server.model import ServedModel
 from creuset.server.protect.guards.body import guard_body
 from creuset.server.retrieval.requests import EmbeddingsAsk, RerankAsk, parse_embeddings, parse_rerank
 from creuset.server.retrieval.vectors import TokenText, cosine, embed, numbers, shortened
-from creuset.server.routes.choose import chosen
+from creuset.server.routes.choose import answered
 from creuset.server.schema.retrieval import EmbeddingsBody, RerankBody
 from creuset.server.state import ServerState, context_of, off_loop, salt_of
-from creuset.types.fields import Fields, checked_fields, parse_object
+from creuset.types.fields import Fields, parse_object
 
 Ask = TypeVar("Ask", EmbeddingsAsk, RerankAsk)
 NUMBERS_A_CHARACTER = 4  # work on so many numbers takes as long as on a character of a prompt, roughly
@@ -43,21 +44,28 @@ def retrieval_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         async def answer(request: Request) -> Answer:
             raw = await request.body()
             body = await guard_body(state.protection, context_of(request), parse_object(raw))
-            fields = checked_fields(body, body_kind)
-            name, engine = chosen(state, request, fields)
+
+            async def once(fields: Fields, name: str, engine: AnyEngine) -> Answer:
+                return await read_once(request, len(raw), body, fields, name, engine)
+
+            return await answered(state, request, body, body_kind, once)
+
+        async def read_once(
+            request: Request, size: int, body: dict[str, Any], fields: Fields, name: str, engine: AnyEngine
+        ) -> Answer:
             reply_id = f"{'embd' if holds == 'data' else 'rerank'}-{token_hex(12)}"
             if isinstance(engine, UpstreamEngine):
-                return _relay(request, engine, path, body, reply_id, holds)
+                return _relay(request, engine, path, body | {"model": name}, reply_id, holds)
             salt = salt_of(request, fields, state.settings)
-            ask = await off_loop(len(raw), parse, fields, engine.model)
+            ask = await off_loop(size, parse, fields, engine.model)
             context_of(request).ignored = ask.ignored
             try:
                 kind = "embeddings" if holds == "data" else "rerank"
                 rows = await embed(state, request, engine, texts(ask), reply_id=reply_id, salt=salt, kind=kind)
             except ClientDisconnected:
                 return Response(status_code=CLIENT_GONE)
-            size = len(rows) * engine.model.config.hidden // NUMBERS_A_CHARACTER
-            return Response(await off_loop(size, written, name, reply_id, ask, rows), media_type="application/json")
+            work = len(rows) * engine.model.config.hidden // NUMBERS_A_CHARACTER
+            return Response(await off_loop(work, written, name, reply_id, ask, rows), media_type="application/json")
 
         return answer
 

@@ -91,3 +91,4 @@ class MessagesBody(CountBody, kw_only=True):
     top_p: Annotated[float, Meta(gt=0, le=1)] | None = None
     top_k: Annotated[int, Meta(ge=-1)] | None = None
     cache_salt: Annotated[str, Meta(max_length=1024)] | None = None
+    allow_fallbacks: bool | None = None

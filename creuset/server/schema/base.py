@@ -66,6 +66,7 @@ class Sampled(RequestBody, kw_only=True):
     metadata: Metadata | None = None
     priority: int | None = None
     cache_salt: Annotated[str, Meta(max_length=1024)] | None = None
+    allow_fallbacks: bool | None = None
 
 
 class StreamChoices(RequestBody, kw_only=True):

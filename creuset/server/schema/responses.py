@@ -90,6 +90,7 @@ class CompactBody(RequestBody, kw_only=True):
     prompt_cache_options: dict[str, Any] | None = None
     service_tier: str | None = None
     cache_salt: Annotated[str, Meta(max_length=1024)] | None = None
+    allow_fallbacks: bool | None = None
 
 
 class ResponseBody(Asked, kw_only=True):
@@ -132,6 +133,7 @@ class ResponseBody(Asked, kw_only=True):
     spaces_between_special_tokens: Literal[True] | None = None
     priority: int | None = None
     cache_salt: Annotated[str, Meta(max_length=1024)] | None = None
+    allow_fallbacks: bool | None = None
     prompt: None = None
     moderation: None = None
 

@@ -17,6 +17,7 @@ class EmbeddingsBody(RequestBody, kw_only=True):
     truncate_prompt_tokens: Annotated[int, Meta(ge=-1)] | None = None
     user: str | None = None
     cache_salt: Annotated[str, Meta(max_length=1024)] | None = None
+    allow_fallbacks: bool | None = None
 
 
 class DocumentBody(Part, kw_only=True):
@@ -35,6 +36,7 @@ class RerankBody(RequestBody, kw_only=True):
     user: Any = None
     priority: Any = None
     cache_salt: Annotated[str, Meta(max_length=1024)] | None = None
+    allow_fallbacks: bool | None = None
 
 
 class ModeratedPart(RequestBody, kw_only=True):

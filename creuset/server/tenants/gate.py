@@ -222,6 +222,8 @@ class MoneyGate:
             self._known.add(tariff.version)
             await self.books.database.run(lambda connection: rules.know_price(connection, tariff))
         places = await self.books.open(opening, who, wanted, prompt_tokens + output)
+        if served.attempt > 1:  # it counts against fewer, and tells of all
+            places = await self.books.places(who, wanted)
         return MoneyHold(self.books, opening, tariff, places)
 
     def would_cost(self, names: Sequence[str], prompt: int, output: int, tier: str) -> tuple[int, int, str]:

@@ -65,7 +65,9 @@ class GenerationMeter:
         self.hold.settle(usage, status=self.status)
 
 
-def charge_told(hold: Hold, told: Mapping[str, int], *, pieces: int, size: int, reason: str) -> None:
+def charge_told(
+    hold: Hold, told: Mapping[str, int], *, pieces: int, size: int, reason: str, tier: str | None = None
+) -> None:
     """Charge a reply of another server by what it `told` of its tokens.
 
     Of a reply that the client left before they were told, `pieces` were written for a request of `size` bytes: that is
@@ -77,9 +79,9 @@ def charge_told(hold: Hold, told: Mapping[str, int], *, pieces: int, size: int, 
     elif "prompt_tokens" in told:
         read, written = told["prompt_tokens"], told.get("completion_tokens", 0)
         cached, thought = min(told.get("cached_tokens", 0), read), min(told.get("reasoning_tokens", 0), written)
-        hold.settle(TokenUsage(input=read, output=written, cached=cached, reasoning=thought), status=status)
+        hold.settle(TokenUsage(input=read, output=written, cached=cached, reasoning=thought), status=status, tier=tier)
     elif pieces:
         usage = TokenUsage(input=-(-size // BYTES_A_TOKEN), output=pieces)
-        hold.settle(usage, status=status, estimated=True)
+        hold.settle(usage, status=status, estimated=True, tier=tier)
     else:
         hold.release(status)
