@@ -163,8 +163,7 @@ class Relay:
             async with aclosing(self._reader.batches(response)) as batches:
                 async for values in batches:
                     done = values[-1] == b"[DONE]"
-                    chunks = [await self._chunk(value) for value in (values[:-1] if done else values)]
-                    body = b"".join(b"data: " + chunk + b"\n\n" for chunk in chunks if chunk)
+                    body = await self._together(send, values[:-1] if done else values)
                     if done:
                         break
                     await self._begun(send, body)
@@ -175,6 +174,19 @@ class Relay:
         finally:
             beat.cancel()
         await self._begun(send, (body if done else b"") + DONE, last=True)
+
+    async def _together(self, send: Send, values: list[bytes]) -> bytes:
+        """Values as they are sent on. What came before one that is an error is sent, where nobody else can be asked."""
+        body = b""
+        try:
+            for value in values:
+                if chunk := await self._chunk(value):
+                    body += b"data: " + chunk + b"\n\n"
+        except EngineError:
+            if body and not (self.patient and not self._started):
+                await self._begun(send, body)
+            raise
+        return body
 
     async def _beat(self, send: Send) -> None:
         """Send a comment whenever nothing was sent for as long as a heartbeat takes."""

@@ -37,4 +37,4 @@ def route_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
             row["last_at"] = row.pop("last") // 1_000_000
         return json_response({"object": "list", "data": rows})
 
-    return [("GET", "/v1/creuset/routes", shown), ("GET", "/v1/organization/usage/deprecated_models", old_names)]
+    return [("GET", "/v1/organization/routes", shown), ("GET", "/v1/organization/usage/deprecated_models", old_names)]

@@ -162,7 +162,7 @@ def test_rounds_are_tried_again_with_a_pause_and_a_target_that_fails_rests(begin
     assert [net.ask(model="rests").status_code for _ in range(4)] == [502, 502, 503, 503]
     assert net.counts()[1] == 2, "after two failures in a row it is left in peace"
     assert net.ask(model="rests").json()["error"]["message"] == "no target of rests takes requests now"
-    shown = {one["id"]: one for one in net.server.own.get("/v1/creuset/routes").json()["data"]}
+    shown = {one["id"]: one for one in net.server.own.get("/v1/organization/routes").json()["data"]}
     assert shown["rests"]["targets"][0]["circuit"] == "open" and shown["again"]["targets"][0]["running"] == 0
 
 

@@ -188,11 +188,14 @@ def test_the_database_is_asked_the_same_for_anothers_id_as_for_one_that_never_wa
                     or (who == "administrator" and not KEPT.match(path))
                 ):
                     continue
-                asked = []
-                for real in (True, False):
-                    said.clear()
-                    scene.ask(who, method, path, real=real)
-                    asked.append([one for one in said if not background.search(one)])
+                for _ in range(5):  # a batch of the scene may run meanwhile: what differs each time is told
+                    asked = []
+                    for real in (True, False):
+                        said.clear()
+                        scene.ask(who, method, path, real=real)
+                        asked.append([one for one in said if not background.search(one)])
+                    if asked[0] == asked[1]:
+                        break
                 assert asked[0] == asked[1], f"{who}: {method} {path}: {asked}"
                 looked += len(asked[0]) > 0
         assert looked > 20
