@@ -23,6 +23,7 @@ from creuset.server.idempotency import Idempotency
 from creuset.server.middleware import Middleware
 from creuset.server.moderation.routes import moderation_routes
 from creuset.server.openai.routes import openai_routes
+from creuset.server.protect.audit.keep import READS
 from creuset.server.protect.routes import privacy_routes
 from creuset.server.responses.compact import compact_routes
 from creuset.server.responses.conversations import conversation_routes
@@ -51,6 +52,9 @@ def create_app(state: ServerState) -> ASGIApp:
         me_route(state), *file_routes(state), *batch_routes(state), *admin_routes(state), *privacy_routes(state),
         *scim_routes(state), *route_routes(state), *_own_routes(state),
     ]  # fmt: skip
+    table = [
+        (method, path, _noted(state, path, handler) if method == "GET" else handler) for method, path, handler in table
+    ]
     routes = [Route(path, _named(path, handler), methods=[method]) for method, path, handler in table]
     # Clients are often given an address without /v1.
     short = [(method, path.removeprefix("/v1"), path, handler) for method, path, handler in table if path in ALIASED]
@@ -125,6 +129,21 @@ def _own_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         ("GET", "/assets/{file:path}", page_file),
         ("GET", "/favicon.svg", page_file),
     ]
+
+
+def _noted(state: ServerState, path: str, handler: Handler) -> Handler:
+    """`handler`; the audit log gets that somebody has read what is kept."""
+    if path not in READS or state.protection is None:
+        return handler
+    protection = state.protection
+
+    async def noted(request: Request) -> Any:
+        reply = await handler(request)
+        address = str(request.client.host) if request.client else ""
+        protection.read(context_of(request).who, address, path, request.path_params)
+        return reply
+
+    return noted
 
 
 def _named(path: str, handler: Handler) -> Callable[[Request], Awaitable[Any]]:

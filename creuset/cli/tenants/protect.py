@@ -24,6 +24,15 @@ def add_protection(add: Callable[..., Any]) -> None:
     """Those of `serve`."""
     add_master(add)
     add("--guards", type=Path, metavar="FILE", help="mask and refuse before and after the model, in all projects")
+    add(
+        "--audit-to", default="", metavar="URL",
+        help="send the audit log: syslog+udp://HOST:514 (or +tcp, +tls), cef+udp://HOST:514, or "
+        "otlp+http://HOST:4318/v1/logs",
+    )  # fmt: skip
+    add(
+        "--audit-days", type=int, default=366, metavar="N",
+        help="keep the audit log so long, 183 to 366 days (default: %(default)s)",
+    )  # fmt: skip
 
 
 def protect_settings(args: argparse.Namespace, url: str) -> "ProtectSettings":

@@ -39,3 +39,6 @@ ANCHORS = Table(  # of an organization's audit log: the last entry that was remo
     "audit_anchors", META, _ref("organization", key=True), Column("hash", String(64), nullable=False),
     Column("removed", BigInteger, nullable=False), _time("pruned"),
 )  # fmt: skip
+OUTLETS = Table(  # receivers of the audit log: the last entry that was sent
+    "audit_outlets", META, Column("target", String(256), primary_key=True), _time("at"),
+)  # fmt: skip

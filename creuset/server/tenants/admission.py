@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import msgspec
 
 from creuset.core.errors import RequestError
+from creuset.server.protect.place import refuse_unlawful
 from creuset.server.tenants.gate import NOTHING_HELD, Gate, Hold, refuse_model
 from creuset.types.served import ServedBy
 from creuset.types.tenants import Caller
@@ -71,8 +72,9 @@ async def admission(
     gate: Gate, asking: Asking, names: Sequence[str], *, prompt_tokens: int, max_tokens: int, choices: int = 1,
     kind: str = "completions",
 ) -> Hold:  # fmt: skip
-    """A hold for a request. Raises what `Gate.admit` raises, and DryRun."""
+    """A hold for a request. Raises what `Gate.admit` raises, NoLawfulTarget, and DryRun."""
     errand = asking.errand
+    refuse_unlawful(asking.who, asking.served.place)
     refuse_dry(gate, asking, names, prompt_tokens, max_tokens * choices)
     if errand is None:
         return await gate.admit(

@@ -108,7 +108,7 @@ OTHERS = {
     "directory_state": "server", "money_state": "server", "replicas": "server", "alembic_version": "server",
     # of this room
     "data_keys": "protect", "privacy_rules": "protect", "legal_holds": "protect", "held_rows": "content",
-    "erasures": "protect",
+    "erasures": "protect", "audit_outlets": "protect",
 }  # fmt: skip
 
 
