@@ -4,8 +4,8 @@ import time
 
 import torch
 
+from creuset.core.native import FILE
 from creuset.engine.backend.choose import choose
-from creuset.engine.backend.native.library import FILE
 from creuset.engine.engine import Engine
 from creuset.engine.settings import EngineSettings
 from creuset.model.formats.weights import ModelWeights

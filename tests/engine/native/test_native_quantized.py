@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from creuset.core.native import FILE
 from creuset.engine.backend.base import BatchSpan, ForwardBatch
-from creuset.engine.backend.native.library import FILE
 from creuset.model.attention import Packed
 from creuset.model.formats.weights import FolderWeights, load_model
 from creuset.model.hub import find_model

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from creuset.core.errors import ArtifactError
+from creuset.core.native import Library
 from creuset.engine.backend.native import latent
 from creuset.engine.backend.native.interface import Slot, declare, shape_of
-from creuset.engine.backend.native.library import Library
 from creuset.engine.backend.native.matrix import PackedMatrix
 from creuset.model.config import ModelConfig
 from creuset.model.formats.weights import StoredTensor

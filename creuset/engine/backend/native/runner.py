@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from creuset.core.errors import ArtifactError
 from creuset.core.memory import available_memory
+from creuset.core.native import Library, library
 from creuset.engine.backend.base import BatchSpan, ForwardBatch, Logits
 from creuset.engine.backend.candidates import Candidates
 from creuset.engine.backend.native.assemble import Assembled
 from creuset.engine.backend.native.interface import BYTES, CACHE_TYPES
-from creuset.engine.backend.native.library import Library, library
 from creuset.engine.backend.native.rotary import Tables
 from creuset.engine.backend.native.weights import Floats, Packer
 from creuset.model.config import ModelConfig

@@ -1,0 +1,140 @@
+"""One training loop in a process of its own, asked step by step: `training.py WAY SHAPE THREADS TOKENS CONTEXT`.
+
+    {"step": [ids]}   ->  {"wall": s, "processor": s, "loss": nats}       one optimizer step on rows of CONTEXT tokens
+
+WAY is `ours-fp32`, `ours-bf16`, `ours-fp32-adamw`, or `KERNEL-fp32`, `KERNEL-bf16` for a Hugging Face model: KERNEL is
+`eager` or `grouped_mm` (its Qwen3-MoE and how it computes experts), or `dense` (its Qwen3 with as many parameters as
+the mixture has active). bf16 there is autocast over fp32 weights, as its trainer does it. Both sides clip gradients;
+ours adds the two losses on its routers, which the peer leaves out.
+"""
+
+import dataclasses
+import json
+import os
+import resource
+import sys
+import time
+import warnings
+from typing import Any, Protocol
+
+import torch
+
+from creuset.model.config import ModelConfig, mini
+
+SHAPES: dict[str, ModelConfig] = {
+    "mini": mini(),
+    "22m": dataclasses.replace(
+        mini(), vocab_size=8192, hidden=320, layers=6, heads=10, kv_heads=2, head_dim=32, experts=16,
+        experts_per_token=2, expert_ffn=192,
+    ),
+    "80m": dataclasses.replace(
+        mini(), vocab_size=8192, hidden=512, layers=6, heads=8, kv_heads=2, head_dim=64, experts=32,
+        experts_per_token=4, expert_ffn=256,
+    ),
+}  # fmt: skip
+
+
+class Loop(Protocol):
+    def step(self, ids_T1: torch.Tensor) -> float:
+        """One optimizer step on T + 1 tokens; the loss."""
+
+
+class Ours:
+    def __init__(self, way: str, shape: ModelConfig, tokens: int, context: int, threads: int) -> None:
+        from creuset.model.transformer import Transformer
+        from creuset.train.settings import Optim, Pretrain
+        from creuset.train.state import TrainState
+
+        _, precision, *rest = way.split("-")
+        matrices = "adamw" if "adamw" in rest else "muon"
+        settings = Pretrain(
+            name=way, model=shape, steps=10**6, tokens_per_step=tokens, tokens_per_microbatch=tokens, context=context,
+            precision=precision, expert_kernel="padded" if precision == "bf16" else "exact", threads=threads,
+            optim=Optim(matrices=matrices, muon_precision=precision),
+        )  # type: ignore[arg-type]  # fmt: skip
+        model = Transformer(shape)
+        model.init_weights(torch.Generator().manual_seed(0))
+        self.state, self.context = TrainState.begin(model, settings, torch.device("cpu")), context
+
+    def step(self, ids_T1: torch.Tensor) -> float:
+        from creuset.data.shards.batches import Batch
+        from creuset.train.objectives import pretrain
+        from creuset.train.step import train_step
+
+        rows, length = (len(ids_T1) - 1) // self.context, self.context
+        batch = Batch(
+            ids_T1[:-1], ids_T1[1:], torch.ones(len(ids_T1) - 1), torch.arange(length).repeat(rows), [length] * rows
+        )
+        return train_step(self.state, [batch], pretrain).loss
+
+
+class HuggingFace:
+    def __init__(self, way: str, shape: ModelConfig, context: int) -> None:
+        import transformers
+
+        kernel, precision = way.split("-")
+        self.autocast, self.context = precision == "bf16", context
+        transformers.logging.set_verbosity_error()
+        same = {
+            "vocab_size": shape.vocab_size, "hidden_size": shape.hidden, "num_hidden_layers": shape.layers,
+            "num_attention_heads": shape.heads, "num_key_value_heads": shape.kv_heads, "head_dim": shape.head_dim,
+            "tie_word_embeddings": shape.tie_embeddings, "max_position_embeddings": shape.context, "use_cache": False,
+        }  # fmt: skip
+        if kernel == "dense":
+            inner = shape.experts_per_token * shape.expert_ffn
+            config: Any = transformers.Qwen3Config(**same, intermediate_size=inner)
+            self.model: Any = transformers.Qwen3ForCausalLM(config)
+        else:
+            config = transformers.Qwen3MoeConfig(
+                **same, intermediate_size=shape.expert_ffn, moe_intermediate_size=shape.expert_ffn,
+                num_experts=shape.experts, num_experts_per_tok=shape.experts_per_token, norm_topk_prob=shape.norm_topk,
+                experts_implementation=kernel,
+            )  # fmt: skip
+            self.model = transformers.Qwen3MoeForCausalLM(config)
+        self.model.train()
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=3e-3, betas=(0.9, 0.95), weight_decay=0.1, fused=True
+        )
+
+    def step(self, ids_T1: torch.Tensor) -> float:
+        inputs, targets = (part.view(-1, self.context) for part in (ids_T1[:-1], ids_T1[1:]))
+        self.optimizer.zero_grad(set_to_none=True)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
+            logits = self.model(input_ids=inputs).logits
+        loss = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten())
+        del logits
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        return float(loss.detach())
+
+
+def main() -> None:
+    way, name, threads, tokens, context = sys.argv[1:]
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    torch.set_num_threads(int(threads))
+    torch.manual_seed(0)
+    warnings.simplefilter("ignore")
+    shape = SHAPES[name]
+    ours = way.startswith("ours")
+    loop: Loop = (
+        Ours(way, shape, int(tokens), int(context), int(threads)) if ours else HuggingFace(way, shape, int(context))
+    )
+    print(json.dumps({"parameters": parameters(loop)}), file=out, flush=True)
+    for line in sys.stdin:
+        ids_T1 = torch.tensor(json.loads(line)["step"])
+        wall, processor = time.perf_counter(), time.process_time()
+        loss = loop.step(ids_T1)
+        taken = {"wall": time.perf_counter() - wall, "processor": time.process_time() - processor, "loss": loss}
+        taken["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(json.dumps(taken), file=out, flush=True)
+
+
+def parameters(loop: Loop) -> int:
+    model: Any = loop.model if isinstance(loop, HuggingFace) else loop.state.model  # type: ignore[attr-defined]
+    return sum(p.numel() for p in model.parameters())
+
+
+if __name__ == "__main__":
+    main()
