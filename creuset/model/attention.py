@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from creuset.model import fused
 from creuset.model.config import ModelConfig
 from creuset.model.layers.linear import Linear
 from creuset.model.layers.norm import RMSNorm
@@ -82,7 +83,7 @@ class Attention(nn.Module):
         self.q_norm, self.k_norm = _qk_norms(config, q_width, kv_width)
         self.sinks = nn.Parameter(torch.empty(config.heads)) if config.traits.sinks else None
         self.window, self.scale, self.cap = config.window_of(layer), config.query_scale, config.attention_cap
-        self.clip = config.clip_qkv
+        self.clip, self.fused = config.clip_qkv, False
 
     def forward(self, x_TC: Tensor, turn: Rotation, attend: Attend) -> Tensor:
         q_TN, k_TN, v_TN = self.q_proj(x_TC), self.k_proj(x_TC), self.v_proj(x_TC)
@@ -91,11 +92,17 @@ class Attention(nn.Module):
         if self.clip:
             q_TN, k_TN, v_TN = (x_TN.clamp(-self.clip, self.clip) for x_TN in (q_TN, k_TN, v_TN))
         q_THD, k_TGD, v_TGD = (x_TN.unflatten(-1, (-1, self.head_dim)) for x_TN in (q_TN, k_TN, v_TN))
-        if self.q_norm is not None and self.k_norm is not None and not self.norm_whole:
-            q_THD, k_TGD = self.q_norm(q_THD), self.k_norm(k_TGD)
-        y_THD = attend(self.layer, rotate(q_THD, turn), rotate(k_TGD, turn), v_TGD, self.rule())
+        norms = (None, None) if self.norm_whole else (self.q_norm, self.k_norm)
+        q_THD, k_TGD = (self._turned(x, norm, turn) for x, norm in zip((q_THD, k_TGD), norms, strict=True))
+        y_THD = attend(self.layer, q_THD, k_TGD, v_TGD, self.rule())
         y_TC: Tensor = self.o_proj(y_THD.flatten(1))
         return y_TC
+
+    def _turned(self, x_THD: Tensor, norm: RMSNorm | None, turn: Rotation) -> Tensor:
+        """Heads normed, where they are, and rotated."""
+        if self.fused and torch.is_grad_enabled() and (norm is None or not norm.offset) and fused.turns(x_THD, turn):
+            return fused.heads(x_THD, None if norm is None else norm.weight, *turn, 0.0 if norm is None else norm.eps)
+        return rotate(x_THD if norm is None else norm(x_THD), turn)
 
     def rule(self) -> ScoreRule:
         return ScoreRule(self.scale, self.window, self.cap, self.sinks)
@@ -144,7 +151,9 @@ class Packed:
     length are one batch: a pack sorted by length is faster.
     """
 
-    def __init__(self, lengths: Sequence[int]) -> None:
+    def __init__(self, lengths: Sequence[int], *, fused: bool = False) -> None:
+        """`fused`: the native library computes what it can, where gradients are wanted."""
+        self.fused = fused
         self.lengths = [(length, length) for length in lengths]
         self.longest = max(lengths, default=0)
         self.bounds = torch.tensor([0, *accumulate(lengths)], dtype=torch.int32)
@@ -164,8 +173,16 @@ class Packed:
             )  # fmt: skip
             return y_THD.narrow(-1, 0, value)
         parts = zip(self.runs, *(torch.split(x, self.sizes) for x in (q_THD, k_TGD, v_TGD)), strict=True)
-        done = [_causal(q, k, v, count, rule) for (_, count), q, k, v in parts]
+        if self.fused and torch.is_grad_enabled() and rule.plain and fused.attends(q_THD, k_TGD, v_TGD):
+            way: Callable[..., Tensor] = _fused
+        else:
+            way = _causal
+        done = [way(q, k, v, count, rule) for (_, count), q, k, v in parts]
         return done[0] if len(done) == 1 else torch.cat(done)
+
+
+def _fused(q_THD: Tensor, k_TGD: Tensor, v_TGD: Tensor, count: int, rule: ScoreRule) -> Tensor:
+    return fused.attend(q_THD, k_TGD, v_TGD, sequences=count, window=rule.window, scale=rule.scale)
 
 
 def _causal(q_THD: Tensor, k_TGD: Tensor, v_TGD: Tensor, count: int, rule: ScoreRule) -> Tensor:

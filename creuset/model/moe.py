@@ -27,6 +27,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from creuset.model import fused
 from creuset.model.config import ModelConfig
 from creuset.model.layers.linear import Linear
 from creuset.model.layers.mlp import MLP
@@ -56,6 +57,7 @@ class Experts(nn.Module):
         """With `clamp` they are gpt-oss's: its activation, and biases."""
         super().__init__()
         self.kernel: ExpertKernel | None = None  # None: `grouped` where it can be had, else `exact`
+        self.fused = False  # the activation is computed by the native library, where gradients are wanted
         self.clamp = clamp
         self.gate_up = nn.Parameter(torch.empty(experts, 2 * hidden, width))
         self.down = nn.Parameter(torch.empty(experts, width, hidden))
@@ -70,8 +72,9 @@ class Experts(nn.Module):
         if kernel == "grouped":
             return _grouped(x_TC, weights_TK, experts_TK, self.gate_up, self.down)
         y_TC: Tensor = _Experts.apply(  # type: ignore[no-untyped-call]
-            x_TC, weights_TK, experts_TK, self.gate_up, self.down, PADDED_ROWS if kernel == "padded" else 1
-        )
+            x_TC, weights_TK, experts_TK, self.gate_up, self.down, PADDED_ROWS if kernel == "padded" else 1,
+            self.fused and torch.is_grad_enabled() and fused.fits(x_TC, widths[1]),
+        )  # fmt: skip
         return y_TC
 
     def _biased(self, x_TC: Tensor, weights_TK: Tensor, experts_TK: Tensor, clamp: Clamp) -> Tensor:
@@ -176,8 +179,9 @@ class _Experts(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x_TC: Tensor, weights_TK: Tensor, experts_TK: Tensor, gate_up: Tensor, down: Tensor, multiple: int
-    ) -> Tensor:
+        ctx: Any, x_TC: Tensor, weights_TK: Tensor, experts_TK: Tensor, gate_up: Tensor, down: Tensor, multiple: int,
+        native: bool,
+    ) -> Tensor:  # fmt: skip
         k, hidden = experts_TK.shape[1], down.shape[2]
         order_N, place_TK, count_E = _sorted(experts_TK, len(down))
         slices, rows = _slices(count_E, multiple)
@@ -192,37 +196,49 @@ class _Experts(torch.autograd.Function):
         y_PC = torch.empty_like(x_PC)
         for expert, a, b in slices:
             torch.mm(x_PC[a:b], gate_up[expert].t(), out=h_PF[a:b])
-            gate, up = h_PF[a:b].chunk(2, dim=1)
-            torch.mm(F.silu(gate).mul_(up), down[expert].t(), out=y_PC[a:b])
-        ctx.slices = slices
+            act = fused.swiglu(h_PF[a:b]) if native else _swiglu(h_PF[a:b])
+            torch.mm(act, down[expert].t(), out=y_PC[a:b])
+        ctx.slices, ctx.native = slices, native
         ctx.save_for_backward(x_PC, h_PF, token_P, weight_P, place_TK, gate_up, down)
         # A bag of K rows a token: gather, weigh and sum in one pass.
         return F.embedding_bag(place_TK, y_PC, mode="sum", per_sample_weights=weights_TK.to(y_PC.dtype))
 
     @staticmethod
-    def backward(ctx: Any, dy_TC: Tensor) -> tuple[Tensor, Tensor, None, Tensor, Tensor, None]:
+    def backward(ctx: Any, dy_TC: Tensor) -> tuple[Tensor, Tensor, None, Tensor, Tensor, None, None]:
         x_PC, h_PF, token_P, weight_P, place_TK, gate_up, down = ctx.saved_tensors
-        scale_P1 = weight_P[:, None].to(x_PC.dtype)
         dy_PC = dy_TC.index_select(0, token_P)
-        dgate_up, ddown = torch.zeros_like(gate_up), torch.zeros_like(down)
+        dgate_up, ddown = torch.empty_like(gate_up), torch.empty_like(down)
+        for expert in {*range(len(down))} - {expert for expert, _, _ in ctx.slices}:
+            dgate_up[expert].zero_(), ddown[expert].zero_()
         dweight_P = torch.empty_like(weight_P)
         dx_PC = torch.empty_like(x_PC)
+        swiglu_back = fused.swiglu_back if ctx.native else _swiglu_back
         for expert, a, b in ctx.slices:
-            gate, up = h_PF[a:b].chunk(2, dim=1)
-            silu = F.silu(gate)
-            act = silu * up
             # The weight is applied to the narrow side; <dy, down act> = <down^T dy, act> gives its own gradient.
-            da = dy_PC[a:b] @ down[expert]
-            dweight_P[a:b] = (da * act).sum(1)
-            torch.mm(dy_PC[a:b].t(), act.mul_(scale_P1[a:b]), out=ddown[expert])
-            da.mul_(scale_P1[a:b])
-            dh = torch.empty_like(h_PF[a:b])
-            dgate, dup = dh.chunk(2, dim=1)
-            torch.mul(da, silu, out=dup)
-            torch.ops.aten.silu_backward.grad_input(da.mul_(up), gate, grad_input=dgate)
+            act, dh, dweight_P[a:b] = swiglu_back(h_PF[a:b], dy_PC[a:b] @ down[expert], weight_P[a:b])
+            torch.mm(dy_PC[a:b].t(), act, out=ddown[expert])
             torch.mm(dh.t(), x_PC[a:b], out=dgate_up[expert])
             torch.mm(dh, gate_up[expert], out=dx_PC[a:b])
-        return F.embedding_bag(place_TK, dx_PC, mode="sum"), dweight_P[place_TK], None, dgate_up, ddown, None
+        return F.embedding_bag(place_TK, dx_PC, mode="sum"), dweight_P[place_TK], None, dgate_up, ddown, None, None
+
+
+def _swiglu(h_PF: Tensor) -> Tensor:
+    gate, up = h_PF.chunk(2, dim=1)
+    return F.silu(gate).mul_(up)
+
+
+def _swiglu_back(h_PF: Tensor, da_PF: Tensor, scale_P: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of `_swiglu` whose result is multiplied by `scale_P`: that product, the gradients of `h_PF` and of the scale."""
+    gate, up = h_PF.chunk(2, dim=1)
+    scale_P1, silu = scale_P[:, None].to(h_PF.dtype), F.silu(gate)
+    act_PF = silu * up
+    dscale_P = (da_PF * act_PF).sum(1)
+    da_PF.mul_(scale_P1)
+    dh_PF = torch.empty_like(h_PF)
+    dgate, dup = dh_PF.chunk(2, dim=1)
+    torch.mul(da_PF, silu, out=dup)
+    torch.ops.aten.silu_backward.grad_input(da_PF.mul_(up), gate, grad_input=dgate)
+    return act_PF.mul_(scale_P1), dh_PF, dscale_P
 
 
 def _grouped(x_TC: Tensor, weights_TK: Tensor, experts_TK: Tensor, gate_up: Tensor, down: Tensor) -> Tensor:

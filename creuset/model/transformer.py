@@ -143,6 +143,12 @@ class Transformer(nn.Module):
             if isinstance(module, Experts):
                 module.kernel = kernel
 
+    def use_fused(self, fused: bool) -> None:
+        """Let the native library compute, where gradients are wanted, what it has in one pass (model/fused)."""
+        for module in self.modules():
+            if isinstance(module, RMSNorm | Attention | Experts):
+                module.fused = fused
+
     @property
     def device(self) -> torch.device:
         return self.model.embed_tokens.weight.device

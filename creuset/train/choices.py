@@ -22,6 +22,7 @@ from creuset.core import device as devices
 from creuset.core.config import with_overrides
 from creuset.core.log import say
 from creuset.data.shards.batches import Batch
+from creuset.model import fused
 from creuset.model.config import ModelConfig
 from creuset.model.moe import can_group
 from creuset.model.transformer import Transformer
@@ -33,7 +34,7 @@ from creuset.train.step import train_step
 
 S = TypeVar("S", bound=Training)
 
-NAMES = ("device", "precision", "expert_kernel", "threads", "optim.muon_precision")
+NAMES = ("device", "kernels", "precision", "expert_kernel", "threads", "optim.muon_precision")
 MARGIN = 1.1  # how many times faster something must be than what is tried before it
 STEPS = 3  # that are timed for one way to compute, after one that is not
 HOPELESS = 3.0  # a way whose first step takes so many times the best one is not timed further
@@ -104,6 +105,8 @@ def possible(name: str, settings: Training, model: ModelConfig, device: torch.de
     if name == "threads":
         most = torch.get_num_threads()
         return [most, 1] if device.type == "cpu" and most > 1 else [most]
+    if name == "kernels":
+        return ["native" if device.type == "cpu" and fused.available() else "torch"]
     if name == "expert_kernel":
         if not model.is_moe:
             return ["exact"]
@@ -127,6 +130,8 @@ def unavailable(chosen: Mapping[str, Any], model: ModelConfig, device: torch.dev
     for name in ("precision", "optim.muon_precision"):
         if chosen.get(name) == "bf16" and not devices.has_bf16(device):
             problems.append(f"{name} bf16 (this {device.type} has no bf16 products)")
+    if chosen.get("kernels") == "native" and (device.type != "cpu" or not fused.available()):
+        problems.append("kernels native (the native library is not here, or the device is no CPU)")
     if chosen.get("expert_kernel") == "grouped" and not can_group(
         device, torch.bfloat16, model.hidden, model.expert_ffn
     ):

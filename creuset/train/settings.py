@@ -60,6 +60,7 @@ class Training:
     threads: int = 0  # of a CPU; 0 is auto
     precision: Literal["auto", "bf16", "fp32"] = "auto"  # of the model; the masters are fp32 whatever it is
     expert_kernel: Literal["auto", "exact", "padded", "grouped"] = "auto"  # how experts are computed (model/moe.py)
+    kernels: Literal["auto", "native", "torch"] = "auto"  # of what is no product (model/fused); auto: native if there
     seed: int = 17
     balance_coef: float = 0.01  # load-balancing loss over the global batch (arXiv:2501.11873)
     z_coef: float = 0.001  # router z-loss (arXiv:2202.08906)

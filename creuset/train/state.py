@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from creuset.core.errors import ConfigError
+from creuset.model import fused
 from creuset.model.quant import PLANS, fake_quant
 from creuset.model.transformer import Transformer
 from creuset.train.optim import Optimizer
@@ -24,6 +25,7 @@ class TrainState:
     optimizer: Optimizer
     settings: Training
     load_LE: Tensor  # share of copies each expert got in the last global batch
+    fused: bool = False  # the native library computes what is no product (settings.kernels)
     step: int = 0
     bad_steps: int = 0  # non-finite steps in a row
     bad_total: int = 0  # non-finite steps since the run began
@@ -47,11 +49,18 @@ class TrainState:
         )
         model = model.to(device=device, dtype=dtype)
         model.use_kernel(None if settings.expert_kernel == "auto" else settings.expert_kernel)
+        native = device.type == "cpu" and settings.kernels != "torch" and fused.available()
+        if settings.kernels == "native" and not native:
+            raise ConfigError(
+                "kernels is native, and the native library is not here, or the device is no CPU",
+                hint="--set kernels=auto",
+            )
+        model.use_fused(native)
         model.checkpoint = settings.checkpoint_activations
         config = model.config
         layers = sum(config.moe_layer(i) for i in range(config.layers))
         even = torch.full((layers, max(1, config.experts)), 1 / max(1, config.experts), device=device)
-        state = cls(model, optimizer, settings, even)
+        state = cls(model, optimizer, settings, even, fused=native)
         if settings.ema:
             state.mean = {name: master.clone() for name, master in optimizer.masters.items()}
         state.refresh_weights()

@@ -64,8 +64,10 @@ def train_step(
     for batch in (b.to(device) for b in batches):
         routings: list[Routing] = []
         state.model.zero_grad(set_to_none=True)
-        hidden_TC = state.model(batch.tokens_T, batch.positions_T, Packed(batch.lengths), routers=routings)
-        nats = objective.loss_sum(batch, hidden_TC, head_weight(state.model))
+        hidden_TC = state.model(
+            batch.tokens_T, batch.positions_T, Packed(batch.lengths, fused=state.fused), routers=routings
+        )
+        nats = objective.loss_sum(batch, hidden_TC, head_weight(state.model), fused=state.fused)
         z = z_sum(routings)
         loss = nats / max(trained, 1.0)
         if routings:

@@ -26,7 +26,7 @@ from creuset.train.state import TrainState
 from tests.train.test_training import losses, tiny_run
 
 CPU = torch.device("cpu")
-OPEN = {"device": "auto", "precision": "auto", "expert_kernel": "auto", "threads": 0}
+OPEN = {"device": "auto", "kernels": "auto", "precision": "auto", "expert_kernel": "auto", "threads": 0}
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,12 @@ def test_what_the_settings_say_is_never_timed_and_never_changed(native: None) ->
         raise AssertionError("nothing is left open")
 
     settings = tiny_run(
-        device="cpu", precision="bf16", expert_kernel="exact", threads=3, optim=Optim(muon_precision="bf16")
+        device="cpu",
+        kernels="torch",
+        precision="bf16",
+        expert_kernel="exact",
+        threads=3,
+        optim=Optim(muon_precision="bf16"),
     )
     assert choose(settings, settings.model, timer, device=CPU) == (settings, [])
     only = chosen(replace(settings, threads=0), {"bf16": 9.0, "1 threads": 0.5})
@@ -134,10 +139,12 @@ def test_the_kernel_and_the_precisions_of_the_settings_are_those_of_the_model() 
     ({"device": "cuda"}, r"device cuda \(here is cpu only\)"),
     ({"precision": "bf16"}, r"precision bf16 \(this cpu has no bf16 products\)"),
     ({"optim.muon_precision": "bf16"}, r"optim\.muon_precision bf16"),
+    ({"kernels": "native"}, r"kernels native \(the native library is not here, or the device is no CPU\)"),
     ({"expert_kernel": "grouped"}, r"expert_kernel grouped \(it needs a GPU\)"),
 ])  # fmt: skip
 def test_what_cannot_be_had_is_named(values: dict[str, Any], words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "has_bf16", lambda _: False)
+    monkeypatch.setenv("CREUSET_NATIVE", "0")
     (problem,) = unavailable(values, tiny_config(), CPU)
     assert re.search(words, problem)
     fine = {"device": "cpu", "precision": "fp32", "expert_kernel": "padded", "threads": 1}

@@ -45,7 +45,7 @@ def test_a_step_minimises_what_it_is_given() -> None:
         def count(self, batch: Batch) -> float:
             return 4.0
 
-        def loss_sum(self, batch: Batch, hidden_TC: Tensor, head_VC: Tensor) -> Tensor:
+        def loss_sum(self, batch: Batch, hidden_TC: Tensor, head_VC: Tensor, *, fused: bool = False) -> Tensor:
             return hidden_TC[:4, 0].float().square().sum()
 
     settings = tiny_run(balance_coef=0.0, z_coef=0.0)

@@ -6,16 +6,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from creuset.model import fused
+
 
 class RMSNorm(nn.Module):
     def __init__(self, width: int, eps: float, offset: float = 0.0) -> None:
         """`offset` is added to the weight: Gemma stores its norms minus 1."""
         super().__init__()
-        self.width, self.eps, self.offset = width, eps, offset
+        self.width, self.eps, self.offset, self.fused = width, eps, offset, False
         self.weight = nn.Parameter(torch.full((width,), 1.0 - offset))
 
     def forward(self, x: Tensor) -> Tensor:
         weight = self.multiplier()
+        if self.fused and torch.is_grad_enabled() and weight.dtype == x.dtype and fused.fits(x, self.width):
+            return fused.norm(x, weight, self.eps)
         if x.device.type == "cpu" and x.dtype == torch.float32:
             y: Tensor = _Norm.apply(x, weight, self.eps)  # type: ignore[no-untyped-call]
             return y

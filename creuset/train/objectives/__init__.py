@@ -18,8 +18,9 @@ class Objective(Protocol):
     def count(self, batch: Batch) -> float:
         """How many targets of `batch` count; fractions are allowed."""
 
-    def loss_sum(self, batch: Batch, hidden_TC: Tensor, head_VC: Tensor) -> Tensor:
+    def loss_sum(self, batch: Batch, hidden_TC: Tensor, head_VC: Tensor, *, fused: bool = False) -> Tensor:
         """Sum of the losses of the targets that count, in nats; an fp32 scalar that carries gradients.
 
-        `hidden_TC`: the model's output for `batch`; `head_VC`: the output projection.
+        `hidden_TC`: the model's output for `batch`; `head_VC`: the output projection. `fused`: the native
+        library may compute it (model/fused).
         """

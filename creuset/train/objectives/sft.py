@@ -14,5 +14,5 @@ def count(batch: Batch) -> float:
     return float(batch.weights_T.sum())
 
 
-def loss_sum(batch: Batch, hidden_TC: Tensor, head_VC: Tensor) -> Tensor:
-    return cross_entropy(hidden_TC, head_VC, batch.targets_T, batch.weights_T)
+def loss_sum(batch: Batch, hidden_TC: Tensor, head_VC: Tensor, *, fused: bool = False) -> Tensor:
+    return cross_entropy(hidden_TC, head_VC, batch.targets_T, batch.weights_T, native=fused)

@@ -1,0 +1,12 @@
+"""What training computes in one pass on a CPU, forward and backward, by the native library (native/train.h).
+
+Whoever calls asks first whether the kernels fit: `fits` for rows, `turns` for heads, `attends` for attention.
+"""
+
+from creuset.model.fused.attention import attend, attends
+from creuset.model.fused.interface import available, fits
+from creuset.model.fused.rows import heads, norm, softmax_slope, swiglu, swiglu_back, turns
+
+__all__ = [
+    "attend", "attends", "available", "fits", "heads", "norm", "softmax_slope", "swiglu", "swiglu_back", "turns",
+]  # fmt: skip

@@ -1,0 +1,3 @@
+#define OPS train_avx2
+#include "train_rows.inc"
+#include "train_attention.inc"

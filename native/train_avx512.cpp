@@ -1,0 +1,3 @@
+#define OPS train_avx512
+#include "train_rows.inc"
+#include "train_attention.inc"

@@ -1,0 +1,3 @@
+#define OPS train_neon
+#include "train_rows.inc"
+#include "train_attention.inc"

@@ -1,0 +1,3 @@
+#define OPS train_scalar
+#include "train_rows.inc"
+#include "train_attention.inc"

@@ -1,0 +1,161 @@
+"""Training's native passes against their definitions in fp64, values and gradients, at each level of the processor."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from creuset.core.native import NativeUnavailable, library
+from creuset.model import fused
+from creuset.model.attention import Packed, ScoreRule, _causal
+from creuset.model.moe import _swiglu, _swiglu_back
+from creuset.model.rope import Rotation, rotate, rotation
+
+
+def levels() -> list[str]:
+    try:
+        return [level for level in library().levels if level in ("scalar", "avx2", "avx512", "neon")]
+    except NativeUnavailable:
+        return []
+
+
+@pytest.fixture(
+    params=levels() or [pytest.param("", marks=pytest.mark.skip(reason="the native library was not built"))]
+)
+def level(request: pytest.FixtureRequest) -> Iterator[str]:
+    before = library().isa
+    library().force(request.param)
+    yield request.param
+    library().force(before)
+
+
+# One rounding of bf16 is 2^-9; a gradient adds a few. fp32: sums of some hundred numbers.
+NEAR = {torch.float32: 2e-6, torch.bfloat16: 6e-3}
+DTYPES = pytest.mark.parametrize("dtype", NEAR)
+
+
+def draw(*shape: int, dtype: torch.dtype, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed + sum(shape))).to(dtype)
+
+
+def run(compute: Callable[..., Tensor], inputs: list[Tensor], slope: Tensor, dtype: torch.dtype) -> list[Tensor]:
+    """The value and the gradient of each input, computed in `dtype`."""
+    leaves = [x.detach().to(dtype, copy=True).requires_grad_() for x in inputs]
+    y = compute(*leaves)
+    return [y.detach(), *torch.autograd.grad(y, leaves, slope.to(dtype))]
+
+
+def near(found: list[Tensor], wanted: list[Tensor], bound: float) -> None:
+    for number, (mine, definition) in enumerate(zip(found, wanted, strict=True)):
+        assert mine.shape == definition.shape
+        off = float((mine.double() - definition).norm() / definition.norm())
+        assert off < bound, f"result {number} is off by {off:.2e}"
+
+
+@DTYPES
+@pytest.mark.parametrize("width", [16, 48, 320])
+def test_norm(level: str, dtype: torch.dtype, width: int) -> None:
+    x, weight, slope = (draw(*s, width, dtype=dtype, seed=i) for i, s in enumerate(((2, 301), (), (2, 301))))
+
+    def plain(x: Tensor, w: Tensor) -> Tensor:
+        return x * (x.square().mean(-1, keepdim=True) + 1e-5).rsqrt() * w
+
+    mine = run(lambda x, w: fused.norm(x, w, 1e-5), [x, weight], slope, dtype)
+    near(mine, run(plain, [x, weight], slope, torch.float64), NEAR[dtype])
+
+
+@DTYPES
+@pytest.mark.parametrize(("width", "rotated"), [(32, 32), (64, 32), (128, 128)])
+@pytest.mark.parametrize("normed", [True, False])
+def test_heads(level: str, dtype: torch.dtype, width: int, rotated: int, normed: bool) -> None:
+    tokens = 270
+    turn = rotation(torch.arange(tokens) * 3, torch.logspace(0, -3, rotated // 2), 1.1, dtype)
+    exact = Rotation(*(t.double() for t in turn))
+    x, slope = draw(tokens, 3, width, dtype=dtype), draw(tokens, 3, width, dtype=dtype, seed=1)
+    weights = [draw(width, dtype=dtype)] if normed else []
+
+    def plain(x: Tensor, *w: Tensor) -> Tensor:
+        return rotate(F.rms_norm(x, (width,), w[0], 1e-6) if w else x, exact)
+
+    assert fused.turns(x, turn)
+    mine = run(lambda x, *w: fused.heads(x, w[0] if w else None, *turn, 1e-6), [x, *weights], slope, dtype)
+    near(mine, run(plain, [x, *weights], slope, torch.float64), NEAR[dtype])
+
+
+@DTYPES
+def test_swiglu(level: str, dtype: torch.dtype) -> None:
+    h, da, scale = draw(300, 96, dtype=dtype) * 3, draw(300, 48, dtype=dtype), draw(300, dtype=torch.float32)
+    near([fused.swiglu(h)], [_swiglu(h.double())], NEAR[dtype])
+    kept = h.clone()
+    near(
+        list(fused.swiglu_back(h, da, scale)), list(_swiglu_back(h.double(), da.double(), scale.double())), NEAR[dtype]
+    )
+    assert torch.equal(h, kept), "what another backward pass would read was overwritten"
+
+
+@DTYPES
+@pytest.mark.parametrize("vocab", [16, 4112])
+def test_softmax_slope(level: str, dtype: torch.dtype, vocab: int) -> None:
+    logits, targets = draw(37, vocab, dtype=dtype) * 4, torch.arange(37) * 7 % vocab
+    weights = torch.arange(37) % 3 / 2
+    logits[5] += 1000
+    exact = logits.double().requires_grad_()
+    losses = weights * F.cross_entropy(exact, targets, reduction="none")
+    losses.sum().backward()
+    assert exact.grad is not None
+    slope = logits.clone()
+    near([fused.softmax_slope(slope, targets, weights), slope], [losses.detach(), exact.grad], NEAR[dtype])
+
+
+@DTYPES
+@pytest.mark.parametrize(
+    ("sequences", "length", "heads", "groups", "width", "window"),
+    [
+        (2, 77, 6, 2, 32, 0),
+        (1, 300, 4, 4, 64, 100),
+        (3, 130, 2, 1, 16, 16),
+        (1, 65, 51, 1, 48, 0),
+        (2, 1, 4, 2, 128, 3),
+    ],
+)
+def test_attention(
+    level: str, dtype: torch.dtype, sequences: int, length: int, heads: int, groups: int, width: int, window: int
+) -> None:
+    tokens, rule = sequences * length, ScoreRule(0.3, window)
+    inputs = [draw(tokens, n, width, dtype=dtype, seed=i) for i, n in enumerate((heads, groups, groups))]
+    slope = draw(tokens, heads, width, dtype=dtype, seed=9)
+    packed = Packed([length] * sequences, fused=True)
+    assert fused.attends(*inputs)
+    mine = run(lambda q, k, v: packed(0, q, k, v, rule), inputs, slope, dtype)
+    exact = run(lambda q, k, v: _causal(q, k, v, sequences, rule), inputs, slope, torch.float64)
+    if length == 1:  # one key: its weight is 1 whatever the score, so two gradients are 0
+        assert all(float(x.double().abs().max()) < 1e-2 for x in mine[1:3])
+        mine, exact = [mine[0], mine[3]], [exact[0], exact[3]]
+    near(mine, exact, NEAR[dtype])
+
+
+def test_no_number_depends_on_the_number_of_threads() -> None:
+    if not levels():
+        pytest.skip("the native library was not built")
+    x, slope = (draw(1000, 4, 32, dtype=torch.float32, seed=i) for i in range(2))
+    weight = draw(32, dtype=torch.float32)
+    packed = Packed([300, 300, 400], fused=True)
+    found = []
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            found.append(run(lambda x, w: packed(0, fused.norm(x, w, 1e-6), x, x), [x, weight], slope, torch.float32))
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(a, b) for other in found[1:] for a, b in zip(found[0], other, strict=True))
+
+
+def test_what_the_kernels_cannot_compute_is_left_to_torch() -> None:
+    assert not fused.fits(torch.zeros(2, 24), 24) and not fused.fits(torch.zeros(2, 32, dtype=torch.float64), 32)
+    q, v = torch.zeros(4, 2, 32), torch.zeros(4, 2, 16)
+    assert not fused.attends(q, q, v)
+    turn = rotation(torch.arange(4), torch.ones(8), 1.0, torch.float32)
+    assert not fused.turns(q, turn), "8 pairs are half a vector"
