@@ -15,7 +15,7 @@ from collections.abc import Callable
 import common
 import numpy as np
 
-from creuset.core.native import Library, library
+from creuset.core.native.library import Library, library
 from creuset.engine.backend.native.matrix import KINDS, PackedMatrix, Products
 
 

@@ -6,7 +6,7 @@ A source called `NAME_LEVEL.cpp` is compiled with the flags of that level of the
 with flags that each processor of the machine's kind has. What a compiler does not know, it leaves out: every source is
 told by `CREUSET_HAS_AVX2` and so on which levels there are. Objects are kept in `.cache/native`, or where
 `CREUSET_OBJECTS` says, so that only what changed is compiled again. A note is appended to the library, which its
-reader checks before it loads it (creuset/core/native.py).
+reader checks before it loads it (creuset/core/native/library.py).
 """
 
 import argparse
@@ -26,7 +26,7 @@ HERE = Path(__file__).resolve().parent
 OUT = HERE.parent / "creuset" / "engine" / "backend" / "native" / "_core.so"
 KEPT = Path(os.environ.get("CREUSET_OBJECTS") or HERE.parent / ".cache" / "native")
 
-ABI = 2  # raised with each change of the plain C interface; creuset/core/native.py names the same
+ABI = 2  # raised with each change of the plain C interface; creuset/core/native/library.py names the same
 MARK = b"creuset-note:"  # before the note, which is one line of JSON at the end of the file
 
 FLAGS = [

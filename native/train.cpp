@@ -11,13 +11,16 @@
 namespace creuset {
 
 extern const TrainOps train_scalar[2];
-extern const TrainOps train_avx2[2], train_avx512[2], train_neon[2];
+extern const TrainOps train_avx2[2], train_avx512[2], train_bf16[2], train_neon[2];
 
 namespace {
 
 const TrainOps &train_ops(int32_t half) {
     const Isa level = isa();
     (void)level;
+#ifdef CREUSET_HAS_BF16
+    if (level >= ISA_BF16) return train_bf16[half];
+#endif
 #ifdef CREUSET_HAS_AVX512
     if (level >= AVX512) return train_avx512[half];
 #endif
@@ -106,6 +109,10 @@ int64_t attend_floats(const Sequences &s) {
 int64_t attend_back_floats(const Sequences &s) {
     return 5 * of_unit(s) * s.width + rows_of_block(s) * (3 * s.width + 2 * (of_unit(s) + 16));
 }
+int64_t muon_floats(const MuonUnit &u) {
+    const int64_t m = u.rows < u.columns ? u.rows : u.columns, n = u.rows < u.columns ? u.columns : u.rows;
+    return 3 * (m + 63) * (n + 63) + 2 * m * m + 48 * n;
+}
 
 }  // namespace creuset
 
@@ -154,4 +161,11 @@ CREUSET_API void creuset_train_attend_back(const Sequences *a, int32_t half, int
     const TrainOps &o = train_ops(half);
     share_out(int64_t(a->sequences) * a->groups, threads,
               [&](int64_t unit) { o.attend_back(*a, unit, scratch.of(attend_back_floats(*a))); });
+}
+// 0: updated. 1: there are no products of bf16 at this level, and nothing was done.
+CREUSET_API int32_t creuset_train_muon(const Muon *a, int32_t half, int64_t count, int32_t threads) {
+    const TrainOps &o = train_ops(half);
+    if (!o.muon) return 1;
+    share_out(count, threads, [&](int64_t i) { o.muon(*a, a->units[i], scratch.of(muon_floats(a->units[i]))); });
+    return 0;
 }

@@ -68,11 +68,17 @@ struct Sequences {
     float scale;
 };
 
-struct Adam {
-    float *master, *first, *second;
+// Muon: momentum, Newton-Schulz iteration, update of the masters (creuset/train/optim.py). Both sizes are multiples of 32.
+struct MuonUnit {
+    float *master, *first;
     const float *grad;
-    void *weight;  // the copy that the model computes with, of the type, or null
-    float rate, decay, beta1, beta2, correct2, eps;  // rate: divided by the first moment's correction; decay: 1 - rate * wd
+    int32_t rows, columns;
+};
+struct Muon {
+    const MuonUnit *units;
+    float momentum, a, b, c;  // the iteration's coefficients
+    float rate, decay;        // master = decay * master - rate * sqrt(the larger size) * update
+    int32_t iterations;
 };
 
 struct TrainOps {
@@ -86,10 +92,12 @@ struct TrainOps {
     // Sequence `unit / groups` with the heads of group `unit % groups`.
     void (*attend)(const Sequences &, int64_t unit, float *scratch);
     void (*attend_back)(const Sequences &, int64_t unit, float *scratch);
+    void (*muon)(const Muon &, const MuonUnit &, float *scratch);  // of bf16: null where there are no dot products of it
 };
 
 int64_t attend_floats(const Sequences &);       // of scratch
 int64_t attend_back_floats(const Sequences &);
+int64_t muon_floats(const MuonUnit &);
 
 constexpr int64_t PIECE = 256;  // rows whose sums are made together
 

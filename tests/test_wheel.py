@@ -17,7 +17,7 @@ import httpx
 import pytest
 from packaging.requirements import Requirement
 
-from creuset.core.native import FILE as LIBRARY
+from creuset.core.native.library import FILE as LIBRARY
 from tests.tree import ROOT, TREE
 
 PREPARED = (".py", ".json", ".jinja", ".toml", ".safetensors", ".html", ".js", ".css", ".woff2", ".ttf", ".txt", ".md")

@@ -10,15 +10,19 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor
 
+from creuset.model import fused
 from creuset.train.settings import Optim
 
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # Jordan's coefficients
+ITERATIONS = 5
 
-def orthogonalize(matrices_BMN: Tensor, *, dtype: torch.dtype = torch.float32, iterations: int = 5) -> Tensor:
+
+def orthogonalize(matrices_BMN: Tensor, *, dtype: torch.dtype = torch.float32, iterations: int = ITERATIONS) -> Tensor:
     """Push every singular value of each matrix of the batch towards 1, computing in `dtype`; result in the input's.
 
     Quintic Newton-Schulz with Jordan's coefficients: values land in about [0.7, 1.2], which is all Muon needs.
     """
-    a, b, c = 3.4445, -4.7750, 2.0315
+    a, b, c = NEWTON_SCHULZ
     x = matrices_BMN.to(dtype)
     wide = x.shape[-2] <= x.shape[-1]
     if not wide:
@@ -40,10 +44,18 @@ class Optimizer:
     """Owns the fp32 masters and their moments; `state` and `load` are plain dicts of tensors."""
 
     def __init__(
-        self, parameters: Iterable[tuple[str, Tensor]], settings: Optim, *, muon_dtype: torch.dtype = torch.float32
+        self,
+        parameters: Iterable[tuple[str, Tensor]],
+        settings: Optim,
+        *,
+        muon_dtype: torch.dtype = torch.float32,
+        native: bool = False,
     ) -> None:
-        """`muon_dtype`: of the products in Muon's iteration; masters and moments are fp32 whatever it is."""
-        self.settings, self.muon_dtype = settings, muon_dtype
+        """`muon_dtype`: of the products in Muon's iteration; masters and moments are fp32 whatever it is.
+
+        `native`: matrices whose sizes fit are updated by the native library (model/fused/muon.py).
+        """
+        self.settings, self.muon_dtype, self.native = settings, muon_dtype, native
         self.masters: dict[str, Tensor] = {name: p.detach().float().clone() for name, p in parameters}
         muon = settings.matrices == "muon"
         self.matrices = [n for n, m in self.masters.items() if is_matrix(n, m)]
@@ -75,13 +87,21 @@ class Optimizer:
     def _muon(self, gradients: Mapping[str, Tensor], *, lr: float) -> None:
         s = self.settings
         groups: dict[tuple[int, int], list[tuple[str, Tensor]]] = {}
-        for name in self.by_muon:
+        native = [name for name in self.by_muon if self.native and fused.updates(*self._size(name), self.muon_dtype)]
+        stacks = [
+            (*(x.view(-1, *self._size(n)) for x in (self.masters[n], self.first[n], gradients[n].contiguous())),)
+            for n in native
+        ]
+        if stacks:
+            fused.update(
+                stacks, dtype=self.muon_dtype, momentum=s.momentum, coefficients=NEWTON_SCHULZ, iterations=ITERATIONS,
+                rate=0.2 * lr, decay=1 - lr * s.weight_decay,
+            )  # fmt: skip
+        for name in (name for name in self.by_muon if name not in set(native)):
             grad, first = gradients[name], self.first[name]
             first.mul_(s.momentum).add_(grad)
             update = grad.add(first, alpha=s.momentum)  # Nesterov
-            if name.endswith("gate_up"):  # (E, 2F, C) is E gates and E ups
-                update = update.reshape(-1, update.shape[1] // 2, update.shape[2])
-            stack = update.reshape(-1, *update.shape[-2:])
+            stack = update.reshape(-1, *self._size(name))
             groups.setdefault((stack.shape[-2], stack.shape[-1]), []).append((name, stack))
         for (rows, columns), members in groups.items():  # one batched product per shape
             whole = orthogonalize(torch.cat([stack for _, stack in members]), dtype=self.muon_dtype)
@@ -90,6 +110,11 @@ class Optimizer:
             for (name, _), piece in zip(members, torch.split(whole, [len(stack) for _, stack in members]), strict=True):
                 master = self.masters[name]
                 master.mul_(1 - lr * s.weight_decay).add_(piece.reshape(master.shape), alpha=-lr)
+
+    def _size(self, name: str) -> tuple[int, int]:
+        """Rows and columns of the matrices in a parameter: (E, 2F, C) is E gates and E ups."""
+        rows, columns = self.masters[name].shape[-2:]
+        return (rows // 2 if name.endswith("gate_up") else rows), columns
 
     def state(self) -> dict[str, Tensor]:
         named = {f"master/{n}": m for n, m in self.masters.items()}

@@ -42,19 +42,20 @@ class TrainState:
         if settings.precision == "auto":
             raise ConfigError("precision is `auto`, which nobody chose yet", hint="call train/choices.py's `choose`")
         dtype, muon = DTYPES[settings.precision], settings.optim.muon_precision
-        optimizer = Optimizer(
-            ((n, p.to(device)) for n, p in model.named_parameters()),
-            settings.optim,
-            muon_dtype=dtype if muon == "auto" else DTYPES[muon],
-        )
-        model = model.to(device=device, dtype=dtype)
-        model.use_kernel(None if settings.expert_kernel == "auto" else settings.expert_kernel)
         native = device.type == "cpu" and settings.kernels != "torch" and fused.available()
         if settings.kernels == "native" and not native:
             raise ConfigError(
                 "kernels is native, and the native library is not here, or the device is no CPU",
                 hint="--set kernels=auto",
             )
+        optimizer = Optimizer(
+            ((n, p.to(device)) for n, p in model.named_parameters()),
+            settings.optim,
+            muon_dtype=dtype if muon == "auto" else DTYPES[muon],
+            native=native,
+        )
+        model = model.to(device=device, dtype=dtype)
+        model.use_kernel(None if settings.expert_kernel == "auto" else settings.expert_kernel)
         model.use_fused(native)
         model.checkpoint = settings.checkpoint_activations
         config = model.config

@@ -10,7 +10,7 @@ from creuset.cli.speed.bandwidth import met_weights, read_rate, step_bytes, weig
 from creuset.cli.speed.bench import counts
 from creuset.cli.speed.loads import TimedRequests
 from creuset.core.errors import EngineError
-from creuset.core.native import FILE
+from creuset.core.native.library import FILE
 from creuset.engine.engine import Engine
 from creuset.engine.settings import EngineSettings
 from creuset.model.count import matmul_weights, parameters

@@ -4,7 +4,7 @@ import time
 
 import torch
 
-from creuset.core.native import FILE
+from creuset.core.native.library import FILE
 from creuset.engine.backend.choose import choose
 from creuset.engine.engine import Engine
 from creuset.engine.settings import EngineSettings

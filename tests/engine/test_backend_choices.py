@@ -9,7 +9,7 @@ import torch
 
 from creuset.core import device as devices
 from creuset.core.errors import ConfigError
-from creuset.core.native import library
+from creuset.core.native.library import library
 from creuset.engine.backend import choose as backends
 from creuset.engine.backend.torch.runner import choose
 from creuset.engine.engine import Engine

@@ -13,7 +13,7 @@ from typing import Literal
 import pytest
 
 from creuset.core.errors import ConfigError
-from creuset.core.native import ABI, FILE, ISA_LEVELS, MARK, NativeUnavailable, library, load
+from creuset.core.native.library import ABI, FILE, ISA_LEVELS, MARK, NativeUnavailable, library, load
 from tests.tree import TREE
 
 COMPILER = shutil.which("g++") or shutil.which("c++") or shutil.which("clang++")
@@ -195,7 +195,7 @@ def test_wheel_and_source_package_with_and_without_a_compiler(compiler: str, tmp
 
 
 def test_without_the_library_torch_computes_and_says_why(monkeypatch: pytest.MonkeyPatch, copy: Path) -> None:
-    from creuset.core import native as module
+    from creuset.core.native import library as module
     from creuset.engine.backend.choose import choose
     from creuset.model.formats.weights import ModelWeights
     from creuset.testing import tiny_config, tiny_model

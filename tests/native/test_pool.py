@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from creuset.core.native import FILE, library
+from creuset.core.native.library import FILE, library
 from creuset.engine.backend.native.pool import ThreadPool
 from tests.tree import TREE
 
@@ -80,7 +80,7 @@ def test_two_callers_take_turns() -> None:
 def test_a_forked_child_has_threads_of_its_own() -> None:
     program = (
         "import os, sys\n"
-        "from creuset.core.native import library\n"
+        "from creuset.core.native.library import library\n"
         "from creuset.engine.backend.native.pool import ThreadPool\n"
         "from tests.native.test_pool import wrong\n"
         "used, unused = ThreadPool(library(), 2), ThreadPool(library(), 2)\n"

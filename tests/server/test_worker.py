@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from creuset.core.errors import ConfigError
-from creuset.core.native import FILE
+from creuset.core.native.library import FILE
 from creuset.model.hub import find_model
 from creuset.server.engines import wire
 from creuset.server.engines.worker import _load, run

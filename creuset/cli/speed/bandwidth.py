@@ -3,7 +3,7 @@
 import time
 from typing import TYPE_CHECKING
 
-from creuset.core.native import NativeUnavailable, library
+from creuset.core.native.library import NativeUnavailable, library
 from creuset.engine.backend.native.pool import ThreadPool
 from creuset.model.config import ModelConfig
 from creuset.model.count import matmul_weights, parameters

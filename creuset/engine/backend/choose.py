@@ -4,7 +4,7 @@ import os
 from typing import TYPE_CHECKING, Literal
 
 from creuset.core.errors import ConfigError
-from creuset.core.native import Library, NativeUnavailable, level_asked_for, library
+from creuset.core.native.library import Library, NativeUnavailable, level_asked_for, library
 from creuset.engine.backend.base import Runner
 from creuset.engine.backend.native.assemble import unsupported
 from creuset.engine.backend.native.runner import NativeRunner

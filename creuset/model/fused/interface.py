@@ -13,7 +13,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from creuset.core.native import NativeUnavailable, library
+from creuset.core.native.library import NativeUnavailable, library
 
 WIDEST_HEAD = 256
 
@@ -68,10 +68,12 @@ def _functions() -> ctypes.CDLL:
         "softmax_slope": [POINTER(SoftmaxRows), *rows],
         "attend": [POINTER(Sequences), c_int32, c_int32],
         "attend_back": [POINTER(Sequences), c_int32, c_int32],
+        "muon": [c_void_p, c_int32, c_int64, c_int32],
     }
     for name, arguments in signatures.items():
         function = getattr(functions, f"creuset_train_{name}")
         function.restype, function.argtypes = None, arguments
+    functions.creuset_train_muon.restype = c_int32
     functions.creuset_train_team(_team())
     return functions
 
@@ -106,6 +108,16 @@ def call(name: str, about: ctypes.Structure, like: Tensor, *more: object) -> Non
     """Run the kernel `name` for the type of `like`; `more` are its arguments between the type and the threads."""
     half = int(like.dtype == torch.bfloat16)
     getattr(_functions(), f"creuset_train_{name}")(ctypes.byref(about), half, *more)
+
+
+def has_bf16_products() -> bool:
+    """Whether the level in use multiplies in bf16."""
+    return library().isa in ("bf16", "amx")
+
+
+def muon(about: ctypes.Structure, half: bool, count: int) -> None:
+    refused = _functions().creuset_train_muon(ctypes.byref(about), int(half), count, threads())
+    assert not refused, "products of bf16 were asked for at a level that has none"
 
 
 def threads() -> int:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from creuset.core.native import FILE, library
+from creuset.core.native.library import FILE, library
 from creuset.engine.backend.base import BatchSpan, ForwardBatch
 from creuset.engine.backend.native.assemble import unsupported
 from creuset.engine.backend.native.runner import NativeRunner

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from creuset.core.native import FILE
+from creuset.core.native.library import FILE
 from creuset.engine.backend.base import BatchSpan, ForwardBatch
 from creuset.model.attention import Packed
 from creuset.model.formats.weights import FolderWeights, load_model

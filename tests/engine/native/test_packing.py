@@ -7,7 +7,7 @@ from gguf.constants import GGMLQuantizationType
 from gguf.quants import dequantize
 
 from creuset.core.errors import ArtifactError
-from creuset.core.native import NativeUnavailable, library
+from creuset.core.native.library import NativeUnavailable, library
 from creuset.engine.backend.native.matrix import Products
 from creuset.engine.backend.native.weights import GGML, Packer
 from creuset.model import quant

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from creuset.core.errors import ConfigError
-from creuset.core.native import Library, NativeUnavailable, library
+from creuset.core.native.library import Library, NativeUnavailable, library
 from creuset.engine.backend.native.matrix import SCALE_TYPES, PackedMatrix, Products
 
 SHAPES = [(16, 32), (33, 40), (80, 96), (7, 160), (130, 72)]  # outputs not of 16, inputs not of 32

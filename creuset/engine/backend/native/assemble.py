@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from creuset.core.errors import ArtifactError
-from creuset.core.native import Library
+from creuset.core.native.library import Library
 from creuset.engine.backend.native import latent
 from creuset.engine.backend.native.interface import Slot, declare, shape_of
 from creuset.engine.backend.native.matrix import PackedMatrix

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from creuset.core.errors import ConfigError
-from creuset.core.native import Library
+from creuset.core.native.library import Library
 
 KINDS: Final = ("f32", "bf16", "q8", "q4", "q4a")
 SCALE_TYPES: Final = ("f32", "bf16", "f16")

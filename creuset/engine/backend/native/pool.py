@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from creuset.core.errors import ConfigError
 from creuset.core.host import usable_cores
-from creuset.core.native import Library
+from creuset.core.native.library import Library
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from creuset.core.errors import ArtifactError
 from creuset.core.memory import available_memory
-from creuset.core.native import Library, library
+from creuset.core.native.library import Library, library
 from creuset.engine.backend.base import BatchSpan, ForwardBatch, Logits
 from creuset.engine.backend.candidates import Candidates
 from creuset.engine.backend.native.assemble import Assembled

@@ -16,7 +16,7 @@ from typing import Final, Literal
 import numpy as np
 
 from creuset.core.errors import ArtifactError
-from creuset.core.native import Library
+from creuset.core.native.library import Library
 from creuset.engine.backend.native.matrix import Arena, PackedMatrix, Products
 from creuset.model.formats.stored.numbers import BF16, Array, fp32
 from creuset.model.formats.weights import StoredTensor

@@ -7,11 +7,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from creuset.core.native import NativeUnavailable, library
+from creuset.core.native.library import NativeUnavailable, library
 from creuset.model import fused
 from creuset.model.attention import Packed, ScoreRule, _causal
 from creuset.model.moe import _swiglu, _swiglu_back
 from creuset.model.rope import Rotation, rotate, rotation
+from creuset.train.optim import Optimizer
+from creuset.train.settings import Optim
 
 
 def levels() -> list[str]:
@@ -159,3 +161,51 @@ def test_what_the_kernels_cannot_compute_is_left_to_torch() -> None:
     assert not fused.attends(q, q, v)
     turn = rotation(torch.arange(4), torch.ones(8), 1.0, torch.float32)
     assert not fused.turns(q, turn), "8 pairs are half a vector"
+
+
+SIZES = [(2, 32, 64), (3, 96, 64), (1, 128, 128), (2, 160, 32)]
+
+
+def muon(sizes: list[tuple[int, int, int]], native: bool, dtype: torch.dtype) -> list[Tensor]:
+    """Masters and moments after two updates by Muon."""
+    named = [(f"w{i}.proj.weight", draw(*size, dtype=torch.float32, seed=i)) for i, size in enumerate(sizes)]
+    optimizer = Optimizer(named, Optim(matrix_lr=0.1, weight_decay=0.5), muon_dtype=dtype, native=native)
+    for step in range(2):
+        gradients = {name: draw(*x.shape, dtype=torch.float32, seed=9 + step) for name, x in named}
+        optimizer.step(gradients, step=step, scale=0.7)
+    return list(optimizer.state().values())
+
+
+@pytest.fixture
+def bf16_level() -> Iterator[None]:
+    if "bf16" not in (library().levels if levels() else ()):
+        pytest.skip("this processor has no products of bf16")
+    before = library().isa
+    library().force("bf16")
+    yield
+    library().force(before)
+
+
+def test_muon(level: str) -> None:
+    assert all(fused.updates(*size[1:], torch.float32) for size in SIZES)
+    assert not fused.updates(32, 64, torch.bfloat16), "this level has no products of bf16"
+    for mine, torchs in zip(muon(SIZES, True, torch.float32), muon(SIZES, False, torch.float32), strict=True):
+        torch.testing.assert_close(mine, torchs, rtol=2e-5, atol=2e-5)
+
+
+def test_muon_in_bf16_is_as_near_to_the_definition_as_torchs(bf16_level: None) -> None:
+    assert all(fused.updates(*size[1:], torch.bfloat16) for size in SIZES)
+    exact = muon(SIZES, False, torch.float32)
+    found = [
+        sum(float((a - b).square().sum()) for a, b in zip(muon(SIZES, native, torch.bfloat16), exact, strict=True))
+        for native in (True, False)
+    ]
+    assert 0 < found[0] < 1.3 * found[1]
+
+
+def test_sizes_that_fill_no_pair_of_vectors_are_left_to_torch() -> None:
+    assert not fused.updates(48, 64, torch.float32) and not fused.updates(64, 8192, torch.float32)
+    odd = [(1, 48, 64), (2, 24, 10)]
+    assert all(
+        torch.equal(a, b) for a, b in zip(muon(odd, True, torch.float32), muon(odd, False, torch.float32), strict=True)
+    )

@@ -21,7 +21,7 @@ from typing import Any
 
 from creuset.core.errors import ConfigError
 
-FILE = Path(__file__).parents[1] / "engine" / "backend" / "native" / "_core.so"
+FILE = Path(__file__).parents[2] / "engine" / "backend" / "native" / "_core.so"
 ABI = 2  # of native/build.py
 MARK = b"creuset-note:"
 ISA_LEVELS = ("scalar", "neon", "avx2", "avx512", "vnni", "bf16", "amx")
@@ -140,7 +140,7 @@ def examined(file: Path) -> dict[str, Any]:
 
 def _sources_beside() -> str:
     """The hash of `native/` in a checkout, as native/build.py makes it; empty in an installed package."""
-    folder = Path(__file__).resolve().parents[2] / "native"
+    folder = Path(__file__).resolve().parents[3] / "native"
     if not (folder / "build.py").is_file():
         return ""
     total = hashlib.sha256()

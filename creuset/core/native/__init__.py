@@ -1,0 +1,1 @@
+"""The compiled library of `native/`: how it is found and loaded."""
