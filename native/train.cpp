@@ -104,10 +104,10 @@ static int64_t rows_of_block(const Sequences &s) {
     return fold > 48 ? fold : 48;
 }
 int64_t attend_floats(const Sequences &s) {
-    return 2 * of_unit(s) * s.width + rows_of_block(s) * (2 * s.width + of_unit(s) + 16);
+    return 2 * of_unit(s) * s.width + rows_of_block(s) * (2 * s.width + 2 * (of_unit(s) + 16));
 }
 int64_t attend_back_floats(const Sequences &s) {
-    return 5 * of_unit(s) * s.width + rows_of_block(s) * (3 * s.width + 2 * (of_unit(s) + 16));
+    return 5 * of_unit(s) * s.width + (rows_of_block(s) + 2) * (3 * s.width + 5 * (of_unit(s) + 16));
 }
 int64_t muon_floats(const MuonUnit &u) {
     const int64_t m = u.rows < u.columns ? u.rows : u.columns, n = u.rows < u.columns ? u.columns : u.rows;

@@ -1,4 +1,2 @@
 #define OPS train_avx2
-#include "train_rows.inc"
-#include "train_attention.inc"
-#include "train_muon.inc"
+#include "train_ops.inc"

@@ -89,7 +89,9 @@ class Optimizer:
         groups: dict[tuple[int, int], list[tuple[str, Tensor]]] = {}
         native = [name for name in self.by_muon if self.native and fused.updates(*self._size(name), self.muon_dtype)]
         stacks = [
-            (*(x.view(-1, *self._size(n)) for x in (self.masters[n], self.first[n], gradients[n].contiguous())),)
+            fused.Stack(
+                *(x.view(-1, *self._size(n)) for x in (self.masters[n], self.first[n], gradients[n].contiguous()))
+            )
             for n in native
         ]
         if stacks:
@@ -127,8 +129,7 @@ class Optimizer:
             mine.copy_(state[key])
 
 
-def global_norm(gradients: Mapping[str, Tensor]) -> Tensor:
-    """Euclidean norm of all gradients together, fp32."""
-    norms: list[Tensor] = [torch.linalg.vector_norm(g) for g in gradients.values()]
-    total: Tensor = torch.linalg.vector_norm(torch.stack(norms))
+def global_norm(norms: Iterable[float]) -> Tensor:
+    """Euclidean norm of all gradients together, fp32, of the norm of each."""
+    total: Tensor = torch.linalg.vector_norm(torch.tensor([*norms], dtype=torch.float32))
     return total

@@ -88,11 +88,11 @@ def train_step(
     scale = wsd(
         state.step, steps=s.steps, warmup=s.optim.warmup_steps, decay_share=s.optim.decay_share, floor=s.optim.floor
     )
-    norm = global_norm(gradients)
     each = tensor_norms(gradients)
+    norm = global_norm(each.values())
     if norms is not None:
         norms.update(each)
-    updated = bool(torch.isfinite(norm) & torch.isfinite(sums).all())
+    updated = bool(torch.isfinite(norm)) and bool(torch.isfinite(sums).all())
     if updated:
         if s.optim.clip_norm and norm > s.optim.clip_norm:
             torch._foreach_mul_(list(gradients.values()), float(s.optim.clip_norm / norm))

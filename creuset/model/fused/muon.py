@@ -7,14 +7,20 @@ halves, and a matrix stays in the cache.
 import ctypes
 from collections.abc import Sequence
 from ctypes import addressof, c_float, c_int32, c_void_p
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
 from creuset.model.fused import interface as native
 
-Stack = tuple[Tensor, Tensor, Tensor]  # masters, first moments and gradients, each (..., M, N) in fp32
+
+class Stack(NamedTuple):
+    """Of the same matrices, (B, M, N) each, in fp32."""
+
+    masters: Tensor
+    first: Tensor  # moments
+    gradients: Tensor
 
 
 class _Unit(ctypes.Structure):
