@@ -89,7 +89,7 @@ class Optimizer:
         groups: dict[tuple[int, int], list[tuple[str, Tensor]]] = {}
         native = [name for name in self.by_muon if self.native and fused.updates(*self._size(name), self.muon_dtype)]
         stacks = [
-            fused.Stack(
+            fused.MuonStack(
                 *(x.view(-1, *self._size(n)) for x in (self.masters[n], self.first[n], gradients[n].contiguous()))
             )
             for n in native

@@ -5,10 +5,10 @@ Whoever calls asks first whether the kernels fit: `fits` for rows, `turns` for h
 
 from creuset.model.fused.attention import attend, attends
 from creuset.model.fused.interface import available, fits
-from creuset.model.fused.muon import Stack, update, updates
+from creuset.model.fused.muon import MuonStack, update, updates
 from creuset.model.fused.rows import heads, norm, softmax_slope, swiglu, swiglu_back, turns
 
 __all__ = [
-    "Stack", "attend", "attends", "available", "fits", "heads", "norm", "softmax_slope", "swiglu", "swiglu_back",
+    "MuonStack", "attend", "attends", "available", "fits", "heads", "norm", "softmax_slope", "swiglu", "swiglu_back",
     "turns", "update", "updates",
 ]  # fmt: skip

@@ -15,7 +15,7 @@ from torch import Tensor
 from creuset.model.fused import interface as native
 
 
-class Stack(NamedTuple):
+class MuonStack(NamedTuple):
     """Of the same matrices, (B, M, N) each, in fp32."""
 
     masters: Tensor
@@ -43,7 +43,7 @@ def updates(rows: int, columns: int, dtype: torch.dtype) -> bool:
 
 
 def update(
-    stacks: Sequence[Stack],
+    stacks: Sequence[MuonStack],
     *,
     dtype: torch.dtype,
     momentum: float,
