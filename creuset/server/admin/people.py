@@ -16,6 +16,7 @@ from creuset.server.admin.shapes import (
     invite_object,
     user_object,
 )
+from creuset.server.protect.audit.keep import OWN_EVENTS
 from creuset.server.tenants.directory import keys, people
 from creuset.server.tenants.directory.directory import Directory
 from creuset.server.tenants.directory.roles import ORGANIZATION_ROLES, role_by_id
@@ -226,6 +227,8 @@ def _audit_filters(call: AdminCall) -> list[ColumnElement[bool]]:
     where: list[ColumnElement[bool]] = []
     for name, column in (("event_types", AUDIT.c.type), ("project_ids", AUDIT.c.project)):
         where += [column.in_(values) for values in _many(call, name)]
+    if not _many(call, "event_types"):
+        where.append(AUDIT.c.type.not_in(OWN_EVENTS))
     for name, column in (("actor_ids", AUDIT.c.actor), ("resource_ids", AUDIT.c.body)):
         for values in _many(call, name):
             where.append(or_(*(column.contains(f'"{value}"', autoescape=True) for value in values)))

@@ -16,11 +16,12 @@ from sqlalchemy import delete, func, select, update
 
 from creuset.core.errors import ConfigError, EngineError
 from creuset.server.protect.audit.forms import cef, otlp, syslog
-from creuset.server.protect.audit.keep import DAY_S, prune
+from creuset.server.protect.audit.keep import DAY_S, OWN_EVENTS, prune
 from creuset.server.protect.audit.outlet import read_outlet, send_new
 from creuset.server.protect.settings import ProtectSettings
 from creuset.server.protect.tables import ANCHORS
 from creuset.server.tenants.directory.audit import problems
+from creuset.server.tenants.directory.keys import issue
 from creuset.server.tenants.directory.people import update_user
 from creuset.server.tenants.directory.tables import AUDIT
 
@@ -268,3 +269,22 @@ def test_rsyslog_reads_every_entry(house: House, tmp_path: Path, form: str, way:
     lines = out.read_text().splitlines()
     assert len(lines) == sent and all(line.startswith("creuset|") and "audit@32473 id=" in line for line in lines)
     assert all(("CEF:0|creuset" in line) == (form == "cef") for line in lines) and str(NOW) in "".join(lines)
+
+
+def test_events_that_openai_has_no_name_for_are_listed_when_they_are_named(house: House, folder: Path) -> None:
+    _, admin = house.do(issue, house.a, "k", kind="admin", user=house.ann)
+    server = start(folder, people=house.directory)
+    try:
+        own = server.client(headers={"x-api-key": admin})
+        path = "/v1/organization/audit_logs"
+        assert own.get(path).status_code == 200
+        end = time.monotonic() + 10
+        while not (found := own.get(path, params={"event_types[]": "audit_logs.listed"}).json()["data"]):
+            assert time.monotonic() < end
+        assert {one["type"] for one in found} == {"audit_logs.listed"}
+        assert not {one["type"] for one in own.get(path).json()["data"]} & OWN_EVENTS
+    finally:
+        server.close()
+    with house.directory.database.reading() as connection:
+        types = set(connection.execute(select(AUDIT.c.type)).scalars())
+    assert OWN_EVENTS & types == {"audit_logs.listed"}
