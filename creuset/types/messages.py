@@ -15,7 +15,7 @@ empty fields of newer API versions in it. A message's `name` is shown to a model
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 import msgspec
 
@@ -32,6 +32,9 @@ HARMLESS = (
     "id", "status", "annotations", "parsed", "parsed_arguments", "reasoning_details", "thinking_blocks",
     "provider_specific_fields", "extra_content", "cache_control", "created_at",
 )  # fmt: skip
+
+
+CUSTOM_INPUT = "input"  # the one argument of a custom tool, as models are shown it
 
 
 class ToolCall(msgspec.Struct, frozen=True):
@@ -88,6 +91,10 @@ def parse_tools(tools: Any, mode: Mode, *, where: str = "tools") -> list[dict[st
             path = f"{where}[{at}]{inside}.name"
             raise RequestError(f"`{path}` is {show(name)}, which `{where}[{first[name]}]` has already", param=path)
     return found
+
+
+def is_tool_name(name: str | None) -> TypeGuard[str]:
+    return bool(name) and all(c.isascii() and (c.isalnum() or c in "_-") for c in name or "")
 
 
 def _is_list(value: Any) -> bool:
@@ -190,6 +197,8 @@ def _assistant(fields: Fields, content: str | None, path: str, lenient: bool, we
 def _call(value: Any, path: str, lenient: bool, ignored: dict[str, None]) -> ToolCall:
     fields = _object(value, path, ignored)
     id = fields.text("id") or ""
+    if fields.peek("type") == "custom":
+        return _custom_call(fields, id)
     fields.only("type", "function")
     fields.take("index")  # left by clients that put streamed deltas together
     if lenient and fields.peek("function") is None:
@@ -199,6 +208,28 @@ def _call(value: Any, path: str, lenient: bool, ignored: dict[str, None]) -> Too
     _pass_over(fields, "messages.tool_calls")
     fields.refuse_rest(empty=True)
     return msgspec.structs.replace(call, id=id) if id else call
+
+
+def _custom_call(fields: Fields, id: str) -> ToolCall:
+    """A call of a custom tool, whose input is a text."""
+    fields.take("type")
+    fields.take("index")
+    custom = fields.object("custom")
+    if custom is None:
+        raise fields.refuse("custom", "is required: an object with `name` and `input`")
+    name, text = custom.text("name"), custom.text("input")
+    if not name or text is None:
+        raise custom.refuse("input" if name else "name", "is required")
+    _pass_over(custom, "messages.tool_calls.custom")
+    custom.refuse_rest(empty=True)
+    _pass_over(fields, "messages.tool_calls")
+    fields.refuse_rest(empty=True)
+    return custom_call(name, text, id)
+
+
+def custom_call(name: str, text: str, id: str) -> ToolCall:
+    """A call of a custom tool as the model writes it: a function with one argument."""
+    return ToolCall(name, json.dumps({CUSTOM_INPUT: text}, ensure_ascii=False), id)
 
 
 def _function(value: Any, path: str, lenient: bool, ignored: dict[str, None]) -> ToolCall:
@@ -237,7 +268,7 @@ def _tool(value: Any, path: str, inside: str) -> dict[str, Any]:
     inner = _object(function, f"{path}{inside}")
     fields.refuse_rest()
     name = inner.text("name", max_chars=64)
-    if not name or not all(c.isascii() and (c.isalnum() or c in "_-") for c in name):
+    if not is_tool_name(name):
         raise inner.refuse("name", f"must have 1 to 64 letters, digits, `_` or `-`, got {show(name)}")
     inner.text("description")
     parameters = inner.take("parameters")

@@ -63,7 +63,7 @@ CHAT_REFUSALS: list[tuple[dict[str, Any], int, str, str]] = [
     ({"stream": "yes"}, 400, "stream", 'got "yes"'),
     ({"stream_options": {"include_usage": True}}, 400, "stream_options", "only with `stream: true`"),
     ({"stream": True, "stream_options": {"usage": True}}, 400, "stream_options.usage", "not a field"),
-    ({"tools": [{"type": "custom"}]}, 400, "tools[0].type", '"custom"'),
+    ({"tools": [{"type": "file"}]}, 400, "tools[0].type", '"file"'),
     ({"tools": [{"type": "function", "function": {"name": "a b"}}]}, 400, "tools[0].function.name", '"a b"'),
     ({"tool_choice": "auto"}, 400, "tool_choice", "only with tools"),
     ({"tool_choice": "required"}, 400, "tool_choice", "only with tools"),

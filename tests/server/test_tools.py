@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -39,6 +40,11 @@ SCHEMA = {
 
 def tool(name: str, **more: Any) -> dict[str, Any]:
     return {"type": "function", "function": {"name": name, "parameters": SCHEMA, **more}}
+
+
+def custom(name: str, syntax: str = "", definition: str = "", **more: Any) -> dict[str, Any]:
+    form = {"type": "grammar", "grammar": {"syntax": syntax, "definition": definition}}
+    return {"type": "custom", "custom": {"name": name, **({"format": form} if syntax else {}), **more}}
 
 
 def named(name: str) -> dict[str, Any]:
@@ -97,7 +103,17 @@ def test_a_choice_says_which_tools_are_shown_and_what_is_enforced(
         ({"tool_choice": named("f")}, "tool_choice.function.name", "no tools were given"),
         ({"tools": TWO, "tool_choice": named("f")}, "tool_choice.function.name", 'no tool has the name "f"'),
         ({"tools": TWO, "tool_choice": {"type": "function"}}, "tool_choice.function", "is required"),
-        ({"tools": TWO, "tool_choice": {"type": "custom"}}, "tool_choice.type", 'got "custom"'),
+        ({"tools": TWO, "tool_choice": {"type": "file"}}, "tool_choice.type", 'got "file"'),
+        ({"tools": TWO, "tool_choice": {"type": "custom"}}, "tool_choice.custom", "the name of the custom tool"),
+        ({"tools": TWO, "tool_choice": {"type": "custom", "custom": {"name": "news"}}}, "tool_choice.custom.name",
+         'names a function, got the type "custom"'),
+        ({"tools": [custom("run")], "tool_choice": named("run")}, "tool_choice.function.name", "names a custom tool"),
+        ({"tools": [{"type": "custom"}]}, "tools[0].custom", "is required"),
+        ({"tools": [custom("a b")]}, "tools[0].custom.name", "1 to 64 letters"),
+        ({"tools": [custom("a", format={"type": "json"})]}, "tools[0].custom.format.type", '"text" or "grammar"'),
+        ({"tools": [custom("a", format={"type": "grammar"})]}, "tools[0].custom.format.grammar", "is required"),
+        ({"tools": [custom("a", "gbnf", "x")]}, "tools[0].custom.format.grammar.syntax", '"lark" or "regex"'),
+        ({"tools": [custom("a", "lark", "")]}, "tools[0].custom.format.grammar.definition", "is required"),
         ({"tools": TWO, "tool_choice": {"type": "allowed_tools"}}, "tool_choice.allowed_tools", "is required"),
         ({"tools": TWO, "tool_choice": allowed("any", "news")}, "tool_choice.allowed_tools.mode", 'got "any"'),
         ({"tools": TWO, "tool_choice": allowed("auto")}, "tool_choice.allowed_tools.tools", "at least one"),
@@ -154,6 +170,14 @@ def test_a_model_that_never_learned_to_call_writes_one_call_unless_several_are_a
     for calls, fits in ((call, True), (f"{call}\n{call}", several)):
         matcher, ids = grammars.compile(text).result().deep_copy(), tokenizer.encode(calls)
         assert (matcher.try_consume_tokens(ids) == len(ids)) is fits
+
+
+@pytest.mark.parametrize(("syntax", "text"), [("regex", "("), ("lark", "start: nobody"), ("lark", "start: /^a/")])
+def test_a_custom_tool_whose_grammar_cannot_be_enforced_is_refused_by_its_path(syntax: str, text: str) -> None:
+    use = read(tools=[TWO[0], custom("run", syntax, text)])
+    with pytest.raises(RequestError) as refused:
+        use.grammar(GrammarWriter(HERMES, {}), "none", None)
+    assert refused.value.param == "tools[1].custom.format.grammar.definition"
 
 
 @pytest.fixture(scope="module")
@@ -254,3 +278,58 @@ def test_an_answer_has_no_properties_that_its_schema_does_not_name(client: OpenA
     for seed in range(3):
         choice = ask(client, response_format=form, seed=seed).choices[0]
         assert choice.finish_reason == "stop" and json.loads(choice.message.content).keys() == {"ok"}
+
+
+CUSTOM = [
+    (custom("run"), r"(?s).*"),
+    (custom("run", "regex", r"[a-c]{2,4}\n\"\d"), r"[a-c]{2,4}\n\"\d"),
+    (custom("run", "lark", 'start: WORD (" " WORD)*\nWORD: /[a-c\\\\"]{1,2}/ | "\\n"'), r"(?s)[a-c\\\"\n ]*"),
+]
+
+
+@pytest.mark.parametrize(("one", "pattern"), CUSTOM)
+def test_a_custom_tool_gets_its_input_as_a_text_that_fits_its_grammar(
+    client: OpenAI, one: dict[str, Any], pattern: str
+) -> None:
+    choice = {"type": "custom", "custom": {"name": "run"}}
+    for seed in range(3):
+        body = {"tools": [TWO[0], one], "tool_choice": choice, "seed": seed, "max_tokens": 60}
+        found = ask(client, **body).choices[0]
+        (call,) = found.message.tool_calls
+        assert (call.type, call.custom.name, found.message.content) == ("custom", "run", None)
+        assert found.finish_reason == "length" or re.fullmatch(pattern, call.custom.input)
+        deltas = [chunk.choices[0].delta for chunk in ask(client, stream=True, **body)]
+        told = [
+            call for delta in deltas for call in (delta.model_extra or {}).get("tool_calls") or delta.tool_calls or ()
+        ]
+        assert (
+            told[0].type == "custom"
+            and "".join(one.model_extra["custom"]["input"] for one in told) == call.custom.input
+        )
+    history = [
+        {"role": "user", "content": "hi"}, found.message.model_dump(exclude_none=True),
+        {"role": "tool", "tool_call_id": call.id, "content": "done"},
+    ]  # fmt: skip
+    assert ask(client, messages=history, tools=[one], max_tokens=4).choices[0].finish_reason
+
+
+def test_a_custom_tool_of_the_responses_api(client: OpenAI) -> None:
+    grammar = {"type": "grammar", "syntax": "regex", "definition": r'[a-c"]{2,4}'}
+    one = {"type": "custom", "name": "run", "description": "Runs it.", "format": grammar}
+    body: dict[str, Any] = {
+        "model": "babbler", "input": "hi", "tools": [one], "tool_choice": {"type": "custom", "name": "run"},
+        "max_output_tokens": 160,
+    }  # fmt: skip
+    reply = client.responses.create(**body)
+    (call,) = reply.output
+    assert (call.type, call.name, call.status) == ("custom_tool_call", "run", "completed")
+    assert re.fullmatch(grammar["definition"], call.input) and reply.tools[0].model_dump(exclude_unset=True) == one
+    events = list(client.responses.create(**body, stream=True))
+    pieces = [event.delta for event in events if event.type == "response.custom_tool_call_input.delta"]
+    (done,) = [event for event in events if event.type == "response.custom_tool_call_input.done"]
+    assert "".join(pieces) == done.input == events[-1].response.output[0].input
+    result = {"type": "custom_tool_call_output", "call_id": call.call_id, "output": "done"}
+    later = client.responses.create(**body | {"previous_response_id": reply.id, "input": [result]})
+    assert later.output[0].type == "custom_tool_call"
+    again = [{"role": "user", "content": "hi"}, call.model_dump(exclude_none=True), result]
+    assert client.responses.create(**body | {"input": again}).usage.input_tokens == later.usage.input_tokens

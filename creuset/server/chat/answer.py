@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from creuset.server.chat.custom import CustomCalls
 from creuset.server.chat.logprobs import chat_logprobs
 from creuset.server.chat.request import ChatRequest
 from creuset.server.model import ServedModel
@@ -34,9 +35,11 @@ class AnswerReader:
     thought: Thought = "none"
     calls: int = 0
     _parser: OutputParser = field(init=False)
+    _custom: CustomCalls = field(init=False)
 
     def __post_init__(self) -> None:
         ask = self.ask
+        self._custom = CustomCalls(ask.use.custom)
         self._parser = OutputParser(
             self.model.calls,
             tools=ask.use.tools,
@@ -53,6 +56,7 @@ class AnswerReader:
             if event.finish == "length" and self._is_cut_call(rest):
                 rest = [piece for piece in rest if not isinstance(piece, Content)]
             pieces += rest
+        pieces = self._custom.read(pieces, ended=event.finish is not None)
         if not self.ask.thinking.shown:
             pieces = [piece for piece in pieces if not isinstance(piece, Reasoning)]
         self.calls += sum(isinstance(piece, CallBegun) for piece in pieces)

@@ -6,15 +6,17 @@ that may be called is held to its schema where it is `strict`, from the mark on 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from creuset.core.errors import RequestError
+from creuset.server.chat.custom import CustomTool, take_custom
 from creuset.text.calls.forced import ForcedTool, GrammarWriter, Thought
 from creuset.text.calls.formats import schemas_of
 from creuset.types.fields import Fields, show
 from creuset.types.messages import parse_tools
 
+_NOUN = {"function": "function", "custom": "custom tool"}
 Choice = Literal["none", "auto", "required", "named"]
 
 
@@ -30,6 +32,7 @@ class ToolUse:
     parallel: bool | None = None  # None: the request does not say
     legacy: bool = False  # the reply uses `function_call`
     schema_field: str = "parameters"  # of a tool, in the dialect that was spoken
+    custom: Mapping[str, CustomTool] = field(default_factory=dict)  # tools whose input is a text, by name
 
     @property
     def forced(self) -> bool:
@@ -43,7 +46,7 @@ class ToolUse:
     @property
     def constrained(self) -> bool:
         """Whether a call that begins must be one of these tools, by its schema."""
-        return self.forced or self.chosen or any(self.strict)
+        return self.forced or self.chosen or any(self.strict) or bool(self.custom)
 
     def grammar(self, writer: GrammarWriter, thought: Thought, answer: str | None) -> str | None:
         """What the answer must look like; `answer`: the grammar of an answer that is no call. None: it is free.
@@ -64,7 +67,9 @@ class ToolUse:
         """The tools with the schemas that are enforced: any object, where a tool need not be held to its schema."""
         schemas = schemas_of(self.tools)
         return [
-            ForcedTool(
+            self.custom[name].forced()
+            if name in self.custom
+            else ForcedTool(
                 name, schema if strict or all_of_them else {"type": "object"}, f"{path}.{self.schema_field}", strict
             )
             for (name, schema), path, strict in zip(schemas.items(), self.paths, self.strict, strict=True)
@@ -76,19 +81,35 @@ def take_tools(fields: Fields) -> ToolUse:
     if tools and functions:
         raise fields.refuse("functions", "is the old name of `tools`: give one of the two")
     legacy = bool(functions)
-    field = "functions" if legacy else "tools"
+    where = "functions" if legacy else "tools"
     listed = [{"type": "function", "function": function} for function in functions] if functions else tools or []
-    paths = tuple(f"{field}[{at}]" + ("" if legacy else ".function") for at in range(len(listed)))
-    shown = parse_tools(listed, "strict", where=field)
+    custom = {} if legacy else {at: _custom(fields, at, one) for at, one in enumerate(listed) if is_custom(one)}
+    listed = [custom[at].shown if at in custom else one for at, one in enumerate(listed)]
+    paths = tuple(f"{where}[{at}]" + ("" if legacy else ".function") for at in range(len(listed)))
+    shown = parse_tools(listed, "strict", where=where)
     strict = tuple(tool["function"].get("strict") is True for tool in listed)
     parallel = fields.flag("parallel_tool_calls")
     use = ToolUse(
         tools=tuple(shown), paths=paths, strict=strict, choice="auto" if shown else "none", parallel=parallel,
-        legacy=legacy,
+        legacy=legacy, custom={one.name: one for one in custom.values()},
     )  # fmt: skip
     use = _chosen(fields, "function_call" if legacy else "tool_choice", use)
     fields.not_served("tool_choice" if legacy else "function_call")
     return use
+
+
+def is_custom(tool: Any) -> bool:
+    return isinstance(tool, Mapping) and tool.get("type") == "custom"
+
+
+def _custom(fields: Fields, at: int, tool: Mapping[str, Any]) -> CustomTool:
+    whole = fields.inside(tool, f"tools[{at}]")
+    whole.take("type")
+    inner = whole.object("custom")
+    if inner is None:
+        raise whole.refuse("custom", "is required: an object with the name of the tool")
+    whole.refuse_rest()
+    return take_custom(inner, flat=False)
 
 
 def _chosen(fields: Fields, name: str, use: ToolUse) -> ToolUse:
@@ -116,19 +137,19 @@ def _by_object(value: Fields, use: ToolUse) -> ToolUse:
         value.refuse_rest()
         return replace(found, choice="named")
     kind = value.text("type")
-    if kind == "function":
-        function = value.object("function")
-        if function is None:
-            raise value.refuse("function", "is required: an object with the name of the function")
-        found = replace(only_tools(use, [function.text("name")], function.path("name")), choice="named")
-        function.refuse_rest()
+    if kind in ("function", "custom"):
+        named = value.object(kind)
+        if named is None:
+            raise value.refuse(kind, f"is required: an object with the name of the {_NOUN[kind]}")
+        found = replace(only_tools(use, [named.text("name")], named.path("name"), kind=kind), choice="named")
+        named.refuse_rest()
     elif kind == "allowed_tools":
         allowed = value.object("allowed_tools")
         if allowed is None:
             raise value.refuse("allowed_tools", "is required: an object with `mode` and `tools`")
         found = _allowed(allowed, use)
     else:
-        served = '"function" or "allowed_tools"'
+        served = '"function", "custom" or "allowed_tools"'
         raise value.refuse("type", f"is served as {served} only, got {show(kind)}", code="unsupported_value")
     value.refuse_rest()
     return found
@@ -143,7 +164,8 @@ def _allowed(value: Fields, use: ToolUse) -> ToolUse:
     names = []
     for at, tool in enumerate(listed):
         path = f"{value.path('tools')}[{at}]"
-        function = tool.get("function") if isinstance(tool, Mapping) and tool.get("type") == "function" else None
+        kind = tool.get("type") if isinstance(tool, Mapping) else None
+        function = tool.get(kind) if kind in ("function", "custom") else None
         if not isinstance(function, Mapping):
             words = f'must be {{"type": "function", "function": {{"name": ...}}}}, got {show(tool)}'
             raise RequestError(f"`{path}` {words}", param=path)
@@ -153,17 +175,21 @@ def _allowed(value: Fields, use: ToolUse) -> ToolUse:
     return replace(found, choice="required" if mode == "required" else "auto", chosen=True)
 
 
-def only_tools(use: ToolUse, names: list[Any], path: str) -> ToolUse:
-    """The tools of these names alone."""
+def only_tools(use: ToolUse, names: list[Any], path: str, *, kind: str | None = None) -> ToolUse:
+    """The tools of these names alone; all of them of one `kind`, where it is given."""
     known = [tool["function"]["name"] for tool in use.tools]
     for name in names:
         if name not in known:
             said = f"no tool has the name {show(name)}" if known else "no tools were given"
             raise RequestError(f"`{path}` must name one of the tools: {said}", param=path)
+        if kind is not None and (name in use.custom) != (kind == "custom"):
+            words = f"names a {_NOUN['function' if kind == 'custom' else 'custom']}, got the type {show(kind)}"
+            raise RequestError(f"`{path}` {words}", param=path)
     kept = [at for at, name in enumerate(known) if name in names]
     return replace(
         use,
         tools=tuple(use.tools[at] for at in kept),
         paths=tuple(use.paths[at] for at in kept),
         strict=tuple(use.strict[at] for at in kept),
+        custom={name: one for name, one in use.custom.items() if name in names},
     )

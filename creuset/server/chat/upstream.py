@@ -10,11 +10,12 @@ inside its last message, and log-probabilities, whose tokens are not known here.
 import asyncio
 from collections.abc import Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from creuset.core.errors import EngineError, RequestError
 from creuset.server.chat.answer import AnswerReader, PieceReader
+from creuset.server.chat.custom import CustomCalls
 from creuset.server.chat.model import AskedModel, UnknownModel
 from creuset.server.chat.request import ChatRequest
 from creuset.server.chat.sampling import MAX_TOKENS
@@ -45,11 +46,13 @@ class RelayedReader:
     """Of a model of another server: its pieces are in the events."""
 
     shows_thought: bool
+    custom: CustomCalls = field(default_factory=lambda: CustomCalls(()))
     calls: int = 0
 
     def pieces(self, event: Event) -> list[OutputPiece]:
         assert isinstance(event, PieceEvent)
-        found = [piece for piece in event.pieces if self.shows_thought or not isinstance(piece, Reasoning)]
+        pieces = self.custom.read(list(event.pieces), ended=event.finish is not None)
+        found = [piece for piece in pieces if self.shows_thought or not isinstance(piece, Reasoning)]
         self.calls += sum(isinstance(piece, CallBegun) for piece in found)
         return found
 
@@ -58,7 +61,9 @@ class RelayedReader:
 
 
 def reader_for(engine: AnyEngine, ask: ChatRequest, thought: Thought) -> PieceReader:
-    if isinstance(engine, UpstreamEngine) or ask.guarded:
+    if isinstance(engine, UpstreamEngine):
+        return RelayedReader(ask.thinking.shown, CustomCalls(ask.use.custom))
+    if ask.guarded:  # its pieces were read already
         return RelayedReader(ask.thinking.shown)
     return AnswerReader(ask, engine.model, thought)
 

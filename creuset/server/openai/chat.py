@@ -107,6 +107,7 @@ class ChatChoice:
     finish: str | None = None
     reader: PieceReader = field(init=False)
     _begun: int = 0  # calls whose beginning was told
+    _custom: bool = False  # whether the last of them is of a custom tool
 
     def __post_init__(self) -> None:
         guarded = self.ask.guarded
@@ -138,13 +139,20 @@ class ChatChoice:
                 function = {"name": piece.name, "arguments": ""}
                 if self.ask.use.legacy:
                     return {"function_call": function}
+                self._custom = piece.name in self.ask.use.custom
+                if self._custom:
+                    custom = {"name": piece.name, "input": ""}
+                    return self._call({"id": f"call_{secrets.token_hex(12)}", "type": "custom", "custom": custom})
                 call = {"id": f"call_{secrets.token_hex(12)}", "type": "function", "function": function}
-                return {"tool_calls": [{"index": self._begun - 1, **call}]}
+                return self._call(call)
             case CallArguments():
                 more = {"arguments": piece.text}
                 if self.ask.use.legacy:
                     return {"function_call": more}
-                return {"tool_calls": [{"index": self._begun - 1, "function": more}]}
+                return self._call({"custom": {"input": piece.text}} if self._custom else {"function": more})
+
+    def _call(self, facts: dict[str, Any]) -> dict[str, Any]:
+        return {"tool_calls": [{"index": self._begun - 1, **facts}]}
 
     def _reason(self, finish: str) -> str:
         if finish == "stop" and self.reader.calls and self.ask.use.choice != "named":  # who names a function knows it
@@ -180,7 +188,9 @@ def _joined(deltas: list[dict[str, Any]]) -> list[dict[str, Any]]:
     calls: list[dict[str, Any]] = []
     for delta in deltas:
         if delta["index"] == len(calls):
-            calls.append({k: dict(v) if k == "function" else v for k, v in delta.items() if k != "index"})
+            calls.append({k: dict(v) if isinstance(v, dict) else v for k, v in delta.items() if k != "index"})
+        elif "custom" in delta:
+            calls[delta["index"]]["custom"]["input"] += delta["custom"]["input"]
         else:
             calls[delta["index"]]["function"]["arguments"] += delta["function"]["arguments"]
     return calls

@@ -105,7 +105,9 @@ def lines_of(items: list[Item]) -> list[str]:
                 found.append(f"{item['role'].capitalize()}: {text_of(item['content'])}")
             case "function_call":
                 found.append(f"Assistant calls {item['name']}({item['arguments']})")
-            case "function_call_output":
+            case "custom_tool_call":
+                found.append(f"Assistant calls {item['name']}({item['input']})")
+            case "function_call_output" | "custom_tool_call_output":
                 found.append(f"Result: {item['output']}")
             case "compaction":
                 found += [f"{note.role.capitalize()}: {note.text}" for note in unpack(item["encrypted_content"])]

@@ -13,11 +13,13 @@ import msgspec
 
 from creuset.server.responses.notes import unpack
 from creuset.types.fields import Fields, show
-from creuset.types.messages import ChatMessage, Role, ToolCall
+from creuset.types.messages import ChatMessage, Role, ToolCall, custom_call
 
 Item = dict[str, Any]
 _PREFIX = {"message": "msg", "function_call": "fc", "function_call_output": "fco", "reasoning": "rs",
-           "compaction": "cmp"}  # fmt: skip
+           "compaction": "cmp", "custom_tool_call": "ctc", "custom_tool_call_output": "ctco"}  # fmt: skip
+CALLS = ("function_call", "custom_tool_call")
+CALL_OUTPUTS = ("function_call_output", "custom_tool_call_output")
 _TEXT_PARTS = ("input_text", "output_text", "text", "summary_text", "reasoning_text")
 _PASSED = (
     "id",
@@ -107,6 +109,18 @@ def _read_call(item: Fields) -> Item:
     return {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments, "status": "completed"}
 
 
+def _read_custom_call(item: Fields) -> Item:
+    call_id, name, text = item.text("call_id"), item.text("name"), item.text("input")
+    for field, value in (("call_id", call_id), ("name", name), ("input", text)):
+        if value is None:
+            raise item.refuse(field, "is required")
+    return {"type": "custom_tool_call", "call_id": call_id, "name": name, "input": text, "status": "completed"}
+
+
+def _read_custom_output(item: Fields) -> Item:
+    return _read_output(item) | {"type": "custom_tool_call_output"}
+
+
 def _read_output(item: Fields) -> Item:
     call_id, output = item.text("call_id"), item.take("output")
     if call_id is None:
@@ -144,7 +158,8 @@ def _read_compaction(item: Fields) -> Item:
 
 _KINDS: dict[str, Callable[[Fields], Item]] = {
     "message": _read_message, "function_call": _read_call, "function_call_output": _read_output,
-    "reasoning": _read_reasoning, "compaction": _read_compaction,
+    "reasoning": _read_reasoning, "compaction": _read_compaction, "custom_tool_call": _read_custom_call,
+    "custom_tool_call_output": _read_custom_output,
 }  # fmt: skip
 
 
@@ -153,7 +168,7 @@ def messages_of(items: Iterable[Item]) -> list[ChatMessage]:
     found: list[ChatMessage] = []
     for item in items:
         kind = item["type"]
-        if kind == "function_call_output":
+        if kind in CALL_OUTPUTS:
             found.append(ChatMessage(role="tool", content=item["output"], tool_call_id=item["call_id"]))
         elif kind == "compaction":
             found += [ChatMessage(role=note.role, content=note.text) for note in unpack(item["encrypted_content"])]
@@ -173,8 +188,12 @@ def _joined(found: list[ChatMessage], item: Item) -> ChatMessage:
     if item["type"] == "reasoning":
         thought = text_of(item.get("content") or item["summary"])
         return msgspec.structs.replace(before, reasoning=(before.reasoning or "") + thought or None)
-    if item["type"] == "function_call":
-        call = ToolCall(item["name"], item["arguments"] or "{}", item["call_id"])
+    if item["type"] in CALLS:
+        call = (
+            custom_call(item["name"], item["input"], item["call_id"])
+            if item["type"] == "custom_tool_call"
+            else ToolCall(item["name"], item["arguments"] or "{}", item["call_id"])
+        )
         return msgspec.structs.replace(before, tool_calls=(*before.tool_calls, call))
     return msgspec.structs.replace(before, content=before.content + text_of(item["content"]))
 

@@ -112,13 +112,18 @@ class ResponseReply:
                 begun = self._begin("reasoning", {"summary": [], "content": []}, "content")
                 return begun + self._text("reasoning_text", "content", piece.text) if piece.text else begun
             case CallBegun():
-                call = {"call_id": f"call_{token_hex(12)}", "name": piece.name, "arguments": ""}
+                call = {"call_id": f"call_{token_hex(12)}", "name": piece.name}
+                if piece.name in self.chat.use.custom:
+                    return [*self._closed("completed"), *self._begin("custom_tool_call", call | {"input": ""})]
+                call["arguments"] = ""
                 if piece.name in self.ask.spaces:
                     call["namespace"] = self.ask.spaces[piece.name]
                 return [*self._closed("completed"), *self._begin("function_call", call)]
             case CallArguments():
-                self.output[-1]["arguments"] += piece.text
-                return [self._of_item("response.function_call_arguments.delta", delta=piece.text, pads=True)]
+                custom = self.output[-1]["type"] == "custom_tool_call"
+                self.output[-1]["input" if custom else "arguments"] += piece.text
+                kind = "custom_tool_call_input" if custom else "function_call_arguments"
+                return [self._of_item(f"response.{kind}.delta", delta=piece.text, pads=True)]
 
     def _begin(self, kind: str, facts: dict[str, Any], part: str = "") -> list[dict[str, Any]]:
         """A new item of output, unless one of this kind is open."""
@@ -158,6 +163,8 @@ class ResponseReply:
         if item["type"] == "function_call":
             events.append(self._of_item("response.function_call_arguments.done", arguments=item["arguments"],
                                         name=item["name"]))  # fmt: skip
+        elif item["type"] == "custom_tool_call":
+            events.append(self._of_item("response.custom_tool_call_input.done", input=item["input"]))
         else:
             part = item["content"][0]
             facts = {"logprobs": part["logprobs"]} if item["type"] == "message" else {}

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from creuset.core.errors import RequestError
+from creuset.server.chat.custom import CustomTool, take_custom
 from creuset.server.chat.model import AskedModel
 from creuset.server.chat.request import ChatRequest
 from creuset.server.chat.sampling import (
@@ -22,7 +23,7 @@ from creuset.server.chat.sampling import (
 from creuset.server.chat.structure import Structure, any_object, schema_structure, take_name
 from creuset.server.chat.thinking import ThinkingChoice, take_thinking
 from creuset.server.chat.tools import ToolUse, only_tools
-from creuset.server.responses.items import Item, messages_of
+from creuset.server.responses.items import CALL_OUTPUTS, CALLS, Item, messages_of
 from creuset.types.fields import Fields, show
 from creuset.types.messages import ChatMessage, parse_tools
 
@@ -139,9 +140,9 @@ def _refuse_orphans(items: Sequence[Item]) -> None:
     """A call's output must stand behind its call, as OpenAI wants it."""
     calls: set[str] = set()
     for item in items:
-        if item["type"] == "function_call":
+        if item["type"] in CALLS:
             calls.add(item["call_id"])
-        elif item["type"] == "function_call_output" and item["call_id"] not in calls:
+        elif item["type"] in CALL_OUTPUTS and item["call_id"] not in calls:
             words = f"No tool call found for function call output with call_id {show(item['call_id'])}."
             raise RequestError(words, param="input")
 
@@ -164,12 +165,20 @@ def _tools(fields: Fields) -> tuple[ToolUse, list[dict[str, Any]], Any, dict[str
     paths: list[str] = []
     echoed: list[dict[str, Any]] = []
     spaces: dict[str, str] = {}
+    custom: dict[str, CustomTool] = {}
     for at, one in enumerate(fields.items("tools") or []):
         path = f"tools[{at}]"
         kind = one.get("type") if isinstance(one, dict) else None
         inner = one.get("tools") if kind == "namespace" else None
+        if kind == "custom":
+            made = take_custom(_without_type(fields, one, path), flat=True)
+            custom[made.name] = made
+            shown.append(made.shown)
+            paths.append(path)
+            echoed.append({name: one.get(name) for name in ("type", "name", "description", "format")})
+            continue
         if kind != "function" and not isinstance(inner, list):
-            words = f'must be "function" or "namespace": {show(kind)} is a tool that this server does not run'
+            words = f'must be "function", "custom" or "namespace": {show(kind)} is a tool that this server does not run'
             raise RequestError(f"`{path}.type` {words}", param=f"{path}.type", code="unsupported_value")
         group = [(path, one)] if inner is None else [(f"{path}.tools[{n}]", tool) for n, tool in enumerate(inner)]
         for where, tool in group:
@@ -184,10 +193,16 @@ def _tools(fields: Fields) -> tuple[ToolUse, list[dict[str, Any]], Any, dict[str
     use = ToolUse(
         tools=tuple(tools), paths=tuple(paths), choice="auto" if tools else "none",
         strict=tuple(tool["function"].get("strict") is True for tool in shown),
-        parallel=fields.flag("parallel_tool_calls"),
+        parallel=fields.flag("parallel_tool_calls"), custom=custom,
     )  # fmt: skip
     given = fields.take("tool_choice")
     return _chosen(fields, given, use), echoed, given if given is not None else "auto", spaces
+
+
+def _without_type(fields: Fields, tool: dict[str, Any], path: str) -> Fields:
+    found = fields.inside(tool, path)
+    found.take("type")
+    return found
 
 
 def _echo(tool: dict[str, Any]) -> dict[str, Any]:
@@ -220,8 +235,9 @@ def _chosen(fields: Fields, given: Any, use: ToolUse) -> ToolUse:
         raise fields.refuse("tool_choice", f'must be "none", "auto", "required" or an object, got {show(given)}')
     choice = fields.inside(given, "tool_choice")
     kind = choice.text("type")
-    if kind == "function":
-        found = replace(only_tools(use, [choice.text("name")], choice.path("name")), choice="named")
+    if kind in ("function", "custom"):
+        found = only_tools(use, [choice.text("name")], choice.path("name"), kind=kind)
+        found = replace(found, choice="named")
     elif kind == "allowed_tools":
         mode, names = choice.text("mode"), choice.items("tools") or []
         if mode not in ("auto", "required"):
@@ -229,7 +245,7 @@ def _chosen(fields: Fields, given: Any, use: ToolUse) -> ToolUse:
         found = only_tools(use, [n.get("name") if isinstance(n, dict) else n for n in names], choice.path("tools"))
         found = replace(found, choice="required" if mode == "required" else "auto", chosen=True)
     else:
-        served = '"function" or "allowed_tools"'
+        served = '"function", "custom" or "allowed_tools"'
         raise choice.refuse("type", f"is served as {served} only, got {show(kind)}", code="unsupported_value")
     choice.refuse_rest()
     return found

@@ -18,10 +18,16 @@ class CalledFunction(Part, kw_only=True):
     arguments: str
 
 
+class CalledCustom(Part, kw_only=True):
+    name: str
+    input: str
+
+
 class MessageCall(Part, kw_only=True):
-    function: CalledFunction
+    function: CalledFunction | None = None
+    custom: CalledCustom | None = None
     id: str | None = None
-    type: Literal["function"] | None = None
+    type: Literal["function", "custom"] | None = None
 
 
 class MessageBody(Part, kw_only=True):
@@ -43,9 +49,28 @@ class FunctionBody(RequestBody, kw_only=True):
     strict: bool | None = None
 
 
+class GrammarBody(RequestBody, kw_only=True):
+    syntax: Literal["lark", "regex"]
+    definition: str
+
+
+class InputBody(RequestBody, kw_only=True):
+    """What the input of a custom tool may be."""
+
+    type: Literal["text", "grammar"]
+    grammar: GrammarBody | None = None
+
+
+class CustomBody(RequestBody, kw_only=True):
+    name: Annotated[str, Meta(pattern="^[a-zA-Z0-9_-]{1,64}$")]
+    description: str | None = None
+    format: InputBody | None = None
+
+
 class ToolBody(RequestBody, kw_only=True):
-    type: Literal["function"]
-    function: FunctionBody
+    type: Literal["function", "custom"]
+    function: FunctionBody | None = None
+    custom: CustomBody | None = None
 
 
 class ChatBody(Sampled, kw_only=True):

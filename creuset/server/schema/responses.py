@@ -11,26 +11,37 @@ class ItemBody(Part, kw_only=True):
     """A message, a call of a function, its output, a thought, notes, or a reference to an item that is kept."""
 
     type: (
-        Literal["message", "function_call", "function_call_output", "reasoning", "compaction", "item_reference"] | None
-    ) = None
+        Literal["message", "function_call", "function_call_output", "custom_tool_call", "custom_tool_call_output",
+                "reasoning", "compaction", "item_reference"] | None
+    ) = None  # fmt: skip
     id: str | None = None
     role: Literal["user", "assistant", "system", "developer"] | None = None
     content: str | list[dict[str, Any]] | None = None
     call_id: str | None = None
     name: str | None = None
     arguments: str | None = None
+    input: str | None = None
     output: str | list[dict[str, Any]] | None = None
     summary: list[dict[str, Any]] | None = None
     encrypted_content: str | None = None
 
 
+class InputForm(RequestBody, kw_only=True):
+    """What the input of a custom tool may be."""
+
+    type: Literal["text", "grammar"]
+    syntax: Literal["lark", "regex"] | None = None
+    definition: str | None = None
+
+
 class ResponseTool(Part, kw_only=True):
-    type: Literal["function", "namespace"]
+    type: Literal["function", "custom", "namespace"]
     name: str
     description: str | None = None
     parameters: dict[str, Any] | None = None
     strict: bool | None = None
     tools: list[dict[str, Any]] | None = None
+    format: InputForm | None = None
 
 
 class TextForm(RequestBody, kw_only=True):

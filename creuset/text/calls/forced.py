@@ -28,6 +28,7 @@ from creuset.text.calls.formats import (
 )
 from creuset.text.calls.json_calls import ARGUMENTS, OTHER_KEYS
 from creuset.text.grammar import json_schema
+from creuset.types.messages import CUSTOM_INPUT
 
 MAX_CALLS = 16  # of one answer that must call: a model that cannot stop is stopped
 
@@ -45,6 +46,7 @@ class ForcedTool:
     schema: Mapping[str, Any]
     path: str  # of the schema in the request, for a refusal
     strict: bool = False  # the schema must be one of OpenAI's strict ones
+    input: str = ""  # of a custom tool: the grammar of its input, inside a JSON string (calls/quoted.py)
 
 
 class GrammarWriter:
@@ -226,6 +228,9 @@ def _escaped(text: str) -> str:
 
 def _arguments(tool: ForcedTool) -> str:
     """The right side of a rule for the arguments of `tool`: an object, whatever else its schema says."""
+    if tool.input:
+        head, tail = _text(f'{{"{CUSTOM_INPUT}": "'), _text('"}')
+        return f"{head} %lark {{\n{tool.input}\n}} {tail}"
     schema = {**closed(tool.schema), "type": "object"}
     return json_schema(schema, param=tool.path, strict=tool.strict).removeprefix("start: ")
 

@@ -157,6 +157,20 @@ def test_the_arguments_of_a_call_are_masked_and_stay_json(servers: Any, stream: 
         assert "[EMAIL]" in reply.text
 
 
+@pytest.mark.parametrize("far", [False, True])
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_input_of_a_custom_tool_is_masked(servers: Any, stream: bool, far: bool) -> None:
+    said = 'say <tool_call>\n{"name": "send", "arguments": {"input": "to jean.martin@orange.fr"}}\n</tool_call>'
+    tools = [{"type": "custom", "custom": {"name": "send"}}]
+    reply = asked(servers(AFTER, far), "/v1/chat/completions", said, stream=stream, tools=tools)
+    assert reply.status_code == 200 and MAIL not in reply.text, reply.text
+    if not stream:
+        (call,) = reply.json()["choices"][0]["message"]["tool_calls"]
+        assert call["custom"] == {"name": "send", "input": f"to {MASK}"} and "function" not in call
+    else:
+        assert f"to {MASK}" in reply.text and '"function"' not in reply.text
+
+
 DENY = '[[guard]]\nkind = "deny"\nname = "secrets"\nwords = ["Project Falcon"]\n'
 
 

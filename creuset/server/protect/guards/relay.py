@@ -15,6 +15,7 @@ class RelayGuard:
         self._chain = chain
         self._open: dict[tuple[int, str], list[TextFilter]] = {}
         self._calls: dict[tuple[int, int], str] = {}  # arguments of each call, until the choice ends
+        self._custom: set[tuple[int, int]] = set()  # of them, those of custom tools
 
     async def whole(self, reply: dict[str, Any]) -> dict[str, Any]:
         choices = [await self._choice(choice) for choice in reply.get("choices") or ()]
@@ -37,6 +38,11 @@ class RelayGuard:
 
         calls = []
         for call in message.get("tool_calls") or ():
+            if isinstance(custom := call.get("custom"), dict):  # whose input is a text
+                calls.append(
+                    call | {"custom": custom | {"input": await self._chain.answered(str(custom.get("input", "")))}}
+                )
+                continue
             function = dict(call.get("function") or {})
             function["arguments"] = await guarded_arguments(self._chain, str(function.get("arguments", "")))
             calls.append(call | {"function": function})
@@ -64,8 +70,13 @@ class RelayGuard:
         return found | {"delta": said} if inside else said
 
     def _held_call(self, index: int, call: dict[str, Any]) -> dict[str, Any]:
-        function = dict(call.get("function") or {})
         place = (index, int(call.get("index", 0)))
+        if isinstance(call.get("custom"), dict) or place in self._custom:
+            self._custom.add(place)
+            custom = dict(call.get("custom") or {})
+            self._calls[place] = self._calls.get(place, "") + str(custom.pop("input", "") or "")
+            return call | {"custom": custom | {"input": ""}}
+        function = dict(call.get("function") or {})
         self._calls[place] = self._calls.get(place, "") + str(function.pop("arguments", "") or "")
         return call | {"function": function | {"arguments": ""}}
 
@@ -81,6 +92,9 @@ class RelayGuard:
         calls = []
         for at, number in [place for place in self._calls if place[0] == index]:
             text = self._calls.pop((at, number))
+            if (at, number) in self._custom:
+                calls.append({"index": number, "custom": {"input": await self._chain.answered(text)}})
+                continue
             calls.append({"index": number, "function": {"arguments": await guarded_arguments(self._chain, text)}})
         if calls:
             said["tool_calls"] = [*(said.get("tool_calls") or ()), *calls]
