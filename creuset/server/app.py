@@ -16,6 +16,7 @@ from creuset.server.anthropic.routes import anthropic_routes
 from creuset.server.batches.routes import batch_routes
 from creuset.server.carry import Handler
 from creuset.server.document import openapi
+from creuset.server.engines.overload import OverloadGuard
 from creuset.server.engines.pool import worst_of
 from creuset.server.errors import HANDLERS, error_object, handle, nothing_at
 from creuset.server.files.routes import TAKES_FILES, file_routes
@@ -86,11 +87,15 @@ def create_app(state: ServerState) -> ASGIApp:
         limit = state.settings.max_concurrency + state.settings.max_queue
         return limit, limit - max((engine.gauges().open for engine in state.engines.engines), default=0)
 
-    return Middleware(
+    guarded = Middleware(
         Idempotency(app, route=route_of), state.settings, state.keys, state.metrics, state.log, posts=posts,
         dialects=(MESSAGES, SCIM), places=places, gate=state.gate, metered=METERED, files=TAKES_FILES,
         sockets={PATH: response_socket},
     )  # fmt: skip
+    each = state.settings.max_concurrency + state.settings.max_queue
+    return OverloadGuard(
+        guarded, METERED, lambda: each * len(state.engines.engines), state.metrics, state.log, dialects=(MESSAGES,)
+    )
 
 
 def _own_routes(state: ServerState) -> list[tuple[str, str, Handler]]:

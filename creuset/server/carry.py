@@ -161,7 +161,8 @@ async def fitting(engine: ServedEngine, ask: ChatRequest) -> ChatRequest:
 async def _preparation(
     engine: ServedEngine, ask: ChatRequest, reply_id: str, salt: str, respond: Respond, *, capped: bool = False
 ) -> Callable[[], Prepared]:
-    """What says what the engine is asked, once its window is known."""
+    """What says what the engine is asked, once its window is known. A full engine is told before a prompt is read."""
+    engine.client.refuse(ask.choices, promised=engine.promised)
     model = engine.model
     ids = await chat_prompt(model, ask)
     thought = model.template.thought(ids, asked=ask.thinking.switched)

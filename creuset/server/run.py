@@ -281,7 +281,9 @@ def gate_of(database: Database, settings: ServeSettings, keys: KeyStore | None, 
     if settings.mail:
         mail = MailServer(settings.mail, settings.mail_sender, os.environ.get("CREUSET_MAIL_PASSWORD", ""))
     alerts = AlertSender(database, mail=mail, on_error=failed)
-    return MoneyGate(Books(database, journal=journal, alerts=alerts, on_error=failed, replica=replica))
+    return MoneyGate(
+        Books(database, journal=journal, alerts=alerts, on_error=failed, replica=replica, redis=settings.redis)
+    )
 
 
 def _uvicorn(state: ServerState, log: Any) -> uvicorn.Config:

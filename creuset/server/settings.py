@@ -22,6 +22,7 @@ class ServeSettings:
     allow_origins: tuple[str, ...] = ()  # web pages elsewhere that may call it, such as https://app.example
     share_prefixes: bool = False  # callers with different keys may find each other's prompts in the prefix cache
     database: str = MEMORY  # where responses and conversations are kept: SQLAlchemy's address. So: in memory
+    redis: str = ""  # the address of Redis or Valkey, where servers that share a database count limits
     journal: Path | None = None  # a folder: usage is kept there until the database has it. None: nowhere
     mail: str = ""  # the address of a mail server, which gets alerts about budgets
     mail_sender: str = "creuset@localhost"
@@ -38,6 +39,11 @@ class ServeSettings:
         for name in ("heartbeat_s", "send_timeout_s"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+
+        if self.redis and not self.redis.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError(f"redis must be an address such as redis://HOST or unix:///SOCKET, got `{self.redis}`")
+        if self.redis and not self.database.startswith("postgres"):
+            raise ValueError("redis counts for servers that share a PostgreSQL database; give its address as database")
 
     @property
     def loopback(self) -> bool:

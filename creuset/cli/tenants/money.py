@@ -14,6 +14,14 @@ if TYPE_CHECKING:
 SUBJECTS = ("key", "user", "account", "group", "project", "organization")
 
 
+def add_redis(add: Callable[..., Any]) -> None:
+    add(
+        "--redis", default="", metavar="URL",
+        help="where servers that share a PostgreSQL database count limits: redis://HOST, or unix:///SOCKET of Redis or "
+        "Valkey (default: in the database)",
+    )  # fmt: skip
+
+
 def add_mail(add: Callable[..., Any]) -> None:
     add(
         "--mail", default="", metavar="URL",

@@ -1,11 +1,7 @@
 """Books over a database, callers, and a PostgreSQL of our own."""
 
 import os
-import pwd
-import shutil
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +13,7 @@ from creuset.server.tenants.money import rules
 from creuset.server.tenants.money.limits import Limit
 from creuset.server.tenants.money.tables import COUNTERS, HOLDS, LEDGER, USAGE
 from creuset.types.tenants import Caller
+from tests.services import Postgres, Redis, postgres_programs, postgres_server, redis_program, redis_server
 
 MODEL = ("gpt-4o",)  # 2.50, 1.25 cached, 10.00 for a million tokens
 NOW = 1_780_000_000  # a day in May 2026
@@ -61,35 +58,30 @@ def _held(connection: Connection) -> int:
 # -- PostgreSQL: Debian's, in a folder of its own, on a Unix socket, for as long as the tests run
 
 
-def _programs() -> Path | None:
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    return found[-1].parent if found else (Path(at).parent if (at := shutil.which("initdb")) else None)
+@pytest.fixture(scope="session")
+def postgres_service() -> Iterator[Postgres]:
+    """An empty server; skipped where PostgreSQL is not installed."""
+    programs = postgres_programs()
+    if programs is None:
+        pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
+    with postgres_server(programs) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of an empty server; skipped where PostgreSQL is not installed."""
-    programs = _programs()
-    if programs is None:
-        pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
-    folder = Path("/tmp") / f"creuset-postgres-{os.getpid()}"  # a socket's path must be short
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o777)
-    options: dict[str, Any] = {"check": True, "capture_output": True, "cwd": folder}
-    if os.geteuid() == 0:  # initdb refuses root
-        who = pwd.getpwnam("nobody")
-        os.chown(folder, who.pw_uid, who.pw_gid)
-        options |= {"user": who.pw_uid, "group": who.pw_gid, "extra_groups": ()}
-    data = folder / "data"
-    subprocess.run([programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-N"], **options)
-    settings = f"-k {folder} -c listen_addresses= -c fsync=off -c max_connections=60"
-    start = [programs / "pg_ctl", "-D", data, "-w", "-l", folder / "log", "-o", settings]
-    subprocess.run([*start, "start"], **options | {"capture_output": False, "stdout": subprocess.DEVNULL})
-    try:
-        yield f"postgresql://postgres@/postgres?host={folder}"
-    finally:
-        subprocess.run([programs / "pg_ctl", "-D", data, "-m", "immediate", "stop"], **options)
-        shutil.rmtree(folder, ignore_errors=True)
+def postgres(postgres_service: Postgres) -> str:
+    """Its address."""
+    return postgres_service.url
+
+
+@pytest.fixture
+def redis_service() -> Iterator[Redis]:
+    """An empty Redis; skipped where neither Redis nor Valkey is installed."""
+    program = redis_program()
+    if program is None:
+        pytest.skip("Redis is not installed: apt-get install redis-server")
+    with redis_server(program) as server:
+        yield server
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 import asyncio
 import random
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -133,9 +131,7 @@ def rows(database: Database, table: Any) -> int:
         return connection.execute(select(func.count()).select_from(table)).scalar() or 0
 
 
-def test_postgresql_gone_and_back_loses_and_doubles_nothing(postgres, postgres_database, tmp_path):
-    folder = Path(postgres.partition("host=")[2])
-
+def test_postgresql_gone_and_back_loses_and_doubles_nothing(postgres_service, postgres_database, tmp_path):
     async def run() -> None:
         journal = UsageJournal(tmp_path, "srv")
         first = Database(postgres_database)
@@ -144,7 +140,7 @@ def test_postgresql_gone_and_back_loses_and_doubles_nothing(postgres, postgres_d
         server = Server(postgres_database, journal=journal)
         await server.gate.start()
         running = [await admit(server.gate, f"a{at}") for at in range(3)]
-        control(folder, "stop")
+        postgres_service.stop()
         try:
             running[0].settle(TokenUsage(input=100, output=50))
             with pytest.raises(LedgerUnavailable):
@@ -154,7 +150,7 @@ def test_postgresql_gone_and_back_loses_and_doubles_nothing(postgres, postgres_d
             with pytest.raises(LedgerUnavailable):
                 await admit(server.gate, "c")
         finally:
-            control(folder, "start")
+            postgres_service.start()
         async with asyncio.timeout(30):
             while server.gate.books.down:
                 await asyncio.sleep(0.05)
@@ -167,19 +163,3 @@ def test_postgresql_gone_and_back_loses_and_doubles_nothing(postgres, postgres_d
         server.database.close()
 
     asyncio.run(run())
-
-
-def control(folder: Path, verb: str) -> None:
-    import os
-    import pwd
-
-    from .conftest import _programs
-
-    programs = _programs()
-    assert programs is not None
-    who = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
-    more: dict[str, Any] = {"user": who.pw_uid, "group": who.pw_gid, "extra_groups": ()} if who else {}
-    settings = f"-k {folder} -c listen_addresses= -c fsync=off -c max_connections=60"
-    ways = {"stop": ["-m", "immediate"], "start": ["-l", str(folder / "log"), "-o", settings]}
-    command = [programs / "pg_ctl", "-D", folder / "data", "-w", *ways[verb], verb]
-    subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL, **more)

@@ -18,7 +18,7 @@ from creuset.server.tenants.directory.keys import issue, revoke
 from creuset.server.tenants.directory.people import create_user
 from creuset.server.tenants.directory.projects import create_organization
 
-from ..money.conftest import postgres, postgres_database  # noqa: F401  (fixtures)
+from ..money.conftest import postgres, postgres_database, postgres_service  # noqa: F401  (fixtures)
 
 pytestmark = pytest.mark.slow
 

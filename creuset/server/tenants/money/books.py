@@ -17,26 +17,28 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from secrets import token_hex
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
-from creuset.core.errors import RequestError
 from creuset.server.database import Database
 from creuset.server.tenants.money import counting, rules
 from creuset.server.tenants.money.alerts import AlertSender
-from creuset.server.tenants.money.batch import Ask, WriteBatch, copied, counts, end_dead, matching, seen
+from creuset.server.tenants.money.batch import Ask, WriteBatch, catch_up, claims_of, copied, end_dead, matching, seen
 from creuset.server.tenants.money.counting import Key, Place, decide, settle
 from creuset.server.tenants.money.journal import UsageJournal
-from creuset.server.tenants.money.ledger import Closing, LimitClaim, Opening, expire, record
-from creuset.server.tenants.money.limits import Limit, LimitCounter, rescale, take
+from creuset.server.tenants.money.ledger import Closing, Opening, expire, record
+from creuset.server.tenants.money.limits import Limit, LimitCounter, rescale
 from creuset.server.tenants.money.refusals import LedgerUnavailable
 from creuset.server.tenants.money.tables import HOLDS
 from creuset.server.tenants.money.windows import Calendar
-from creuset.server.tenants.replicas.postgres import SharedLedger
+from creuset.server.tenants.replicas.postgres import SharedLedger, Told
 from creuset.types.tenants import Caller
+
+if TYPE_CHECKING:
+    from creuset.server.tenants.replicas.generation import RedisGeneration
 
 FLUSH_S = 0.05  # what happened in this time goes to the database together; the journal has it at once
 LOOK_S = 0.5  # how often it is looked whether limits have changed
@@ -57,23 +59,25 @@ class Books:
         alerts: AlertSender | None = None,
         replica: str = "",
         lease_s: float = LEASE_S,
+        redis: str = "",
     ) -> None:
-        """`on_error` gets what went wrong in the background; `alerts` hears what is spent of budgets."""
+        """`on_error` gets what went wrong in the background; `alerts` hears what is spent of budgets. `redis`: the
+        address of where servers that share a database count limits; else they count in the database."""
         self.database, self.journal, self._clock = database, journal, clock
         self._on_error, self._alerts = on_error, alerts
         self.replica, self._lease_s = replica or f"srv_{token_hex(8)}", lease_s
         self.shared = database.engine.dialect.name == "postgresql"
+        self._redis_url = redis
+        self._redis: RedisGeneration | None = None
         self._ledger = SharedLedger(database, self.replica) if self.shared else None
-        self.settings = rules.MoneySettings()
-        self.limits: dict[str, Limit] = {}
+        self.settings, self.limits = rules.MoneySettings(), dict[str, Limit]()
         self.down = ""  # why nothing new is let in
         self._counters: dict[Key, LimitCounter] = {}
         self._changed: dict[Key, LimitCounter] = {}
         self._places: dict[Any, tuple[Place, ...]] = {}
         self.calendar = Calendar()
         self._open: dict[str, tuple[Opening, Caller, tuple[str, ...]]] = {}
-        self._next, self._sent = WriteBatch(), WriteBatch()
-        self._batches = 0
+        self._next, self._sent, self._batches = WriteBatch(), WriteBatch(), 0
         self._wake, self._hurry, self._ended = asyncio.Event(), asyncio.Event(), False
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -82,7 +86,9 @@ class Books:
         """Microseconds since 1970."""
         return int(self._clock() * 1_000_000)
 
-    # -- life
+    @property
+    def _running(self) -> list[Opening]:
+        return [opening for opening, *_ in self._open.values()]
 
     async def start(self) -> None:
         """Read limits and counters, settle what servers before this one have left, begin to write."""
@@ -97,6 +103,11 @@ class Books:
                     await self.database.run(partial(self._settle_left, closings))
                 file.empty()
                 file.close()
+        if self.shared and self._redis_url:
+            from creuset.server.tenants.replicas.generation import RedisGeneration
+
+            self._redis = RedisGeneration(self._redis_url, self.database, self._rows, self._on_error)
+            await self._redis.look(self.settings.version, self.limits, ())
         self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._look())]
 
     async def stop(self) -> None:
@@ -107,6 +118,8 @@ class Books:
         if self._tasks:
             self._tasks[1].cancel()
             await asyncio.wait(self._tasks)
+        if self._redis is not None:
+            await self._redis.close()
         if self._ledger is not None:
             await self._ledger.close()
         if self._alerts is not None:
@@ -176,44 +189,26 @@ class Books:
         return found
 
     def counter(self, limit: Limit) -> LimitCounter | None:
-        """What was counted for the subject of `limit`, as far as this server knows."""
+        """What was counted for its subject, as far as this server knows."""
         return self._counters.get((limit.id, limit.subject))
 
     async def _prepare(self, pairs: list[tuple[Limit, str]]) -> tuple[Place, ...]:
         missing = [(limit, subject) for limit, subject in pairs if (limit.id, subject) not in self._counters]
         if missing:
             sent, at = self._batches, self.now
-            made = await self._on_database(lambda connection: self._new_counters(connection, missing, at))
+            try:
+                made = await self.database.run(lambda connection: counting.begin_counters(connection, missing, at))
+            except Exception as error:
+                self._on_error("database", error)
+                raise LedgerUnavailable(AWAY) from error
             for (limit, subject), counter in zip(missing, made, strict=True):
                 if (limit.id, subject) not in self._counters:
                     self._counters[limit.id, subject] = counter
                     if not self.shared:
-                        self._catch_up(limit, counter, sent)
+                        late = [*self._next.closings, *(self._sent.closings if self._batches > sent else ())]
+                        running = [(opening, names) for opening, _who, names in self._open.values()]
+                        catch_up(limit, counter, late, running, self.now)
         return tuple((limit, self._counters[limit.id, subject]) for limit, subject in pairs)
-
-    def _new_counters(self, connection: Connection, pairs: list[tuple[Limit, str]], at: int) -> list[LimitCounter]:
-        found = []
-        for limit, subject in pairs:
-            begin, _ = counting.begin_of(limit, self.calendar if not self.shared else Calendar(), at)
-            spent = counting.spent_before(connection, limit, subject, begin)
-            found.append(LimitCounter(limit.id, subject, period=begin, spent=spent))
-        counting.add_counters(connection, found)
-        return found
-
-    def _catch_up(self, limit: Limit, counter: LimitCounter, sent: int) -> None:
-        """Count for a limit that begins now what runs, and what ended and was not in the database yet."""
-        waiting = [*self._next.closings, *(self._sent.closings if self._batches > sent else ())]
-        for closing in waiting:
-            if closing.usage is not None and counts(limit, counter.subject, closing.opening):
-                cost = closing.cost if closing.opening.currency == limit.currency else 0
-                known = {"money": cost, "tokens": closing.usage.total, "requests": 1}
-                counter.spent += 0 if limit.sliding else known.get(limit.what, 0)
-        for opening, _who, names in self._open.values():
-            if counts(limit, counter.subject, opening) and (not limit.model or limit.model in names):
-                amount = {"money": opening.amount, "tokens": 0}.get(limit.what, 1)
-                if limit.what != "money" or opening.currency == limit.currency:
-                    take(limit, counter, amount, self.now)
-                    opening.claims.append(LimitClaim(limit.id, counter.subject, amount, counter.period))
 
     # -- one request
 
@@ -223,11 +218,7 @@ class Books:
             raise LedgerUnavailable(self.down)
         places = opening.counted(await self.places(who, names))
         if self.shared:
-            ask = Ask(opening, places, tokens, asyncio.get_running_loop().create_future())
-            self._next.asks.append(ask)
-            self._wake.set()
-            self._hurry.set()
-            await ask.told
+            await self._ask(opening, places, tokens)
         else:
             opening.at = at = self.now
             opening.claims = decide(
@@ -239,6 +230,25 @@ class Books:
             self._wake.set()
         self._open[opening.request] = opening, who, names
         return places
+
+    async def _ask(self, opening: Opening, places: tuple[Place, ...], tokens: int) -> None:
+        """Be let in by Redis and what is shared there, and by the shared database. Raises its refusal."""
+        redis = self._redis.limits if self._redis is not None else None
+        granted = redis is not None and await redis.reserve(places, opening, tokens, self.calendar, self.now)
+        ask = Ask(opening, places, tokens, asyncio.get_running_loop().create_future(), granted)
+        ask.waits = not granted or any(limit.what == "money" for limit, _ in places)
+        self._next.asks.append(ask)
+        self._wake.set()
+        opening.at, opening.claims = self.now, claims_of(places, tokens) if granted else []
+        if not ask.waits:
+            return
+        self._hurry.set()
+        try:
+            await ask.told
+        except BaseException:
+            if granted and redis is not None:
+                redis.expire(self.limits, [opening])
+            raise
 
     def close(self, closing: Closing) -> None:
         """A request that was let in has ended. Its usage, where there is one, is kept before this returns."""
@@ -252,6 +262,8 @@ class Books:
         if not self.shared:
             new = closing.usage is not None
             self._note(self._told(settle(self.limits, self._counters, closing, opened=True, new=new)))
+        elif self._redis is not None:
+            self._redis.limits.settle(self.limits, closing)
         self._next.closings.append(closing)
         self._wake.set()
 
@@ -273,7 +285,9 @@ class Books:
         wait = RETRY_S[0]
         while not (self._ended and not self._next):
             await self._wake.wait()
-            if not self._ended and not self._next.asks:  # nobody waits for what is written now
+            if not self._ended and not any(
+                ask.waits for ask in self._next.asks
+            ):  # nobody waits for what is written now
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._hurry.wait(), FLUSH_S)
             self._wake.clear()
@@ -308,7 +322,8 @@ class Books:
         if self.journal is not None:
             with suppress(OSError):
                 self.journal.settled(all=not self._next.closings)
-        for ask, refusal in zip(batch.asks, told, strict=True):
+        for ask in (ask for ask in batch.asks if ask.waits):
+            refusal = told[ask.opening.request]
             if not ask.told.done():
                 ask.told.set_result(None) if refusal is None else ask.told.set_exception(refusal)
             elif refusal is None:  # who asked is gone
@@ -324,7 +339,8 @@ class Books:
             key = (counter.limit, counter.subject)
             if key in self._counters:
                 self._changed.setdefault(key, self._counters[key])
-        for ask in batch.asks:  # it may have been written, though nobody heard of it
+        self._next.asks[:0] = [ask for ask in batch.asks if not ask.waits]
+        for ask in (ask for ask in batch.asks if ask.waits):  # it may have been written, though nobody heard of it
             self._next.closings.append(Closing(opening=ask.opening, status="refused"))
             if not ask.told.done():
                 ask.told.set_exception(LedgerUnavailable(AWAY))
@@ -333,15 +349,15 @@ class Books:
         self.down = AWAY
         self._on_error(what, error)
 
-    async def _write_alone(self, batch: WriteBatch) -> list[RequestError | LedgerUnavailable | None]:
+    async def _write_alone(self, batch: WriteBatch) -> Told:
         def work(connection: Connection) -> None:
             record(connection, batch.openings, batch.closings, self.replica, sure=not batch.again)
             counting.save_counters(connection, batch.counters)
 
         await self.database.run(work)
-        return []
+        return {}
 
-    async def _write_shared(self, batch: WriteBatch) -> list[RequestError | LedgerUnavailable | None]:
+    async def _write_shared(self, batch: WriteBatch) -> Told:
         assert self._ledger is not None
         told, changed, rows = await self._ledger.write(batch, self.limits, self.calendar)
         self._told(changed)
@@ -349,13 +365,6 @@ class Books:
             if (mine := self._counters.get(key)) is not None:
                 mine.period, mine.full, mine.spent, mine.held = row.period, row.full, row.spent, row.held
         return told
-
-    async def _on_database(self, work: Callable[[Connection], Any]) -> Any:
-        try:
-            return await self.database.run(work)
-        except Exception as error:
-            self._on_error("database", error)
-            raise LedgerUnavailable(AWAY) from error
 
     # -- what others do
 
@@ -369,9 +378,22 @@ class Books:
                 version = await self.database.read(rules.version_of)
                 if version != self.settings.version:
                     await self.reload()
+                if self._redis is not None:
+                    await self._redis.look(self.settings.version, self.limits, self._running)
                 if self.shared and turns % max(1, int(self._lease_s / 6 / LOOK_S)) == 0:
                     await self.database.run(lambda connection: seen(connection, self.replica))
-                    await self.database.run(lambda connection: end_dead(connection, self.limits, self._lease_s))
+                    dead = await self.database.run(lambda link: end_dead(link, self.limits, self._lease_s))
+                    if self._redis is not None:
+                        self._redis.limits.expire(self.limits, dead)
+
+    async def _rows(self, keys: Iterable[Key]) -> dict[Key, LimitCounter]:
+        """Counters as the shared database has them, with what this server has counted."""
+        while (self._next or self._sent) and not self.down:
+            self._wake.set()
+            self._hurry.set()
+            await asyncio.sleep(FLUSH_S / 10)
+        wanted = set(keys)
+        return await self.database.run(lambda connection: counting.lock(connection, wanted)[0])
 
     async def reload(self) -> None:
         """Read limits, alerts and prices anew."""

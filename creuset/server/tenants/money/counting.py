@@ -116,6 +116,17 @@ def add_counters(connection: Connection, counters: Collection[LimitCounter]) -> 
         insert_new(connection, COUNTERS, [_row(one) for one in counters])
 
 
+def begin_counters(connection: Connection, pairs: Sequence[tuple[Limit, str]], at: int) -> list[LimitCounter]:
+    """Counters of limits that begin to count, as the ledger has it so far."""
+    found: list[LimitCounter] = []
+    for limit, subject in pairs:
+        begin, _ = begin_of(limit, Calendar(), at)
+        spent = spent_before(connection, limit, subject, begin)
+        found.append(LimitCounter(limit.id, subject, period=begin, spent=spent))
+    add_counters(connection, found)
+    return found
+
+
 def lock(connection: Connection, keys: Collection[Key]) -> tuple[dict[Key, LimitCounter], int]:
     """The counters of these keys, locked until the transaction ends, and the database's time (microseconds)."""
     found: dict[Key, LimitCounter] = {}

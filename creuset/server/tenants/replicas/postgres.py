@@ -15,7 +15,7 @@ import msgspec
 
 from creuset.core.errors import RequestError
 from creuset.server.database import Database
-from creuset.server.tenants.money.batch import WriteBatch
+from creuset.server.tenants.money.batch import Ask, WriteBatch
 from creuset.server.tenants.money.counting import Key, Place, decide, settle
 from creuset.server.tenants.money.ledger import (
     HOLD_NAMES,
@@ -35,6 +35,7 @@ from creuset.server.tenants.money.windows import Calendar
 if TYPE_CHECKING:
     import psycopg
 
+Told = dict[str, RequestError | LedgerUnavailable | None]  # by request; None: it is let in
 CONNECT_S = 5  # for a connection to be made
 SILENT_S = 10  # for the database to answer: a transaction that waits longer for its locks ends in an error
 
@@ -55,6 +56,10 @@ _NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 _END_HOLDS = "DELETE FROM holds WHERE request = ANY(%s::text[]) RETURNING request"
 _ADD_USAGE = _insert(USAGE, USAGE_NAMES, "ON CONFLICT (request) DO NOTHING RETURNING request")
 _ADD_HOLDS, _ADD_LINES = _insert(HOLDS, HOLD_NAMES), _insert(LEDGER, LEDGER_NAMES)
+_BEGUN = (
+    "SELECT request FROM holds WHERE request = ANY(%s::text[]) UNION "
+    "SELECT request FROM ledger WHERE request = ANY(%s::text[]) AND step = 'reserve'"
+)
 _STORE = (
     'UPDATE counters SET "period" = n.period, "full" = n.full, "spent" = n.spent, "held" = n.held FROM '
     "unnest(%s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[]) "
@@ -82,8 +87,8 @@ class SharedLedger:
 
     async def write(
         self, batch: WriteBatch, limits: Mapping[str, Limit], calendar: Calendar
-    ) -> "tuple[list[RequestError | LedgerUnavailable | None], list[Place], dict[Key, LimitCounter]]":
-        """Write `batch`. Returns what each of its asks is told (None: it is let in), the places where something was
+    ) -> tuple[Told, list[Place], dict[Key, LimitCounter]]:
+        """Write `batch`. Returns what its asks are told, the places where something was
         used, and the counters as they are now. Raises what the database raises; then nothing is known to be written.
         """
         link = await self._connected()
@@ -97,7 +102,7 @@ class SharedLedger:
     async def _written(
         self, link: "psycopg.AsyncConnection[tuple[Any, ...]]", batch: WriteBatch, limits: Mapping[str, Limit],
         calendar: Calendar,
-    ) -> "tuple[list[RequestError | LedgerUnavailable | None], list[Place], dict[Key, LimitCounter]]":  # fmt: skip
+    ) -> tuple[Told, list[Place], dict[Key, LimitCounter]]:  # fmt: skip
         keys = {(limit.id, counter.subject) for ask in batch.asks for limit, counter in ask.places}
         keys |= {(claim.limit, claim.subject) for one in batch.closings for claim in one.opening.claims}
         ended = {one.opening.request: one for one in batch.closings}
@@ -117,15 +122,25 @@ class SharedLedger:
             opened = {row[0] for row in await gone.fetchall()} if ended else set[str]()
             new = {used[row[0]].opening.request for row in await spoken.fetchall()} if rows else set[str]()
 
+            asks = batch.asks
+            if batch.again and (noted := [ask.opening.request for ask in asks if not ask.waits]):
+                known = await link.execute(_BEGUN, (noted, noted))
+                stale = {row[0] for row in await known.fetchall()}
+                asks = [ask for ask in asks if ask.waits or ask.opening.request not in stale]
             lines: list[Values] = []
             changed: list[Place] = []
+            # Of those that were let in elsewhere, some have ended before this was written.
+            short = [ask for ask in asks if ask.opening.request in ended]
+            for opening in self._decided(short, counters, now, calendar)[1]:
+                lines += moved(opening, "reserve", opening.amount)
+                opened.add(opening.request)
             for id, one in ended.items():
                 if id in opened:
                     lines += moved(one.opening, "release", -one.opening.amount)
                 if id in new:
                     lines += charged(one)
                 changed += settle(limits, counters, one, opened=id in opened, new=id in new)
-            told, begun = self._decided(batch, counters, now, calendar)
+            told, begun = self._decided([ask for ask in asks if ask not in short], counters, now, calendar)
             for opening in begun:
                 lines += moved(opening, "reserve", opening.amount)
             if begun:
@@ -140,11 +155,11 @@ class SharedLedger:
         return told, changed, counters
 
     def _decided(
-        self, batch: WriteBatch, counters: Mapping[Key, LimitCounter], now: int, calendar: Calendar
-    ) -> "tuple[list[RequestError | LedgerUnavailable | None], list[Opening]]":
-        told: list[RequestError | LedgerUnavailable | None] = []
+        self, asks: Sequence[Ask], counters: Mapping[Key, LimitCounter], now: int, calendar: Calendar
+    ) -> tuple[Told, list[Opening]]:
+        told: Told = {}
         begun: list[Opening] = []
-        for ask in batch.asks:
+        for ask in asks:
             one = ask.opening
             places = [(limit, counters[key]) for limit, counter in ask.places
                       if (key := (limit.id, counter.subject)) in counters]  # fmt: skip
@@ -155,9 +170,9 @@ class SharedLedger:
                     calendar=calendar, granted=ask.granted,
                 )  # fmt: skip
             except (RequestError, LedgerUnavailable) as refusal:
-                told.append(refusal)
+                told[one.request] = refusal
                 continue
-            told.append(None)
+            told[one.request] = None
             begun.append(one)
         return told, begun
 
