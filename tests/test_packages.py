@@ -28,7 +28,7 @@ IMPORTED_AS = {
 NOT_IMPORTED = {
     "antlr4": "latex2sympy2_extended parses with it", "lxml_html_clean": "trafilatura imports it",
     "accelerate": "lm_eval imports it", "lm_eval": "run as a program",
-    "psycopg": "SQLAlchemy imports it for PostgreSQL", "websockets": "uvicorn imports it",
+    "websockets": "uvicorn imports it",
     "httptools": "uvicorn imports it where it is there",
     "build": "run as a program", "setuptools": "builds the wheel", "xdist": "a plugin of pytest",
     "ruff": "run as a program", "mypy": "run as a program", "creuset": "this package",
@@ -82,7 +82,7 @@ def inside(*packages: str) -> set[str]:
 
 
 SIGN_ON = inside("server.tenants.signon", "server.scim")
-FAST, SHARED = inside("server.engines.loop"), inside("server.tenants.money.redis_limits")
+FAST, SHARED = inside("server.engines.loop"), inside("server.tenants.replicas")
 PROTECT = inside("server.protect.vault", "server.protect.privacy.receipts")
 NUMBERS = {"core.personal.check_digits", "core.personal.telephone"}
 

@@ -16,7 +16,7 @@ EXTRAS: dict[str, frozenset[str]] = {
     "fast": frozenset({"httptools", "uvloop"}),
     "tenants": frozenset({
         "argon2", "authlib", "cryptography", "httpx2", "joserfc", "phonenumbers", "pkcs11", "psycopg", "pydantic",
-        "scim2_models", "stdnum",
+        "redis", "scim2_models", "stdnum",
     }),
     "train": frozenset({"zstandard"}),
     "data": frozenset({
