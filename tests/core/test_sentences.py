@@ -109,8 +109,7 @@ def _built(key: str) -> bool:
              if f.suffix in (".py", ".toml") and f.name != "sentences.toml"]  # fmt: skip
     begins = {m for text in files for m in re.findall(rf"{room}\.([a-z_ ]+)\{{", text)} | {"count_", "state_"}
     named = any(re.search(rf'"[^"\n]*\b{name}\b[^"\n]*"', text) for text in files)
-    field = room == "plan" and any(re.search(rf"^    {name}: ", text, re.MULTILINE) for text in files)  # of a dataclass
-    return name.startswith(tuple(begins)) or field or (room in ("dossier", "plan") and named)
+    return name.startswith(tuple(begins)) or (room == "dossier" and named)
 
 
 def literal(node: ast.AST) -> str:

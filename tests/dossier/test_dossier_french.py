@@ -94,6 +94,17 @@ def test_no_page_mixes_languages(full, lang, other):
         assert not strange, (page.name, where[:3])
 
 
+def test_the_card_speaks_english_only(root, given, tmp_path):
+    """The card of `eval card` is for the hub, in English; the dossier has the same form in French, checked above."""
+    made = root / "base"
+    words_ = ["eval", "card", str(made), "--evaluation", str(root / "scores"), "--dialogues", "0"]
+    assert main([*words_, "--out", str(tmp_path / "card.md")]) == 0
+    text = (tmp_path / "card.md").read_text(encoding="utf-8").split("---", 2)[2]
+    said = re.sub(r"`[^`]*`", " ", text)
+    assert len(words(said)) > 100 and not words(said) & FRENCH
+    assert not [chunk for chunk in chunks("fr", "en") if chunk in " ".join(said.split())]
+
+
 def chunks(lang, other):
     """What the sentences of all rooms say in `lang` and not in `other`: the words between their slots."""
     found = set()

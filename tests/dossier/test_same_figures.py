@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+import yaml
 
 from creuset.cli import main
 from creuset.core.artifact import new_artifact
@@ -50,6 +51,8 @@ def folder(root, given, tmp_path_factory) -> Path:
             if kind == "audit":
                 document = {"subject": subject, "date": "2026-01-01", "items": item_rows([]), "rows": rows}
                 (at / "audit.html").write_text(audit_page(document), encoding="utf-8")
+    words = ["eval", "card", str(root / "base"), "--evaluation", str(at / "evaluation"), "--dialogues", "0"]
+    assert main([*words, "--out", str(at / "card.md")]) == 0
     assert main(["eval", "report", str(at / "evaluation"), "--out", str(at / "evaluation.html")]) == 0
     build(root / "base", at / "dossier", evaluations=[at / "evaluation"], audits=[at / "audit"], formats=["html"])
     (at / "systems.toml").write_text(
@@ -85,7 +88,9 @@ def in_rows(page: str, name: str) -> list[list[Decimal]]:
 def pages(folder: Path) -> dict[str, str]:
     files = [folder / "evaluation.html", folder / "audit.html", *sorted((folder / "dossier").glob("*/*.html"))]
     files += sorted((folder / "compared").glob("*.html"))
-    return {str(file.relative_to(folder)): file.read_text(encoding="utf-8").replace("<wbr>", "") for file in files}
+    found = {str(file.relative_to(folder)): file.read_text(encoding="utf-8").replace("<wbr>", "") for file in files}
+    lines = (folder / "card.md").read_text(encoding="utf-8").replace("\\_", "_").splitlines()
+    return found | {"card.md": "".join(f"<tr>{line}</tr>" for line in lines if line.startswith("|"))}
 
 
 @pytest.mark.parametrize("kind", ["evaluation", "audit"])
@@ -106,8 +111,18 @@ def test_a_figure_is_the_same_on_every_page_that_shows_it(folder: Path, kind: st
                 assert said <= right | {Decimal(0), Decimal(6)}, (page, measure.metric, sorted(said - right))
     for metric, where in seen.items():
         kinds = {page.split("/")[0] for page in where}
-        assert {f"{kind}.html", "dossier"} <= kinds and {"dossier/en", "dossier/fr"} <= {p[:10] for p in where}, metric
+        wanted = {f"{kind}.html", "dossier", *(["card.md"] if kind == "evaluation" else [])}
+        assert wanted <= kinds and {"dossier/en", "dossier/fr"} <= {p[:10] for p in where}, metric
     assert len(seen) == len(measures(kind))
+
+
+def test_the_head_of_the_card_has_the_figures_as_they_were_measured(folder: Path) -> None:
+    head = yaml.safe_load((folder / "card.md").read_text(encoding="utf-8").split("---")[1])
+    said = {one["metrics"][0]["type"]: one["metrics"][0] for one in head["model-index"][0]["results"]}
+    for measure in measures("evaluation"):
+        assert said[measure.metric]["value"] == measure.score and said[measure.metric]["args"]["n"] == measure.n
+        if measure.interval:
+            assert said[measure.metric]["args"]["low_95"] == measure.interval.low
 
 
 def test_a_share_is_rounded_alike_as_a_share_and_as_a_percentage() -> None:
