@@ -10,7 +10,7 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "tests/docs/test_commands.py", "tests/bench/test_bench.py", "tests/train/test_pause.py",
         "tests/train/test_training.py",
     )),
-    ("browser", ("tests/web/",)),
+    ("browser", ("tests/web/", "tests/console/")),
     ("servers", ("tests/server/test_life.py", "tests/server/test_cli.py")),
     ("transformers", (
         "tests/model/test_families.py", "tests/model/test_moe_families.py", "tests/model/test_golden.py",

@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[1]
 TABLES: dict[str, str] = {      # first part of a key: the room whose sentences.toml has the rest
     "core": "core", "evals": "evals", "benchmarks": "benchmarks", "report": "report", "audit": "governance/audit",
     "dossier": "governance/dossier", "compare": "governance/compare", "origin": "model/store",
-    "data": "data", "train": "train", "plan": "plan",
+    "data": "data", "train": "train", "plan": "plan", "console": "server/console",
 }  # fmt: skip
 
 

@@ -10,18 +10,21 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Scope
 
 from creuset.core.errors import EngineError
+from creuset.server.accounting.routes import accounting_routes
+from creuset.server.accounting.traffic import SeenRequest
 from creuset.server.admin.routes import admin_routes
 from creuset.server.anthropic.errors import DIALECT as MESSAGES
 from creuset.server.anthropic.routes import anthropic_routes
 from creuset.server.batches.routes import batch_routes
 from creuset.server.carry import Handler
+from creuset.server.console.routes import console_routes
 from creuset.server.document import openapi
 from creuset.server.engines.overload import OverloadGuard
 from creuset.server.engines.pool import worst_of
 from creuset.server.errors import HANDLERS, error_object, handle, nothing_at
 from creuset.server.files.routes import TAKES_FILES, file_routes
 from creuset.server.idempotency import Idempotency
-from creuset.server.middleware import Middleware
+from creuset.server.middleware import POLLED, Middleware, RequestContext
 from creuset.server.moderation.routes import moderation_routes
 from creuset.server.openai.routes import openai_routes
 from creuset.server.protect.audit.keep import READS
@@ -50,8 +53,8 @@ def create_app(state: ServerState) -> ASGIApp:
     table = [
         *openai_routes(state), *response_routes(state), *compact_routes(state), *conversation_routes(state),
         *anthropic_routes(state), *retrieval_routes(state), *moderation_routes(state), *money_routes(state),
-        me_route(state), *file_routes(state), *batch_routes(state), *admin_routes(state), *privacy_routes(state),
-        *scim_routes(state), *route_routes(state), *_own_routes(state),
+        me_route(state), *file_routes(state), *accounting_routes(state), *console_routes(state), *batch_routes(state),
+        *admin_routes(state), *privacy_routes(state), *scim_routes(state), *route_routes(state), *_own_routes(state),
     ]  # fmt: skip
     table = [
         (method, path, _noted(state, path, handler) if method == "GET" else handler) for method, path, handler in table
@@ -87,9 +90,14 @@ def create_app(state: ServerState) -> ASGIApp:
         limit = state.settings.max_concurrency + state.settings.max_queue
         return limit, limit - max((engine.gauges().open for engine in state.engines.engines), default=0)
 
+    def seen(context: RequestContext, status: int, seconds: float) -> None:
+        if context.who is not None and context.route not in POLLED:
+            model = str(context.facts.get("model", ""))
+            state.traffic.note(context.who.organization, SeenRequest(context.route, model, status, seconds))
+
     guarded = Middleware(
         Idempotency(app, route=route_of), state.settings, state.keys, state.metrics, state.log, posts=posts,
-        dialects=(MESSAGES, SCIM), places=places, gate=state.gate, metered=METERED, files=TAKES_FILES,
+        dialects=(MESSAGES, SCIM), places=places, gate=state.gate, metered=METERED, files=TAKES_FILES, seen=seen,
         sockets={PATH: response_socket},
     )  # fmt: skip
     each = state.settings.max_concurrency + state.settings.max_queue

@@ -33,13 +33,14 @@ OPEN_PATHS = (
     "/",
     "/health",
     "/favicon.svg",
+    "/admin",
     "/auth/login",
     "/auth/accept",
     "/auth/oidc/login",
     "/auth/oidc/callback",
-)  # and the page's files, under /assets/
+)  # and the pages' files, under /assets/ and /admin/
 POLLED = ("/health", "/metrics")  # asked all the time; the engine's own states are logged anyway
-FOLLOWED = ("/", "/auth/oidc/callback")  # links from elsewhere lead there
+FOLLOWED = ("/", "/admin", "/auth/oidc/callback")  # links from elsewhere lead there
 LOCALHOST = "localhost"  # as an allowed origin: pages of this machine, whatever their port
 EXPOSED = (
     b"x-request-id, retry-after, retry-after-ms, x-should-retry, x-creuset-ignored, openai-processing-ms, "
@@ -114,12 +115,14 @@ class Middleware:
         gate: Gate | None = None,
         metered: Collection[str] = (),
         files: re.Pattern[str] | None = None,
+        seen: Callable[[RequestContext, int, float], object] = lambda _context, _status, _seconds: None,
         sockets: Mapping[str, Socket] | None = None,
     ) -> None:
         """`posts`: the addresses that take a body; of another one, nothing is said of its media type. None: all.
 
         `places`: completions that run or wait at most, and how many more would be taken now; replies to POST tell them.
         `files`: the addresses that take files, as forms, which may be larger than other bodies.
+        `seen` hears of each request when it has ended: its status, and seconds.
         `metered`: the addresses whose requests count against the limits of `gate`, asked before a body is read.
         `sockets`: what serves a WebSocket at an address; it sends its requests back through here.
         """
@@ -129,6 +132,7 @@ class Middleware:
         self._origins = {o.lower().rstrip("/") for o in settings.allow_origins}
         self._posts, self._dialects, self._places = posts, dialects, places
         self._gate, self._metered, self._files, self._sockets = gate, metered, files, sockets or {}
+        self._seen = seen
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -170,6 +174,7 @@ class Middleware:
             seconds, status = self._clock() - started, status or CLIENT_GONE  # gone before anything was said
             self._metrics.requests.labels(context.route, str(status)).inc()
             self._metrics.seconds.labels(context.route).observe(seconds)
+            self._seen(context, status, seconds)
             say = self._log.debug if context.route in POLLED else self._log.info
             say(
                 "request", id=context.id, method=scope["method"], route=context.route, status=status,
@@ -365,7 +370,7 @@ _HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::[0-9]{1,5})?"
 
 def _is_open(path: str) -> bool:
     """Whether `path` needs no key: the page, its files, and whether the server lives."""
-    return path in OPEN_PATHS or path.startswith("/assets/")
+    return path in OPEN_PATHS or path.startswith(("/assets/", "/admin/"))
 
 
 def _header(scope: Scope, name: bytes) -> str:

@@ -10,6 +10,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from creuset.server.accounting.traffic import RecentTraffic
 from creuset.server.database import Database
 from creuset.server.engines.pool import EnginePool
 from creuset.server.metrics import Metrics
@@ -52,6 +53,7 @@ class ServerState:
     batches: "BatchRunner | None" = None
     router: ModelRouter = field(default_factory=ModelRouter)  # public names, their targets and their life
     callers: NameCallers = field(default_factory=NameCallers)  # who asks for old names
+    traffic: RecentTraffic = field(default_factory=RecentTraffic)  # the last requests of each organization
     items: ItemStore = field(default_factory=ItemStore)  # responses and conversations that are kept
     protection: Protection | None = None  # what data protection needs; None: nothing of it is set
 

@@ -98,8 +98,25 @@ def test_no_sentence_of_a_table_is_left_over():
     files = [f for f in ROOT.rglob("*") if f.suffix in (".py", ".toml") and f.name != "sentences.toml"]
     sources = "\n".join(f.read_text(encoding="utf-8") for f in files)
     families = ("report.unit ", "report.language ", "report.month ")  # looked up by a name or a number
-    unused = [k for k in KEYS if f'"{k}"' not in sources and not k.startswith(families) and not _built(k)]
+    page = "\n".join(f.read_text(encoding="utf-8") for f in (ROOT / TABLES["console"] / "page").glob("*.js"))
+    by_script = {f"console.{name}" for name in table("console") if f'say("{name}"' in page or name in _scripted(page)}
+    unused = [
+        k
+        for k in KEYS
+        if f'"{k}"' not in sources and k not in by_script and not k.startswith(families) and not _built(k)
+    ]
     assert not unused
+
+
+def _scripted(page: str) -> set[str]:
+    """Keys that the page of administration puts together: the names in a list behind a word, such as `part `."""
+    begins = set(re.findall(r"say\(`([a-z]+) \$", page))
+    listed = (
+        set(re.findall(r'"([a-z_]+)"', page))
+        | set(re.findall(r"\b([a-z_]+):? ", page))
+        | {"pending", "accepted", "expired"}
+    )
+    return {name for name in table("console") if name.partition(" ")[0] in begins} | listed
 
 
 def _built(key: str) -> bool:

@@ -92,6 +92,8 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/health"): Operation(replies.HealthReply, query={"model": _TEXT}),
     ("GET", "/metrics"): Operation(media="text/plain"),
     ("GET", "/"): Operation(media="text/html"),
+    ("GET", "/admin"): Operation(media="text/html"),
+    ("GET", "/admin/{file}"): Operation(media="application/octet-stream"),
     ("GET", "/assets/{file}"): Operation(media="application/octet-stream"),
     ("GET", "/favicon.svg"): Operation(media="image/svg+xml"),
 }

@@ -4,7 +4,8 @@ from creuset.core.errors import Forbidden
 from creuset.types.tenants import INFERENCE, OPERATIONS_READ, SCIM, SCOPES, Caller
 
 ANY = (
-    "/openapi.json", "/v1/creuset/me", "/v1/creuset/keys", "/v1/creuset/privacy", "/v1/organization", "/v1/projects",
+    "/openapi.json", "/v1/creuset/me", "/v1/creuset/keys", "/v1/creuset/privacy",
+    "/v1/creuset/organization", "/v1/organization", "/v1/projects",
     "/auth",
 )  # fmt: skip
 NEEDS = (("/metrics", OPERATIONS_READ), ("/scim", SCIM))

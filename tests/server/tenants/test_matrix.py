@@ -29,7 +29,17 @@ from creuset.server.tenants.money.rules import Channel, SpendAlert, add_alert, s
 from ..conftest import NAME, Running, start
 from .conftest import NOW, House, build
 
-OPEN = {"/", "/health", "/favicon.svg", "/assets/{file}", "/auth/login", "/auth/accept", "/auth/oidc/login"}
+OPEN = {
+    "/",
+    "/health",
+    "/admin",
+    "/admin/{file}",
+    "/favicon.svg",
+    "/assets/{file}",
+    "/auth/login",
+    "/auth/accept",
+    "/auth/oidc/login",
+}
 ADMIN = re.compile(r"/v1/(organization|projects|creuset/privacy)(?!/usage/|/costs)(/|$)")  # bob may read usage
 BUCKETS = re.compile(r"/v1/organization/(usage/|costs)")
 KEPT = re.compile(r"/v1/(responses|conversations)/")  # belongs to a person, and to no administrator
@@ -106,6 +116,7 @@ def scene(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sc
             budget = Limit(id="", organization=house.a, kind=kind, subject=subject, what="money", window="month",
                            amount=10**9, currency="USD")  # fmt: skip
             made = set_limit(connection, budget)
+            ids["limit_id"] = made.id
             channel = Channel(mail=("ann@example.org",))
             alert = SpendAlert(id="", organization=house.a, limit=made.id, threshold=1, channel=channel)
             ids["alert_id" if kind == "project" else "organization_alert"] = add_alert(connection, alert).id
