@@ -6,13 +6,14 @@ decodes it asks for one block at a time, and when there is none the youngest run
 its blocks back and waits again at the front (preemption). Nothing is lost by that: its tokens stay,
 only their keys and values are computed again, and what the prefix cache kept of them is not.
 
+Requests that wait take turns by class, weight and age (core/fair_queue.py); of one class, first come, first served.
 The oldest request is never preempted, and none is accepted that would not fit alone: so there is progress.
 """
 
-from collections import deque
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from creuset.core.fair_queue import FairQueue
 from creuset.engine.blocks import BlockPool
 from creuset.engine.pace import Pace
 from creuset.engine.prefix import PrefixCache, chain
@@ -106,7 +107,7 @@ class Scheduler:
         self.border = border
         self.pace = Pace(max_batch_tokens)
         self.version = ""  # of the weights: what others computed is not read
-        self.waiting: deque[Sequence] = deque()
+        self.waiting: FairQueue[Sequence] = FairQueue()
         self.running: list[Sequence] = []  # in order of arrival
         self.preemptions = 0
         self._serial = 0
@@ -125,7 +126,7 @@ class Scheduler:
         return Sequence(request, self._serial, list(request.prompt))
 
     def enqueue(self, sequence: Sequence) -> None:
-        self.waiting.append(sequence)
+        self.waiting.append(sequence, sequence.request.tier)
 
     def remove(self, sequence: Sequence, *, tainted: bool = False) -> list[int]:
         """Forget a request that ended and give its blocks back.
@@ -249,7 +250,7 @@ class Scheduler:
                 self.pool.release(found)
                 assert self.running, f"request {sequence.id} fits alone, yet {need} blocks cannot be had"
                 return
-            self.waiting.remove(sequence)
+            self.waiting.serve(sequence)
             sequence.blocks = found + fresh
             sequence.computed = len(found) * self.block_size
             sequence.known = len(found)

@@ -36,6 +36,7 @@ from creuset.server.tenants.metered import UNSAID, GenerationMeter
 from creuset.text.calls.forced import Thought
 from creuset.types.generation import GenerationRequest
 from creuset.types.messages import ChatMessage
+from creuset.types.served import DEFAULT_TIER
 
 R = TypeVar("R", bound=ResponseBuilder)
 Answer = Response | EventStream | Relay | RoutedAnswer
@@ -247,7 +248,7 @@ async def asked_there(
     size = len(msgspec.json.encode(body))  # no token is shorter than a byte
     longest = ask.max_tokens or engine.context or UNSAID
     hold = await admitted(state, request, engine.names, prompt_tokens=size, max_tokens=longest)
-    return UpstreamAnswer(engine, ask, body, reply_id, hold, size)
+    return UpstreamAnswer(engine, ask, body, reply_id, hold, size, context_of(request).served.tier)
 
 
 async def submitted(
@@ -255,6 +256,9 @@ async def submitted(
 ) -> Generation:
     """The generation of `requests`, once the limits and budgets of the caller let them in. What it uses is charged."""
     context = context_of(request)
+    tier = context.errand.tier if context.errand is not None else context.served.tier
+    if tier != DEFAULT_TIER:
+        requests = [msgspec.structs.replace(one, tier=tier) for one in requests]
     if context.who is None and context.errand is None:
         return engine.client.submit(requests, choices=choices)
     prompts = [len(one.prompt) for one in requests]

@@ -197,7 +197,8 @@ async def serve(
 
     def upstream(one: UpstreamSettings) -> UpstreamEngine:
         counted = metrics.of((one.names or (one.model,))[0])
-        return UpstreamEngine(one, counted, log, max_concurrency=settings.max_concurrency, max_queue=settings.max_queue)
+        places = one.at_a_time or settings.max_concurrency
+        return UpstreamEngine(one, counted, log, max_concurrency=places, max_queue=settings.max_queue)
 
     ours = [engine(*model, need) for model, need in zip(models, needs or [None] * len(models), strict=True)]
     database = database or Database(settings.database)

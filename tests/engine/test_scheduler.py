@@ -1,3 +1,4 @@
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -134,6 +135,17 @@ def test_requests_are_admitted_in_order_of_arrival():
     live = {str(i): one.add(request(i, range(4), 3)) for i in range(4)}
     one.schedule()
     assert [s.id for s in one.running] == ["0", "1"] and [s.id for s in one.waiting] == ["2", "3"]
+    run(one, live)
+
+
+def test_classes_are_admitted_by_weight_and_flex_is_not_left_behind():
+    one = scheduler(40, cached=False, max_running=1)
+    asks = [request(f"f{i}", range(4), 1) for i in range(3)] + [request(f"p{i}", range(4), 1) for i in range(12)]
+    tiers = {"f": "flex", "p": "priority"}
+    live = {ask.id: one.add(msgspec.structs.replace(ask, tier=tiers[ask.id[0]])) for ask in asks}
+    order = [s.id for s in one.waiting]
+    assert order[0] == "p0" and order.index("f0") < 3 and order.index("f1") <= 11, order
+    assert [id for id in order if id[0] == "p"] == [f"p{i}" for i in range(12)], "of one class, in order of arrival"
     run(one, live)
 
 

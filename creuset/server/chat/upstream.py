@@ -142,9 +142,10 @@ class UpstreamAnswer:
 
     def __init__(
         self, engine: UpstreamEngine, ask: ChatRequest, body: Mapping[str, Any], reply_id: str,
-        hold: Hold = NOTHING_HELD, size: int = 0,
+        hold: Hold = NOTHING_HELD, size: int = 0, tier: str = "default",
     ) -> None:  # fmt: skip
-        """`hold`: what is charged for it. `size`: bytes of `body`."""
+        """`hold`: what is charged for it. `size`: bytes of `body`. `tier`: the class in which it waits for its turn."""
+        self._tier = tier
         self._engine, self._ask, self._body, self._id = engine, ask, body, reply_id
         self._reader = ReplyReader(engine)
         self._inbox: asyncio.Queue[PieceEvent | Exception] = asyncio.Queue()
@@ -197,7 +198,7 @@ class UpstreamAnswer:
         metrics = self._engine.metrics
         metrics.accepted([self._id])
         try:
-            async with self._engine.place(), self._engine.opened("/chat/completions", self._body) as response:
+            async with self._engine.place(self._tier), self._engine.opened("/chat/completions", self._body) as response:
                 await self._read(response)
             self._reason = self._finish or "stop"
         except (RequestError, EngineError) as error:

@@ -127,7 +127,10 @@ class Relay:
         try:
             self._hold = await self._admitted()
             self._context.limits = self._hold.headers
-            async with self._engine.place(), self._engine.opened(self._path, self._body) as response:
+            async with (
+                self._engine.place(self._context.served.tier),
+                self._engine.opened(self._path, self._body) as response,
+            ):
                 await (self._pump(response, send) if self._stream else self._whole(response, send))
         except TimeoutError:  # the client stopped reading
             return "cancelled"

@@ -22,6 +22,7 @@ import creuset
 from creuset.core.errors import ConfigError, EngineError, Overloaded, RequestError
 from creuset.server.engines.client import State
 from creuset.server.engines.outgoing import IncomingReply, NotConnected, Outgoing, OutgoingError, TimedOut
+from creuset.server.engines.turns import TurnGate
 from creuset.server.metrics import Gauges, ModelMetrics
 from creuset.server.settings import is_loopback
 
@@ -66,6 +67,7 @@ class UpstreamSettings:
     retries: int = 2
     connect_s: float = 5.0
     silence_s: float = 300.0  # longest time without a byte
+    at_a_time: int = 0  # requests that run there for this server; 0: as many as at a model of ours
     probe_s: float = 10.0  # health is looked at this often, and five times as often while it is red
 
     def __post_init__(self) -> None:
@@ -111,7 +113,7 @@ class UpstreamEngine:
         self.listed: Mapping[str, Any] = {}  # what its own list says of the model
         self.created = int(clock())
         self.open = 0
-        self._limit, self._running = max_concurrency + max_queue, asyncio.Semaphore(max_concurrency)
+        self._limit, self._running = max_concurrency + max_queue, TurnGate(max_concurrency)
         self._pause = pause
         self._slow = 0  # looks at its health in a row that it left unanswered
         self._ended = asyncio.Event()
@@ -146,8 +148,8 @@ class UpstreamEngine:
         return f"the server behind {self.name} cannot be used: {self.reason or 'it was not reached yet'}"
 
     @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """A place among the requests that run; those behind `max_concurrency` wait. Raises Overloaded."""
+    async def place(self, tier: str = "default") -> AsyncIterator[None]:
+        """A place among the requests that run; those behind `max_concurrency` wait, by class. Raises Overloaded."""
         if self.open >= self._limit:
             raise Overloaded(
                 f"{self.open} requests to {self.name} are running or waiting, which is all it takes; try again",
@@ -155,7 +157,7 @@ class UpstreamEngine:
             )
         self.open += 1
         try:
-            async with self._running:
+            async with self._running.place(tier):
                 yield
         finally:
             self.open -= 1

@@ -211,7 +211,7 @@ def settings_of(one: UpstreamSpec, where: str, model: str, *, key: str, name: st
     try:
         return UpstreamSettings(
             url=one.url, model=model, names=(name or model,), key=key, retries=0, connect_s=one.connect_s,
-            silence_s=one.silence_s, probe_s=one.probe_s,
+            silence_s=one.silence_s, probe_s=one.probe_s, at_a_time=one.at_a_time,
         )  # fmt: skip
     except ConfigError as error:
         raise ConfigError(f"`{where}`: {str(error).replace('--upstream', 'its `url`', 1)}") from None

@@ -1,0 +1,42 @@
+"""Places at another server, given out by class: those who wait take turns as core/fair_queue.py says."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from creuset.core.fair_queue import FairQueue
+
+
+class TurnGate:
+    def __init__(self, places: int) -> None:
+        self._free = places
+        self._waiting: FairQueue[asyncio.Future[None]] = FairQueue()
+
+    @asynccontextmanager
+    async def place(self, tier: str = "default") -> AsyncIterator[None]:
+        """A place, once it is this one's turn."""
+        if self._free and not self._waiting:
+            self._free -= 1
+        else:
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(turn, tier)
+            try:
+                await turn
+            except asyncio.CancelledError:
+                if turn.done() and not turn.cancelled():
+                    self._pass_on()  # it had just got its place
+                else:
+                    self._waiting.remove(turn)
+                raise
+        try:
+            yield
+        finally:
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        if not self._waiting:
+            self._free += 1
+            return
+        turn = next(iter(self._waiting))
+        self._waiting.serve(turn)
+        turn.set_result(None)
