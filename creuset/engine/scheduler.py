@@ -6,17 +6,17 @@ decodes it asks for one block at a time, and when there is none the youngest run
 its blocks back and waits again at the front (preemption). Nothing is lost by that: its tokens stay,
 only their keys and values are computed again, and what the prefix cache kept of them is not.
 
-Requests that wait take turns by class, weight and age (core/fair_queue.py); of one class, first come, first served.
+Requests that wait take turns by class, weight and age (types/fair_queue.py); of one class, first come, first served.
 The oldest request is never preempted, and none is accepted that would not fit alone: so there is progress.
 """
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from creuset.core.fair_queue import FairQueue
 from creuset.engine.blocks import BlockPool
 from creuset.engine.pace import Pace
 from creuset.engine.prefix import PrefixCache, chain
+from creuset.types.fair_queue import FairQueue
 from creuset.types.generation import GenerationRequest
 
 

@@ -107,7 +107,7 @@ class GenerationRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     thinking: Thinking | None = None  # None: thoughts are neither counted nor bounded
     whole: bool = False  # one event at the end tells all; else there is one for each token
     visible_ids: tuple[int, ...] = ()  # special tokens whose text is wanted, as the marks of tool calls
-    tier: str = "default"  # the class in which it waits: see core/fair_queue.py
+    tier: str = "default"  # the class in which it waits: see types/fair_queue.py
     embeds: Literal["mean", "last", "first"] | None = None  # a row of the prompt is wanted, and `max_tokens` is 0
 
     def __post_init__(self) -> None:

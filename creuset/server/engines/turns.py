@@ -1,10 +1,10 @@
-"""Places at another server, given out by class: those who wait take turns as core/fair_queue.py says."""
+"""Places at another server, given out by class: those who wait take turns as types/fair_queue.py says."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from creuset.core.fair_queue import FairQueue
+from creuset.types.fair_queue import FairQueue
 
 
 class TurnGate:

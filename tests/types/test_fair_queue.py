@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from creuset.core.fair_queue import WEIGHTS, FairQueue
+from creuset.types.fair_queue import WEIGHTS, FairQueue
 
 
 class Item:
