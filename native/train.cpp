@@ -98,7 +98,7 @@ void with_sums(int64_t rows, int32_t threads, int32_t width, float *total, const
 
 }  // namespace
 
-static int64_t of_unit(const Sequences &s) { return (int64_t(s.length) + 63) / 64 * 64; }
+static int64_t of_unit(const Sequences &s) { return (int64_t(s.longest) + 63) / 64 * 64; }
 static int64_t rows_of_block(const Sequences &s) {
     const int64_t fold = s.heads / s.groups;
     return fold > 48 ? fold : 48;

@@ -57,14 +57,15 @@ struct SoftmaxRows {
     int32_t vocab;
 };
 
-// Sequences of one length, one after the other: causal, grouped queries.
+// Sequences one after the other, each seeing only itself: causal, grouped queries.
 struct Sequences {
-    const void *q, *k, *v;    // (sequences * length, heads * width), keys and values (.., groups * width)
+    const int32_t *bounds;    // (sequences + 1): their first rows, and the number of all
+    const void *q, *k, *v;    // (rows, heads * width), keys and values (rows, groups * width)
     void *o;                  // like q
-    float *logs;              // (sequences * length, heads): ln of the sum of e^score
+    float *logs;              // (rows, heads): ln of the sum of e^score
     const void *go;           // like q: the gradient of o
     void *dq, *dk, *dv;
-    int32_t sequences, length, heads, groups, width, window;  // window 0: all before it
+    int32_t sequences, longest, heads, groups, width, window;  // window 0: all before it
     float scale;
 };
 

@@ -35,12 +35,28 @@ SHAPES: dict[str, ModelConfig] = {
 
 
 class Loop(Protocol):
-    def step(self, ids_T1: torch.Tensor) -> float:
-        """One optimizer step on T + 1 tokens; the loss."""
+    def step(self, ids_T1: torch.Tensor, scale: float = 1.0) -> float:
+        """One optimizer step on T + 1 tokens with `scale` times the learning rate; the loss."""
+
+    def score(self, shards: Any, context: int, tokens: int) -> float:
+        """Held-out bits per byte, the mean of the sources, of the first `tokens` of each."""
+
+
+def held_out(network: Any, shards: Any, context: int, tokens: int) -> float:
+    from creuset.train.evaluate import bits_per_byte
+
+    found = [
+        bits_per_byte(network, shards, name, context=context, max_tokens=tokens).bits_per_byte
+        for name, stats in shards.sources.items()
+        if stats.heldout.documents
+    ]
+    return sum(found) / len(found)
 
 
 class Ours:
-    def __init__(self, way: str, shape: ModelConfig, tokens: int, context: int, threads: int) -> None:
+    def __init__(
+        self, way: str, shape: ModelConfig, tokens: int, context: int, threads: int, *, seed: int, rate: float
+    ) -> None:
         from creuset.model.transformer import Transformer
         from creuset.train.settings import Optim, Pretrain
         from creuset.train.state import TrainState
@@ -50,13 +66,17 @@ class Ours:
         settings = Pretrain(
             name=way, model=shape, steps=10**6, tokens_per_step=tokens, tokens_per_microbatch=tokens, context=context,
             precision=precision, expert_kernel="padded" if precision == "bf16" else "exact", threads=threads,
-            optim=Optim(matrices=matrices, muon_precision=precision),
+            optim=Optim(
+                lr=rate, matrix_lr=rate * 1.7, matrices=matrices, muon_precision=precision, warmup_steps=0,
+                decay_share=0.0,
+            ),
         )  # type: ignore[arg-type]  # fmt: skip
         model = Transformer(shape)
-        model.init_weights(torch.Generator().manual_seed(0))
+        model.init_weights(torch.Generator().manual_seed(seed))
         self.state, self.context = TrainState.begin(model, settings, torch.device("cpu")), context
+        self.optim = settings.optim
 
-    def step(self, ids_T1: torch.Tensor) -> float:
+    def step(self, ids_T1: torch.Tensor, scale: float = 1.0) -> float:
         from creuset.data.shards.batches import Batch
         from creuset.train.objectives import pretrain
         from creuset.train.step import train_step
@@ -65,11 +85,16 @@ class Ours:
         batch = Batch(
             ids_T1[:-1], ids_T1[1:], torch.ones(len(ids_T1) - 1), torch.arange(length).repeat(rows), [length] * rows
         )
+        rates = {"lr": self.optim.lr * scale, "matrix_lr": self.optim.matrix_lr * scale}
+        self.state.optimizer.settings = dataclasses.replace(self.optim, **rates)
         return train_step(self.state, [batch], pretrain).loss
+
+    def score(self, shards: Any, context: int, tokens: int) -> float:
+        return held_out(self.state.model, shards, context, tokens)
 
 
 class HuggingFace:
-    def __init__(self, way: str, shape: ModelConfig, context: int) -> None:
+    def __init__(self, way: str, shape: ModelConfig, context: int, *, rate: float) -> None:
         import transformers
 
         kernel, precision = way.split("-")
@@ -93,10 +118,14 @@ class HuggingFace:
             self.model = transformers.Qwen3MoeForCausalLM(config)
         self.model.train()
         self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=3e-3, betas=(0.9, 0.95), weight_decay=0.1, fused=True
+            self.model.parameters(), lr=rate, betas=(0.9, 0.95), weight_decay=0.1, fused=True
         )
 
-    def step(self, ids_T1: torch.Tensor) -> float:
+        self.rate = rate
+
+    def step(self, ids_T1: torch.Tensor, scale: float = 1.0) -> float:
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate * scale
         inputs, targets = (part.view(-1, self.context) for part in (ids_T1[:-1], ids_T1[1:]))
         self.optimizer.zero_grad(set_to_none=True)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
@@ -108,19 +137,39 @@ class HuggingFace:
         self.optimizer.step()
         return float(loss.detach())
 
+    @property
+    def device(self) -> torch.device:
+        return torch.device("cpu")
+
+    def __call__(self, tokens_T: torch.Tensor, positions_T: torch.Tensor, attend: Any) -> torch.Tensor:
+        """Last hidden states of sequences side by side, as creuset/model/score.py asks for them: one by one."""
+        parts = tokens_T.split([length for length, _ in attend.lengths])
+        return torch.cat([self.model.model(input_ids=part[None]).last_hidden_state[0] for part in parts])
+
+    def logits(self, hidden_TC: torch.Tensor) -> torch.Tensor:
+        logits_TV: torch.Tensor = self.model.lm_head(hidden_TC)
+        return logits_TV
+
+    def score(self, shards: Any, context: int, tokens: int) -> float:
+        return held_out(self, shards, context, tokens)
+
+
+def make(
+    way: str, shape: ModelConfig, tokens: int, context: int, threads: int, *, seed: int = 0, rate: float = 3e-3
+) -> Loop:
+    torch.manual_seed(seed)
+    if way.startswith("ours"):
+        return Ours(way, shape, tokens, context, threads, seed=seed, rate=rate)
+    return HuggingFace(way, shape, context, rate=rate)
+
 
 def main() -> None:
     way, name, threads, tokens, context = sys.argv[1:]
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     torch.set_num_threads(int(threads))
-    torch.manual_seed(0)
     warnings.simplefilter("ignore")
-    shape = SHAPES[name]
-    ours = way.startswith("ours")
-    loop: Loop = (
-        Ours(way, shape, int(tokens), int(context), int(threads)) if ours else HuggingFace(way, shape, int(context))
-    )
+    loop = make(way, SHAPES[name], int(tokens), int(context), int(threads))
     print(json.dumps({"parameters": parameters(loop)}), file=out, flush=True)
     for line in sys.stdin:
         ids_T1 = torch.tensor(json.loads(line)["step"])

@@ -172,17 +172,13 @@ class Packed:
                 window_size=(rule.window - 1, 0), enable_gqa=q_THD.shape[1] != k_TGD.shape[1],
             )  # fmt: skip
             return y_THD.narrow(-1, 0, value)
-        parts = zip(self.runs, *(torch.split(x, self.sizes) for x in (q_THD, k_TGD, v_TGD)), strict=True)
         if self.fused and torch.is_grad_enabled() and rule.plain and fused.attends(q_THD, k_TGD, v_TGD):
-            way: Callable[..., Tensor] = _fused
-        else:
-            way = _causal
-        done = [way(q, k, v, count, rule) for (_, count), q, k, v in parts]
+            return fused.attend(
+                q_THD, k_TGD, v_TGD, bounds=self.bounds, longest=self.longest, window=rule.window, scale=rule.scale
+            )
+        parts = zip(self.runs, *(torch.split(x, self.sizes) for x in (q_THD, k_TGD, v_TGD)), strict=True)
+        done = [_causal(q, k, v, count, rule) for (_, count), q, k, v in parts]
         return done[0] if len(done) == 1 else torch.cat(done)
-
-
-def _fused(q_THD: Tensor, k_TGD: Tensor, v_TGD: Tensor, count: int, rule: ScoreRule) -> Tensor:
-    return fused.attend(q_THD, k_TGD, v_TGD, sequences=count, window=rule.window, scale=rule.scale)
 
 
 def _causal(q_THD: Tensor, k_TGD: Tensor, v_TGD: Tensor, count: int, rule: ScoreRule) -> Tensor:

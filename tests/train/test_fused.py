@@ -138,6 +138,18 @@ def test_attention(
     near(mine, exact, NEAR[dtype])
 
 
+@DTYPES
+def test_attention_of_sequences_of_many_lengths(level: str, dtype: torch.dtype) -> None:
+    lengths = [5, 70, 1, 128, 128, 33]
+    inputs = [draw(sum(lengths), n, 32, dtype=dtype, seed=n) for n in (4, 2, 2)]
+    slope = draw(sum(lengths), 4, 32, dtype=dtype, seed=9)
+    mine, exact = (
+        run(lambda q, k, v, native=native: Packed(lengths, fused=native)(0, q, k, v), inputs, slope, precision)
+        for native, precision in ((True, dtype), (False, torch.float64))
+    )
+    near(mine, exact, NEAR[dtype])
+
+
 def test_no_number_depends_on_the_number_of_threads() -> None:
     if not levels():
         pytest.skip("the native library was not built")

@@ -46,8 +46,8 @@ class SoftmaxRows(ctypes.Structure):
 
 class Sequences(ctypes.Structure):
     _fields_: ClassVar = [
-        *[(name, c_void_p) for name in ("q", "k", "v", "o", "logs", "go", "dq", "dk", "dv")],
-        *[(name, c_int32) for name in ("sequences", "length", "heads", "groups", "width", "window")],
+        *[(name, c_void_p) for name in ("bounds", "q", "k", "v", "o", "logs", "go", "dq", "dk", "dv")],
+        *[(name, c_int32) for name in ("sequences", "longest", "heads", "groups", "width", "window")],
         ("scale", c_float),
     ]  # fmt: skip
 
