@@ -56,7 +56,10 @@ def open_token(spec: str) -> TokenMaster:
     name, label = given["token"], given["label"]
     try:
         token = pkcs11.lib(given["module"]).get_token(token_label=name)
-        session = token.open(user_pin=pin)
+        try:
+            session = token.open(user_pin=pin)
+        except pkcs11.UserAlreadyLoggedIn:  # by another key of this process, on the same token
+            session = token.open()
         key = session.get_key(label=label, key_type=pkcs11.KeyType.AES, object_class=pkcs11.ObjectClass.SECRET_KEY)
     except pkcs11.NoSuchToken:
         raise ConfigError(f"the PKCS#11 module `{given['module']}` has no token called `{name}`") from None
