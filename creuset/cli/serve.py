@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from creuset.cli.tenants.directory import add_database, refuse_open_door, sources_of_keys
 from creuset.cli.tenants.money import add_mail, add_redis
-from creuset.cli.tenants.protect import add_protection, protect_settings
+from creuset.cli.tenants.protect import add_protection, close_door, protect_settings
 from creuset.cli.upstreams import add_upstreams, routes_of, upstreams_of
 from creuset.core.errors import ConfigError, CreusetError
 from creuset.core.memory import available_memory, parse_size
@@ -236,6 +236,8 @@ def _serve(
     engine: dict[str, Any],
     routes: Any,
 ) -> int:
+    import asyncio
+
     from creuset.model.context import stretching
     from creuset.model.formats.hf_config import config_of
     from creuset.model.formats.refused import refuse_without_weights
@@ -299,7 +301,8 @@ def _serve(
         worker_command(path, json.dumps(engine | need.settings | ({"lora": found} if (found := model.adapter) else {})))
         for (path, _), need, model in zip(models, planned, served, strict=True)
     ]
-    run_loop(
+    closed = close_door(args, settings, [one.url for one in (*upstreams, *routes.upstreams.values())], database)
+    (asyncio.run if closed else run_loop)(
         serve(
             list(zip(served, commands, strict=True)), settings, log=log, keys=keys, listener=listener, on_listening=say,
             watermark=mark, needs=planned, memory=memory, upstreams=upstreams, database=database, directory=directory,

@@ -30,6 +30,7 @@ from creuset.server.log import ToStructlog
 from creuset.server.metrics import Metrics
 from creuset.server.middleware import KeyStore
 from creuset.server.model import ServedModel
+from creuset.server.protect.place import unlawful
 from creuset.server.protect.protection import protection_of
 from creuset.server.protect.settings import UNPROTECTED, ProtectSettings
 from creuset.server.responses.store import ItemStore
@@ -102,9 +103,9 @@ def bind(settings: ServeSettings) -> socket.socket:
     return listener
 
 
-def address(listener: socket.socket) -> str:
+def address(listener: socket.socket, *, tls: bool = False) -> str:
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"http{'s' if tls else ''}://" + (f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
 
 
 class EngineLog:
@@ -186,7 +187,7 @@ async def serve(
     `watermark` is what the detector looks for; that an engine marks is a setting of its command.
     `on_server` gets a function that stops the server, for those who run it without signals.
     """
-    metrics = Metrics()
+    metrics, tls = Metrics(), protect.tls.outgoing()
     limit, options = settings.max_concurrency + settings.max_queue, client_options or {}
     state_at_first: State = "starting" if len(models) == 1 else "unloaded"
 
@@ -198,12 +199,13 @@ async def serve(
     def upstream(one: UpstreamSettings) -> UpstreamEngine:
         counted = metrics.of((one.names or (one.model,))[0])
         places = one.at_a_time or settings.max_concurrency
-        return UpstreamEngine(one, counted, log, max_concurrency=places, max_queue=settings.max_queue)
+        return UpstreamEngine(one, counted, log, max_concurrency=places, max_queue=settings.max_queue, tls=tls)
 
     ours = [engine(*model, need) for model, need in zip(models, needs or [None] * len(models), strict=True)]
     database = database or Database(settings.database)
     far = [upstream(one) for one in upstreams]
     router = routed(routes, [*ours, *far], upstream, database, log)
+    router.lawful = unlawful
     engines = EnginePool([*ours, *far], memory=memory, behind=router.behind)
     callers = NameCallers(database, on_error=lambda error: log.error("name_calls", error=type(error).__name__))
     protection = protection_of(protect, database, directory)
@@ -239,7 +241,7 @@ async def serve(
     lives = asyncio.create_task(engines.run(lambda: setattr(server, "should_exit", True)))
     try:
         with server.capture_signals():  # from before anybody is told where: a signal may come at once
-            on_listening(address(listener))
+            on_listening(address(listener, tls=protect.tls.cert is not None))
             await server.serve(sockets=[listener])
     finally:
         engines.close()
@@ -302,4 +304,5 @@ def _uvicorn(state: ServerState, log: Any) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=GRACE_S,
+        **({} if state.protection is None else state.protection.settings.tls.incoming()),
     )

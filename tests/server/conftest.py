@@ -57,14 +57,15 @@ class Running:
     log: io.StringIO
     stop: Callable[[], object]
     thread: threading.Thread
+    verify: Any = False  # of the server's certificate: nothing here is encrypted, unless a test says so
     clients: list[httpx.Client | openai.OpenAI] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.own = self.client()
 
     def client(self, **options: Any) -> httpx.Client:
-        # verify: nothing here is encrypted, and reading the certificates takes longer than a test.
-        client = httpx.Client(base_url=self.url, timeout=20, trust_env=False, verify=False, **options)
+        # Reading the system's certificates would take longer than a test.
+        client = httpx.Client(base_url=self.url, timeout=20, trust_env=False, verify=self.verify, **options)
         self.clients.append(client)
         return client
 
@@ -134,6 +135,7 @@ def start(
     ready: int = 200,
     people: Path | Directory | None = None,
     protect: ProtectSettings = UNPROTECTED,
+    verify: Any = False,
     routes: RoutesFile = NO_ROUTES,
     **settings: Any,
 ) -> Running:
@@ -174,7 +176,7 @@ def start(
     thread = threading.Thread(target=run, name="server")
     thread.start()
     assert listening.wait(10)
-    server = Running(found["url"], log, found["stop"], thread)
+    server = Running(found["url"], log, found["stop"], thread, verify)
     server.wait_until(ready)
     return server
 

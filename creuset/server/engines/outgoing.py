@@ -10,6 +10,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import ssl
+
     import aiohttp
 
 KEEP_S = 3.0  # an idle connection is kept so long; many servers close theirs after five seconds
@@ -68,11 +70,13 @@ class Outgoing:
     """Connections to one server."""
 
     def __init__(
-        self, headers: Mapping[str, str], *, connect_s: float, silence_s: float, keep: int, trust_env: bool
-    ) -> None:
-        """`headers`: of each request. `silence_s`: the longest time without a byte. `keep`: idle connections."""
+        self, headers: Mapping[str, str], *, connect_s: float, silence_s: float, keep: int, trust_env: bool,
+        context: "ssl.SSLContext | None" = None,
+    ) -> None:  # fmt: skip
+        """`headers`: of each request. `silence_s`: the longest time without a byte. `keep`: idle connections.
+        `context`: of TLS, where it is not the system's."""
         self._headers, self._connect_s, self._silence_s = dict(headers), connect_s, silence_s
-        self._keep, self._trust_env = keep, trust_env
+        self._keep, self._trust_env, self._context = keep, trust_env, context
         self._session: aiohttp.ClientSession | None = None
 
     def _opened(self) -> "aiohttp.ClientSession":
@@ -80,7 +84,9 @@ class Outgoing:
             import aiohttp
 
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_S),
+                connector=aiohttp.TCPConnector(
+                    limit=0, keepalive_timeout=KEEP_S, ssl=self._context or True
+                ),
                 cookie_jar=aiohttp.DummyCookieJar(), headers={"accept-encoding": "identity", **self._headers},
                 timeout=aiohttp.ClientTimeout(total=None, connect=self._connect_s, sock_read=self._silence_s),
                 trust_env=self._trust_env,

@@ -9,6 +9,7 @@ answer was 429 with Retry-After, 502, 503 or 504.
 """
 
 import asyncio
+import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -105,6 +106,7 @@ class UpstreamEngine:
         max_queue: int = 64,
         pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
         clock: Callable[[], float] = time.time,
+        tls: "ssl.SSLContext | None" = None,
     ) -> None:
         self.settings, self.metrics, self._log = settings, metrics, log
         self.names = settings.names or (settings.model,)
@@ -123,6 +125,7 @@ class UpstreamEngine:
         self._client = Outgoing(
             headers, connect_s=settings.connect_s, silence_s=settings.silence_s, keep=max_concurrency,
             trust_env=not is_loopback(urlsplit(settings.url).hostname or ""),  # no proxy to this machine itself
+            context=tls,
         )  # fmt: skip
 
     @property

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -37,6 +38,7 @@ class Protection:
     clock: Clock = time.time
     on_error: Callable[[BaseException], object] = lambda _: None
     guards: Sequence[GuardSettings] = ()  # of every project
+    tls: "ssl.SSLContext | None" = None  # with which guards of somebody's own are asked
     outlet: Outlet | None = None  # where the audit log goes
     _tasks: "list[asyncio.Task[None]]" = field(default_factory=list, init=False)
 
@@ -80,7 +82,8 @@ class Protection:
 
     def send(self) -> None:
         assert self.outlet is not None
-        send_new(self.database, self.outlet)
+        tls = self.settings.tls.outgoing()
+        send_new(self.database, self.outlet, context=None if tls is None else lambda: tls)
 
     def sweep(self) -> Row:
         """Delete what is too old, and erase organizations whose time has come. What was done."""
@@ -118,6 +121,7 @@ def protection_of(
     vault = Vault(database, master, clock=clock)
     vault.check()
     found = Protection(settings, database, vault, directory, clock)
+    found.tls = settings.tls.outgoing()
     if settings.audit_to:
         found.outlet = read_outlet(settings.audit_to)
     if settings.guards is not None:

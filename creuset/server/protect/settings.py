@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from creuset.server.protect.tls import NO_TLS, TlsFiles
+
 SHORTEST_AUDIT_DAYS, LONGEST_AUDIT_DAYS = 183, 366  # six to twelve months
 
 
@@ -14,6 +16,7 @@ class ProtectSettings:
     sweep_s: float = 3_600.0  # what is too old is looked for this often
     audit_to: str = ""  # syslog+udp://HOST:514, cef+tcp://HOST:514, otlp+http://HOST:4318/v1/logs
     audit_days: int = LONGEST_AUDIT_DAYS
+    tls: TlsFiles = NO_TLS
     reads: bool = True  # the audit log says who read what was kept
 
     def __post_init__(self) -> None:

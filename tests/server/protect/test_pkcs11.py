@@ -72,7 +72,7 @@ def test_what_is_missing_is_named(token: str, tmp_path: Path, monkeypatch: pytes
     monkeypatch.delenv("CREUSET_PKCS11_PIN")
     with pytest.raises(ConfigError, match="needs its PIN"):
         read_master(token + "master")
-    with pytest.raises(ConfigError, match="the PIN file .* cannot be read"):
+    with pytest.raises(ConfigError, match=r"the PIN file .* cannot be read"):
         read_master(f"{token}master;pin-file={tmp_path / 'pin'}")
     (tmp_path / "pin").write_text("1234\n")
     assert read_master(f"{token}master;pin-file={tmp_path / 'pin'}").id == "pkcs11/creuset/master"

@@ -23,6 +23,7 @@ def chain_of(protection: "Protection | None", context: "RequestContext") -> Guar
         scene = GuardScene(
             request=context.id, organization="" if who is None else who.organization,
             project="" if who is None else who.project, model=str(context.facts.get("model", "")),
+            tls=None if protection is None else protection.tls,
         )  # fmt: skip
         context.guards = GuardChain(guards_of(() if protection is None else protection.guards, who), scene)
     found: GuardChain = context.guards

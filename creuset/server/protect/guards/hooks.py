@@ -4,6 +4,7 @@ Whatever goes wrong in a guard is a refusal that says so: nothing passes a guard
 """
 
 import os
+import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -38,6 +39,7 @@ class GuardScene:
     organization: str = ""
     project: str = ""
     model: str = ""
+    tls: "ssl.SSLContext | None" = None
 
 
 class TextFilter(Protocol):
@@ -155,11 +157,14 @@ async def ask(guard: GuardSettings, stage: Stage, texts: Sequence[str], scene: G
         headers["authorization"] = f"Bearer {key}"
     try:
         timeout = httpx.Timeout(guard.deadline_ms / 1000)
-        async with httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False) as client:
+        async with httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False,
+                                     verify=True if scene.tls is None else scene.tls) as client:  # fmt: skip
             said = await _within(client, guard, body, headers)
     except TimeoutError:
         raise _failed(guard, f"did not answer within {guard.deadline_ms} ms") from None
-    except (httpx.HTTPError, ValueError, RecursionError) as error:
+    except GuardFailed:
+        raise
+    except Exception as error:  # whatever it is, nothing passes
         raise _failed(guard, f"cannot be asked ({type(error).__name__})") from None
     return _judged(guard, said, texts)
 
