@@ -38,6 +38,7 @@ VERBS = {
     "routes": ("creuset.cli.tenants.routes", "check a file of routes: many models behind one name"),
     "usage": ("creuset.cli.tenants.usage", "what was used, by project, person, key and model"),
     "costs": ("creuset.cli.tenants.usage", "what that cost; as a table, JSON or CSV (FOCUS)"),
+    "backup": ("creuset.cli.tenants.backup", "a server's database in one file, and back"),
     "privacy": ("creuset.cli.tenants.privacy", "retention, legal holds, export and erasure, with signed receipts"),
     "vault": ("creuset.cli.tenants.vault", "the key that encrypts what a server keeps: make it, rotate it"),
     "doctor": ("creuset.cli.tenants.doctor", "what is wrong in a server's database: unreadable content, a changed log"),
@@ -57,7 +58,8 @@ EXTRA = {
     "corpus": "data", "tokenizer": "data", "train": "train", "tune": "train", "sweep": "train", "runs": "train",
     "serve": "serve", "people": "serve", "keys": "serve", "limits": "serve", "budgets": "serve", "prices": "serve",
     "privacy": "tenants", "vault": "tenants", "doctor": "serve", "routes": "serve",
-    "usage": "serve", "costs": "serve", "eval": "eval", "audit": "eval", "compare": "eval", "dossier": "eval",
+    "usage": "serve", "costs": "serve", "backup": "serve",
+    "eval": "eval", "audit": "eval", "compare": "eval", "dossier": "eval",
 }  # fmt: skip
 
 # What `creuset verify` asks of an artifact of this kind beyond its hashes: a module with `check(path)`, the problems,
