@@ -51,11 +51,11 @@ def letter_lenient(text: str, options: Sequence[str]) -> str | None:
     if alone := re.fullmatch(rf"\W*([{letters}])\W*", text, re.IGNORECASE):
         return str(alone[1]).upper()
     said, *others = _lenient(letters)
-    if announced := [m for m in said.finditer(text) if not _denied(text[: m.start(1)])]:
+    if announced := [m for m in said.finditer(text) if not _denied(text[: m.start(1)], text[m.end(1) :])]:
         after = text[announced[-1].end() :]
         return None if _hedge(letters).match(after) else str(announced[-1][1]).upper()
     for pattern in others:
-        if found := [m for m in pattern.finditer(text) if not _denied(text[: m.start(1)])]:
+        if found := [m for m in pattern.finditer(text) if not _denied(text[: m.start(1)], text[m.end(1) :])]:
             hedged = _hedged(letters).search(text[: found[-1].start(1)])
             return None if hedged else str(found[-1][1]).upper()
     return option_text(text, options)
@@ -73,6 +73,10 @@ def _lenient(letters: str) -> tuple[re.Pattern[str], ...]:
     return (
         # A small letter counts where it can be no word: "the answer is a" may go on.
         re.compile(rf"(?i:{said})(?:\\boxed)?{mark}({some}|{small}(?={closed}*[.!]?\s*$))(?![\w'’-])", re.M),
+        re.compile(
+            rf"(?<![\w'’-])({some}){closed}*(?=\s+(?:is|est|must be)\s+(?:\w+ ){{0,2}}?"
+            r"(?:right|correct|true|best|bonne|juste|exacte?|correcte?|vraie?)\b)"
+        ),
         re.compile(rf"(?:\\boxed\{{(?:\\text\{{)?|\*\*\(?)({some}(?![\w'’])|{small}(?={closed}))"),
         re.compile(rf"(?i:{chosen}){mark}({some}|{small})(?={closed}*[.!]?\s*$)", re.MULTILINE),
         re.compile(rf"^\s*\(?({some})[).:]?(?=\s|$)(?!\s[a-z])", re.MULTILINE),
@@ -106,9 +110,17 @@ _NOT = re.compile(
 )
 
 
-def _denied(before: str) -> bool:
-    """Whether the letter behind these words is the one that it is not."""
-    return bool(_NOT.search(before[-60:]))
+_REFUTED = re.compile(
+    r"[*_`\"')\]}]*,?\s*(?:(?:is|was|seems|looks|est|semble)\s+(?:\w+\s+)?(?:wrong|incorrect|false|excluded|"
+    r"ruled out|eliminated|impossible|not\b|out\b|fausse?|incorrecte?|exclue?|éliminée?)"
+    r"|(?:cannot|can['’]t|could not|couldn['’]t)\s+be\b|(?:is|was)(?:n['’]t| not)\b|n['’]est\s+pas\b|ne\s+peut\b)",
+    re.IGNORECASE,
+)
+
+
+def _denied(before: str, after: str = "") -> bool:
+    """Whether the letter between these words is one that it is not: "not A", "A is wrong"."""
+    return bool(_NOT.search(before[-60:])) or bool(_REFUTED.match(after[:40]))
 
 
 def option_text(text: str, options: Sequence[str]) -> str | None:
