@@ -39,6 +39,7 @@ _NUMBERS = frozenset({"card", "iban", "nir", "siren", "siret", "vat", "rpps", "n
 # A number long enough to be anybody's, or an Italian tax code, behind its first digit: a search for digits is fast.
 _LONG = r"(?:(?:[^\S\n]?[().\-/\u2010\u2011\u2013]?[^\S\n]?\d){6}|(?<=[A-Z]{6}\d)\d[A-Z]\d\d[A-Z]\d{3}[A-Z]\b)"
 _LONG_NUMBER = re.compile(rf"\d(?<!\d\d)(?={_LONG})")
+_BEHIND = 150  # characters behind the beginning of a number that belong to it or tell of it
 _DIGITS = re.compile(rf"\d(?<!\d\d)(?={_LONG}()|(?:{BEGINS})())")  # and what may begin an address
 # National insurance in the United Kingdom: no check digit, so the words before it are part of the form.
 _NINO = re.compile(
@@ -121,18 +122,26 @@ def _digits(text: str, addresses_too: bool) -> tuple[list[int], list[int]]:
 
 
 def _lines_with_numbers(text: str, long: list[int]) -> Iterator[tuple[int, int]]:
-    """Lines that hold a number long enough to be anybody's: most have none."""
-    done = 0
+    """Lines that hold a number long enough to be anybody's: most have none.
+
+    A paragraph may be one long line. What announces a number stands within 100 characters before it, and what counts
+    behind it is nearer still: of a long line come the parts around its numbers, cut at blanks.
+    """
+    begin = end = -1
     for at in long:
-        if at < done:
+        if at < end - _BEHIND:
             continue
         start = text.rfind("\n", 0, at) + 1
-        end = text.find("\n", at)
-        end = len(text) if end < 0 else end
-        # A paragraph may be one long line: what announces a number stands within 100 characters before it.
-        begin = max(start, at - 160)
-        yield (text.rfind(" ", start, begin) + 1 if begin > start else start, end)
-        done = end
+        stop = text.find("\n", at)
+        stop = len(text) if stop < 0 else stop
+        cut = text.find(" ", min(at + 2 * _BEHIND, stop), stop)
+        low = max(start, at - 160)
+        low = text.rfind(" ", start, low) + 1 if low > start else start
+        if end >= 0 and low > end:
+            yield begin, end
+        begin, end = (low if end < 0 or low > end else begin), (stop if cut < 0 else cut)
+    if end >= 0:
+        yield begin, end
 
 
 def _apart(found: list[Found]) -> list[Found]:
