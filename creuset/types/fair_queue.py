@@ -2,7 +2,8 @@
 
 Start-time fair queueing (Goyal, Vin, Cheng, 1997): each class has a virtual time at which its next turn begins, and the
 earliest is served. A turn costs its class 1 / weight, so while all classes wait they are served in proportion to their
-weights. A turn costs less the longer its item has waited, counted in turns of others: weight * (1 + age / AGEING).
+weights. The weight of an item grows with the turns of others that it has waited, up to that of the heaviest class: so a
+class that waits long pays less for its turns and has more of them, and no class has fewer because another one grew old.
 """
 
 from collections import deque
@@ -12,14 +13,14 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 WEIGHTS: Mapping[str, float] = {"priority": 8.0, "default": 4.0, "flex": 1.0, "batch": 0.5}
-AGEING = 50.0  # turns of others after which a turn costs half
+AGEING = 50.0  # turns of others after which an item weighs twice as much
 
 
 class FairQueue(Generic[T]):
     """Items are told apart by identity."""
 
     def __init__(self, weights: Mapping[str, float] = WEIGHTS, *, ageing: float = AGEING) -> None:
-        self._weights, self._ageing = weights, ageing
+        self._weights, self._ageing, self._most = weights, ageing, max(weights.values())
         self._first: deque[T] = deque()  # items that had their turn and were put back
         self._waiting: dict[str, deque[tuple[T, int]]] = {name: deque() for name in weights}
         self._begins = dict.fromkeys(weights, 0.0)  # virtual time of each class's next turn
@@ -62,7 +63,7 @@ class FairQueue(Generic[T]):
         self.remove(item)
 
     def _cost(self, tier: str, age: int) -> float:
-        return 1.0 / (self._weights[tier] * (1.0 + age / self._ageing))
+        return 1.0 / min(self._most, self._weights[tier] * (1.0 + age / self._ageing))
 
     def __iter__(self) -> Iterator[T]:
         """Items in the order of their turns, if nobody comes meanwhile."""

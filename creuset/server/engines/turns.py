@@ -25,7 +25,7 @@ class TurnGate:
             except asyncio.CancelledError:
                 if turn.done() and not turn.cancelled():
                     self._pass_on()  # it had just got its place
-                else:
+                elif turn in self._waiting:
                     self._waiting.remove(turn)
                 raise
         try:
@@ -34,9 +34,12 @@ class TurnGate:
             self._pass_on()
 
     def _pass_on(self) -> None:
-        if not self._waiting:
-            self._free += 1
+        while self._waiting:
+            turn = next(iter(self._waiting))
+            if turn.done():  # whoever waited was cancelled, and does not know yet
+                self._waiting.remove(turn)
+                continue
+            self._waiting.serve(turn)
+            turn.set_result(None)
             return
-        turn = next(iter(self._waiting))
-        self._waiting.serve(turn)
-        turn.set_result(None)
+        self._free += 1

@@ -32,7 +32,8 @@ def test_no_place_is_lost_or_given_twice_whoever_leaves(seed: int) -> None:
                 await asyncio.sleep(0)
             if rng.random() < 0.3:
                 rng.choice(tasks).cancel()
-        results = await asyncio.gather(*tasks, return_exceptions=True)
+        async with asyncio.timeout(5):
+            results = await asyncio.gather(*tasks, return_exceptions=True)
         assert any(isinstance(one, asyncio.CancelledError) for one in results)
         assert running == 0
         async with asyncio.timeout(5):
