@@ -37,6 +37,7 @@ from creuset.server.responses.store import ItemStore
 from creuset.server.routes.callers import NameCallers
 from creuset.server.routes.config import NO_ROUTES, RoutesFile
 from creuset.server.routes.leases import TargetLeases
+from creuset.server.routes.own_keys import TenantKeys
 from creuset.server.routes.router import ModelRouter, NewUpstream, build_router
 from creuset.server.settings import ServeSettings
 from creuset.server.state import ServerState
@@ -210,6 +211,7 @@ async def serve(
     callers = NameCallers(database, on_error=lambda error: log.error("name_calls", error=type(error).__name__))
     protection = protection_of(protect, database, directory)
     protection.on_error = lambda error: log.error("protection", error=type(error).__name__)
+    own_keys = router.keys = TenantKeys(database, protection.vault)
     files = FileStore(database, vault=protection.vault)
     batches = BatchRunner(files, engines, settings, keys=directory or keys, log=log)
     items = ItemStore(
@@ -220,7 +222,7 @@ async def serve(
         batches=batches, engines=engines, settings=settings, metrics=metrics,
         log=log, keys=directory or keys, watermark=watermark,
         database=database, items=items, directory=directory, router=router, callers=callers,
-        gate=gate_of(database, settings, directory or keys, log), protection=protection,
+        gate=gate_of(database, settings, directory or keys, log), protection=protection, own_keys=own_keys,
     )  # fmt: skip
     listener = listener or bind(settings)
     await state.gate.start()

@@ -19,6 +19,7 @@ from creuset.server.pages import Pages
 from creuset.server.protect.protection import Protection
 from creuset.server.responses.store import ItemStore
 from creuset.server.routes.callers import NameCallers
+from creuset.server.routes.own_keys import TenantKeys
 from creuset.server.routes.router import ModelRouter
 from creuset.server.settings import ServeSettings
 from creuset.server.tenants.directory.directory import Directory
@@ -52,6 +53,7 @@ class ServerState:
     directory: Directory | None = None  # of people and their keys
     batches: "BatchRunner | None" = None
     router: ModelRouter = field(default_factory=ModelRouter)  # public names, their targets and their life
+    own_keys: TenantKeys = field(default_factory=TenantKeys)  # for upstreams
     callers: NameCallers = field(default_factory=NameCallers)  # who asks for old names
     traffic: RecentTraffic = field(default_factory=RecentTraffic)  # the last requests of each organization
     items: ItemStore = field(default_factory=ItemStore)  # responses and conversations that are kept

@@ -158,16 +158,15 @@ def read_routes(file: Path) -> RoutesFile:
 
 
 def _place(said: Any, at: str) -> str:
-    """msgspec writes `[...]` for a key of a table: the first table under which the fault is."""
-    part, rest, found = said, at, ""
-    for piece in at.split("."):
-        name, star, _ = piece.partition("[...]")
-        part = part.get(name) if isinstance(part, dict) else None
-        found = f"{found}.{name}" if found else name
-        if star and isinstance(part, dict) and len(part) == 1:
-            key, part = next(iter(part.items()))
-            rest = rest.replace("[...]", f".{key}", 1)
-    return f"`{rest}`"
+    """msgspec writes `[...]` for a key of a table: the first one that is wrong."""
+    table, star, rest = at.partition("[...]")
+    entries = said.get(table) if star else None
+    for key, value in entries.items() if isinstance(entries, dict) else ():
+        try:
+            msgspec.convert({table: {key: value}}, RoutesFile)
+        except msgspec.ValidationError:
+            return f"`{table}.{key}{rest}`"
+    return f"`{at}`"
 
 
 def _check(found: RoutesFile) -> None:

@@ -130,6 +130,12 @@ class ModelRouter:
             return "overload"
         return None
 
+    @property
+    def takes_keys(self) -> frozenset[str]:
+        """The upstreams that tenants may bring keys for."""
+        every = (one for route in self.routes.values() for one in route.targets)
+        return frozenset(one.upstream for one in every if one.own_keys != "no")
+
     def life(self, name: str) -> NameLife | None:
         return self.lives.get(name)
 

@@ -61,6 +61,11 @@ class MoneyAudit:
         told = {"id": self.organization, "changes_requested": {"prices": [one.version for one in prices]}}
         self._write(connection, "organization.updated", told)
 
+    def upstream_key(self, connection: Connection, project: str, told: Row) -> None:
+        """A key for another server was stored or deleted; it is not told."""
+        body = {"id": project or self.organization, "changes_requested": {"upstream_key": told}}
+        self._write(connection, "project.updated" if project else "organization.updated", body)
+
     def _of(self, connection: Connection, limit: Limit, asked: Row) -> None:
         kind = "project" if limit.kind == "project" else "organization"
         id = limit.subject if kind == "project" else self.organization

@@ -57,8 +57,8 @@ class Net:
         return len(self.a.asked), len(self.b.asked)
 
 
-def table(a: Far, b: Far, **more: Any) -> RoutesFile:
-    """A routes file as it would be read."""
+def table(a: Far, b: Far, change: Callable[[dict[str, Any]], None] = lambda _: None, **more: Any) -> RoutesFile:
+    """A routes file as it would be read. `change` changes what stands in it."""
     said: dict[str, Any] = {
         "here": {"country": "FR", "operator": "we", "law": ["FR", "EU"]},
         "upstreams": {
@@ -78,6 +78,7 @@ def table(a: Far, b: Far, **more: Any) -> RoutesFile:
     }  # fmt: skip
     for name, value in more.items():
         said[name] = said.get(name, {}) | value
+    change(said)
     return msgspec.convert(said, RoutesFile)
 
 
@@ -100,7 +101,8 @@ def begin(folder: Path, fars: tuple[Far, Far]) -> Iterator[Begin]:
     patch.setenv("FAR_KEY", KEY)
 
     def made(more: dict[str, Any] | None = None, **options: Any) -> Net:
-        server = start(folder, routes=table(*fars, **(more or {})), heartbeat_s=0.2, **options)
+        change = options.pop("change", lambda _: None)
+        server = start(folder, routes=table(*fars, change, **(more or {})), heartbeat_s=0.2, **options)
         running.append(server)
         return Net(server, *fars)
 
