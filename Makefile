@@ -9,7 +9,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 CODE := creuset tests bench runs datasets validation native setup.py
 
-.PHONY: setup run test test-isa test-arm64 test-slow mutants check bench bench-frameworks story compare-example clean
+.PHONY: setup wheels run test test-isa test-arm64 test-slow mutants check bench bench-frameworks story compare-example clean
 
 setup: .venv/.ready .venv/.native
 
@@ -27,6 +27,11 @@ $(BIN)/python:
 	$(PIP) torch
 	$(PIP) -e '.[dev]'
 	touch .venv/.serve $@
+
+# Everything that a server needs, in one folder: for a machine without a network,
+#   pip install --no-index --find-links wheels 'creuset[serve,tenants]'
+wheels: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip wheel --quiet -c constraints.txt --wheel-dir wheels torch '.[serve,tenants]'
 
 # The kernels, compiled in a few seconds; without a compiler torch computes.
 .venv/.native: $(wildcard native/*.cpp native/*.h native/*.inc native/build.py) | $(BIN)/python
