@@ -51,6 +51,7 @@ PROMPTS = [
 # fp32 it computes as we do: within 0.00004.
 DISTANCE = 0.6
 EXACT = 1e-3
+SERVED, SERVED_MEAN = 0.6, 0.05  # of ln p, as `creuset serve` computes where nothing is said (docs/guides/gguf.md)
 F32 = 0  # ggml's number
 
 
@@ -151,6 +152,31 @@ def test_llama_cpp_chooses_the_same_wherever_the_choice_is_clear(
         assert clear.float().mean() > 0.3, "a third of the choices are clear, or the test says little"
         assert torch.equal(theirs.argmax(-1)[clear], best[clear])
     peer.close()
+
+
+def test_as_served_by_default_it_is_within_the_stated_distance(
+    file: Path, answers: tuple[list[list[int]], list[Completion]]
+) -> None:
+    """The native core multiplies codes with inputs that are rounded to 8 bits, and keeps keys and values in bf16."""
+    told = []
+    for settings in (EngineSettings(dtype="fp32"), EngineSettings()):
+        sampling = Sampling(temperature=0.0, max_tokens=1, prompt_logprobs=2)
+        requests = [
+            GenerationRequest(id=str(i), prompt=prompt + list(ours.tokens), sampling=sampling)
+            for i, (prompt, ours) in enumerate(zip(*answers, strict=True))
+        ]
+        found = generate(Engine.load(file, settings=settings), requests)
+        told.append([
+            logprob
+            for one, (prompt, _) in zip(found, zip(*answers, strict=True), strict=True)
+            for logprob in (one.prompt_logprobs or ())[len(prompt) :]
+        ])  # fmt: skip
+    exact, served = told
+    apart = [abs(ours.logprob - theirs.logprob) for ours, theirs in zip(exact, served, strict=True)]
+    assert max(apart) <= SERVED and sum(apart) / len(apart) <= SERVED_MEAN
+    for ours, theirs in zip(exact, served, strict=True):
+        (best, first), (_, second) = ours.top[:2]
+        assert theirs.top[0][0] == best or first - second <= 2 * SERVED
 
 
 @pytest.fixture(scope="module", params=["file", "folder"])
