@@ -12,7 +12,7 @@ from creuset.core.errors import ConfigError, EngineError, RequestError
 from creuset.core.sentences import to_json
 from creuset.engine.engine import Engine
 from creuset.engine.settings import EngineSettings
-from creuset.governance.audit.run import Asked
+from creuset.governance.audit.run import AuditPlan
 from creuset.testing import tiny_model_folder, tiny_shards
 from creuset.text import grammar
 from creuset.text.chat import encode_chat
@@ -157,5 +157,5 @@ def test_training_tuning_evaluation_and_audit_from_python_are_what_the_commands_
     with pytest.raises(ConfigError, match="limit must be positive, got 0"):
         creuset.evaluate(tuned.model, ["bpb"], data=(tmp_path / "text.txt",), limit=0)
 
-    said, found = creuset.audit(tuned.model, Asked(items=("prompt_leak",), limit=2))
+    said, found = creuset.audit(tuned.model, AuditPlan(items=("prompt_leak",), limit=2))
     assert said["results"] and any(measure.task == "prompt_leak" for one in found for measure in one.measures)

@@ -19,7 +19,7 @@ from creuset.evals.clients.open import ClientSettings, is_url, open_client, pric
 if TYPE_CHECKING:
     from creuset.evals.run import Evaluation, Recorded
     from creuset.evals.task import Task
-    from creuset.governance.audit.run import Asked, Result
+    from creuset.governance.audit.run import AuditPlan, Result
 
 
 def evaluate(
@@ -103,7 +103,7 @@ async def _evaluate(
 
 def audit(
     model: str | Path,
-    asked: "Asked | None" = None,
+    asked: "AuditPlan | None" = None,
     *,
     to: ClientSettings | None = None,
     judge: str = "",
@@ -120,15 +120,15 @@ def audit(
     `paraphraser` rewrites marked text. `work`, `out`: as for `evaluate`; `lang`: in which the page opens.
     """
     from creuset.governance.audit.keep import free
-    from creuset.governance.audit.run import Asked
+    from creuset.governance.audit.run import AuditPlan
 
     free(out)
     helpers = ((judge, judge_to or ClientSettings()), (paraphraser, paraphraser_to or ClientSettings()))
-    return asyncio.run(_audit(str(model), asked or Asked(), to or ClientSettings(), helpers, work, out, lang))
+    return asyncio.run(_audit(str(model), asked or AuditPlan(), to or ClientSettings(), helpers, work, out, lang))
 
 
 async def _audit(
-    name: str, asked: "Asked", to: ClientSettings, helpers: Sequence[tuple[str, ClientSettings]], work: Path | None,
+    name: str, asked: "AuditPlan", to: ClientSettings, helpers: Sequence[tuple[str, ClientSettings]], work: Path | None,
     out: Path | None, lang: str,
 ) -> "tuple[dict[str, Any], list[Result]]":  # fmt: skip
     from creuset.core.log import say

@@ -16,7 +16,7 @@ from creuset.cli.numbers import integer
 from creuset.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from creuset.governance.audit.run import Asked, Result
+    from creuset.governance.audit.run import AuditPlan, Result
     from creuset.report.language import Lang
 
 
@@ -78,9 +78,9 @@ def main(args: argparse.Namespace) -> int:
     return nothing_answered(said["usage"]) or (1 if any(r.trouble for r in results) else 0)
 
 
-def _asked(args: argparse.Namespace) -> "Asked":
+def _asked(args: argparse.Namespace) -> "AuditPlan":
     from creuset.governance.audit.items import PARTS, REQUIREMENTS, unknown
-    from creuset.governance.audit.run import Asked
+    from creuset.governance.audit.run import AuditPlan
 
     items = tuple(name for name in args.items.split(",") if name)
     if strange := unknown(items):
@@ -102,7 +102,7 @@ def _asked(args: argparse.Namespace) -> "Asked":
             )
         given[name] = Path(path)
     try:
-        return Asked(
+        return AuditPlan(
             items=items,
             bench=args.bench,
             given=given,

@@ -14,7 +14,7 @@ from creuset.cli.numbers import integer, number
 from creuset.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from creuset.governance.compare.ask import Asked
+    from creuset.governance.compare.ask import AskedSystem
     from creuset.types.usage import Load
 
 
@@ -195,7 +195,7 @@ def _run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _measured(system: "Asked", load: "Load", skip: bool) -> Any:
+def _measured(system: "AskedSystem", load: "Load", skip: bool) -> Any:
     from dataclasses import asdict
 
     if skip or not system.endpoint:

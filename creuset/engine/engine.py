@@ -31,7 +31,7 @@ from creuset.engine.backend.base import BatchSpan, ForwardBatch, Runner
 from creuset.engine.blocks import BlockPool
 from creuset.engine.draft_model import drafting
 from creuset.engine.last_rows import LastRows, read_prompt
-from creuset.engine.live import Live, Part, refuse
+from creuset.engine.live import Live, StepShare, refuse
 from creuset.engine.loading import draft_runner, refuse_other_shape, room, runner_for, weights_of
 from creuset.engine.prefix import PrefixCache
 from creuset.engine.sampler import Sampler, token_logprob
@@ -265,9 +265,9 @@ class Engine:
                 self._scheduler.enqueue(live.sequence)
         return events
 
-    def _parts(self, plan: StepPlan) -> list[Part]:
+    def _parts(self, plan: StepPlan) -> list[StepShare]:
         """What of each request is computed in this step, with the drafts that there is room for."""
-        parts: list[Part] = []
+        parts: list[StepShare] = []
         row, drafting = 0, self._drafter is not None
         left = self.settings.max_batch_tokens - plan.tokens if drafting else 0
         for id, count in (*((id, 1) for id in plan.decode), *plan.prefill):
@@ -279,7 +279,8 @@ class Engine:
                 draft = self._draft(live, left)
                 left -= len(draft)
             tokens = [*whole[first : first + count], *draft]
-            parts.append(Part(live, BatchSpan(first, len(tokens), sequence.blocks, len(whole)), row, tokens, draft))
+            span = BatchSpan(first, len(tokens), sequence.blocks, len(whole))
+            parts.append(StepShare(live, span, row, tokens, draft))
             row += len(tokens)
         self._totals["computed_tokens"] += row
         return parts
@@ -301,7 +302,7 @@ class Engine:
         self._totals["drafted_tokens"] += len(draft)
         return draft
 
-    def _learn(self, parts: list[Part]) -> None:
+    def _learn(self, parts: list[StepShare]) -> None:
         """Tell the drafter what was computed. If it fails, nobody's answer does: there are no drafts from then on."""
         assert self._drafter is not None
         going = [part for part in parts if part.live.sequence.id in self._live and part.live.speculates]
@@ -314,7 +315,7 @@ class Engine:
         except Exception:
             self._drafter = None
 
-    def _rows(self, parts: list[Part]) -> tuple[LastRows | None, list[int | None]]:
+    def _rows(self, parts: list[StepShare]) -> tuple[LastRows | None, list[int | None]]:
         """The rows that tokens are chosen from: the last of each request that is now read to its end, and those of its
         draft; and where among these rows each request's begin."""
         wanted: list[int] = []
@@ -332,7 +333,7 @@ class Engine:
             return None, places
         return LastRows(self._runner, wanted, enough=0 if whole else most, vocab=self._vocab), places
 
-    def _settle(self, part: Part, rows: LastRows | None, place: int | None, events: list[Event]) -> None:
+    def _settle(self, part: StepShare, rows: LastRows | None, place: int | None, events: list[Event]) -> None:
         """Account for what was computed of one request, and emit its next tokens: one, and each that its draft had."""
         live, span, row, _, draft = part
         sequence = live.sequence

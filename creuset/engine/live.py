@@ -47,7 +47,7 @@ class Live:
         self.most = request.sampling.max_tokens
 
 
-class Part(NamedTuple):
+class StepShare(NamedTuple):
     """One request's share of a step: `tokens`, of which the last are its draft, in rows from `row` on."""
 
     live: Live

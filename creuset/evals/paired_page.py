@@ -5,7 +5,7 @@ from pathlib import Path
 
 from creuset.core.sentences import sentence
 from creuset.evals.paired import SAYS, PairedComparison, TaskPair
-from creuset.report.blocks import Block, Column, Facts, Grid, GridCell, Para, Said, Span, line
+from creuset.report.blocks import Block, Column, FactList, Grid, GridCell, Para, Said, Span, line
 from creuset.report.page import page as whole_page
 from creuset.report.samples import FILTERS, SCRIPTS, STYLES, samples_browser
 from creuset.report.table import bar, figure, number, scale
@@ -45,7 +45,7 @@ def page(found: PairedComparison, *, lang: str = "en") -> str:
     ]
     words = {"name_a": names[0], "name_b": names[1]}
     blocks: list[Block] = [
-        Facts(facts),
+        FactList(facts),
         Para(line(said), "soft"),
         _table(found),
         *refused,

@@ -14,7 +14,7 @@ from typing import Any
 from creuset.core.errors import ConfigError
 from creuset.core.log import duration
 from creuset.core.sentences import sentence
-from creuset.report.blocks import Block, Facts, Para, Said, Section, Span, Words, line
+from creuset.report.blocks import Block, FactList, Para, Said, Section, Span, Words, line
 from creuset.report.page import page as whole_page
 from creuset.report.samples import SCRIPTS, STYLES, samples_browser
 from creuset.report.table import csv_fields, measure_table, number
@@ -57,7 +57,7 @@ def page(run: Results, *, lang: str = "en", harmful: bool = False) -> str:
 LEGEND = Span(sentence("evals.dot_the_score_band_its_95"))
 
 
-def _facts(run: Results) -> Facts:
+def _facts(run: Results) -> FactList:
     usage, settings = run.about.get("usage") or {}, run.about.get("settings") or {}
     facts: list[tuple[Said, Said]] = [
         (name, str(value)) for name in ("kind", "url", "model", "dialect", "sha256") if (value := run.subject.get(name))
@@ -74,7 +74,7 @@ def _facts(run: Results) -> Facts:
         facts += _consumed(usage)
     if isinstance(seconds := run.about.get("wall_s"), int | float):
         facts.append((sentence("evals.time"), duration(seconds)))
-    return Facts(tuple(facts))
+    return FactList(tuple(facts))
 
 
 def _consumed(usage: Row) -> list[tuple[Said, Said]]:

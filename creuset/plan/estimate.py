@@ -14,7 +14,7 @@ from creuset.plan.facts import Gpu, constants, thresholds
 from creuset.plan.layout import Layout, why_not
 from creuset.plan.memory import GIB, memory
 from creuset.plan.offers import Offer, OfferedRun, carbon, quoted
-from creuset.plan.search import Found, Ranked, nothing_fits, search
+from creuset.plan.search import Ranked, SearchResult, nothing_fits, search
 from creuset.plan.step import step
 from creuset.plan.wall import Losses, losses
 
@@ -57,7 +57,7 @@ class PlanEstimate:
     price: float
     offered: list[OfferedRun]
     chosen: Ranked
-    found: Found | None  # None: the layout was given
+    found: SearchResult | None  # None: the layout was given
     weight_bytes: dict[str, float]  # to serve, by format
     kv_bytes_per_token: int
     kv_bytes: float
@@ -106,7 +106,7 @@ def estimate(config: ModelConfig, ask: PlanRequest) -> PlanEstimate:
     )  # fmt: skip
 
 
-def _layout(config: ModelConfig, ask: PlanRequest, batch: int) -> tuple[Found | None, Ranked]:
+def _layout(config: ModelConfig, ask: PlanRequest, batch: int) -> tuple[SearchResult | None, Ranked]:
     k = constants()
     if ask.layout is None:
         found = search(

@@ -19,7 +19,7 @@ class Ranked:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SearchResult:
     ranked: list[Ranked]  # fastest first
     refused: Counter[str]  # reason: layouts
     closest: Ranked | None  # of those that do not fit in memory, the one that needs least
@@ -27,7 +27,7 @@ class Found:
 
 def search(
     config: ModelConfig, gpu: Gpu, *, gpus: int, batch: int, context: int, fp8: bool, k: Constants, plain: bool = False
-) -> Found:
+) -> SearchResult:
     ranked: list[Ranked] = []
     refused: Counter[str] = Counter()
     closest: Ranked | None = None
@@ -48,7 +48,7 @@ def search(
             continue
         ranked.append(Ranked(layout, needs, timed(layout)))
     ranked.sort(key=lambda one: one.time.seconds)
-    return Found(ranked, refused, closest)
+    return SearchResult(ranked, refused, closest)
 
 
 def best(
@@ -61,7 +61,7 @@ def best(
     return found.ranked[0]
 
 
-def nothing_fits(found: Found, gpu: Gpu, gpus: int) -> ConfigError:
+def nothing_fits(found: SearchResult, gpu: Gpu, gpus: int) -> ConfigError:
     if found.closest is not None:
         needs = found.closest.memory.total / GIB
         return ConfigError(

@@ -97,7 +97,7 @@ NUMBER = re.compile(r"[−-]?[\d.,\u202f\u00a0]+( × 10[⁻⁰-⁹¹²³]+)?[\u2
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class FactList:
     """Names and what they are."""
 
     rows: tuple[tuple[Said, Said], ...]
@@ -151,7 +151,7 @@ class Section:
     marks: tuple[tuple[str, str], ...] = ()
 
 
-Block = Para | Grid | Facts | Bullets | Pre | Details | Chart | Widget | Section
+Block = Para | Grid | FactList | Bullets | Pre | Details | Chart | Widget | Section
 
 
 def line(*said: Said) -> Line:
@@ -182,7 +182,7 @@ def spans(blocks: Iterable[Block]) -> Iterator[Span]:
                         yield from cell
                 for more in block.more:
                     yield from spans(more)
-            case Facts():
+            case FactList():
                 for pair in block.rows:
                     yield from line(*pair)
             case Bullets():
@@ -199,7 +199,7 @@ def simple(block: Block) -> Iterator[Para | Grid | Section]:
     match block:
         case Para() | Grid() | Section():
             yield block
-        case Facts():
+        case FactList():
             yield Grid(("", ""), block.rows)
         case Bullets():
             yield from (Para(line("• ", item), block.tone) for item in block.items)

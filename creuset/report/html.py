@@ -12,7 +12,7 @@ from creuset.report.blocks import (
     Chart,
     Column,
     Details,
-    Facts,
+    FactList,
     Grid,
     GridCell,
     Para,
@@ -80,7 +80,7 @@ def _block(block: Block, lang: Lang | None) -> Markup:
             return el("p", inline(block.line, lang), cls=block.tone)
         case Grid():
             return _grid(block, lang)
-        case Facts():
+        case FactList():
             pairs = [(el("dt", inline(k, lang)), el("dd", inline(v, lang))) for k, v in block.rows]
             return el("dl", pairs, cls="facts")
         case Bullets():

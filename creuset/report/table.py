@@ -5,7 +5,7 @@ from typing import Any
 
 from creuset.core.sentences import keyed, sentence
 from creuset.report import chart
-from creuset.report.blocks import Block, Column, Facts, Grid, GridCell, Line, Para, Said, Span, line
+from creuset.report.blocks import Block, Column, FactList, Grid, GridCell, Line, Para, Said, Span, line
 from creuset.report.language import score
 from creuset.types.measure import Measure
 
@@ -175,7 +175,7 @@ def _cells(row: Row, ends: tuple[float, float] | None, *, task: bool) -> tuple[S
     )
 
 
-def _more(row: Row) -> Facts:
+def _more(row: Row) -> FactList:
     facts: list[tuple[Said, Said]] = []
     if why := row.get("why"):
         facts.append((sentence("report.why"), keyed(str(why))))
@@ -198,7 +198,7 @@ def _more(row: Row) -> Facts:
         for name in sorted(set(row) - _SHOWN)
         if row[name] not in (None, "", [], {})
     ]
-    return Facts(tuple(facts))
+    return FactList(tuple(facts))
 
 
 def _brief(value: object) -> str:

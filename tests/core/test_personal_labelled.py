@@ -143,7 +143,7 @@ def test_every_label_has_one_fate_and_totals_agree() -> None:
 
 def test_a_place_half_found_overlaps_and_one_of_another_kind_is_other(monkeypatch: pytest.MonkeyPatch) -> None:
     line = personal_data.Labelled("en", "abcdefghij", (("phone", 0, 4), ("vat", 5, 8), ("card", 8, 10)))
-    seen = [personal_data.privacy.Found("phone", 0, 6), personal_data.privacy.Found("card", 8, 10)]
+    seen = [personal_data.privacy.PersonalData("phone", 0, 6), personal_data.privacy.PersonalData("card", 8, 10)]
     monkeypatch.setattr(personal_data, "places", lambda text: seen)
     fates, wrong = personal_data.judged(line)
     assert [fate for fate, _ in fates] == ["overlaps", "other", "right"] and wrong == [("phone", 0, 6)]

@@ -16,7 +16,7 @@ from creuset.report.blocks import (
     Chart,
     Column,
     Details,
-    Facts,
+    FactList,
     Grid,
     GridCell,
     Para,
@@ -39,7 +39,7 @@ def blocks(word):
     """One block of each kind, whose words are `word` and a number that names the place."""
     return [
         Para(line(f"{word} 1 ", Span(f"{word} 2", strong=True), Span(f"{word} 3", code=True))),
-        Facts(((f"{word} 4", f"{word} 5"),)),
+        FactList(((f"{word} 4", f"{word} 5"),)),
         Bullets((line(f"{word} 6"), line(Span(f"{word} 7", tone="soft")))),
         Pre(f"{word} 8"),
         Details(f"{word} 9", (Para(line(f"{word} 10")),)),

@@ -7,7 +7,7 @@ import pytest
 from creuset.core.errors import DataError
 from creuset.testing import tiny_tokenizer
 from creuset.text.chat import encode_chat
-from creuset.train.dialogues.encode import Reading, encode_dialogues, read_dialogues
+from creuset.train.dialogues.encode import DialogueReading, encode_dialogues, read_dialogues
 
 HI = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello!"}]
 LONG = [{"role": "user", "content": "word " * 300}, {"role": "assistant", "content": "ok"}]
@@ -21,7 +21,7 @@ def save(path, lines):
 
 def test_bad_lines_are_counted_and_named_and_the_rest_is_read(tmp_path):
     path = save(tmp_path / "d.jsonl.gz", [HI, "{broken", [{"role": "king", "content": "x"}], HI[:1], '"text"', HI])
-    reading = Reading()
+    reading = DialogueReading()
     assert list(read_dialogues(path, reading)) == [HI, HI]
     assert (reading.good, reading.bad) == (2, 4)
     assert [name.split(": ")[0] for name in reading.named] == [f"d.jsonl.gz:{n}" for n in (2, 3, 4, 5)]

@@ -50,7 +50,7 @@ _DIGIT = re.compile(r"\d")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class PersonalData:
     """Personal data of one kind at `start` to `end` of a text."""
 
     kind: str
@@ -58,14 +58,14 @@ class Found:
     end: int
 
 
-def places(text: str, kinds: Collection[str] = KINDS) -> list[Found]:
+def places(text: str, kinds: Collection[str] = KINDS) -> list[PersonalData]:
     """What is recognised in `text`, in order; no two places lie over each other."""
     wanted = frozenset(kinds)
-    found: list[Found] = []
+    found: list[PersonalData] = []
 
     def take(kind: str, spans: Any, offset: int = 0) -> None:
         if kind in wanted:
-            found.extend(Found(kind, start + offset, end + offset) for start, end in spans)
+            found.extend(PersonalData(kind, start + offset, end + offset) for start, end in spans)
 
     low = text.lower()
     if "secret" in wanted:
@@ -88,7 +88,9 @@ def places(text: str, kinds: Collection[str] = KINDS) -> list[Found]:
         for start, end in _lines_with_numbers(text, long):
             line = text[start:end]
             if by_number:
-                found.extend(Found(kind, a + start, b + start) for kind, a, b in numbers(line, groups(line), by_number))
+                found.extend(
+                    PersonalData(kind, a + start, b + start) for kind, a, b in numbers(line, groups(line), by_number)
+                )
             take("phone", phones(line) if "phone" in wanted else (), start)
     if any(word in text for word in ("nsurance", "NINO", "NI n", "NI N")):
         take("national_id", (match.span(1) for match in _NINO.finditer(text)))
@@ -144,9 +146,9 @@ def _lines_with_numbers(text: str, long: list[int]) -> Iterator[tuple[int, int]]
         yield begin, end
 
 
-def _apart(found: list[Found]) -> list[Found]:
+def _apart(found: list[PersonalData]) -> list[PersonalData]:
     """One of each group that lie over each other."""
-    kept: list[Found] = []  # by place
+    kept: list[PersonalData] = []  # by place
     for one in sorted(found, key=lambda f: (_ORDER[f.kind], f.start - f.end)):
         at = bisect(kept, one.start, key=lambda f: f.start)
         if (at == 0 or kept[at - 1].end <= one.start) and (at == len(kept) or one.end <= kept[at].start):

@@ -17,7 +17,7 @@ Words = dict[Lang, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class AuditPart:
     """One test of a requirement. It has either a task or a check, named "module:name" below creuset/benchmarks."""
 
     name: str  # unique in the audit: "bbq", "canaries"
@@ -49,10 +49,10 @@ class Requirement:
     untested: str = ""
 
 
-def _read() -> tuple[dict[str, Requirement], tuple[Part, ...]]:
+def _read() -> tuple[dict[str, Requirement], tuple[AuditPart, ...]]:
     table = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
     parts = tuple(
-        Part(row=row, **part | {
+        AuditPart(row=row, **part | {
             "needs": frozenset(part.get("needs", ())),
             "material": {name: sentence(key) for name, key in part.get("material", {}).items()},
         })
@@ -78,7 +78,7 @@ def chosen(names: tuple[str, ...]) -> dict[str, Requirement]:
     return {row: r for row, r in REQUIREMENTS.items() if row in rows}
 
 
-def parts_of(row: str, names: tuple[str, ...]) -> list[Part]:
+def parts_of(row: str, names: tuple[str, ...]) -> list[AuditPart]:
     """The parts of a requirement; only those named, where parts of it are named."""
     all_parts = [part for part in PARTS if part.row == row]
     if row in names or REQUIREMENTS[row].name in names:

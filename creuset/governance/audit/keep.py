@@ -13,7 +13,7 @@ from creuset.core.errors import CreusetError
 from creuset.core.host import commit, hardware, versions
 from creuset.core.sentences import to_json
 from creuset.governance.audit.page import write_page
-from creuset.governance.audit.run import Asked, Result, item_rows, spent
+from creuset.governance.audit.run import AuditPlan, Result, item_rows, spent
 
 DEFINITIONS = {
     "statuses": "measured here; reported by others (its maker, or a tool); not_applicable; not_testable from outside; "
@@ -23,7 +23,7 @@ DEFINITIONS = {
 }  # fmt: skip
 
 
-def results_json(results: Sequence[Result], subject: dict[str, Any], asked: Asked, *, date: str) -> dict[str, Any]:
+def results_json(results: Sequence[Result], subject: dict[str, Any], asked: AuditPlan, *, date: str) -> dict[str, Any]:
     return {
         "kind": "audit",
         "model": subject,

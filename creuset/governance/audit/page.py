@@ -15,7 +15,7 @@ from typing import Any
 from creuset.core.sentences import sentence
 from creuset.governance.audit.articles import article
 from creuset.governance.audit.page_part import part_blocks
-from creuset.report.blocks import Block, Bullets, Column, Facts, Grid, Para, Section, Span, Widget, line
+from creuset.report.blocks import Block, Bullets, Column, FactList, Grid, Para, Section, Span, Widget, line
 from creuset.report.language import Text
 from creuset.report.markup import el
 from creuset.report.page import page as whole_page
@@ -46,7 +46,7 @@ def page(document: Row, *, samples: Mapping[str, Sequence[dict[str, Any]]] | Non
         raise ValueError(f"figures of requirement {', '.join(stray)}, which is not in the list")
     facts = [(k, str(subject[k])) for k in ("kind", "url", "model", "dialect", "sha256") if subject.get(k)]
     blocks: list[Block] = [
-        Facts((*facts, ("date", str(found.get("date") or "")))),
+        FactList((*facts, ("date", str(found.get("date") or "")))),
         Para(line(NO_GRADE), "note"),
         *_partial(found.get("limit")),
         _overview(items, rows),

@@ -25,7 +25,7 @@ from creuset.evals.prices import Price
 from creuset.evals.runner import PlaySettings, play
 from creuset.evals.task import Row, Task
 from creuset.evals.usage import total_usage
-from creuset.governance.audit.items import PARTS, REQUIREMENTS, Part, Requirement, chosen, parts_of
+from creuset.governance.audit.items import PARTS, REQUIREMENTS, AuditPart, Requirement, chosen, parts_of
 from creuset.types.measure import Measure, Status
 
 ItemStatus = Status | Literal["partly"]  # partly: some parts of the requirement ran, others did not
@@ -40,7 +40,7 @@ _FIELDS = tuple(f for f in Measure.__dataclass_fields__ if f != "extra")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Asked:
+class AuditPlan:
     """What to audit, and with what."""
 
     items: tuple[str, ...] = ()  # names or numbers of requirements, names of parts; (): everything
@@ -73,7 +73,7 @@ class Result:
 
 async def audit(
     subject: ModelClient,
-    asked: Asked,
+    asked: AuditPlan,
     *,
     work: Path,
     model: Path | None = None,
@@ -127,9 +127,9 @@ async def audit(
 
 
 async def _one(
-    part: Part,
+    part: AuditPart,
     requirement: Requirement,
-    asked: Asked,
+    asked: AuditPlan,
     room: Room,
     judge: ModelClient | None,
     prices: tuple[Price | None, Price | None],
@@ -167,7 +167,7 @@ async def _one(
     return Result(row=part.row, part=part.name, measures=measures, samples=found.evidence, usage=usage)
 
 
-def _task(part: Part, subject: ModelClient, judge: ModelClient | None) -> Task | None:
+def _task(part: AuditPart, subject: ModelClient, judge: ModelClient | None) -> Task | None:
     """The part's task in the first form that the subject can answer."""
     made = [placed(place)() for place in (part.task, part.otherwise) if place]
     if not made:
@@ -184,7 +184,7 @@ def placed(place: str) -> Any:
     return getattr(importlib.import_module(f"creuset.benchmarks.{module}"), name)
 
 
-def _barred(part: Part, task: Task | None, asked: Asked, room: Room) -> tuple[Status, str] | None:
+def _barred(part: AuditPart, task: Task | None, asked: AuditPlan, room: Room) -> tuple[Status, str] | None:
     """Why the part cannot be run, if it cannot."""
     needs = part.needs | (task.needs if task else frozenset())
     if missing := sorted(needs - room.subject.abilities):
@@ -210,7 +210,7 @@ def _barred(part: Part, task: Task | None, asked: Asked, room: Room) -> tuple[St
     return None
 
 
-async def _checked(part: Part, room: Room) -> Found:
+async def _checked(part: AuditPart, room: Room) -> Found:
     """What the check found, or what it found before under the same circumstances."""
     head = sha256_json({
         "part": part.name, "subject": room.subject.identity(), "limit": room.limit, "seed": room.seed,
@@ -240,7 +240,7 @@ def measure_of(row: Mapping[str, Any]) -> Measure:
     return Measure(**known, extra={k: v for k, v in row.items() if k not in _FIELDS})
 
 
-def _placed(measure: Measure, part: Part, requirement: Requirement, room: Room) -> Measure:
+def _placed(measure: Measure, part: AuditPart, requirement: Requirement, room: Room) -> Measure:
     few = sentence("audit.limited", limit=room.limit) if part.limited and room.limit is not None else ""
     return replace(
         measure.settled(),

@@ -83,7 +83,7 @@ class Criterion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class AskedSystem:
     """One column, as the reader described it."""
 
     name: str
@@ -108,7 +108,7 @@ class Comparison:
     title: Text
     volume: Volume
     load: Load
-    systems: tuple[Asked, ...]
+    systems: tuple[AskedSystem, ...]
     measures: tuple[str, ...]  # ids; (): the first of each task
     file: Path
     remark: Words = ""
@@ -186,7 +186,7 @@ def _table(kind: Any, found: Any, file: Path, where: str) -> Any:
         raise ConfigError(f"`{file.name}`: [{where}]: {refused}") from refused
 
 
-def _system(found: Any, index: int, file: Path) -> Asked:
+def _system(found: Any, index: int, file: Path) -> AskedSystem:
     name = found.get("name") if isinstance(found, dict) else None
     if not isinstance(name, str) or not name:
         raise ConfigError(f"`{file.name}`: system {index + 1} has no name")
@@ -205,7 +205,7 @@ def _system(found: Any, index: int, file: Path) -> Asked:
     said = {k: _text(found, k, where) for k in ("endpoint", "key_env")} | {
         k: _text(found, k, where) or str(base.get(k, "")) for k in ("provider", "model", "price")
     }
-    return Asked(
+    return AskedSystem(
         name=name,
         provider=said["provider"],
         model=said["model"],

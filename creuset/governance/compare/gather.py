@@ -12,7 +12,7 @@ from typing import Any
 
 from creuset.core.errors import ConfigError
 from creuset.core.sentences import has, joined, sentence
-from creuset.governance.compare.ask import Asked, Comparison, Declared, book, criteria
+from creuset.governance.compare.ask import AskedSystem, Comparison, Declared, book, criteria
 from creuset.governance.compare.card import Cell, Row, Scale, unknown
 from creuset.report.language import Text
 from creuset.types.measure import read_results
@@ -24,7 +24,7 @@ SHARES = {"", "share", "ratio"}
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ResultRow:
     """A row of some results.json, and the artifact that holds it."""
 
     row: Mapping[str, Any]
@@ -41,10 +41,10 @@ class Found:
         return self.id, str(self.row.get("form", ""))
 
 
-def results(folder: Path, kind: str) -> list[Found]:
+def results(folder: Path, kind: str) -> list[ResultRow]:
     """The measures of an artifact of `kind`, in its own order."""
     found = read_results(folder, kinds=[kind])
-    return [Found(row, f"{kind} {folder.name}, sha256 {found.sha256[:12]}") for row in found.rows]
+    return [ResultRow(row, f"{kind} {folder.name}, sha256 {found.sha256[:12]}") for row in found.rows]
 
 
 def measured_rows(asked: Comparison) -> list[Row]:
@@ -67,13 +67,13 @@ def measured_rows(asked: Comparison) -> list[Row]:
     return made
 
 
-def _nobody_asked(found: Sequence[Found | None]) -> bool:
+def _nobody_asked(found: Sequence[ResultRow | None]) -> bool:
     """Whether all that is known of a row is that the audits left it out: then it is no row."""
     left = str(sentence("audit.left_out"))
     return all(f is None or (f.row.get("score") is None and str(f.row.get("why")) == left) for f in found)
 
 
-def _keys(columns: Sequence[Mapping[tuple[str, str], Found]], wanted: Sequence[str]) -> list[tuple[str, str]]:
+def _keys(columns: Sequence[Mapping[tuple[str, str], ResultRow]], wanted: Sequence[str]) -> list[tuple[str, str]]:
     """The measures that become rows: those asked for, or the first of each task (and form) in the artifacts."""
     keys: dict[tuple[str, str], None] = {}
     heads: dict[tuple[str, str], tuple[str, str]] = {}
@@ -87,7 +87,7 @@ def _keys(columns: Sequence[Mapping[tuple[str, str], Found]], wanted: Sequence[s
     return list(keys)
 
 
-def _measured_row(key: tuple[str, str], kind: str, found: Sequence[Found | None]) -> Row:
+def _measured_row(key: tuple[str, str], kind: str, found: Sequence[ResultRow | None]) -> Row:
     some = next(f.row for f in found if f is not None)
     requirement = str(some.get("requirement", ""))
     group = (
@@ -144,7 +144,7 @@ def _mismatch(rows: Sequence[Mapping[str, Any]]) -> str:
     return ""
 
 
-def _measured_cell(found: Found | None) -> Cell:
+def _measured_cell(found: ResultRow | None) -> Cell:
     if found is None:
         return unknown(sentence("compare.not_measured"))
     row = found.row
@@ -176,7 +176,7 @@ def _measured_cell(found: Found | None) -> Cell:
     return cell
 
 
-def published_rows(systems: Sequence[Asked]) -> list[Row]:
+def published_rows(systems: Sequence[AskedSystem]) -> list[Row]:
     """What others published of the systems that say `reported`; none where no system does."""
     if not any(s.reported for s in systems):
         return []
@@ -200,7 +200,7 @@ def published_rows(systems: Sequence[Asked]) -> list[Row]:
     return [r for r in rows.values() if any(c.value is not None for c in r.cells)]
 
 
-def _published_cell(system: Asked, scores: Mapping[str, float], source: Mapping[str, str]) -> Cell:
+def _published_cell(system: AskedSystem, scores: Mapping[str, float], source: Mapping[str, str]) -> Cell:
     if not system.reported:
         return unknown(sentence("compare.nothing_published"))
     if system.reported not in scores:
@@ -216,7 +216,7 @@ def _published_cell(system: Asked, scores: Mapping[str, float], source: Mapping[
     )
 
 
-def declared_rows(systems: Sequence[Asked]) -> list[Row]:
+def declared_rows(systems: Sequence[AskedSystem]) -> list[Row]:
     """Criteria that somebody says something about, and those of the scale that nobody does: both are shown."""
     words, known = criteria()
     rows = []

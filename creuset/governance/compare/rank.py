@@ -40,7 +40,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class GroupPart:
     """One group of one system, for a weight of 1: how much is known, what it is worth, its variance in half-widths."""
 
     known: float
@@ -101,25 +101,25 @@ def weighable(row: Row) -> bool:
     )
 
 
-def parts(rows: Sequence[Row], *, shared_only: bool = False) -> list[dict[str, Part]]:
+def parts(rows: Sequence[Row], *, shared_only: bool = False) -> list[dict[str, GroupPart]]:
     """For each system, each group that has something to weigh. With `shared_only`, rows known for every system."""
     rows = [r for r in rows if weighable(r) and (not shared_only or all(c.value is not None for c in r.cells))]
     size: dict[str, int] = {}
     for row in rows:
         size[row.group] = size.get(row.group, 0) + 1
     columns = len(rows[0].cells) if rows else 0
-    made: list[dict[str, Part]] = [{g: Part(0.0, 0.0, 0.0) for g in size} for _ in range(columns)]
+    made: list[dict[str, GroupPart]] = [{g: GroupPart(0.0, 0.0, 0.0) for g in size} for _ in range(columns)]
     for row in rows:
         each = 1 / size[row.group]
         marks, widths = utilities(row.scale, [c.value for c in row.cells]), halves(row.scale, row.cells)
         for mine, mark, half in zip(made, marks, widths, strict=True):
             if mark is not None:
                 old = mine[row.group]
-                mine[row.group] = Part(old.known + each, old.points + each * mark, old.square + (each * half) ** 2)
+                mine[row.group] = GroupPart(old.known + each, old.points + each * mark, old.square + (each * half) ** 2)
     return made
 
 
-def standing(groups: Mapping[str, Part], weights: Mapping[str, float], missing: Missing) -> Standing:
+def standing(groups: Mapping[str, GroupPart], weights: Mapping[str, float], missing: Missing) -> Standing:
     """One system's, from its parts."""
     every = known = points = square = 0.0
     for group, part in groups.items():
@@ -182,7 +182,7 @@ def weightings(groups: Sequence[str], draws: int = DRAWS) -> Iterator[dict[str, 
 
 
 def first_shares(
-    found: Sequence[Mapping[str, Part]], missing: Missing, *, draws: int = DRAWS
+    found: Sequence[Mapping[str, GroupPart]], missing: Missing, *, draws: int = DRAWS
 ) -> list[tuple[float, float]]:
     """(share of all weightings in which it is surely first, share in which nobody is surely before it)."""
     groups = sorted({g for parts_ in found for g, p in parts_.items() if p.known > 0}, key=WEIGHED.index)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from creuset.core.artifact import new_artifact, read_manifest, sha256_file
 from creuset.evals.prices import Prices
-from creuset.governance.compare.ask import HERE, Asked, Comparison
+from creuset.governance.compare.ask import HERE, AskedSystem, Comparison
 from creuset.governance.compare.card import GROUPS, Scorecard, System, english
 from creuset.governance.compare.evidence import Probed, coverage_rows, portability_rows
 from creuset.governance.compare.gather import declared_rows, measured_rows, published_rows
@@ -52,7 +52,7 @@ def scorecard(
     )
 
 
-def _system(asked: Asked) -> System:
+def _system(asked: AskedSystem) -> System:
     return System(name=asked.name, provider=asked.provider, model=asked.model, endpoint=asked.endpoint, note=asked.note)
 
 

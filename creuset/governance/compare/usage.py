@@ -6,7 +6,7 @@ from typing import Any
 from creuset.core.errors import ConfigError
 from creuset.core.sentences import joined, sentence
 from creuset.evals.prices import Price, Prices
-from creuset.governance.compare.ask import Asked
+from creuset.governance.compare.ask import AskedSystem
 from creuset.governance.compare.card import Cell, Row, Scale, unknown
 from creuset.governance.compare.money import Hours, Tokens, Volume, gaps, month
 
@@ -74,7 +74,7 @@ def _speed_cell(speed: Mapping[str, Any] | None, key: str) -> Cell:
 
 
 def price_rows(
-    systems: Sequence[Asked], speeds: Speeds, volume: Volume, prices: Prices
+    systems: Sequence[AskedSystem], speeds: Speeds, volume: Volume, prices: Prices
 ) -> tuple[list[Row], list[Tokens | Hours | None]]:
     """List prices and the month's cost, a row for each currency; and what each system is paid by.
 
@@ -128,7 +128,7 @@ def _list_price(price: Price | None, key: str, currency: str) -> Cell:
     return _reported(float(value), price)
 
 
-def _listed(system: Asked, prices: Prices) -> Price | None:
+def _listed(system: AskedSystem, prices: Prices) -> Price | None:
     if not system.price:
         return None
     if (price := prices.find(system.price)) is None:
@@ -150,7 +150,7 @@ def _reported(value: float, price: Price, note: str = "") -> Cell:
     )
 
 
-def _offer(system: Asked, price: Price | None, speed: Mapping[str, Any] | None) -> Tokens | Hours | None:
+def _offer(system: AskedSystem, price: Price | None, speed: Mapping[str, Any] | None) -> Tokens | Hours | None:
     if price is not None:
         return Tokens(
             currency=price.currency,
@@ -167,7 +167,9 @@ def _offer(system: Asked, price: Price | None, speed: Mapping[str, Any] | None) 
     return Hours(currency=paid.currency, hour=hour, tokens_per_second=speed["together"])
 
 
-def _cost(system: Asked, price: Price | None, offer: Tokens | Hours | None, volume: Volume, currency: str) -> Cell:
+def _cost(
+    system: AskedSystem, price: Price | None, offer: Tokens | Hours | None, volume: Volume, currency: str
+) -> Cell:
     """What money.py reckons, as an estimate that says from what; unknown where nobody stated a price."""
     paid = system.operator or system.hourly
     if offer is None:

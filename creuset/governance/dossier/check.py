@@ -26,7 +26,7 @@ from creuset.core.errors import CreusetError
 from creuset.governance.dossier import build
 from creuset.governance.dossier.build import code
 from creuset.governance.dossier.compose import FIGURES, compose
-from creuset.governance.dossier.figure import Source, compute
+from creuset.governance.dossier.figure import RecordPlace, compute
 from creuset.governance.dossier.records import INDEX, LAW, OPERATOR, RECORDS, Record, Shelf
 
 HTML_LINK = re.compile(r'<a class="figure" href="#(F\d+)">(.*?)</a>')
@@ -94,7 +94,7 @@ def _named(shelf: Shelf, record: Record) -> str:
 
 def _figures(shelf: Shelf, said: list[dict[str, Any]], name: str) -> Iterator[Problem]:
     for figure in said:
-        places = [Source(**s) for s in figure["sources"]]
+        places = [RecordPlace(**s) for s in figure["sources"]]
         try:
             found = compute(figure["operation"], [shelf.read(s) for s in places])
         except KeyError as error:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from creuset.core.sentences import sentence
-from creuset.governance.dossier.figure import Figure, Source, compute, pointer
+from creuset.governance.dossier.figure import Figure, RecordPlace, compute, pointer
 from creuset.governance.dossier.records import Record, Shelf
 
 Cell = Figure | str | tuple[Figure, Figure]  # words (a sentence, or a name that no language changes); from, to
@@ -37,7 +37,7 @@ class Facts:
         """The figure at these places; None, and no name, where a record does not say it."""
         if key in self.figures:
             return self.figures[key]
-        sources = tuple(Source(record.id, at) for record, at in places)
+        sources = tuple(RecordPlace(record.id, at) for record, at in places)
         try:
             value = compute(operation, [self.shelf.read(s) for s in sources])
         except KeyError:

@@ -22,7 +22,7 @@ ASKED = ("loglikelihood", "generate", "chat")  # forms of measures that rest on 
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ScoreRow:
     """One row of a results.json and where it stands there."""
 
     record: Record
@@ -58,10 +58,10 @@ class Row:
         return self.body["task"] == "bpb" and bool(self.body.get("source"))
 
 
-def rows_of(facts: Facts, role: str) -> Iterator[Row]:
+def rows_of(facts: Facts, role: str) -> Iterator[ScoreRow]:
     for record in facts.shelf.of(role=role, file="results.json"):
         for number, row in enumerate(results_of(facts.shelf.body(record), Path(record.path)).rows):
-            yield Row(record, pointer("results", number), row)
+            yield ScoreRow(record, pointer("results", number), row)
 
 
 def fill(facts: Facts) -> None:
@@ -80,7 +80,7 @@ def fill(facts: Facts) -> None:
         facts.add("audit.rows", *lists, operation="rows")
 
 
-def _tables(facts: Facts, key: str, rows: list[Row]) -> None:
+def _tables(facts: Facts, key: str, rows: list[ScoreRow]) -> None:
     """One table for each results file, since they may be of different subjects."""
     for record in dict.fromkeys(r.record for r in rows):
         mine = [r for r in rows if r.record == record]
@@ -94,7 +94,7 @@ def _tables(facts: Facts, key: str, rows: list[Row]) -> None:
         )  # fmt: skip
 
 
-def _beside(facts: Facts, rows: list[Row]) -> None:
+def _beside(facts: Facts, rows: list[ScoreRow]) -> None:
     """What a reader of the scores needs beside them: what bits per byte are, guessing's score, and rule by rule."""
     if bits := next((r.record for r in rows if r.body["task"] == "bpb"), None):
         facts.cells("bpb", bits, "", {
@@ -112,7 +112,7 @@ def _beside(facts: Facts, rows: list[Row]) -> None:
         ], notes=[sentence("dossier.by_rule", task=str(row.body["task"]), least=RULE)])  # fmt: skip
 
 
-def _short(rows: list[Row]) -> list[str]:
+def _short(rows: list[ScoreRow]) -> list[str]:
     """Why a field that rests on these rows is not filled: tests that did not run, and scores of few samples."""
     every = {str(r.body["task"]) for r in rows}
     ran = {str(r.body["task"]) for r in rows if r.body.get("score") is not None}
@@ -125,9 +125,9 @@ def _short(rows: list[Row]) -> list[str]:
     return [*lost, *([sentence("dossier.few_samples", tasks=", ".join(few))] if few else [])]
 
 
-def _unscored(rows: list[Row]) -> list[tuple[Cell, ...]]:
+def _unscored(rows: list[ScoreRow]) -> list[tuple[Cell, ...]]:
     """What has no score: a row for each reason, with the tests that it holds for."""
-    reasons: dict[tuple[str, str], list[Row]] = {}
+    reasons: dict[tuple[str, str], list[ScoreRow]] = {}
     for row in rows:
         if row.body.get("score") is None:
             reasons.setdefault((row.status, str(row.body.get("why") or "")), []).append(row)
@@ -144,14 +144,14 @@ def _unscored(rows: list[Row]) -> list[tuple[Cell, ...]]:
     ]
 
 
-def _said(row: Row) -> str:
+def _said(row: ScoreRow) -> str:
     known = f"dossier.status_{row.status}"
     status = sentence(known) if has(known) else row.status
     why = row.body.get("why")
     return sentence("dossier.status_why", status=status, why=keyed(why)) if why else status
 
 
-def _cells(facts: Facts, row: Row) -> tuple[Cell, ...]:
+def _cells(facts: Facts, row: ScoreRow) -> tuple[Cell, ...]:
     body, record, at = row.body, row.record, row.at
     key = f"{record.role}.{record.id}.{at.rsplit('/', 1)[-1]}"
     style = "pct1" if body["unit"] == "share" else "score"

@@ -1,6 +1,6 @@
 """A figure is a value and where it was read; what is computed says how, so that it can be computed again.
 
-Reading order: `Source` (a place in a record), `Figure`, `OPERATIONS` (all the arithmetic there is), `pointed`.
+Reading order: `RecordPlace` (a place in a record), `Figure`, `OPERATIONS` (all the arithmetic there is), `pointed`.
 """
 
 import math
@@ -19,7 +19,7 @@ HOURS_IN_MONTH = 24 * 365.25 / 12
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class RecordPlace:
     """A place in a record: RFC 6901 pointer; "" is the whole of it."""
 
     record: str
@@ -31,7 +31,7 @@ class Figure:
     key: str  # "flops.total": the name by which forms call it
     number: int  # F12: the same in all documents of a dossier
     value: Any
-    sources: tuple[Source, ...]
+    sources: tuple[RecordPlace, ...]
     operation: str = "read"
     style: str = "auto"
 

@@ -18,7 +18,7 @@ from creuset.core.artifact import LINEAGE, MANIFEST, ancestors, inherit, read_ma
 from creuset.core.errors import ArtifactError, DataError
 from creuset.core.record import with_keys
 from creuset.core.sentences import from_json
-from creuset.governance.dossier.figure import Source, pointed, pointer
+from creuset.governance.dossier.figure import RecordPlace, pointed, pointer
 
 RECORDS = "records"
 INDEX = "records.json"
@@ -184,7 +184,7 @@ class Shelf:
         except KeyError:
             return None
 
-    def read(self, source: Source) -> Any:
+    def read(self, source: RecordPlace) -> Any:
         return pointed(self.body(source.record), source.pointer)
 
     def record(self, id: str) -> Record:

@@ -64,7 +64,7 @@ class ReasoningBody(RequestBody, kw_only=True):
     context: Any = None
 
 
-class Asked(RequestBody, kw_only=True):
+class PromptBody(RequestBody, kw_only=True):
     """What a prompt is made of, and the form of the answer."""
 
     model: str | None = None  # none: the first that is served
@@ -83,7 +83,7 @@ class Asked(RequestBody, kw_only=True):
     chat_template_kwargs: dict[str, Any] | None = None
 
 
-class InputTokensBody(Asked, kw_only=True):
+class InputTokensBody(PromptBody, kw_only=True):
     """POST /v1/responses/input_tokens"""
 
     personality: str | None = None
@@ -104,7 +104,7 @@ class CompactBody(RequestBody, kw_only=True):
     allow_fallbacks: bool | None = None
 
 
-class ResponseBody(Asked, kw_only=True):
+class ResponseBody(PromptBody, kw_only=True):
     """POST /v1/responses"""
 
     max_output_tokens: Count | None = None

@@ -28,7 +28,7 @@ Encoded = tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint8]]  # ids (n,), mask
 
 
 @dataclass(slots=True)
-class Reading:
+class DialogueReading:
     """What was read: good lines, and the names of the first bad ones with their reason."""
 
     good: int = 0
@@ -42,7 +42,7 @@ class Reading:
             self.named.append(f"{where}: {reason}")
 
 
-def read_dialogues(path: Path, reading: Reading) -> Iterator[list[dict[str, Any]]]:
+def read_dialogues(path: Path, reading: DialogueReading) -> Iterator[list[dict[str, Any]]]:
     """The `messages` of each good line of `path`, with an assistant's message to learn from."""
     for line in parsed(path):
         where = path.name if line.broken == "broken_archive" else f"{path.name}:{line.number}"
@@ -84,7 +84,7 @@ def encode_dialogues(
     key = _key(paths, tokenizer, max_tokens, template, ends)
     if cache is not None and (kept := _cached(cache, key)) is not None:
         return kept
-    reading = Reading()
+    reading = DialogueReading()
     encoded: list[Encoded] = []
     for path in paths:
         before = reading.good
