@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from creuset.core.errors import RequestError
+from creuset.text import sandbox
 from creuset.text.sandbox import JinjaTemplate
 from creuset.text.stream import Detokenizer
 from creuset.text.tokenizer import Tokenizer
@@ -185,7 +186,8 @@ def test_templates_do_not_notice_that_a_text_is_broken(expression, content):
         ("{{ cycler.__init__.__globals__.os }}", "does what a template may not"),
     ],
 )  # fmt: skip
-def test_a_template_that_runs_wild_is_stopped(source, words):
+def test_a_template_that_runs_wild_is_stopped(source, words, monkeypatch):
+    monkeypatch.setattr(sandbox, "SECONDS", 1e9)  # a machine with much to do is not what stops it
     with pytest.raises(RequestError, match=words):
         of(source).encode([user("x")])
     assert of("ok").render([user("x")]) == "ok"  # the next one has a fresh budget
