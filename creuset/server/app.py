@@ -10,6 +10,7 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Scope
 
 from creuset.core.errors import EngineError
+from creuset.server.accounting.energy import EnergyTold
 from creuset.server.accounting.routes import accounting_routes
 from creuset.server.accounting.traffic import SeenRequest
 from creuset.server.admin.routes import admin_routes
@@ -96,7 +97,8 @@ def create_app(state: ServerState) -> ASGIApp:
             state.traffic.note(context.who.organization, SeenRequest(context.route, model, status, seconds))
 
     guarded = Middleware(
-        Idempotency(app, route=route_of), state.settings, state.keys, state.metrics, state.log, posts=posts,
+        EnergyTold(Idempotency(app, route=route_of), state.energy),
+        state.settings, state.keys, state.metrics, state.log, posts=posts,
         dialects=(MESSAGES, SCIM), places=places, gate=state.gate, metered=METERED, files=TAKES_FILES, seen=seen,
         sockets={PATH: response_socket},
     )  # fmt: skip

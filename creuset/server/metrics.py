@@ -47,6 +47,7 @@ class Metrics:
         self.finished = counter("completions", "Completions by how they ended", "reason")
         self.first = histogram("time_to_first_token_seconds", "Accepted to first token")
         self.between = histogram("inter_token_seconds", "Between two tokens of a completion")
+        self.energy = counter("energy_joules", "Energy of completions: measured, or estimated where no counter is")
         self.open = gauge("open_completions", "Completions running or waiting")
         self.waiting = gauge("waiting_for_model", "Requests that wait until the model is loaded")
         self.up = gauge("engine_up", "Whether the engine can generate")

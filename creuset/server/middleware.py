@@ -46,7 +46,7 @@ EXPOSED = (
     b"x-request-id, retry-after, retry-after-ms, x-should-retry, x-creuset-ignored, openai-processing-ms, "
     b"x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, idempotent-replayed, "
     b"x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens, deprecation, sunset, link, "
-    b"x-creuset-model, x-creuset-target"
+    b"x-creuset-energy, x-creuset-model, x-creuset-target"
 )
 CLIENT_GONE = 499  # nginx's number for a client that closed the connection; it is only ever logged
 POLICY = (

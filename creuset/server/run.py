@@ -18,6 +18,7 @@ from typing import Any
 import uvicorn
 
 from creuset.core.errors import ConfigError
+from creuset.server.accounting.energy import EnergyBook
 from creuset.server.app import create_app
 from creuset.server.batches.runner import BatchRunner
 from creuset.server.database import Database
@@ -112,13 +113,19 @@ def address(listener: socket.socket, *, tls: bool = False) -> str:
 class EngineLog:
     """Observes one engine: counts in the metrics, tells state changes to the log."""
 
-    def __init__(self, metrics: Metrics, log: Any, model: str) -> None:
-        self._metrics, self._log, self._model = metrics.of(model), log, model
-        self.accepted, self.on_event = self._metrics.accepted, self._metrics.on_event
+    def __init__(self, metrics: Metrics, log: Any, model: str, energy: EnergyBook) -> None:
+        self._metrics, self._log, self._model, self._energy = metrics.of(model), log, model, energy
+        self._joules, self.on_event = metrics.energy.labels(model), self._metrics.on_event
         self._ready = False  # whether this loading of the model has had a life that was ready
+
+    def accepted(self, ids: Sequence[str]) -> None:
+        self._metrics.accepted(ids)
+        self._energy.accepted(ids)
 
     def ended(self, id: str, reason: str) -> None:
         self._metrics.ended(id, reason)
+        if (use := self._energy.ended(id)) is not None:
+            self._joules.inc(use.joules)
         if reason in ("error", "lost"):
             self._log.warning("completion", reply=id, ended=reason)
 
@@ -188,12 +195,13 @@ async def serve(
     `watermark` is what the detector looks for; that an engine marks is a setting of its command.
     `on_server` gets a function that stops the server, for those who run it without signals.
     """
+    energy = EnergyBook.here()
     metrics, tls = Metrics(), protect.tls.outgoing()
     limit, options = settings.max_concurrency + settings.max_queue, client_options or {}
     state_at_first: State = "starting" if len(models) == 1 else "unloaded"
 
     def engine(model: ServedModel, command: Sequence[str], need: Need | None) -> ServedEngine:
-        observer = EngineLog(metrics, log, model.name)
+        observer = EngineLog(metrics, log, model.name, energy)
         client = EngineClient(command, observer, limit=limit, state=state_at_first, renew=as_chosen, **options)
         return ServedEngine(model, client, need=need)
 
@@ -219,7 +227,7 @@ async def serve(
         organization=protection.organization_of,
     )  # fmt: skip
     state = ServerState(
-        batches=batches, engines=engines, settings=settings, metrics=metrics,
+        batches=batches, energy=energy, engines=engines, settings=settings, metrics=metrics,
         log=log, keys=directory or keys, watermark=watermark,
         database=database, items=items, directory=directory, router=router, callers=callers,
         gate=gate_of(database, settings, directory or keys, log), protection=protection, own_keys=own_keys,

@@ -10,6 +10,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from creuset.server.accounting.energy import EnergyBook
 from creuset.server.accounting.traffic import RecentTraffic
 from creuset.server.database import Database
 from creuset.server.engines.pool import EnginePool
@@ -56,6 +57,7 @@ class ServerState:
     own_keys: TenantKeys = field(default_factory=TenantKeys)  # for upstreams
     callers: NameCallers = field(default_factory=NameCallers)  # who asks for old names
     traffic: RecentTraffic = field(default_factory=RecentTraffic)  # the last requests of each organization
+    energy: EnergyBook = field(default_factory=EnergyBook.here)
     items: ItemStore = field(default_factory=ItemStore)  # responses and conversations that are kept
     protection: Protection | None = None  # what data protection needs; None: nothing of it is set
 

@@ -6,6 +6,7 @@ stdout gets a table, JSON, or CSV in the form of FOCUS 1.0. Exit codes: 0 done, 
 import argparse
 import csv
 import sys
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             "--provider", default="creuset", metavar="NAME", help="who sells, in the CSV (default: %(default)s)"
         )
+        party = "NAME|STREET|POSTCODE|CITY|COUNTRY, and perhaps |VAT NUMBER|SIRET"
+        parser.add_argument("--invoice", metavar="NUMBER", help="the XML of a Factur-X invoice (BASIC) of these days")
+        parser.add_argument("--seller", metavar="PARTY", help=f"who sells: {party}")
+        parser.add_argument("--buyer", metavar="PARTY", help=f"who buys: {party}")
+        parser.add_argument("--vat", metavar="PERCENT", help="the rate of VAT: 20")
+        parser.add_argument("--due-days", type=int, default=30, metavar="N", help="days to pay (default: %(default)s)")
     add_place(parser)
 
 
@@ -59,6 +66,9 @@ def main(args: argparse.Namespace) -> int:
             return 0
         if args.verb == "usage":
             rows = usage(connection, query)
+        elif args.invoice is not None:
+            sys.stdout.write(_invoice(args, connection, query))
+            return 0
         elif args.csv:
             _csv(focus(connection, query, args.provider))
             return 0
@@ -88,6 +98,32 @@ def _deprecated(args: argparse.Namespace, connection: "Connection", organization
         tell(args, rows)
     else:
         _table(rows)
+
+
+def _invoice(args: argparse.Namespace, connection: "Connection", query: "UsageQuery") -> str:
+    from creuset.server.accounting.invoice import Invoice, TradeParty, as_xml, lines_of
+    from creuset.server.tenants.money.report import costs
+
+    for name in ("seller", "buyer", "vat"):
+        if getattr(args, name) is None:
+            raise ConfigError(f"--invoice needs --{name}")
+    parties = []
+    for name in ("seller", "buyer"):
+        parts = [part.strip() for part in getattr(args, name).split("|")]
+        if not 5 <= len(parts) <= 7:
+            raise ConfigError(f"--{name} has five to seven parts with | between them, got {len(parts)}")
+        parties.append(TradeParty(*parts))
+    rows = costs(connection, replace(query, width=0, by=("line_item",)))
+    first = datetime.fromtimestamp(query.start // 1_000_000, UTC).date()
+    last = datetime.fromtimestamp(query.end // 1_000_000, UTC).date() - timedelta(days=1)
+    today = datetime.now(UTC).date()
+    currency = next((row["currency"] for row in rows if row["amount"]), "")
+    return as_xml(
+        Invoice(
+            number=args.invoice, day=today, first=first, last=last, due=today + timedelta(days=args.due_days),
+            currency=currency, seller=parties[0], buyer=parties[1], vat_percent=args.vat, lines=lines_of(rows),
+        )
+    ).decode()  # fmt: skip
 
 
 def _query(args: argparse.Namespace, organization: str) -> "UsageQuery":
