@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from creuset.cli.tenants.directory import add_database, refuse_open_door, sources_of_keys
-from creuset.cli.tenants.money import add_mail, add_redis
+from creuset.cli.tenants.money import add_mail, add_replicas
 from creuset.cli.tenants.protect import add_protection, close_door, protect_settings
 from creuset.cli.upstreams import add_upstreams, routes_of, upstreams_of
 from creuset.core.errors import ConfigError, CreusetError
@@ -122,7 +122,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "alike, but a caller can then tell by time whether another has sent the same beginning")  # fmt: skip
     add_database(add)
     add_mail(add)
-    add_redis(add)
+    add_replicas(add)
     add_protection(add)
     add(
         "--speculation",
@@ -329,6 +329,7 @@ def _settings(args: argparse.Namespace) -> Any:
             share_prefixes=args.share_prefixes,
             database=database,
             redis=args.redis,
+            drain_s=args.drain,
             mail=args.mail,
             mail_sender=args.mail_sender,
             journal=journal_folder(database, store_folder().parent),

@@ -4,11 +4,13 @@ import asyncio
 import errno
 import json
 import logging
+import math
 import os
 import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -140,11 +142,13 @@ class EngineLog:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, ending the engine and all open streams as soon as a signal comes."""
+    """uvicorn. On SIGTERM nothing new is taken, and what runs has `drain_s` seconds to end; every other signal, and a
+    second one, ends the engines and all open streams at once."""
 
-    def __init__(self, config: uvicorn.Config, stop: Callable[[], object]) -> None:
+    def __init__(self, config: uvicorn.Config, stop: Callable[[], object], drain_s: float) -> None:
         super().__init__(config)
-        self._stop = stop
+        self._stop, self._drain_s = stop, drain_s
+        self.drains_until = 0.0  # of time.monotonic
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -160,8 +164,16 @@ class _Server(uvicorn.Server):
                 signal.signal(sig, handler)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
+        first = not self.should_exit
         super().handle_exit(sig, frame)
-        self._stop()
+        if sig != signal.SIGTERM or not first or not self._drain_s:
+            self.drains_until = 0.0
+            self._stop()
+            return
+        self.drains_until = time.monotonic() + self._drain_s
+        self.config.timeout_graceful_shutdown = math.ceil(self._drain_s) + GRACE_S
+        loop = asyncio.get_event_loop()
+        loop.call_soon_threadsafe(loop.call_later, self._drain_s, self._stop)
 
 
 async def serve(
@@ -236,7 +248,7 @@ async def serve(
     await state.gate.start()
     protection.start()
     loop = asyncio.get_running_loop()
-    server = _Server(_uvicorn(state, log), lambda: loop.call_soon_threadsafe(engines.close))
+    server = _Server(_uvicorn(state, log), lambda: loop.call_soon_threadsafe(engines.close), settings.drain_s)
 
     def stop() -> None:
         server.should_exit = True
@@ -253,6 +265,8 @@ async def serve(
         with server.capture_signals():  # from before anybody is told where: a signal may come at once
             on_listening(address(listener, tls=protect.tls.cert is not None))
             await server.serve(sockets=[listener])
+            while time.monotonic() < server.drains_until and any(one.gauges().open for one in engines.engines):
+                await asyncio.sleep(0.05)  # responses in the background
     finally:
         engines.close()
         listener.close()

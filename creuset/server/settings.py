@@ -16,6 +16,7 @@ class ServeSettings:
     max_queue: int = 64  # completions that may wait behind them; more is refused with 429
     heartbeat_s: float = 10.0  # a stream with nothing to say sends a comment this often
     send_timeout_s: float = 60.0  # a client that reads nothing for so long is dropped
+    drain_s: float = 20.0  # after SIGTERM: how long what runs may go on
     body_limit_bytes: int = 8 << 20
     file_limit_bytes: int = 513 << 20  # of a form with a file
     allow_hosts: tuple[str, ...] = ()  # names under which this server is reached, beside its own
@@ -36,6 +37,8 @@ class ServeSettings:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.max_queue < 0:
             raise ValueError(f"max_queue must not be negative, got {self.max_queue}")
+        if self.drain_s < 0:
+            raise ValueError(f"drain_s must not be negative, got {self.drain_s}")
         for name in ("heartbeat_s", "send_timeout_s"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")

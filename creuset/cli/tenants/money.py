@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 SUBJECTS = ("key", "user", "account", "group", "project", "organization")
 
 
-def add_redis(add: Callable[..., Any]) -> None:
+def add_replicas(add: Callable[..., Any]) -> None:
+    add(
+        "--drain", type=float, default=20.0, metavar="SECONDS",
+        help="after SIGTERM nothing new is taken, and what runs has so long to end (default: %(default)g)",
+    )  # fmt: skip
     add(
         "--redis", default="", metavar="URL",
         help="where servers that share a PostgreSQL database count limits: redis://HOST, or unix:///SOCKET of Redis or "

@@ -167,11 +167,19 @@ class MoneyGate:
             raise LedgerUnavailable(self.books.down)
         at = self.books.now
         for limit, counter in self.books.known_places(who):
-            if limit.what not in ("requests", "concurrent", "money") or (self.books.shared and limit.what != "money"):
+            # Where servers share, what this one saw last of requests and money only grows: who is above stays above.
+            if limit.what not in ("requests", "money") and (limit.what != "concurrent" or self.books.shared):
                 continue
             begin, end = begin_of(limit, self.books.calendar, at)
             if begin > counter.period:
                 continue  # a new window
+            if (
+                self.books.shared
+                and limit.what == "requests"
+                and not limit.sliding
+                and counter.spent < (limit.amount or 0)
+            ):
+                continue  # what is held may have ended elsewhere
             need = 1
             if limit.what == "money" and (limit.amount is None or counter.spent < limit.amount):
                 continue

@@ -5,7 +5,7 @@ import random
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from creuset.core.errors import RequestError
 from creuset.server.database import Database
@@ -14,7 +14,7 @@ from creuset.server.tenants.money.counting import begin_of, decide, settle
 from creuset.server.tenants.money.ledger import Closing, Opening
 from creuset.server.tenants.money.limits import LimitCounter
 from creuset.server.tenants.money.refusals import QuotaSpent, RateLimited
-from creuset.server.tenants.money.tables import COUNTERS
+from creuset.server.tenants.money.tables import COUNTERS, USAGE
 from creuset.server.tenants.money.windows import Calendar, now_us
 from creuset.server.tenants.replicas import generation
 from creuset.server.tenants.replicas.redis_limits import RedisLimits
@@ -164,12 +164,20 @@ def test_without_redis_they_count_in_the_database_and_with_it_again_nothing_is_f
             redis_service.start()
             await switched(True)
             assert await some(20, "z") == 10
+            async with asyncio.timeout(20):  # what was let in last is told to the database some milliseconds later
+                while rows_of(first) < 30:
+                    await asyncio.sleep(0.02)
             redis_service.stop()
             assert await some(4, "w") == 0
         assert proven(first)["rows"] == 30
         first.close()
 
     asyncio.run(run())
+
+
+def rows_of(database: Database) -> int:
+    with database.reading() as connection:
+        return connection.execute(select(func.count()).select_from(USAGE)).scalar() or 0
 
 
 def test_budgets_are_strict_beside_redis_and_a_server_that_died_leaves_no_load(redis_service, postgres_database):

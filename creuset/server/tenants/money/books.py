@@ -33,7 +33,7 @@ from creuset.server.tenants.money.ledger import Closing, Opening, expire, record
 from creuset.server.tenants.money.limits import Limit, LimitCounter, rescale
 from creuset.server.tenants.money.refusals import LedgerUnavailable
 from creuset.server.tenants.money.tables import HOLDS
-from creuset.server.tenants.money.windows import Calendar
+from creuset.server.tenants.money.windows import Calendar, ClockJumps
 from creuset.server.tenants.replicas.postgres import SharedLedger, Told
 from creuset.types.tenants import Caller
 
@@ -65,6 +65,7 @@ class Books:
         address of where servers that share a database count limits; else they count in the database."""
         self.database, self.journal, self._clock = database, journal, clock
         self._on_error, self._alerts = on_error, alerts
+        self._jumps = ClockJumps(time.monotonic if clock is time.time else None)
         self.replica, self._lease_s = replica or f"srv_{token_hex(8)}", lease_s
         self.shared = database.engine.dialect.name == "postgresql"
         self._redis_url = redis
@@ -72,23 +73,28 @@ class Books:
         self._ledger = SharedLedger(database, self.replica) if self.shared else None
         self.settings, self.limits = rules.MoneySettings(), dict[str, Limit]()
         self.down = ""  # why nothing new is let in
-        self._counters: dict[Key, LimitCounter] = {}
-        self._changed: dict[Key, LimitCounter] = {}
+        self._counters, self._changed = dict[Key, LimitCounter](), dict[Key, LimitCounter]()
         self._places: dict[Any, tuple[Place, ...]] = {}
         self.calendar = Calendar()
         self._open: dict[str, tuple[Opening, Caller, tuple[str, ...]]] = {}
         self._next, self._sent, self._batches = WriteBatch(), WriteBatch(), 0
         self._wake, self._hurry, self._ended = asyncio.Event(), asyncio.Event(), False
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks = list[asyncio.Task[None]]()
 
     @property
     def now(self) -> int:
-        """Microseconds since 1970."""
-        return int(self._clock() * 1_000_000)
+        """Microseconds since 1970; where servers share a database, by its clock."""
+        at = int(self._clock() * 1_000_000)
+        if jump := self._jumps.by(at):
+            self._jumped(jump)
+        return at + (self._ledger.skew if self._ledger is not None else 0)
 
-    @property
-    def _running(self) -> list[Opening]:
-        return [opening for opening, *_ in self._open.values()]
+    def _jumped(self, jump: int) -> None:
+        if self._ledger is not None:
+            self._ledger.skew -= jump
+            return
+        for counter in self._counters.values():
+            counter.full += 1000 * jump  # what is owed stays owed: nobody waits for the old hour to come again
 
     async def start(self) -> None:
         """Read limits and counters, settle what servers before this one have left, begin to write."""
@@ -154,16 +160,13 @@ class Books:
     def _adopt(self, settings: "rules.MoneySettings") -> None:
         before, self.limits = self.limits, {one.id: one for one in settings.limits}
         self.settings = settings
-        if not self.shared:  # else the database's rows were changed with the limit
-            for counter in self._counters.values():
-                old, new = before.get(counter.limit), self.limits.get(counter.limit)
-                if old is not None and new is not None:
-                    rescale(old, new, counter, self.now)
+        for counter in self._counters.values():  # rows of a shared database were changed with the limit
+            old, new = before.get(counter.limit), self.limits.get(counter.limit)
+            if old is not None and new is not None:
+                rescale(old, new, counter, self.now)
         self._places = {}
         if self._alerts is not None:
             self._alerts.adopt(settings.alerts)
-
-    # -- who counts against what
 
     async def places(self, who: Caller, names: tuple[str, ...]) -> tuple[Place, ...]:
         """The limits that a request of `who` for the model with these names counts against, with their counters."""
@@ -209,8 +212,6 @@ class Books:
                         running = [(opening, names) for opening, _who, names in self._open.values()]
                         catch_up(limit, counter, late, running, self.now)
         return tuple((limit, self._counters[limit.id, subject]) for limit, subject in pairs)
-
-    # -- one request
 
     async def open(self, opening: Opening, who: Caller, names: tuple[str, ...], tokens: int) -> tuple[Place, ...]:
         """Let a request in that may use so many tokens, and reserve what it may cost. Raises its refusal."""
@@ -278,8 +279,6 @@ class Books:
             if limit.what == "money" and self._alerts is not None:
                 self._alerts.spent(limit, counter.subject, counter.period, counter.spent)
         return places
-
-    # -- writing
 
     async def _run(self) -> None:
         wait = RETRY_S[0]
@@ -366,8 +365,6 @@ class Books:
                 mine.period, mine.full, mine.spent, mine.held = row.period, row.full, row.spent, row.held
         return told
 
-    # -- what others do
-
     async def _look(self) -> None:
         """Read limits that were changed, say that this server lives, and end the holds of those that do not."""
         turns = 0
@@ -379,7 +376,8 @@ class Books:
                 if version != self.settings.version:
                     await self.reload()
                 if self._redis is not None:
-                    await self._redis.look(self.settings.version, self.limits, self._running)
+                    running = [opening for opening, *_ in self._open.values()]
+                    await self._redis.look(self.settings.version, self.limits, running)
                 if self.shared and turns % max(1, int(self._lease_s / 6 / LOOK_S)) == 0:
                     await self.database.run(lambda connection: seen(connection, self.replica))
                     dead = await self.database.run(lambda link: end_dead(link, self.limits, self._lease_s))

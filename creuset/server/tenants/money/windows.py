@@ -4,6 +4,7 @@ All times are microseconds since 1970.
 """
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Literal, get_args
@@ -59,6 +60,22 @@ class Calendar:
         if found is None or not found[0] <= at < found[1]:
             found = self._now[window, zone] = calendar_window(window, zone, at)
         return found
+
+
+class ClockJumps:
+    """Notices that somebody has set the clock, by a clock that nobody sets."""
+
+    def __init__(self, steady: Callable[[], float] | None) -> None:
+        """`steady`: seconds, as time.monotonic. None: the other clock is a test's, and never jumps."""
+        self._steady, self._ahead = steady, 0
+
+    def by(self, at: int) -> int:
+        """Microseconds by which the clock, which says `at`, was set since the last look: 0 below two seconds."""
+        if self._steady is None:
+            return 0
+        before, self._ahead = self._ahead, at - int(self._steady() * US)
+        jump = self._ahead - before
+        return jump if before and abs(jump) > 2 * US else 0
 
 
 def now_us() -> int:

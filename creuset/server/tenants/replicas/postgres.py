@@ -30,7 +30,7 @@ from creuset.server.tenants.money.ledger import (
 from creuset.server.tenants.money.limits import Limit, LimitCounter
 from creuset.server.tenants.money.refusals import LedgerUnavailable
 from creuset.server.tenants.money.tables import HOLDS, LEDGER, USAGE
-from creuset.server.tenants.money.windows import Calendar
+from creuset.server.tenants.money.windows import Calendar, now_us
 
 if TYPE_CHECKING:
     import psycopg
@@ -72,6 +72,7 @@ _encode = msgspec.json.Encoder().encode
 class SharedLedger:
     def __init__(self, database: Database, replica: str) -> None:
         self._database, self._replica = database, replica
+        self.skew = 0  # microseconds by which the database's clock is before this machine's
         self._link: psycopg.AsyncConnection[tuple[Any, ...]] | None = None
 
     async def _connected(self) -> "psycopg.AsyncConnection[tuple[Any, ...]]":
@@ -119,6 +120,7 @@ class SharedLedger:
                 spoken = await link.execute(_ADD_USAGE, _columns(rows, len(USAGE_NAMES)))
             counters = {(row[0], row[1]): LimitCounter(*row) for row in await locked.fetchall()}
             now = int((await clock.fetchone() or (0,))[0])
+            self.skew = now - now_us()
             opened = {row[0] for row in await gone.fetchall()} if ended else set[str]()
             new = {used[row[0]].opening.request for row in await spoken.fetchall()} if rows else set[str]()
 
