@@ -272,7 +272,7 @@ def test_no_more_run_and_wait_than_is_allowed(folder: Path, peer: Peer) -> None:
             before = len(peer.asked)
             refused = server.client().post("/v1/chat/completions", json=chat("say hi"))
             assert refused.status_code == 429 and refused.headers["retry-after"] == "1"
-            assert "2 requests to far are running or waiting" in refused.json()["error"]["message"]
+            assert "2 requests are running or waiting" in refused.json()["error"]["message"]
             assert len(peer.asked) == before and not got
         waiting.join(10)
         assert got == [200], "the one that waited goes when the first has gone"
