@@ -121,7 +121,7 @@ def scene(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sc
             alert = SpendAlert(id="", organization=house.a, limit=made.id, threshold=1, channel=channel)
             ids["alert_id" if kind == "project" else "organization_alert"] = add_alert(connection, alert).id
     ids["rate_limit_id"] = "rl-all"
-    ids["upstream"] = "paris"
+    ids["upstream"] = "paris_" + "1" * 24
     key = make_signing_key(house.file.with_name("server.db.signing"))
     empty = house.do(create_project, house.a, "empty")["id"]
     ids["receipt_id"] = house.do(erase_project, house.a, empty, key)["id"]
