@@ -15,6 +15,7 @@ static void place_row(const Step &s, const Layer &l, int layer, int32_t row) {
     const Ops &o = ops();
     Workspace &w = *s.m.work;
     float *q = w.qkv.data + int64_t(row) * l.qkv.outs, *k = q + c.heads * c.head, *v = k + c.kv_heads * c.head;
+    adapt(s, l, ADAPTED_QKV, row, w.normed.data + int64_t(row) * c.hidden, q);
     add_bias(l.qkv, q);
     if (c.qk_norm == 2) {
         o.norm(q, l.q_norm.data(), q, c.heads * c.head, c.eps);

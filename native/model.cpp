@@ -135,6 +135,31 @@ CREUSET_API int creuset_model_layer(Model *m, int32_t layer, int32_t window, int
     return 0;
 }
 
+// The number of a new adapter, which changes nothing yet; 0: no memory.
+CREUSET_API int32_t creuset_model_adapter(Model *m) {
+    try {
+        m->adapters.emplace_back(m->layers.size() * ADAPTED_PLACES);
+    } catch (...) {
+        return 0;
+    }
+    return int32_t(m->adapters.size());
+}
+
+// `place`: QKV, OUT, UP or DOWN. `a` (rank, ins), `b` (rank, outs). 0; or 1: there is no such place, 2: no memory.
+CREUSET_API int creuset_model_low_rank(Model *m, int32_t adapter, int32_t layer, int32_t place, int32_t at, int32_t outs,
+                                       int32_t ins, int32_t rank, const float *a, const float *b) {
+    if (adapter < 1 || adapter > int32_t(m->adapters.size()) || place < QKV || place > DOWN || m->shape.kv_rank) return 1;
+    const Linear *linear = linear_at(*m, layer, place, 0);
+    if (!linear || !linear->count || linear->parts[0].matrix.ins != ins || at < 0 || at + outs > linear->outs) return 1;
+    try {
+        std::vector<LowRank> &here = m->adapters[adapter - 1][int64_t(layer) * ADAPTED_PLACES + place];
+        here.push_back({at, outs, ins, rank, {a, a + int64_t(rank) * ins}, {b, b + int64_t(rank) * outs}});
+    } catch (...) {
+        return 2;
+    }
+    return 0;
+}
+
 CREUSET_API int creuset_model_table(Model *m, int32_t table, const float *cosines, const float *sines, int32_t positions) {
     if (table < 0 || table > 3) return 1;
     m->tables[table] = {cosines, sines, positions};

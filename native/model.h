@@ -92,6 +92,15 @@ struct Guess {  // what the layer behind the last has beside the others; its own
     Linear join;
 };
 
+// What an adapter adds to some outputs of a product (LoRA): y[at + i] += sum over r of b[r][i] (a[r] . x).
+struct LowRank {
+    int32_t at, outs, ins, rank;
+    std::vector<float> a, b;  // (rank, ins), (rank, outs)
+};
+
+enum Adapted : int32_t { ADAPTED_QKV = 0, ADAPTED_OUT, ADAPTED_UP, ADAPTED_DOWN, ADAPTED_PLACES };
+using Adapter = std::vector<std::vector<LowRank>>;  // (layers, ADAPTED_PLACES)
+
 struct Workspace;
 struct Model {
     Shape shape;
@@ -101,6 +110,7 @@ struct Model {
     int32_t *routed = nullptr;  // (layers, rows, chosen): where the experts of each row are written, if anywhere
     bool guessed = false;  // the rows are those of the layer that guesses
     Linear head;
+    std::vector<Adapter> adapters;
     Matrix embedding{};
     Table tables[4];  // everywhere, in layers with a window; the same of sequences beyond LongRoPE's border
     int32_t threads = 1;  // at most; the pool may take fewer
@@ -129,9 +139,10 @@ struct Cache {
     void write(int layer, int block, int within, int h, const float *key, const float *value) const;
 };
 
-// Tokens of one request that are computed now. `table` 1: its sequence is beyond LongRoPE's border.
+// Tokens of one request that are computed now. `beyond` 1: its sequence is beyond LongRoPE's border. `adapter`: the number
+// of the adapter that it is computed with, 0: none.
 struct Span {
-    int32_t first, count, beyond, unused;
+    int32_t first, count, beyond, adapter;
     const int32_t *blocks;
 };
 

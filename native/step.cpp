@@ -27,6 +27,17 @@ void add_bias(const Linear &l, float *y) {
     if (!l.bias.empty()) ops().add(y, l.bias.data(), l.outs);
 }
 
+void adapt(const Step &s, const Layer &l, Adapted place, int32_t row, const float *x, float *y) {
+    const int32_t number = s.spans[s.m.work->span_of[row]].adapter;
+    if (!number) return;
+    const int64_t layer = &l - s.m.layers.data();
+    for (const LowRank &low : s.m.adapters[number - 1][layer * ADAPTED_PLACES + place])
+        for (int32_t r = 0; r < low.rank; r++) {
+            const float by = ops().dot(x, low.a.data() + int64_t(r) * low.ins, low.ins);
+            ops().add_times(y + low.at, low.b.data() + int64_t(r) * low.outs, by, low.outs);
+        }
+}
+
 void bend_row(const FeedForward &f, float *up, float *out) {
     add_bias(f.up, up);
     ops().bend(f.bend, up, f.bend.gated ? up + f.inner : up, out, f.inner);
@@ -54,13 +65,20 @@ static void feed_forward(Step &s, const Layer &l, Team &t) {
     const Share mine(t, s.rows);
     product(f.up, s.hidden, nullptr, s.rows, w.up.data, f.up.outs, t, first_read(f.down, t));
     t.barrier();
-    for (int32_t row = mine.begin; row < mine.end; row++)
-        bend_row(f, w.up.data + int64_t(row) * f.up.outs, w.bent.data + int64_t(row) * f.inner);
+    for (int32_t row = mine.begin; row < mine.end; row++) {
+        float *up = w.up.data + int64_t(row) * f.up.outs;
+        adapt(s, l, ADAPTED_UP, row, w.normed.data + int64_t(row) * s.m.shape.hidden, up);
+        bend_row(f, up, w.bent.data + int64_t(row) * f.inner);
+    }
     prepare(s.bent, w.bent.data, f.inner, mine.begin, mine.end);
     t.barrier();
     product(f.down, s.bent, nullptr, s.rows, w.down.data, f.down.outs, t, s.after);
     t.barrier();
-    for (int32_t row = mine.begin; row < mine.end; row++) add_bias(f.down, w.down.data + int64_t(row) * f.down.outs);
+    for (int32_t row = mine.begin; row < mine.end; row++) {
+        float *down = w.down.data + int64_t(row) * f.down.outs;
+        adapt(s, l, ADAPTED_DOWN, row, w.bent.data + int64_t(row) * f.inner, down);
+        add_bias(f.down, down);
+    }
 }
 
 // Layers begin .. end, from the stream to the stream.
@@ -86,6 +104,7 @@ static void layers(Step &s, int begin, int end, Team &t) {
         t.barrier();
         for (int32_t row = mine.begin; row < mine.end; row++) {
             float *y = w.mixed.data + int64_t(row) * c.hidden;
+            adapt(s, l, ADAPTED_OUT, row, w.read.data + int64_t(row) * l.out.parts[0].matrix.ins, y);
             add_bias(l.out, y);
             join(s, c.norm_place == 0 ? std::vector<float>() : l.norm_middle, row, y);
             normed(s, c.norm_place == 0 ? l.norm_middle : l.norm_before, row);
@@ -214,6 +233,7 @@ static int checked(const Model &m, const Cache &cache, int32_t rows, const int32
         const Span &span = spans[i];
         const int64_t end = int64_t(span.first) + span.count;
         counted += span.count;
+        if (span.adapter < 0 || span.adapter > int32_t(m.adapters.size())) return 1;
         if (span.first < 0 || span.count < 1 || end > int64_t(block_counts[i]) * cache.block_size) return 1;
         for (int32_t b = 0; b < block_counts[i]; b++)
             if (span.blocks[b] < 0 || span.blocks[b] >= cache.blocks) return 1;
@@ -249,7 +269,7 @@ static int compute(Model *m, const Cache *cache, int32_t rows, const int32_t *to
 
 using namespace creuset;
 
-// 0: done. 1: a token, position or block is not there. 2: no memory.
+// 0: done. 1: a token, position, block or adapter is not there. 2: no memory.
 CREUSET_API int creuset_forward(Model *m, const Cache *cache, int32_t rows, const int32_t *tokens, int32_t span_count,
                                 const Span *spans, const int32_t *block_counts) {
     m->guessed = false;

@@ -60,6 +60,9 @@ void product(const Linear &l, const Rows &rows, const int32_t *index, int32_t co
              const uint8_t *next = nullptr);
 const uint8_t *first_read(const Linear &l, const Team &t);  // by this thread, of its share
 void add_bias(const Linear &l, float *y);
+// Adds to the outputs `y` of one row what its request's adapter makes of the product's input `x`. One thread does a whole
+// row, in one order: it depends on no other row.
+void adapt(const Step &s, const Layer &l, Adapted place, int32_t row, const float *x, float *y);
 void bend_row(const FeedForward &f, float *up, float *out);
 int32_t forms_of_experts(const Layer &l, bool up);
 // What the rows read, into `read` of the workspace, heads side by side.

@@ -114,6 +114,8 @@ class Engine:
                 f"`{path}`: the tokenizer has {tokenizer.vocab_size} ids, the model only {source.config.vocab_size}"
             )
         runner, draft = runner_for(source, settings, device), draft_runner(settings, tokenizer, device)
+        for folder in settings.adapters:
+            runner.adapt(Path(folder))
         ends = end_ids(path) | tokenizer.end_ids
         return cls(runner, tokenizer, settings=settings, end_ids=ends, watermark=watermark, draft=draft)
 
@@ -176,6 +178,9 @@ class Engine:
         if request.id in self._live:
             raise RequestError(f"request `{request.id}` is already running")
         refuse(request, config=self.config, context=self.context, capacity=self.capacity)
+        if not 0 <= request.adapter <= len(self.settings.adapters):
+            count = len(self.settings.adapters)
+            raise RequestError(f"request `{request.id}` wants adapter {request.adapter}, and the engine has {count}")
         sampling = request.sampling
         seed = sampling.seed if sampling.seed is not None else self._seeds.getrandbits(63)
         sampler = Sampler(
@@ -279,7 +284,7 @@ class Engine:
                 draft = self._draft(live, left)
                 left -= len(draft)
             tokens = [*whole[first : first + count], *draft]
-            span = BatchSpan(first, len(tokens), sequence.blocks, len(whole))
+            span = BatchSpan(first, len(tokens), sequence.blocks, len(whole), sequence.request.adapter)
             parts.append(StepShare(live, span, row, tokens, draft))
             row += len(tokens)
         self._totals["computed_tokens"] += row

@@ -189,7 +189,7 @@ class Scheduler:
     def _hash(self, sequence: Sequence) -> None:
         if (len(sequence.hashes) + 1) * self.block_size <= len(sequence.tokens):
             # Beyond the border the same tokens have other keys and values.
-            salt = repr((sequence.request.salt, self._beyond(sequence), self.version))
+            salt = repr((sequence.request.salt, sequence.request.adapter, self._beyond(sequence), self.version))
             sequence.hashes = chain(sequence.tokens, self.block_size, salt=salt, parents=sequence.hashes)
 
     def _beyond(self, sequence: Sequence) -> bool:

@@ -14,6 +14,7 @@ class EngineSettings:
     max_running: int = 32  # requests in a batch; others wait
     prefix_cache: bool = True
     lora: str = ""  # the folder of an adapter in PEFT's layout, which is added to the weights
+    adapters: tuple[str, ...] = ()  # folders of others, which requests choose by their number from 1 on
     # Who guesses tokens that are then verified together (engine/speculation.py). Answers are the same with all.
     speculation: Literal["auto", "off", "model", "lookup"] = "auto"  # auto: the model's own layer, where it has one
     draft: str = ""  # a smaller model with the same tokens that guesses (engine/draft_model.py): its folder

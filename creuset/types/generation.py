@@ -108,6 +108,7 @@ class GenerationRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     whole: bool = False  # one event at the end tells all; else there is one for each token
     visible_ids: tuple[int, ...] = ()  # special tokens whose text is wanted, as the marks of tool calls
     tier: str = "default"  # the class in which it waits: see types/fair_queue.py
+    adapter: int = 0  # of the engine's settings, from 1 on: it is computed with this one; 0: with none
     embeds: Literal["mean", "last", "first"] | None = None  # a row of the prompt is wanted, and `max_tokens` is 0
 
     def __post_init__(self) -> None:

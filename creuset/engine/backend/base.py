@@ -7,6 +7,7 @@ whoever is beside it.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
@@ -27,12 +28,14 @@ class BatchSpan:
     """`count` new tokens of one request, the first at position `first`. Its context lies in `blocks`, oldest first.
 
     `length`: tokens that the request has, those included that come in a later batch; 0: none do.
+    `adapter`: the number of the adapter that it is computed with (`Runner.adapt`); 0: none.
     """
 
     first: int
     count: int
     blocks: Sequence[int]
     length: int = 0
+    adapter: int = 0
 
 
 class ForwardBatch(NamedTuple):
@@ -64,6 +67,13 @@ class Runner(Protocol):
         """Compute with other weights of the same shape from now on. What keys and values there are is void.
 
         If it raises, nothing has changed.
+        """
+        ...
+
+    def adapt(self, folder: Path) -> int:
+        """The number of the adapter in `folder`, which spans may be computed with from now on beside others.
+
+        ConfigError where this backend, or the model's shape, has no room for it; ArtifactError for a damaged one.
         """
         ...
 

@@ -5,13 +5,15 @@
 
     W' = W + s B A        s = lora_alpha / r, or lora_alpha / sqrt(r) with `use_rslora`
 
-The sum is made in fp32 when the weights are read, so every backend answers with it, as fast as without.
+Two ways lead to an answer. `AdaptedWeights` makes the sum in fp32 when the weights are read: every backend answers with
+it, as fast as without, and holds a model of its own. `low_rank` gives A and s B: the native core adds their product to
+the rows of those requests that want it, so that many adapters share one model (`Runner.adapt`).
 """
 
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,17 +57,40 @@ class AdaptedWeights:
             raise ArtifactError(f"`{self._folder}` changes `{min(left)}`, and the model has no such matrix")
 
     def _added(self, module: str, tensor: StoredTensor) -> Array:
-        (_, a_RK), (_, b_NR) = read(self._folder / FILE, self._names[module])
         weight_NK = tensor.fp32()
-        found = (b_NR.shape[0], a_RK.shape[1])
-        if found != tuple(weight_NK.shape) or a_RK.shape[0] != b_NR.shape[1]:
-            raise ArtifactError(
-                f"`{self._folder}`: `{module}` is {tuple(weight_NK.shape)} in the model, and the adapter's is "
-                f"{tuple(b_NR.shape)} times {tuple(a_RK.shape)}"
-            )
-        if not (finite(a_RK) and finite(b_NR)):
-            raise ArtifactError(f"`{self._folder}`: `{module}` has values that are not finite")
-        return weight_NK + np.float32(_scale(self._settings, module)) * (fp32(b_NR) @ fp32(a_RK))
+        a_RK, b_NR = _pair(self._folder, module, self._names[module], weight_NK.shape)
+        return weight_NK + np.float32(_scale(self._settings, module)) * (b_NR @ a_RK)
+
+
+def low_rank(folder: Path, shapes: Mapping[str, tuple[int, ...]]) -> Iterator[tuple[str, Array, Array]]:
+    """(module, A (r, in), s B (out, r)) in fp32 for each matrix that the adapter changes; `shapes` are the model's,
+    by module. ArtifactError names what cannot be added."""
+    settings = _settings(folder)
+    if not (folder / FILE).is_file():
+        raise ArtifactError(f"`{folder}` has no {FILE}: only safetensors are read")
+    for module, names in sorted(_pairs(folder).items()):
+        if module not in shapes:
+            raise ArtifactError(f"`{folder}` changes `{module}`, and the model has no such matrix")
+        a_RK, b_NR = _pair(folder, module, names, shapes[module])
+        yield module, a_RK, np.float32(_scale(settings, module)) * b_NR
+
+
+def modules_of(folder: Path) -> list[str]:
+    """The matrices that the adapter changes, by their names in the model. ArtifactError for a damaged one."""
+    _settings(folder)
+    return sorted(_pairs(folder))
+
+
+def _pair(folder: Path, module: str, names: tuple[str, str], shape: tuple[int, ...]) -> tuple[Array, Array]:
+    (_, a_RK), (_, b_NR) = read(folder / FILE, names)
+    if (b_NR.shape[0], a_RK.shape[1]) != tuple(shape) or a_RK.shape[0] != b_NR.shape[1]:
+        raise ArtifactError(
+            f"`{folder}`: `{module}` is {tuple(shape)} in the model, and the adapter's is "
+            f"{tuple(b_NR.shape)} times {tuple(a_RK.shape)}"
+        )
+    if not (finite(a_RK) and finite(b_NR)):
+        raise ArtifactError(f"`{folder}`: `{module}` has values that are not finite")
+    return fp32(a_RK), fp32(b_NR)
 
 
 def _settings(folder: Path) -> dict[str, Any]:

@@ -9,16 +9,18 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from creuset.core.errors import ArtifactError
+from creuset.core.errors import ArtifactError, ConfigError
 from creuset.core.native.library import Library
 from creuset.engine.backend.native import latent
 from creuset.engine.backend.native.interface import Slot, declare, shape_of
 from creuset.engine.backend.native.matrix import PackedMatrix
 from creuset.model.config import ModelConfig
+from creuset.model.formats.adapter import low_rank, modules_of
 from creuset.model.formats.weights import StoredTensor
 
 Pack = Callable[[StoredTensor], PackedMatrix]
@@ -39,6 +41,7 @@ _NORMS = {
     "self_attn.q_norm": Slot.Q_NORM, "self_attn.k_norm": Slot.K_NORM, **latent.NORMS,
     "enorm": Slot.NORM_NEXT, "hnorm": Slot.NORM_HIDDEN, "shared_head.norm": Slot.NORM_GUESS,
 }  # fmt: skip
+ADAPTED = (Slot.QKV, Slot.OUT, Slot.UP, Slot.DOWN)  # what adapters can change beside others that do not
 _LAYER = re.compile(r"model\.layers\.(\d+)\.(.+)")
 _EXPERT = re.compile(r"mlp\.experts\.(\d+)\.")
 _FUNCTION = "mlp.act_fn."
@@ -75,6 +78,39 @@ class Assembled:
         if getattr(self, "handle", None) is not None:
             self.functions.creuset_model_free(self.handle)
             self.handle = None
+
+    def adapt(self, folder: Path) -> int:
+        """The number of the adapter in `folder`. ConfigError: it changes what this core adds nothing to."""
+        for module in modules_of(folder):
+            if self._place_of(module) is None and _LAYER.fullmatch(module):
+                raise ConfigError(f"`{folder}` changes `{module}`, which the native core adds to in a copy only")
+        shapes = {f"model.layers.{layer}.{stem}": (weight.outs, weight.ins)
+                  for stem, (slot, part) in _MATRICES.items() for (layer, place, _), parts in self._parts.items()
+                  if place == slot and (weight := parts.get(part)) is not None}  # fmt: skip
+        pairs = list(low_rank(folder, shapes))  # all of them, before anything is changed
+        number = int(self.functions.creuset_model_adapter(self.handle))
+        if not number:
+            raise MemoryError("no memory for an adapter in the native core")
+        for module, a_RK, b_NR in pairs:
+            place = self._place_of(module)
+            assert place is not None
+            layer, slot, part = place
+            parts = self._parts[layer, slot, 0]
+            at = sum(weight.outs for before, weight in parts.items() if before < part)
+            a_RK, b_RN = (np.ascontiguousarray(one, dtype=np.float32) for one in (a_RK, b_NR.T))
+            self._done(self.functions.creuset_model_low_rank(
+                self.handle, number, layer, slot, at, b_RN.shape[1], a_RK.shape[1], len(a_RK), a_RK.ctypes.data,
+                b_RN.ctypes.data,
+            ))  # fmt: skip
+        return number
+
+    def _place_of(self, module: str) -> tuple[int, Slot, int] | None:
+        """Layer, slot and part of a matrix that adapters may change here."""
+        found = _LAYER.fullmatch(module)
+        slot, part = _MATRICES.get(found[2], (Slot.HEAD, 0)) if found else (Slot.HEAD, 0)
+        if found is None or slot not in ADAPTED or self.config.latent is not None:
+            return None
+        return int(found[1]), slot, part
 
     def _take(self, tensor: StoredTensor, pack: Pack) -> None:
         if tensor.name == "model.embed_tokens.weight":

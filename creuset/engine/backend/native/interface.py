@@ -51,6 +51,8 @@ def declare(functions: ctypes.CDLL) -> None:
         "model_vector": (c_int, [model, c_int32, c_int32, c_int32, c_void_p, c_int64]),
         "model_layer": (c_int, [model, c_int32, c_int32, c_int32, c_void_p]),
         "model_table": (c_int, [model, c_int32, c_void_p, c_void_p, c_int32]),
+        "model_adapter": (c_int32, [model]),
+        "model_low_rank": (c_int, [model, *[c_int32] * 7, c_void_p, c_void_p]),
         "model_threads": (c_int32, [model, c_int32, c_int32]),
         "cache_new": (c_void_p, [model, c_int32, c_int32, c_int32]),
         "cache_free": (None, [cache]),

@@ -6,6 +6,7 @@ Shapes: R rows    V vocabulary    K candidates
 from array import array
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,6 +58,7 @@ class NativeRunner:
         self._tables = Tables(source.config)
         self._cache: _Cache | None = None
         self._known: dict[int, tuple[Sequence[int], array[int]]] = {}
+        self._adapters: list[Path] = []
 
     def _assembled(self, source: "WeightSource") -> tuple[Assembled, dict[str, int]]:
         packer = Packer(self._lib, floats=self._kind, exact=self._exact)
@@ -72,10 +74,17 @@ class NativeRunner:
     def replace(self, source: "WeightSource") -> None:
         model, rounded = self._assembled(source)
         self._with_threads(model, self.threads)
+        for folder in self._adapters:
+            model.adapt(folder)
         cache = self._cache and _Cache(model, self._cache.blocks, self._cache.block_size, self.cache_dtype)
         # The core keeps tables and caches with the model that they were made for.
         self._model, self._rounded, self._cache = model, rounded, cache
         self._tables, self._known = Tables(self._config), {}
+
+    def adapt(self, folder: Path) -> int:
+        number = self._model.adapt(folder)
+        self._adapters.append(folder)
+        return number
 
     @property
     def config(self) -> ModelConfig:
@@ -128,7 +137,7 @@ class NativeRunner:
             blocks, end = self._blocks(span, known), span.first + span.count
             beyond = border is not None and (span.length or end) > border
             # `struct Span` of native/model.h: four numbers of 32 bits and an address.
-            spans.extend((span.first | span.count << 32, beyond, blocks.buffer_info()[0]))
+            spans.extend((span.first | span.count << 32, beyond | span.adapter << 32, blocks.buffer_info()[0]))
             counts.append(len(blocks))
             longest = max(longest, end)
         self._known = known
@@ -149,7 +158,7 @@ class NativeRunner:
         else:
             read = array("i", rows)
             failed = self._call.creuset_guess(*given, read.buffer_info()[0])
-        _raise(failed, "a token, position or block of the batch is not there")
+        _raise(failed, "a token, position, block or adapter of the batch is not there")
 
     def _blocks(self, span: BatchSpan, known: dict[int, tuple[Sequence[int], "array[int]"]]) -> "array[int]":
         """The numbers of a span's blocks as the core reads them; those of the last batch are kept, since a request's

@@ -8,6 +8,7 @@ Shapes: T tokens    C model width    V vocabulary
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from itertools import accumulate
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from creuset.core import device as devices
+from creuset.core.errors import ConfigError
 from creuset.core.memory import available_memory
 from creuset.engine.backend.base import ForwardBatch, Logits
 from creuset.engine.backend.candidates import Candidates, candidates_of
@@ -50,6 +52,9 @@ class TorchRunner:
     @property
     def config(self) -> ModelConfig:
         return self._config
+
+    def adapt(self, folder: Path) -> int:
+        raise ConfigError(f"torch computes an adapter in a copy of the model only: `{folder}` cannot be added to it")
 
     def replace(self, source: WeightSource) -> None:
         with using(self.threads):
