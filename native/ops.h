@@ -52,6 +52,8 @@ struct Ops {
     void (*sigmoid)(float *x, int32_t n);
     float (*largest)(const float *x, int32_t n);
     float (*dot)(const float *x, const float *y, int32_t n);
+    // y += sum over r of b[r] (a[r] . x): a (rank, ins), b (rank, outs).
+    void (*low_rank)(const float *x, const float *a, const float *b, float *y, int32_t rank, int32_t ins, int32_t outs);
     double (*log_sum)(const float *x, int32_t n);  // ln of the sum of e^x
     void (*read)(const Reading &);
 };

@@ -32,10 +32,7 @@ void adapt(const Step &s, const Layer &l, Adapted place, int32_t row, const floa
     if (!number) return;
     const int64_t layer = &l - s.m.layers.data();
     for (const LowRank &low : s.m.adapters[number - 1][layer * ADAPTED_PLACES + place])
-        for (int32_t r = 0; r < low.rank; r++) {
-            const float by = ops().dot(x, low.a.data() + int64_t(r) * low.ins, low.ins);
-            ops().add_times(y + low.at, low.b.data() + int64_t(r) * low.outs, by, low.outs);
-        }
+        ops().low_rank(x, low.a.data(), low.b.data(), y + low.at, low.rank, low.ins, low.outs);
 }
 
 void bend_row(const FeedForward &f, float *up, float *out) {

@@ -272,13 +272,18 @@ def _serve(
     for given in args.tool_format:
         at, form = _one_of(served, "--tool-format", given)
         served[at] = with_tool_format(served[at], form)
+    shared = _shared(args, models[0][0]) if args.lora else []
     for given in args.lora:
-        served.append(adapted(served[0], given))
+        number = shared.index(given) + 1 if given in shared else 0
+        served.append(adapted(served[0], given, number=number))
         models.append((models[0][0], [served[-1].name]))
+    engine_of = {0: {"adapters": [one.adapter for one in served if one.adapter_number]}} if shared else {}
     memory = _size(args, "memory") or int(available_memory() * (SHARE if len(served) > 1 else 1))
     # One model alone, with nothing said of its memory, takes what is free when it is loaded.
-    alone = len(served) == 1 and not args.memory
-    planned = needs([model.config for model in served], engine, memory, free=alone)
+    own = [at for at, model in enumerate(served) if not model.adapter_number]
+    alone = len(own) == 1 and not args.memory
+    found = dict(zip(own, needs([served[at].config for at in own], engine, memory, free=alone), strict=True))
+    planned = [found.get(at, found[0]) for at in range(len(served))]
     for (path, _), model, need in zip(models, served, planned, strict=True):
         if note := stretching(config_of(path), args.context):
             log.warning("context", model=model.name, tokens=args.context, note=note)
@@ -298,8 +303,8 @@ def _serve(
             print(f"creuset serves {names} at {where} (API at {where}/v1)", flush=True)
 
     commands = [
-        worker_command(path, json.dumps(engine | need.settings | ({"lora": found} if (found := model.adapter) else {})))
-        for (path, _), need, model in zip(models, planned, served, strict=True)
+        worker_command(path, json.dumps(engine | need.settings | engine_of.get(at, {}) | _added(model)))
+        for at, ((path, _), need, model) in enumerate(zip(models, planned, served, strict=True))
     ]
     closed = close_door(args, settings, [one.url for one in (*upstreams, *routes.upstreams.values())], database)
     (asyncio.run if closed else run_loop)(
@@ -310,6 +315,21 @@ def _serve(
         )
     )  # fmt: skip
     return 0
+
+
+def _shared(args: argparse.Namespace, path: Path) -> list[str]:
+    """Of the adapters in --lora those that the model's own engine computes beside each other; the others are added to a
+    copy of its weights, which takes as much memory again."""
+    from creuset.engine.backend.choose import adapts
+    from creuset.model.formats.hf_config import config_of
+
+    if args.backend == "torch":
+        return []
+    return [given for given in args.lora if adapts(config_of(path), Path(given.partition("=")[2]))]
+
+
+def _added(model: "ServedModel") -> dict[str, str]:
+    return {"lora": model.adapter} if model.adapter and not model.adapter_number else {}
 
 
 def _settings(args: argparse.Namespace) -> Any:

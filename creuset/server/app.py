@@ -122,7 +122,7 @@ def _own_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         worst = worst_of(engines)
         facts: dict[str, Any] = {"engine": worst.state, "engines": [engine.health() for engine in engines]}
         facts["memory"] = pool.memory()
-        if worst.state in ("ready", "unloaded") or (worst.state == "starting" and not pool.alone):
+        if worst.state in ("ready", "unloaded") or (worst.state == "starting" and not pool.single):
             return json_response({"status": "ok", **facts})
         error = error_object(EngineError(worst.why_not()))
         return json_response({"status": "unavailable", **facts, **error}, 503, {"retry-after": "1"})

@@ -260,12 +260,12 @@ async def submitted(
     if tier != DEFAULT_TIER:
         requests = [msgspec.structs.replace(one, tier=tier) for one in requests]
     if context.who is None and context.errand is None:
-        return engine.client.submit(requests, choices=choices)
+        return engine.submit(requests, choices=choices)
     prompts = [len(one.prompt) for one in requests]
     written = sum(one.sampling.max_tokens for one in requests)
     hold = await admitted(state, request, engine.names, prompt_tokens=sum(prompts[::choices]), max_tokens=written)
     try:
-        return engine.client.submit(requests, choices=choices, meter=GenerationMeter(hold, prompts, choices))
+        return engine.submit(requests, choices=choices, meter=GenerationMeter(hold, prompts, choices))
     except Exception:
         hold.release("refused")
         raise

@@ -47,6 +47,7 @@ class ServedModel:
     config: ModelConfig
     parent: str = ""  # the model that this one is with an adapter added
     adapter: str = ""  # the adapter's folder
+    adapter_number: int = 0  # its number in the engine of `parent`, which it shares; 0: it has an engine of its own
     pooling: Pooling = field(default_factory=Pooling)  # how it makes a row of a text
     origin: Origin | None = None  # of a pulled model: where it is from, and what is not known of it
 
@@ -132,8 +133,11 @@ def describe(path: Path, served_names: Sequence[str] = (), *, context: int = 0) 
     )
 
 
-def adapted(base: ServedModel, given: str) -> ServedModel:
-    """`base` with the adapter of `given`, NAME=FOLDER, as a model of its own. ConfigError, ArtifactError."""
+def adapted(base: ServedModel, given: str, *, number: int = 0) -> ServedModel:
+    """`base` with the adapter of `given`, NAME=FOLDER, as a model of its own. ConfigError, ArtifactError.
+
+    `number`: of the adapter in the engine of `base`, where it is computed beside it.
+    """
     name, equals, path = given.partition("=")
     folder = Path(path)
     if not (name and equals and path):
@@ -142,7 +146,15 @@ def adapted(base: ServedModel, given: str) -> ServedModel:
         raise ArtifactError(f"`{folder}` is no adapter: it has no {ADAPTER}")
     digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(folder.glob("adapter_*"))]
     own = sha256_json([base.sha256, *digests])
-    return replace(base, name=name, names=(name,), parent=base.name, adapter=str(folder.resolve()), sha256=own)
+    return replace(
+        base,
+        name=name,
+        names=(name,),
+        parent=base.name,
+        adapter=str(folder.resolve()),
+        sha256=own,
+        adapter_number=number,
+    )
 
 
 def with_template(model: ServedModel, path: Path, file: Path) -> ServedModel:

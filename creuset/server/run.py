@@ -197,7 +197,8 @@ async def serve(
 ) -> None:
     """Serve until a signal, or until the engine of the only model says that it cannot be loaded (raised here).
 
-    `models`: each with the command that starts its engine process. One alone is started at once, one of several when it
+    `models`: each with the command that starts its engine process. One with an `adapter_number` asks the engine of its
+    parent, which stands before it. One alone is started at once, one of several when it
     is first asked. `needs`: memory that each takes when it is loaded; all together may take `memory`.
     `upstreams`: models of other servers. `database` is closed at the end; without one, that of `settings` is opened.
     `routes`: public names over these models and over further upstreams.
@@ -210,7 +211,8 @@ async def serve(
     energy = EnergyBook.here()
     metrics, tls = Metrics(), protect.tls.outgoing()
     limit, options = settings.max_concurrency + settings.max_queue, client_options or {}
-    state_at_first: State = "starting" if len(models) == 1 else "unloaded"
+    alone = sum(not model.adapter_number for model, _ in models) == 1
+    state_at_first: State = "starting" if alone else "unloaded"
 
     def engine(model: ServedModel, command: Sequence[str], need: Need | None) -> ServedEngine:
         observer = EngineLog(metrics, log, model.name, energy)
@@ -222,7 +224,10 @@ async def serve(
         places = one.at_a_time or settings.max_concurrency
         return UpstreamEngine(one, counted, log, max_concurrency=places, max_queue=settings.max_queue, tls=tls)
 
-    ours = [engine(*model, need) for model, need in zip(models, needs or [None] * len(models), strict=True)]
+    ours: list[ServedEngine] = []
+    for (model, command), need in zip(models, needs or [None] * len(models), strict=True):
+        root = next((one for one in ours if model.adapter_number and one.name == model.parent), None)
+        ours.append(engine(model, command, need) if root is None else ServedEngine(model, root.client, root=root))
     database = database or Database(settings.database)
     far = [upstream(one) for one in upstreams]
     router = routed(routes, [*ours, *far], upstream, database, log)

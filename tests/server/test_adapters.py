@@ -1,6 +1,7 @@
 """A model with an adapter is served as a model of its own, with its parent named."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -35,11 +36,13 @@ def test_it_has_a_name_a_parent_and_a_hash_of_its_own(tmp_path: Path) -> None:
         adapted(base, f"own={tmp_path}")
 
 
-@pytest.mark.slow
-def test_it_answers_with_other_weights_beside_its_parent(tmp_path: Path) -> None:
-    model = tiny_model_folder(tmp_path / "base")
+@pytest.mark.parametrize("backend", ["native", pytest.param("torch", marks=pytest.mark.slow)])
+def test_it_answers_with_other_weights_beside_its_parent(tmp_path: Path, backend: str) -> None:
+    """On the native core both share one engine; torch has a copy of the weights."""
+    model = tiny_model_folder(tmp_path / "base", "qwen3")
     own = adapter(tmp_path / "adapter", json.loads((model / "config.json").read_text())["hidden_size"])
-    two = Server("--model", f"base={model}", "--lora", f"own={own}", "--dtype", "fp32", "--kv-tokens", "128")
+    two = Server("--model", f"base={model}", "--lora", f"own={own}", "--dtype", "fp32", "--kv-tokens", "256",
+                 "--backend", backend)  # fmt: skip
     try:
         listed = {one["id"]: one for one in two.http.get("/v1/models").json()["data"]}
         assert (listed["own"]["parent"], listed["own"]["root"]) == ("base", "base") and "parent" not in listed["base"]
@@ -47,5 +50,13 @@ def test_it_answers_with_other_weights_beside_its_parent(tmp_path: Path) -> None
         said = [two.http.post("/v1/completions", json=body | {"model": name}).json() for name in ("base", "own")]
         assert said[0]["choices"] != said[1]["choices"]
         assert said[0]["system_fingerprint"] != said[1]["system_fingerprint"]
+        with ThreadPoolExecutor() as threads:  # asked at the same time, each answers as alone
+            again = list(threads.map(lambda name: two.http.post("/v1/completions", json=body | {"model": name}).json(),
+                                     ["own", "base", "own", "base"]))  # fmt: skip
+        assert [one["choices"] for one in again] == [said[at]["choices"] for at in (1, 0, 1, 0)]
+        engines = two.http.get("/health").json()["engines"]
+        assert [one.get("shares") for one in engines] == [None, "base" if backend == "native" else None]
+        rows = [two.http.post("/v1/embeddings", json={"model": name, "input": "a"}).json() for name in ("base", "own")]
+        assert rows[0]["data"] != rows[1]["data"]
     finally:
         two.end()

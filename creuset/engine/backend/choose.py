@@ -1,14 +1,16 @@
 """Which backend computes a model on this machine."""
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from creuset.core.errors import ConfigError
+from creuset.core.errors import ArtifactError, ConfigError
 from creuset.core.native.library import Library, NativeUnavailable, level_asked_for, library
 from creuset.engine.backend.base import Runner
-from creuset.engine.backend.native.assemble import unsupported
+from creuset.engine.backend.native.assemble import adaptable, unsupported
 from creuset.engine.backend.native.runner import NativeRunner
 from creuset.model.config import ModelConfig
+from creuset.model.formats.adapter import modules_of
 from creuset.model.formats.weights import ModelWeights
 
 if TYPE_CHECKING:
@@ -53,6 +55,16 @@ def choose(
     runner = torch_runner.choose(source, dtype=dtype, threads=threads, max_batch_tokens=max_batch_tokens, device=device)
     runner.not_native = reason
     return runner
+
+
+def adapts(config: ModelConfig, folder: Path) -> bool:
+    """Whether the backend of this machine computes the adapter in `folder` beside others (`Runner.adapt`)."""
+    if not isinstance(_native(config, "auto", "cpu"), Library):
+        return False
+    try:
+        return all(adaptable(config, module) for module in modules_of(folder))
+    except (ArtifactError, OSError):
+        return False  # who adds it to the weights says what is wrong with it
 
 
 def _native(config: ModelConfig, backend: Backend, device: str) -> Library | str:

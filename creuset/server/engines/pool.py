@@ -8,28 +8,53 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
+
 from creuset.core.errors import ConfigError, CreusetError, NotFound
-from creuset.server.engines.client import ClientDisconnected, EngineClient, State
+from creuset.server.engines.client import ClientDisconnected, EngineClient, EngineMeter, Generation, State
 from creuset.server.engines.needs import Need
 from creuset.server.engines.residency import Residency, Resident
 from creuset.server.engines.upstream import UpstreamEngine
 from creuset.server.metrics import Gauges
 from creuset.server.model import ServedModel
 from creuset.types.fields import show
+from creuset.types.generation import GenerationRequest
 
 _WORST_FIRST: tuple[State, ...] = ("failed", "down", "starting", "closed", "ready", "unloaded")
 UNBOUNDED = 1 << 62
 
 
 class ServedEngine:
-    """A model and the engine that runs it, which may be loaded or not."""
+    """A model and the engine that runs it, which may be loaded or not.
 
-    def __init__(self, model: ServedModel, client: EngineClient, *, need: Need | None = None) -> None:
+    A model with an adapter may share the engine of the model that it was made from: `root` is that one's, or itself.
+    """
+
+    def __init__(
+        self, model: ServedModel, client: EngineClient, *, need: Need | None = None, root: "ServedEngine | None" = None
+    ) -> None:
         """`need`: the memory that the engine is thought to take when it is loaded; None: that does not matter."""
-        self.model, self.client = model, client
-        self.place = Resident(self, 0 if need is None else need.total, "" if need is None else str(need))
+        self.model, self.client, self.root = model, client, root or self
+        estimate = (0, "") if need is None else (need.total, str(need))
+        self.place: Resident = Resident(self, *estimate) if root is None else root.place
         self.failure: CreusetError | None = None  # why the last loading failed
-        self.promised = 0  # completions of requests that wait for the model
+        self._promised = 0
+
+    @property
+    def promised(self) -> int:
+        """Completions of requests that wait for the model."""
+        return self.root._promised
+
+    def promise(self, completions: int) -> None:
+        self.root._promised += completions
+
+    def submit(
+        self, requests: Sequence[GenerationRequest], *, choices: int = 1, meter: EngineMeter | None = None
+    ) -> Generation:
+        """As the client of the engine does, each request with the model's own adapter."""
+        if number := self.model.adapter_number:
+            requests = [msgspec.structs.replace(one, adapter=number) for one in requests]
+        return self.client.submit(requests, choices=choices, meter=meter)
 
     @property
     def name(self) -> str:
@@ -76,7 +101,7 @@ class ServedEngine:
             open=self.client.open_requests + self.promised,
             waiting=len(self.place.waiters),
             ready=self.state == "ready",
-            memory=self.place.need if self.place.place != "unloaded" else 0,
+            memory=self.place.need if self.place.place != "unloaded" and self.root is self else 0,
             engine=self.client.stats if self.state == "ready" else {},
         )
 
@@ -89,7 +114,10 @@ class ServedEngine:
         found: dict[str, Any] = {"model": self.model.name, "state": self.state, "choices": facts.get("choices")}
         found["memory"] = {"estimated_bytes": self.place.estimate, "measured_bytes": facts.get("memory_bytes")}
         found["waiting"] = len(self.place.waiters)
-        return found if self.failure is None else found | {"reason": str(self.failure)}
+        if self.root is not self:
+            found["shares"] = self.root.name
+        failure = self.root.failure
+        return found if failure is None else found | {"reason": str(failure)}
 
 
 AnyEngine = ServedEngine | UpstreamEngine
@@ -112,7 +140,7 @@ class EnginePool:
         if not engines and not behind:
             raise ConfigError("a server needs at least one model")
         self.engines = tuple(engines)
-        self._ours = [engine for engine in engines if isinstance(engine, ServedEngine)]
+        self._ours = [engine for engine in engines if isinstance(engine, ServedEngine) and engine.root is engine]
         self._upstream = [*(engine for engine in engines if isinstance(engine, UpstreamEngine)), *behind]
         self.residency = Residency(memory, [engine.place for engine in self._ours])
         self._ended = asyncio.Event()
@@ -144,6 +172,11 @@ class EnginePool:
     def alone(self) -> bool:
         return len(self.engines) == 1
 
+    @property
+    def single(self) -> bool:
+        """Whether there is one engine only, with which the server stands and falls. Models may share it."""
+        return len(self._ours) == 1 and not self._upstream
+
     def known(self, name: str) -> AnyEngine | None:
         return self._by_name.get(name)
 
@@ -167,7 +200,7 @@ class EnginePool:
         `unless` ends before the model is there. Its place among those who wait is then free.
         """
         engine.client.refuse(completions, promised=engine.promised)
-        engine.promised += completions
+        engine.promise(completions)
         try:
             if not self.residency.enter_now(engine.place):
                 await self._wait(engine.place, unless)
@@ -176,7 +209,7 @@ class EnginePool:
             finally:
                 self.residency.leave(engine.place)
         finally:
-            engine.promised -= completions
+            engine.promise(-completions)
 
     async def _wait(self, place: Resident, unless: Callable[[], Coroutine[Any, Any, None]]) -> None:
         entering, gone = asyncio.ensure_future(self.residency.enter(place)), asyncio.ensure_future(unless())
@@ -212,7 +245,7 @@ class EnginePool:
         except CreusetError as error:
             if engine.state != "closed":
                 engine.failure = engine.failure or error
-            if self.alone:
+            if self.single:
                 self._ended.set()
                 on_end()
 
@@ -227,4 +260,4 @@ class EnginePool:
     @property
     def failure(self) -> CreusetError | None:
         """Why the only engine could not be started at all."""
-        return self._ours[0].failure if self.alone and self._ours else None
+        return self._ours[0].failure if self.single else None

@@ -93,7 +93,7 @@ async def _wave(
             )
             for at, text in enumerate(texts)
         ]  # fmt: skip
-        generation = engine.client.submit(requests)
+        generation = engine.submit(requests)
     async with watched(generation, request.receive):
         while generation.unread:
             for index, event in await generation.batch(60.0):

@@ -189,7 +189,7 @@ def test_a_batch_that_cannot_be_is_refused():
         ([1], BatchSpan(0, 1, [4])),  # no such block
         ([1, 2], BatchSpan(0, 1, [0])),  # a token that is nobody's
     ):
-        with pytest.raises(ValueError, match="a token, position or block of the batch is not there"):
+        with pytest.raises(ValueError, match="a token, position, block or adapter of the batch is not there"):
             runner.forward(ForwardBatch(tokens, [span]))
     runner.forward(ForwardBatch([1, 2], [BatchSpan(0, 2, [3])]))
     with pytest.raises(ValueError, match="a row is not of the last batch"):

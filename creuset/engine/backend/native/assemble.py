@@ -54,6 +54,13 @@ def unsupported(config: ModelConfig) -> str | None:
     return None
 
 
+def adaptable(config: ModelConfig, module: str) -> bool:
+    """Whether an adapter's difference to this matrix can be computed beside other adapters."""
+    found = _LAYER.fullmatch(module)
+    slot = _MATRICES.get(found[2], (Slot.HEAD, 0))[0] if found is not None else Slot.HEAD
+    return config.latent is None and slot in ADAPTED
+
+
 class Assembled:
     """The C++ model. It is freed with this object."""
 
@@ -82,7 +89,7 @@ class Assembled:
     def adapt(self, folder: Path) -> int:
         """The number of the adapter in `folder`. ConfigError: it changes what this core adds nothing to."""
         for module in modules_of(folder):
-            if self._place_of(module) is None and _LAYER.fullmatch(module):
+            if not adaptable(self.config, module) and _LAYER.fullmatch(module):
                 raise ConfigError(f"`{folder}` changes `{module}`, which the native core adds to in a copy only")
         shapes = {f"model.layers.{layer}.{stem}": (weight.outs, weight.ins)
                   for stem, (slot, part) in _MATRICES.items() for (layer, place, _), parts in self._parts.items()
@@ -92,9 +99,9 @@ class Assembled:
         if not number:
             raise MemoryError("no memory for an adapter in the native core")
         for module, a_RK, b_NR in pairs:
-            place = self._place_of(module)
-            assert place is not None
-            layer, slot, part = place
+            found = _LAYER.fullmatch(module)
+            assert found is not None
+            layer, (slot, part) = int(found[1]), _MATRICES[found[2]]
             parts = self._parts[layer, slot, 0]
             at = sum(weight.outs for before, weight in parts.items() if before < part)
             a_RK, b_RN = (np.ascontiguousarray(one, dtype=np.float32) for one in (a_RK, b_NR.T))
@@ -103,14 +110,6 @@ class Assembled:
                 b_RN.ctypes.data,
             ))  # fmt: skip
         return number
-
-    def _place_of(self, module: str) -> tuple[int, Slot, int] | None:
-        """Layer, slot and part of a matrix that adapters may change here."""
-        found = _LAYER.fullmatch(module)
-        slot, part = _MATRICES.get(found[2], (Slot.HEAD, 0)) if found else (Slot.HEAD, 0)
-        if found is None or slot not in ADAPTED or self.config.latent is not None:
-            return None
-        return int(found[1]), slot, part
 
     def _take(self, tensor: StoredTensor, pack: Pack) -> None:
         if tensor.name == "model.embed_tokens.weight":
