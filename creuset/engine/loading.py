@@ -1,6 +1,6 @@
 """What an engine is built from: a model's weights, under the context that was asked for, and room for its cache."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,11 +37,14 @@ def weights_of(path: Path, settings: EngineSettings, model: "Transformer | None"
     return source if config == source.config else _Stretched(source, config)
 
 
-def runner_for(source: WeightSource, settings: EngineSettings, device: str) -> Runner:
-    return choose(
+def runner_for(source: WeightSource, settings: EngineSettings, device: str, adapters: Sequence[str] = ()) -> Runner:
+    runner = choose(
         source, backend=settings.backend, dtype=settings.dtype, threads=settings.threads,
         max_batch_tokens=settings.max_batch_tokens, device=device, quant=settings.quant,
     )  # fmt: skip
+    for folder in adapters:
+        runner.adapt(Path(folder))
+    return runner
 
 
 def draft_runner(settings: EngineSettings, tokenizer: Tokenizer, device: str) -> Runner | None:
