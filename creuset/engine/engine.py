@@ -113,8 +113,7 @@ class Engine:
             raise ArtifactError(
                 f"`{path}`: the tokenizer has {tokenizer.vocab_size} ids, the model only {source.config.vocab_size}"
             )
-        runner = runner_for(source, settings, device, settings.adapters)
-        draft = draft_runner(settings, tokenizer, device)
+        runner, draft = runner_for(source, settings, device), draft_runner(settings, tokenizer, device)
         ends = end_ids(path) | tokenizer.end_ids
         return cls(runner, tokenizer, settings=settings, end_ids=ends, watermark=watermark, draft=draft)
 
@@ -176,8 +175,7 @@ class Engine:
         """Accept `request`. Raises RequestError, and then nothing has changed."""
         if request.id in self._live:
             raise RequestError(f"request `{request.id}` is already running")
-        adapters = len(self.settings.adapters)
-        refuse(request, config=self.config, context=self.context, capacity=self.capacity, adapters=adapters)
+        refuse(request, self.settings, config=self.config, context=self.context, capacity=self.capacity)
         sampling = request.sampling
         seed = sampling.seed if sampling.seed is not None else self._seeds.getrandbits(63)
         sampler = Sampler(

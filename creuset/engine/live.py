@@ -57,14 +57,16 @@ class StepShare(NamedTuple):
     draft: list[int]
 
 
-def refuse(request: GenerationRequest, *, config: ModelConfig, context: int, capacity: int, adapters: int = 0) -> None:
-    """RequestError: this model, with a cache of `capacity` tokens and so many `adapters`, cannot answer `request`."""
+def refuse(
+    request: GenerationRequest, settings: EngineSettings, *, config: ModelConfig, context: int, capacity: int
+) -> None:
+    """RequestError: this model, with a cache of `capacity` tokens, cannot answer `request`."""
     prompt, sampling = request.prompt, request.sampling
     total = len(prompt) + sampling.max_tokens
     if not prompt:
         raise RequestError("the prompt is empty", param="prompt")
-    if not 0 <= request.adapter <= adapters:
-        raise RequestError(f"request `{request.id}` wants adapter {request.adapter}, and the engine has {adapters}")
+    if not 0 <= request.adapter <= (count := len(settings.adapters)):
+        raise RequestError(f"request `{request.id}` wants adapter {request.adapter}, and the engine has {count}")
     if total > context:
         raise PromptTooLong(
             f"this model's context is {context} tokens, but {total} were asked for "

@@ -1,7 +1,7 @@
 """What an engine is built from: a model's weights, under the context that was asked for, and room for its cache."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,12 +37,12 @@ def weights_of(path: Path, settings: EngineSettings, model: "Transformer | None"
     return source if config == source.config else _Stretched(source, config)
 
 
-def runner_for(source: WeightSource, settings: EngineSettings, device: str, adapters: Sequence[str] = ()) -> Runner:
+def runner_for(source: WeightSource, settings: EngineSettings, device: str) -> Runner:
     runner = choose(
         source, backend=settings.backend, dtype=settings.dtype, threads=settings.threads,
         max_batch_tokens=settings.max_batch_tokens, device=device, quant=settings.quant,
     )  # fmt: skip
-    for folder in adapters:
+    for folder in settings.adapters:
         runner.adapt(Path(folder))
     return runner
 
@@ -53,7 +53,7 @@ def draft_runner(settings: EngineSettings, tokenizer: Tokenizer, device: str) ->
         return None
     path = find_model(settings.draft)
     refuse_other_words(Tokenizer.load(path), tokenizer)
-    return runner_for(open_weights(path), settings, device)
+    return runner_for(open_weights(path), replace(settings, adapters=()), device)
 
 
 @dataclass(frozen=True, slots=True)
