@@ -8,6 +8,7 @@ from creuset.engine.answer.output import OutputBuilder
 from creuset.engine.backend.base import BatchSpan
 from creuset.engine.sampler import Sampler
 from creuset.engine.scheduler import Sequence
+from creuset.engine.settings import EngineSettings
 from creuset.engine.speculation import Allowance
 from creuset.model.config import ModelConfig
 from creuset.types.generation import GenerationRequest
