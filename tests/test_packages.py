@@ -18,6 +18,7 @@ IMPORTED_AS = {
     "argon2-cffi": "argon2",
     "python-pkcs11": "pkcs11",
     "python-stdnum": "stdnum",
+    "factur-x": "facturx",
     "antlr4-python3-runtime": "antlr4",
     "cyclonedx-python-lib": "cyclonedx",
     "pytest-xdist": "xdist",

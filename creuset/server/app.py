@@ -92,8 +92,10 @@ def create_app(state: ServerState) -> ASGIApp:
         return limit, limit - max((engine.gauges().open for engine in state.engines.engines), default=0)
 
     def seen(context: RequestContext, status: int, seconds: float) -> None:
+        model = str(context.facts.get("model", state.engines.engines[0].name if state.engines.alone else ""))
+        if state.telemetry is not None:
+            state.telemetry.note(context, model, status, seconds)
         if context.who is not None and context.route not in POLLED:
-            model = str(context.facts.get("model", ""))
             state.traffic.note(context.who.organization, SeenRequest(context.route, model, status, seconds))
 
     guarded = Middleware(

@@ -21,6 +21,7 @@ import uvicorn
 
 from creuset.core.errors import ConfigError
 from creuset.server.accounting.energy import EnergyBook
+from creuset.server.accounting.telemetry import Telemetry
 from creuset.server.app import create_app
 from creuset.server.batches.runner import BatchRunner
 from creuset.server.database import Database
@@ -208,7 +209,7 @@ async def serve(
     `watermark` is what the detector looks for; that an engine marks is a setting of its command.
     `on_server` gets a function that stops the server, for those who run it without signals.
     """
-    energy = EnergyBook.here()
+    energy, telemetry = EnergyBook.here(), Telemetry.from_environment()
     metrics, tls = Metrics(), protect.tls.outgoing()
     limit, options = settings.max_concurrency + settings.max_queue, client_options or {}
     alone = sum(not model.adapter_number for model, _ in models) == 1
@@ -244,7 +245,7 @@ async def serve(
         organization=protection.organization_of,
     )  # fmt: skip
     state = ServerState(
-        batches=batches, energy=energy, engines=engines, settings=settings, metrics=metrics,
+        batches=batches, energy=energy, telemetry=telemetry, engines=engines, settings=settings, metrics=metrics,
         log=log, keys=directory or keys, watermark=watermark,
         database=database, items=items, directory=directory, router=router, callers=callers,
         gate=gate_of(database, settings, directory or keys, log), protection=protection, own_keys=own_keys,
@@ -263,6 +264,8 @@ async def serve(
         directory.start(on_error=lambda error: log.error("directory", error=type(error).__name__))
     on_server(lambda: loop.call_soon_threadsafe(stop))
     await batches.start()
+    if telemetry is not None:
+        telemetry.start()
     await router.start()
     callers.start()
     lives = asyncio.create_task(engines.run(lambda: setattr(server, "should_exit", True)))
@@ -280,6 +283,8 @@ async def serve(
         if directory is not None:
             directory.close()
         await batches.stop()
+        if telemetry is not None:
+            await telemetry.stop()
         await router.stop()
         await callers.stop()
         await state.gate.stop()

@@ -29,6 +29,7 @@ from creuset.text.watermark import Watermark
 from creuset.types.fields import Fields
 
 if TYPE_CHECKING:
+    from creuset.server.accounting.telemetry import Telemetry
     from creuset.server.batches.runner import BatchRunner
 
 T = TypeVar("T")
@@ -57,6 +58,7 @@ class ServerState:
     own_keys: TenantKeys = field(default_factory=TenantKeys)  # for upstreams
     callers: NameCallers = field(default_factory=NameCallers)  # who asks for old names
     traffic: RecentTraffic = field(default_factory=RecentTraffic)  # the last requests of each organization
+    telemetry: "Telemetry | None" = None
     energy: EnergyBook = field(default_factory=EnergyBook.here)
     items: ItemStore = field(default_factory=ItemStore)  # responses and conversations that are kept
     protection: Protection | None = None  # what data protection needs; None: nothing of it is set
