@@ -93,7 +93,9 @@ def test_json_is_read_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert main(["routes", "check", str(tmp_path / "none.toml")]) == 2
 
 
-def test_a_server_is_not_started_with_a_name_that_leads_nowhere(tmp_path, capsys) -> None:
-    file = written(tmp_path, FILE.replace("[names.smart-2025]", "[names.old]"))
-    assert main(["serve", "--routes", str(file), "--dry-run"]) in (0, 2)
-    capsys.readouterr()
+def test_serve_reads_the_file_before_anything_is_started(tmp_path, folder, capsys) -> None:
+    start = ["serve", "--model", str(folder), "--dry-run", "--routes"]
+    assert main([*start, str(written(tmp_path, FILE))]) == 0
+    assert json.loads(capsys.readouterr().out)["routes"] == ["smart"]
+    assert main([*start, str(written(tmp_path, FILE.replace("weight = 3", "weight = -1")))]) == 2
+    assert "`routes.smart.targets[0].weight`" in capsys.readouterr().err
