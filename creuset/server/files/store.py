@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 from creuset.core.errors import RequestError
 from creuset.server.database import Database
 from creuset.server.files.tables import FILES, PARTS, PIECES, UPLOADS
+from creuset.server.protect.privacy.holds import put_away
 from creuset.server.protect.vault.vault import Vault, place
 
 PIECE = 64 << 10  # bytes
@@ -237,6 +238,7 @@ def _taken(connection: Connection, owner: Owner) -> int:
 
 def _gone(connection: Connection, ids: Sequence[str]) -> None:
     for id in ids:
+        put_away(connection, FILES.c.id == id, PIECES.c.file == id)
         connection.execute(delete(PIECES).where(PIECES.c.file == id))
         connection.execute(delete(FILES).where(FILES.c.id == id))
 

@@ -228,6 +228,19 @@ def test_under_a_hold_nothing_is_deleted_by_anybody(here: Place) -> None:
         house.do(place_hold, house.a, "user", house.bob, " ")
 
 
+def test_a_file_that_is_deleted_under_a_hold_is_put_away_too(here: Place) -> None:
+    house, form = here.house, {"file": ("a.txt", b"canary-bob-file"), "purpose": (None, "user_data")}
+    id = here.ask("bob", "POST", "/v1/files", files=form).json()["id"]
+    hold = house.do(place_hold, house.a, "project", house.project, "a case")["id"]
+    assert here.ask("bob", "DELETE", f"/v1/files/{id}").status_code == 200
+    assert here.ask("bob", "GET", f"/v1/files/{id}").status_code == 404 and here.count(HELD) == 2
+    found = here.ask("officer", "GET", f"/v1/creuset/privacy/users/{house.bob}/export").json()["content"]
+    assert [one["name"] for one in found["files"]] == ["a.txt"] and b"canary-bob-file" in here.files()
+    house.do(lift_hold, house.a, hold)
+    wipe(house.directory.database.engine)
+    assert here.count(HELD) == 0 and b"canary-bob-file" not in here.files()
+
+
 def test_a_hold_on_one_person_leaves_the_others_to_retention(here: Place) -> None:
     talk(here, "ann"), talk(here, "bob")
     house = here.house

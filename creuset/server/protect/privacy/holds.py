@@ -14,12 +14,15 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.sql import ColumnElement
 
 from creuset.core.errors import RequestError
-from creuset.server.protect.privacy.stores import KINDS, Store, owned_by
+from creuset.server.files.tables import FILES
+from creuset.server.protect.privacy.stores import KINDS, STORES, Store, owned_by
 from creuset.server.protect.tables import HELD, HOLDS
 from creuset.server.tenants.directory.rows import Row, by_id, every, new_id
 
 if TYPE_CHECKING:
     from creuset.server.tenants.directory.change import Change
+
+_BY_NAME = {store.name: store for store in STORES}
 
 
 class UnderHold(RequestError):
@@ -87,6 +90,16 @@ def free_of_holds(connection: Connection, organization: str, store: Store) -> li
         ~store.owned(owned_by(connection, organization, one["kind"], one["subject"]))
         for one in holds_of(connection, organization)
     ]
+
+
+def put_away(connection: Connection, file: ColumnElement[bool], pieces: ColumnElement[bool]) -> None:
+    """Before a file is deleted, by its owner or because it has expired: as `preserve`."""
+    if connection.execute(select(HOLDS.c.id).where(HOLDS.c.lifted.is_(None)).limit(1)).first() is None:
+        return
+    row = connection.execute(select(FILES.c.owner, FILES.c.organization, FILES.c.created).where(file)).first()
+    if row is not None:
+        for store, where in ((_BY_NAME["files"], file), (_BY_NAME["file_pieces"], pieces)):
+            preserve(connection, row.organization, row.owner, store, [where], row.created)
 
 
 def preserve(
