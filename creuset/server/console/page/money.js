@@ -111,12 +111,10 @@ export async function speed() {
 
 export async function models() {
   const [{ data }, calls] = await Promise.all([ask("/v1/models"), ask(`${OURS}/names`)]);
-  const ends = one => one.shutdown_date ?? one.ends ?? one.creuset?.ends ?? null;
-  const deprecated = one => one.deprecated ?? one.creuset?.deprecated ?? null;
   return [
     grid(say("models caption"), [
-      [say("model"), one => el("code", {}, one.id)], [say("deprecated"), one => deprecated(one) && String(deprecated(one))],
-      [say("ends"), one => typeof ends(one) === "number" ? day(ends(one)) : ends(one)], [say("successor"), one => one.successor ?? one.creuset?.successor],
+      [say("model"), one => el("code", {}, one.id)], [say("deprecated"), one => one.deprecation_date],
+      [say("ends"), one => one.shutdown_date], [say("successor"), one => one.successor],
     ], data),
     el("h2", {}, say("callers caption")),
     grid(say("callers caption"), [
