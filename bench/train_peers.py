@@ -46,8 +46,8 @@ class Loop:
 
     def __init__(self, way: str, shape: str, args: argparse.Namespace) -> None:
         command = [
-            sys.executable, str(HERE / "peers" / "training.py"), way, shape, str(args.threads), str(args.tokens),
-            str(args.context),
+            sys.executable, str(HERE / "peers" / "training.py"), way, shape, str(args.threads),
+            str(args.micro or args.tokens), str(args.context),
         ]  # fmt: skip
         environment = os.environ | {"OMP_NUM_THREADS": str(args.threads), "PYTHONPATH": str(HERE.parent)}
         self.way = way
@@ -108,7 +108,7 @@ def race(shape: str, args: argparse.Namespace, ids: list[int]) -> dict[str, Any]
     last: dict[str, dict[str, Any]] = {}
     try:
         for round_ in range(WARM + args.repeat):
-            begin = round_ * args.tokens % (len(ids) - args.tokens - 1)
+            begin = round_ * args.tokens % (max(1, len(ids) - args.tokens - 1))
             part = ids[begin : begin + args.tokens + 1]
             for loop in loops:
                 last[loop.way] = loop.step(part)
@@ -134,6 +134,7 @@ def main() -> None:
     parser.add_argument("--shapes", default="mini,22m,80m")
     parser.add_argument("--ways", default=",".join(WAYS))
     parser.add_argument("--tokens", type=int, default=8192, help="of a step")
+    parser.add_argument("--micro", type=int, default=0, help="tokens that are in memory at a time (default: all)")
     parser.add_argument("--context", type=int, default=512, help="tokens of a sequence")
     parser.add_argument("--clock", choices=["wall", "processor"], default="wall")
     args = parser.parse_args()

@@ -1,6 +1,7 @@
-"""One training loop in a process of its own, asked step by step: `training.py WAY SHAPE THREADS TOKENS CONTEXT`.
+"""One training loop in a process of its own, asked step by step: `training.py WAY SHAPE THREADS MICRO CONTEXT`.
 
-    {"step": [ids]}   ->  {"wall": s, "processor": s, "loss": nats}       one optimizer step on rows of CONTEXT tokens
+    {"step": [ids]}   ->  {"wall": s, "processor": s, "loss": nats}       one optimizer step on rows of CONTEXT tokens,
+                                                                      MICRO of them at a time
 
 WAY is `ours-fp32`, `ours-bf16`, `ours-fp32-adamw`, or `KERNEL-fp32`, `KERNEL-bf16` for a Hugging Face model: KERNEL is
 `eager` or `grouped_mm` (its Qwen3-MoE and how it computes experts), or `dense` (its Qwen3 with as many parameters as
@@ -74,31 +75,33 @@ class Ours:
         model = Transformer(shape)
         model.init_weights(torch.Generator().manual_seed(seed))
         self.state, self.context = TrainState.begin(model, settings, torch.device("cpu")), context
-        self.optim = settings.optim
+        self.optim, self.micro = settings.optim, tokens
 
     def step(self, ids_T1: torch.Tensor, scale: float = 1.0) -> float:
         from creuset.data.shards.batches import Batch
         from creuset.train.objectives import pretrain
         from creuset.train.step import train_step
 
-        rows, length = (len(ids_T1) - 1) // self.context, self.context
-        batch = Batch(
-            ids_T1[:-1], ids_T1[1:], torch.ones(len(ids_T1) - 1), torch.arange(length).repeat(rows), [length] * rows
-        )
+        length = self.context
+        batches = [
+            Batch(inputs, targets, torch.ones(len(inputs)), torch.arange(length).repeat(rows), [length] * rows)
+            for inputs, targets in zip(ids_T1[:-1].split(self.micro), ids_T1[1:].split(self.micro), strict=True)
+            for rows in [len(inputs) // length]
+        ]
         rates = {"lr": self.optim.lr * scale, "matrix_lr": self.optim.matrix_lr * scale}
         self.state.optimizer.settings = dataclasses.replace(self.optim, **rates)
-        return train_step(self.state, [batch], pretrain).loss
+        return train_step(self.state, batches, pretrain).loss
 
     def score(self, shards: Any, context: int, tokens: int) -> float:
         return held_out(self.state.model, shards, context, tokens)
 
 
 class HuggingFace:
-    def __init__(self, way: str, shape: ModelConfig, context: int, *, rate: float) -> None:
+    def __init__(self, way: str, shape: ModelConfig, micro: int, context: int, *, rate: float) -> None:
         import transformers
 
         kernel, precision = way.split("-")
-        self.autocast, self.context = precision == "bf16", context
+        self.autocast, self.micro, self.context = precision == "bf16", micro, context
         transformers.logging.set_verbosity_error()
         same = {
             "vocab_size": shape.vocab_size, "hidden_size": shape.hidden, "num_hidden_layers": shape.layers,
@@ -126,16 +129,19 @@ class HuggingFace:
     def step(self, ids_T1: torch.Tensor, scale: float = 1.0) -> float:
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate * scale
-        inputs, targets = (part.view(-1, self.context) for part in (ids_T1[:-1], ids_T1[1:]))
         self.optimizer.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
-            logits = self.model(input_ids=inputs).logits
-        loss = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten())
-        del logits
-        loss.backward()  # type: ignore[no-untyped-call]
+        total = 0.0
+        for inputs, targets in zip(ids_T1[:-1].split(self.micro), ids_T1[1:].split(self.micro), strict=True):
+            with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
+                logits = self.model(input_ids=inputs.view(-1, self.context)).logits
+            loss = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), targets)
+            loss = loss * (len(inputs) / (len(ids_T1) - 1))
+            del logits
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += float(loss.detach())
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
-        return float(loss.detach())
+        return total
 
     @property
     def device(self) -> torch.device:
@@ -160,16 +166,16 @@ def make(
     torch.manual_seed(seed)
     if way.startswith("ours"):
         return Ours(way, shape, tokens, context, threads, seed=seed, rate=rate)
-    return HuggingFace(way, shape, context, rate=rate)
+    return HuggingFace(way, shape, tokens, context, rate=rate)
 
 
 def main() -> None:
-    way, name, threads, tokens, context = sys.argv[1:]
+    way, name, threads, micro, context = sys.argv[1:]
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     torch.set_num_threads(int(threads))
     warnings.simplefilter("ignore")
-    loop = make(way, SHAPES[name], int(tokens), int(context), int(threads))
+    loop = make(way, SHAPES[name], int(micro), int(context), int(threads))
     print(json.dumps({"parameters": parameters(loop)}), file=out, flush=True)
     for line in sys.stdin:
         ids_T1 = torch.tensor(json.loads(line)["step"])
