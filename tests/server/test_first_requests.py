@@ -65,7 +65,7 @@ def test_the_official_client_finds_the_server_with_and_without_v1(server: Runnin
 
 def test_an_address_that_is_not_served_tells_what_is_before_anything_else(server: Running) -> None:
     for kind in ("multipart/form-data", "application/json"):
-        found = server.own.post("/v1/files", content=b"x", headers={"content-type": kind})
+        found = server.own.post("/v1/images/edits", content=b"x", headers={"content-type": kind})
         assert found.status_code == 404 and found.json()["error"]["code"] == "unknown_url"
         assert "this server has POST /v1/chat/completions, POST /v1/completions, GET /v1/models" in found.text
 
