@@ -90,10 +90,10 @@ class Running:
             assert time.monotonic() < end, f"/health did not become {status} within {within_s} s"
             time.sleep(0.02)
 
-    def logged(self, words: str, within_s: float = 10.0) -> str:
-        """The log, once it holds `words`: a line may be written after its reply is read."""
+    def logged(self, words: str, within_s: float = 10.0, *, times: int = 1) -> str:
+        """The log, once it holds `words` so many times: a line may be written after its reply is read."""
         end = time.monotonic() + within_s
-        while words not in (text := self.log.getvalue()):
+        while (text := self.log.getvalue()).count(words) < times:
             assert time.monotonic() < end, f"the log does not hold {words!r}: {text}"
             time.sleep(0.01)
         return text

@@ -68,7 +68,7 @@ def test_a_reply_tells_its_energy(folder: Path) -> None:
     assert "x-creuset-energy" not in server.own.get("/v1/models").headers
     with server.own.stream("POST", "/v1/chat/completions", json=body | {"stream": True}) as stream:
         stream.read()
-    lines = [line for line in server.logged('"joules"').splitlines() if "chat/completions" in line]
+    lines = [line for line in server.logged('"joules"', times=2).splitlines() if "chat/completions" in line]
     assert len(lines) == 2 and all('"joules": 0.0,' not in line for line in lines)
     assert server.metric(f'creuset_energy_joules_total{{model="{NAME}"}}') > 0
     server.close()
