@@ -239,6 +239,7 @@ def _serve(
     import asyncio
 
     from creuset.model.context import stretching
+    from creuset.model.formats.adapter import modules_of
     from creuset.model.formats.hf_config import config_of
     from creuset.model.formats.refused import refuse_without_weights
     from creuset.server.engines.loop import run_loop
@@ -272,6 +273,9 @@ def _serve(
     for given in args.tool_format:
         at, form = _one_of(served, "--tool-format", given)
         served[at] = with_tool_format(served[at], form)
+    for given in args.lora:  # a damaged one is known before anything starts
+        if (folder := Path(given.partition("=")[2])).is_dir():
+            modules_of(folder)
     shared = _shared(args, models[0][0]) if args.lora else []
     for given in args.lora:
         number = shared.index(given) + 1 if given in shared else 0

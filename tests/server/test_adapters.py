@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from creuset.cli import main
 from creuset.core.errors import ArtifactError, ConfigError
 from creuset.server.model import adapted, describe
 from creuset.testing import tiny_model_folder
@@ -34,6 +35,10 @@ def test_it_has_a_name_a_parent_and_a_hash_of_its_own(tmp_path: Path) -> None:
             adapted(base, given)
     with pytest.raises(ArtifactError, match=r"is no adapter: it has no adapter_config.json"):
         adapted(base, f"own={tmp_path}")
+    (tmp_path / "adapter" / "adapter_model.safetensors").write_bytes(b"cut")
+    assert (
+        main(["serve", "--model", str(tmp_path / "base"), "--lora", f"own={tmp_path / 'adapter'}", "--port", "0"]) == 3
+    )
 
 
 @pytest.mark.parametrize("backend", ["native", pytest.param("torch", marks=pytest.mark.slow)])

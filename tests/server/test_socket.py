@@ -216,7 +216,7 @@ def test_notes_are_read_back_to_the_letter_and_others_refused(client: OpenAI) ->
     other = "creuset1." + base64.urlsafe_b64encode(zlib.compress(b'[{"role": "tool", "text": "x"}]')).decode()
     for content in ("", "gAAAA", "creuset1.!!!", pack(notes)[:-6], bomb, other):
         given: Any = [{"type": "compaction", "encrypted_content": content}, {"role": "user", "content": "say x"}]
-        with pytest.raises(openai.BadRequestError, match="not of a compaction that this server made"):
+        with pytest.raises(openai.BadRequestError, match="is not what /v1/responses/compact of this server packs"):
             client.responses.create(model=NAME, input=given)
     with pytest.raises(openai.BadRequestError, match="`input` is required"):
         client.responses.compact(model=NAME)

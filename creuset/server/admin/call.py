@@ -50,6 +50,8 @@ class AdminCall:
         value = self.body.text(field, max_chars=LONGEST)
         if value is None or not value.strip():
             raise self.body.refuse(field, "is required")
+        if not value.isprintable():
+            raise self.body.refuse(field, f"has a character that cannot be seen, got {show(value)}")
         return value
 
     def texts(self, field: str) -> list[str] | None:

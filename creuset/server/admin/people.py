@@ -223,6 +223,9 @@ async def list_audit(call: AdminCall) -> Row:
     return listed([audit_object(row) for row in rows], more)
 
 
+LONGEST_SECONDS = 12  # digits of a moment that a database can hold
+
+
 def _audit_filters(call: AdminCall) -> list[ColumnElement[bool]]:
     where: list[ColumnElement[bool]] = []
     for name, column in (("event_types", AUDIT.c.type), ("project_ids", AUDIT.c.project)):
@@ -236,7 +239,7 @@ def _audit_filters(call: AdminCall) -> list[ColumnElement[bool]]:
     for bound, compare in (("gt", at.__gt__), ("gte", at.__ge__), ("lt", at.__lt__), ("lte", at.__le__)):
         name = f"effective_at[{bound}]"
         if (given := call.query(name)) is not None:
-            if not given.isascii() or not given.isdecimal():
+            if not given.isascii() or not given.isdecimal() or len(given) > LONGEST_SECONDS:
                 raise RequestError(f"`{name}` must be Unix seconds, got `{given[:40]}`", param="effective_at")
             where.append(compare(int(given)))
     return where

@@ -24,7 +24,7 @@ def pack(notes: Sequence[Note]) -> str:
 
 def unpack(content: str) -> list[Note]:
     """RequestError for what no compaction of ours is."""
-    refusal = RequestError("`encrypted_content` is not of a compaction that this server made", param="input")
+    refusal = RequestError("`encrypted_content` is not what /v1/responses/compact of this server packs", param="input")
     if not content.startswith(_MARK):
         raise refusal
     try:

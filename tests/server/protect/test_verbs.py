@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from creuset.cli import main
 from creuset.server.database import Database
@@ -82,4 +82,9 @@ def test_keys_are_made_rotated_and_the_doctor_names_what_is_wrong(run: Any, tmp_
         connection.execute(update(AUDIT).where(AUDIT.c.at == 2).values(type="user.deleted"))
     database.close()
     assert "was changed" in run("doctor", "--master-key", two, code=1)
+    database = Database(f"sqlite:///{tmp_path / 'team.db'}")
+    with database.transaction() as connection:
+        connection.execute(delete(AUDIT))
+    database.close()
+    assert "it is empty, and an organization is entered in it when it is made" in run("doctor", code=1)
     assert "10 years" in run("privacy", "drop-money", "--days", "10", code=2).replace("ten years", "10 years")

@@ -145,6 +145,8 @@ def test_the_audit_log_says_who_did_what(house: House, admin: Any) -> None:
     [
         ("projects", {}, "`name` is required"),
         ("projects", {"name": 5}, "`name` must be a string, got 5"),
+        ("projects", {"name": "a\u202eb"}, "`name` has a character that cannot be seen"),
+        ("projects", {"name": "\0"}, "`name` has a character that cannot be seen"),
         ("projects", {"name": "x", "geography": "EU"}, "`geography` is not served here"),
         ("projects", {"name": "x", "colour": 1}, "`colour` is not a field that this server knows"),
         ("invites", {"email": "x", "role": "reader"}, "`email` must be an e-mail address, got `x`"),
@@ -157,3 +159,9 @@ def test_the_audit_log_says_who_did_what(house: House, admin: Any) -> None:
 def test_a_wrong_field_is_named(keys: dict[str, str], server: Running, path: str, body: Any, words: str) -> None:
     found = server.own.post(f"/v1/organization/{path}", json=body, headers={"x-api-key": keys["ann"]})
     assert found.status_code in (400, 404) and words in found.json()["error"]["message"], found.text
+
+
+def test_a_moment_that_no_database_holds_is_refused(keys: dict[str, str], server: Running) -> None:
+    asked = "/v1/organization/audit_logs?effective_at[gte]=9223372036854775808"
+    found = server.own.get(asked, headers={"x-api-key": keys["ann"]})
+    assert found.status_code == 400 and "`effective_at[gte]` must be Unix seconds" in found.json()["error"]["message"]

@@ -62,13 +62,16 @@ def start_of(connection: Connection, organization: str) -> tuple[str, int]:
 
 def problems(connection: Connection, organization: str) -> list[str]:
     """Entries that were changed, removed or put in: empty when the chain is whole."""
-    found, previous = [], start_of(connection, organization)[0]
+    previous, removed = start_of(connection, organization)
+    found, first = [], previous
     for row in every(connection, AUDIT, organization, order=[AUDIT.c.at]):
         if row["previous"] != previous:
             found.append(f"before {row['id']} something was removed or put in")
         if row["hash"] != _hash(row):
             found.append(f"{row['id']} was changed")
         previous = row["hash"]
+    if previous == first and not removed:
+        found.append("it is empty, and an organization is entered in it when it is made")
     return found
 
 
