@@ -125,7 +125,13 @@ def accounting_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
                 for row in rows
             ]  # fmt: skip
 
-        return json_response({"object": "list", "data": await state.database.read(work)})
+        await state.callers.write()
+        rows = await state.database.read(work)
+        for row in rows:
+            life = state.router.life(row["model"])
+            known = {} if life is None else life.as_json(state.clock())
+            row |= {name: known.get(name) for name in ("deprecation_date", "shutdown_date", "successor")}
+        return json_response({"object": "list", "data": rows})
 
     return [
         ("GET", f"{AT}/spending", spending), ("GET", f"{AT}/limits", limits), ("POST", f"{AT}/limits", set_limit),

@@ -27,6 +27,7 @@ from creuset.server.engines.turns import TurnGate
 from creuset.server.metrics import Gauges, ModelMetrics
 from creuset.server.settings import is_loopback
 
+CHAT = "/chat/completions"
 SLOW_PROBES = 3
 BACKOFF_S, LONGEST_WAIT_S = 0.25, 10.0
 MAX_ERROR_BYTES = 64 << 10  # of an error that is read
@@ -45,12 +46,22 @@ class UpstreamTimeout(UpstreamError):
     code = "upstream_timeout"
 
 
+class UpstreamUnknown(UpstreamError):
+    """It has no such model. That says nothing of its health."""
+
+
 class UpstreamDown(EngineError):
     code = "upstream_unavailable"
 
 
 class UpstreamRefused(RequestError):
     """The upstream refuses what was asked."""
+
+
+class UpstreamLacks(UpstreamRefused):
+    """The upstream has no address for this kind of request."""
+
+    code = "unsupported_value"
 
 
 class PolicyRefused(UpstreamRefused):
@@ -187,7 +198,7 @@ class UpstreamEngine:
         assert response is not None
         try:
             if response.status_code != 200:
-                raise await self._refusal(response)
+                raise await self._refusal(response, path)
             self._set("ready")
             yield response
         finally:
@@ -208,17 +219,23 @@ class UpstreamEngine:
         except OutgoingError as error:
             raise UpstreamError(f"the server behind {self.name} broke the connection before it answered") from error
 
-    async def _refusal(self, response: IncomingReply) -> Exception:
-        """What a client is told of an answer that is none."""
+    async def _refusal(self, response: IncomingReply, path: str) -> Exception:
+        """What a client is told of an answer from `path` that is none."""
         status = response.status_code
         raw = await self._beginning(response)
         message, param, code = read_error(raw)
+        no_model = path == CHAT or code == "model_not_found" or self.settings.model in message
         message = self.scrub(message) or f"the server behind {self.name} answered {status}"
         if status in (401, 403):
             # Its words may repeat a part of the key: they go nowhere.
             return UpstreamError(f"the server behind {self.name} refuses the key of this server ({status})")
-        if status == 404:
-            return UpstreamError(f"the server behind {self.name} has no such model or address (404)")
+        if status == 404 and no_model:
+            return UpstreamUnknown(f"the server behind {self.name} has no such model or address (404)")
+        if status in (404, 405, 501):
+            kind = path.strip("/").replace("/", " ")
+            return UpstreamLacks(f"the server behind {self.name} does not serve {kind} ({status})", param="model")
+        if status == 408:
+            return UpstreamTimeout(message)
         if status == 429:
             return Overloaded(message, code=code, retry_after=_seconds(response) or 1.0)
         if 400 <= status < 500:

@@ -16,17 +16,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from creuset.core.errors import CreusetError, EngineError, RequestError
 from creuset.server.engines.pool import AnyEngine
 from creuset.server.engines.relay import Relay
-from creuset.server.engines.upstream import UpstreamTimeout
+from creuset.server.engines.upstream import UpstreamLacks, UpstreamTimeout, UpstreamUnknown
 from creuset.server.middleware import CLIENT_GONE
 from creuset.server.routes.config import Reason
 from creuset.server.routes.failures import AllResting, reason_of
-from creuset.server.routes.health import backoff
+from creuset.server.routes.health import backoff, kind_of
 from creuset.server.routes.router import ModelRoute, ModelRouter, Target
 from creuset.server.state import context_of
 from creuset.server.stream import EventStream, disconnected
 from creuset.types.served import ServedBy
 
 Attempt = Callable[[str, AnyEngine], Awaitable[ASGIApp]]
+FORBIDDEN = "no other model was asked, since the request says `allow_fallbacks: false`"
 REPLAYED = "the reply had begun, so no other model was asked"
 SOON_S = 1.0  # what is said where nobody knows better
 LONGEST_WAIT_S = 10.0  # for a target that said when to come again
@@ -46,6 +47,8 @@ class RoutedAnswer:
     pause: Callable[[float], Awaitable[object]] = asyncio.sleep
     _attempts: int = 0
     _failure: Exception | None = None
+    _only: Target | None = None  # where no other may be asked
+    _failed: set[str] = field(default_factory=set)  # targets with whose health a failure of this request was counted
     _started: bool = field(default=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,7 +67,7 @@ class RoutedAnswer:
 
     def _wait(self, failure: Exception, turn: int) -> float | None:
         """Seconds before the next round; None: none would help."""
-        if reason_of(failure) not in ("failure", "overload"):
+        if reason_of(failure) not in ("failure", "overload") or isinstance(failure, UpstreamLacks | UpstreamUnknown):
             return None
         asked = getattr(failure, "retry_after", None)
         if asked is not None and asked > LONGEST_WAIT_S:
@@ -89,13 +92,20 @@ class RoutedAnswer:
         lawful = [one for one in plan if not self.router.lawful(who, one.place)]
         if plan and not lawful:
             raise RequestError(self.router.lawful(who, plan[0].place), param="model", code="no_lawful_target")
+        if lawful and not self.fallback:
+            self._only = self._only or lawful[0]
+            lawful = [self._only]
         reason: Reason | None = None
         for at, target in enumerate(lawful):
-            objection = self.router.objection(target, who, reason)
+            objection = self.router.objection(target, who, reason, kind_of(self.request.url.path))
             if objection is not None:
+                if not self.fallback:
+                    why = "is full" if objection == "overload" else "takes no requests now"
+                    name = target.engine.name
+                    self._failure = self._failure or AllResting(f"{name} {why}, and {FORBIDDEN}")
                 reason = reason or objection
                 continue
-            last = at == len(lawful) - 1 or not self.fallback
+            last = at == len(lawful) - 1
             try:
                 await self._ask(target, scope, receive, send, last=last)
                 return True
@@ -106,10 +116,9 @@ class RoutedAnswer:
                 reason = reason_of(told)
                 if self._started or reason is None:
                     raise told from None
-                self._failure = told
+                if self._failure is None or not isinstance(told, UpstreamLacks):
+                    self._failure = told  # what another one lacks tells less
                 context_of(self.request).facts.setdefault("passed", []).append(f"{target.id}: {reason}")
-            if not self.fallback:
-                return False
         if self._failure is None and reason == "overload":
             self._failure = AllResting(f"every target of {self.route.name} is full; try again")
         return False
@@ -126,8 +135,16 @@ class RoutedAnswer:
         }  # fmt: skip
         context.facts |= {"asked": self.route.name, "target": target.id}
         self.router.leases.take(target.id)
-        target.circuit.begin()
-        ended = target.circuit.left
+        circuit = target.circuits.of(kind_of(self.request.url.path))
+        circuit.begin()
+        ended = circuit.left
+
+        def failed() -> None:
+            """A request counts once, however often it is tried again."""
+            if circuit.trying or target.id not in self._failed:
+                circuit.failed()
+            self._failed.add(target.id)
+
         first_byte = self.route.spec.first_byte_s if self.streamed and not last else None
         try:
             async with asyncio.timeout(first_byte) as limit:
@@ -135,14 +152,14 @@ class RoutedAnswer:
                 async def begun(message: Message) -> None:
                     nonlocal ended
                     if not self._started:
-                        self._started, ended = True, target.circuit.worked
+                        self._started, ended = True, circuit.worked
                         limit.reschedule(None)
                     await send(message)
 
                 def broke(error: Exception) -> None:
                     nonlocal ended
                     if isinstance(error, EngineError):
-                        ended = target.circuit.failed
+                        ended = failed
                     error.args = (f"{error}; {REPLAYED}",)
 
                 answer = await self.once(target.engine.name, target.engine)
@@ -152,12 +169,13 @@ class RoutedAnswer:
                     answer.raises = True
                 await answer(scope, receive, begun)
         except (EngineError, TimeoutError) as error:
-            if reason_of(error) == "failure" or isinstance(error, TimeoutError):
-                ended = target.circuit.failed
+            counts = reason_of(error) == "failure" or isinstance(error, TimeoutError)
+            if counts and not isinstance(error, UpstreamUnknown):
+                ended = failed
             raise
         except RequestError as error:
             if reason_of(error) == "overload" and (error.retry_after or 0) > SOON_S:
-                target.circuit.pause(error.retry_after or 0)
+                circuit.pause(error.retry_after or 0)
             raise
         finally:
             ended()

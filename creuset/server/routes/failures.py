@@ -3,7 +3,7 @@
 import re
 
 from creuset.core.errors import EngineError, Overloaded, PromptTooLong
-from creuset.server.engines.upstream import PolicyRefused, UpstreamRefused
+from creuset.server.engines.upstream import PolicyRefused, UpstreamLacks, UpstreamRefused
 from creuset.server.routes.config import Reason
 from creuset.server.tenants.money.refusals import LedgerUnavailable, QuotaSpent, RateLimited
 
@@ -30,6 +30,8 @@ def reason_of(error: BaseException) -> Reason | None:
         return "context"
     if isinstance(error, PolicyRefused):
         return "policy"
+    if isinstance(error, UpstreamLacks):
+        return "failure"
     if isinstance(error, UpstreamRefused):
         if error.code in _POLICY_CODES or _POLICY.search(str(error)):
             return "policy"

@@ -7,6 +7,8 @@ from typing import Literal
 
 LONGEST = 16  # a target that keeps failing rests up to so many times as long as at first
 CircuitState = Literal["closed", "open", "half_open"]
+CHAT = "chat"
+KINDS = ("embeddings", "rerank", "completions")  # of requests, besides chats in every dialect
 
 
 @dataclass(slots=True)
@@ -55,6 +57,41 @@ class Circuit:
 
     def pause(self, seconds: float) -> None:
         self.until = max(self.until, self.clock() + min(seconds, self.rest_s * LONGEST))
+
+
+@dataclass(slots=True)
+class Circuits:
+    """A circuit for each kind of request: what fails at one address says nothing of the others."""
+
+    clock: Callable[[], float]
+    failures: int = 5
+    rest_s: float = 10.0
+    _by_kind: dict[str, Circuit] = field(default_factory=dict)
+
+    def of(self, kind: str) -> Circuit:
+        if kind not in self._by_kind:
+            self._by_kind[kind] = Circuit(self.clock, self.failures, self.rest_s)
+        return self._by_kind[kind]
+
+    def fresh(self) -> "Circuits":
+        return Circuits(self.clock, self.failures, self.rest_s)
+
+    @property
+    def state(self) -> CircuitState:
+        """The worst of them."""
+        states = {one.state for one in self._by_kind.values()}
+        return "open" if "open" in states else "half_open" if "half_open" in states else "closed"
+
+    @property
+    def resting(self) -> bool:
+        """Whether it takes no kind of request that it was asked for."""
+        return bool(self._by_kind) and all(one.state == "open" for one in self._by_kind.values())
+
+
+def kind_of(path: str) -> str:
+    """The kind of request at an address of this server."""
+    tail = path.rsplit("/", 1)[-1]
+    return tail if tail in KINDS and not path.endswith("chat/completions") else CHAT
 
 
 @dataclass(slots=True)

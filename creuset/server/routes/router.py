@@ -10,7 +10,7 @@ from creuset.core.errors import ConfigError
 from creuset.server.engines.pool import AnyEngine
 from creuset.server.engines.upstream import UpstreamEngine, UpstreamSettings
 from creuset.server.routes.config import Reason, RoutesFile, RouteSpec, TargetSpec, key_of, settings_of
-from creuset.server.routes.health import Circuit, RetryBudget
+from creuset.server.routes.health import CHAT, Circuits, RetryBudget
 from creuset.server.routes.leases import TargetLeases
 from creuset.server.routes.life import NameLife
 from creuset.types.served import Jurisdiction
@@ -36,7 +36,7 @@ class Target:
     engine: AnyEngine
     spec: TargetSpec
     place: Jurisdiction
-    circuit: Circuit
+    circuits: Circuits
     at_a_time: int = 0  # requests that run there; 0: the engine itself says when it is full
     upstream: str = ""
     own_keys: str = "no"
@@ -65,7 +65,7 @@ class ModelRoute:
     @property
     def state(self) -> str:
         """Ready when any of its first targets is."""
-        return "ready" if any(not one.down and one.circuit.state != "open" for one in self.targets) else "down"
+        return "ready" if any(not one.down and not one.circuits.resting for one in self.targets) else "down"
 
 
 @dataclass(slots=True)
@@ -116,15 +116,14 @@ class ModelRouter:
                     oldest.engine.close()  # type: ignore[union-attr]
             engine = self.new_upstream(replace(target.engine.settings, key=key))
             engine.listed = target.engine.listed
-            circuit = Circuit(target.circuit.clock, target.circuit.failures, target.circuit.rest_s)
-            self._own[at] = replace(target, engine=engine, circuit=circuit, own_key=True)
+            self._own[at] = replace(target, engine=engine, circuits=target.circuits.fresh(), own_key=True)
         return self._own[at]
 
-    def objection(self, target: Target, who: Caller | None, reason: Reason | None) -> Reason | None:
-        """Why `target` is not asked now; `reason`: why one before it was not enough."""
+    def objection(self, target: Target, who: Caller | None, reason: Reason | None, kind: str = CHAT) -> Reason | None:
+        """Why `target` is not asked now; `reason`: why one before it was not enough; `kind`: of request."""
         if reason is not None and reason not in target.spec.on:
             return reason
-        if target.down or not target.circuit.admits():
+        if target.down or not target.circuits.of(kind).admits():
             return "failure"
         if target.at_a_time and self.leases.running(target.id) >= target.at_a_time:
             return "overload"
@@ -147,7 +146,7 @@ class ModelRouter:
                 "targets": [
                     {
                         "id": one.id, "model": one.engine.name, "order": one.spec.order, "weight": one.spec.weight,
-                        "on": one.spec.on, "state": one.engine.state, "circuit": one.circuit.state,
+                        "on": one.spec.on, "state": one.engine.state, "circuit": one.circuits.state,
                         "running": self.leases.running(one.id), "country": one.place.country,
                         "operator": one.place.operator, "law": one.place.law,
                     }
@@ -184,7 +183,7 @@ def build_router(
     keys = {name: key_of(one, f"upstreams.{name}") for name, one in file.upstreams.items()}
 
     def target(route: str, at: int, spec: TargetSpec, of: RouteSpec) -> Target:
-        circuit = Circuit(steady, of.failures, of.rest_s)
+        circuits = Circuits(steady, of.failures, of.rest_s)
         if not spec.upstream:
             if spec.model not in known:
                 raise ConfigError(
@@ -194,7 +193,7 @@ def build_router(
                 )
             engine = known[spec.model]
             stated = spec.place if isinstance(engine, UpstreamEngine) else file.place_of(spec)
-            return Target(engine.name, engine, spec, stated, circuit)
+            return Target(engine.name, engine, spec, stated, circuits)
         there = file.upstreams[spec.upstream]
         if spec.id not in behind:
             settings = settings_of(
@@ -202,7 +201,14 @@ def build_router(
             )
             behind[spec.id] = new_upstream(settings)
         return Target(
-            spec.id, behind[spec.id], spec, file.place_of(spec), circuit, there.at_a_time, spec.upstream, there.own_keys
+            spec.id,
+            behind[spec.id],
+            spec,
+            file.place_of(spec),
+            circuits,
+            there.at_a_time,
+            spec.upstream,
+            there.own_keys,
         )
 
     routes: dict[str, ModelRoute] = {}

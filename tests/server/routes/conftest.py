@@ -22,10 +22,16 @@ class Far(Peer):
     """`mode`: what it does whatever it is asked, in the words of `Peer`; empty: what it is asked."""
 
     mode: str = ""
+    lacks: tuple[str, ...] = ()  # addresses that it answers with `status`
+    status: int = 404
     last: dict[str, Any] = field(default_factory=dict)
 
     async def _answer(self, path: str, headers: dict[str, str], body: Any, reader: Any, writer: Any) -> None:
         if isinstance(body, dict):
+            if path in self.lacks:
+                self.asked.append((path, headers, body))
+                writer.write(b"HTTP/1.1 %d X\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}" % self.status)
+                return
             self.last = msgspec.json.decode(msgspec.json.encode(body))
             if self.mode and "messages" in body:
                 body["messages"] = [{"role": "user", "content": self.mode}]
@@ -116,7 +122,7 @@ def begin(folder: Path, fars: tuple[Far, Far]) -> Iterator[Begin]:
 @pytest.fixture(autouse=True)
 def calm(fars: tuple[Far, Far]) -> None:
     for one in fars:
-        one.mode, one.failures = "", 0
+        one.mode, one.failures, one.lacks, one.status = "", 0, (), 404
         one.asked.clear()
 
 

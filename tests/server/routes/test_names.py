@@ -88,6 +88,11 @@ def test_administrators_see_who_still_calls(begin: Begin, tmp_path: Path, capsys
     hidden = [net.ask("say hi", model=name, headers={"x-api-key": eve}) for name in ("gone", "never")]
     words = [one.text.replace("gone", "never") for one in hidden]
     assert words[0] == words[1] and "sunset" not in hidden[0].headers, "whoever may not use it learns nothing of it"
+    told = net.server.own.get("/v1/creuset/organization/names", headers={"x-api-key": admin}).json()["data"]
+    dates = {one["model"]: (one["deprecation_date"], one["shutdown_date"], one["successor"]) for one in told}
+    assert dates == {
+        "old": ("2020-01-01", "2100-07-01", "latest"), "gone": ("2020-01-01", "2021-01-01", "smart"),
+    }  # fmt: skip
     asked = "/v1/organization/usage/deprecated_models"
     told = net.server.own.get(asked, headers={"x-api-key": admin}).json()["data"]
     assert {(one["name"], one["calls"], one["refused"], one["key"], one["user"]) for one in told} == {

@@ -118,7 +118,8 @@ export async function models() {
     ], data),
     el("h2", {}, say("callers caption")),
     grid(say("callers caption"), [
-      [say("model"), one => el("code", {}, one.model)], [say("by user"), one => person(one.user_id)],
+      [say("model"), one => el("code", {}, one.model)], [say("deprecated"), one => one.deprecation_date],
+      [say("ends"), one => one.shutdown_date], [say("successor"), one => one.successor], [say("by user"), one => person(one.user_id)],
       [say("by project"), one => project(one.project_id)], [say("by key"), one => one.api_key_id],
       [say("requests"), one => number(one.calls), true], [say("refused"), one => number(one.refused), true],
       [say("last"), one => moment(one.last)],
