@@ -244,7 +244,7 @@ async def asked_there(
             raise RequestError(f"`{ask.limit}` {words}", param=ask.limit)
         ask = replace(ask, max_tokens=most)
     context_of(request).facts |= {"reply": reply_id, "model": engine.name}
-    body = upstream_body(ask, engine)
+    body = await chain_of(state.protection, context_of(request)).relayed(upstream_body(ask, engine))
     size = len(msgspec.json.encode(body))  # no token is shorter than a byte
     longest = ask.max_tokens or engine.context or UNSAID
     hold = await admitted(state, request, engine.names, prompt_tokens=size, max_tokens=longest)

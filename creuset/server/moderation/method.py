@@ -73,12 +73,15 @@ def scores(text: str) -> dict[str, float]:
     return {one.category: one.score(plain) for one in word_lists()}
 
 
+def unseen(letter: str) -> bool:
+    """Zero-width characters, soft hyphens, marks, and letters that are empty."""
+    return unicodedata.category(letter) in ("Cf", "Mn", "Me") or letter in _FILLERS
+
+
 def plain_text(text: str) -> str:
     """Small letters, no accents, nothing that is not seen, one kind of apostrophe, single spaces: as the lists are."""
     parts = unicodedata.normalize("NFKD", text.casefold().replace("\u2019", "'"))
-    seen = "".join(
-        letter for letter in parts if unicodedata.category(letter) not in ("Cf", "Mn", "Me") and letter not in _FILLERS
-    )
+    seen = "".join(letter for letter in parts if not unseen(letter))
     if not seen.isascii():
         seen = _MIXED.sub(lambda word: word[0].translate(_LOOK_ALIKE), seen)
     seen = _SPACED.sub(lambda letters: letters[0].replace(letters[1], ""), seen)

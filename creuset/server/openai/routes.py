@@ -99,7 +99,7 @@ def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
 
     async def _relay(request: Request, engine: UpstreamEngine, path: str, body: dict[str, Any]) -> Relay:
         context = context_of(request)
-        body = await guard_body(state.protection, context, body, answered=True)
+        body = await guard_body(state.protection, context, body, answered=True, relayed=True)
         guard = relay_guard(state.protection, context)
         reply_id = ("cmpl-" if path == "/completions" else "chatcmpl-") + token_hex(12)
         context.facts |= {"reply": reply_id, "model": engine.name}

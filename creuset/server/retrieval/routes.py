@@ -55,7 +55,7 @@ def retrieval_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
         ) -> Answer:
             reply_id = f"{'embd' if holds == 'data' else 'rerank'}-{token_hex(12)}"
             if isinstance(engine, UpstreamEngine):
-                return _relay(request, engine, path, body | {"model": name}, reply_id, holds)
+                return await _relay(request, engine, path, body | {"model": name}, reply_id, holds)
             salt = salt_of(request, fields, state.settings)
             ask = await off_loop(size, parse, fields, engine.model)
             context_of(request).ignored = ask.ignored
@@ -69,10 +69,11 @@ def retrieval_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
 
         return answer
 
-    def _relay(
+    async def _relay(
         request: Request, engine: UpstreamEngine, path: str, body: dict[str, Any], reply_id: str, holds: str
     ) -> Relay:
         context = context_of(request)
+        body = await guard_body(state.protection, context, body, relayed=True)
         context.facts |= {"reply": reply_id, "model": engine.name}
         created = int(state.clock())
         return Relay(

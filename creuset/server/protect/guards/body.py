@@ -31,9 +31,11 @@ def chain_of(protection: "Protection | None", context: "RequestContext") -> Guar
 
 
 async def guard_body(
-    protection: "Protection | None", context: "RequestContext", body: dict[str, Any], *, answered: bool = False
+    protection: "Protection | None", context: "RequestContext", body: dict[str, Any], *, answered: bool = False,
+    relayed: bool = False,
 ) -> dict[str, Any]:
     """`body` with each text as the model may read it. `answered`: its answer is text, and may have to be guarded.
+    `relayed`: all of it goes on to another server.
 
     Raises GuardRefused, GuardFailed; also for tokens in the place of a text.
     """
@@ -47,6 +49,8 @@ async def guard_body(
         for name in ("logprobs", "top_logprobs", "prompt_logprobs", "return_token_ids"):
             if body.get(name) not in (None, False):
                 raise refuse_tokens(name)
+    if relayed:
+        return await chain.relayed(body)
     return body | {name: await chain.json(body[name]) for name in TEXTS if body.get(name) is not None}
 
 

@@ -1,21 +1,16 @@
 """The guards of one request, in order: those of the server, of its organization, of its project."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 from creuset.core.errors import RequestError
-from creuset.server.protect.guards.hooks import GuardRefused, GuardScene, TextFilter, after, before
+from creuset.server.protect.guards.hooks import GuardRefused, GuardScene, TextFilter, after, before, joined
 from creuset.server.protect.guards.settings import GuardSettings, parse_guards
+from creuset.server.protect.guards.strings import Strings
 from creuset.types.tenants import Caller
-
-# Of JSON that a client sends: what is under these names is no text of anybody, but names, ids and forms.
-NOT_TEXT = frozenset({
-    "id", "type", "role", "name", "status", "call_id", "tool_call_id", "tool_use_id", "model", "detail", "phase",
-    "object", "encoding_format", "signature", "encrypted_content", "item_id",
-})  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -43,10 +38,19 @@ class GuardChain:
 
     async def json(self, value: Any) -> Any:
         """`value` with every text in it as the model may read it."""
-        found: list[str] = []
-        _collect(value, found)
-        passed = await self.texts(found)
-        return _replaced(value, iter(passed))
+        return await self._strings(Strings(value))
+
+    async def relayed(self, body: dict[str, Any]) -> dict[str, Any]:
+        """A body that goes on to another server: every text of every field of it."""
+        new: dict[str, Any] = await self._strings(Strings(body, whole=True))
+        return new
+
+    async def _strings(self, strings: Strings) -> Any:
+        for guard in self.guards:
+            if "before" in guard.stages:
+                for start, end in strings.joined:
+                    strings.found[start:end] = joined(guard, strings.found[start:end])
+        return strings.replaced(await self.texts(strings.found))
 
     async def arguments(self, text: str) -> str:
         """The arguments of an earlier call: JSON stays JSON."""
@@ -94,28 +98,3 @@ def guards_of(server: Sequence[GuardSettings], who: Caller | None) -> tuple[Guar
 @lru_cache(maxsize=1024)
 def _parsed(text: str) -> tuple[GuardSettings, ...]:
     return tuple(parse_guards(text))
-
-
-def _collect(value: Any, found: list[str]) -> None:
-    if isinstance(value, str):
-        found.append(value)
-    elif isinstance(value, Mapping):
-        for name, inner in value.items():
-            if name not in NOT_TEXT or not isinstance(inner, str):
-                _collect(inner, found)
-    elif isinstance(value, list):
-        for inner in value:
-            _collect(inner, found)
-
-
-def _replaced(value: Any, texts: Any) -> Any:
-    if isinstance(value, str):
-        return next(texts)
-    if isinstance(value, Mapping):
-        return {
-            name: inner if name in NOT_TEXT and isinstance(inner, str) else _replaced(inner, texts)
-            for name, inner in value.items()
-        }
-    if isinstance(value, list):
-        return [_replaced(inner, texts) for inner in value]
-    return value

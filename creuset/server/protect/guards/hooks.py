@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from creuset.core.errors import RequestError
-from creuset.core.personal import mask
 from creuset.server.protect.guards.masking import StreamMasker
+from creuset.server.protect.guards.plain import folded, folded_places, mask_parts
 from creuset.server.protect.guards.settings import GuardSettings, Stage
 
 MOST_REPLY = 8 << 20  # bytes of a hook's reply
@@ -58,14 +58,23 @@ def refuse_kinds(guard: GuardSettings, kinds: set[str], stage: Stage) -> None:
 async def before(guard: GuardSettings, texts: Sequence[str], scene: GuardScene) -> list[str]:
     """The texts of a request as they may go on. GuardRefused, GuardFailed."""
     if guard.kind == "mask":
-        found = [mask(text, guard.kinds) for text in texts]
-        refuse_kinds(guard, {kind for _, count in found for kind in count}, "before")
-        return [text for text, _ in found]
+        return [joined(guard, [text])[0] for text in texts]
     if guard.kind == "deny":
         for text in texts:
             refuse_words(guard, text, "before")
         return list(texts)
     return await ask(guard, "before", texts, scene)
+
+
+def joined(guard: GuardSettings, parts: list[str]) -> list[str]:
+    """The parts of one text of a request, looked at as one. An `http` guard gets each for itself. GuardRefused."""
+    if guard.kind == "mask":
+        parts, kinds = mask_parts(parts, guard.kinds)
+        refuse_kinds(guard, kinds, "before")
+    elif guard.kind == "deny":
+        for joint in ("", " ") if len(parts) > 1 else ("",):
+            refuse_words(guard, joint.join(parts), "before")
+    return parts
 
 
 def after(guard: GuardSettings, scene: GuardScene) -> TextFilter:
@@ -76,10 +85,15 @@ def after(guard: GuardSettings, scene: GuardScene) -> TextFilter:
 
 
 def refuse_words(guard: GuardSettings, text: str, stage: Stage) -> None:
-    low = text.lower()
-    if any(word.lower() in low for word in guard.words):
+    low = folded(text)
+    if any(_word(word) in low for word in guard.words):
         where = "the request" if stage == "before" else "the answer"
         raise GuardRefused(f"the guard `{guard.told}` refuses {where}: it holds a word that is not allowed here")
+
+
+def _word(word: str) -> str:
+    """As it is looked for; a word of hyphens or marks alone stays as it is."""
+    return folded(word).strip() or word.lower()
 
 
 @dataclass(slots=True)
@@ -108,8 +122,9 @@ class _DenyFilter:
     async def push(self, text: str) -> str:
         self.text += text
         refuse_words(self.guard, self.text, "after")
-        keep = max(len(word) for word in self.guard.words) - 1
-        cut = max(0, len(self.text) - keep)
+        keep = max(len(_word(word)) for word in self.guard.words) - 1
+        low, at = folded_places(self.text)
+        cut = 0 if len(low) <= keep else at[len(low) - keep] if keep else len(self.text)
         out, self.text = self.text[:cut], self.text[cut:]
         return out
 
