@@ -12,6 +12,7 @@ from creuset.server.chat.request import ChatRequest
 from creuset.server.chat.upstream import model_of, reader_for
 from creuset.server.engines.pool import AnyEngine
 from creuset.server.engines.upstream import UpstreamEngine
+from creuset.server.protect.guards.body import guard_parts
 from creuset.server.routes.choose import answered, with_tokens
 from creuset.server.schema.anthropic import CountBody, MessagesBody
 from creuset.server.state import ServerState, context_of, json_response, salt_of
@@ -25,7 +26,7 @@ def anthropic_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
     """(method, path, handler) of each route."""
 
     async def create(request: Request) -> Answer:
-        body = parse_object(await request.body())
+        body = guard_parts(state.protection, context_of(request), parse_object(await request.body()))
 
         async def once(fields: Fields, name: str, engine: AnyEngine) -> Answer:
             return await create_once(request, fields, name, engine)

@@ -25,7 +25,7 @@ from creuset.server.openai.models import model_card, model_object
 from creuset.server.openai.reply import ChatResponse, CompletionResponse
 from creuset.server.openai.tokens import parse_detokenize, parse_tokenize, tokenized, tokenizer_info
 from creuset.server.openai.watermark import detected, examine, parse_detect, the_key
-from creuset.server.protect.guards.body import guard_body, relay_guard
+from creuset.server.protect.guards.body import guard_body, guard_parts, relay_guard
 from creuset.server.routes.choose import answered, first, listed, named, with_tokens
 from creuset.server.schema.chat import ChatBody, CompletionBody, DetectBody, DetokenizeBody, TokenizeBody
 from creuset.server.state import ServerState, context_of, json_response, off_loop, salt_of
@@ -41,7 +41,7 @@ def openai_routes(state: ServerState) -> list[tuple[str, str, Handler]]:
     pads = not state.settings.loopback  # on loopback nobody watches the lengths of packets
 
     async def chat(request: Request) -> Answer:
-        body = parse_object(await request.body())
+        body = guard_parts(state.protection, context_of(request), parse_object(await request.body()))
 
         async def once(fields: Fields, name: str, engine: AnyEngine) -> Answer:
             return await chat_once(request, body, fields, name, engine)

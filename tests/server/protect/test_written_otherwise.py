@@ -1,18 +1,33 @@
 """Guards see a value however it is written, and wherever in a body that goes on to another server it stands."""
 
 import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from creuset.core.personal import MASKED
+from creuset.server.engines.upstream import UpstreamSettings
 from creuset.server.protect.guards.chain import GuardChain
 from creuset.server.protect.guards.hooks import GuardRefused, GuardScene, after, refuse_words
 from creuset.server.protect.guards.plain import mask_parts
 from creuset.server.protect.guards.settings import GuardSettings
+from creuset.server.protect.settings import ProtectSettings
+
+from ..conftest import start
+from ..peer import KEY, Peer
 
 CARD, MAIL = "4111 1111 1111 1111", "jean.martin@orange.fr"
 WIDE = CARD.translate({ord("0") + n: 0xFF10 + n for n in range(10)})
+
+
+@pytest.fixture
+def peer() -> Iterator[Peer]:
+    found = Peer()
+    yield found
+    found.close()
 
 
 def passed(body: dict[str, Any], *guards: GuardSettings) -> dict[str, Any]:
@@ -68,6 +83,37 @@ def test_every_text_of_a_body_is_masked_and_its_form_stays() -> None:
     (said,) = new["messages"]
     assert [part.get("text") for part in said["content"]] == ["a [CARD]", "", None]
     assert said["content"][2] == body["messages"][0]["content"][2] and list(new) == list(body)
+
+
+def test_the_arguments_of_an_earlier_call_are_read_as_json() -> None:
+    said = json.dumps({"card": CARD.replace(" ", "\u200b"), "id": MAIL, "n": 1})
+    new = passed({"messages": [{"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": said}}]}]})
+    call = new["messages"][0]["tool_calls"][0]["function"]
+    assert call["name"] == "f" and json.loads(call["arguments"]) == {"card": "[CARD]", "id": "[EMAIL]", "n": 1}
+
+
+def test_nothing_of_it_reaches_another_server(peer: Peer, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "guards.toml").write_text('[[guard]]\nkind = "mask"\nstages = ["before"]\n')
+    far = UpstreamSettings(url=peer.url, model="theirs", names=("far",), key=KEY)
+    server = start(folder, protect=ProtectSettings(guards=tmp_path / "guards.toml"), upstreams=[far])
+    server.logged('"state": "ready", "event": "upstream"')
+    form = {"type": "object", "properties": {"a": {"type": "string", "description": MAIL}}, "required": ["a"]}
+    parts = [{"type": "text", "text": "4111 1111"}, {"type": "text", "text": "1111 1111"}]
+    schema = {"type": "json_schema", "json_schema": {"name": "s", "schema": form}}
+    chat = [{"role": "user", "content": parts}, {"role": "user", "content": "say hi"}]
+    try:
+        client, more = server.client(), {"model": "far", "metadata": {"user_id": MAIL}}
+        client.post("/v1/chat/completions", json=more | {"messages": chat, "response_format": schema, "user": MAIL})
+        client.post("/v1/completions", json=more | {"prompt": "say x", "stop": [MAIL], "unheard": {"of": MAIL}})
+        client.post("/v1/embeddings", json={"model": "far", "input": "x", "user": MAIL})
+        client.post("/v1/messages", json=more | {"messages": chat, "stop_sequences": [MAIL], "max_tokens": 9})
+        client.post("/v1/responses", json=more | {"input": "say x", "text": {"format": {
+            "type": "json_schema", "name": "s", "schema": form}}})  # fmt: skip
+    finally:
+        server.close()
+    sent = [json.dumps(body) for path, _, body in peer.asked if body]
+    assert len(sent) == 5 and all("[EMAIL]" in one for one in sent), sent
+    assert "orange" not in str(sent) and "1111" not in str(sent) and str(sent).count("[CARD]") == 2
 
 
 DENY = GuardSettings(kind="deny", words=("Project Falcon",))

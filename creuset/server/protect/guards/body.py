@@ -54,6 +54,14 @@ async def guard_body(
     return body | {name: await chain.json(body[name]) for name in TEXTS if body.get(name) is not None}
 
 
+def guard_parts(
+    protection: "Protection | None", context: "RequestContext", body: dict[str, Any]
+) -> dict[str, Any]:  # fmt: skip
+    """`body` of a chat with what goes on from one text part into the next guarded before they are joined."""
+    guards = guards_of(() if protection is None else protection.guards, context.who)
+    return GuardChain(guards, GuardScene()).parts(body) if guards else body
+
+
 def relay_guard(protection: "Protection | None", context: "RequestContext") -> RelayGuard | None:
     """What looks at an answer of another server that goes through as it is; None: nothing does."""
     chain = chain_of(protection, context)

@@ -45,12 +45,22 @@ class GuardChain:
         new: dict[str, Any] = await self._strings(Strings(body, whole=True))
         return new
 
+    def parts(self, body: dict[str, Any]) -> dict[str, Any]:
+        """`body` with the parts of each of its texts looked at as one, before a dialect joins them. GuardRefused."""
+        strings = Strings(body, whole=True)
+        self._join(strings)
+        new: dict[str, Any] = strings.replaced(strings.found)
+        return new
+
     async def _strings(self, strings: Strings) -> Any:
+        self._join(strings)
+        return strings.replaced(await self.texts(strings.found))
+
+    def _join(self, strings: Strings) -> None:
         for guard in self.guards:
             if "before" in guard.stages:
                 for start, end in strings.joined:
                     strings.found[start:end] = joined(guard, strings.found[start:end])
-        return strings.replaced(await self.texts(strings.found))
 
     async def arguments(self, text: str) -> str:
         """The arguments of an earlier call: JSON stays JSON."""

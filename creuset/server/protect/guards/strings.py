@@ -1,5 +1,6 @@
 """The texts in a JSON value, and the value with others in their place. Names of fields stay as they are."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -59,6 +60,9 @@ class Strings:
                 return value
             if not free and under in NOT_TEXT and _is_name(under, value):
                 return value
+            if under == "arguments" and (call := _parsed(value)) is not None:  # JSON stays JSON
+                new = self._inside(call, "", visit, joined, free=True)
+                return value if new == call else json.dumps(new, ensure_ascii=False)
             return visit(value)
         if isinstance(value, Mapping):
             return {
@@ -88,6 +92,15 @@ class Strings:
             new = self._inside(rest, under, visit, joined, free=free)
             found.append({name: text if name == "text" and text is not None else new[name] for name in one})
         return found
+
+
+def _parsed(text: str) -> Any:
+    """The object or list that `text` is as JSON; None: it is neither."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict | list) else None
 
 
 def _is_name(under: str, value: str) -> bool:
