@@ -31,7 +31,11 @@ def chain_of(protection: "Protection | None", context: "RequestContext") -> Guar
 
 
 async def guard_body(
-    protection: "Protection | None", context: "RequestContext", body: dict[str, Any], *, answered: bool = False,
+    protection: "Protection | None",
+    context: "RequestContext",
+    body: dict[str, Any],
+    *,
+    answered: bool = False,
     relayed: bool = False,
 ) -> dict[str, Any]:
     """`body` with each text as the model may read it. `answered`: its answer is text, and may have to be guarded.
