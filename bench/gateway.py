@@ -118,26 +118,11 @@ class Server:
 
 def ours(place: Path, upstream: int, database: str, redis: str) -> tuple[list[str], int, str]:
     """Our command, its port and a key: five limits and two budgets that nobody reaches."""
-    from creuset.server.database import Database
-    from creuset.server.tenants.keys import ORGANIZATION, add_key
-    from creuset.server.tenants.money.limits import Limit
-    from creuset.server.tenants.money.rules import set_limit
+    from ledger import out_of_reach
 
-    plain: dict[str, Any] = {"id": "", "organization": ORGANIZATION, "kind": "key", "subject": "bench"}
-    whole = plain | {"kind": "organization", "subject": ORGANIZATION}
-    opened = Database(database)
-    with opened.transaction() as connection:
-        for more in (
-            plain | {"what": "requests", "window": "minute", "amount": 10**7},
-            plain | {"what": "tokens", "window": "minute", "amount": 10**9},
-            plain | {"what": "tokens", "window": "day", "amount": 10**12},
-            plain | {"what": "concurrent", "amount": 10**4},
-            whole | {"what": "requests", "window": "month", "amount": 10**9},
-            plain | {"what": "money", "window": "month", "amount": 10**12, "currency": "USD"},
-            whole | {"what": "money", "window": "day", "amount": 10**12, "currency": "USD"},
-        ):
-            set_limit(connection, Limit(**more))
-    opened.close()
+    from creuset.server.tenants.keys import add_key
+
+    out_of_reach(database)
     key, port = add_key(place / "keys.json", "bench"), free_port()
     command = [
         sys.executable, "-m", "creuset", "serve", "--upstream", f"http://127.0.0.1:{upstream}/v1", "--upstream-model",

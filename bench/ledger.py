@@ -42,16 +42,16 @@ asyncio.run(serve(
 PIECES = 64
 
 
-def prepare(place: Path) -> str:
-    """A key, limits and budgets that nobody reaches. Returns the key."""
+def out_of_reach(address: str) -> None:
+    """Five limits and two budgets that nobody reaches, in the database at `address`."""
     from creuset.server.database import Database
-    from creuset.server.tenants.keys import ORGANIZATION, add_key
+    from creuset.server.tenants.keys import ORGANIZATION
     from creuset.server.tenants.money.limits import Limit
     from creuset.server.tenants.money.rules import set_limit
 
     plain: dict[str, Any] = {"id": "", "organization": ORGANIZATION, "kind": "key", "subject": "bench"}
     whole = plain | {"kind": "organization", "subject": ORGANIZATION}
-    database = Database(f"sqlite:///{place}/one.db")
+    database = Database(address)
     with database.transaction() as connection:
         for more in (
             plain | {"what": "requests", "window": "minute", "amount": 10**7},
@@ -64,6 +64,13 @@ def prepare(place: Path) -> str:
         ):
             set_limit(connection, Limit(**more))
     database.close()
+
+
+def prepare(place: Path) -> str:
+    """A key, limits and budgets that nobody reaches. Returns the key."""
+    from creuset.server.tenants.keys import add_key
+
+    out_of_reach(f"sqlite:///{place}/one.db")
     return add_key(place / "keys.json", "bench")
 
 
