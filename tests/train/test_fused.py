@@ -1,6 +1,7 @@
 """Training's native passes against their definitions in fp64, values and gradients, at each level of the processor."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -23,14 +24,23 @@ def levels() -> list[str]:
         return []
 
 
+@contextmanager
+def forced(level: str) -> Iterator[None]:
+    """Compute at `level`, whatever CREUSET_ISA said until now: `library()` obeys it at each call."""
+    before = library().isa
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CREUSET_ISA", level)
+        library()
+        yield
+    library().force(before)
+
+
 @pytest.fixture(
     params=levels() or [pytest.param("", marks=pytest.mark.skip(reason="the native library was not built"))]
 )
 def level(request: pytest.FixtureRequest) -> Iterator[str]:
-    before = library().isa
-    library().force(request.param)
-    yield request.param
-    library().force(before)
+    with forced(request.param):
+        yield request.param
 
 
 # One rounding of bf16 is 2^-9; a gradient adds a few. fp32: sums of some hundred numbers.
@@ -192,10 +202,8 @@ def muon(sizes: list[tuple[int, int, int]], native: bool, dtype: torch.dtype) ->
 def bf16_level() -> Iterator[None]:
     if "bf16" not in (library().levels if levels() else ()):
         pytest.skip("this processor has no products of bf16")
-    before = library().isa
-    library().force("bf16")
-    yield
-    library().force(before)
+    with forced("bf16"):
+        yield
 
 
 def test_muon(level: str) -> None:
